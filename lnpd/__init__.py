@@ -1,0 +1,1 @@
+"""lnpd: a Lightning node whose channels can be reshaped from outside."""

@@ -1,0 +1,1 @@
+"""lnpd: start the daemon with python -m lnpd."""

@@ -1,0 +1,1 @@
+"""ZeroMQ: the one bus between processes."""

@@ -1,0 +1,1 @@
+"""The channel protocol as a pure step machine."""

@@ -1,0 +1,1 @@
+"""What a person touches: the daemon's entry, the lnp command, the shell."""

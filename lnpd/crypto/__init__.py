@@ -1,0 +1,1 @@
+"""Noise transport, keys and onions: pure functions on secp256k1."""

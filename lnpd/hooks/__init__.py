@@ -1,0 +1,1 @@
+"""The extension contract inside the node."""

@@ -1,0 +1,1 @@
+"""A peer's session as a state machine: bytes in, messages out."""

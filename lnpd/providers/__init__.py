@@ -1,0 +1,1 @@
+"""The built-in commitment outputs, written as a plugin would write them."""

@@ -1,0 +1,1 @@
+"""What composes the pure layers: tasks, timers, randomness."""

@@ -1,0 +1,1 @@
+"""Transactions as values: scripts, the commitment pipeline, claims."""

@@ -1,0 +1,1 @@
+"""Bytes to messages and back (BOLT 1, 2, 7)."""
