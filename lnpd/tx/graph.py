@@ -1,0 +1,119 @@
+"""What did the pipeline make of a commitment: its transaction, its outputs, their spend paths, and its children?
+
+A graph is self-contained: from it alone the core signs, verifies, broadcasts, sweeps and punishes, without asking
+any provider again.
+"""
+
+from typing import Literal
+
+import msgspec
+from lnpd_sdk.script import Script, Sighash, SpendPath
+from lnpd_sdk.types import CommitmentKeys, Party, PerParty
+
+from lnpd.tx.transaction import Tx
+
+
+class Funding(msgspec.Struct, frozen=True):
+    """The output that a commitment spends: a 2-of-2 of the parties' funding keys (BOLT 3, "Funding Transaction")."""
+
+    txid: bytes
+    vout: int
+    capacity_sat: int
+    funding_keys: tuple[bytes, bytes]  # by party
+    witness_script: bytes
+
+
+class ProviderPin(msgspec.Struct, frozen=True):
+    """A provider that a channel's type pins, at one commitment format."""
+
+    name: str
+    format: int
+
+
+class ChannelType(msgspec.Struct, frozen=True):
+    """What shapes every commitment of a channel: the type's features, its constants, its providers in order."""
+
+    features: tuple[str, ...]
+    commitment_weight: int  # of the transaction with both main outputs and what the type attaches
+    fixed_cost_sat: int  # paid by the opener beside the fee (two anchors: 660)
+    providers: tuple[ProviderPin, ...]
+
+
+class CommitmentSpec(msgspec.Struct, frozen=True):
+    """All that the pipeline needs to know of one commitment.
+
+    `balances_msat` and `states` are the base folded with this commitment's pending updates.
+    """
+
+    funding: Funding
+    type: ChannelType
+    holder: Party
+    number: int
+    keys: CommitmentKeys
+    feerate_per_kw: int
+    dust_limit_sat: PerParty
+    to_self_delay: PerParty
+    balances_msat: PerParty
+    states: tuple[tuple[str, bytes], ...]  # (provider, state), in the type's order
+    payment_basepoints: tuple[bytes, bytes]  # by party: they obscure the commitment number
+
+
+class Output(msgspec.Struct, frozen=True):
+    """An output of a commitment or of a child, with every way to spend it. `witness_script` is empty for P2WPKH."""
+
+    provider: str
+    id: str
+    kind: str
+    value_sat: int
+    script: Script
+    script_pubkey: bytes
+    witness_script: bytes
+    paths: tuple[SpendPath, ...]
+    debits_msat: PerParty = (0, 0)
+    cltv_expiry: int = 0
+
+
+class Child(msgspec.Struct, frozen=True):
+    """A second-stage transaction: input 0 spends output `vout` of the commitment by `path`."""
+
+    provider: str
+    id: str
+    kind: str
+    vout: int
+    path: SpendPath
+    tx: Tx
+    sighash: Sighash  # of the counterparty's signature; the holder's own is always ALL
+    outputs: tuple[Output, ...]
+
+
+class Graph(msgspec.Struct, frozen=True):
+    """A commitment transaction, unsigned, with its outputs in transaction order and its children in that order."""
+
+    funding: Funding
+    holder: Party
+    number: int
+    keys: CommitmentKeys
+    feerate_per_kw: int
+    fee_sat: int
+    balances_msat: PerParty
+    tx: Tx
+    outputs: tuple[Output, ...]
+    children: tuple[Child, ...]
+    trimmed: tuple[tuple[str, str], ...]  # (provider, id)
+    digests: tuple[tuple[str, bytes], ...]  # (provider, 8 bytes of SHA256 over its outputs), in the type's order
+
+
+class CommitmentSignatures(msgspec.Struct, frozen=True):
+    """The counterparty's signatures of one graph, 64-byte compact: the commitment's, and one a child in order."""
+
+    commitment: bytes
+    children: tuple[bytes, ...] = ()
+
+
+class ProviderCall(msgspec.Struct, frozen=True):
+    """A question of the pipeline (or of the channel) to one provider, by name: `method` of `lnpd_sdk.types.Provider`."""
+
+    provider: str
+    format: int
+    method: Literal["validate", "fold", "contribute", "attach", "seal", "descend", "close"]
+    arguments: tuple[object, ...]

@@ -1,0 +1,131 @@
+"""What is a Bitcoin transaction, as a value?
+
+Frozen, with serialisation (BIP 144), txid and the digests that segwit version 0 signatures commit to (BIP 143).
+Hashes are in internal byte order throughout.
+"""
+
+import struct
+from hashlib import sha256
+
+import msgspec
+
+SIGHASH_ALL = 0x01
+SIGHASH_SINGLE = 0x03
+SIGHASH_ANYONECANPAY = 0x80
+
+
+def hash256(data: bytes) -> bytes:
+    """SHA256 twice."""
+    return sha256(sha256(data).digest()).digest()
+
+
+def compact_size(number: int) -> bytes:
+    """Bitcoin's variable-length integer."""
+    if number < 0xFD:
+        return bytes((number,))
+    if number <= 0xFFFF:
+        return b"\xfd" + struct.pack("<H", number)
+    if number <= 0xFFFFFFFF:
+        return b"\xfe" + struct.pack("<I", number)
+    return b"\xff" + struct.pack("<Q", number)
+
+
+def with_length(data: bytes) -> bytes:
+    """A byte string behind its compact size."""
+    return compact_size(len(data)) + data
+
+
+class TxIn(msgspec.Struct, frozen=True):
+    """An input; scriptSig is always empty, for every input that lnpd makes is segwit."""
+
+    txid: bytes
+    vout: int
+    sequence: int = 0xFFFFFFFF
+    witness: tuple[bytes, ...] = ()
+
+    @property
+    def outpoint(self) -> bytes:
+        """The 36 bytes of the outpoint."""
+        return self.txid + struct.pack("<I", self.vout)
+
+
+class TxOut(msgspec.Struct, frozen=True):
+    """An output."""
+
+    value_sat: int
+    script_pubkey: bytes
+
+    def serialise(self) -> bytes:
+        """Amount and script."""
+        return struct.pack("<q", self.value_sat) + with_length(self.script_pubkey)
+
+
+class Tx(msgspec.Struct, frozen=True):
+    """A transaction."""
+
+    inputs: tuple[TxIn, ...]
+    outputs: tuple[TxOut, ...]
+    locktime: int = 0
+    version: int = 2
+
+    def _body(self) -> tuple[bytes, bytes, bytes]:
+        inputs = b"".join(i.outpoint + b"\0" + struct.pack("<I", i.sequence) for i in self.inputs)
+        outputs = b"".join(o.serialise() for o in self.outputs)
+        return (
+            struct.pack("<i", self.version),
+            compact_size(len(self.inputs)) + inputs + compact_size(len(self.outputs)) + outputs,
+            struct.pack("<I", self.locktime),
+        )
+
+    def serialise(self) -> bytes:
+        """The bytes for the network (BIP 144); without witnesses, the bytes that the txid is the hash of."""
+        version, body, locktime = self._body()
+        if not any(i.witness for i in self.inputs):
+            return version + body + locktime
+        witness = b"".join(
+            compact_size(len(i.witness)) + b"".join(with_length(item) for item in i.witness) for i in self.inputs
+        )
+        return version + b"\0\x01" + body + witness + locktime
+
+    @property
+    def txid(self) -> bytes:
+        """The transaction's id, internal byte order."""
+        return hash256(b"".join(self._body()))
+
+    @property
+    def weight(self) -> int:
+        """Weight units (BIP 141)."""
+        return 3 * sum(map(len, self._body())) + len(self.serialise())
+
+    def sighash(self, index: int, script_code: bytes, value_sat: int, flags: int = SIGHASH_ALL) -> bytes:
+        """The digest that a signature of input `index` commits to (BIP 143).
+
+        `script_code` is the witness script (for P2WPKH the matching P2PKH script) without its length.
+        """
+        anyone, single = bool(flags & SIGHASH_ANYONECANPAY), flags & 0x1F == SIGHASH_SINGLE
+        spent = self.inputs[index]
+        prevouts = sequences = outputs = bytes(32)
+        if not anyone:
+            prevouts = hash256(b"".join(i.outpoint for i in self.inputs))
+            if not single:
+                sequences = hash256(b"".join(struct.pack("<I", i.sequence) for i in self.inputs))
+        if not single:
+            outputs = hash256(b"".join(o.serialise() for o in self.outputs))
+        elif index < len(self.outputs):
+            outputs = hash256(self.outputs[index].serialise())
+        return hash256(
+            struct.pack("<i", self.version)
+            + prevouts
+            + sequences
+            + spent.outpoint
+            + with_length(script_code)
+            + struct.pack("<qI", value_sat, spent.sequence)
+            + outputs
+            + struct.pack("<II", self.locktime, flags)
+        )
+
+    def with_witness(self, index: int, witness: tuple[bytes, ...]) -> "Tx":
+        """The same transaction with the witness of one input."""
+        inputs = list(self.inputs)
+        inputs[index] = msgspec.structs.replace(inputs[index], witness=witness)
+        return msgspec.structs.replace(self, inputs=tuple(inputs))

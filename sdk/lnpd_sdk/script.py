@@ -1,0 +1,107 @@
+"""How does a provider say what an output's script is, and how can such an output be spent?
+
+A script is never raw bytes. It is one of three expressions over named keys, so that the host knows every way to
+satisfy it, and its weight, by construction. The host compiles it and derives the spend paths itself.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Key(StrEnum):
+    """The named keys of one commitment. Each belongs to one side of it, so who can sign is known.
+
+    The *holder* is the party that can broadcast this commitment; the *counterparty* is the other one.
+    """
+
+    REVOCATION = "revocation"  # the counterparty's, once the holder has released this commitment's secret
+    DELAYED = "delayed"  # the holder's local_delayedpubkey (BOLT 3)
+    HOLDER_HTLC = "holder_htlc"
+    COUNTERPARTY_HTLC = "counterparty_htlc"
+    COUNTERPARTY_PAYMENT = "counterparty_payment"  # the counterparty's payment_basepoint (static_remotekey)
+    HOLDER_FUNDING = "holder_funding"
+    COUNTERPARTY_FUNDING = "counterparty_funding"
+
+
+class Sighash(StrEnum):
+    """What a signature covers."""
+
+    ALL = "all"
+    SINGLE_ANYONECANPAY = "single_anyonecanpay"
+
+
+class Template(msgspec.Struct, frozen=True, tag="template"):
+    """A row of the core's table of scripts (BOLT 3's are not miniscript), with its parameters.
+
+    Names: `to_local`, `to_remote`, `to_remote_anchors`, `offered_htlc`, `received_htlc`, `offered_htlc_anchors`,
+    `received_htlc_anchors`, `anchor`. Keys and to_self_delay come from the commitment, never from the provider.
+    """
+
+    name: str
+    payment_hash: bytes = b""  # 32 bytes, HTLC templates only
+    cltv_expiry: int = 0  # block height, received HTLC templates only
+    counterparty: bool = False  # `anchor` only: whose funding key it carries
+
+
+class Miniscript(msgspec.Struct, frozen=True, tag="miniscript"):
+    """A miniscript (P2WSH) whose keys are names of `Key` or compressed points in hex.
+
+    A point that the host cannot attribute counts as the holder's.
+    """
+
+    expression: str
+
+
+class DataCarrier(msgspec.Struct, frozen=True, tag="data_carrier"):
+    """OP_RETURN with one push of exactly `length` bytes (1 to 80), reserved now and filled in `seal`."""
+
+    length: int
+
+
+Script = Template | Miniscript | DataCarrier
+
+
+class SignatureSlot(msgspec.Struct, frozen=True, tag="signature"):
+    """A witness element: a signature by a named key (or a point in hex)."""
+
+    key: str
+    sighash: Sighash = Sighash.ALL
+
+
+class LateSlot(msgspec.Struct, frozen=True, tag="late"):
+    """A witness element that is not known yet, by name: `sha256:<hex>` is the preimage of that hash."""
+
+    name: str
+
+
+class BytesSlot(msgspec.Struct, frozen=True, tag="bytes"):
+    """A witness element that is known from the start (an empty push, a public key)."""
+
+    data: bytes
+
+
+Slot = SignatureSlot | LateSlot | BytesSlot
+
+
+class SpendPath(msgspec.Struct, frozen=True):
+    """One way to satisfy an output's script, found by the host's enumeration.
+
+    `older` is a relative lock in blocks (BIP 68), `after` an absolute height; 0 is no lock. `witness` is the stack
+    below the witness script, bottom first.
+    """
+
+    name: str
+    witness: tuple[Slot, ...]
+    older: int = 0
+    after: int = 0
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys whose signatures this path needs, in witness order."""
+        return tuple(slot.key for slot in self.witness if isinstance(slot, SignatureSlot))
+
+    @property
+    def late(self) -> tuple[str, ...]:
+        """The names of the late data that this path needs."""
+        return tuple(slot.name for slot in self.witness if isinstance(slot, LateSlot))

@@ -1,0 +1,274 @@
+"""What is a provider shown, and what does it answer?
+
+Parties are indexed absolutely: 0 is the channel's opener, 1 its acceptor. Nothing in a view says which of the two
+"we" are, so both nodes ask a provider the identical question and compute the identical bytes.
+
+Balances contain what is still in flight: an output takes its amount out of them by its debits for as long as it
+exists. A fulfilled HTLC moves balance from its offerer to its recipient; a failed one only disappears.
+"""
+
+from typing import Literal, Protocol
+
+import msgspec
+
+from lnpd_sdk.script import Script, Sighash
+
+Party = Literal[0, 1]
+OPENER: Party = 0
+ACCEPTOR: Party = 1
+PARTIES: tuple[Party, Party] = (OPENER, ACCEPTOR)
+Msat = int
+PerParty = tuple[int, int]
+
+
+def other(party: Party) -> Party:
+    """The other of the two parties."""
+    return ACCEPTOR if party == OPENER else OPENER
+
+
+class CommitmentKeys(msgspec.Struct, frozen=True):
+    """The public keys of one commitment, compressed points (BOLT 3, "Key Derivation")."""
+
+    per_commitment_point: bytes
+    revocation: bytes
+    delayed: bytes
+    holder_htlc: bytes
+    counterparty_htlc: bytes
+    counterparty_payment: bytes
+    holder_funding: bytes
+    counterparty_funding: bytes
+
+
+class Htlc(msgspec.Struct, frozen=True):
+    """One HTLC of a commitment. `id` counts per offerer (BOLT 2). `tlvs` are update_add_htlc's odd records."""
+
+    offerer: Party
+    id: int
+    amount_msat: int
+    payment_hash: bytes
+    cltv_expiry: int
+    tlvs: tuple[tuple[int, bytes], ...] = ()
+
+
+class View(msgspec.Struct, frozen=True):
+    """What a pure function of a provider may see. It holds no clock, no height and no configuration.
+
+    `dust_limit_sat`, `to_self_delay` and `balances_msat` are indexed by party; `to_self_delay[p]` delays what p can
+    claim from its own commitment. In `validate` and `fold` there is no commitment yet: `keys` is None and `number`
+    is that of the commitment being prepared.
+    """
+
+    funding_txid: bytes  # internal byte order
+    funding_vout: int
+    capacity_sat: int
+    holder: Party
+    number: int
+    feerate_per_kw: int
+    dust_limit_sat: PerParty
+    to_self_delay: PerParty
+    balances_msat: PerParty
+    features: tuple[str, ...]  # the channel type's feature names
+    keys: CommitmentKeys | None = None
+    htlcs: tuple[Htlc, ...] = ()
+
+
+class Update(msgspec.Struct, frozen=True):
+    """A proposed change of the channel's state, whoever owns it.
+
+    `provider` owns it; `id` orders one proposer's updates of one provider, except for the htlc provider's
+    removals, where it is the id of the HTLC that is removed. `body` is the owner's own encoding; the core's are
+    the msgpack of the classes below.
+    """
+
+    proposer: Party
+    provider: str
+    kind: str
+    id: int
+    body: bytes = b""
+
+
+class AddHtlc(msgspec.Struct, frozen=True):
+    """Body of the htlc provider's `add` (update_add_htlc). The onion is not part of it."""
+
+    amount_msat: int
+    payment_hash: bytes
+    cltv_expiry: int
+    tlvs: tuple[tuple[int, bytes], ...] = ()
+
+
+class FulfillHtlc(msgspec.Struct, frozen=True):
+    """Body of the htlc provider's `fulfill` (update_fulfill_htlc)."""
+
+    preimage: bytes
+
+
+class FailHtlc(msgspec.Struct, frozen=True):
+    """Body of the htlc provider's `fail` and `fail_malformed`. The reason itself does not shape a commitment."""
+
+
+class SetFee(msgspec.Struct, frozen=True):
+    """Body of the base provider's `fee` (update_fee)."""
+
+    feerate_per_kw: int
+
+
+class Reject(msgspec.Struct, frozen=True, tag="reject"):
+    """A provider refuses an update; `reason` is a sentence for a person."""
+
+    reason: str
+
+
+class Folded(msgspec.Struct, frozen=True, tag="folded"):
+    """The state after an update. `moves_msat` (sums to 0) moves balance between the parties."""
+
+    state: bytes
+    moves_msat: PerParty = (0, 0)
+
+
+class OutputSpec(msgspec.Struct, frozen=True):
+    """An output that a provider wants in a commitment.
+
+    `value_sat` is floor(sum(debits_msat) / 1000), or, for an attached output, its share of the type's fixed costs
+    (then `debits_msat` is (0, 0)). `id` is unique within the provider and equal on both nodes.
+    `second_stage_weight` is the weight of the largest child transaction whose fee comes out of this output.
+    """
+
+    provider: str
+    id: str
+    kind: str
+    value_sat: int
+    script: Script
+    debits_msat: PerParty = (0, 0)
+    second_stage_weight: int = 0
+    trim: Literal["dust", "never"] = "dust"
+    cltv_expiry: int = 0
+
+
+class ChildOutput(msgspec.Struct, frozen=True):
+    """An output of a second-stage transaction."""
+
+    value_sat: int
+    script: Script
+
+
+class ChildTx(msgspec.Struct, frozen=True):
+    """A second-stage transaction that spends one output of the commitment by a path that needs both parties.
+
+    The counterparty pre-signs it with `sighash` when it signs the commitment.
+    """
+
+    provider: str
+    parent: str  # OutputSpec.id
+    kind: str
+    path: str  # SpendPath.name
+    outputs: tuple[ChildOutput, ...]
+    locktime: int = 0
+    sequence: int = 0
+    sighash: Sighash = Sighash.ALL
+
+
+class SealedOutput(msgspec.Struct, frozen=True):
+    """An output as `seal` and `descend` see it; `spec` is None for those that no provider contributed."""
+
+    value_sat: int
+    script_pubkey: bytes
+    spec: OutputSpec | None = None
+
+
+class Transaction(msgspec.Struct, frozen=True):
+    """A transaction whose amounts, order and count of outputs are fixed.
+
+    `purpose` is `commitment`, `second_stage`, `close` or `claim`. `txid` is empty before it is sealed.
+    """
+
+    purpose: Literal["commitment", "second_stage", "close", "claim"]
+    outputs: tuple[SealedOutput, ...]
+    txid: bytes = b""
+
+
+class Blocked(msgspec.Struct, frozen=True, tag="blocked"):
+    """This provider does not let the channel close by agreement yet."""
+
+    reason: str
+
+
+class Closable(msgspec.Struct, frozen=True, tag="closable"):
+    """This provider lets the channel close; `moves_msat` (sums to 0) settles what it still owes."""
+
+    moves_msat: PerParty = (0, 0)
+
+
+class Phase(msgspec.Struct, frozen=True):
+    """A phase that a provider takes part in, and the fields of the view that its answer depends on.
+
+    An empty `view_fields` means all of them.
+    """
+
+    name: Literal["validate", "fold", "contribute", "attach", "seal", "descend", "close"]
+    view_fields: tuple[str, ...] = ()
+
+
+class ProviderSpec(msgspec.Struct, frozen=True):
+    """What a provider declares in its manifest."""
+
+    name: str
+    formats: tuple[int, ...]
+    phases: tuple[Phase, ...]
+    max_outputs: int = 16
+    max_weight: int = 16_000  # weight units that it may add to one commitment
+    seal_length: int = 0  # bytes of its seal slot in each transaction; 0 is none
+
+
+class Provider(Protocol):
+    """The pure functions that shape a commitment. Each may be asked again, after a crash or at any time, and must
+    then answer the same. A phase that is not in `spec.phases` is never asked."""
+
+    spec: ProviderSpec
+
+    def validate(self, view: View, state: bytes, update: Update) -> Reject | None: ...
+
+    def fold(self, view: View, state: bytes, update: Update) -> Folded: ...
+
+    def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]: ...
+
+    def attach(self, view: View, state: bytes, survivors: tuple[OutputSpec, ...]) -> tuple[OutputSpec, ...]: ...
+
+    def seal(self, view: View, state: bytes, transaction: Transaction) -> bytes: ...
+
+    def descend(self, view: View, state: bytes, transaction: Transaction) -> tuple[ChildTx, ...]: ...
+
+    def close(self, view: View, state: bytes) -> Blocked | Closable: ...
+
+
+class ProviderBase:
+    """Defaults for the phases that a provider does not take part in."""
+
+    spec: ProviderSpec
+
+    def validate(self, view: View, state: bytes, update: Update) -> Reject | None:
+        """Accept anyone's update."""
+        return None
+
+    def fold(self, view: View, state: bytes, update: Update) -> Folded:
+        """Leave the state as it is."""
+        return Folded(state)
+
+    def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
+        """Add no output."""
+        return ()
+
+    def attach(self, view: View, state: bytes, survivors: tuple[OutputSpec, ...]) -> tuple[OutputSpec, ...]:
+        """Attach no output."""
+        return ()
+
+    def seal(self, view: View, state: bytes, transaction: Transaction) -> bytes:
+        """Fill no slot."""
+        return b""
+
+    def descend(self, view: View, state: bytes, transaction: Transaction) -> tuple[ChildTx, ...]:
+        """Have no second stage."""
+        return ()
+
+    def close(self, view: View, state: bytes) -> Blocked | Closable:
+        """Let the channel close."""
+        return Closable()
