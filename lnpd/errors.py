@@ -221,3 +221,158 @@ class LinkOverflow(LnpdError):
 
 class DeadlineMissed(LnpdError):
     """Another process did not answer a call in time."""
+
+
+# --- wire: bytes and messages (BOLT 1, BOLT 9) ---
+
+
+class WireError(ProtocolError):
+    """Bytes that a peer sent are not what BOLT 1 or the message's definition says."""
+
+
+class MessageTooLong(WireError):
+    """A message is longer than the 65535 bytes that the transport carries (BOLT 1)."""
+
+
+class Truncated(WireError):
+    """The bytes end before the field does."""
+
+
+class NotMinimal(WireError):
+    """A bigsize or truncated integer is encoded in more bytes than it needs (BOLT 1)."""
+
+
+class BadPoint(WireError):
+    """A point does not begin with 02 or 03, or a sciddir_or_pubkey not with 00 to 03 (BOLT 1)."""
+
+
+class BadUtf8(WireError):
+    """A string is not valid UTF-8 (BOLT 1)."""
+
+
+class UnknownEvenMessage(WireError):
+    """A message of an even type that nobody here understands: the connection ends (BOLT 1)."""
+
+
+class TlvOutOfOrder(WireError):
+    """The types of a TLV stream do not strictly increase (BOLT 1)."""
+
+
+class TlvLengthWrong(WireError):
+    """A known TLV record is longer than its value (BOLT 1); a shorter one is Truncated."""
+
+
+class UnknownEvenTlv(WireError):
+    """A TLV record of an even type that nobody here understands (BOLT 1)."""
+
+
+class Unencodable(LnpdError):
+    """A value of our own does not fit the field that it is written into."""
+
+
+class BadRow(LnpdError):
+    """A row of the wire catalogue or of the feature table cannot be read; the text names its owner."""
+
+
+class CatalogueClash(LnpdError):
+    """Two owners claim one message number, TLV type, feature bit or name; the text names both."""
+
+
+class ReservedNumber(LnpdError):
+    """A number that BOLT 1 or BOLT 9 keeps for the specification is claimed by somebody else."""
+
+
+class FeatureError(ProtocolError):
+    """A feature vector breaks a rule of BOLT 9, or two vectors do not agree."""
+
+
+class FeaturesNotMinimal(FeatureError):
+    """A feature vector begins with zero bytes where its shortest form is required."""
+
+
+class UnknownEvenFeature(FeatureError):
+    """A compulsory feature bit is set that we do not know (BOLT 1, init)."""
+
+
+class MissingFeatureDependency(FeatureError):
+    """A feature is set without a feature that it depends on (BOLT 9)."""
+
+
+class FeatureRequiredByPeer(FeatureError):
+    """The peer makes a feature compulsory that we do not offer."""
+
+
+class FeatureRequiredByUs(FeatureError):
+    """We make a feature compulsory that the peer does not offer."""
+
+
+class UnknownChannelType(FeatureError):
+    """A channel_type is not one of the sets of features that we know (BOLT 2, open_channel)."""
+
+
+# lnpd.chain
+
+
+class ChainError(LnpdError):
+    """A view of the blockchain cannot answer, or cannot do what was asked."""
+
+
+class RegtestNotInstalled(ChainError):
+    """The embedded regtest chain needs a library that is not installed."""
+
+
+class ChainLocked(ChainError):
+    """Another process, or another part of this one, has the chain's directory open."""
+
+
+class ChainClosed(ChainError):
+    """The chain was closed, or is closing."""
+
+
+class BlockLogDamaged(ChainError):
+    """The block log holds something that a write cut short does not explain."""
+
+
+class KernelUnusable(ChainError):
+    """The kernel does not open, or disagrees with the block log even after its directory was rebuilt."""
+
+
+class UnknownBlock(ChainError):
+    """A block that the chain has never seen: the asker has followed another chain."""
+
+
+class WatchesTooMany(ChainError):
+    """A view watches as much as it can."""
+
+
+class FaucetDry(ChainError):
+    """The faucet of the regtest chain cannot pay an amount, even after mining."""
+
+
+class BlockRefused(ChainError):
+    """A block breaks a consensus rule. `reason` is in Bitcoin Core's words, `result` the name of its kind of failure."""
+
+    def __init__(self, reason: str, result: str) -> None:
+        super().__init__(f"The block was refused: {reason} ({result}).")
+        self.reason = reason
+        self.result = result
+
+
+class TransactionMalformed(ChainError):
+    """Bytes that are not one whole transaction in BIP 144's form."""
+
+
+class TransactionRefused(ChainError):
+    """A transaction breaks a rule of consensus or policy. `reason` begins with Bitcoin Core's name of the rule."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The transaction was refused: {reason}.")
+        self.reason = reason
+
+
+class NoSuchMethod(LnpdError):
+    """A service was asked for a method that it does not have."""
+
+
+class RemoteFault(LnpdError):
+    """A service in another process failed in a way of its own."""

@@ -1,0 +1,140 @@
+"""How do frames get from one process to another?
+
+A link is one ZeroMQ socket on the running asyncio loop. The socket's descriptor is watched and drained without
+blocking: that is twice as fast as zmq.asyncio (whose futures cost more than the messages). Queues are bounded; a
+frame that does not fit is refused to its sender, never dropped without a word.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import zmq
+from lnpd_sdk.envelope import MAX_FRAME_BYTES
+
+from lnpd.errors import EndpointRefused, LinkOverflow
+
+QUEUE_FRAMES = 10_000
+IPC_PATH_MAX_BYTES = 107
+Identity = bytes
+Receiver = Callable[[Identity, bytes], None]
+
+_context: zmq.Context[zmq.Socket[bytes]] | None = None
+
+
+def _shared_context() -> "zmq.Context[zmq.Socket[bytes]]":
+    global _context
+    if _context is None or _context.closed:
+        _context = zmq.Context()
+    return _context
+
+
+def check_endpoint(endpoint: str) -> str:
+    """The endpoint itself; EndpointRefused where ZeroMQ would fail late or take another's place silently."""
+    scheme, _, rest = endpoint.partition("://")
+    if scheme not in ("ipc", "tcp") or not rest:
+        raise EndpointRefused(f"{endpoint!r} is not an endpoint: it begins with ipc:// or tcp://")
+    if scheme == "ipc" and len(rest.encode()) > IPC_PATH_MAX_BYTES:
+        raise EndpointRefused(f"the path {rest} is over {IPC_PATH_MAX_BYTES} bytes, which a socket cannot have")
+    return endpoint
+
+
+class Link:
+    """A socket that hands each frame to `receive(identity, frame)`. A connecting link's identity is empty."""
+
+    def __init__(self, kind: int, receive: Receiver) -> None:
+        self._receive = receive
+        self._routed = kind == zmq.ROUTER
+        self._socket = _shared_context().socket(kind)
+        for option, value in (
+            (zmq.LINGER, 200),
+            (zmq.SNDHWM, QUEUE_FRAMES),
+            (zmq.RCVHWM, QUEUE_FRAMES),
+            (zmq.MAXMSGSIZE, MAX_FRAME_BYTES),
+        ):
+            self._socket.setsockopt(option, value)
+        if self._routed:
+            self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._loop = asyncio.get_running_loop()
+        self._fd = int(self._socket.getsockopt(zmq.FD))
+        self._scheduled = False
+        self.closed = False
+
+    @classmethod
+    def bind(cls, endpoint: str, receive: Receiver) -> "Link":
+        """Listens for any number of connecting links. EndpointRefused if the endpoint is taken."""
+        check_endpoint(endpoint)
+        if endpoint.startswith("ipc://") and Path(endpoint[6:]).exists() and _answers(endpoint[6:]):
+            raise EndpointRefused(f"{endpoint} is in use by another process")
+        link = cls(zmq.ROUTER, receive)
+        try:
+            link._socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            link._socket.close(0)
+            raise EndpointRefused(f"{endpoint} cannot be listened on: {error}") from None
+        link._watch()
+        return link
+
+    @classmethod
+    def connect(cls, endpoint: str, receive: Receiver) -> "Link":
+        """Connects to a bound link; frames wait in the queue until it answers."""
+        link = cls(zmq.DEALER, receive)
+        link._socket.connect(check_endpoint(endpoint))
+        link._watch()
+        return link
+
+    def _watch(self) -> None:
+        self._loop.add_reader(self._fd, self._drain)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        # The descriptor is edge-triggered: after a send, events may be pending that it will not report.
+        if not self._scheduled and not self.closed:
+            self._scheduled = True
+            self._loop.call_soon(self._drain)
+
+    def _drain(self) -> None:
+        self._scheduled = False
+        for _ in range(1000):  # then give the loop a turn
+            if self.closed:
+                return
+            try:
+                parts = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            except zmq.ZMQError:
+                return
+            if len(parts) == (2 if self._routed else 1):
+                self._receive(parts[0] if self._routed else b"", parts[-1])
+        self._schedule()
+
+    def send(self, frame: bytes, identity: Identity = b"") -> None:
+        """Queues one frame. LinkOverflow if the other side does not take frames any more or is gone."""
+        if self.closed:
+            raise LinkOverflow("the link is closed")
+        try:
+            self._socket.send_multipart([identity, frame] if self._routed else [frame], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            gone = error.errno == zmq.EHOSTUNREACH
+            raise LinkOverflow("the other side is gone" if gone else "the other side takes no more frames") from None
+        self._schedule()
+
+    def close(self) -> None:
+        """Closes the socket; frames already queued have a moment to leave."""
+        if not self.closed:
+            self.closed = True
+            self._loop.remove_reader(self._fd)
+            self._socket.close()
+
+
+def _answers(path: str) -> bool:
+    """Whether a process listens on a unix socket: a bind would silently take its place."""
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(0.2)
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return True
