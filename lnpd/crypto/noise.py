@@ -1,0 +1,260 @@
+"""How do two nodes prove who they are and encrypt what they say? (BOLT 8)
+
+    initiator                                       responder
+    write()  -> act one, 50 bytes  ---------------> read(act)
+    read(act)                      <--------------- act two, 50 bytes <- write()
+    write()  -> act three, 66 bytes --------------> read(act)
+    transport()                                     transport()
+
+noiseprotocol runs Noise_XK; it knows neither secp256k1, which is registered here, nor BOLT 8's rotation of keys, so
+that the transport is our own. Handshake and Transport change as they are used: a nonce may never repeat.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from hmac import digest as hmac_digest
+from typing import Any, Final, NoReturn
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from noise.backends.default.backend import DefaultNoiseBackend
+from noise.connection import Keypair, NoiseConnection
+from noise.exceptions import NoiseHandshakeError
+
+from lnpd.crypto import secp
+from lnpd.errors import HandshakeFailed, InvalidPoint, TransportFailed
+
+ACT_BYTES: Final = (50, 50, 66)
+MAX_MESSAGE_BYTES: Final = 65535
+TAG_BYTES: Final = 16
+HEADER_BYTES: Final = 2 + TAG_BYTES
+ROTATE_AFTER: Final = 1000
+
+_PROTOCOL: Final = b"Noise_XK_secp256k1_ChaChaPoly_SHA256"
+_PROLOGUE: Final = b"lightning"
+_VERSION: Final = b"\0"
+_NONCES: Final = tuple(struct.pack("<4xQ", number) for number in range(ROTATE_AFTER))
+
+
+# secp256k1 for noiseprotocol
+
+
+@dataclass(frozen=True, repr=False)
+class _KeyPair:
+    """What noiseprotocol calls a key pair; a remote one has no private half."""
+
+    private: bytes | None
+    public: bytes
+    public_bytes: bytes
+
+    @classmethod
+    def from_private_bytes(cls, secret: bytes) -> "_KeyPair":
+        point = secp.public_key(secret)
+        return cls(secret, point, point)
+
+    @classmethod
+    def from_public_bytes(cls, point: bytes) -> "_KeyPair":
+        return cls(None, secp.check_point(point), point)
+
+
+@dataclass(frozen=True, repr=False)
+class _Dh:
+    """What noiseprotocol calls a DH; its `generate` hands out the ephemeral secret that the caller drew."""
+
+    ephemeral_secret: bytes
+    klass = _KeyPair
+    dhlen = secp.POINT_BYTES
+
+    def generate_keypair(self) -> _KeyPair:
+        return _KeyPair.from_private_bytes(self.ephemeral_secret)
+
+    def dh(self, secret: bytes, point: bytes) -> bytes:
+        return secp.ecdh(secret, point)
+
+
+def _connection(secret: bytes, ephemeral_secret: bytes, remote_node_id: bytes | None) -> Any:  # Any: untyped library
+    backend = DefaultNoiseBackend()
+    # A key pair that is set before the start makes the library warn of it; one that is generated does not.
+    backend.diffie_hellmans["secp256k1"] = lambda: _Dh(ephemeral_secret)
+    backend.keypairs["secp256k1"] = _KeyPair
+    connection = NoiseConnection.from_name(_PROTOCOL, backend)
+    connection.set_prologue(_PROLOGUE)
+    connection.set_keypair_from_private_bytes(Keypair.STATIC, secret)
+    if remote_node_id is None:
+        connection.set_as_responder()
+    else:
+        connection.set_as_initiator()
+        connection.set_keypair_from_public_bytes(Keypair.REMOTE_STATIC, remote_node_id)
+    connection.start_handshake()
+    return connection
+
+
+# Handshake
+
+
+class Handshake:
+    """One side of BOLT 8's three acts, of ACT_BYTES each; every failure raises HandshakeFailed and ends it.
+
+    `secret` is the node's own; `ephemeral_secret` must be drawn afresh for each connection. The initiator knows
+    `remote_node_id`; the responder leaves it out and learns it in act three.
+    Raises InvalidSecret, InvalidPoint when built from what is no key.
+    """
+
+    def __init__(self, secret: bytes, ephemeral_secret: bytes, remote_node_id: bytes | None = None) -> None:
+        secp.check_secret(secret)
+        secp.check_secret(ephemeral_secret)
+        self._noise = _connection(secret, ephemeral_secret, remote_node_id)
+        # The library forgets both when the handshake is done, and the transport needs the chaining key.
+        self._symmetric = self._noise.noise_protocol.symmetric_state
+        self._state = self._noise.noise_protocol.handshake_state
+        self._acts_done = 0
+        self._over = False
+
+    @property
+    def next_act_bytes(self) -> int:
+        """Length of the act that comes next, to write or to read; 0 when all three are done."""
+        return ACT_BYTES[self._acts_done] if self._acts_done < len(ACT_BYTES) else 0
+
+    def write(self) -> bytes:
+        """The act that is ours to send next."""
+        return _VERSION + bytes(self._act(self._noise.write_message))
+
+    def read(self, act: bytes) -> None:
+        """Takes the act that the other side sent, exactly `next_act_bytes` long."""
+        self._require_act()
+        if len(act) != self.next_act_bytes:
+            self._fail(f"act {self._acts_done + 1} has {self.next_act_bytes} bytes, not {len(act)}")
+        if act[:1] != _VERSION:
+            self._fail(f"handshake version {act[0]} is unknown")
+        self._act(self._noise.read_message, act[1:])
+
+    def transport(self) -> "Transport":
+        """The encrypted link, once all three acts are done; asked for once, since two would repeat nonces."""
+        if self._over or self._acts_done < len(ACT_BYTES):
+            self._fail("there is no complete handshake to make a transport of")
+        self._over = True
+        noise, chaining_key = self._noise.noise_protocol, self._symmetric.ck
+        return Transport(
+            Direction(chaining_key, noise.cipher_state_encrypt.k),
+            Direction(chaining_key, noise.cipher_state_decrypt.k),
+            self._state.rs.public_bytes,
+        )
+
+    def _act(self, step: Callable[..., bytearray], *arguments: bytes) -> bytearray:
+        self._require_act()
+        try:
+            result = step(*arguments)
+        except InvalidPoint:
+            self._fail(f"act {self._acts_done + 1} holds no public key")
+        except InvalidTag:
+            self._fail(f"act {self._acts_done + 1} is not authentic")
+        except NoiseHandshakeError:
+            self._fail(f"act {self._acts_done + 1} was taken for the other side's")
+        self._acts_done += 1
+        return result
+
+    def _require_act(self) -> None:
+        if self._over or self._acts_done == len(ACT_BYTES):
+            self._fail("it is over")
+
+    def _fail(self, reason: str) -> NoReturn:
+        self._over = True
+        raise HandshakeFailed(f"BOLT 8 handshake: {reason}.") from None
+
+
+# Transport
+
+
+class Direction:
+    """The key of one direction of a link, changed after every 1000 uses (BOLT 8, key rotation)."""
+
+    __slots__ = ("_aead", "_chaining_key", "_key", "_used")
+
+    def __init__(self, chaining_key: bytes, key: bytes) -> None:
+        self._chaining_key, self._key = chaining_key, key
+        self._used, self._aead = 0, ChaCha20Poly1305(key)
+
+    def seal(self, plaintext: bytes) -> bytes:
+        """The ciphertext, TAG_BYTES longer."""
+        nonce = self._nonce()  # first: it may change the key
+        return self._aead.encrypt(nonce, plaintext, None)
+
+    def open(self, ciphertext: bytes) -> bytes:
+        """The plaintext; raises InvalidTag."""
+        nonce = self._nonce()
+        return self._aead.decrypt(nonce, ciphertext, None)
+
+    def _nonce(self) -> bytes:
+        if self._used == ROTATE_AFTER:
+            self._chaining_key, self._key = _hkdf(self._chaining_key, self._key)
+            self._used, self._aead = 0, ChaCha20Poly1305(self._key)
+        used = self._used
+        self._used = used + 1
+        return _NONCES[used]
+
+
+class Transport:
+    """An encrypted link after its handshake, with `remote_node_id` at the other end; failures raise TransportFailed.
+
+    Each message goes as the sealed length, 2 bytes and a tag, then the sealed message.
+    """
+
+    __slots__ = ("_body_bytes", "_buffer", "_failed", "_receiving", "_sending", "remote_node_id")
+
+    def __init__(self, sending: Direction, receiving: Direction, remote_node_id: bytes) -> None:
+        self._sending, self._receiving, self.remote_node_id = sending, receiving, remote_node_id
+        self._buffer = bytearray()
+        self._body_bytes = 0  # of the sealed message whose length is known already, else 0
+        self._failed = False
+
+    def encrypt(self, *messages: bytes) -> bytes:
+        """Several messages of 0 to 65535 bytes in one buffer, to be written at once."""
+        for message in messages:
+            if len(message) > MAX_MESSAGE_BYTES:
+                raise TransportFailed(f"A message has at most {MAX_MESSAGE_BYTES} bytes, not {len(message)}.")
+        seal = self._sending.seal
+        sealed = []
+        for message in messages:
+            sealed.append(seal(len(message).to_bytes(2, "big")))
+            sealed.append(seal(message))
+        return b"".join(sealed)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The messages that are complete with these bytes; of what remains less than one sealed message is kept."""
+        if self._failed:
+            raise TransportFailed("This link has failed before.")
+        self._buffer += data
+        if len(self._buffer) < (self._body_bytes or HEADER_BYTES):
+            return []
+        try:
+            return self._take_messages()
+        except InvalidTag:
+            self._failed = True
+            self._buffer.clear()
+            raise TransportFailed("Bytes on the link are not authentic.") from None
+
+    def _take_messages(self) -> list[bytes]:
+        messages = []
+        buffer, unseal, body = bytes(self._buffer), self._receiving.open, self._body_bytes
+        taken, end = 0, len(self._buffer)
+        while True:
+            if not body:
+                if end - taken < HEADER_BYTES:
+                    break
+                length = unseal(buffer[taken : taken + HEADER_BYTES])
+                body, taken = int.from_bytes(length, "big") + TAG_BYTES, taken + HEADER_BYTES
+            if end - taken < body:
+                break
+            messages.append(unseal(buffer[taken : taken + body]))
+            body, taken = 0, taken + body
+        self._body_bytes = body
+        del self._buffer[:taken]
+        return messages
+
+
+def _hkdf(salt: bytes, key: bytes) -> tuple[bytes, bytes]:
+    """HKDF-SHA256 (RFC 5869) with no info, 64 bytes in two halves."""
+    extracted = hmac_digest(salt, key, "sha256")
+    first = hmac_digest(extracted, b"\x01", "sha256")
+    return first, hmac_digest(extracted, first + b"\x02", "sha256")
