@@ -201,19 +201,24 @@ class Closable(msgspec.Struct, frozen=True, tag="closable"):
 class Phase(msgspec.Struct, frozen=True):
     """A phase that a provider takes part in, and the fields of the view that its answer depends on.
 
-    An empty `view_fields` means all of them.
+    The host asks again only when one of these (or the state) has changed; None means that all of them matter.
     """
 
     name: Literal["validate", "fold", "contribute", "attach", "seal", "descend", "close"]
-    view_fields: tuple[str, ...] = ()
+    view_fields: tuple[str, ...] | None = None
 
 
 class ProviderSpec(msgspec.Struct, frozen=True):
-    """What a provider declares in its manifest."""
+    """What a provider declares in its manifest.
+
+    `observes` names the other providers whose updates it is shown in `validate` and `fold` beside its own; the
+    host evaluates it, so that a provider which HTLCs do not concern costs a payment nothing.
+    """
 
     name: str
     formats: tuple[int, ...]
     phases: tuple[Phase, ...]
+    observes: tuple[str, ...] = ()
     max_outputs: int = 16
     max_weight: int = 16_000  # weight units that it may add to one commitment
     seal_length: int = 0  # bytes of its seal slot in each transaction; 0 is none

@@ -1,0 +1,51 @@
+"""Which questions does the host ask a plugin, and what are the types of their parameters and answers?"""
+
+from typing import Any
+
+import msgspec
+
+from lnpd_sdk.types import (
+    Blocked,
+    ChildTx,
+    Closable,
+    Folded,
+    OutputSpec,
+    Reject,
+    Transaction,
+    Update,
+    View,
+)
+
+
+class ProviderQuestion(msgspec.Struct, frozen=True):
+    """A question to a provider; `arguments` is the msgpack array of the method's parameters."""
+
+    provider: str
+    format: int
+    method: str
+    arguments: msgspec.Raw
+
+
+class RpcRequest(msgspec.Struct, frozen=True):
+    """A call of an RPC method or a hook by name; `params` is a msgpack map."""
+
+    name: str
+    params: msgspec.Raw
+
+
+class Kinds(msgspec.Struct, frozen=True):
+    """The types of a provider method: all parameters as one tuple, and the answer."""
+
+    arguments: Any  # a type expression that msgspec decodes into
+    answer: Any
+
+
+PROVIDER_METHODS: dict[str, Kinds] = {
+    "validate": Kinds(tuple[View, bytes, Update], Reject | None),
+    "fold": Kinds(tuple[View, bytes, Update], Folded),
+    "contribute": Kinds(tuple[View, bytes], tuple[OutputSpec, ...]),
+    "attach": Kinds(tuple[View, bytes, tuple[OutputSpec, ...]], tuple[OutputSpec, ...]),
+    "seal": Kinds(tuple[View, bytes, Transaction], bytes),
+    "descend": Kinds(tuple[View, bytes, Transaction], tuple[ChildTx, ...]),
+    "close": Kinds(tuple[View, bytes], Blocked | Closable),
+}
