@@ -1,0 +1,35 @@
+"""How does every test run: which hypothesis profile, and what does the end of a run say about vectors?"""
+
+import os
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadline and no health check of speed: a busy machine is not a defect of the code under test.
+settings.register_profile("dev", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+# In CI the examples are the same in each run, so that a red run can be repeated by anyone.
+settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=True, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "dev"))
+
+NOT_RUN = re.compile(r"not run: (\.\./shared/vectors/\S+)")
+CASES = re.compile(r"^\S*\.json\b.*\d.*$", re.MULTILINE)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end which vector files ran with how many cases, and which did not run at all.
+
+    A test prints one line that begins with the name of the file and holds the number; pytest swallows what a passing
+    test prints, so it is repeated here.
+    """
+    passed = terminalreporter.stats.get("passed", [])
+    counted = sorted({line for report in passed for line in CASES.findall(report.capstdout)})
+    skipped = terminalreporter.stats.get("skipped", [])
+    absent = Counter(name for report in skipped for name in NOT_RUN.findall(str(report.longrepr)))
+    if counted or absent:
+        terminalreporter.section("test vectors")
+    for line in counted:
+        terminalreporter.write_line(line)
+    for name, tests in sorted(absent.items()):
+        terminalreporter.write_line(f"NOT RUN: {name} is absent ({tests} tests skipped)", yellow=True)

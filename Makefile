@@ -1,0 +1,51 @@
+# What can be done here? `make` alone prints the menu. Every target sets up .venv by itself (contrib/setup).
+.DEFAULT_GOAL := help
+.PHONY: help run test quick lint bench crash docs generate clean setup
+
+BIN := .venv/bin
+PYTEST := $(BIN)/pytest
+
+# The layers that need no I/O, as far as they have tests, and the tests of the project itself.
+PURE := sdk wire crypto tx peer channel routing providers
+QUICK := $(wildcard $(addprefix tests/,$(PURE))) $(wildcard tests/test_*.py)
+
+# $(call program,module,when): run a module, or say plainly that it is not written yet.
+program = $(if $(wildcard $(subst .,/,$1).py $(subst .,/,$1)/__main__.py),$(BIN)/python -m $1,\
+	@echo "make $@: not written yet (python -m $1); it comes with $2." >&2; exit 1)
+
+help: ## this menu
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup ## see two nodes pay each other on a chain of their own, then a shell
+	$(call program,contrib.story,stage 3)
+
+test: lint ## lint, then every test
+	$(PYTEST) -n 2 --dist worksteal
+
+quick: setup ## the pure layers only, under two minutes
+	$(PYTEST) -n 2 --dist worksteal $(QUICK)
+
+lint: setup ## ruff, mypy --strict over lnpd and the SDK, the layer test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(PYTEST) -q tests/test_layers.py tests/test_project.py
+
+bench: setup ## the table of speeds and ratios, each beside its goal
+	$(call program,contrib.bench,stage 5)
+
+crash: setup ## every persistence point under kill -9, with payments in flight
+	$(call program,tests.crash,stage 5)
+
+docs: setup ## the documentation that is printed from tables in the code
+	$(call program,contrib.docs,stage 2)
+
+generate: setup ## typed message classes from the rows in lnpd/wire
+	$(call program,lnpd.wire.generate,stage 1)
+
+clean: ## remove .venv, caches and build products
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .cache build dist sdk/build sdk/dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup:
+	@contrib/setup
