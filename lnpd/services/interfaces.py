@@ -80,7 +80,7 @@ class ClaimInput(msgspec.Struct, frozen=True):
 
 
 class Signer(Protocol):
-    """The only holder of keys. Each refusal is a `SignerRefused` that names its rule (extension-points.md)."""
+    """The only holder of keys. Each refusal is a `SignerRefused` that names its rule."""
 
     async def node_id(self) -> bytes:
         """Our node's public key."""
