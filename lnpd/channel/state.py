@@ -1,0 +1,304 @@
+"""What does a channel remember between two events?
+
+`Channel` is the snapshot: frozen, small (under 100 KB with 483 HTLCs a side), and free of our secrets and of signatures.
+What is large or only needed later is a row that an action keeps: every commitment's graph, each update's message
+(hence the onions), the peer's signatures. Everything that belongs to one side is indexed by party, the opener
+first, so that two snapshots of one channel can be compared.
+
+This is the penalty model: one current commitment a side, older ones revoked by a secret.
+"""
+
+from typing import Literal
+
+import msgspec
+from lnpd_sdk.types import Party, PerParty, Update, other
+
+from lnpd.crypto.shachain import Shachain
+from lnpd.tx.graph import ChannelType, Funding, ProviderPin
+
+ScriptPair = tuple[bytes, bytes]
+
+
+class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One party's half of open_channel and accept_channel: what it demands of the other, and its public keys.
+
+    `to_self_delay` and `channel_reserve_sat` bind the *other* party; `max_accepted_htlcs`, `htlc_minimum_msat` and
+    `max_htlc_value_in_flight_msat` bind the HTLCs that the other party offers (BOLT 2, open_channel).
+    """
+
+    dust_limit_sat: int
+    max_htlc_value_in_flight_msat: int
+    channel_reserve_sat: int
+    htlc_minimum_msat: int
+    to_self_delay: int
+    max_accepted_htlcs: int
+    funding_key: bytes
+    revocation_basepoint: bytes
+    payment_basepoint: bytes
+    delayed_payment_basepoint: bytes
+    htlc_basepoint: bytes
+    upfront_shutdown_script: bytes = b""
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What this node tolerates in this channel; fixed when it opens, never told to the peer."""
+
+    min_feerate_per_kw: int = 253
+    max_feerate_per_kw: int = 100_000
+    min_funding_sat: int = 20_000
+    max_funding_sat: int = (1 << 24) - 1
+    max_to_self_delay: int = 2016
+    max_minimum_depth: int = 144
+    max_dust_limit_sat: int = 5_000
+    max_reserve_percent: int = 20
+    max_htlc_minimum_msat: int = 10_000
+    min_max_accepted_htlcs: int = 1
+    max_dust_exposure_msat: int = 50_000_000
+    anysegwit: bool = True  # option_shutdown_anysegwit was negotiated
+    upfront_shutdown: bool = True  # option_upfront_shutdown_script was negotiated
+    require_channel_type: bool = True  # a developer option may turn it off
+    htlc_deadlines: bool = True  # a developer option may turn it off
+    htlc_deadline_blocks: int = 18  # before an HTLC's expiry
+    resolution_depth: int = 100
+
+
+# Phases. What only one phase needs lives in it.
+
+
+class New(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="new"):
+    """Nothing was sent or received yet."""
+
+
+class AwaitingAccept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_accept"):
+    """We sent open_channel."""
+
+    feerate_per_kw: int
+
+
+class AwaitingFunding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_funding"):
+    """We have accept_channel, and asked the wallet for a funding transaction."""
+
+    feerate_per_kw: int
+
+
+class AwaitingFundingSigned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_funding_signed"):
+    """We sent funding_created; the funding transaction is not broadcast before funding_signed is verified."""
+
+    transaction: bytes
+
+
+class AwaitingFundingCreated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_funding_created"):
+    """We sent accept_channel."""
+
+    feerate_per_kw: int
+
+
+class AwaitingReady(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_ready"):
+    """Both first commitments are signed; the funding has to reach its depth and both channel_ready to be exchanged."""
+
+
+class Normal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="normal"):
+    """Both channel_ready were exchanged and no shutdown was."""
+
+
+class ShuttingDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="shutting_down"):
+    """A shutdown was sent or received; HTLCs and blocking providers are still being settled."""
+
+
+class Negotiating(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="negotiating"):
+    """Nothing is pending any more; closing_signed goes to and fro. Fees in satoshi, 0 before the first.
+
+    The ranges and fees are of this connection only: negotiation restarts after a reconnect (BOLT 2).
+    """
+
+    balances_msat: PerParty  # after what the providers still settled by their `close`
+    our_fee_sat: int = 0
+    our_min_sat: int = 0
+    our_max_sat: int = 0
+    their_fee_sat: int = 0
+
+
+class Failed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="failed"):
+    """The channel ended by an error; only the chain can settle it. `error` is repeated at each reestablish.
+
+    `may_broadcast` is False after data loss: our latest commitment may be revoked, so that only the peer can close.
+    """
+
+    error: str
+    may_broadcast: bool = True
+
+
+class Resolution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One output of the transaction that spent the funding, and what becomes of it.
+
+    `status`: `waiting` (a lock has to pass), `claiming` (our claim is broadcast), `spent` (by `spent_by`, not deep
+    enough yet), `resolved`, `theirs` (nothing to do for us), or `unclaimed` (an HTLC: not claimed by this version).
+    """
+
+    vout: int
+    provider: str
+    id: str
+    kind: str
+    value_sat: int
+    status: Literal["waiting", "claiming", "spent", "resolved", "theirs", "unclaimed"]
+    spent_by: bytes = b""
+    claim: str = ""  # the key of its Broadcast action
+
+
+class OnChain(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="on_chain"):
+    """The funding output was spent. `spend` says by what (BOLT 5); `number` is that commitment's, -1 if none."""
+
+    spend: Literal["mutual", "ours", "theirs", "theirs_next", "revoked", "future", "unknown"]
+    txid: bytes
+    number: int
+    height: int
+    resolutions: tuple[Resolution, ...] = ()
+
+
+class Closed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="closed"):
+    """Every output is resolved deeply enough, or the channel was given up before its funding. `reason` says how."""
+
+    reason: str
+
+
+Phase = (
+    New
+    | AwaitingAccept
+    | AwaitingFunding
+    | AwaitingFundingSigned
+    | AwaitingFundingCreated
+    | AwaitingReady
+    | Normal
+    | ShuttingDown
+    | Negotiating
+    | Failed
+    | OnChain
+    | Closed
+)
+PHASES: tuple[type, ...] = (
+    New,
+    AwaitingAccept,
+    AwaitingFunding,
+    AwaitingFundingSigned,
+    AwaitingFundingCreated,
+    AwaitingReady,
+    Normal,
+    ShuttingDown,
+    Negotiating,
+    Failed,
+    OnChain,
+    Closed,
+)
+
+
+class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All updates that are irrevocably committed on both sides, folded. `states` is in the type's provider order."""
+
+    balances_msat: PerParty
+    states: tuple[tuple[str, bytes], ...]
+
+
+class Pending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An update that is not irrevocable yet, and how far it has come. X is its proposer, Y the other party.
+
+    stage 0: X proposed it. 1: X signed it into Y's commitment. 2: Y revoked, it is acked. 3: Y signed it into X's
+    commitment. When X revokes (4) it is irrevocable, folded into the base, and leaves the log.
+    Its message is the row ("update", `row`).
+    """
+
+    update: Update
+    stage: int
+    row: str
+
+
+class NextIds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The next id of each party's updates of one provider; removals of HTLCs are not counted."""
+
+    provider: str
+    ids: PerParty = (0, 0)
+
+
+class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What we decided to do with an incoming HTLC. It outlives disconnects until the removal is irrevocable.
+
+    Its message is the row ("decision", id).
+    """
+
+    id: int
+    kind: Literal["fulfill", "fail", "fail_malformed"]
+    preimage: bytes = b""
+
+
+class Quiescence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far `stfu` has come on this connection (BOLT 2, Channel Quiescence); gone when it is lost."""
+
+    wanted: bool = False
+    sent: bool = False
+    received: bool = False
+    initiator: Party | None = None  # known once both are true
+
+    @property
+    def quiescent(self) -> bool:
+        """Whether no update may be sent until the protocol that asked for it ends."""
+        return self.sent and self.received
+
+
+class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="channel"):
+    """The whole state of one channel. See the file's first lines for what is not in it.
+
+    key: the node's own name of this channel, unique and stable (a mailbox, a directory of rows).
+    id: temporary_channel_id, then channel_id (BOLT 2).
+    numbers: the latest signed commitment of each holder; all below it of ours are revoked, and of the peer's all
+        below it, or all but one if `awaiting_revocation`.
+    their_points: the peer's per-commitment points, of its oldest unrevoked commitment and the ones after, as known.
+    signed_after_revoking: whether our last commitment_signed went out after our last revoke_and_ack.
+    ready: who sent channel_ready. shutdown: the scriptpubkey of each party's shutdown, empty if not sent.
+    next_row: counts rows of updates, whoever proposed them.
+    batch: commitment_signed messages of an unfinished start_batch, encoded, and how many are still missing.
+    """
+
+    key: str
+    peer: bytes
+    us: Party
+    policy: Policy
+    id: bytes = b""
+    phase: Phase = New()
+    link: Literal["down", "reestablishing", "up"] = "down"
+    channel_type: ChannelType = ChannelType((), 0, 0, ())
+    type_bits: bytes = b""
+    extensions: tuple[ProviderPin, ...] = ()  # in the order of the namespaces of update_ext
+    announce: bool = False
+    capacity_sat: int = 0
+    push_msat: int = 0
+    minimum_depth: int = 0
+    terms: tuple[Terms, ...] = ()  # by party; before accept_channel only the opener's
+    fundings: tuple[Funding, ...] = ()
+    numbers: PerParty = (0, 0)
+    awaiting_revocation: bool = False
+    their_points: tuple[bytes, ...] = ()
+    their_secrets: Shachain = Shachain()
+    base: Base = Base((0, 0), ())
+    log: tuple[Pending, ...] = ()
+    next_ids: tuple[NextIds, ...] = ()
+    next_row: int = 0
+    decisions: tuple[Decision, ...] = ()
+    signed_after_revoking: bool = False
+    depth_reached: bool = False
+    ready: tuple[bool, bool] = (False, False)
+    aliases: tuple[bytes, bytes] = (b"", b"")  # by party: the short_channel_id that each gave to the other
+    short_channel_id: bytes = b""
+    shutdown: ScriptPair = (b"", b"")
+    closing_range_sat: PerParty = (0, 0)  # ours, from the Close command
+    quiescence: Quiescence = Quiescence()
+    batch: tuple[bytes, ...] = ()
+    batch_missing: int = 0
+
+    @property
+    def them(self) -> Party:
+        """The party that the peer is."""
+        return other(self.us)
+
+    @property
+    def live(self) -> bool:
+        """Whether the connection is up and channel_reestablish is done: messages of the protocol may be sent."""
+        return self.link == "up"
