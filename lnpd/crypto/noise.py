@@ -1,18 +1,21 @@
 """How do two nodes prove who they are and encrypt what they say? (BOLT 8)
 
     initiator                                       responder
-    write()  -> act one, 50 bytes  ---------------> read(act)
-    read(act)                      <--------------- act two, 50 bytes <- write()
+    write()  -> act one, 50 bytes  ---------------> read(act, static_ecdh)
+    read(act, static_ecdh)         <--------------- act two, 50 bytes <- write()
     write()  -> act three, 66 bytes --------------> read(act)
     transport()                                     transport()
 
-noiseprotocol runs Noise_XK; it knows neither secp256k1, which is registered here, nor BOLT 8's rotation of keys, so
-that the transport is our own. Handshake and Transport change as they are used: a nonce may never repeat.
+The node's secret stays with its signer: each side needs one product of it, with the `ephemeral_key` of the first act
+that it reads. noiseprotocol runs Noise_XK; it knows neither secp256k1, which is registered here, nor BOLT 8's
+rotation of keys, so that the transport is our own. Handshake and Transport change as they are used: a nonce may never
+repeat.
 """
 
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hmac import digest as hmac_digest
 from typing import Any, Final, NoReturn
 
@@ -39,19 +42,16 @@ _NONCES: Final = tuple(struct.pack("<4xQ", number) for number in range(ROTATE_AF
 
 # secp256k1 for noiseprotocol
 
+_Ecdh = Callable[[bytes], bytes]  # from a point to SHA256 of its product with a secret
+
 
 @dataclass(frozen=True, repr=False)
 class _KeyPair:
-    """What noiseprotocol calls a key pair; a remote one has no private half."""
+    """What noiseprotocol calls a key pair; the private half is what can be done with it."""
 
-    private: bytes | None
+    private: _Ecdh | None
     public: bytes
     public_bytes: bytes
-
-    @classmethod
-    def from_private_bytes(cls, secret: bytes) -> "_KeyPair":
-        point = secp.public_key(secret)
-        return cls(secret, point, point)
 
     @classmethod
     def from_public_bytes(cls, point: bytes) -> "_KeyPair":
@@ -60,27 +60,28 @@ class _KeyPair:
 
 @dataclass(frozen=True, repr=False)
 class _Dh:
-    """What noiseprotocol calls a DH; its `generate` hands out the ephemeral secret that the caller drew."""
+    """What noiseprotocol calls a DH; the pair that it generates is the one whose secret the caller drew."""
 
     ephemeral_secret: bytes
     klass = _KeyPair
     dhlen = secp.POINT_BYTES
 
     def generate_keypair(self) -> _KeyPair:
-        return _KeyPair.from_private_bytes(self.ephemeral_secret)
+        point = secp.public_key(self.ephemeral_secret)
+        return _KeyPair(partial(secp.ecdh, self.ephemeral_secret), point, point)
 
-    def dh(self, secret: bytes, point: bytes) -> bytes:
-        return secp.ecdh(secret, point)
+    def dh(self, private: _Ecdh, point: bytes) -> bytes:
+        return private(point)
 
 
-def _connection(secret: bytes, ephemeral_secret: bytes, remote_node_id: bytes | None) -> Any:  # Any: untyped library
+def _connection(static: _KeyPair, ephemeral_secret: bytes, remote_node_id: bytes | None) -> Any:  # Any: untyped library
     backend = DefaultNoiseBackend()
-    # A key pair that is set before the start makes the library warn of it; one that is generated does not.
+    # An ephemeral pair that is set before the start makes the library warn of it; one that is generated does not.
     backend.diffie_hellmans["secp256k1"] = lambda: _Dh(ephemeral_secret)
     backend.keypairs["secp256k1"] = _KeyPair
     connection = NoiseConnection.from_name(_PROTOCOL, backend)
     connection.set_prologue(_PROLOGUE)
-    connection.set_keypair_from_private_bytes(Keypair.STATIC, secret)
+    connection.noise_protocol.keypairs["s"] = static
     if remote_node_id is None:
         connection.set_as_responder()
     else:
@@ -93,21 +94,34 @@ def _connection(secret: bytes, ephemeral_secret: bytes, remote_node_id: bytes | 
 # Handshake
 
 
+def ephemeral_key(act: bytes) -> bytes:
+    """The point in act one or two, which the node's secret is to be multiplied with; raises HandshakeFailed."""
+    if len(act) != ACT_BYTES[0]:
+        raise _failure(f"acts one and two have {ACT_BYTES[0]} bytes, not {len(act)}")
+    if act[:1] != _VERSION:
+        raise _failure(f"version {act[0]} is unknown")
+    point = act[1 : 1 + secp.POINT_BYTES]
+    if not secp.is_point(point):
+        raise _failure("an act holds no public key")
+    return point
+
+
 class Handshake:
     """One side of BOLT 8's three acts, of ACT_BYTES each; every failure raises HandshakeFailed and ends it.
 
-    `secret` is the node's own; `ephemeral_secret` must be drawn afresh for each connection. The initiator knows
+    `node_id` is our own public key; `ephemeral_secret` must be drawn afresh for each connection. The initiator knows
     `remote_node_id`; the responder leaves it out and learns it in act three.
     Raises InvalidSecret, InvalidPoint when built from what is no key.
     """
 
-    def __init__(self, secret: bytes, ephemeral_secret: bytes, remote_node_id: bytes | None = None) -> None:
-        secp.check_secret(secret)
+    def __init__(self, node_id: bytes, ephemeral_secret: bytes, remote_node_id: bytes | None = None) -> None:
         secp.check_secret(ephemeral_secret)
-        self._noise = _connection(secret, ephemeral_secret, remote_node_id)
+        static = _KeyPair(lambda _point: self._static_ecdh, secp.check_point(node_id), node_id)
+        self._noise = _connection(static, ephemeral_secret, remote_node_id)
         # The library forgets both when the handshake is done, and the transport needs the chaining key.
         self._symmetric = self._noise.noise_protocol.symmetric_state
         self._state = self._noise.noise_protocol.handshake_state
+        self._static_ecdh = b""
         self._acts_done = 0
         self._over = False
 
@@ -120,13 +134,20 @@ class Handshake:
         """The act that is ours to send next."""
         return _VERSION + bytes(self._act(self._noise.write_message))
 
-    def read(self, act: bytes) -> None:
-        """Takes the act that the other side sent, exactly `next_act_bytes` long."""
+    def read(self, act: bytes, static_ecdh: bytes = b"") -> None:
+        """Takes the act that the other side sent, exactly `next_act_bytes` long.
+
+        With the first act that a side reads comes `static_ecdh`, 32 bytes: SHA256 of our node secret times the act's
+        `ephemeral_key`.
+        """
         self._require_act()
         if len(act) != self.next_act_bytes:
             self._fail(f"act {self._acts_done + 1} has {self.next_act_bytes} bytes, not {len(act)}")
         if act[:1] != _VERSION:
-            self._fail(f"handshake version {act[0]} is unknown")
+            self._fail(f"version {act[0]} is unknown")
+        self._static_ecdh = self._static_ecdh or static_ecdh
+        if len(self._static_ecdh) != secp.DIGEST_BYTES:
+            self._fail(f"act {self._acts_done + 1} cannot be read without our node's key")
         self._act(self._noise.read_message, act[1:])
 
     def transport(self) -> "Transport":
@@ -160,7 +181,11 @@ class Handshake:
 
     def _fail(self, reason: str) -> NoReturn:
         self._over = True
-        raise HandshakeFailed(f"BOLT 8 handshake: {reason}.") from None
+        raise _failure(reason) from None
+
+
+def _failure(reason: str) -> HandshakeFailed:
+    return HandshakeFailed(f"BOLT 8 handshake: {reason}.")
 
 
 # Transport
