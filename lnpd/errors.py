@@ -451,3 +451,22 @@ class ValueUnfit(StoreError):
 
 class ValueUnreadable(StoreError):
     """Stored bytes are not a value of the expected type; the text names the table and the key."""
+
+
+# --- hooks and plugins
+
+
+class PluginFault(LnpdError):
+    """A plugin failed: it died, was late, raised, or answered with nonsense. `plugin` is its name."""
+
+    def __init__(self, plugin: str, why: str = "") -> None:
+        super().__init__(f"{plugin}: {why}" if why else plugin)
+        self.plugin = plugin
+
+
+class ProviderFault(PluginFault):
+    """A provider did not answer, or not as it must; the channels that pin it freeze. `plugin` is the provider's name."""
+
+
+class ManifestRefused(LnpdError):
+    """A plugin's manifest is malformed, or claims what another owns; nothing of it was registered."""

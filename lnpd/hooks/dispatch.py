@@ -1,0 +1,60 @@
+"""How does the node call a hook, so that no plugin can delay or end it?"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import pluggy
+
+from lnpd.errors import PluginFault
+from lnpd.hooks.kinds import KINDS, PROJECT, awaited, drop
+from lnpd.hooks.spec import HookSpecs
+
+log = logging.getLogger("lnpd.hooks")
+DEADLINE_SECONDS = 5.0
+Faulted = Callable[[str, str], None]
+
+
+class Hooks:
+    """The only way in which lnpd calls a hook. A fault of a plugin is logged, counted and its answer left out."""
+
+    def __init__(self, faulted: Faulted | None = None, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+        self.plugins = pluggy.PluginManager(PROJECT)
+        self.plugins.add_hookspecs(HookSpecs)
+        self._faulted = faulted
+        self._deadline_seconds = deadline_seconds
+
+    async def gather(self, name: str, **params: object) -> list[object]:
+        """Every answer that is not None."""
+        assert KINDS[name] == "gather", f"{name} is not a gather hook"
+        pending = getattr(self.plugins.hook, name)(**params)
+        answers = await asyncio.gather(*(self._one(name, value) for value in pending))
+        return [answer for answer in answers if answer is not None]
+
+    async def chain(self, name: str, **params: object) -> object:
+        """The first answer that is not None, in order; those behind it are never asked."""
+        assert KINDS[name] == "chain", f"{name} is not a chain hook"
+        pending = getattr(self.plugins.hook, name)(**params)
+        try:
+            while pending:
+                if (answer := await self._one(name, pending.pop(0))) is not None:
+                    return answer
+        finally:
+            drop(pending)
+        return None
+
+    async def _one(self, name: str, value: object) -> object:
+        if not isinstance(value, Awaitable):
+            return value
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                return await awaited(value)
+        except TimeoutError:
+            why = f"did not answer {name} within {self._deadline_seconds} s"
+            owner = "a plugin"
+        except PluginFault as error:
+            owner, why = error.plugin, str(error)
+        log.warning("%s: %s", owner, why)
+        if self._faulted:
+            self._faulted(owner, why)
+        return None

@@ -1,0 +1,159 @@
+"""Who owns what that a plugin can add: wire messages, providers, RPC methods, channel types, hooks?
+
+A manifest is checked as a whole before anything of it is registered; what somebody already owns is refused with both
+names. Everything is keyed by its owner, so that it leaves with its owner.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+from lnpd_sdk.envelope import CONTRACT_VERSION
+from lnpd_sdk.manifest import ChannelTypeSpec, Manifest, RpcMethod
+from lnpd_sdk.types import ProviderSpec
+
+from lnpd.errors import ManifestRefused
+from lnpd.hooks.proxy import Caller, PluginProxy
+from lnpd.wire.catalogue import Catalogue
+
+T = TypeVar("T")
+CORE = "lnpd"
+NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+MAX_ROWS = 100
+CAPABILITIES = ("messages", "updates", "sign", "spend", "pay", "hook", "chain", "rpc")
+MONEY = ("updates", "sign", "spend", "pay")
+
+
+class Owned(msgspec.Struct, frozen=True):
+    """What one owner added."""
+
+    manifest: Manifest
+    proxy: PluginProxy
+    grants: tuple[str, ...]
+
+
+class Registry:
+    """Everything that is registered, by name, and whose it is."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._core = catalogue
+        self.catalogue = catalogue
+        self.owners: dict[str, Owned] = {}
+        self._core_providers: dict[str, ProviderSpec] = {}
+        self._core_rpc: frozenset[str] = frozenset()
+
+    def claim_core(self, providers: tuple[ProviderSpec, ...], rpc: frozenset[str]) -> None:
+        """What the node itself owns; no plugin may take it."""
+        self._core_providers = {spec.name: spec for spec in providers}
+        self._core_rpc = rpc
+
+    def register(self, manifest: Manifest, call: Caller, grants: tuple[str, ...] = ()) -> Owned:
+        """Checks a manifest as a whole, then registers all of it. ManifestRefused says what is wrong with it."""
+        _check_shape(manifest)
+        if manifest.name in self.owners:
+            raise ManifestRefused(f"a plugin named {manifest.name} is registered already")
+        self._check_clashes(manifest)
+        catalogue = self._with_messages(self.catalogue, manifest)
+        owned = Owned(manifest, PluginProxy(manifest, call), grants)
+        self.catalogue = catalogue
+        self.owners[manifest.name] = owned
+        return owned
+
+    def unregister(self, name: str) -> None:
+        """Forgets all that an owner added."""
+        if self.owners.pop(name, None) is not None:
+            catalogue = self._core
+            for owned in self.owners.values():
+                catalogue = self._with_messages(catalogue, owned.manifest)
+            self.catalogue = catalogue
+
+    # --- looking up
+    def provider(self, name: str) -> tuple[str, ProviderSpec] | None:
+        """The owner and the declaration of a provider."""
+        if name in self._core_providers:
+            return CORE, self._core_providers[name]
+        return self._find(lambda m: {p.name: p for p in m.providers}, name)
+
+    def rpc_method(self, name: str) -> tuple[str, RpcMethod] | None:
+        """The owner and the declaration of a plugin's RPC method."""
+        return self._find(lambda m: {r.name: r for r in m.rpc}, name)
+
+    def rpc_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
+        """Every plugin's RPC methods with their owners."""
+        return tuple((name, row) for name, owned in self.owners.items() for row in owned.manifest.rpc)
+
+    def channel_type(self, name: str) -> tuple[str, ChannelTypeSpec] | None:
+        """The owner and the declaration of a plugin's channel type."""
+        return self._find(lambda m: {t.name: t for t in m.channel_types}, name)
+
+    def granted(self, owner: str, capability: str) -> str | None:
+        """The parameter of a granted capability ("" if it has none), None if it was not granted."""
+        owned = self.owners.get(owner)
+        for grant in owned.grants if owned else ():
+            kind, _, parameter = grant.partition(":")
+            if kind == capability:
+                return parameter
+        return None
+
+    def _find(self, rows: Callable[[Manifest], Mapping[str, T]], name: str) -> tuple[str, T] | None:
+        for owner, owned in self.owners.items():
+            if (row := rows(owned.manifest).get(name)) is not None:
+                return owner, row
+        return None
+
+    # --- checking
+    def _check_clashes(self, manifest: Manifest) -> None:
+        for spec in manifest.providers:
+            if (taken := self.provider(spec.name)) is not None:
+                raise ManifestRefused(f"{manifest.name} claims the provider {spec.name}, which {taken[0]} owns")
+        for method in manifest.rpc:
+            owner = CORE if method.name in self._core_rpc else (self.rpc_method(method.name) or (None,))[0]
+            if owner is not None:
+                raise ManifestRefused(f"{manifest.name} claims the RPC method {method.name}, which {owner} owns")
+        for kind in manifest.channel_types:
+            if (found := self.channel_type(kind.name)) is not None:
+                raise ManifestRefused(f"{manifest.name} claims the channel type {kind.name}, which {found[0]} owns")
+
+    @staticmethod
+    def _with_messages(catalogue: Catalogue, manifest: Manifest) -> Catalogue:
+        return catalogue.with_rows(manifest.name, manifest.messages) if manifest.messages else catalogue
+
+
+def _check_shape(manifest: Manifest) -> None:
+    if not NAME.fullmatch(manifest.name) or manifest.name in (CORE, "bolt"):
+        raise ManifestRefused(
+            f"{manifest.name[:40]!r} cannot be a plugin's name: it begins with a letter, has only a to z, 0 to 9 and"
+            " hyphens, and at most 32 of them"
+        )
+    if manifest.contract != CONTRACT_VERSION:
+        raise ManifestRefused(
+            f"{manifest.name} speaks version {manifest.contract} of the contract, this node {CONTRACT_VERSION}"
+        )
+    for what in ("providers", "channel_types", "rpc", "hooks", "publishes", "capabilities"):
+        rows = getattr(manifest, what)
+        if len(rows) > MAX_ROWS:
+            raise ManifestRefused(f"{manifest.name} declares {len(rows)} {what}, more than {MAX_ROWS}")
+        names = [getattr(row, "name", row) for row in rows]
+        if len(set(names)) != len(names):
+            raise ManifestRefused(f"{manifest.name} declares one of its {what} twice")
+    for spec in manifest.providers:
+        _check_provider(manifest.name, spec)
+    for capability in manifest.capabilities:
+        if capability.partition(":")[0] not in CAPABILITIES:
+            raise ManifestRefused(f"{manifest.name} asks for {capability[:40]!r}, which is not a capability")
+
+
+def _check_provider(owner: str, spec: ProviderSpec) -> None:
+    if not NAME.fullmatch(spec.name):
+        raise ManifestRefused(f"{owner}: {spec.name[:40]!r} cannot be a provider's name")
+    if not spec.formats or any(not 0 <= number < 65536 for number in spec.formats):
+        raise ManifestRefused(f"{owner}: the provider {spec.name} needs commitment formats from 0 to 65535")
+    phases = [phase.name for phase in spec.phases]
+    if len(set(phases)) != len(phases):
+        raise ManifestRefused(f"{owner}: the provider {spec.name} declares a phase twice")
+    if not 0 <= spec.max_outputs <= 64 or not 0 <= spec.max_weight <= 100_000 or not 0 <= spec.seal_length <= 80:
+        raise ManifestRefused(
+            f"{owner}: the provider {spec.name} declares limits outside 64 outputs, 100,000 weight units and a seal"
+            " of 80 bytes"
+        )
