@@ -27,14 +27,14 @@ class Composite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     NAME: ClassVar[str] = ""
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="message"):
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="message_name"):
     """A message with a number and a name in the BOLTs or in a plugin's manifest; the last attribute is `tlvs`."""
 
     NUMBER: ClassVar[int] = -1
     NAME: ClassVar[str] = ""
 
 
-class Unknown(msgspec.Struct, frozen=True, tag="unknown", tag_field="message"):
+class Unknown(msgspec.Struct, frozen=True, tag="unknown", tag_field="message_name"):
     """A message of an odd type that nobody here knows; BOLT 1 has it ignored. `payload` is without the type."""
 
     number: int
