@@ -14,6 +14,12 @@ from lnpd.crypto.secp import (
     tweak_mul_point,
     tweak_mul_secret,
 )
+from lnpd.crypto.shachain import per_commitment_secret
+
+
+def per_commitment_point(shachain_seed: bytes, commitment_number: int) -> bytes:
+    """Our point of commitment 0..2^48-1; raises ShachainIndexOutOfRange, InvalidSecret."""
+    return public_key(per_commitment_secret(shachain_seed, commitment_number))
 
 
 def derive_public_key(basepoint: bytes, per_commitment_point: bytes) -> bytes:
