@@ -14,8 +14,7 @@ CHECKPOINT_PAGES = 1000  # SQLite's own default; said here because the log is gr
 Pragmas = tuple[tuple[str, str | int], ...]
 
 CREATOR_PRAGMAS: Pragmas = (("journal_mode", "delete"), ("synchronous", "full"))  # one file, no log beside it
-WRITER_PRAGMAS: Pragmas = (
-    ("journal_mode", "wal"),
+WRITER_PRAGMAS: Pragmas = (  # no journal_mode: that would write into a file which may not be ours
     ("synchronous", "full"),  # NORMAL loses the last commits in a power cut: a revoked state could come back
     ("fullfsync", 1),  # on macOS fsync does not reach the platters without it; elsewhere it does nothing
     ("wal_autocheckpoint", CHECKPOINT_PAGES),

@@ -34,6 +34,7 @@ def open_database(path: Path, network: str) -> SqliteDatabase:
             raise CorruptDatabase(f"{path} is empty: restore it from a backup.")
         database = connect(path, WRITER_PRAGMAS)
         _check(raw(database), path, network)
+        raw(database).execute("PRAGMA journal_mode = wal")
         migrate(raw(database))
         _wrap_wal(raw(database))
     except BaseException as error:
