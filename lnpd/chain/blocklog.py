@@ -1,9 +1,8 @@
 """Where do the blocks of the embedded chain survive a power cut?
 
-In one file that only grows: a line that says what it is, then records of length,
-its complement, CRC-32 and block. A record is on the
-disk before anybody hears of its block, so at most the last one can be torn, and a torn one was never announced: it is
-cut off. Anything else that does not read is damage, and is refused.
+In one file that only grows: a line that says what it is, then records of length, its complement, CRC-32 and block. A
+record is on the disk before anybody hears of its block, so at most the last one can be torn, and a torn one was never
+announced: it is cut off. Anything else that does not read is damage, and is refused.
 """
 
 from __future__ import annotations

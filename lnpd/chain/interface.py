@@ -1,6 +1,6 @@
 """What can lnpd ask of a blockchain, whoever answers?
 
-Every backend answers with the values of this file, which msgspec can carry over a bus unchanged. Two rules hold for all:
+Every backend answers with the values of this file, which msgspec can carry over a bus unchanged. Two rules hold:
 
 - Hashes (txid, block hash) are 32 bytes in internal byte order, the order of the wire; explorers show them reversed.
 - Events are hints and may be lost. What may not be lost is read again: `blocks_since(the last processed block)` tells
@@ -29,7 +29,7 @@ class BlockRef(msgspec.Struct, frozen=True):
 
 
 class BlockSummary(msgspec.Struct, frozen=True):
-    """A block of the best chain. `time_seconds` is its header's, `median_time_seconds` is BIP 113's, this block included."""
+    """A block of the best chain. `time_seconds` is its header's, `median_time_seconds` is BIP 113's with this block."""
 
     block: BlockRef
     previous: bytes
@@ -89,7 +89,7 @@ class ConnectedBlock(msgspec.Struct, frozen=True):
 
 
 class ChainDelta(msgspec.Struct, frozen=True):
-    """What happened since a block: first `disconnected` left the best chain (highest first), then `connected` joined it.
+    """What happened since a block: `disconnected` left the best chain (highest first), then `connected` joined it.
 
     `end` is where the asker stands after applying it. `more` says that the best chain goes on: ask again from `end`.
     `mempool` is what meets the watches unconfirmed, given once nothing more follows.
@@ -105,7 +105,7 @@ class ChainDelta(msgspec.Struct, frozen=True):
 class Output(msgspec.Struct, frozen=True):
     """An output that no block of the best chain spends.
 
-    `height` is None while its transaction is unconfirmed. `spent_by` is the id of the mempool transaction that spends it.
+    `height` is None while its transaction is unconfirmed. `spent_by` is the txid of the mempool's spender.
     """
 
     outpoint: Outpoint
@@ -133,7 +133,7 @@ class Outcome(Enum):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What became of one transaction; `reason` is empty unless it was refused, and then begins with Bitcoin Core's name of the rule."""
+    """What became of one transaction. If it was refused, `reason` begins with Bitcoin Core's name of the rule."""
 
     txid: bytes
     outcome: Outcome
@@ -193,7 +193,7 @@ class ChainBackend(Protocol):
         ...
 
     async def watch(self, watches: Iterable[Watch]) -> None:
-        """Watch for more; what is watched already stays. It says nothing of the past: `scan` does. Raises WatchesTooMany."""
+        """Watch for more; what is watched already stays. Of the past `scan` tells. Raises WatchesTooMany."""
         ...
 
     async def unwatch(self, watches: Iterable[Watch]) -> None:

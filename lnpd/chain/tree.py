@@ -5,6 +5,7 @@ Regtest gives each block the same work: the longest branch is best, of equals th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,6 +54,13 @@ class BlockTree:
             return self._nodes[block_hash]
         except KeyError:
             raise UnknownBlock(f"Block {block_hash[::-1].hex()} is not known to this chain.") from None
+
+    def __iter__(self) -> Iterator[Node]:
+        """All known blocks in the order of their coming, genesis first."""
+        return iter(self._nodes.values())
+
+    def __len__(self) -> int:
+        return len(self._nodes)
 
     def __contains__(self, block_hash: bytes) -> bool:
         return block_hash in self._nodes

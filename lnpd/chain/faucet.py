@@ -1,0 +1,62 @@
+"""Where does money for a test come from on the regtest chain?
+
+From coinbases that anyone can spend. They mature after 100 blocks, and regtest halves them every 150, so the faucet mines
+only when it must.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lnpd.chain.admission import fee_at
+from lnpd.chain.assemble import COINBASE_MATURITY
+from lnpd.chain.interface import Outcome, Outpoint, Output
+from lnpd.chain.kernel import ANYONE, ANYONE_SCRIPT, KernelChain
+from lnpd.errors import FaucetDry
+from lnpd.tx.transaction import Tx, TxIn, TxOut
+
+FIRST_BLOCKS: Final = COINBASE_MATURITY + 1
+"""After so many blocks the first coinbase can be spent."""
+
+_MAX_INPUTS: Final = 200
+_RATE_SAT_PER_KVB: Final = 2_000
+_MIN_CHANGE_SAT: Final = 1_000
+_NUDGE_BLOCKS: Final = 10
+
+
+def fund(chain: KernelChain, script: bytes, amount_sat: int) -> Outpoint:
+    """Pays `amount_sat` to a script and mines the payment; the outpoint. Raises FaucetDry."""
+    for _ in range(FIRST_BLOCKS // _NUDGE_BLOCKS + 1):
+        if tx := _payment(chain, script, amount_sat):
+            break
+        chain.mine(_NUDGE_BLOCKS)
+    else:
+        raise FaucetDry(f"The regtest faucet cannot pay {amount_sat} sat: new blocks hardly pay any more.")
+    result = chain.broadcast((tx.serialise(),))
+    if result.outcome is Outcome.REFUSED:
+        raise FaucetDry(f"The regtest faucet's payment of {amount_sat} sat was refused: {result.reason}.")
+    chain.mine()
+    return Outpoint(tx.txid, 0)
+
+
+def _payment(chain: KernelChain, script: bytes, amount_sat: int) -> Tx | None:
+    """A signed payment from the largest mature coins, or None if they do not suffice."""
+    inputs: list[TxIn] = []
+    total_sat = 0
+    for coin in sorted(chain.read.unspent(ANYONE_SCRIPT), key=lambda coin: -coin.value_sat):
+        if len(inputs) == _MAX_INPUTS:
+            return None
+        if not _is_mature(coin, chain.height):
+            continue
+        inputs.append(TxIn(coin.outpoint.txid, coin.outpoint.index, witness=(ANYONE,)))
+        total_sat += coin.value_sat
+        payment, change = TxOut(amount_sat, script), TxOut(0, ANYONE_SCRIPT)
+        size = (Tx(tuple(inputs), (payment, change)).weight + 3) // 4
+        change_sat = total_sat - amount_sat - fee_at(_RATE_SAT_PER_KVB, size)
+        if change_sat >= _MIN_CHANGE_SAT:
+            return Tx(tuple(inputs), (payment, TxOut(change_sat, ANYONE_SCRIPT)))
+    return None
+
+
+def _is_mature(coin: Output, height: int) -> bool:
+    return coin.height is not None and (not coin.is_coinbase or height + 1 - coin.height >= COINBASE_MATURITY)
