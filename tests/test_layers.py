@@ -12,7 +12,14 @@ STDLIB = frozenset(sys.stdlib_module_names)
 
 # From the bottom to the top. An import may stay in its own unit or point to a lower row, never up or to a sibling.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("lnpd_sdk", "lnpd_sdk.types", "lnpd_sdk.script", "lnpd_sdk.envelope"),
+    (
+        "lnpd_sdk",
+        "lnpd_sdk.types",
+        "lnpd_sdk.script",
+        "lnpd_sdk.envelope",
+        "lnpd_sdk.manifest",
+        "lnpd_sdk.questions",
+    ),
     ("lnpd",),  # lnpd/__init__.py, which runs before each of the others
     ("lnpd.errors",),
     ("lnpd.wire", "lnpd.crypto"),
@@ -76,6 +83,11 @@ PURE_LIBRARIES: dict[str, frozenset[str]] = {
 # Files that live in a pure folder and are no part of the layer, each with its reason. Arrows bind them like all others.
 COMMANDS = {
     "lnpd.wire.generate": "`make generate`: reads the rows and writes the typed classes; nothing imports it",
+}
+
+# Names of impure modules that do no I/O, each with its reason.
+IN_MEMORY = {
+    "io.BytesIO": "embit parses from a stream; this one is in memory",
 }
 
 RANK = {unit: rank for rank, row in enumerate(LAYERS) for unit in row}
@@ -148,6 +160,8 @@ def _library_rule(module: str, name: str) -> str | None:
     unit = unit_of(module)
     if unit not in PURE or module in COMMANDS or top in ("lnpd", "lnpd_sdk", "?"):
         return None
+    if name in IN_MEMORY:
+        return None
     for what, modules in IMPURE.items():
         if top in modules:
             return f"a pure layer has no business with {what}"
@@ -186,12 +200,18 @@ def _arrow_rule(module: str, name: str) -> str | None:
 
 
 def _plugin_rule(module: str, name: str) -> str | None:
-    """A plugin imports the SDK, the standard library and the package beside it that bears its name."""
+    """A plugin imports the SDK and the msgspec that it brings, the standard library and the package beside it that bears its name."""
     top = name.split(".")[0]
     own = ".".join(module.split(".")[:2])
-    if top == "lnpd_sdk" or top in STDLIB or name == own or name.startswith(f"{own}.") or top == own.split(".")[1]:
+    if (
+        top in ("lnpd_sdk", "msgspec")
+        or top in STDLIB
+        or name == own
+        or name.startswith(f"{own}.")
+        or top == own.split(".")[1]
+    ):
         return None
-    return "a plugin imports the SDK and the standard library only"
+    return "a plugin imports the SDK (with its msgspec) and the standard library only"
 
 
 def _target(name: str) -> str | None:

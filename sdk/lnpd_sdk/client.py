@@ -64,9 +64,9 @@ class Client:
         finally:
             del self._waiting[number]
 
-    async def propose(self, channel_id: str, provider: str, kind: str, body: bytes) -> int:
+    async def propose(self, channel_id: str, provider: str, body: bytes) -> int:
         """Proposes an update of an own provider; returns its id."""
-        params = {"channel_id": channel_id, "provider": provider, "kind": kind, "body": body}
+        params = {"channel_id": channel_id, "provider": provider, "body": body}
         identity: int = envelope.decode(await self.call("propose", params), int)
         return identity
 

@@ -43,7 +43,7 @@ class Node(Protocol):
         """Any host service by name."""
         ...
 
-    async def propose(self, channel_id: str, provider: str, kind: str, body: bytes) -> int:
+    async def propose(self, channel_id: str, provider: str, body: bytes) -> int:
         """Proposes an update of one of the plugin's own providers; returns its id. Refused with a sentence if a
         rule or the peer's view of the channel forbids it."""
         ...

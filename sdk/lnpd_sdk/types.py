@@ -77,7 +77,7 @@ class Update(msgspec.Struct, frozen=True):
 
     `provider` owns it; `id` orders one proposer's updates of one provider, except for the htlc provider's
     removals, where it is the id of the HTLC that is removed. `body` is the owner's own encoding; the core's are
-    the msgpack of the classes below.
+    the msgpack of the classes below. An extension's `kind` is always "ext": what it means is in the body.
     """
 
     proposer: Party
@@ -131,6 +131,10 @@ class OutputSpec(msgspec.Struct, frozen=True):
     `value_sat` is floor(sum(debits_msat) / 1000), or, for an attached output, its share of the type's fixed costs
     (then `debits_msat` is (0, 0)). `id` is unique within the provider and equal on both nodes.
     `second_stage_weight` is the weight of the largest child transaction whose fee comes out of this output.
+
+    `trim` says what becomes of an output whose value is under the holder's dust limit plus that fee: `dust` is a
+    kind that falls away then (its amount goes to the fee, as an HTLC's does), `refuse` one that may not be proposed
+    at all, `never` a data carrier, which has no value.
     """
 
     provider: str
@@ -140,7 +144,7 @@ class OutputSpec(msgspec.Struct, frozen=True):
     script: Script
     debits_msat: PerParty = (0, 0)
     second_stage_weight: int = 0
-    trim: Literal["dust", "never"] = "dust"
+    trim: Literal["refuse", "dust", "never"] = "refuse"
     cltv_expiry: int = 0
 
 
@@ -204,7 +208,7 @@ class Phase(msgspec.Struct, frozen=True):
     The host asks again only when one of these (or the state) has changed; None means that all of them matter.
     """
 
-    name: Literal["validate", "fold", "contribute", "attach", "seal", "descend", "close"]
+    name: Literal["validate", "fold", "contribute", "settle", "attach", "seal", "descend", "close"]
     view_fields: tuple[str, ...] | None = None
 
 
@@ -236,6 +240,8 @@ class Provider(Protocol):
 
     def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]: ...
 
+    def settle(self, view: View, state: bytes, remaining_msat: PerParty) -> tuple[OutputSpec, ...]: ...
+
     def attach(self, view: View, state: bytes, survivors: tuple[OutputSpec, ...]) -> tuple[OutputSpec, ...]: ...
 
     def seal(self, view: View, state: bytes, transaction: Transaction) -> bytes: ...
@@ -260,6 +266,10 @@ class ProviderBase:
 
     def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
         """Add no output."""
+        return ()
+
+    def settle(self, view: View, state: bytes, remaining_msat: PerParty) -> tuple[OutputSpec, ...]:
+        """Pay out no balance: in a channel type one provider does (`base`)."""
         return ()
 
     def attach(self, view: View, state: bytes, survivors: tuple[OutputSpec, ...]) -> tuple[OutputSpec, ...]:
