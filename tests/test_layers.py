@@ -211,7 +211,7 @@ def _plugin_rule(module: str, name: str) -> str | None:
         or top == own.split(".")[1]
     ):
         return None
-    return "a plugin imports the SDK (with its msgspec) and the standard library only"
+    return "a plugin imports the SDK and the standard library only"
 
 
 def _target(name: str) -> str | None:
