@@ -11,12 +11,12 @@ import msgspec
 
 from lnpd.errors import MessageTooLong, Truncated, Unencodable, UnknownEvenMessage
 from lnpd.wire import fields
-from lnpd.wire.base import Message, Tlvs, Unknown
+from lnpd.wire.base import Composite, Message, Tlvs, Unknown
 from lnpd.wire.catalogue import Catalogue
-from lnpd.wire.classes import message_class, stream_class, subtype_class
+from lnpd.wire.classes import message_class, record_class, stream_class, subtype_class
 from lnpd.wire.fields import MAX_MESSAGE_LENGTH, Fixed, Variable
 from lnpd.wire.layout import Shape, compile_layout
-from lnpd.wire.rows import MessageRow, RecordRow
+from lnpd.wire.rows import MessageRow, RecordRow, kept
 from lnpd.wire.shapes import composite_shape, record_shape, stream_shape
 
 Stream = TypeVar("Stream", bound=Tlvs)
@@ -36,6 +36,7 @@ class Codec:
         self._messages: dict[int, _MessageCodec] = {}
         self._encoders: dict[type, Callable[[Any], bytes]] = {}
         self._shapes: dict[str, Shape] = {}
+        self._composites: dict[str, type[Composite]] = {}
         self._streams: dict[str, tuple[type[Tlvs], Shape]] = {}
 
     def decode(self, data: bytes) -> Message | Unknown:
@@ -69,6 +70,21 @@ class Codec:
         if codec is None:
             raise Unencodable(f"message {key} is not in the catalogue")
         return codec.type
+
+    def composite_type(self, name: str) -> type[Composite]:
+        """The class of a composite type by name. Raises Unencodable."""
+        if name not in self.catalogue.subtypes:
+            raise Unencodable(f"subtype {name} is not in the catalogue")
+        self._resolve(name)
+        return self._composites[name]
+
+    def record_type(self, stream: str, name: str) -> type[Composite]:
+        """The class of a TLV record of several fields. Raises Unencodable."""
+        row = self._record_row(stream, name)
+        if len(kept(row.fields)) < 2:
+            raise Unencodable(f"{stream} {name} has no class: it is its only field, or a flag")
+        self._record(stream, row)
+        return self._composites[f"{stream} {name}"]
 
     def tlvs_type(self, name: str) -> type[Tlvs]:
         """The class of a TLV stream by name. Raises Unencodable."""
@@ -138,7 +154,8 @@ class Codec:
             return self._stream(name.removeprefix("tlv_"))[1]
         if name not in self._shapes:
             layout = compile_layout(name, subtype.fields, self._resolve)
-            self._shapes[name] = composite_shape(subtype_class(subtype), layout)
+            self._composites[name] = subtype_class(subtype)
+            self._shapes[name] = composite_shape(self._composites[name], layout)
         return self._shapes[name]
 
     def _stream(self, name: str) -> tuple[type[Tlvs], Shape]:
@@ -161,7 +178,9 @@ class Codec:
         key = f"{stream} {row.name}"
         if key not in self._shapes:
             layout = compile_layout(key, row.fields, self._resolve)
-            self._shapes[key] = record_shape(stream, row, layout)
+            if len(layout.names) > 1:
+                self._composites[key] = record_class(stream, row)
+            self._shapes[key] = record_shape(stream, row, layout, self._composites.get(key))
         return self._shapes[key]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from lnpd.errors import BadPoint, NotMinimal, Truncated, Unencodable
+from lnpd.errors import BadPoint, NotMinimal, TlvLengthWrong, Truncated, Unencodable
 
 MAX_MESSAGE_LENGTH = 65535  # what BOLT 8's 2-byte length can carry, type included
 
@@ -96,7 +96,7 @@ def scid_text(value: bytes) -> str:
 def _truncated_integer(width: int) -> Variable:
     def read(data: bytes, at: int, end: int) -> tuple[int, int]:
         if end - at > width:
-            raise NotMinimal(f"tu{8 * width}: {end - at} bytes, at most {width}")
+            raise TlvLengthWrong(f"tu{8 * width}: {end - at} bytes, at most {width}")
         if at < end and data[at] == 0:
             raise NotMinimal(f"tu{8 * width}: begins with a zero byte")
         return int.from_bytes(data[at:end], "big"), end

@@ -7,7 +7,6 @@ import msgspec
 
 from lnpd.errors import TlvLengthWrong, Unencodable, UnknownEvenTlv, WireError
 from lnpd.wire.base import Composite, Tlvs
-from lnpd.wire.classes import record_class
 from lnpd.wire.layout import Layout, Shape
 from lnpd.wire.rows import RecordRow
 from lnpd.wire.tlv import join, spans
@@ -31,14 +30,14 @@ def composite_shape(type_: type[Composite], layout: Layout) -> Shape:
     return Shape(layout.least, read, write)
 
 
-def record_shape(stream: str, row: RecordRow, layout: Layout) -> Shape:
-    """A record's value: True without fields, the value of its only field, or a composite. Its length is exact."""
-    if not layout.names:
-        shape = Shape(0, lambda data, at, end: (True, at), _write_flag)
-    elif len(layout.names) == 1:
+def record_shape(stream: str, row: RecordRow, layout: Layout, type_: type[Composite] | None) -> Shape:
+    """A record's value: True without fields, its only field, or `type_`, a composite. Its length is exact."""
+    if type_ is not None:
+        shape = composite_shape(type_, layout)
+    elif layout.names:
         shape = _only_field(layout)
     else:
-        shape = composite_shape(record_class(stream, row), layout)
+        shape = Shape(0, lambda data, at, end: (True, at), _write_flag)
     read_value = shape.read
 
     def read(data: bytes, at: int, end: int) -> tuple[Any, int]:
