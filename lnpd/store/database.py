@@ -52,6 +52,8 @@ def backup(source: Path, target: Path) -> None:
     Raises DatabaseFailed.
     """
     partial = target.with_name(target.name + ".partial")
+    if target.resolve() == source.resolve():
+        raise DatabaseFailed(f"{target} is the database itself: a backup needs a name of its own.")
     try:
         _touch(partial)
         with closing(sqlite3.connect(source)) as origin, closing(sqlite3.connect(partial)) as copy:

@@ -81,7 +81,7 @@ class Write(Read):
         """
         added = self._change(
             "INSERT INTO record (channel_id, kind, key, value) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            _key(channel_id), kind, _key(key), _blob(value),
+            _key(channel_id), _text(kind), _key(key), _blob(value),
         )  # fmt: skip
         if not added and self.record(channel_id, kind, key) != value:
             raise RecordConflict(f"The {kind} {key.hex()} of channel {channel_id.hex()} is stored with other content.")
@@ -214,8 +214,8 @@ def _key(key: bytes) -> bytes:
 
 
 def _text(text: str) -> str:
-    if len(text) > KEY_MAX_BYTES:
-        raise ValueUnfit(f"A key of {len(text)} letters is longer than {KEY_MAX_BYTES}.")
+    if not 0 < len(text) <= KEY_MAX_BYTES:  # the empty namespace is database.py's own
+        raise ValueUnfit(f"A key has 1 to {KEY_MAX_BYTES} letters, not {len(text)}.")
     return text
 
 

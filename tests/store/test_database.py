@@ -139,8 +139,9 @@ def test_a_backup_of_a_running_database_holds_all_that_was_acknowledged(tmp_path
         await store.backup(target)
         await store.backup(target)  # over the one before
         await writing
-        with pytest.raises(DatabaseFailed):
-            await store.backup(tmp_path / "nowhere" / "copy")
+        for refused in (tmp_path / "nowhere" / "copy", tmp_path / "data" / ".." / "data" / DATABASE_NAME):
+            with pytest.raises(DatabaseFailed):
+                await store.backup(refused)
         await store.close()
         return before
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lnpd.errors import NewerDatabase
-from lnpd.store.connection import CREATOR_PRAGMAS, connect
+from lnpd.store.connection import CREATOR_PRAGMAS, connect, raw
 from lnpd.store.migrations import MIGRATIONS, create_schema, migrate
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -25,7 +25,7 @@ def schema(connection: sqlite3.Connection) -> list[str]:
 def test_every_released_schema_becomes_the_present_one(tmp_path: Path, version: int) -> None:
     fresh = connect(tmp_path / "fresh", CREATOR_PRAGMAS)
     create_schema(fresh, "regtest")
-    with closing(sqlite3.connect(tmp_path / "old", isolation_level=None)) as old, closing(fresh.connection()) as new:
+    with closing(sqlite3.connect(tmp_path / "old", isolation_level=None)) as old, closing(raw(fresh)) as new:
         old.executescript((GOLDEN / f"schema-{version}.sql").read_text())
         old.execute("INSERT INTO header VALUES (1, ?, 'regtest', 5)", (version,))
         assert migrate(old) == PRESENT - version

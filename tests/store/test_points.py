@@ -12,7 +12,7 @@ def points_in(source: str) -> set[str]:
     """The names in calls `x.point("name")`; what is no literal is shown as it stands, for no table can have it."""
     calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
     return {
-        argument.value if isinstance(argument, ast.Constant) else f"<{ast.unparse(argument)}>"
+        str(argument.value) if isinstance(argument, ast.Constant) else f"<{ast.unparse(argument)}>"
         for call in calls
         if isinstance(call.func, ast.Attribute) and call.func.attr == "point"
         for argument in call.args[:1]

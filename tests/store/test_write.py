@@ -212,6 +212,7 @@ UNFIT: tuple[tuple[str, Callable[[Write], object]], ...] = (
     ("value", lambda w: w.put_value("plugin", b"k", LONG_VALUE)),
     ("signer state", lambda w: w.put_signer_state(b"k", LONG_VALUE)),
     ("a text that is no Unicode", lambda w: w.put_value("\ud800", b"k", b"")),
+    ("empty namespace", lambda w: w.put_value("", b"k", b"")),
     ("time", lambda w: w.append_event("topic", 1 << 63, b"")),
     ("negative time", lambda w: w.add_invoice(A, "open", b"", -1)),
     ("height", lambda w: w.set_chain_cursor(-1, A)),
