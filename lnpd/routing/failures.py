@@ -43,7 +43,10 @@ FAILURES: Final = (
     Row(NODE | 2, "temporary_node_failure", (), "A node on the route cannot handle the payment at the moment."),
     Row(PERM | NODE | 2, "permanent_node_failure", (), "A node on the route no longer handles payments."),
     Row(
-        PERM | NODE | 3, "required_node_feature_missing", (), "A node on the route requires a feature that we do not use."
+        PERM | NODE | 3,
+        "required_node_feature_missing",
+        (),
+        "A node on the route requires a feature that we do not use.",
     ),
     Row(BADONION | PERM | 4, "invalid_onion_version", _ONION, "A node on the route does not know the onion's version."),
     Row(BADONION | PERM | 5, "invalid_onion_hmac", _ONION, "The onion was altered on its way."),

@@ -24,6 +24,7 @@ from lnpd.errors import (
     InvoiceRouteMalformed,
 )
 from lnpd.routing.bech32 import number_of, to_bytes, to_words, words_of
+from lnpd.wire.features import Features
 
 MAX_FIELD_WORDS: Final = 1023
 # Stands in a layout for a field that is written as it came.
@@ -154,22 +155,19 @@ def _in_range(name: str, number: int, limit: int) -> int:
     return number
 
 
-def _read_features(words: bytes) -> Any:  # Any: frozenset[int] or SKIPPED
+def _read_features(words: bytes) -> Features | Skip:
     if not words:
         return SKIPPED
     if words[0] == 0:
         raise InvoiceFieldNotMinimal("The feature bits begin with zeros.")
-    number = number_of(words)
-    return frozenset(bit for bit in range(number.bit_length()) if number >> bit & 1)
+    return Features(number_of(words))
 
 
-def _write_features(bits: frozenset[int]) -> bytes:
-    if any(not 0 <= bit < 5 * MAX_FIELD_WORDS for bit in bits):
-        raise InvoiceFieldTooLong(f"A feature bit is between 0 and {5 * MAX_FIELD_WORDS - 1}.")
-    return words_of(sum(1 << bit for bit in bits))
+def _write_features(features: Features) -> bytes:
+    return words_of(features.mask)
 
 
-def _read_fallback(words: bytes) -> Any:  # Any: Fallback or SKIPPED
+def _read_fallback(words: bytes) -> Fallback | Skip:
     if not words or words[0] > P2SH:
         return SKIPPED
     return _checked_fallback(Fallback(words[0], to_bytes(words[1:])))

@@ -1,9 +1,9 @@
 """What do the letters and digits before an invoice's data say: which network, and how much?
 
-    ln bcrt 2500 u
-       |    |    multiplier
-       |    amount
-       network: BIP 173's prefix
+ln bcrt 2500 u
+   |    |    multiplier
+   |    amount
+   network: BIP 173's prefix
 """
 
 import re
@@ -20,7 +20,7 @@ from lnpd.errors import (
 # BIP 173's prefix of a network -> the network's name for a person.
 NETWORKS: Final = {"bc": "bitcoin", "tb": "testnet", "tbs": "signet", "bcrt": "regtest"}
 
-# From the largest, for a writer takes the first that divides its amount. The unit is a millionth of a millionth bitcoin.
+# From the largest: a writer takes the first that divides its amount. In millionths of a millionth of a bitcoin.
 _PICO_OF_MULTIPLIER: Final = {"": 10**12, "m": 10**9, "u": 10**6, "n": 10**3, "p": 1}
 _PICO_OF_MSAT: Final = 10
 _MAX_MSAT: Final = 21_000_000 * 100_000_000 * 1000

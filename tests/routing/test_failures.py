@@ -1,5 +1,6 @@
 """Is every failure of BOLT 4 written as it says, and is every damaged one refused by name?"""
 
+import contextlib
 import struct
 
 import pytest
@@ -119,10 +120,8 @@ def test_a_cut_message_is_refused_or_has_lost_only_its_extra_bytes(reported: Fai
 @given(st.binary(max_size=400))
 def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
     for read in (decode, unpack):
-        try:
-            assert isinstance(str(read(data)), str)
-        except FailureMalformed:
-            pass
+        with contextlib.suppress(FailureMalformed):
+            assert read(data).name
 
 
 @pytest.mark.parametrize(
