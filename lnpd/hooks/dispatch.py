@@ -11,18 +11,16 @@ from lnpd.hooks.kinds import KINDS, PROJECT, awaited, drop
 from lnpd.hooks.spec import HookSpecs
 
 log = logging.getLogger("lnpd.hooks")
-DEADLINE_SECONDS = 5.0
 Faulted = Callable[[str, str], None]
 
 
 class Hooks:
     """The only way in which lnpd calls a hook. A fault of a plugin is logged, counted and its answer left out."""
 
-    def __init__(self, faulted: Faulted | None = None, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+    def __init__(self, faulted: Faulted | None = None) -> None:
         self.plugins = pluggy.PluginManager(PROJECT)
         self.plugins.add_hookspecs(HookSpecs)
         self._faulted = faulted
-        self._deadline_seconds = deadline_seconds
 
     async def gather(self, name: str, **params: object) -> list[object]:
         """Every answer that is not None."""
@@ -47,14 +45,9 @@ class Hooks:
         if not isinstance(value, Awaitable):
             return value
         try:
-            async with asyncio.timeout(self._deadline_seconds):
-                return await awaited(value)
-        except TimeoutError:
-            why = f"did not answer {name} within {self._deadline_seconds} s"
-            owner = "a plugin"
+            return await awaited(value)
         except PluginFault as error:
-            owner, why = error.plugin, str(error)
-        log.warning("%s: %s", owner, why)
-        if self._faulted:
-            self._faulted(owner, why)
+            log.warning("hook %s: %s", name, error)
+            if self._faulted:
+                self._faulted(error.plugin, str(error))
         return None

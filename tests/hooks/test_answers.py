@@ -1,0 +1,154 @@
+"""Who is asked, how often, and what if the answer changes?"""
+
+import asyncio
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from lnpd_sdk import envelope
+from lnpd_sdk.questions import PROVIDER_METHODS, ProviderQuestion
+from lnpd_sdk.script import DataCarrier
+from lnpd_sdk.types import (
+    Closable,
+    Folded,
+    OutputSpec,
+    Phase,
+    ProviderBase,
+    ProviderSpec,
+    Update,
+    View,
+)
+
+from lnpd.errors import ProviderFault
+from lnpd.hooks.answers import PENDING, Answers
+from lnpd.tx.graph import ProviderCall
+
+VIEW = View(bytes(32), 0, 1_000_000, 0, 1, 253, (354, 354), (144, 144), (500_000_000, 500_000_000), ())
+SPEC = ProviderSpec("memo", (1, 2), (Phase("contribute", ("holder",)), Phase("fold", ()), Phase("validate", ())))
+
+
+class Memo(ProviderBase):
+    spec = SPEC
+
+    def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
+        return (OutputSpec("memo", str(view.holder), "memo", 0, DataCarrier(4), trim="never"),)
+
+
+def served(answers: Answers, provider: ProviderBase | None = None) -> list[str]:
+    provider = provider or Memo()
+    asked: list[str] = []
+
+    async def ask(question: ProviderQuestion) -> bytes:
+        asked.append(question.method)
+        arguments = envelope.decode(question.arguments, PROVIDER_METHODS[question.method].arguments)
+        return envelope.encode(getattr(provider, question.method)(*arguments))
+
+    answers.add(SPEC, ask)
+    return asked
+
+
+def call(method: str, *arguments: object, format: int = 1) -> ProviderCall:
+    return ProviderCall("memo", format, method, arguments)  # type: ignore[arg-type]  # each name is a method
+
+
+def test_the_same_answer_in_this_process_and_from_another() -> None:
+    here, there = Answers(), Answers()
+    here.add_core(Memo())
+    served(there)
+    question = call("contribute", VIEW, b"")
+    assert here.answer_now(question) == asyncio.run(there.answer(question)) != ()
+
+
+def test_only_what_the_answer_depends_on_makes_a_new_question() -> None:
+    answers = Answers()
+    asked = served(answers)
+    busy = msgspec.structs.replace(VIEW, number=9, balances_msat=(1, 2), feerate_per_kw=1000)
+
+    async def main() -> None:
+        for view in (VIEW, busy, msgspec.structs.replace(busy, holder=1), VIEW):
+            await answers.answer(call("contribute", view, b""))
+        await answers.answer(call("contribute", VIEW, b"another state"))
+
+    asyncio.run(main())
+    assert asked == ["contribute"] * 3
+    assert answers.round_trips == 3
+    assert answers.answer_now(call("contribute", busy, b"")) is not PENDING
+
+
+def test_an_update_that_does_not_concern_it_is_not_shown_to_it() -> None:
+    answers = Answers()
+    asked = served(answers)
+    htlc, own = Update(0, "htlc", "add", 0), Update(0, "memo", "ext", 0)
+
+    async def main() -> None:
+        assert await answers.answer(call("fold", VIEW, b"s", htlc)) == Folded(b"s")
+        assert await answers.answer(call("validate", VIEW, b"s", htlc)) is None
+        assert await answers.answer(call("close", VIEW, b"s")) == Closable()
+        assert asked == []
+        await answers.answer(call("fold", VIEW, b"s", own))
+
+    asyncio.run(main())
+    assert asked == ["fold"]
+
+
+class Fickle(ProviderBase):
+    """Answers the same question differently each time."""
+
+    spec = SPEC
+
+    def __init__(self) -> None:
+        self.states: Iterator[bytes] = (bytes((n,)) for n in range(99))
+
+    def fold(self, view: View, state: bytes, update: Update) -> Folded:
+        return Folded(next(self.states))
+
+
+def test_a_different_answer_to_the_same_question_is_a_fault_by_name() -> None:
+    answers = Answers(ask_twice=True)
+    served(answers, Fickle())
+    with pytest.raises(ProviderFault, match="memo: answered fold differently than before") as caught:
+        asyncio.run(answers.answer(call("fold", VIEW, b"", Update(0, "memo", "ext", 0))))
+    assert caught.value.plugin == "memo"
+
+
+def test_a_restarted_provider_is_not_asked_again_what_it_answered() -> None:
+    answers, fickle = Answers(), Fickle()
+    question = call("fold", VIEW, b"", Update(0, "memo", "ext", 0))
+
+    async def main() -> None:
+        served(answers, fickle)
+        before = await answers.answer(question)
+        answers.remove("memo")
+        with pytest.raises(ProviderFault):
+            await answers.answer(question)
+        asked = served(answers, fickle)
+        assert await answers.answer(question) == before
+        assert asked == []
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"", "something else"), (b"\xc1", "something else"), (envelope.encode({"a": 1}), "something else")],
+)
+def test_nonsense_is_a_fault_by_name(data: bytes, words: str) -> None:
+    async def ask(_question: ProviderQuestion) -> bytes:
+        return data
+
+    answers = Answers()
+    answers.add(SPEC, ask)
+    with pytest.raises(ProviderFault, match=words):
+        asyncio.run(answers.answer(call("contribute", VIEW, b"")))
+
+
+def test_a_missing_provider_or_format_is_named() -> None:
+    answers = Answers()
+    with pytest.raises(ProviderFault, match="no plugin here provides memo"):
+        answers.answer_now(call("contribute", VIEW, b""))
+    served(answers)
+    with pytest.raises(ProviderFault, match="memo does not speak commitment format 3"):
+        answers.answer_now(call("contribute", VIEW, b"", format=3))
+    assert answers.missing({"memo": 2}) == ""
+    answers.remove("memo")
+    assert answers.missing({"memo": 2}) != ""

@@ -1,0 +1,130 @@
+"""Is a manifest refused as a whole, by name, when it is wrong or claims what another owns?"""
+
+from typing import Any
+
+import msgspec
+import pytest
+from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, RpcMethod
+from lnpd_sdk.types import Phase, ProviderSpec
+
+from lnpd.errors import CatalogueClash, ManifestRefused
+from lnpd.hooks.dispatch import Hooks
+from lnpd.hooks.registry import Registry
+from lnpd.wire.catalogue import BOLT
+
+CHUNK = "message,44001,storm_chunk\ndata,32*byte,body"
+
+
+async def nobody(_hook: str, _params: dict[str, object]) -> object:
+    raise AssertionError("a manifest is data: nothing is called to check it")
+
+
+def provider(name: str = "storm", **changes: Any) -> ProviderSpec:
+    return msgspec.structs.replace(ProviderSpec(name, (1,), (Phase("contribute"),)), **changes)
+
+
+def manifest(**changes: Any) -> Manifest:
+    return msgspec.structs.replace(Manifest(name="storm", version="1"), **changes)
+
+
+def registry() -> Registry:
+    made = Registry(BOLT)
+    made.claim_core((provider("anchors"),), frozenset({"pay"}))
+    other = manifest(
+        name="first",
+        providers=(provider("taken"),),
+        rpc=(RpcMethod("first-list", ""),),
+        channel_types=(ChannelTypeSpec("first/type", "static_remotekey", ()),),
+    )
+    made.register(other, nobody)
+    return made
+
+
+BAD: dict[str, tuple[Manifest, str]] = {
+    "name": (manifest(name="Storm!"), "cannot be a plugin's name"),
+    "name of the core": (manifest(name="lnpd"), "cannot be a plugin's name"),
+    "name taken": (manifest(name="first"), "named first is registered"),
+    "contract": (manifest(contract=99), "version 99 of the contract"),
+    "provider of the core": (manifest(providers=(provider("anchors"),)), "anchors, which lnpd owns"),
+    "provider taken": (manifest(providers=(provider("taken"),)), "storm claims the provider taken, which first owns"),
+    "rpc of the core": (manifest(rpc=(RpcMethod("pay", ""),)), "method pay, which lnpd owns"),
+    "rpc taken": (manifest(rpc=(RpcMethod("first-list", ""),)), "method first-list, which first owns"),
+    "type taken": (
+        manifest(channel_types=(ChannelTypeSpec("first/type", "static_remotekey", ()),)),
+        "first/type, which first owns",
+    ),
+    "twice": (manifest(rpc=(RpcMethod("x", ""), RpcMethod("x", ""))), "twice"),
+    "many": (manifest(publishes=tuple(map(str, range(101)))), "more than 100"),
+    "capability": (manifest(capabilities=("everything",)), "'everything', which is not a capability"),
+    "hook": (manifest(hooks=(HookSubscription("nope"),)), "'nope', which is not a hook"),
+    "filter": (
+        manifest(hooks=(HookSubscription("block_connected", (Filter("colour", 1),)),)),
+        "block_connected has no field 'colour'",
+    ),
+    "no formats": (manifest(providers=(provider(formats=()),)), "needs commitment formats"),
+    "format": (manifest(providers=(provider(formats=(65536,)),)), "needs commitment formats"),
+    "phase twice": (manifest(providers=(provider(phases=(Phase("fold"), Phase("fold"))),)), "a phase twice"),
+    "outputs": (manifest(providers=(provider(max_outputs=65),)), "64 outputs"),
+    "weight": (manifest(providers=(provider(max_weight=100_001),)), "64 outputs"),
+    "seal": (manifest(providers=(provider(seal_length=81),)), "80 bytes"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_is_wrong_is_named_and_nothing_is_registered(what: str) -> None:
+    made = registry()
+    bad, words = BAD[what]
+    with pytest.raises(ManifestRefused, match=words.replace("(", r"\(")):
+        made.register(bad, nobody)
+    assert list(made.owners) == ["first"]
+    assert made.provider("storm") is None
+
+
+def test_what_an_owner_added_leaves_with_it() -> None:
+    made = registry()
+    mine = manifest(providers=(provider(),), rpc=(RpcMethod("storm-put", "help"),), capabilities=("updates:5",))
+    made.register(mine, nobody, ("updates:5",))
+    assert made.provider("storm") == ("storm", provider())
+    assert made.rpc_method("storm-put") == ("storm", RpcMethod("storm-put", "help"))
+    assert made.granted("storm", "updates") == "5"
+    assert made.granted("storm", "pay") is None
+    made.unregister("storm")
+    assert made.provider("storm") is None
+    assert made.rpc_method("storm-put") is None
+    assert made.granted("storm", "updates") is None
+    made.register(mine, nobody)
+    assert made.provider("storm") is not None
+
+
+def test_a_clash_on_the_wire_names_both() -> None:
+    made = registry()
+    made.register(manifest(messages=CHUNK), nobody)
+    assert made.catalogue.message(44001) is not None
+    with pytest.raises(CatalogueClash) as caught:
+        made.register(manifest(name="second", messages=CHUNK), nobody)
+    assert "storm" in str(caught.value)
+    assert "second" in str(caught.value)
+    assert "second" not in made.owners
+
+
+def test_a_proxy_is_called_only_where_its_filter_holds() -> None:
+    import asyncio
+
+    asked: list[tuple[str, dict[str, object]]] = []
+
+    async def call(hook: str, params: dict[str, object]) -> object:
+        asked.append((hook, params))
+        return "no"
+
+    hooks, made = Hooks(), registry()
+    subscription = HookSubscription("open_channel_received", (Filter("funding_sat", 5),))
+    owned = made.register(manifest(hooks=(subscription,)), call)
+    hooks.plugins.register(owned.proxy, "storm")
+    params = {"node_id": "02", "push_msat": 0, "channel_type": ""}
+
+    async def main() -> tuple[object, object]:
+        passed = await hooks.chain("open_channel_received", funding_sat=6, **params)
+        return passed, await hooks.chain("open_channel_received", funding_sat=5, **params)
+
+    assert asyncio.run(main()) == (None, "no")
+    assert asked == [("open_channel_received", {"funding_sat": 5, **params})]
