@@ -49,7 +49,7 @@ class BlockLog:
         while self._end < size:
             block = self._record(self._end)
             if block is None:
-                self._cut(size)
+                self._cut()
                 return
             offset, self._end = self._end, self._end + _HEAD.size + len(block)
             yield offset, block
@@ -69,12 +69,12 @@ class BlockLog:
         length, inverse, check = _HEAD.unpack(head) if len(head) == _HEAD.size else (0, 0, 0)
         return (length, check) if length ^ inverse == _ALL_ONES else (0, 0)
 
-    def _cut(self, size: int) -> None:
+    def _cut(self) -> None:
         """Ends the log before what does not read, if that can be one torn record: nothing whole may follow it."""
         length, _ = self._head(self._end)
         self._file.seek(self._end)
-        less_than_a_head = len(self._file.read().rstrip(b"\0")) < _HEAD.size
-        if not less_than_a_head and not (length and self._end + _HEAD.size + length >= size):
+        rest = len(self._file.read().rstrip(b"\0"))  # a file system may lengthen a file before its data comes
+        if rest >= _HEAD.size and not (length and rest <= _HEAD.size + length):
             raise BlockLogDamaged(f"{self.path} is damaged at byte {self._end}, and more than one record follows.")
         self._file.truncate(self._end)
         self._sync()

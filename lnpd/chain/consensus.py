@@ -93,7 +93,9 @@ class Consensus:
         marker.unlink()
 
     def _checked(self, _user: object, _block: object, state: Any) -> None:
-        self._verdict = (state.validation_mode, state.block_validation_result)  # the state dies with this call
+        # After a branch failed the blocks that it displaced are checked again, and are valid: the failure counts.
+        if self._verdict is None or self._verdict[0] is self._pbk.ValidationMode.VALID:
+            self._verdict = (state.validation_mode, state.block_validation_result)  # the state dies with this call
 
     def start_over(self) -> None:
         """Throws away all that the kernel has stored."""

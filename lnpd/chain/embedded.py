@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from lnpd.chain import faucet
@@ -22,6 +22,7 @@ from lnpd.chain.interface import (
     BlockRef,
     BlockSummary,
     BroadcastResult,
+    ChainBackend,
     ChainDelta,
     ChainEvent,
     FoundTransaction,
@@ -204,7 +205,7 @@ class EmbeddedChain(ChainView):
 
     def __init__(self, chain: KernelChain, worker: Worker) -> None:
         super().__init__(chain, worker)
-        self._views = [self]
+        self._views: WeakSet[ChainView] = WeakSet([self])
 
     @classmethod
     async def open(
@@ -225,7 +226,7 @@ class EmbeddedChain(ChainView):
     def view(self) -> ChainView:
         """Another client's view of this chain."""
         view = ChainView(self._chain, self._worker)
-        self._views.append(view)
+        self._views.add(view)
         return view
 
     async def close(self) -> None:
@@ -248,9 +249,11 @@ class EmbeddedChain(ChainView):
 
     async def invalidate(self, height: int) -> list[BlockRef]:
         """Replaces the block at a height, and all after it, by an empty branch that is one block longer."""
-        tip = await self.best_block()
-        depth = tip.height - height + 1
-        return await self.reorganise(depth, depth + 1)
+        return await self._worker.run(self._replace_from, height)
+
+    def _replace_from(self, height: int) -> list[BlockRef]:
+        depth = self._chain.height - height + 1
+        return self._chain.reorganise(depth, depth + 1)
 
     async def fund(self, script: bytes, amount_sat: int) -> Outpoint:
         """Pays from the faucet to a script and mines the payment. Raises FaucetDry."""
@@ -259,6 +262,13 @@ class EmbeddedChain(ChainView):
 
 def _open(directory: Path, policy: Policy | None, clock: Callable[[], float]) -> KernelChain:
     chain = KernelChain(directory, policy=policy, clock=clock)
-    if not chain.height:
-        chain.mine(faucet.FIRST_BLOCKS)
+    try:
+        chain.mine(max(0, faucet.FIRST_BLOCKS - chain.height))  # a first start that was cut short goes on
+    except BaseException:
+        chain.close()
+        raise
     return chain
+
+
+if TYPE_CHECKING:
+    _A_VIEW_IS_A_BACKEND: type[ChainBackend] = ChainView

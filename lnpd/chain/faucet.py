@@ -1,7 +1,7 @@
 """Where does money for a test come from on the regtest chain?
 
-From coinbases that anyone can spend. They mature after 100 blocks, and regtest halves them every 150, so the faucet mines
-only when it must.
+From coinbases that anyone can spend. They mature after 100 blocks, and regtest halves them every 150, so the faucet
+mines only when it must.
 """
 
 from __future__ import annotations
