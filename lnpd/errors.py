@@ -132,6 +132,30 @@ class FailureUnreadable(CryptoError):
         self.hop = hop
 
 
+class PassphraseRefused(CryptoError):
+    """A passphrase is empty or absurdly long."""
+
+
+class WrongPassphrase(CryptoError):
+    """A passphrase does not open an encrypted file, or the file was altered."""
+
+
+class SecretBoxMalformed(CryptoError):
+    """A file is no encrypted file of lnpd, or it is damaged."""
+
+
+class SecretBoxNewer(CryptoError):
+    """An encrypted file was written by a version of lnpd that this one does not know."""
+
+
+class SecretBoxTooCostly(CryptoError):
+    """An encrypted file asks for more memory or work than an honest one needs."""
+
+
+class SecretBoxTooLong(CryptoError):
+    """More was to be encrypted than an encrypted file holds."""
+
+
 # Invoices and onions (routing; BOLT 11 and BOLT 4). None of them goes to a peer as `error`: an invoice comes from a
 # person, and what is wrong in an onion is answered with a failure message.
 
@@ -549,6 +573,10 @@ class UnknownSpendPath(TxError):
 
 class WitnessIncomplete(TxError):
     """A signature or a late datum that a witness needs is missing."""
+
+
+class FormatNotSpoken(TxError):
+    """A channel type pins a provider at a format that it does not speak, or twice."""
 
 
 class StateUnreadable(TxError):
