@@ -13,7 +13,7 @@ import peewee
 from peewee import SqliteDatabase
 
 from lnpd.errors import CorruptDatabase, DatabaseFailed, StoreError, WrongNetwork
-from lnpd.store.connection import CHECKPOINT_PAGES, CREATOR_PRAGMAS, WRITER_PRAGMAS, connect, raw
+from lnpd.store.connection import CHECKPOINT_PAGES, CREATOR_PRAGMAS, READER_PRAGMAS, WRITER_PRAGMAS, connect, raw
 from lnpd.store.directory import sync_directory
 from lnpd.store.migrations import create_schema, migrate
 
@@ -44,6 +44,14 @@ def open_database(path: Path, network: str) -> SqliteDatabase:
             raise _named(error, path) from error
         raise
     return database
+
+
+def open_reader(path: Path) -> SqliteDatabase:
+    """A second connection to a database that is open, which cannot write. Raises DatabaseFailed."""
+    try:
+        return connect(path, READER_PRAGMAS)
+    except (peewee.DatabaseError, sqlite3.DatabaseError) as error:
+        raise _named(error, path) from error
 
 
 def backup(source: Path, target: Path) -> None:

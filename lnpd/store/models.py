@@ -30,6 +30,8 @@ class Header(Table):
 
 
 class Channel(Table):
+    """The last snapshot of each channel; `closed` is 0 or 1."""
+
     channel_id = BlobField(primary_key=True)
     peer_id = BlobField()
     closed = IntegerField()
@@ -63,6 +65,8 @@ class RecordIndex(Table):
 
 
 class Outbox(Table):
+    """Effects that channels owe: keyed, at least once, removed when their recipient has stored them."""
+
     sequence = AutoField()
     key = TextField(unique=True)
     channel_id = BlobField()
@@ -70,6 +74,8 @@ class Outbox(Table):
 
 
 class Inbox(Table):
+    """Messages that wait for a channel or a service; a key is unique for its recipient."""
+
     sequence = AutoField()
     recipient = BlobField()
     key = TextField()
@@ -80,6 +86,8 @@ class Inbox(Table):
 
 
 class SignerState(Table):
+    """What the signer must not forget, stored in the transaction of the snapshot that depends on it."""
+
     key = BlobField(primary_key=True)
     value = BlobField()
 
@@ -88,6 +96,8 @@ class SignerState(Table):
 
 
 class KeyValue(Table):
+    """Small things with a namespace: settings, the chain cursor, what plugins keep."""
+
     namespace = TextField()
     key = BlobField()
     value = BlobField()

@@ -147,17 +147,18 @@ class Read:
         self._connection = None
 
     def _rows(self, sql: str, *values: object) -> list[SqlRow]:
-        return self._execute(sql, values).fetchall()
+        return self._execute(sql, values)[0]
 
     def _value(self, sql: str, *values: object) -> bytes | None:
         rows = self._rows(sql, *values)
         return rows[0][0] if rows else None
 
-    def _execute(self, sql: str, values: tuple[object, ...]) -> sqlite3.Cursor:
+    def _execute(self, sql: str, values: tuple[object, ...]) -> tuple[list[SqlRow], sqlite3.Cursor]:
         if self._connection is None:
             raise TransactionOver("A transaction was used after its function had returned.")
         try:
-            return self._connection.execute(sql, values)
+            cursor = self._connection.execute(sql, values)
+            return cursor.fetchall(), cursor  # fetching may fail as well: a damaged page is met on the way
         except sqlite3.Error as error:
             raise DatabaseFailed(f"The database failed: {error}.") from error
         except (UnicodeError, OverflowError) as error:

@@ -18,7 +18,6 @@ from typing import TypeVar
 from peewee import SqliteDatabase
 
 from lnpd.store import database as files
-from lnpd.store.connection import READER_PRAGMAS, connect
 from lnpd.store.directory import DirectoryLock
 from lnpd.store.read import Read
 from lnpd.store.reader import Reader
@@ -40,7 +39,7 @@ class Store:
         try:
             opened.append(files.open_database(self._path, network))
             self._transactions = Transactions(opened[0], fault)
-            opened.append(connect(self._path, READER_PRAGMAS))
+            opened.append(files.open_reader(self._path))
         except BaseException:
             _close(opened, self._lock)
             raise

@@ -200,11 +200,11 @@ class Write(Read):
 
     def _change(self, sql: str, *values: object) -> int:
         """Returns the number of rows changed."""
-        return self._execute(sql, values).rowcount
+        return self._execute(sql, values)[1].rowcount
 
     def _insert(self, sql: str, *values: object) -> int:
         """Returns the sequence of the new row."""
-        return self._execute(sql, values).lastrowid or 0
+        return self._execute(sql, values)[1].lastrowid or 0
 
 
 def _key(key: bytes) -> bytes:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from lnpd.errors import CorruptDatabase, DatabaseFailed, NewerDatabase, StoreError, WrongNetwork
-from lnpd.store.connection import CHECKPOINT_PAGES, raw
+from lnpd.store.connection import CHECKPOINT_PAGES, WRITER_PRAGMAS, connect, raw
 from lnpd.store.database import DATABASE_NAME, open_database
+from lnpd.store.read import Read
 from lnpd.store.store import Store
 
 
@@ -19,6 +20,7 @@ def fill(directory: Path) -> Path:
     store = Store.open(directory, "regtest")
     for number in range(40):
         store.write_sync(lambda w, n=number: w.put_value("test", bytes([n]), bytes([n]) * 5000))  # type: ignore[misc]  # bound now
+        store.write_sync(lambda w, n=number: w.save_channel(bytes([n]) * 32, b"peer", b""))  # type: ignore[misc]  # bound now
     store.close_sync()
     return directory / DATABASE_NAME
 
@@ -48,6 +50,12 @@ def scribble(start: int, length: int) -> Callable[[Path], None]:
     return damage
 
 
+def damage_the_page_of_channels(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'channel'").fetchone()
+    scribble((page - 1) * 4096 + 100, 3000)(path)
+
+
 def cut(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
@@ -63,6 +71,7 @@ DAMAGES: tuple[tuple[str, Callable[[Path], None], type[StoreError], str], ...] =
     ("first page gone", scribble(0, 4096), CorruptDatabase, "damaged"),
     ("schema page damaged", scribble(100, 2000), CorruptDatabase, "damaged"),
     ("inner pages damaged", scribble(4096 * 6, 4096 * 25), CorruptDatabase, "damaged"),
+    ("page not read at start", damage_the_page_of_channels, CorruptDatabase, "damaged"),
     ("cut in half", cut, CorruptDatabase, "damaged"),
     ("emptied", lambda path: os.truncate(path, 0), CorruptDatabase, "empty"),
     ("deleted beside its log", lose_the_database_but_not_its_log, CorruptDatabase, "write-ahead log"),
@@ -81,6 +90,15 @@ def test_a_bad_file_is_refused_by_name_and_left_as_it_is(
     with pytest.raises(expected, match=words):
         Store.open(tmp_path, "regtest")
     assert (path.read_bytes() if path.exists() else None) == before
+
+
+def test_damage_that_is_met_later_is_an_error_of_ours(tmp_path: Path) -> None:
+    path = fill(tmp_path)
+    damage_the_page_of_channels(path)
+    database = connect(path, WRITER_PRAGMAS)
+    with pytest.raises(DatabaseFailed):
+        Read(database).channels()
+    database.close()
 
 
 def test_a_directory_belongs_to_one_network(tmp_path: Path) -> None:
