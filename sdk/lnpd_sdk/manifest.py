@@ -33,7 +33,7 @@ class Filter(msgspec.Struct, frozen=True):
     """A condition that the host evaluates before it calls: the hook's field equals the value."""
 
     field: str
-    equals: str | int | bytes
+    equals: str | int
 
 
 class HookSubscription(msgspec.Struct, frozen=True):

@@ -104,7 +104,7 @@ class Plugin:
 
         return register
 
-    def hook(self, name: str, **equals: str | int | bytes) -> Callable[[F], F]:
+    def hook(self, name: str, **equals: str | int) -> Callable[[F], F]:
         """Decorator: called for the hook `name` where its fields equal the given values."""
 
         def register(function: F) -> F:
