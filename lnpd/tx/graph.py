@@ -24,10 +24,18 @@ class Funding(msgspec.Struct, frozen=True):
 
 
 class ProviderPin(msgspec.Struct, frozen=True):
-    """A provider that a channel's type pins, at one commitment format."""
+    """A provider that a channel's type pins, at one commitment format, with what was agreed for that format.
+
+    `phases` are those it is asked in. `max_outputs` and `max_weight` (weight units) are limits for each party's
+    outputs in one commitment; `seal_length` is the length of its seal slot in each transaction, 0 for none.
+    """
 
     name: str
     format: int
+    phases: tuple[str, ...] = ()
+    max_outputs: int = 16
+    max_weight: int = 16_000
+    seal_length: int = 0
 
 
 class ChannelType(msgspec.Struct, frozen=True):
@@ -110,10 +118,13 @@ class CommitmentSignatures(msgspec.Struct, frozen=True):
     children: tuple[bytes, ...] = ()
 
 
+Method = Literal["validate", "fold", "contribute", "settle", "attach", "seal", "descend", "close"]
+
+
 class ProviderCall(msgspec.Struct, frozen=True):
-    """A question of the pipeline (or of the channel) to one provider, by name: `method` of `lnpd_sdk.types.Provider`."""
+    """A question to one provider, by name: `method` is one of `lnpd_sdk.types.Provider`."""
 
     provider: str
     format: int
-    method: Literal["validate", "fold", "contribute", "attach", "seal", "descend", "close"]
+    method: Method
     arguments: tuple[object, ...]

@@ -1,0 +1,51 @@
+"""What do the phases of the pipeline share: a placed output, asking every provider, filling a seal?"""
+
+from collections.abc import Generator, Sequence
+from typing import NamedTuple
+
+from lnpd_sdk.script import DataCarrier
+from lnpd_sdk.types import OutputSpec, SealedOutput, Transaction, View
+
+from lnpd.tx import checks
+from lnpd.tx.graph import CommitmentSpec, Method, ProviderCall, ProviderPin
+from lnpd.tx.script import Compiled, data_carrier
+
+Answers = Generator[ProviderCall, object, list[tuple[ProviderPin, object]]]
+
+
+class Placed(NamedTuple):
+    """An output that exists, with its script in bytes."""
+
+    spec: OutputSpec
+    compiled: Compiled
+    script_pubkey: bytes  # differs from the compiled one once a seal is filled in
+
+    @property
+    def order(self) -> tuple[int, bytes, int, str, str]:
+        """BOLT 3, "Transaction Output Ordering", then provider and id."""
+        spec = self.spec
+        return spec.value_sat, self.script_pubkey, spec.cltv_expiry, spec.provider, spec.id
+
+
+def ask(spec: CommitmentSpec, view: View, method: Method, *arguments: object) -> Answers:
+    """Each provider of the type that has this phase, in the type's order."""
+    states, answers = dict(spec.states), []
+    for pin in spec.type.providers:
+        if method in pin.phases:
+            parameters = (view, states.get(pin.name, b""), *arguments)
+            answers.append((pin, (yield ProviderCall(pin.name, pin.format, method, parameters))))
+    return answers
+
+
+def fill_seal(
+    spec: CommitmentSpec, view: View, provider: str, carrier: DataCarrier, shown: Transaction
+) -> Generator[ProviderCall, object, bytes]:
+    """The sealed scriptPubKey of a data carrier."""
+    pin = next(pin for pin in spec.type.providers if pin.name == provider)
+    state = dict(spec.states).get(provider, b"")
+    content = yield ProviderCall(provider, pin.format, "seal", (view, state, shown))
+    return data_carrier(checks.sealed(f"{provider} {shown.purpose}", content, carrier.length))
+
+
+def shown_outputs(placed: Sequence[Placed]) -> tuple[SealedOutput, ...]:
+    return tuple(SealedOutput(each.spec.value_sat, each.script_pubkey, each.spec) for each in placed)

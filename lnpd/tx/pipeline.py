@@ -1,0 +1,269 @@
+"""How does a commitment come about from its providers' wishes?
+
+    contribute -> trim -> charge -> settle -> attach -> arrange -> seal -> descend
+
+`build` is a generator: it yields one ProviderCall at a time and is sent the answer, which may come from another
+process. Nothing in it depends on which of the two parties runs it, so both build the identical bytes.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+from lnpd_sdk.script import DataCarrier, Template
+from lnpd_sdk.types import (
+    OutputSpec,
+    PerParty,
+    Provider,
+    Transaction,
+    View,
+)
+
+from lnpd.errors import WrongProvider
+from lnpd.tx import checks, fees
+from lnpd.tx.descend import descend
+from lnpd.tx.funding import locktime_and_sequence
+from lnpd.tx.graph import Child, CommitmentSpec, Graph, Output, ProviderCall
+from lnpd.tx.phases import Placed, ask, fill_seal, shown_outputs
+from lnpd.tx.rules import check_paths
+from lnpd.tx.script import Compiled, Compiler
+from lnpd.tx.states import htlcs_of
+from lnpd.tx.transaction import Tx, TxIn, TxOut
+
+DIGEST_BYTES: Final = 8
+_encoder: Final = msgspec.msgpack.Encoder()
+
+
+Specs = Generator[ProviderCall, object, list[OutputSpec]]
+
+
+def view_of(spec: CommitmentSpec) -> View:
+    """What every provider is shown of this commitment. Raises StateUnreadable."""
+    return View(
+        funding_txid=spec.funding.txid,
+        funding_vout=spec.funding.vout,
+        capacity_sat=spec.funding.capacity_sat,
+        holder=spec.holder,
+        number=spec.number,
+        feerate_per_kw=spec.feerate_per_kw,
+        dust_limit_sat=spec.dust_limit_sat,
+        to_self_delay=spec.to_self_delay,
+        balances_msat=spec.balances_msat,
+        features=spec.type.features,
+        keys=spec.keys,
+        htlcs=htlcs_of(spec.states),
+    )
+
+
+def build(spec: CommitmentSpec) -> Generator[ProviderCall, object, Graph]:
+    """The commitment of this specification. Raises OutputRefused and ScriptRefused by rule and provider."""
+    view = view_of(spec)
+    compiler = Compiler(spec.keys, spec.to_self_delay[spec.holder])
+    wanted = yield from contribute(spec, view)
+    survivors, trimmed = trim(spec, wanted)
+    remaining_msat = charge(spec, wanted, survivors)
+    survivors += yield from _settle(spec, view, remaining_msat)
+    survivors += yield from _attach(spec, view, survivors)
+    placed = arrange(compiler, survivors, spec)
+    placed = yield from _seal(spec, view, placed)
+    tx = _transaction(spec, placed)
+    fee_sat = checks.commitment(tx, spec.funding.capacity_sat)
+    children = yield from descend(spec, view, compiler, placed, tx)
+    _check_rules(spec, placed, children)
+    return Graph(
+        funding=spec.funding,
+        holder=spec.holder,
+        number=spec.number,
+        keys=spec.keys,
+        feerate_per_kw=spec.feerate_per_kw,
+        fee_sat=fee_sat,
+        balances_msat=spec.balances_msat,
+        tx=tx,
+        outputs=tuple(_output(each) for each in placed),
+        children=children,
+        trimmed=trimmed,
+        digests=_digests(spec, placed),
+    )
+
+
+def run(generator: Generator[ProviderCall, object, Graph], providers: Mapping[str, Provider]) -> Graph:
+    """Drives `build` with providers in this process. Raises what the pipeline and the providers raise."""
+    answer: object = None
+    try:
+        while True:
+            call = generator.send(answer)
+            answer = getattr(providers[call.provider], call.method)(*call.arguments)
+    except StopIteration as finished:
+        graph = finished.value
+        assert isinstance(graph, Graph)
+        return graph
+
+
+# contribute
+
+
+def contribute(spec: CommitmentSpec, view: View) -> Specs:
+    """What every provider wants in this commitment, before anything is trimmed."""
+    answers = yield from ask(spec, view, "contribute")
+    wanted: list[OutputSpec] = []
+    for pin, answer in answers:
+        specs = checks.specs_of(pin, answer)
+        checks.limits(pin, specs)
+        for each in specs:
+            checks.debits(each)
+        wanted += specs
+    return wanted
+
+
+# trim, charge
+
+
+def trim(spec: CommitmentSpec, wanted: Sequence[OutputSpec]) -> tuple[list[OutputSpec], tuple[tuple[str, str], ...]]:
+    """The outputs that are large enough for this side's dust limit, and (provider, id) of the others."""
+    dust_sat, feerate = spec.dust_limit_sat[spec.holder], spec.feerate_per_kw
+    survivors, trimmed = [], []
+    for each in wanted:
+        if each.trim != "never" and fees.is_trimmed(each.value_sat, dust_sat, each.second_stage_weight, feerate):
+            trimmed.append((each.provider, each.id))
+        else:
+            survivors.append(each)
+    return survivors, tuple(trimmed)
+
+
+def opener_cost_sat(spec: CommitmentSpec, survivors: Sequence[OutputSpec]) -> int:
+    """The fee of the constant and the survivors' weight, and the type's fixed costs, in sat."""
+    weight = spec.type.commitment_weight + sum(map(checks.spec_weight, survivors))
+    return fees.fee_sat(weight, spec.feerate_per_kw) + spec.type.fixed_cost_sat
+
+
+def charge(spec: CommitmentSpec, wanted: Sequence[OutputSpec], survivors: Sequence[OutputSpec]) -> PerParty:
+    """What is left of the balances; trimmed outputs took theirs too, and it goes to the fee."""
+    opener, acceptor = checks.remaining(spec.balances_msat, wanted)
+    return max(0, opener - 1000 * opener_cost_sat(spec, survivors)), acceptor
+
+
+# settle, attach
+
+
+def _settle(spec: CommitmentSpec, view: View, remaining_msat: PerParty) -> Specs:
+    answers = yield from ask(spec, view, "settle", remaining_msat)
+    if len(answers) > 1:
+        raise WrongProvider(f"{answers[1][0].name} would pay out balances, which {answers[0][0].name} does.")
+    settled = [each for pin, answer in answers for each in checks.specs_of(pin, answer)]
+    for each in settled:
+        checks.debits(each)
+    checks.remaining(remaining_msat, settled)
+    return settled
+
+
+def _attach(spec: CommitmentSpec, view: View, survivors: Sequence[OutputSpec]) -> Specs:
+    answers = yield from ask(spec, view, "attach", tuple(survivors))
+    attached = [each for pin, answer in answers for each in checks.specs_of(pin, answer)]
+    checks.attached(attached, spec.type.fixed_cost_sat)
+    return attached
+
+
+# arrange
+
+
+def arrange(compiler: Compiler, survivors: Sequence[OutputSpec], spec: CommitmentSpec) -> list[Placed]:
+    """The outputs in the transaction's order, by their reserved scripts."""
+    checks.unique(survivors)
+    checks.seal_slots(survivors, {pin.name: pin for pin in spec.type.providers})
+    placed = []
+    for each in survivors:
+        compiled = compiler.compile(each.script)
+        placed.append(Placed(each, compiled, compiled.script_pubkey))
+    placed.sort(key=lambda output: output.order)
+    return placed
+
+
+# seal
+
+
+def _seal(spec: CommitmentSpec, view: View, placed: list[Placed]) -> Generator[ProviderCall, object, list[Placed]]:
+    for position, slot in enumerate(placed):
+        if isinstance(slot.spec.script, DataCarrier):
+            shown = Transaction("commitment", shown_outputs(placed))
+            script_pubkey = yield from fill_seal(spec, view, slot.spec.provider, slot.spec.script, shown)
+            return [*placed[:position], slot._replace(script_pubkey=script_pubkey), *placed[position + 1 :]]
+    return placed
+
+
+def _transaction(spec: CommitmentSpec, placed: Sequence[Placed]) -> Tx:
+    locktime, sequence = locktime_and_sequence(spec.number, spec.payment_basepoints)
+    return Tx(
+        inputs=(TxIn(spec.funding.txid, spec.funding.vout, sequence),),
+        outputs=tuple(TxOut(each.spec.value_sat, each.script_pubkey) for each in placed),
+        locktime=locktime,
+    )
+
+
+# What is true of every commitment
+
+
+def _check_rules(spec: CommitmentSpec, placed: Sequence[Placed], children: Sequence[Child]) -> None:
+    """Rule 3 of the extension contract, for each output of the commitment and of its children."""
+    delay = spec.to_self_delay[spec.holder]
+    taken: dict[int, tuple[str, ...]] = {}
+    for child in children:
+        taken[child.vout] = (*taken.get(child.vout, ()), child.path.name)
+    # The paths of a template differ in hashes and heights alone, of which the verdict does not depend.
+    judged: set[tuple[str, bool, tuple[str, ...]]] = set()
+    for vout, each in enumerate(placed):
+        output, paths = each.spec, taken.get(vout, ())
+        if isinstance(output.script, Template) and output.kind != "anchor":
+            verdict = (output.script.name, output.script.counterparty, paths)
+            if verdict in judged:
+                continue
+            judged.add(verdict)
+        check_paths(
+            each.compiled,
+            spec.keys,
+            delay,
+            name=checks.title(output),
+            kind=output.kind,
+            value_sat=output.value_sat,
+            children=paths,
+        )
+    for child in children:
+        for below in child.outputs:
+            if isinstance(below.script, Template):
+                verdict = (below.script.name, below.script.counterparty, ())
+                if verdict in judged:
+                    continue
+                judged.add(verdict)
+            compiled = Compiled(below.script_pubkey, below.witness_script, below.paths)
+            check_paths(
+                compiled,
+                spec.keys,
+                delay,
+                name=f"{child.provider} {below.id} ({child.kind})",
+                kind="second_stage",
+                value_sat=below.value_sat,
+            )
+
+
+def _output(placed: Placed) -> Output:
+    spec, compiled = placed.spec, placed.compiled
+    return Output(
+        spec.provider,
+        spec.id,
+        spec.kind,
+        spec.value_sat,
+        spec.script,
+        placed.script_pubkey,
+        compiled.witness_script,
+        compiled.paths,
+        spec.debits_msat,
+        spec.cltv_expiry,
+    )
+
+
+def _digests(spec: CommitmentSpec, placed: Sequence[Placed]) -> tuple[tuple[str, bytes], ...]:
+    """Eight bytes for each provider: what two peers compare before they compare signatures."""
+    outputs: dict[str, list[object]] = {pin.name: [] for pin in spec.type.providers}
+    for vout, (each, _, script_pubkey) in enumerate(placed):
+        outputs[each.provider].append((vout, each.id, each.kind, each.value_sat, script_pubkey, each.debits_msat))
+    return tuple((name, sha256(_encoder.encode(own)).digest()[:DIGEST_BYTES]) for name, own in outputs.items())

@@ -1,0 +1,88 @@
+"""May an output exist in a commitment, given every way to spend it? (rule 3 of the extension contract)
+
+The *holder* can broadcast the commitment, so whatever it can take from it, it may take only after to_self_delay, or
+through a second-stage transaction that obeys the same rule; and then the counterparty must be able to take it at once
+with this commitment's revocation key.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from lnpd_sdk.script import Key, SpendPath
+from lnpd_sdk.types import CommitmentKeys
+
+from lnpd.errors import (
+    AnchorTooLarge,
+    HolderDelayTooShort,
+    HolderPathUndelayed,
+    JointPathWithoutChild,
+    NoRevocationPath,
+    PathNeedsNoSignature,
+)
+from lnpd.tx.fees import ANCHOR_SAT
+from lnpd.tx.script import Compiled
+
+ANCHOR_KINDS: Final = frozenset({"anchor"})
+HOLDER_KEYS: Final = frozenset({Key.DELAYED, Key.HOLDER_HTLC, Key.HOLDER_FUNDING})
+COUNTERPARTY_KEYS: Final = frozenset(
+    {Key.REVOCATION, Key.COUNTERPARTY_HTLC, Key.COUNTERPARTY_PAYMENT, Key.COUNTERPARTY_FUNDING}
+)
+
+
+def is_counterpartys(key: str, keys: CommitmentKeys) -> bool:
+    """Whether only the counterparty can sign with this key. A key that is not its for certain is the holder's."""
+    if key not in COUNTERPARTY_KEYS:
+        return False
+    # A counterparty could name the holder's point as its own; then the holder signs with it.
+    point = getattr(keys, key)
+    return all(getattr(keys, holders) != point for holders in HOLDER_KEYS)
+
+
+def check_paths(
+    compiled: Compiled,
+    keys: CommitmentKeys,
+    to_self_delay: int,
+    *,
+    name: str,
+    kind: str,
+    value_sat: int,
+    children: Collection[str] = (),
+) -> None:
+    """Raises the SpendPathRefused of the first broken rule.
+
+    `to_self_delay` is the holder's; `children` are the names of the paths that second-stage transactions take, whose
+    own outputs are checked apart; `name` is how the error's text calls the output.
+    """
+    if kind in ANCHOR_KINDS:
+        if value_sat > ANCHOR_SAT:
+            raise AnchorTooLarge(f"{name}: an anchor holds at most {ANCHOR_SAT} sat, not {value_sat}.")
+        return
+    holder_can_spend = False
+    for path in compiled.paths:
+        signers = {is_counterpartys(key, keys) for key in path.keys}
+        if not signers:
+            raise PathNeedsNoSignature(f"{name}: anyone can spend it by the path {path.name}.")
+        if False not in signers:
+            continue
+        holder_can_spend = True
+        if True not in signers:
+            _check_holder_alone(path, to_self_delay, name)
+        elif path.name not in children:
+            raise JointPathWithoutChild(
+                f"{name}: the path {path.name} needs both parties, and no second-stage transaction takes it."
+            )
+    if holder_can_spend and not any(_revokes(path) for path in compiled.paths):
+        raise NoRevocationPath(f"{name}: no undelayed path needs this commitment's revocation key alone.")
+
+
+def _check_holder_alone(path: SpendPath, to_self_delay: int, name: str) -> None:
+    if not path.older:
+        raise HolderPathUndelayed(f"{name}: the holder can spend it at once by the path {path.name}.")
+    if path.older < to_self_delay:
+        raise HolderDelayTooShort(
+            f"{name}: the path {path.name} waits {path.older} blocks, less than the holder's {to_self_delay}."
+        )
+
+
+def _revokes(path: SpendPath) -> bool:
+    return path.keys == (Key.REVOCATION,) and not (path.late or path.older or path.after)
