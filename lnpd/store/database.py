@@ -125,7 +125,8 @@ def _named(error: Exception, path: Path) -> StoreError:
 
 
 def _touch(path: Path) -> None:
-    path.unlink(missing_ok=True)
+    for leftover in (path, path.with_name(path.name + "-journal")):  # an old journal must not be played into a new file
+        leftover.unlink(missing_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # for its user alone, as its log will be
 
 

@@ -114,9 +114,10 @@ def test_a_directory_in_the_place_of_the_database_is_refused(tmp_path: Path) -> 
 
 
 def test_a_half_made_database_is_made_anew(tmp_path: Path) -> None:
-    (tmp_path / (DATABASE_NAME + ".new")).write_bytes(b"the power failed while this was written")
+    for ending in (".new", ".new-journal"):
+        (tmp_path / (DATABASE_NAME + ending)).write_bytes(b"the power failed while this was written")
     Store.open(tmp_path, "regtest").close_sync()
-    assert not (tmp_path / (DATABASE_NAME + ".new")).exists()
+    assert not list(tmp_path.glob("*.new*"))
 
 
 def test_each_commit_is_synced_and_the_log_does_not_grow(tmp_path: Path) -> None:
