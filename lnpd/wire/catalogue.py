@@ -81,7 +81,8 @@ class Catalogue(msgspec.Struct, frozen=True):
     ) -> dict[str, StreamRow]:
         streams = dict(self.streams)
         for message in messages:  # every message can be extended, also one whose stream nobody has described yet
-            streams.setdefault(message.stream, StreamRow(message.stream, message.owner))
+            if message.stream == f"{message.name}_tlvs":
+                streams.setdefault(message.stream, StreamRow(message.stream, message.owner))
         for stream in more:
             there = streams.get(stream.name, StreamRow(stream.name, stream.owner))
             numbers, names = {row.number: row for row in there.records}, {row.name: row for row in there.records}

@@ -41,6 +41,11 @@ class Variable(msgspec.Struct, frozen=True):
     greedy: bool = False
 
 
+def kind(value: object) -> str:
+    """A refused value as an error may show it: never its content, which can be a secret or very long."""
+    return f"{type(value).__name__} of {len(value)}" if isinstance(value, bytes | str | tuple) else type(value).__name__
+
+
 def read_bigsize(data: bytes, at: int, end: int) -> tuple[int, int]:
     """Read a bigsize (BOLT 1, appendix A). Raises Truncated, NotMinimal."""
     if at >= end:
@@ -61,7 +66,7 @@ def read_bigsize(data: bytes, at: int, end: int) -> tuple[int, int]:
 def write_bigsize(value: int) -> bytes:
     """Write a bigsize in its shortest form. Raises Unencodable."""
     if not isinstance(value, int) or not 0 <= value <= U64_MAX:
-        raise Unencodable(f"bigsize: {value!r} is not an integer of 64 bits")
+        raise Unencodable(f"bigsize: {kind(value)} that is no integer of 64 bits")
     if value < 0xFD:
         return bytes((value,))
     width = 2 if value <= 0xFFFF else 4 if value <= 0xFFFF_FFFF else 8
@@ -103,7 +108,7 @@ def _truncated_integer(width: int) -> Variable:
 
     def write(value: int) -> bytes:
         if not isinstance(value, int) or not 0 <= value < 1 << (8 * width):
-            raise Unencodable(f"tu{8 * width}: {value!r} is not an integer of {width} bytes")
+            raise Unencodable(f"tu{8 * width}: {kind(value)} that is no integer of {width} bytes")
         return value.to_bytes((value.bit_length() + 7) // 8, "big")
 
     return Variable(0, "int", read, write, greedy=True)
@@ -122,7 +127,7 @@ def _read_sciddir_or_pubkey(data: bytes, at: int, end: int) -> tuple[bytes, int]
 
 def _write_sciddir_or_pubkey(value: bytes) -> bytes:
     if not isinstance(value, bytes) or not value or _SCIDDIR_LENGTHS.get(value[0]) != len(value):
-        raise Unencodable(f"sciddir_or_pubkey: {value!r} is neither 9 bytes from 00 or 01 nor 33 from 02 or 03")
+        raise Unencodable(f"sciddir_or_pubkey: {kind(value)}: it is 9 bytes from 00 or 01, or 33 from 02 or 03")
     return value
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from lnpd.errors import BadUtf8, Truncated, Unencodable
 from lnpd.wire import fields
-from lnpd.wire.fields import Fixed, Reader, Variable, Writer
+from lnpd.wire.fields import Fixed, Reader, Variable, Writer, kind
 from lnpd.wire.rows import REST, FieldRow, kept
 
 # Values are what the row's type says, known only when the rows are read: hence Any in this file.
@@ -121,7 +121,7 @@ def _length(value: Any) -> int:
     try:
         return len(value)
     except TypeError:
-        raise Unencodable(f"{value!r} has no length") from None
+        raise Unencodable(f"{kind(value)} has no length") from None
 
 
 def _utf8_length(value: Any) -> int:
@@ -130,11 +130,11 @@ def _utf8_length(value: Any) -> int:
 
 def _encode_utf8(value: Any) -> bytes:
     if not isinstance(value, str):
-        raise Unencodable(f"{value!r} is not a string")
+        raise Unencodable(f"{kind(value)} is not a string")
     try:
         return value.encode()
     except UnicodeEncodeError:
-        raise Unencodable(f"{value!r} cannot be written as UTF-8") from None
+        raise Unencodable("a string cannot be written as UTF-8") from None
 
 
 def _run(members: Sequence[tuple[int, str, Fixed]]) -> tuple[int, Read, Write]:
@@ -161,7 +161,7 @@ def _run(members: Sequence[tuple[int, str, Fixed]]) -> tuple[int, Read, Write]:
         for index, name, length in sizes:
             value = values[index]
             if type(value) is not bytes or len(value) != length:
-                raise Unencodable(f"{name}: {value!r} is not {length} bytes")
+                raise Unencodable(f"{name}: {kind(value)}, where {length} bytes belong")
         try:
             return pack(*values)
         except struct.error as error:
@@ -227,7 +227,7 @@ def _text_or_octets(index: int, name: str, text: bool, count: Callable[[Raw], in
     def write(raw: Raw) -> bytes:
         value = _encode_utf8(raw[index]) if text else raw[index]
         if type(value) is not bytes:
-            raise Unencodable(f"{name}: {value!r} is not bytes")
+            raise Unencodable(f"{name}: {kind(value)}, where bytes belong")
         if count is not None and count(raw) != len(value):
             raise Unencodable(f"{name}: {len(value)} bytes, where {count(raw)} belong")
         return value
@@ -257,7 +257,7 @@ def _array(
     def write(raw: Raw) -> bytes:
         values = raw[index]
         if not isinstance(values, tuple):
-            raise Unencodable(f"{name}: {values!r} is not a tuple")
+            raise Unencodable(f"{name}: {kind(values)}, where a tuple belongs")
         if count is not None and count(raw) != len(values):
             raise Unencodable(f"{name}: {len(values)} values, where {count(raw)} belong")
         return b"".join(map(write_one, values))

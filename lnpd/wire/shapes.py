@@ -7,6 +7,7 @@ import msgspec
 
 from lnpd.errors import TlvLengthWrong, Unencodable, UnknownEvenTlv, WireError
 from lnpd.wire.base import Composite, Tlvs
+from lnpd.wire.fields import kind
 from lnpd.wire.layout import Layout, Shape
 from lnpd.wire.rows import RecordRow
 from lnpd.wire.tlv import join, spans
@@ -24,7 +25,7 @@ def composite_shape(type_: type[Composite], layout: Layout) -> Shape:
 
     def write(value: Any) -> bytes:
         if type(value) is not type_:
-            raise Unencodable(f"{value!r} is no {type_.__name__}")
+            raise Unencodable(f"{kind(value)} is no {type_.__name__}")
         return write_fields(msgspec.structs.astuple(value))
 
     return Shape(layout.least, read, write)
@@ -77,7 +78,7 @@ def stream_shape(type_: type[Tlvs], name: str, records: Mapping[int, tuple[str, 
 
     def write(tlvs: Any) -> bytes:
         if type(tlvs) is not type_:
-            raise Unencodable(f"{name}: {tlvs!r} is no {type_.__name__}")
+            raise Unencodable(f"{name}: {kind(tlvs)} is no {type_.__name__}")
         values = [(number, getattr(tlvs, attribute), write_value) for number, attribute, write_value in own]
         known = [
             (number, write_value(value))
@@ -115,5 +116,5 @@ def _only_field(layout: Layout) -> Shape:
 
 def _write_flag(value: Any) -> bytes:
     if value is not True:
-        raise Unencodable(f"{value!r} is not True")
+        raise Unencodable(f"{kind(value)} is not True")
     return b""
