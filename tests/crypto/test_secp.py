@@ -110,7 +110,7 @@ NOT_POINTS = [
     bytes(33),
 ]
 NOT_SECRETS = [b"", ZERO, ORDER, b"\xff" * 32, ONE[:-1], ONE + b"\0"]
-NOT_SIGNATURES = [b"", bytes(63), bytes(65), ORDER + ONE, ONE + ORDER]
+NOT_SIGNATURES = [b"", bytes(63), bytes(65), secp.sign(ONE, DIGEST) + b"\0", ORDER + ONE, ONE + ORDER]
 
 
 @pytest.mark.parametrize("point", NOT_POINTS, ids=bytes.hex)
@@ -203,6 +203,9 @@ def test_recovery_refuses_ids_and_signatures_that_fit_no_key() -> None:
             secp.recover(DIGEST, signature, recid)
     with pytest.raises(errors.UnrecoverableSignature):
         secp.recover(DIGEST, bytes(64), 0)
+    for recid in (2, 3):  # for an r that was reduced by the order, which this one was not
+        with pytest.raises(errors.UnrecoverableSignature):
+            secp.recover(DIGEST, signature, recid)
 
 
 # Tag, lengths and numbers that BIP 66 forbids, made from 30 06 02 01 01 02 01 01.
