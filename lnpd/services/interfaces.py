@@ -7,49 +7,27 @@ configuration. The signer is the only holder of keys; nobody else sees a secret.
 from typing import Protocol
 
 import msgspec
-from lnpd_sdk.script import SpendPath
 from lnpd_sdk.types import Party, PerParty
 
+from lnpd.channel.actions import CompleteClosing, SignClosing
+from lnpd.crypto.hd import ChannelBasepoints as ChannelPublics
+from lnpd.crypto.hd import ChannelIndex
 from lnpd.tx.graph import ChannelType, CommitmentSignatures, Funding, Graph
 from lnpd.tx.transaction import Tx, TxOut
 
-
-class ChannelIndex(msgspec.Struct, frozen=True):
-    """Where a channel's keys are derived: two hardened levels of 31 random bits, unique in the store.
-
-    `payment_turn` (0 to 999) names the payment basepoint's key among those that the seed words alone recover.
-    """
-
-    first: int
-    second: int
-    payment_turn: int
-
-
-class ChannelPublics(msgspec.Struct, frozen=True):
-    """Our public keys of one channel (BOLT 2, open_channel)."""
-
-    funding_pubkey: bytes
-    revocation_basepoint: bytes
-    payment_basepoint: bytes
-    delayed_payment_basepoint: bytes
-    htlc_basepoint: bytes
-    first_per_commitment_point: bytes
-
-
-class SignerChannel(msgspec.Struct, frozen=True):
-    """What the signer is told of a channel once, when its opening is agreed; every later request is held against it.
-
-    Tuples are indexed by party; `reserve_sat[p]` is what p must keep.
-    """
-
-    index: ChannelIndex
-    us: Party
-    type: ChannelType
-    publics: tuple[ChannelPublics, ChannelPublics]
-    dust_limit_sat: PerParty
-    to_self_delay: PerParty
-    reserve_sat: PerParty
-    funding: Funding | None = None
+__all__ = [
+    "ChannelIndex",
+    "ChannelPublics",
+    "Claim",
+    "ClaimInput",
+    "Held",
+    "Released",
+    "Reservation",
+    "SecondStage",
+    "Signer",
+    "SignerChannel",
+    "SignerRecord",
+]
 
 
 class SignerRecord(msgspec.Struct, frozen=True):
@@ -61,90 +39,218 @@ class SignerRecord(msgspec.Struct, frozen=True):
     value: bytes
 
 
-class ClaimInput(msgspec.Struct, frozen=True):
-    """One input of a claim: the output that it spends, and how.
+SignerRecords = tuple[SignerRecord, ...]
 
-    `commitment` names (holder, number) of the commitment that the output, or its parent, belongs to; its
-    per-commitment point is needed where the holder is the other side or a secret was revealed.
+
+class SignerChannel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the signer is told of a channel once, when its opening is agreed; every later request is held against it.
+
+    Tuples are indexed by party; `to_self_delay[p]` delays p's own outputs, and `reserve_sat[p]` is what p must keep.
+    `publics` of the peer are those of its open_channel or accept_channel. `destinations` are scriptPubKeys outside of
+    the wallet that closings and claims may pay, because the user named them (an upfront shutdown script).
     """
 
-    funding_txid: bytes
-    holder: Party
-    number: int
-    per_commitment_point: bytes
-    value_sat: int
-    witness_script: bytes  # empty for P2WPKH
-    path: SpendPath
-    late: tuple[tuple[str, bytes], ...] = ()  # late data by name
-    per_commitment_secret: bytes = b""  # of a revoked commitment
+    index: ChannelIndex
+    us: Party
+    type: ChannelType
+    publics: tuple[ChannelPublics, ChannelPublics]
+    dust_limit_sat: PerParty
+    to_self_delay: PerParty
+    reserve_sat: PerParty
+    funding: Funding
+    destinations: tuple[bytes, ...] = ()
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """An index that belongs to one channel from now on, and our keys there."""
+
+    publics: ChannelPublics
+    records: SignerRecords = ()
+
+
+class Held(msgspec.Struct, frozen=True):
+    """Whether the peer's signatures of our commitment are valid: `wrong` says which is not, empty if all are."""
+
+    wrong: str = ""
+    records: SignerRecords = ()
+
+
+class Released(msgspec.Struct, frozen=True):
+    """What revoke_and_ack carries: the secret of our commitment n, and the point of n + 2."""
+
+    per_commitment_secret: bytes
+    next_per_commitment_point: bytes
+
+    def __repr__(self) -> str:
+        return "Released(...)"
+
+
+class ClaimInput(msgspec.Struct, frozen=True):
+    """One input of a claim: which output it spends, and by which of its paths (SpendPath.name).
+
+    `child` is an index of the graph's children whose output `vout` is spent; -1 is the commitment itself.
+    `late` are the late data that the path needs, by name.
+    """
+
+    vout: int
+    path: str
+    child: int = -1
+    late: tuple[tuple[str, bytes], ...] = ()
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A transaction that sweeps or punishes: input i is `inputs[i]`, further ones are the wallet's and stay unsigned.
+
+    `graph` is the kept commitment that was confirmed. `per_commitment_secret` is the holder's, of a revoked one.
+    """
+
+    graph: Graph
+    tx: Tx
+    inputs: tuple[ClaimInput, ...]
+    per_commitment_secret: bytes = b""
+
+
+class SecondStage(msgspec.Struct, frozen=True):
+    """A second-stage transaction of our own commitment: child number `child` of the kept graph.
+
+    `tx` is the child's transaction; with SINGLE|ANYONECANPAY it may have further inputs, and outputs that pay us,
+    after the first ones. `signature` is the peer's.
+    """
+
+    graph: Graph
+    child: int
+    signature: bytes
+    tx: Tx
+    late: tuple[tuple[str, bytes], ...] = ()
 
 
 class Signer(Protocol):
-    """The only holder of keys. Each refusal is a `SignerRefused` that names its rule."""
+    """The only holder of keys. Each refusal is a `SignerRefused` that names its rule.
+
+    What returns records changes the signer's memory: the caller stores them in the transaction of the step that
+    asked, and only then asks for the signature or the secret. All of it may be asked again, with the same answer.
+    """
+
+    # The node
 
     async def node_id(self) -> bytes:
         """Our node's public key."""
         ...
 
     async def ecdh(self, point: bytes) -> bytes:
-        """SHA256 of the node key times a point: what a BOLT 8 handshake and an onion's layer need."""
+        """SHA256 of the node key times a point: what a BOLT 8 handshake and an onion's layer need. InvalidPoint."""
         ...
 
     async def sign_invoice(self, human_readable: str, data: bytes) -> tuple[bytes, int]:
-        """The node's recoverable signature of a BOLT 11 invoice: (64 bytes, recovery id)."""
-        ...
+        """The node's recoverable signature of a BOLT 11 invoice: (64 bytes, recovery id).
 
-    async def channel_publics(self, index: ChannelIndex) -> ChannelPublics:
-        """Our keys of a channel that is about to be opened or accepted."""
-        ...
-
-    async def register_channel(self, channel: SignerChannel) -> tuple[SignerRecord, ...]:
-        """Fixes what a channel was opened with. Idempotent; a different answer to a known index is refused."""
-        ...
-
-    async def commitment_point(self, index: ChannelIndex, number: int) -> bytes:
-        """Our per-commitment point."""
-        ...
-
-    async def hold_commitment(
-        self, index: ChannelIndex, graph: Graph, signatures: CommitmentSignatures
-    ) -> tuple[SignerRecord, ...]:
-        """Verifies the peer's signatures, children included, on our own commitment and remembers it as held.
-
-        SignatureInvalid names which signature failed.
+        `data` is the words between the separator and the signature, as bits padded with zeros to whole bytes.
         """
         ...
 
-    async def prepare_commitment(self, index: ChannelIndex, graph: Graph) -> tuple[SignerRecord, ...]:
-        """Checks that the peer's commitment may be signed; the records are stored before it is."""
+    # A channel's life
+
+    async def reserve_channel(self, index: ChannelIndex, name: str) -> Reservation:
+        """Our keys of the channel `name` that is about to be opened or accepted; its records are stored before the
+        keys are sent. Idempotent for one name; an index that another channel has is refused."""
+        ...
+
+    async def channel_publics(self, index: ChannelIndex) -> ChannelPublics:
+        """Our keys of a reserved index."""
+        ...
+
+    async def register_channel(self, channel: SignerChannel) -> SignerRecords:
+        """Fixes what a channel was opened with, before its first commitment. Idempotent; other terms are refused."""
+        ...
+
+    async def register_funding(self, index: ChannelIndex, funding: Funding) -> SignerRecords:
+        """A further funding of a registered channel, which commitments spend beside the others. Idempotent."""
+        ...
+
+    async def forget_funding(self, index: ChannelIndex, funding_txid: bytes) -> SignerRecords:
+        """A funding that can no longer confirm, or was spent by the one after it. The last one is kept."""
+        ...
+
+    async def allow_destination(self, index: ChannelIndex, script_pubkey: bytes) -> SignerRecords:
+        """The user named a scriptPubKey outside of the wallet that this channel's closing and claims may pay."""
+        ...
+
+    async def resume_channel(self, index: ChannelIndex, ours: int, theirs: int) -> None:
+        """Once for each channel after a start, with the snapshot's numbers (Channel.numbers of us and of the peer).
+
+        Refused if the signer's rows, or the snapshot, are older than the other; the channel stays refused then.
+        """
+        ...
+
+    async def commitment_point(self, index: ChannelIndex, number: int) -> bytes:
+        """Our per-commitment point. Answers CommitmentPoint."""
+        ...
+
+    # Commitments
+
+    async def hold_commitment(self, index: ChannelIndex, graph: Graph, signatures: CommitmentSignatures) -> Held:
+        """Verifies the peer's signatures, children included, on our own commitment and remembers it as held.
+
+        Answers CheckSignatures (`Held.wrong`).
+        """
+        ...
+
+    async def prepare_commitment(self, index: ChannelIndex, graph: Graph, revealed: bytes = b"") -> SignerRecords:
+        """Checks that the peer's commitment n may be signed; the records are stored before it is.
+
+        `revealed` is the peer's per-commitment secret of n - 2, for n of 2 and more (a repeated n needs none).
+        """
         ...
 
     async def sign_commitment(self, index: ChannelIndex, graph: Graph) -> CommitmentSignatures:
-        """Signs the peer's commitment and its children (RFC 6979: asked again, the same bytes)."""
+        """Signs the peer's prepared commitment and its children (RFC 6979: asked again, the same bytes).
+
+        Fills SignCommitment.
+        """
         ...
 
-    async def prepare_release(self, index: ChannelIndex, number: int) -> tuple[SignerRecord, ...]:
+    async def prepare_release(self, index: ChannelIndex, number: int) -> SignerRecords:
         """Checks that our commitment `number` may be revoked; the records are stored before it is."""
         ...
 
-    async def release_secret(self, index: ChannelIndex, number: int) -> bytes:
-        """Our per-commitment secret. Refused before the peer's signatures on number + 1 are held."""
+    async def release_secret(self, index: ChannelIndex, number: int) -> Released:
+        """Our per-commitment secret and the point of number + 2, once prepared. Fills ReleaseSecret."""
+        ...
+
+    # Leaving the channel
+
+    async def prepare_broadcast(self, index: ChannelIndex, number: int) -> SignerRecords:
+        """Our commitment `number` will be broadcast: from now on its secret is never released."""
         ...
 
     async def sign_broadcast(self, index: ChannelIndex, graph: Graph, signatures: CommitmentSignatures) -> Tx:
-        """Our own commitment, complete. Refused if its secret was released."""
+        """Our own prepared commitment, complete. Fills SignBroadcast; refused if its secret was released."""
         ...
 
-    async def sign_closing(self, index: ChannelIndex, tx: Tx, our_balance_sat: int, max_fee_sat: int) -> bytes:
-        """Our signature of a mutual close. Refused if it pays us less than our balance less the agreed fee."""
+    async def sign_closing(self, index: ChannelIndex, closing: SignClosing) -> bytes:
+        """Our signature of a mutual close; refused if it pays us less than our balance less the agreed fee."""
         ...
 
-    async def sign_claim(self, index: ChannelIndex, tx: Tx, inputs: tuple[ClaimInput, ...]) -> Tx:
-        """A claim (sweep or penalty), complete: input i of `tx` is `inputs[i]`."""
+    async def complete_closing(self, index: ChannelIndex, closing: CompleteClosing) -> Tx:
+        """The mutual close, complete. Fills CompleteClosing."""
         ...
+
+    async def sign_claim(self, index: ChannelIndex, claim: Claim) -> Tx:
+        """A sweep or a penalty with the witness of each of its inputs. Fills SignClaim."""
+        ...
+
+    async def sign_second_stage(self, index: ChannelIndex, stage: SecondStage) -> Tx:
+        """A second-stage transaction of our own commitment with the witness of its first input."""
+        ...
+
+    # The wallet
 
     async def wallet_account(self) -> str:
         """The wallet's BIP 84 account as a public descriptor key, origin included."""
+        ...
+
+    async def wallet_used(self, receive: int, change: int) -> None:
+        """How many addresses of each branch the wallet has given out: these and the next 1000 are ours."""
         ...
 
     async def sign_wallet(self, psbt: bytes, max_fee_sat: int, ours: tuple[TxOut, ...]) -> bytes:
