@@ -11,9 +11,9 @@ are never too early: the decision is remembered and sent as soon as it may be.
 import msgspec
 
 from lnpd.channel.state import Terms
-from lnpd.tx.graph import ChannelType, ProviderPin
+from lnpd.tx.graph import ChannelType
 from lnpd.tx.transaction import Tx
-from lnpd.wire.messages import OpenChannel
+from lnpd.wire.messages import Extension, OpenChannel
 
 
 class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +38,7 @@ class Open(Event, frozen=True, tag="open"):
     announce: bool
     channel_type: ChannelType
     type_bits: bytes
-    extensions: tuple[ProviderPin, ...]
+    extensions: tuple[Extension, ...]
     initial_states: tuple[tuple[str, bytes], ...]
     terms: Terms
     alias: bytes = b""
@@ -63,11 +63,10 @@ class Accept(Event, frozen=True, tag="accept"):
 
 
 class FundingProvided(Event, frozen=True, tag="funding_provided"):
-    """The wallet signed a transaction whose output `vout` pays the funding; it is not broadcast (BIP 144 bytes)."""
+    """The wallet signed a transaction whose output `vout` pays the funding; it is not broadcast."""
 
-    txid: bytes
     vout: int
-    transaction: bytes
+    transaction: Tx
 
 
 class FundingFailed(Event, frozen=True, tag="funding_failed"):
@@ -79,7 +78,7 @@ class FundingFailed(Event, frozen=True, tag="funding_failed"):
 # Operation
 
 
-class AddHtlc(Event, frozen=True, tag="add_htlc"):
+class Add(Event, frozen=True, tag="add"):
     """Command: offer an HTLC. `reference` comes back in every Tell about it; `tlvs` are update_add_htlc's odd ones."""
 
     amount_msat: int
@@ -90,21 +89,21 @@ class AddHtlc(Event, frozen=True, tag="add_htlc"):
     path_key: bytes = b""
 
 
-class FulfillHtlc(Event, frozen=True, tag="fulfill_htlc"):
+class Fulfill(Event, frozen=True, tag="fulfill"):
     """Command: claim the peer's HTLC `id` with its preimage."""
 
     id: int
     preimage: bytes
 
 
-class FailHtlc(Event, frozen=True, tag="fail_htlc"):
+class Fail(Event, frozen=True, tag="fail"):
     """Command: fail the peer's HTLC `id`; `reason` is the encrypted blob of BOLT 4."""
 
     id: int
     reason: bytes
 
 
-class FailMalformedHtlc(Event, frozen=True, tag="fail_malformed_htlc"):
+class FailMalformed(Event, frozen=True, tag="fail_malformed"):
     """Command: fail the peer's HTLC `id` whose onion cannot be read; `failure_code` has the BADONION bit."""
 
     id: int
@@ -211,10 +210,10 @@ EVENTS: tuple[type[Event], ...] = (
     Accept,
     FundingProvided,
     FundingFailed,
-    AddHtlc,
-    FulfillHtlc,
-    FailHtlc,
-    FailMalformedHtlc,
+    Add,
+    Fulfill,
+    Fail,
+    FailMalformed,
     SetFeerate,
     Propose,
     Commit,

@@ -9,16 +9,24 @@ driver may batch and cache them. The others are answered by the signer or from t
 """
 
 from collections.abc import Generator
-from typing import Generic, TypeVar, cast
+from typing import Generic, Literal, TypeVar, cast
 
 import msgspec
-from lnpd_sdk.types import Blocked, Closable, Party, PerParty, Reject, Update, View
+from lnpd_sdk.types import OPENER, Blocked, Closable, Folded, Party, PerParty, Reject, Update, View
+from msgspec.structs import replace
 
+from lnpd import errors
 from lnpd.tx import pipeline
-from lnpd.tx.graph import ChannelType, CommitmentSignatures, CommitmentSpec, Graph, ProviderCall
+from lnpd.tx.checks import unique
+from lnpd.tx.fees import HTLC_OUTPUT_WEIGHT, fee_sat
+from lnpd.tx.graph import ChannelType, CommitmentSignatures, CommitmentSpec, Graph, ProviderCall, ProviderPin
+from lnpd.tx.pipeline import contribute, view_of
+from lnpd.tx.proposal import Side, check_debits, check_dust, check_grant, check_reserve
+from lnpd.tx.states import feerate_of
 
 R = TypeVar("R")
 Calls = Generator[ProviderCall, object, R]
+Method = Literal["validate", "fold", "close"]
 
 
 class Query(Generic[R]):
@@ -53,20 +61,41 @@ class Folds(msgspec.Struct, frozen=True):
 
 
 class FoldUpdates(msgspec.Struct, ProviderQuery[Folds | Reject], frozen=True):
-    """Show these updates, in order, to every provider: fold each, after validating those from `validate_from` on.
+    """Show these updates, in order, to every pinned provider: fold each, after validating the last one if
+    `validate_last` (the others were validated when they were proposed).
 
-    Replies Reject with the provider's name in its reason as soon as one refuses, or if a balance would be negative.
+    `view` holds the balances before the first. Replies Reject, with the provider's name before its reason, as soon as
+    one refuses; an update that moves another provider's balance or makes one negative is refused by the host.
     """
 
     channel_type: ChannelType
     view: View
     states: tuple[tuple[str, bytes], ...]
     updates: tuple[Update, ...]
-    validate_from: int
+    validate_last: bool = False
 
     def calls(self) -> Calls[Folds | Reject]:
-        """Validate and fold, provider by provider, update by update."""
-        raise NotImplementedError
+        """Validate and fold, update by update, provider by provider in the type's order."""
+        states, balances = dict(self.states), self.view.balances_msat
+        for update in self.updates:
+            view = replace(self.view, balances_msat=balances, feerate_per_kw=feerate_of(tuple(states.items())))
+            for pin in self.channel_type.providers:
+                state = states.get(pin.name, b"")
+                if "validate" in pin.phases and self.validate_last and update is self.updates[-1]:
+                    refusal = yield _call(pin, "validate", view, state, update)
+                    if isinstance(refusal, Reject):
+                        return Reject(f"{pin.name}: {refusal.reason}")
+                if "fold" not in pin.phases:
+                    continue
+                folded = yield _call(pin, "fold", view, state, update)
+                assert isinstance(folded, Folded)
+                if folded.moves_msat != (0, 0) and pin.name != update.provider:
+                    return Reject(f"{pin.name} moves balance by an update of {update.provider}")
+                states[pin.name] = folded.state
+                balances = _moved(balances, folded.moves_msat)
+            if sum(balances) != sum(self.view.balances_msat) or min(balances) < 0:
+                return Reject(f"{update.provider}: its balance moves do not add up")
+        return Folds(tuple((pin.name, states.get(pin.name, b"")) for pin in self.channel_type.providers), balances)
 
 
 class BuildCommitment(msgspec.Struct, ProviderQuery[Graph], frozen=True):
@@ -79,8 +108,54 @@ class BuildCommitment(msgspec.Struct, ProviderQuery[Graph], frozen=True):
         return pipeline.build(self.spec)
 
 
+class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProposalRefused | None], frozen=True):
+    """Whether an update may stand by what it does to one commitment; the specifications are without and with it.
+
+    `strict` is whether the reserves count; `spike` whether the fee-spike buffer does (BOLT 2, update_add_htlc).
+    """
+
+    before: CommitmentSpec
+    after: CommitmentSpec
+    update: Update
+    reserve_sat: PerParty
+    grant_msat: int | None
+    strict: bool
+    spike: bool
+
+    def calls(self) -> Calls[errors.ProposalRefused | None]:
+        """What every provider wants in the commitment, before and after."""
+        try:
+            was = Side(self.before, (yield from contribute(self.before, view_of(self.before))))
+            will = Side(self.after, (yield from contribute(self.after, view_of(self.after))))
+            unique(will.outputs)
+            check_debits(was, will, self.update)
+            check_grant(was, will, self.update, self.grant_msat)
+            check_dust(was, will)
+            if self.strict:
+                check_reserve(was, will, self.update, self.reserve_sat)
+            if self.spike:
+                check_spike(will, self.reserve_sat)
+        except errors.ProposalRefused as refused:
+            return refused
+        except errors.OutputRefused as refused:
+            return errors.UpdateRejected(str(refused))
+        return None
+
+
+def check_spike(will: Side, reserve_sat: PerParty) -> None:
+    """The opener could still pay for one more HTLC, without anchors at twice the feerate (FeeSpikeBufferMissing)."""
+    anchors = will.spec.type.fixed_cost_sat > 0
+    spec = will.spec if anchors else replace(will.spec, feerate_per_kw=2 * will.spec.feerate_per_kw)
+    left = Side(spec, will.outputs).available_msat(OPENER)
+    left -= 1000 * fee_sat(HTLC_OUTPUT_WEIGHT, spec.feerate_per_kw)
+    if left < 1000 * reserve_sat[OPENER]:
+        raise errors.FeeSpikeBufferMissing(
+            f"The opener would have {left} msat above a raised fee, its reserve is {reserve_sat[OPENER]} sat."
+        )
+
+
 class AskClose(msgspec.Struct, ProviderQuery[tuple[tuple[str, Blocked | Closable], ...]], frozen=True):
-    """Whether each provider lets the channel close by agreement, by name."""
+    """Whether each provider (that has the phase) lets the channel close by agreement, by name."""
 
     channel_type: ChannelType
     view: View
@@ -88,7 +163,22 @@ class AskClose(msgspec.Struct, ProviderQuery[tuple[tuple[str, Blocked | Closable
 
     def calls(self) -> Calls[tuple[tuple[str, Blocked | Closable], ...]]:
         """One `close` for each provider."""
-        raise NotImplementedError
+        states, answers = dict(self.states), []
+        for pin in self.channel_type.providers:
+            if "close" not in pin.phases:
+                continue
+            answer = yield _call(pin, "close", self.view, states.get(pin.name, b""))
+            assert isinstance(answer, Blocked | Closable)
+            answers.append((pin.name, answer))
+        return tuple(answers)
+
+
+def _call(pin: ProviderPin, method: Method, *arguments: object) -> ProviderCall:
+    return ProviderCall(pin.name, pin.format, method, arguments)
+
+
+def _moved(balances: PerParty, moves: PerParty) -> PerParty:
+    return balances[0] + moves[0], balances[1] + moves[1]
 
 
 # Asked of the signer

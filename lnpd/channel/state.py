@@ -14,7 +14,9 @@ import msgspec
 from lnpd_sdk.types import Party, PerParty, Update, other
 
 from lnpd.crypto.shachain import Shachain
-from lnpd.tx.graph import ChannelType, Funding, ProviderPin
+from lnpd.tx.graph import ChannelType, Funding
+from lnpd.tx.transaction import Tx
+from lnpd.wire.messages import Extension
 
 ScriptPair = tuple[bytes, bytes]
 
@@ -53,6 +55,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_reserve_percent: int = 20
     max_htlc_minimum_msat: int = 10_000
     min_max_accepted_htlcs: int = 1
+    min_in_flight_msat: int = 1_000_000
     max_dust_exposure_msat: int = 50_000_000
     anysegwit: bool = True  # option_shutdown_anysegwit was negotiated
     upfront_shutdown: bool = True  # option_upfront_shutdown_script was negotiated
@@ -60,6 +63,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     htlc_deadlines: bool = True  # a developer option may turn it off
     htlc_deadline_blocks: int = 18  # before an HTLC's expiry
     resolution_depth: int = 100
+    grants: tuple[tuple[str, int], ...] = ()  # (provider, sat): what its updates may take of our balance at once
+    sweep_script: bytes = b""  # where claims on chain pay to
 
 
 # Phases. What only one phase needs lives in it.
@@ -72,25 +77,19 @@ class New(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="new"):
 class AwaitingAccept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_accept"):
     """We sent open_channel."""
 
-    feerate_per_kw: int
-
 
 class AwaitingFunding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_funding"):
     """We have accept_channel, and asked the wallet for a funding transaction."""
-
-    feerate_per_kw: int
 
 
 class AwaitingFundingSigned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_funding_signed"):
     """We sent funding_created; the funding transaction is not broadcast before funding_signed is verified."""
 
-    transaction: bytes
+    transaction: Tx
 
 
 class AwaitingFundingCreated(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_funding_created"):
     """We sent accept_channel."""
-
-    feerate_per_kw: int
 
 
 class AwaitingReady(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_ready"):
@@ -198,17 +197,26 @@ class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     states: tuple[tuple[str, bytes], ...]
 
 
+def update_key(update: Update) -> str:
+    """The key of an update's row."""
+    return f"{update.proposer}/{update.provider}/{update.kind}/{update.id}"
+
+
 class Pending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An update that is not irrevocable yet, and how far it has come. X is its proposer, Y the other party.
 
     stage 0: X proposed it. 1: X signed it into Y's commitment. 2: Y revoked, it is acked. 3: Y signed it into X's
     commitment. When X revokes (4) it is irrevocable, folded into the base, and leaves the log.
-    Its message is the row ("update", `row`).
+    Its message is the row ("update", `key`).
     """
 
     update: Update
-    stage: int
-    row: str
+    stage: int = 0
+
+    @property
+    def key(self) -> str:
+        """The key of its `update` row; a proposal that was forgotten leaves it to the next one of that id."""
+        return update_key(self.update)
 
 
 class NextIds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -253,7 +261,6 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     their_points: the peer's per-commitment points, of its oldest unrevoked commitment and the ones after, as known.
     signed_after_revoking: whether our last commitment_signed went out after our last revoke_and_ack.
     ready: who sent channel_ready. shutdown: the scriptpubkey of each party's shutdown, empty if not sent.
-    next_row: counts rows of updates, whoever proposed them.
     batch: commitment_signed messages of an unfinished start_batch, encoded, and how many are still missing.
     """
 
@@ -266,7 +273,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     link: Literal["down", "reestablishing", "up"] = "down"
     channel_type: ChannelType = ChannelType((), 0, 0, ())
     type_bits: bytes = b""
-    extensions: tuple[ProviderPin, ...] = ()  # in the order of the namespaces of update_ext
+    extensions: tuple[Extension, ...] = ()  # in the order of the namespaces of update_ext
     announce: bool = False
     capacity_sat: int = 0
     push_msat: int = 0
@@ -280,7 +287,6 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     base: Base = Base((0, 0), ())
     log: tuple[Pending, ...] = ()
     next_ids: tuple[NextIds, ...] = ()
-    next_row: int = 0
     decisions: tuple[Decision, ...] = ()
     signed_after_revoking: bool = False
     depth_reached: bool = False

@@ -1,0 +1,135 @@
+"""What becomes of a channel whose rules were broken? (BOLT 1 error and warning, BOLT 5 Failing a Channel)
+
+This is the one place where an error becomes a message. BOLT 2 mostly leaves the choice between a `warning` with a
+closed connection and an `error` that ends the channel: the class of the error makes it. A ProtocolWarning costs one
+reconnect; every other ProtocolError costs the channel, and once it has a funding, our latest commitment is broadcast
+unless it may be revoked (data loss).
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+from lnpd_sdk.script import Template
+from msgspec.structs import replace
+
+from lnpd.channel.actions import Action, Broadcast, Disconnect, FundingReleased, Notify, Send, SignBroadcast, Tell
+from lnpd.channel.events import ForceClose
+from lnpd.channel.queries import FindCommitment, Kept, ask, commitment_key
+from lnpd.channel.state import (
+    AwaitingAccept,
+    AwaitingFunding,
+    AwaitingFundingCreated,
+    AwaitingFundingSigned,
+    AwaitingReady,
+    Channel,
+    Closed,
+    Failed,
+    Negotiating,
+    New,
+    Normal,
+    OnChain,
+    ShuttingDown,
+)
+from lnpd.channel.table import Step, done, on
+from lnpd.errors import CommandRefused, DataLost, ProtocolError, ProtocolWarning
+from lnpd.tx.graph import Graph
+from lnpd.wire.messages import Error as ErrorMessage
+from lnpd.wire.messages import Warning as WarningMessage
+
+UNFUNDED = (New, AwaitingAccept, AwaitingFunding, AwaitingFundingCreated, AwaitingFundingSigned)
+FUNDED = (AwaitingReady, Normal, ShuttingDown, Negotiating)
+MAX_TEXT_BYTES = 1000
+
+
+def failed(channel: Channel, error: ProtocolError) -> Step:
+    """The step that follows one that raised: run it on the channel as it was before the broken message."""
+    if isinstance(error, ProtocolWarning) and not isinstance(channel.phase, UNFUNDED):
+        text = str(error).encode()[:MAX_TEXT_BYTES]
+        warning = Send(WarningMessage(channel_id=channel.id, data=text))
+        notice = Notify("warning", "channel_warning", (("channel", channel.key), ("reason", str(error))))
+        return (yield from done(channel, warning, Disconnect(str(error)), notice))
+    return (yield from fail(channel, error))
+
+
+def fail(channel: Channel, error: ProtocolError, *, tell: bool = True) -> Step:
+    """End the channel: tell the peer (if it is there) and broadcast what settles it."""
+    text = str(error)
+    sends: list[Action] = []
+    if tell and channel.link != "down":
+        sends = [Send(ErrorMessage(channel_id=channel.id, data=text.encode()[:MAX_TEXT_BYTES]))]
+    notice = Notify("phase", "channel_failed", (("channel", channel.key), ("reason", text)))
+    if isinstance(channel.phase, UNFUNDED):
+        return replace(channel, phase=Closed(text)), [*sends, *released(channel), notice]
+    if isinstance(channel.phase, OnChain | Closed):
+        return channel, []
+    may_broadcast = not isinstance(error, DataLost)
+    if isinstance(channel.phase, Failed):
+        may_broadcast = may_broadcast and channel.phase.may_broadcast
+    channel = replace(channel, phase=Failed(text, may_broadcast))
+    broadcasts = (yield from broadcast_latest(channel)) if may_broadcast else []
+    return channel, [*sends, *broadcasts, notice]
+
+
+def broadcast_latest(channel: Channel) -> Generator[Any, Any, list[Action]]:
+    """Our latest commitment on each funding, from its kept row. Asks no provider."""
+    actions: list[Action] = []
+    number = channel.numbers[channel.us]
+    for funding in channel.fundings:
+        kept: Kept | None = yield from ask(FindCommitment(commitment_key(funding.txid, channel.us, number)))
+        assert kept is not None and kept.signatures is not None, "our latest commitment is always kept"
+        fill = SignBroadcast(funding.txid, number)
+        key = f"commitment/{funding.txid.hex()}"
+        actions.append(Broadcast(key, kept.graph.tx, (fill,), anchor_vout=our_anchor(kept.graph, channel)))
+    return actions
+
+
+def released(channel: Channel) -> tuple[Action, ...]:
+    """What frees the coins of a funding that will not be broadcast."""
+    if not isinstance(channel.phase, AwaitingFundingSigned):
+        return ()
+    return (Tell("funding", "funding", FundingReleased(channel.phase.transaction.txid)),)
+
+
+def our_anchor(graph: Graph, channel: Channel) -> int | None:
+    """The output of a commitment that we may spend at once to pay for it."""
+    for vout, output in enumerate(graph.outputs):
+        if output.kind == "anchor" and isinstance(output.script, Template):
+            if output.script.counterparty == (graph.holder != channel.us):
+                return vout
+    return None
+
+
+@on((*FUNDED, Failed), ForceClose)
+def on_force_close(channel: Channel, command: ForceClose) -> Step:
+    """Close from stored data, asking nobody. Refused where our latest state may be revoked."""
+    if isinstance(channel.phase, Failed) and not channel.phase.may_broadcast:
+        raise CommandRefused("Our state of this channel is old: only the peer can close it safely.")
+    return fail(channel, ProtocolError(command.reason))
+
+
+@on(UNFUNDED, ForceClose)
+def on_give_up(channel: Channel, command: ForceClose) -> Step:
+    """Give up an opening."""
+    return fail(channel, ProtocolError(command.reason))
+
+
+@on((*UNFUNDED, *FUNDED, Failed), ErrorMessage)
+def on_error(channel: Channel, message: ErrorMessage) -> Step:
+    """The peer ended the channel: so do we (BOLT 1, error)."""
+    text = readable(message.data)
+    if isinstance(channel.phase, Failed):
+        return done(channel)
+    return fail(channel, ProtocolError(f"The peer sent an error: {text}"), tell=False)
+
+
+@on((*UNFUNDED, *FUNDED, Failed, OnChain, Closed), WarningMessage)
+def on_warning(channel: Channel, message: WarningMessage) -> Step:
+    """Only shown to a person."""
+    fields = (("channel", channel.key), ("reason", readable(message.data)))
+    return done(channel, Notify("warning", "peer_warning", fields))
+
+
+def readable(data: bytes) -> str:
+    """What a peer wrote, as one printable line (BOLT 1: print only if it is printable)."""
+    text = data[:MAX_TEXT_BYTES].decode("utf-8", "replace")
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,0 +1,128 @@
+"""Which limits does an update have to keep? (BOLT 2, update_add_htlc to update_fee)
+
+Each row is one rule: the error that names it, when it is broken, and what is said. The rows bind both sides: a peer's
+update that breaks one ends in a warning and a closed connection, and we refuse to propose one. Reserve, fee and dust of
+outputs are checked beside these, for every provider alike, in proposals.py.
+"""
+
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+from lnpd_sdk.types import Htlc, PerParty, Update, other
+
+from lnpd import errors
+from lnpd.channel.opening_rules import Rule, check
+from lnpd.channel.queries import Folds
+from lnpd.channel.state import Channel, Policy, Terms
+from lnpd.tx.fees import HTLC_SUCCESS_WEIGHT, HTLC_TIMEOUT_WEIGHT, is_trimmed
+from lnpd.tx.states import HTLC, htlcs_of
+
+MAX_CLTV_EXPIRY: Final = 500_000_000
+BADONION: Final = 0x8000
+
+
+class Addition(msgspec.Struct, frozen=True):
+    """An HTLC that is offered. `terms` are its recipient's; `offered` are all of the offerer's in the recipient's next
+    commitment, this one included."""
+
+    htlc: Htlc
+    terms: Terms
+    offered: tuple[Htlc, ...]
+
+
+ADD: Final[tuple[Rule[Addition], ...]] = (
+    Rule(errors.HtlcAmountZero, lambda a: a.htlc.amount_msat == 0, "amount_msat is 0"),
+    Rule(
+        errors.HtlcBelowMinimum,
+        lambda a: a.htlc.amount_msat < a.terms.htlc_minimum_msat,
+        "amount_msat is below htlc_minimum_msat",
+    ),
+    Rule(
+        errors.HtlcExpiryNotAHeight,
+        lambda a: a.htlc.cltv_expiry >= MAX_CLTV_EXPIRY,
+        "cltv_expiry is 500000000 or more",
+    ),
+    Rule(
+        errors.TooManyHtlcs,
+        lambda a: len(a.offered) > a.terms.max_accepted_htlcs,
+        "there would be more HTLCs than max_accepted_htlcs",
+    ),
+    Rule(
+        errors.InFlightExceeded,
+        lambda a: sum(h.amount_msat for h in a.offered) > a.terms.max_htlc_value_in_flight_msat,
+        "the HTLCs in flight would exceed max_htlc_value_in_flight_msat",
+    ),
+)
+
+
+class Removal(msgspec.Struct, frozen=True):
+    """A removal of an HTLC. `htlc` is None if no irrevocably committed HTLC of the other party has this id."""
+
+    id: int
+    htlc: Htlc | None
+    already: bool  # another removal of it is pending
+    preimage: bytes | None = None
+    failure_code: int | None = None
+
+
+REMOVE: Final[tuple[Rule[Removal], ...]] = (
+    Rule(errors.UnknownHtlc, lambda r: r.htlc is None, "no irrevocably committed HTLC has this id"),
+    Rule(errors.HtlcAlreadyRemoved, lambda r: r.already, "this HTLC is being removed already"),
+    Rule(
+        errors.WrongPreimage,
+        lambda r: (
+            r.preimage is not None and r.htlc is not None and sha256(r.preimage).digest() != r.htlc.payment_hash
+        ),
+        "payment_preimage does not hash to the HTLC's payment_hash",
+    ),
+    Rule(
+        errors.BadOnionMissing,
+        lambda r: r.failure_code is not None and not r.failure_code & BADONION,
+        "failure_code lacks the BADONION bit",
+    ),
+)
+
+
+class FeeChange(msgspec.Struct, frozen=True):
+    """A new feerate."""
+
+    feerate_per_kw: int
+    by_opener: bool
+    policy: Policy
+
+
+FEE: Final[tuple[Rule[FeeChange], ...]] = (
+    Rule(errors.FeeNotFromOpener, lambda f: not f.by_opener, "only the party that pays the fee may change it"),
+    Rule(
+        errors.FeerateTooLow,
+        lambda f: f.feerate_per_kw < f.policy.min_feerate_per_kw,
+        "feerate_per_kw is too low for timely processing",
+    ),
+    Rule(
+        errors.FeerateTooHigh,
+        lambda f: f.feerate_per_kw > f.policy.max_feerate_per_kw,
+        "feerate_per_kw is unreasonably large",
+    ),
+)
+
+
+def check_limits(channel: Channel, update: Update, after: Folds) -> None:
+    """Raise the first broken limit of this update; `after` is the recipient's next commitment with it."""
+    if update.provider == HTLC and update.kind == "add":
+        offered = tuple(h for h in htlcs_of(after.states) if h.offerer == update.proposer)
+        terms = channel.terms[other(update.proposer)]
+        htlc = next(h for h in offered if h.id == update.id)
+        check(ADD, Addition(htlc, terms, offered), "update_add_htlc")
+
+
+def dust_exposure_msat(
+    htlcs: tuple[Htlc, ...], holder: int, dust_limits_sat: PerParty, feerate_per_kw: int, anchors: bool
+) -> int:
+    """What the HTLCs that are trimmed from a holder's commitment are worth (BOLT 2, max_dust_htlc_exposure_msat)."""
+    total = 0
+    for htlc in htlcs:
+        weight = 0 if anchors else (HTLC_TIMEOUT_WEIGHT if htlc.offerer == holder else HTLC_SUCCESS_WEIGHT)
+        if is_trimmed(htlc.amount_msat // 1000, dust_limits_sat[holder], weight, feerate_per_kw):
+            total += htlc.amount_msat
+    return total

@@ -1,0 +1,109 @@
+"""May this update be proposed? Asked of every update, by its proposer before it is sent and by its receiver.
+
+Four questions: does any provider refuse it; does it keep BOLT 2's limits (limits.py); does it commute with what the
+other party has pending; and do the rules of money allow it, the proposer's reserve among them. The proposer asks the
+last of both commitments, and keeps a fee-spike buffer.
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+from lnpd_sdk.types import Party, Reject, Update, other
+
+from lnpd.channel import commitments
+from lnpd.channel.actions import Action, Keep
+from lnpd.channel.limits import check_limits
+from lnpd.channel.queries import Folds, FoldUpdates, JudgeProposal, ask
+from lnpd.channel.state import Channel, update_key
+from lnpd.channel.updates import FUTURE, NEXT, updates_in, with_proposed
+from lnpd.errors import UpdateRejected, UpdatesDoNotCommute
+from lnpd.tx.states import ANCHORS, BASE, HTLC
+from lnpd.wire.base import Message
+from lnpd.wire.message import encode
+
+CORE = frozenset({BASE, HTLC, ANCHORS})  # compiled in, hence trusted with balances
+Admitting = Generator[Any, Any, tuple[Channel, list[Action]]]  # Any: each reply is typed by its own query
+
+
+def admit(channel: Channel, update: Update, message: Message) -> Admitting:
+    """The channel with one more proposal and the row of its message. Raises ProposalRefused and its kin."""
+    recipient = other(update.proposer)
+    number = channel.numbers[recipient] + 1
+    pending = _split(channel, recipient, NEXT)
+    before = yield from commitments.fold_all(channel, recipient, number, (*pending[1], *pending[0]))
+    after = yield from _folded(channel, recipient, number, (*pending[1], *pending[0], update))
+    check_limits(channel, update, after)
+    yield from _commutes(channel, recipient, number, pending, update, after)
+    yield from _judged(channel, update, recipient, before, after)
+    row = Keep("update", update_key(update), encode(message))
+    return with_proposed(channel, update), [row]
+
+
+def _split(channel: Channel, recipient: Party, stages: tuple[int, int]) -> tuple[tuple[Update, ...], tuple[Update, ...]]:
+    """A commitment's pending updates: the proposer's, and the recipient's own."""
+    updates = updates_in(channel, recipient, stages)
+    return tuple(u for u in updates if u.proposer != recipient), tuple(u for u in updates if u.proposer == recipient)
+
+
+def _folded(
+    channel: Channel, holder: Party, number: int, updates: tuple[Update, ...]
+) -> Generator[Any, Any, Folds]:
+    view = commitments.fold_view(channel, holder, number)
+    reply = yield from ask(FoldUpdates(channel.channel_type, view, channel.base.states, updates, validate_last=True))
+    if isinstance(reply, Reject):
+        raise UpdateRejected(f"{updates[-1].provider} {updates[-1].kind} {updates[-1].id}: {reply.reason}.")
+    return reply
+
+
+def _commutes(
+    channel: Channel,
+    recipient: Party,
+    number: int,
+    before: tuple[tuple[Update, ...], tuple[Update, ...]],
+    update: Update,
+    after: Folds,
+) -> Generator[Any, Any, None]:
+    """Whatever the two parties have pending may become irrevocable in either order, on either side first."""
+    own, pending = before
+    everything = _split(channel, recipient, FUTURE)[1]
+    if not everything:
+        return
+    if everything != pending:
+        after = yield from _folded(channel, recipient, number, (*everything, *own, update))
+    crossed = yield from _folded(channel, recipient, number, (*own, update, *everything))
+    if crossed != after:
+        raise UpdatesDoNotCommute(
+            f"{update.provider} {update.kind} {update.id}: it does not commute with what the other side has pending."
+        )
+
+
+def _judged(
+    channel: Channel, update: Update, recipient: Party, before: Folds, after: Folds
+) -> Generator[Any, Any, None]:
+    """The rules of money (tx/proposal.py), in the recipient's next commitment.
+
+    The proposer's reserve is that of this commitment, for there both sides know the same updates. What the update does
+    in the proposer's own is judged too where an extension could make a difference, and always by the proposer.
+    """
+    ours = update.proposer == channel.us
+    grant = None if ours or update.provider in CORE else _grant_msat(channel, update.provider)
+    for holder in (recipient, other(recipient)):
+        if holder != recipient and not (ours or channel.extensions):
+            continue
+        point = yield from commitments.next_point(channel, holder)
+        was, will = (commitments.specification(channel, holder, point, folds) for folds in (before, after))
+        query = JudgeProposal(
+            was,
+            will,
+            update,
+            commitments.reserves_sat(channel),
+            grant_msat=grant,
+            strict=ours or holder == recipient,
+            spike=ours and update.kind == "add",
+        )
+        if refused := (yield from ask(query)):
+            raise refused
+
+
+def _grant_msat(channel: Channel, provider: str) -> int:
+    return 1000 * dict(channel.policy.grants).get(provider, 0)
