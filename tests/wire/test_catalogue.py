@@ -142,6 +142,11 @@ def test_the_specifications_numbers_are_reserved(rows: str) -> None:
     CORE.with_rows("dlc", rows, reserved=True)
 
 
+def test_custom_numbers_begin_where_bolt_1_says() -> None:
+    more = CORE.with_rows("dlc", "message,32768,x\ntlv_stream,init_tlvs\ntype,65536,y")
+    assert more.message(32768) is not None and more.record("init_tlvs", 65536) is not None
+
+
 def test_an_owner_numbers_its_own_streams_as_it_likes() -> None:
     more = CORE.with_rows("dlc", "message,40001,offer\ntlv_stream,offer_tlvs\ntype,2,x\ntype,1,y")
     assert [row.number for row in more.streams["offer_tlvs"].records] == [1, 2]

@@ -164,6 +164,11 @@ def test_wrong_bytes_have_a_name(hex_: str, error: type[WireError]) -> None:
         decode(bytes.fromhex(hex_))
 
 
+def test_a_count_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(Truncated, match="64 bytes left for 65535 values of 64 or more"):
+        decode(bytes.fromhex("0084" + "00" * 96 + "ffff" + "00" * 64))
+
+
 def test_init_extensions_of_the_vectors() -> None:
     cases = load("bolt1-tlv.json")["init_extension"]
     assert len(cases) == 5
