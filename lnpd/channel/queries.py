@@ -203,7 +203,7 @@ class CheckSignatures(msgspec.Struct, Query[str], frozen=True):
 # Asked of the kept rows
 
 
-class Kept(msgspec.Struct, frozen=True):
+class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A kept commitment: its graph, and the peer's signatures if it is ours."""
 
     graph: Graph

@@ -13,7 +13,7 @@ from lnpd_sdk.types import CommitmentKeys, Party, PerParty
 from lnpd.tx.transaction import Tx
 
 
-class Funding(msgspec.Struct, frozen=True):
+class Funding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The output that a commitment spends: a 2-of-2 of the parties' funding keys (BOLT 3, "Funding Transaction")."""
 
     txid: bytes
@@ -23,7 +23,7 @@ class Funding(msgspec.Struct, frozen=True):
     witness_script: bytes
 
 
-class ProviderPin(msgspec.Struct, frozen=True):
+class ProviderPin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A provider that a channel's type pins, at one commitment format, with what was agreed for that format.
 
     `phases` are those it is asked in. `max_outputs` and `max_weight` (weight units) are limits for each party's
@@ -38,7 +38,7 @@ class ProviderPin(msgspec.Struct, frozen=True):
     seal_length: int = 0
 
 
-class ChannelType(msgspec.Struct, frozen=True):
+class ChannelType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What shapes every commitment of a channel: the type's features, its constants, its providers in order."""
 
     features: tuple[str, ...]
@@ -47,7 +47,7 @@ class ChannelType(msgspec.Struct, frozen=True):
     providers: tuple[ProviderPin, ...]
 
 
-class CommitmentSpec(msgspec.Struct, frozen=True):
+class CommitmentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that the pipeline needs to know of one commitment.
 
     `balances_msat` and `states` are the base folded with this commitment's pending updates.
@@ -66,7 +66,7 @@ class CommitmentSpec(msgspec.Struct, frozen=True):
     payment_basepoints: tuple[bytes, bytes]  # by party: they obscure the commitment number
 
 
-class Output(msgspec.Struct, frozen=True):
+class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An output of a commitment or of a child, with every way to spend it. `witness_script` is empty for P2WPKH."""
 
     provider: str
@@ -81,7 +81,7 @@ class Output(msgspec.Struct, frozen=True):
     cltv_expiry: int = 0
 
 
-class Child(msgspec.Struct, frozen=True):
+class Child(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A second-stage transaction: input 0 spends output `vout` of the commitment by `path`."""
 
     provider: str
@@ -94,7 +94,7 @@ class Child(msgspec.Struct, frozen=True):
     outputs: tuple[Output, ...]
 
 
-class Graph(msgspec.Struct, frozen=True):
+class Graph(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A commitment transaction, unsigned, with its outputs in transaction order and its children in that order."""
 
     funding: Funding
@@ -111,7 +111,7 @@ class Graph(msgspec.Struct, frozen=True):
     digests: tuple[tuple[str, bytes], ...]  # (provider, 8 bytes of SHA256 over its outputs), in the type's order
 
 
-class CommitmentSignatures(msgspec.Struct, frozen=True):
+class CommitmentSignatures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The counterparty's signatures of one graph, 64-byte compact: the commitment's, and one a child in order."""
 
     commitment: bytes
@@ -121,7 +121,7 @@ class CommitmentSignatures(msgspec.Struct, frozen=True):
 Method = Literal["validate", "fold", "contribute", "settle", "attach", "seal", "descend", "close"]
 
 
-class ProviderCall(msgspec.Struct, frozen=True):
+class ProviderCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A question to one provider, by name: `method` is one of `lnpd_sdk.types.Provider`."""
 
     provider: str

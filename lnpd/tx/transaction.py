@@ -35,7 +35,7 @@ def with_length(data: bytes) -> bytes:
     return compact_size(len(data)) + data
 
 
-class TxIn(msgspec.Struct, frozen=True):
+class TxIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An input; scriptSig is always empty, for every input that lnpd makes is segwit."""
 
     txid: bytes
@@ -49,7 +49,7 @@ class TxIn(msgspec.Struct, frozen=True):
         return self.txid + struct.pack("<I", self.vout)
 
 
-class TxOut(msgspec.Struct, frozen=True):
+class TxOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An output."""
 
     value_sat: int
@@ -60,7 +60,7 @@ class TxOut(msgspec.Struct, frozen=True):
         return struct.pack("<q", self.value_sat) + with_length(self.script_pubkey)
 
 
-class Tx(msgspec.Struct, frozen=True):
+class Tx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A transaction."""
 
     inputs: tuple[TxIn, ...]

@@ -31,7 +31,7 @@ class Sighash(StrEnum):
     SINGLE_ANYONECANPAY = "single_anyonecanpay"
 
 
-class Template(msgspec.Struct, frozen=True, tag="template"):
+class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="template"):
     """A row of the core's table of scripts (BOLT 3's are not miniscript), with its parameters.
 
     Names: `to_local`, `to_remote`, `to_remote_anchors`, `offered_htlc`, `received_htlc`, `offered_htlc_anchors`,
@@ -44,7 +44,7 @@ class Template(msgspec.Struct, frozen=True, tag="template"):
     counterparty: bool = False  # `anchor` only: whose funding key it carries
 
 
-class Miniscript(msgspec.Struct, frozen=True, tag="miniscript"):
+class Miniscript(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="miniscript"):
     """A miniscript (P2WSH) whose keys are names of `Key` or compressed points in hex.
 
     A point that the host cannot attribute counts as the holder's.
@@ -53,7 +53,7 @@ class Miniscript(msgspec.Struct, frozen=True, tag="miniscript"):
     expression: str
 
 
-class DataCarrier(msgspec.Struct, frozen=True, tag="data_carrier"):
+class DataCarrier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="data_carrier"):
     """OP_RETURN with one push of exactly `length` bytes (1 to 80), reserved now and filled in `seal`."""
 
     length: int
@@ -62,20 +62,20 @@ class DataCarrier(msgspec.Struct, frozen=True, tag="data_carrier"):
 Script = Template | Miniscript | DataCarrier
 
 
-class SignatureSlot(msgspec.Struct, frozen=True, tag="signature"):
+class SignatureSlot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="signature"):
     """A witness element: a signature by a named key (or a point in hex)."""
 
     key: str
     sighash: Sighash = Sighash.ALL
 
 
-class LateSlot(msgspec.Struct, frozen=True, tag="late"):
+class LateSlot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="late"):
     """A witness element that is not known yet, by name: `sha256:<hex>` is the preimage of that hash."""
 
     name: str
 
 
-class BytesSlot(msgspec.Struct, frozen=True, tag="bytes"):
+class BytesSlot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="bytes"):
     """A witness element that is known from the start (an empty push, a public key)."""
 
     data: bytes
@@ -84,7 +84,7 @@ class BytesSlot(msgspec.Struct, frozen=True, tag="bytes"):
 Slot = SignatureSlot | LateSlot | BytesSlot
 
 
-class SpendPath(msgspec.Struct, frozen=True):
+class SpendPath(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One way to satisfy an output's script, found by the host's enumeration.
 
     `older` is a relative lock in blocks (BIP 68), `after` an absolute height; 0 is no lock. `witness` is the stack

@@ -26,7 +26,7 @@ def other(party: Party) -> Party:
     return ACCEPTOR if party == OPENER else OPENER
 
 
-class CommitmentKeys(msgspec.Struct, frozen=True):
+class CommitmentKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The public keys of one commitment, compressed points (BOLT 3, "Key Derivation")."""
 
     per_commitment_point: bytes
@@ -39,7 +39,7 @@ class CommitmentKeys(msgspec.Struct, frozen=True):
     counterparty_funding: bytes
 
 
-class Htlc(msgspec.Struct, frozen=True):
+class Htlc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One HTLC of a commitment. `id` counts per offerer (BOLT 2). `tlvs` are update_add_htlc's odd records."""
 
     offerer: Party
@@ -50,7 +50,7 @@ class Htlc(msgspec.Struct, frozen=True):
     tlvs: tuple[tuple[int, bytes], ...] = ()
 
 
-class View(msgspec.Struct, frozen=True):
+class View(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a pure function of a provider may see. It holds no clock, no height and no configuration.
 
     `dust_limit_sat`, `to_self_delay` and `balances_msat` are indexed by party; `to_self_delay[p]` delays what p can
@@ -72,7 +72,7 @@ class View(msgspec.Struct, frozen=True):
     htlcs: tuple[Htlc, ...] = ()
 
 
-class Update(msgspec.Struct, frozen=True):
+class Update(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A proposed change of the channel's state, whoever owns it.
 
     `provider` owns it; `id` orders one proposer's updates of one provider, except for the htlc provider's
@@ -87,7 +87,7 @@ class Update(msgspec.Struct, frozen=True):
     body: bytes = b""
 
 
-class AddHtlc(msgspec.Struct, frozen=True):
+class AddHtlc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of the htlc provider's `add` (update_add_htlc). The onion is not part of it."""
 
     amount_msat: int
@@ -96,36 +96,36 @@ class AddHtlc(msgspec.Struct, frozen=True):
     tlvs: tuple[tuple[int, bytes], ...] = ()
 
 
-class FulfillHtlc(msgspec.Struct, frozen=True):
+class FulfillHtlc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of the htlc provider's `fulfill` (update_fulfill_htlc)."""
 
     preimage: bytes
 
 
-class FailHtlc(msgspec.Struct, frozen=True):
+class FailHtlc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of the htlc provider's `fail` and `fail_malformed`. The reason itself does not shape a commitment."""
 
 
-class SetFee(msgspec.Struct, frozen=True):
+class SetFee(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of the base provider's `fee` (update_fee)."""
 
     feerate_per_kw: int
 
 
-class Reject(msgspec.Struct, frozen=True, tag="reject"):
+class Reject(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="reject"):
     """A provider refuses an update; `reason` is a sentence for a person."""
 
     reason: str
 
 
-class Folded(msgspec.Struct, frozen=True, tag="folded"):
+class Folded(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="folded"):
     """The state after an update. `moves_msat` (sums to 0) moves balance between the parties."""
 
     state: bytes
     moves_msat: PerParty = (0, 0)
 
 
-class OutputSpec(msgspec.Struct, frozen=True):
+class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An output that a provider wants in a commitment.
 
     `value_sat` is floor(sum(debits_msat) / 1000), or, for an attached output, its share of the type's fixed costs
@@ -148,14 +148,14 @@ class OutputSpec(msgspec.Struct, frozen=True):
     cltv_expiry: int = 0
 
 
-class ChildOutput(msgspec.Struct, frozen=True):
+class ChildOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An output of a second-stage transaction."""
 
     value_sat: int
     script: Script
 
 
-class ChildTx(msgspec.Struct, frozen=True):
+class ChildTx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A second-stage transaction that spends one output of the commitment by a path that needs both parties.
 
     The counterparty pre-signs it with `sighash` when it signs the commitment.
@@ -171,7 +171,7 @@ class ChildTx(msgspec.Struct, frozen=True):
     sighash: Sighash = Sighash.ALL
 
 
-class SealedOutput(msgspec.Struct, frozen=True):
+class SealedOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An output as `seal` and `descend` see it; `spec` is None for those that no provider contributed."""
 
     value_sat: int
@@ -179,7 +179,7 @@ class SealedOutput(msgspec.Struct, frozen=True):
     spec: OutputSpec | None = None
 
 
-class Transaction(msgspec.Struct, frozen=True):
+class Transaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A transaction whose amounts, order and count of outputs are fixed.
 
     `purpose` is `commitment`, `second_stage`, `close` or `claim`. `txid` is empty before it is sealed.
@@ -190,19 +190,19 @@ class Transaction(msgspec.Struct, frozen=True):
     txid: bytes = b""
 
 
-class Blocked(msgspec.Struct, frozen=True, tag="blocked"):
+class Blocked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="blocked"):
     """This provider does not let the channel close by agreement yet."""
 
     reason: str
 
 
-class Closable(msgspec.Struct, frozen=True, tag="closable"):
+class Closable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="closable"):
     """This provider lets the channel close; `moves_msat` (sums to 0) settles what it still owes."""
 
     moves_msat: PerParty = (0, 0)
 
 
-class Phase(msgspec.Struct, frozen=True):
+class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A phase that a provider takes part in, and the fields of the view that its answer depends on.
 
     The host asks again only when one of these (or the state) has changed; None means that all of them matter.
@@ -212,7 +212,7 @@ class Phase(msgspec.Struct, frozen=True):
     view_fields: tuple[str, ...] | None = None
 
 
-class ProviderSpec(msgspec.Struct, frozen=True):
+class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a provider declares in its manifest.
 
     `observes` names the other providers whose updates it is shown in `validate` and `fold` beside its own; the
