@@ -255,6 +255,14 @@ class EmbeddedChain(ChainView):
         depth = self._chain.height - height + 1
         return self._chain.reorganise(depth, depth + 1)
 
+    async def set_mempool_floor(self, sat_per_kvb: int) -> None:
+        """From now on nothing enters the mempool below this rate by itself, as when the world is busy."""
+
+        def set_floor() -> None:
+            self._chain.mempool.floor_sat_per_kvb = sat_per_kvb
+
+        await self._worker.run(set_floor)
+
     async def fund(self, script: bytes, amount_sat: int) -> Outpoint:
         """Pays from the faucet to a script and mines the payment. Raises FaucetDry."""
         return await self._worker.run(faucet.fund, self._chain, script, amount_sat)

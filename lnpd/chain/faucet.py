@@ -19,7 +19,6 @@ FIRST_BLOCKS: Final = COINBASE_MATURITY + 1
 """After so many blocks the first coinbase can be spent."""
 
 _MAX_INPUTS: Final = 200
-_RATE_SAT_PER_KVB: Final = 2_000
 _MIN_CHANGE_SAT: Final = 1_000
 _NUDGE_BLOCKS: Final = 10
 
@@ -52,7 +51,7 @@ def _payment(chain: KernelChain, script: bytes, amount_sat: int) -> Tx | None:
         total_sat += coin.value_sat
         payment, change = TxOut(amount_sat, script), TxOut(0, ANYONE_SCRIPT)
         size = (Tx(tuple(inputs), (payment, change)).weight + 3) // 4
-        change_sat = total_sat - amount_sat - fee_at(_RATE_SAT_PER_KVB, size)
+        change_sat = total_sat - amount_sat - fee_at(2 * chain.mempool.floor_sat_per_kvb, size)
         if change_sat >= _MIN_CHANGE_SAT:
             return Tx(tuple(inputs), (payment, TxOut(change_sat, ANYONE_SCRIPT)))
     return None

@@ -31,29 +31,28 @@ def first_failure(tx: bytes, spent_outputs: Sequence[tuple[int, bytes]]) -> int 
     `spent_outputs`: value_sat and scriptPubKey that each input spends, in the order of the inputs. Raises
     TransactionMalformed, and RegtestNotInstalled.
     """
-    return next((index for index, good in enumerate(_verdicts(tx, spent_outputs)) if not good), None)
+    verdicts = _verdicts(tx, spent_outputs, range(len(spent_outputs)))
+    return next((index for index, good in enumerate(verdicts) if not good), None)
 
 
 def verify_input(tx: bytes, index: int, spent_outputs: Sequence[tuple[int, bytes]]) -> bool:
     """Whether input `index` satisfies its script; arguments and errors as for `first_failure`."""
-    verdicts = _verdicts(tx, spent_outputs, range(index, index + 1))
-    return verdicts[0]
+    if not 0 <= index < len(spent_outputs):  # an index that is not there ends the process by an assertion
+        raise TransactionMalformed(f"There is no input {index}.")
+    return _verdicts(tx, spent_outputs, range(index, index + 1))[0]
 
 
-def _verdicts(tx: bytes, spent_outputs: Sequence[tuple[int, bytes]], inputs: range | None = None) -> list[bool]:
+def _verdicts(tx: bytes, spent_outputs: Sequence[tuple[int, bytes]], inputs: Sequence[int]) -> list[bool]:
     pbk = load_kernel()
     try:
         parsed = pbk.Transaction(tx)
     except RuntimeError:
         raise TransactionMalformed("These bytes are not a transaction.") from None
-    if len(spent_outputs) != len(parsed.inputs) or (inputs and inputs.stop > len(parsed.inputs)):
-        raise TransactionMalformed("A transaction has another number of inputs than it was judged with.")
+    if len(spent_outputs) != len(parsed.inputs) or bytes(parsed) != tx:
+        raise TransactionMalformed("A transaction is followed by bytes, or judged with another number of inputs.")
     scripts = [pbk.ScriptPubkey(script) for _, script in spent_outputs]
     outputs = [pbk.TransactionOutput(s, value) for s, (value, _) in zip(scripts, spent_outputs, strict=True)]
     precomputed = import_module("pbk.script").PrecomputedTransactionData(parsed, outputs)  # taproot needs it
     # Any flag outside this set of consensus rules ends the process by an assertion.
     flags = pbk.ScriptVerificationFlags.ALL
-    return [
-        bool(scripts[index].verify(spent_outputs[index][0], parsed, precomputed, index, flags))
-        for index in (range(len(scripts)) if inputs is None else inputs)
-    ]
+    return [bool(scripts[index].verify(spent_outputs[index][0], parsed, precomputed, index, flags)) for index in inputs]
