@@ -53,7 +53,7 @@ def verify_signatures(graph: Graph, signatures: CommitmentSignatures) -> None:
         key = public_key_of(counterparty_key(graph, child), graph.keys)
         if not verify(key, child_digest(graph, child, child.sighash), signature):
             raise WrongSignature(
-                f"Signature {index} of commitment {graph.number} is invalid: {child.kind} of {child.provider} {child.id}"
+                f"Signature {index} of commitment {graph.number} is invalid: {child.kind}, {child.provider} {child.id}"
             )
 
 
