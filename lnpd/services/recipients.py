@@ -1,0 +1,46 @@
+"""How does a channel's driver hand something to another service without losing it?
+
+What a channel tells (actions.Told) is handled inside the batch that produced it: the recipient says what it wants
+stored, which events go back into the same channel before the batch is committed, and what is to be done once it is.
+Recipient and channel thereby change in one transaction; if that is never committed, neither has heard of it.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, Protocol
+
+from lnpd.channel.actions import Told
+from lnpd.channel.events import Event
+from lnpd.channel.state import Channel
+from lnpd.store.write import Write
+
+
+class Effects(NamedTuple):
+    """What follows from something told. `after` runs on the loop once the transaction is committed."""
+
+    events: tuple[Event, ...] = ()
+    writes: tuple[Callable[[Write], object], ...] = ()
+    after: tuple[Callable[[], object], ...] = ()
+
+
+class Recipient(Protocol):
+    """A service that channels tell things. It must not remember anything of `told` before its `after` runs."""
+
+    async def told(self, channel: Channel, message: Told) -> Effects:
+        """What follows from a message of this channel (its state before the commit)."""
+        ...
+
+
+class Channels(Protocol):
+    """What other services may ask of all channels."""
+
+    def usable(self) -> tuple[Channel, ...]:
+        """The channels in which an HTLC could be offered now."""
+        ...
+
+    def get(self, key: str) -> Channel | None:
+        """A channel by its key, as last stored."""
+        ...
+
+    def command(self, key: str, event: Event) -> Awaitable[Channel]:
+        """Runs a command; resolves to the channel once its effects are stored. CommandRefused says why not."""
+        ...
