@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 from weakref import WeakSet
@@ -187,7 +188,8 @@ class ChainView(Listener):
             self._publish(SeenUnconfirmed(match))
 
     def _publish(self, event: ChainEvent) -> None:
-        self._worker.loop.call_soon_threadsafe(self._spread, event)
+        with suppress(RuntimeError):  # the loop has ended; so have its readers
+            self._worker.loop.call_soon_threadsafe(self._spread, event)
 
     # On the loop's thread
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import fcntl
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -65,17 +65,15 @@ class KernelChain:
         self._clock = clock
         self._closed = False
         self.listeners: list[Listener] = []
-        self._lock = _lock(directory / "chain.lock")
-        try:
-            self._log = BlockLog(directory / "blocks.log")
-            self._consensus = Consensus(directory / "kernel")
+        with ExitStack() as opening:
+            opening.enter_context(_lock(directory / "chain.lock"))
+            self._log = opening.enter_context(closing(BlockLog(directory / "blocks.log")))
+            self._consensus = opening.enter_context(closing(Consensus(directory / "kernel")))
             self._genesis = Block(self._consensus.genesis())
             self._recent = self._genesis  # the block that was read last: a new one is asked for at once
             self.tree, self.index = BlockTree(self._genesis), ChainIndex()
             self._replay()
-        except BaseException:
-            self._lock.close()
-            raise
+            self._open = opening.pop_all()  # all went well: they stay open
         self.mempool = Mempool(self.tree, self.index, policy or Policy())
         self.read = ChainReader(self.tree, self.index, self.mempool, self._block)
 
@@ -93,9 +91,7 @@ class KernelChain:
         """Closes everything; a second call does nothing."""
         if not self._closed:
             self._closed = True
-            self._consensus.close()
-            self._log.close()
-            self._lock.close()
+            self._open.close()
 
     # Start: the log decides, the kernel's directory follows
 

@@ -26,7 +26,9 @@ COIN_SAT = 1_000_000
 
 
 @contextmanager
-def opened(directory: Path, policy: Policy | None = None, clock: Callable[[], float] | None = None):
+def opened(
+    directory: Path, policy: Policy | None = None, clock: Callable[[], float] | None = None
+) -> Iterator[KernelChain]:
     """A chain on which the faucet can pay."""
     chain = KernelChain(directory, policy=policy, **({"clock": clock} if clock else {}))
     try:

@@ -150,12 +150,14 @@ def test_a_branch_with_a_bad_block_never_wins(tmp_path: Path) -> None:
         with pytest.raises(BlockRefused, match="bad-cb-amount"):
             chain.mine(on=second)
         assert chain.tip == tip
-        shutil.rmtree(tmp_path / "kernel")
         chain.close()
-        shutil.rmtree(tmp_path / "kernel", ignore_errors=True)
-        with opened(tmp_path) as reopened:
-            assert reopened.tip == tip
-            reopened.mine()
+        for lost in (False, True):
+            if lost:
+                shutil.rmtree(tmp_path / "kernel")
+            with opened(tmp_path) as reopened:
+                assert reopened.tip == tip
+                with pytest.raises(BlockRefused):
+                    reopened.mine(on=second)
 
 
 @pytest.mark.parametrize("depth, length", [(0, 1), (2, 2), (200, 201)])
@@ -269,6 +271,28 @@ def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(RegtestNotInstalled, match=r"lnpd\[regtest\]"):
         KernelChain(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_every_module_imports_without_the_extra() -> None:
+    program = (
+        "import importlib, pkgutil, sys; sys.modules['pbk'] = None; import lnpd.chain as chain\n"
+        "for m in pkgutil.iter_modules(chain.__path__): print(importlib.import_module(chain.__name__ + '.' + m.name))"
+    )
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "lnpd.chain.embedded" in child.stdout and not child.returncode, child.stderr
+
+
+def test_a_failed_start_leaves_nothing_open(tmp_path: Path) -> None:
+    with opened(tmp_path):
+        pass
+    log = tmp_path / "blocks.log"
+    whole = log.read_bytes()
+    log.write_bytes(whole[:300] + b"\xff" + whole[301:])
+    for _ in range(2):
+        with pytest.raises(BlockLogDamaged):
+            KernelChain(tmp_path)
+    log.write_bytes(whole)
+    KernelChain(tmp_path).close()
 
 
 def test_the_faucet_pays_more_than_one_coinbase(tmp_path: Path) -> None:
