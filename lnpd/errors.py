@@ -611,6 +611,10 @@ class BalanceOverdrawn(OutputRefused):
     """The outputs take more from a party's balance than it has."""
 
 
+class BalancesMismatch(TxError):
+    """The balances of a commitment do not add up to its funding's capacity."""
+
+
 class FixedCostExceeded(OutputRefused):
     """Attached outputs are worth more than the channel type's fixed costs, or take from a balance."""
 
@@ -764,3 +768,94 @@ class PassphraseMissing(SeedError):
 
 class PlainSeedRefused(SeedError):
     """A seed would be kept, or was kept, without a passphrase, and that was not asked for."""
+
+
+# lnpd.config, lnpd.services.rpc and what a command may be refused for
+
+
+class ConfigRefused(LnpdError):
+    """An option, or a combination of options, is not allowed; the text names it."""
+
+
+class NodeUnavailable(LnpdError):
+    """No lnpd answers for a data directory."""
+
+
+class RpcError(LnpdError):
+    """A request over the RPC, or its connection, is not as it must be."""
+
+
+class RequestMalformed(RpcError):
+    """A line is not JSON, or not a request of JSON-RPC 2.0."""
+
+
+class RequestTooLong(RpcError):
+    """A line is longer than the RPC takes."""
+
+
+class ParameterRefused(RpcError):
+    """A command's parameter is missing, unknown, of another type, or out of range; the text names it."""
+
+
+class ConnectionsTooMany(RpcError):
+    """The RPC serves as many connections as it can."""
+
+
+class CommandRefused(LnpdError):
+    """A command is sound, and the node cannot do it as things are."""
+
+
+class ListenRefused(CommandRefused):
+    """An address cannot be listened at: malformed, taken, or not of this machine."""
+
+
+class PeerUnreachable(CommandRefused):
+    """No connection to a peer's address could be made."""
+
+
+class WrongNodeId(CommandRefused):
+    """Whoever answers at an address is not the node that was asked for."""
+
+
+class PeerNotConnected(CommandRefused):
+    """There is no connection to this peer."""
+
+
+class UnknownPeer(CommandRefused):
+    """No peer has this node id, or one that begins so; or several have."""
+
+
+class UnknownChannel(CommandRefused):
+    """No channel has this id, or one that begins so; or several have."""
+
+
+class InsufficientFunds(CommandRefused):
+    """The wallet, or a channel, has less than what is to be spent."""
+
+
+class AddressRefused(CommandRefused):
+    """A text is no bitcoin address of this network."""
+
+
+class ChannelRefused(CommandRefused):
+    """A channel cannot be opened; the text says which side refuses, and why."""
+
+
+class CloseBlocked(CommandRefused):
+    """A mutual close has to wait; the text names the provider that blocks it."""
+
+
+class OnlyOnRegtest(CommandRefused):
+    """A command that makes blocks or money exists on regtest only."""
+
+
+class InvoiceExpired(CommandRefused):
+    """An invoice is past its expiry: nobody pays it any more."""
+
+
+class PaymentFailed(CommandRefused):
+    """A payment did not arrive, and nothing of it is in flight."""
+
+
+class PaymentPending(CommandRefused):
+    """A payment has neither arrived nor failed in the given time; it goes on."""
