@@ -20,7 +20,7 @@ from lnpd_sdk.types import (
     View,
 )
 
-from lnpd.errors import WrongProvider
+from lnpd.errors import BalancesMismatch, WrongProvider
 from lnpd.tx import checks, fees
 from lnpd.tx.descend import descend
 from lnpd.tx.funding import locktime_and_sequence
@@ -138,7 +138,12 @@ def opener_cost_sat(spec: CommitmentSpec, survivors: Sequence[OutputSpec]) -> in
 
 
 def charge(spec: CommitmentSpec, wanted: Sequence[OutputSpec], survivors: Sequence[OutputSpec]) -> PerParty:
-    """What is left of the balances; trimmed outputs took theirs too, and it goes to the fee."""
+    """What is left of the balances; trimmed outputs took theirs too, and it goes to the fee.
+
+    Raises BalancesMismatch, BalanceOverdrawn.
+    """
+    if sum(spec.balances_msat) != 1000 * spec.funding.capacity_sat or min(spec.balances_msat) < 0:
+        raise BalancesMismatch(f"Balances of {spec.balances_msat} msat are not {spec.funding.capacity_sat} sat.")
     opener, acceptor = checks.remaining(spec.balances_msat, wanted)
     return max(0, opener - 1000 * opener_cost_sat(spec, survivors)), acceptor
 
