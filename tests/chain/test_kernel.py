@@ -1,5 +1,6 @@
 """Does the chain mine, refuse, reorganise, survive, and rebuild?"""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -10,7 +11,8 @@ import pytest
 
 from lnpd.chain import verify
 from lnpd.chain.index import ChainIndex
-from lnpd.chain.kernel import ANYONE_SCRIPT, KernelChain
+from lnpd.chain.interface import BlockRef
+from lnpd.chain.kernel import ANYONE_SCRIPT, KernelChain, Listener
 from lnpd.chain.transaction import Block, read_transaction
 from lnpd.errors import (
     BlockLogDamaged,
@@ -183,6 +185,25 @@ def test_a_killed_miner_leaves_every_announced_block(tmp_path: Path) -> None:
         chain.close()
 
 
+def test_a_block_is_on_the_disk_before_anybody_hears_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ear(Listener):
+        def new_tip(self, block: BlockRef) -> None:
+            heard.append(f"block {block.height}")
+
+    def synced(handle: int) -> None:
+        heard.append(f"sync {os.fstat(handle).st_size > size}")
+        fdatasync(handle)
+
+    heard: list[str] = []
+    fdatasync = os.fdatasync
+    with opened(tmp_path) as chain:
+        size = (tmp_path / "blocks.log").stat().st_size
+        chain.listeners.append(Ear())
+        monkeypatch.setattr(os, "fdatasync", synced)
+        chain.mine(2)
+    assert heard == ["sync True", "block 102", "sync True", "block 103"]
+
+
 @pytest.mark.parametrize("harm", ["gone", "garbage", "interrupted", "older", "alien"])
 def test_the_kernels_directory_is_rebuilt_from_the_log(tmp_path: Path, harm: str) -> None:
     kernel, alien = tmp_path / "kernel", tmp_path / "alien"
@@ -203,6 +224,7 @@ def test_the_kernels_directory_is_rebuilt_from_the_log(tmp_path: Path, harm: str
                 file.write_bytes(b"\xa5" * 100)
     elif harm == "interrupted":
         (kernel / "opening").touch()
+        (kernel / "what the last process left").touch()
     else:
         shutil.rmtree(kernel)
     if harm == "older":
@@ -211,6 +233,7 @@ def test_the_kernels_directory_is_rebuilt_from_the_log(tmp_path: Path, harm: str
         shutil.move(alien / "kernel", kernel)
     with opened(tmp_path) as chain:
         assert (chain.tip, chain.index.coins) == (tip, coins)
+        assert not (kernel / "opening").exists() and not (kernel / "what the last process left").exists()
         chain.mine()
         assert chain.height == tip.height + 1
 

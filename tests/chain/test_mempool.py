@@ -9,7 +9,7 @@ from lnpd.chain.interface import Outcome
 from lnpd.chain.kernel import KernelChain
 from lnpd.chain.policy import Policy
 from lnpd.tx.transaction import Tx, TxOut
-from tests.chain.purse import COIN_SAT, P2WPKH, coin, opened, output_of, p2wsh, pay, reason
+from tests.chain.purse import P2WPKH, coin, opened, output_of, p2wsh, pay, reason
 
 VBYTES = 110  # of a payment with one input and one output
 
@@ -229,11 +229,25 @@ def test_a_reorganisation_drops_what_is_locked_or_young_again(chain: KernelChain
 
 
 def test_a_block_takes_families_whole_as_far_as_there_is_room(chain: KernelChain) -> None:
-    many = tuple(TxOut(330, p2wsh(bytes([n]))) for n in range(200))
-    fat = [pay(coin(chain, value_sat=COIN_SAT), outputs=many) for _ in range(2)]
-    child = pay(output_of(pay(coin(chain)), 0))
-    offer(chain, *fat)
-    room = chain.mempool.entries[fat[0].txid].tx.weight + 10
-    assert [entry.tx.txid for entry in chain.mempool.choose(room)] == [fat[0].txid]
-    assert not list(chain.mempool.choose(100))
-    assert child.txid not in waiting(chain)
+    many = (TxOut(400_000, P2WPKH), *(TxOut(330, p2wsh(bytes([n]))) for n in range(200)))
+    fat, other = pay(coin(chain), outputs=many), pay(coin(chain))
+    child = pay(output_of(fat))
+    offer(chain, fat, child, other)
+    weight = {tx.txid: chain.mempool.entries[tx.txid].tx.weight for tx in (fat, child, other)}
+
+    def chosen(room: int) -> list[bytes]:
+        return [entry.tx.txid for entry in chain.mempool.choose(room)]
+
+    assert chosen(sum(weight.values())) == [fat.txid, child.txid, other.txid]
+    assert chosen(sum(weight.values()) - 1) == [fat.txid, child.txid]
+    assert chosen(weight[fat.txid] - 1) == [other.txid], "no child without its parent"
+    assert chosen(100) == []
+
+
+def test_who_is_replaced_does_not_count_in_the_family(tmp_path: Path) -> None:
+    with opened(tmp_path, Policy(max_descendants=3)) as chain:
+        fan = pay(coin(chain), outputs=tuple(TxOut(20_000, P2WPKH) for _ in range(5)))
+        children = [pay(output_of(fan, i)) for i in range(5)]
+        offer(chain, fan, *children[:3])
+        assert reason(chain, children[3]).startswith("too-long-mempool-chain")
+        offer(chain, pay(output_of(fan, 0), fee_sat=9_000))
