@@ -1,288 +1,39 @@
-"""What can a person or a program ask a running node, and in which values does it answer?
+"""What can a person or a program ask a running node?
 
-`Backend` is what the RPC needs of the node. Everything that crosses it is as the RPC shows it: amounts are integers
-with the unit in their name; bytes are lower-case hex (`Hex`); transaction and block ids are written as explorers write
-them, bytes reversed (`Txid`); an output is "txid:index". What arrives here was checked for its form (a node id is 66
-hex digits, an amount is not negative), never for its sense. What a method raises is a class of lnpd.errors; its text is
-shown to the person who asked.
+`Backend` is what the RPC needs of the node, in the values of answers.py. What arrives here was checked for its form (a
+node id is 66 hex digits, an amount is not negative), never for its sense. What a method raises is a class of
+lnpd.errors; its text is shown to the person who asked.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-import msgspec
 from lnpd_sdk.manifest import RpcMethod
 
-Hex = str
-NodeId = str
-ChannelId = str
-Txid = str
-Outpoint = str
-
-
-class Info(msgspec.Struct, frozen=True):
-    """The node as a whole. `addresses` are where it listens; `warnings` are sentences about what needs care."""
-
-    node_id: NodeId
-    alias: str
-    network: str
-    version: str
-    height: int
-    block_hash: Txid
-    feerate_per_kw: int
-    peers: int
-    channels: int
-    addresses: tuple[str, ...]
-    plugins: tuple[str, ...]
-    warnings: tuple[str, ...]
-    process: int
-    directory: str
-
-
-class Listening(msgspec.Struct, frozen=True):
-    """Where the node listens now, "host:port" each."""
-
-    addresses: tuple[str, ...]
-
-
-class Connected(msgspec.Struct, frozen=True):
-    """A connection that has exchanged `init`. `address` is "host:port"."""
-
-    node_id: NodeId
-    address: str
-
-
-class Pong(msgspec.Struct, frozen=True):
-    """An answered ping."""
-
-    node_id: NodeId
-    milliseconds: float
-
-
-class Peer(msgspec.Struct, frozen=True):
-    """A node that we are connected to or have channels with. `features` are those of its init (BOLT 9)."""
-
-    node_id: NodeId
-    address: str
-    connected: bool
-    inbound: bool
-    channels: int
-    features: Hex
-    feature_names: tuple[str, ...] = ()
-
-
-class Done(msgspec.Struct, frozen=True):
-    """It was done; `note` says what a person should know besides."""
-
-    note: str = ""
-
-
-class Address(msgspec.Struct, frozen=True):
-    """A fresh address of the wallet."""
-
-    address: str
-
-
-class Coin(msgspec.Struct, frozen=True):
-    """An unspent output of the wallet. `reserved_for` names the opening that will spend it."""
-
-    outpoint: Outpoint
-    amount_sat: int
-    address: str
-    confirmations: int
-    reserved_for: str = ""
-
-
-class Funds(msgspec.Struct, frozen=True):
-    """What the node owns. `channels_msat` is our balance in channels that are open, HTLCs in flight not included."""
-
-    confirmed_sat: int
-    unconfirmed_sat: int
-    reserved_sat: int
-    channels_msat: int
-    coins: tuple[Coin, ...]
-
-
-class Sent(msgspec.Struct, frozen=True):
-    """A payment of the wallet on chain that was broadcast."""
-
-    txid: Txid
-    amount_sat: int
-    fee_sat: int
-
-
-class Mined(msgspec.Struct, frozen=True):
-    """New blocks of the regtest chain."""
-
-    height: int
-    blocks: tuple[Txid, ...]
-
-
-class Funded(msgspec.Struct, frozen=True):
-    """What the regtest faucet paid to our wallet."""
-
-    outpoint: Outpoint
-    amount_sat: int
-    address: str
-
-
-class Opened(msgspec.Struct, frozen=True):
-    """A channel whose funding transaction was broadcast."""
-
-    channel_id: ChannelId
-    funding: Outpoint
-    capacity_sat: int
-    state: str
-
-
-class Htlc(msgspec.Struct, frozen=True):
-    """A payment in flight."""
-
-    direction: Literal["out", "in"]
-    amount_msat: int
-    payment_hash: Hex
-    cltv_expiry_height: int
-
-
-class ExtensionOutput(msgspec.Struct, frozen=True):
-    """An output that a plugin's provider has in a present commitment."""
-
-    provider: str
-    kind: str
-    amount_sat: int
-    commitment: Literal["ours", "theirs"]
-
-
-class OnchainOutput(msgspec.Struct, frozen=True):
-    """An output of a channel that went on chain.
-
-    `state` is "waiting" (for a delay, `until_height`), "unclaimed" (nobody claims it yet), "claimed" (in the mempool),
-    "resolved" (deep enough), or "lost" (the peer's). `claim` is the transaction that spends it.
-    """
-
-    outpoint: Outpoint
-    amount_sat: int
-    provider: str
-    kind: str
-    state: Literal["waiting", "unclaimed", "claimed", "resolved", "lost"]
-    until_height: int = 0
-    claim: Txid = ""
-    note: str = ""
-
-
-class Channel(msgspec.Struct, frozen=True):
-    """A channel. `state` is the phase, in BOLT 2's words; `frozen` says why nothing can be done in it, "" if all can.
-
-    `our_commitment` and `their_commitment` are the present commitment numbers. `onchain` is empty until the funding
-    output is spent, by `closing_txid`.
-    """
-
-    channel_id: ChannelId
-    peer: NodeId
-    connected: bool
-    state: str
-    capacity_sat: int
-    ours_msat: int
-    theirs_msat: int
-    reserve_sat: int
-    opener: Literal["us", "them"]
-    type: str
-    providers: tuple[str, ...]
-    funding: Outpoint
-    confirmations: int
-    our_commitment: int
-    their_commitment: int
-    htlcs: tuple[Htlc, ...] = ()
-    extension_outputs: tuple[ExtensionOutput, ...] = ()
-    frozen: str = ""
-    blocked_by: tuple[str, ...] = ()
-    closing_txid: Txid = ""
-    onchain: tuple[OnchainOutput, ...] = ()
-
-
-class Invoice(msgspec.Struct, frozen=True):
-    """An invoice of ours. `amount_msat` is None if the payer chooses it."""
-
-    invoice: str
-    payment_hash: Hex
-    amount_msat: int | None
-    description: str
-    state: str
-    expires_unix_seconds: int
-
-
-class Decoded(msgspec.Struct, frozen=True):
-    """What an invoice says (BOLT 11), whoever wrote it."""
-
-    network: str
-    payee: NodeId
-    payment_hash: Hex
-    amount_msat: int | None
-    description: str
-    created_unix_seconds: int
-    expiry_seconds: int
-    expired: bool
-    min_final_cltv_expiry_delta: int
-    features: Hex
-    fallback_addresses: tuple[str, ...] = ()
-
-
-class Paid(msgspec.Struct, frozen=True):
-    """A payment that arrived: the preimage is the receipt."""
-
-    payment_hash: Hex
-    preimage: Hex
-    amount_msat: int
-    fee_msat: int
-    parts: int
-    seconds: float
-
-
-class Payment(msgspec.Struct, frozen=True):
-    """A payment that we made or try. `why` says what made it fail."""
-
-    payment_hash: Hex
-    state: str
-    amount_msat: int
-    fee_msat: int
-    created_unix_seconds: int
-    preimage: Hex = ""
-    why: str = ""
-
-
-class Closed(msgspec.Struct, frozen=True):
-    """A channel whose closing transaction was broadcast."""
-
-    channel_id: ChannelId
-    txid: Txid
-    how: Literal["mutual", "forced"]
-    note: str = ""
-
-
-class Plugin(msgspec.Struct, frozen=True):
-    """A plugin and its process. `why` says what went wrong last; `grants` are what the user allows it."""
-
-    name: str
-    path: str
-    process: int | None
-    status: str
-    why: str
-    version: str
-    providers: tuple[str, ...]
-    rpc: tuple[str, ...]
-    capabilities: tuple[str, ...]
-    grants: tuple[str, ...]
-    starts: int
-    faults: int
-
-
-class Event(msgspec.Struct, frozen=True):
-    """Something that happened. Sequence numbers grow, are never used twice, and survive a restart."""
-
-    sequence: int
-    topic: str
-    unix_seconds: int
-    payload: msgspec.Raw
+from lnpd.services.answers import (
+    Address,
+    Channel,
+    ChannelId,
+    Closed,
+    Connected,
+    Decoded,
+    Done,
+    Event,
+    Funded,
+    Funds,
+    Info,
+    Invoice,
+    Listening,
+    Mined,
+    NodeId,
+    Opened,
+    Paid,
+    Payment,
+    Peer,
+    Plugin,
+    Pong,
+    Sent,
+)
 
 
 class EventLog(Protocol):
@@ -332,8 +83,11 @@ class Backend(Protocol):
         """Listens at one more "host:port", until the node ends. ListenRefused if that is not possible."""
         ...
 
-    async def connect(self, node_id: NodeId, host: str, port: int) -> Connected:
-        """Connects and exchanges `init`; at once if there is a connection. PeerUnreachable, WrongNodeId."""
+    async def connect(self, address: str) -> Connected:
+        """Connects to "node_id@host:port" and exchanges `init`; at once if there is a connection.
+
+        PeerUnreachable, WrongNodeId.
+        """
         ...
 
     async def ping(self, peer: NodeId) -> Pong:
