@@ -1,0 +1,169 @@
+"""What do channels ask of the chain and of the on-chain wallet?
+
+Methods that take a `Write` are synchronous and add their rows to the caller's transaction: a channel and what is
+watched for it change together or not at all.
+"""
+
+from typing import Protocol
+
+import msgspec
+
+from lnpd.channel.actions import Broadcast, WatchOutput, WatchTransaction
+from lnpd.store.write import Write
+from lnpd.tx.transaction import Tx, TxOut
+
+# The chain
+
+
+class BroadcastStatus(msgspec.Struct, frozen=True):
+    """How a transaction that is to be confirmed stands. `refused` is the mempool's last reason, empty if it took it.
+
+    `spent_height` is where a transaction that spends one of its inputs was mined (itself, or one that conflicts).
+    """
+
+    key: str
+    txid: bytes
+    refused: str = ""
+    attempts: int = 0
+    spent_height: int | None = None
+
+
+class ChainListener(Protocol):
+    """Whom the chain watcher calls, on the event loop; the channels' driver."""
+
+    def deliver(self, owner: bytes) -> None:
+        """Rows wait in this owner's inbox; `chainwatch_rows.read_fact` reads them. After the commit."""
+        ...
+
+    def deliver_block(self, height: int) -> None:
+        """The best chain ends at this height: after each change of the tip, and once after a start."""
+        ...
+
+    async def complete(self, owner: bytes, broadcast: Broadcast) -> tuple[bytes, ...] | None:
+        """The bytes of a broadcast, filled now (a package of two, parent first, if a child pays); None: not yet."""
+        ...
+
+
+class ChainWatcher(Protocol):
+    """The chain as channels see it. What takes a Write is part of the caller's transaction and remembers nothing."""
+
+    def add_watch(self, write: Write, owner: bytes, action: WatchTransaction | WatchOutput) -> None:
+        """Report to this owner from now on, and what of the past it has missed. Idempotent; a key replaces itself."""
+        ...
+
+    def add_broadcast(self, write: Write, owner: bytes, action: Broadcast) -> None:
+        """Broadcast at each new block until an input of it is spent, and again if a reorganisation undoes that."""
+        ...
+
+    def remove_owner(self, write: Write, owner: bytes) -> None:
+        """Forget all watches and broadcasts of an owner."""
+        ...
+
+    def applied(self) -> None:
+        """The transaction is committed: act on it. Never blocks."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """The height up to which everything was delivered."""
+        ...
+
+    async def feerate(self, target_blocks: int) -> int:
+        """Satoshi per 1000 weight units, never below 253; the last known estimate if the backend fails."""
+        ...
+
+    def status(self, owner: bytes) -> tuple[BroadcastStatus, ...]:
+        """How the broadcasts of an owner stand."""
+        ...
+
+
+# The wallet
+
+
+class Funded(msgspec.Struct, frozen=True):
+    """A signed transaction whose output `vout` is the one that was asked for. It is not broadcast."""
+
+    txid: bytes
+    vout: int
+    transaction: Tx
+    fee_sat: int
+
+
+class Balance(msgspec.Struct, frozen=True):
+    """What the wallet owns, in satoshi. No coin is counted twice.
+
+    confirmed: in the best chain and not spent by a transaction that we know. unconfirmed: outputs of transactions in
+    the mempool. pending: our change in transactions that wait to be broadcast (an opening). immature: coinbases that
+    are not 100 blocks deep. reserved: coins that those pending transactions spend.
+    """
+
+    confirmed_sat: int = 0
+    unconfirmed_sat: int = 0
+    pending_sat: int = 0
+    immature_sat: int = 0
+    reserved_sat: int = 0
+
+
+class WalletCoin(msgspec.Struct, frozen=True):
+    """An unspent output of the wallet. `height` is None while unconfirmed; `reserved_for` is the reference of the
+    pending transaction that spends it."""
+
+    txid: bytes
+    vout: int
+    value_sat: int
+    script_pubkey: bytes
+    branch: int
+    number: int
+    height: int | None
+    is_coinbase: bool = False
+    reserved_for: str = ""
+
+
+class WalletPayment(msgspec.Struct, frozen=True):
+    """A transaction of the wallet: by how much it changed what we own; its fee if we paid all of it."""
+
+    txid: bytes
+    height: int | None
+    change_sat: int
+    fee_sat: int | None
+    reference: str
+
+
+class FundingWallet(Protocol):
+    """The on-chain wallet. Errors are classes under WalletError, ChainError and SignerRefused."""
+
+    async def new_address(self) -> str:
+        """A receive address that was never paid. After 20 unpaid ones in a row the oldest of them is given again."""
+        ...
+
+    async def next_script(self) -> bytes:
+        """A scriptPubKey of ours for sweeps and closings, stored as given before it returns."""
+        ...
+
+    async def fund(self, reference: str, output: TxOut, feerate_per_kw: int, max_fee_sat: int | None = None) -> Funded:
+        """A signed transaction that pays `output`; its coins are reserved, and that is stored, before it returns.
+
+        The same reference and output again answer the same. InsufficientFunds, FeeTooHigh, ReferenceTaken,
+        OutputTooSmall.
+        """
+        ...
+
+    async def release(self, txid: bytes) -> bool:
+        """Frees the coins of a funding that will not be broadcast. False if it is unknown, or on the network."""
+        ...
+
+    async def send(self, address: str, amount_sat: int | None, feerate_per_kw: int) -> Funded:
+        """Pays an address and broadcasts; None is all there is. AddressRefused, BroadcastRefused, and as `fund`."""
+        ...
+
+    async def balance(self) -> Balance:
+        """What the wallet owns."""
+        ...
+
+    async def coins(self) -> tuple[WalletCoin, ...]:
+        """Every unspent output, reserved ones too."""
+        ...
+
+    async def listing(self) -> tuple[WalletPayment, ...]:
+        """Every transaction of the wallet: unconfirmed ones first, then the newest block's."""
+        ...
