@@ -1,9 +1,7 @@
 """Which failures can a node report about a payment, and how is each written (BOLT 4, Failure Messages)?
 
-FAILURES is the table: one row a code, with its fields in order and a sentence for a person. `encode` and `decode` deal
-with the message alone, `pack` and `unpack` with what the return packet holds after its HMAC:
-
-    u16 failure_len | failuremsg | u16 pad_len | pad
+FAILURES is the table: one row a code, with its fields in order and a sentence for a person. Lengths and padding around
+the message belong to the return packet (crypto/sphinx.py).
 """
 
 import struct
@@ -18,11 +16,6 @@ BADONION: Final = 0x8000
 PERM: Final = 0x4000
 NODE: Final = 0x2000
 UPDATE: Final = 0x1000
-
-# The length that message and padding fill together; some older nodes cannot read another.
-PACKED_BYTES: Final = 256
-# What update_fail_htlc can carry leaves less than this; the bound is for callers that hand in something else.
-MAX_PACKET_BYTES: Final = 65535
 
 _U16: Final = struct.Struct(">H")
 
@@ -214,25 +207,6 @@ def decode(message: bytes) -> Failure:
     except (struct.error, WireError) as error:
         raise FailureMalformed(f"The failure with code {code:#06x} is cut short or malformed.") from error
     return Failure(code, tuple(fields), message[position:])
-
-
-def pack(failure: Failure) -> bytes:
-    """What stands behind the return packet's HMAC: the message, padded so that nobody on the route learns its length.
-
-    Message and padding are 256 bytes together, more only if the message is longer. Raises FailureMalformed.
-    """
-    message = encode(failure)
-    padding = max(0, PACKED_BYTES - len(message))
-    if len(message) + 2 * _U16.size > MAX_PACKET_BYTES:
-        raise FailureMalformed(f"A failure of {len(message)} bytes is too long to be sent.")
-    return _U16.pack(len(message)) + message + _U16.pack(padding) + bytes(padding)
-
-
-def unpack(packet: bytes) -> Failure:
-    """The failure behind a return packet's HMAC; padding of any length is accepted. Raises FailureMalformed."""
-    message, position = _counted(packet, 0)
-    _counted(packet, position)
-    return decode(message)
 
 
 def _counted(data: bytes, position: int) -> tuple[bytes, int]:

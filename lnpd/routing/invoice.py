@@ -3,7 +3,7 @@
     readable part | timestamp | tagged fields | signature | checksum
     prefix+amount | 7 words   | FIELDS        | 104 words | 6 words, bech32
 
-The signature covers everything before it. Keys are the signer's alone: `encode` is given a function that signs.
+The signature covers everything before it. Keys are the signer's alone: it signs `unsigned`, and `signed` is the text.
 """
 
 from collections.abc import Callable
@@ -106,24 +106,43 @@ def decode(text: str, table: FeatureTable = BOLT9) -> Invoice:
     )
 
 
-def encode(invoice: Invoice, sign: Sign, table: FeatureTable = BOLT9) -> str:
-    """The invoice as text in lower case, signed; raises InvoiceError for what BOLT 11 does not let a writer write.
+class Unsigned(msgspec.Struct, frozen=True):
+    """An invoice that lacks its signature: the readable part, and the words before the signature."""
 
-    InvoiceSignerMismatch if `sign` holds another key than the payee's.
-    """
+    invoice: Invoice
+    readable: str
+    words: bytes
+
+    @property
+    def data(self) -> bytes:
+        """The words as bytes, zero bits filling the last one: with the readable part before it, what is signed."""
+        return _padded(self.words)
+
+
+def unsigned(invoice: Invoice, table: FeatureTable = BOLT9) -> Unsigned:
+    """What is to be signed; raises InvoiceError for what BOLT 11 does not let a writer write."""
     if not 0 <= invoice.timestamp_seconds <= _MAX_TIMESTAMP_SECONDS:
         raise InvoiceNumberTooLarge(f"The timestamp is not between 0 and {_MAX_TIMESTAMP_SECONDS}.")
     _check_presence({row.name: getattr(invoice, row.name) for row in FIELDS.values()})
     _check_features(invoice.features, table)
     readable = invoice_prefix.render(invoice.network, invoice.amount_msat)
     timestamp = bech32.words_of(invoice.timestamp_seconds, _TIMESTAMP_WORDS)
-    body = timestamp + b"".join(join(field) for field in _fields(invoice))
-    digest = _digest(readable, body)
-    signature, recovery_id = sign(digest)
+    return Unsigned(invoice, readable, timestamp + b"".join(join(field) for field in _fields(invoice)))
+
+
+def signed(draft: Unsigned, signature: bytes, recovery_id: int) -> str:
+    """The invoice as text in lower case; raises InvoiceSignerMismatch if another key than the payee's signed."""
+    invoice, full = draft.invoice, signature + bytes([recovery_id])
     named = invoice.payee if "n" in invoice.layout else None
-    if _payee(named, digest, signature + bytes([recovery_id])) != invoice.payee:
+    if _payee(named, _digest(draft.readable, draft.words), full) != invoice.payee:
         raise InvoiceSignerMismatch("The key that signed is not the one of the invoice's payee.")
-    return bech32.encode(readable, body + bech32.to_words(signature + bytes([recovery_id])))
+    return bech32.encode(draft.readable, draft.words + bech32.to_words(full))
+
+
+def encode(invoice: Invoice, sign: Sign, table: FeatureTable = BOLT9) -> str:
+    """The invoice as text, where the key is at hand; raises as `unsigned` and `signed` do."""
+    draft = unsigned(invoice, table)
+    return signed(draft, *sign(_digest(draft.readable, draft.words)))
 
 
 def _bare(text: str) -> str:
@@ -183,11 +202,15 @@ def _check_presence(values: dict[str, Any]) -> None:  # Any: as in _read_fields
         raise InvoiceTwoDescriptions("The invoice has both a description and the hash of one; only one is allowed.")
 
 
-def _digest(readable: str, body: bytes) -> bytes:
-    """What is signed: SHA256 of the readable part and the words before the signature, zero bits filling a byte."""
-    bits = 5 * len(body)
-    number = bech32.number_of(body) << -bits % 8
-    return sha256(readable.encode() + number.to_bytes(-(-bits // 8), "big")).digest()
+def _padded(words: bytes) -> bytes:
+    """Words as bytes, zero bits filling the last one."""
+    bits = 5 * len(words)
+    return (bech32.number_of(words) << -bits % 8).to_bytes(-(-bits // 8), "big")
+
+
+def _digest(readable: str, words: bytes) -> bytes:
+    """What is signed: SHA256 of the readable part and the words before the signature."""
+    return sha256(readable.encode() + _padded(words)).digest()
 
 
 def _payee(named: bytes | None, digest: bytes, signature: bytes) -> bytes:

@@ -1,7 +1,6 @@
 """Is every failure of BOLT 4 written as it says, and is every damaged one refused by name?"""
 
 import contextlib
-import struct
 
 import pytest
 from hypothesis import given
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 
 from lnpd.errors import FailureMalformed
 from lnpd.routing import failures
-from lnpd.routing.failures import FAILURES, Failure, Row, decode, encode, failure, pack, unpack
+from lnpd.routing.failures import FAILURES, Failure, Row, decode, encode, failure
 from tests.vectors import load
 
 FLAGS = {"BADONION": failures.BADONION, "PERM": failures.PERM, "NODE": failures.NODE, "UPDATE": failures.UPDATE}
@@ -76,34 +75,9 @@ def test_messages_byte_for_byte(reported: Failure, message: str) -> None:
     assert decode(bytes.fromhex(message)) == reported
 
 
-def test_the_packed_failure_of_the_published_vector() -> None:
-    hops = load("bolt4-onion-error-test.json")["generate"]["hops"]
-    packets = [bytes.fromhex(hop["payload"]) for hop in hops if "payload" in hop]
-    print(f"bolt4-onion-error-test.json: {len(packets)} packed failure")
-    assert len(packets) == 1
-    assert pack(failure("temporary_node_failure")) == packets[0]
-    assert unpack(packets[0]) == failure("temporary_node_failure")
-
-
-def test_padding_hides_the_length_of_every_failure() -> None:
-    assert pack(failure("mpp_timeout")) == bytes.fromhex("0002001700fe") + bytes(254)
-    lengths = {
-        len(pack(failure(row.name, **{n: b"\0" * 32 if k in ("sha256", "update") else 0 for n, k in row.fields})))
-        for row in FAILURES
-    }
-    assert lengths == {260}
-    long = failure("temporary_channel_failure", channel_update=bytes(300))
-    assert unpack(pack(long)) == long
-
-
-def test_a_longer_packet_than_256_bytes_is_read() -> None:
-    assert unpack(b"\x00\x02\x20\x02" + struct.pack(">H", 1020) + bytes(1020)).name == "temporary_node_failure"
-
-
 @given(any_failure())
 def test_round_trip(reported: Failure) -> None:
     assert decode(encode(reported)) == reported
-    assert unpack(pack(reported)) == reported
 
 
 @given(any_failure(), st.data())
@@ -119,9 +93,8 @@ def test_a_cut_message_is_refused_or_has_lost_only_its_extra_bytes(reported: Fai
 
 @given(st.binary(max_size=400))
 def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
-    for read in (decode, unpack):
-        with contextlib.suppress(FailureMalformed):
-            assert read(data).name
+    with contextlib.suppress(FailureMalformed):
+        assert decode(data).name
 
 
 @pytest.mark.parametrize(
@@ -139,11 +112,7 @@ def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
         lambda: encode(failure("temporary_channel_failure", channel_update=bytes(65536))),
         lambda: encode(failure("expiry_too_soon", channel_update=b"")).hex() and encode(Failure(0x4000 | 15)),
         lambda: encode(failure("final_incorrect_htlc_amount", incoming_htlc_amt=b"\0" * 8)),
-        lambda: pack(failure("temporary_channel_failure", channel_update=bytes(65535))),
         lambda: decode(b"\x20"),
-        lambda: unpack(b"\x00"),
-        lambda: unpack(b"\x00\x02\x20\x02"),
-        lambda: unpack(b"\x00\x02\x20\x02\x00\x01"),
     ],
 )
 def test_what_cannot_be_written_or_read(make) -> None:  # type: ignore[no-untyped-def]  # lambdas of many types
