@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from lnpd.chain.admission import Candidate, examine, verify_scripts, weigh
 from lnpd.chain.index import ChainIndex, Coin
 from lnpd.chain.interface import BroadcastResult, Outcome, Verdict
-from lnpd.chain.policy import Policy
+from lnpd.chain.policy import Policy, signature_check_cost
 from lnpd.chain.transaction import Block, Point, Transaction, read_transaction
 from lnpd.chain.tree import BlockTree
 from lnpd.errors import TransactionMalformed, TransactionRefused
 from lnpd.tx.transaction import hash256
 
+MAX_BLOCK_SIGNATURE_CHECK_COST = 79_000
+"""Consensus permits 80,000, of which the coinbase may need some."""
 FEE_REASONS = ("min relay fee not met", "mempool min fee not met", "insufficient fee")
 """Refusals that a child may heal."""
 
@@ -178,11 +180,14 @@ class Mempool:
     def choose(self, max_weight: int) -> Iterator[Entry]:
         """What the next block takes, parents first: in the order of coming, as far as there is room."""
         left_out: set[bytes] = set()
+        checks = MAX_BLOCK_SIGNATURE_CHECK_COST
         for txid, entry in self.entries.items():
-            if entry.tx.weight > max_weight or left_out & self.parents(entry.tx):
+            cost = signature_check_cost(entry.tx, entry.coins)
+            if entry.tx.weight > max_weight or cost > checks or left_out & self.parents(entry.tx):
                 left_out.add(txid)
                 continue
             max_weight -= entry.tx.weight
+            checks -= cost
             yield entry
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from lnpd.chain.index import Coin
-from lnpd.chain.scripts import Kind, is_push_only, is_witness_program, kind_of, last_push
+from lnpd.chain.scripts import Kind, count_signature_checks, is_push_only, is_witness_program, kind_of, last_push
 from lnpd.chain.transaction import NULL_POINT, Input, Transaction
 from lnpd.errors import TransactionRefused
 from lnpd.tx.transaction import compact_size
@@ -20,6 +20,7 @@ from lnpd.tx.transaction import compact_size
 MAX_MONEY_SAT: Final = 21_000_000 * 100_000_000
 MAX_WEIGHT: Final = 400_000
 MIN_STRIPPED_BYTES: Final = 65
+MAX_SIGNATURE_CHECK_COST: Final = 16_000
 MAX_SCRIPT_SIG_BYTES: Final = 1650
 MAX_WITNESS_SCRIPT_BYTES: Final = 3600
 MAX_WITNESS_ITEMS: Final = 100
@@ -103,11 +104,29 @@ def check_inputs(tx: Transaction, coins: Sequence[Coin]) -> None:
             raise TransactionRefused(f"bad-txns-nonstandard-inputs, input {index}")
         if used.witness and not _is_standard_witness(used, coin.script):
             raise TransactionRefused(f"bad-witness-nonstandard, input {index}")
+    if signature_check_cost(tx, coins) > MAX_SIGNATURE_CHECK_COST:
+        raise TransactionRefused("bad-txns-too-many-sigops")
 
 
 def program_of(used: Input, script: bytes) -> bytes:
     """The script that an input's witness satisfies: a P2SH input's redeem script, else the scriptPubKey itself."""
     return last_push(used.script_sig) if kind_of(script) is Kind.SCRIPT_HASH else script
+
+
+def signature_check_cost(tx: Transaction, coins: Sequence[Coin]) -> int:
+    """What the signature checks of a transaction count in a block (BIP 141): four outside witnesses, one inside."""
+    scripts = [*(i.script_sig for i in tx.inputs), *(o.script for o in tx.outputs)]
+    cost = 4 * sum(count_signature_checks(script, accurate=False) for script in scripts)
+    for used, coin in zip(tx.inputs, coins, strict=True):
+        program = program_of(used, coin.script)
+        kind = kind_of(program)
+        if kind is Kind.WITNESS_PUBKEY_HASH:
+            cost += 1
+        elif kind is Kind.WITNESS_SCRIPT_HASH and used.witness:
+            cost += count_signature_checks(used.witness[-1], accurate=True)
+        elif program is not coin.script:
+            cost += 4 * count_signature_checks(program, accurate=True)
+    return cost
 
 
 def _is_standard_witness(used: Input, script: bytes) -> bool:

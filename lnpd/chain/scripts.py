@@ -15,6 +15,9 @@ OP_PUSHDATA4: Final = 0x4E
 OP_1: Final = 0x51
 OP_16: Final = 0x60
 
+_CHECKS: Final = (0xAC, 0xAD)
+_MULTI_CHECKS: Final = (0xAE, 0xAF)
+_MAX_MULTISIG_KEYS: Final = 20
 _LENGTH_BYTES: Final = {0x4C: 1, 0x4D: 2, 0x4E: 4}
 
 
@@ -96,3 +99,18 @@ def last_push(script: bytes) -> bytes:
     except TransactionMalformed:
         return b""
     return pushes[-1] if pushes else b""
+
+
+def count_signature_checks(script: bytes, *, accurate: bool) -> int:
+    """How many signature checks a script may cost, as Bitcoin Core counts: a multisig 20, or accurately its keys."""
+    total, last = 0, 0xFF
+    try:
+        for opcode, _, _ in operations(script):
+            if opcode in _CHECKS:
+                total += 1
+            elif opcode in _MULTI_CHECKS:
+                total += last - OP_1 + 1 if accurate and OP_1 <= last <= OP_16 else _MAX_MULTISIG_KEYS
+            last = opcode
+    except TransactionMalformed:
+        pass  # what came before the torn push counts
+    return total

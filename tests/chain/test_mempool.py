@@ -9,7 +9,7 @@ from lnpd.chain.interface import Outcome
 from lnpd.chain.kernel import KernelChain
 from lnpd.chain.policy import Policy
 from lnpd.tx.transaction import Tx, TxOut
-from tests.chain.purse import P2WPKH, coin, opened, output_of, p2wsh, pay, reason
+from tests.chain.purse import KEY, P2WPKH, coin, opened, output_of, p2wsh, pay, reason
 
 VBYTES = 110  # of a payment with one input and one output
 
@@ -251,3 +251,14 @@ def test_who_is_replaced_does_not_count_in_the_family(tmp_path: Path) -> None:
         offer(chain, fan, *children[:3])
         assert reason(chain, children[3]).startswith("too-long-mempool-chain")
         offer(chain, pay(output_of(fan, 0), fee_sat=9_000))
+
+
+def test_a_block_never_holds_more_signature_checks_than_consensus_permits(chain: KernelChain) -> None:
+    multisig = b"\x51\x21" + KEY + b"\x51\xae"
+    many = tuple(TxOut(800, multisig) for _ in range(199))
+    txs = [pay(coin(chain), outputs=many) for _ in range(6)]
+    offer(chain, *txs)
+    chain.mine()
+    assert len(chain.mempool.entries) == 2, "four times 15,921 fit under 80,000, a fifth does not with the reserve"
+    chain.mine()
+    assert not waiting(chain)

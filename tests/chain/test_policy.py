@@ -129,6 +129,10 @@ CHAIN: list[tuple[str, Broken]] = [
     ("bad-witness-nonstandard, input 0", lambda w: anyhow(w, "100 drops", *[b""] * 101)),
     ("bad-witness-nonstandard, input 0", lambda w: anyhow(w, "drop", bytes(81))),
     ("bad-witness-nonstandard, input 0", lambda w: anyhow(w, "long")),
+    (
+        "bad-txns-too-many-sigops",
+        lambda w: pay(w.coin, outputs=outputs(*[(800, b"\x51\x21" + KEY + b"\x51\xae")] * 201)),
+    ),
     ("min relay fee not met, 109 < 110", lambda w: pay(w.coin, fee_sat=109)),
     ("mandatory-script-verify-flag-failed, input 1", lambda w: forged(w)),
     ("mandatory-script-verify-flag-failed, input 0", lambda w: of_bare(w, "taproot", bytes(64))),
@@ -174,6 +178,10 @@ ALLOWED: list[tuple[str, Broken]] = [
     ("locktime without effect", lambda w: pay(w.coin, locktime=w.chain.height + 9, sequence=0xFFFFFFFF)),
     ("relative height reached", lambda w: relative(w, w.chain.height + 1 - (w.coin.height or 0))),
     ("relative lock disabled", lambda w: relative(w, 1 << 31 | 100)),
+    (
+        "16,000 signature checks",
+        lambda w: pay(w.coin, fee_sat=20_000, outputs=outputs(*[(800, b"\x51\x21" + KEY + b"\x51\xae")] * 199)),
+    ),
     ("anchor", lambda w: of_bare(w, "anchor")),
     ("P2SH", lambda w: of_bare(w, "p2sh", script_sig=b"\x01\x51")),
 ]
