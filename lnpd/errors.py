@@ -563,6 +563,10 @@ class TxError(LnpdError):
     """A transaction, or what a provider wants in one, breaks a rule."""
 
 
+class TransactionUnreadable(TxError):
+    """Bytes are no transaction, or not in the one form that it has (BIP 144)."""
+
+
 class ScriptRefused(TxError):
     """A script expression is malformed, unsound, or beyond the bounds of what can be spent."""
 
@@ -912,10 +916,6 @@ class PeerRefused(ConnectionOver):
     """The peer does not want this connection: it said so, or hung up, before its `init`."""
 
 
-class NodeIdUnproven(ConnectionOver):
-    """The other end hung up on a handshake that only the node with the wanted id could have answered."""
-
-
 class ConnectionLost(ConnectionOver):
     """The other end closed the connection, or the network between did."""
 
@@ -936,29 +936,36 @@ class PeerNotReading(ConnectionOver):
     """A peer does not take what is sent to it."""
 
 
-class PeerUnreachable(ConnectionOver):
-    """Nothing answers at a peer's address."""
-
-
-class PeerNotConnected(LnpdError):
-    """There is no connection to this node."""
-
-
-class PeerAddressUnknown(LnpdError):
+class PeerAddressUnknown(CommandRefused):
     """A node is to be connected to, and nobody said where it is."""
 
 
-class PeerAddressMalformed(LnpdError):
+class PeerAddressMalformed(CommandRefused):
     """A text is no `node_id@host:port`, or no `host:port`."""
 
 
-class AddressInUse(LnpdError):
-    """Another program listens on the address."""
-
-
-class AddressUnusable(LnpdError):
-    """The address cannot be listened on."""
-
-
-class PingRefused(LnpdError):
+class PingRefused(CommandRefused):
     """A ping to be sent asks for more bytes than a pong has, or too many are under way."""
+
+
+# --- channels service
+
+
+class ChannelFrozen(CommandRefused):
+    """A provider that this channel pins is missing or failed: no updates and no mutual close until it is back."""
+
+
+class ChannelGone(LnpdError):
+    """A channel could not handle an event; nothing of it was stored."""
+
+
+class ChannelUnknown(CommandRefused):
+    """There is no such channel here."""
+
+
+class ChannelTypeUnknown(CommandRefused):
+    """This node has no such channel type, or lacks one of its providers."""
+
+
+class PeerNotConnected(CommandRefused):
+    """There is no connection to that peer."""

@@ -8,5 +8,21 @@ A layer that stores something new appends its row here. A test compares this tab
 """
 
 PERSISTENCE_POINTS: dict[str, str] = {
+    "channel-proposed": "Our keys of a channel belong to it before open_channel shows them to the peer.",
+    "channel-accepted": "Our keys of a channel belong to it before accept_channel shows them to the peer.",
+    "funding-created": "We hold the funding transaction and the peer's first commitment before funding_created.",
+    "funding-signed": "We hold our first commitment, signed by the opener, before funding_signed.",
+    "funding-broadcast": "We hold our first commitment, signed by the acceptor, before the funding is broadcast.",
+    "channel-ready": "The peer's channel_ready is stored: its point is needed for its next commitment.",
+    "update-proposed": "An update of ours is in the log; it may still be forgotten at a reconnect.",
+    "commitment-signed": "The peer's next commitment is kept before its signature leaves.",
+    "commitment-held": "Our next commitment is kept, with the peer's signatures, before the last one is revoked.",
+    "revocation-stored": "The peer's secret is stored, and what became irrevocable is told in the same transaction.",
+    "preimage-learned": "A preimage that the peer showed is stored, and the payment it settles.",
+    "channel-reestablished": "What the peer's channel_reestablish showed is stored before anything is sent again.",
+    "shutdown-stored": "A shutdown, ours or the peer's, is stored: no HTLC is added from here on.",
+    "closing-signed": "A mutual close is kept before our signature of it leaves or it is broadcast.",
+    "force-close": "Our commitment will be broadcast: its secret is never released from here on.",
+    "chain-event": "What the chain did to a channel is stored, and what follows from it is to be broadcast.",
     "store-owner": "This process has become the owner of the database: every older owner is refused from here on.",
 }

@@ -89,6 +89,18 @@ class Write(Read):
             self._put_lookup(kind, lookup, channel_id, key)
         return bool(added)
 
+    def replace_record(
+        self, channel_id: bytes, kind: str, key: bytes, value: bytes, lookup: bytes | None = None
+    ) -> None:
+        """Put a record whose key may come round again: a forgotten update's id is given to another one later."""
+        self._change(
+            "INSERT INTO record (channel_id, kind, key, value) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (channel_id, kind, key) DO UPDATE SET value = excluded.value",
+            _key(channel_id), _text(kind), _key(key), _blob(value),
+        )  # fmt: skip
+        if lookup is not None:
+            self._put_lookup(kind, lookup, channel_id, key)
+
     def _put_lookup(self, kind: str, lookup: bytes, channel_id: bytes, key: bytes) -> None:
         added = self._change(
             "INSERT INTO record_index (kind, lookup, channel_id, key) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",

@@ -1,0 +1,157 @@
+"""What is changed together when a channel handles the events that waited for it?
+
+One batch is one transaction: the last snapshot, every kept row, what the signer must remember, what other services want
+stored, and the events that are thereby done. Nothing leaves this node before it is committed.
+"""
+
+from collections.abc import Callable
+
+from lnpd.channel.actions import Action, Broadcast, Disconnect, Keep, Notify, Send, WatchOutput, WatchTransaction
+from lnpd.channel.queries import Kept
+from lnpd.channel.state import Channel, Closed
+from lnpd.services.interfaces import SignerRecords
+from lnpd.services.recipients import Effects
+from lnpd.store.codec import decode, encode
+from lnpd.store.read import Read
+from lnpd.store.write import Write
+
+Watch = WatchTransaction | WatchOutput
+REPLACED = ("update", "decision")  # rows whose key comes round again; all others are written once
+
+
+class Batch:
+    """A transaction in the making. `before` is the channel as it is stored."""
+
+    def __init__(self, before: Channel | None, channel: Channel) -> None:
+        self.before = before
+        self.channel = channel
+        self.sends: list[Send | Disconnect] = []
+        self.watches: list[Watch] = []
+        self.broadcasts: list[Broadcast] = []
+        self.notices: list[Notify] = []
+        self.records: list[SignerRecords] = []
+        self.effects: list[Effects] = []
+        self.done: list[str] = []  # keys of the inbox
+        self.points: list[str] = []
+        self._kept: dict[tuple[str, str], Keep] = {}
+
+    def add(self, channel: Channel, actions: list[Action]) -> None:
+        """A step ended like this."""
+        self.channel = channel
+        for action in actions:
+            match action:
+                case Keep():
+                    self._kept[action.kind, action.key] = action
+                case Send() | Disconnect():
+                    self.sends.append(action)
+                case WatchTransaction() | WatchOutput():
+                    self.watches.append(action)
+                case Broadcast():
+                    self.broadcasts.append(action)
+                case Notify():
+                    self.notices.append(action)
+
+    # --- reading, with what is not committed yet
+    def row(self, kind: str, key: str) -> bytes | None:
+        """A kept row of this batch."""
+        kept = self._kept.get((kind, key))  # type: ignore[call-overload]  # a kind is a plain text in a query
+        return kept.value if kept else None
+
+    def row_by_txid(self, kind: str, txid: bytes) -> bytes | None:
+        """A kept row of this batch, by its transaction."""
+        return next((k.value for k in self._kept.values() if k.kind == kind and k.txid == txid), None)
+
+    # --- writing
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to store."""
+        return bool(
+            self.channel != self.before
+            or self._kept
+            or self.records
+            or self.done
+            or self.watches
+            or self.broadcasts
+            or self.notices
+            or any(e.writes for e in self.effects)
+        )
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the channel ended before it had a funding: then nothing of it is worth a row."""
+        return isinstance(self.channel.phase, Closed) and not self.channel.fundings
+
+    def write(self, write: Write, more: tuple[Callable[[Write], object], ...]) -> None:
+        """All of it. `more` are the driver's own rows (watches, broadcasts, events)."""
+        key = self.channel.key.encode()
+        if self.given_up:
+            if write.channel(key) is not None:
+                write.delete_channel(key)
+        else:
+            closed = isinstance(self.channel.phase, Closed)
+            write.save_channel(key, self.channel.peer, encode(self.channel), closed)
+            for kept in self._kept.values():
+                put = write.replace_record if kept.kind in REPLACED else write.put_record
+                put(key, kept.kind, kept.key.encode(), kept.value, kept.txid or None)
+        for record in (record for records in self.records for record in records):
+            write.put_signer_state(record.key, record.value)
+        for effects in self.effects:
+            for put_effect in effects.writes:
+                put_effect(write)
+        for name in self.done:
+            write.remove_inbox(key, name)
+        for put_more in more:
+            put_more(write)
+        _mark(write, self.points)
+
+
+def _mark(write: Write, points: list[str]) -> None:
+    """Names what this transaction contains, so that the power can be cut just before and after it."""
+    if "Open" in points:
+        write.point("channel-proposed")
+    if "Accept" in points:
+        write.point("channel-accepted")
+    if "FundingProvided" in points:
+        write.point("funding-created")
+    if "FundingCreated" in points:
+        write.point("funding-signed")
+    if "FundingSigned" in points:
+        write.point("funding-broadcast")
+    if "ChannelReady" in points:
+        write.point("channel-ready")
+    if "Add" in points or "Propose" in points or "SetFeerate" in points:
+        write.point("update-proposed")
+    if "Committed" in points:
+        write.point("commitment-signed")
+    if "CommitmentSigned" in points:
+        write.point("commitment-held")
+    if "RevokeAndAck" in points:
+        write.point("revocation-stored")
+    if "UpdateFulfillHtlc" in points:
+        write.point("preimage-learned")
+    if "ChannelReestablish" in points:
+        write.point("channel-reestablished")
+    if "Shutdown" in points or "Close" in points:
+        write.point("shutdown-stored")
+    if "ClosingSigned" in points:
+        write.point("closing-signed")
+    if "ForceClose" in points:
+        write.point("force-close")
+    if "OutputSpent" in points or "TransactionConfirmed" in points:
+        write.point("chain-event")
+
+
+def find_row(read: Read, channel: Channel, kind: str, key: str) -> bytes | None:
+    """A stored row of a channel."""
+    return read.record(channel.key.encode(), kind, key.encode())
+
+
+def find_by_txid(read: Read, kind: str, txid: bytes) -> bytes | None:
+    """A stored row, of whatever channel, by its transaction."""
+    found = read.find_record_by_index(kind, txid)
+    return found.value if found else None
+
+
+def kept_of(data: bytes | None) -> Kept | None:
+    """A stored commitment."""
+    return decode(data, Kept, table="record", key="commitment") if data is not None else None

@@ -1,0 +1,122 @@
+"""What do we demand in a channel, and what does a peer's channel type mean on this node?"""
+
+import os
+
+import msgspec
+from lnpd_sdk.manifest import ChannelTypeSpec
+
+from lnpd.channel.state import Policy, Terms
+from lnpd.errors import ChannelTypeUnknown, UnknownChannelType
+from lnpd.hooks.registry import Registry
+from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
+from lnpd.services.interfaces import ChannelPublics
+from lnpd.tx.graph import ChannelType
+from lnpd.tx.states import BASE, BaseState, encode_state
+from lnpd.wire import features
+from lnpd.wire.messages import Extension
+
+BY_NAME: dict[str, ChannelType] = {
+    "static_remotekey": STATIC_REMOTEKEY,
+    "anchors_zero_fee_htlc_tx": ANCHORS_ZERO_FEE_HTLC_TX,
+}
+DEFAULT_TYPE = "anchors_zero_fee_htlc_tx"
+MIN_DUST_LIMIT_SAT = 354  # the largest of all output kinds that a shutdown may pay (BOLT 3, Dust Limits)
+
+
+class Demands(msgspec.Struct, frozen=True):
+    """What this node demands in its channels, from its configuration."""
+
+    dust_limit_sat: int = MIN_DUST_LIMIT_SAT
+    reserve_percent: int = 1
+    htlc_minimum_msat: int = 1
+    to_self_delay: int = 144
+    max_accepted_htlcs: int = 483
+    minimum_depth: int = 3
+
+    def terms(self, publics: ChannelPublics, capacity_sat: int) -> Terms:
+        """Our half of open_channel or accept_channel."""
+        return Terms(
+            dust_limit_sat=self.dust_limit_sat,
+            max_htlc_value_in_flight_msat=1000 * capacity_sat,
+            channel_reserve_sat=max(capacity_sat * self.reserve_percent // 100, 2 * self.dust_limit_sat),
+            htlc_minimum_msat=self.htlc_minimum_msat,
+            to_self_delay=self.to_self_delay,
+            max_accepted_htlcs=self.max_accepted_htlcs,
+            funding_key=publics.funding_pubkey,
+            revocation_basepoint=publics.revocation_basepoint,
+            payment_basepoint=publics.payment_basepoint,
+            delayed_payment_basepoint=publics.delayed_payment_basepoint,
+            htlc_basepoint=publics.htlc_basepoint,
+        )
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A channel type as it goes over the wire, and what it means here."""
+
+    name: str
+    type: ChannelType
+    bits: bytes
+    extensions: tuple[Extension, ...]
+
+    def initial_states(self, feerate_per_kw: int) -> tuple[tuple[str, bytes], ...]:
+        """Each provider's state before any update."""
+        base = encode_state(BaseState(feerate_per_kw))
+        return tuple((p.name, base if p.name == BASE else b"") for p in self.type.providers)
+
+
+class Kinds:
+    """The channel types of this node: the core's, and with the providers that plugins bring."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def named(self, name: str) -> Kind:
+        """A type by the name that a person gives: a BOLT type's, or a plugin's type. ChannelTypeUnknown."""
+        found = self._registry.channel_type(name)
+        spec = found[1] if found else ChannelTypeSpec(name, "static_remotekey", ())
+        base = spec.base if found else name
+        if base not in BY_NAME:
+            known = [*BY_NAME, *self.names()]
+            raise ChannelTypeUnknown(f"there is no channel type {name[:60]!r}; this node has {', '.join(known)}")
+        extensions = tuple(Extension(name=each, format=number) for each, number in spec.providers)
+        bits = features.ChannelType(base).features().to_bytes()
+        return Kind(name, self._pinned(BY_NAME[base], extensions), bits, extensions)
+
+    def names(self) -> tuple[str, ...]:
+        """The types that plugins brought."""
+        return tuple(t.name for owned in self._registry.owners.values() for t in owned.manifest.channel_types)
+
+    def offered(self, bits: bytes | None, extensions: tuple[Extension, ...] | None) -> Kind:
+        """A type as a peer's open_channel names it. ChannelTypeUnknown says what this node lacks."""
+        try:
+            base = features.channel_type(bits) if bits else features.ChannelType("static_remotekey")
+        except UnknownChannelType as error:
+            raise ChannelTypeUnknown(str(error)) from None
+        if base.zeroconf or base.scid_alias:
+            raise ChannelTypeUnknown("this node opens no channels of the zeroconf and scid_alias variants yet")
+        listed = extensions or ()
+        return Kind(base.name, self._pinned(BY_NAME[base.name], listed), bits or b"", listed)
+
+    def _pinned(self, base: ChannelType, extensions: tuple[Extension, ...]) -> ChannelType:
+        pins = []
+        for each in extensions:
+            found = self._registry.provider(each.name)
+            if found is None or each.format not in found[1].formats:
+                raise ChannelTypeUnknown(f"no plugin here provides {each.name[:40]!r} at format {each.format}")
+            pins.append(pin(found[1], each.format))
+        return with_extensions(base, pins)
+
+
+def fresh_alias() -> bytes:
+    """A short_channel_id that names no transaction: a block of the far future."""
+    return (0xF00000 | int.from_bytes(os.urandom(2), "big")).to_bytes(3, "big") + os.urandom(5)
+
+
+def policy_for(policy: Policy, peer_features: bytes) -> Policy:
+    """What we tolerate in a channel with a peer of these features."""
+    theirs = features.Features.from_bytes(peer_features)
+    return msgspec.structs.replace(
+        policy,
+        anysegwit=theirs.offers("option_shutdown_anysegwit"),
+        upfront_shutdown=theirs.offers("option_upfront_shutdown_script"),
+    )

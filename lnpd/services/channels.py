@@ -1,0 +1,319 @@
+"""Which channels does this node have, and who reaches which?
+
+Peers' messages by channel_id, commands by key, chain events by owner, plugins by provider: each goes into the mailbox
+of one channel's driver. Nothing is decided here.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+
+from lnpd_sdk.types import ACCEPTOR, OPENER, Party
+
+from lnpd.channel.actions import Notify
+from lnpd.channel.events import Accept, Block, Connected, Disconnected, Event, Open, Propose
+from lnpd.channel.state import Channel, Closed, Normal, Policy, Terms
+from lnpd.errors import ChannelTypeUnknown, ChannelUnknown, CommandRefused, PeerNotConnected, ProtocolError
+from lnpd.hooks.dispatch import Hooks
+from lnpd.services.channel_driver import ChannelDriver, Item
+from lnpd.services.channel_opening import Demands, Kind, Kinds, fresh_alias, policy_for
+from lnpd.services.channel_parts import Link, Parts
+from lnpd.services.interfaces import ChannelIndex
+from lnpd.services.plugins import Proposal
+from lnpd.store.codec import decode, encode
+from lnpd.store.write import Write
+from lnpd.tx.states import BASE
+from lnpd.wire.base import Message
+from lnpd.wire.messages import AcceptChannel, ChannelReestablish, FundingCreated, OpenChannel
+from lnpd.wire.messages import Error as ErrorMessage
+from lnpd.wire.messages import Warning as WarningMessage
+
+log = logging.getLogger("lnpd.channels")
+
+ALL = bytes(32)  # the channel_id that means every channel with this peer (BOLT 1)
+INDEX = "channel-index"
+TURN = "payment-turn"
+TURNS = 1000
+MAX_PENDING_A_PEER = 4
+KEY_BYTES = 16
+
+
+class Settings:
+    """What of the configuration concerns channels."""
+
+    def __init__(self, chain_hash: bytes, demands: Demands, policy: Policy) -> None:
+        self.chain_hash, self.demands, self.policy = chain_hash, demands, policy
+
+
+class Channels:
+    """All drivers."""
+
+    def __init__(self, parts: Parts, kinds: Kinds, hooks: Hooks, settings: Settings, height: Callable[[], int]) -> None:
+        self.parts, self.kinds, self._hooks, self._settings, self._height = parts, kinds, hooks, settings, height
+        self.drivers: dict[str, ChannelDriver] = {}
+        self.links: dict[bytes, Link] = {}
+        self._features: dict[bytes, bytes] = {}
+        self._turn = 0
+
+    # --- start and stop
+    async def restore(self) -> None:
+        """Every channel as it was stored; those whose providers are missing are frozen."""
+        store = self.parts.store
+        rows = await store.read(lambda read: read.channels())
+        turn = await store.read(lambda read: read.value("settings", TURN.encode()))
+        self._turn = int.from_bytes(turn or b"", "big")
+        for row in rows:
+            if row.closed:
+                continue
+            channel = decode(row.snapshot, Channel, table="channel", key=row.channel_id)
+            index = await self._index(row.channel_id)
+            if channel.fundings:
+                await self.parts.signer.resume_channel(
+                    index, channel.numbers[channel.us], channel.numbers[channel.them]
+                )
+            driver = self._add(channel, index, stored=True)
+            driver.post(Item(Disconnected()))
+            await self._deliver_inbox(driver)
+        await self.providers_changed()
+
+    async def _index(self, key: bytes) -> ChannelIndex:
+        stored = await self.parts.store.read(lambda read: read.value(INDEX, key))
+        assert stored is not None, "a channel's index is stored before the channel"
+        return decode(stored, ChannelIndex, table=INDEX, key=key)
+
+    async def stop(self) -> None:
+        """Handles what waits in every mailbox, then ends them."""
+        for driver in list(self.drivers.values()):
+            await driver.stop()
+
+    def _add(self, channel: Channel, index: ChannelIndex, stored: bool) -> ChannelDriver:
+        driver = ChannelDriver(self.parts, channel, index, stored)
+        self.drivers[channel.key] = driver
+        driver.start()
+        return driver
+
+    # --- looking up
+    def get(self, key: str) -> Channel | None:
+        """A channel by its key, as last stored."""
+        driver = self.drivers.get(key)
+        return driver.channel if driver else None
+
+    def driver_of(self, text: str) -> ChannelDriver:
+        """A driver by its channel_id in hex, or its beginning if that is unique. ChannelUnknown."""
+        found = [d for d in self.drivers.values() if text and d.channel.id.hex().startswith(text.lower())]
+        if len(found) != 1:
+            many = "there is no" if not found else f"{len(found)} channels have this beginning of a"
+            raise ChannelUnknown(f"{many} channel_id {text[:64]!r}")
+        return found[0]
+
+    def usable(self) -> tuple[Channel, ...]:
+        """The channels in which an HTLC could be offered now."""
+        return tuple(
+            d.channel
+            for d in self.drivers.values()
+            if isinstance(d.channel.phase, Normal) and d.channel.live and not d.frozen
+        )
+
+    async def command(self, key: str, event: Event) -> Channel:
+        """Runs a command in a channel."""
+        driver = self.drivers.get(key)
+        if driver is None:
+            raise ChannelUnknown("the channel is closed")
+        return await driver.command(event)
+
+    # --- the connection side (peers route here)
+    def wanted_peers(self) -> frozenset[bytes]:
+        """The peers with which a channel is not settled."""
+        return frozenset(d.channel.peer for d in self.drivers.values() if d.channel.fundings)
+
+    async def peer_connected(self, node_id: bytes, features: bytes, link: Link) -> None:
+        """A connection is up and `init` is done."""
+        self.links[node_id], self._features[node_id] = link, features
+        for driver in self._with(node_id):
+            driver.post(Item(Connected(), link=link))
+
+    async def peer_disconnected(self, node_id: bytes, link: Link) -> None:
+        """A connection is gone."""
+        if self.links.get(node_id) is link:
+            del self.links[node_id]
+        for driver in self._with(node_id):
+            driver.post(Item(Disconnected(), link=link))
+
+    async def messages(self, node_id: bytes, link: Link, batch: list[Message]) -> None:
+        """Messages of a peer, in order. Returns once the mailboxes took them; a full mailbox is waited for."""
+        for message in batch:
+            if isinstance(message, OpenChannel):
+                await self._accept(node_id, link, message)
+                continue
+            for driver in self._addressed(node_id, message):
+                driver.post(Item(message, link=link))
+                if driver.crowded:
+                    await driver.settled()
+
+    def _with(self, node_id: bytes) -> list[ChannelDriver]:
+        return [d for d in self.drivers.values() if d.channel.peer == node_id]
+
+    def _addressed(self, node_id: bytes, message: Message) -> list[ChannelDriver]:
+        name = "temporary_channel_id" if isinstance(message, AcceptChannel | FundingCreated) else "channel_id"
+        channel_id = getattr(message, name, None)
+        if channel_id is None:
+            return []
+        drivers = self._with(node_id)
+        if isinstance(message, ErrorMessage | WarningMessage) and channel_id == ALL:
+            return drivers
+        found = [d for d in drivers if channel_id in (d.channel.id, d.next_id)]
+        if not found and isinstance(message, ChannelReestablish) and node_id in self.links:
+            text = b"There is no such channel here."
+            self.links[node_id].send(ErrorMessage(channel_id=channel_id, data=text))
+        return found
+
+    # --- opening
+    async def open(
+        self, peer: bytes, capacity_sat: int, push_msat: int, kind_name: str, feerate_per_kw: int, announce: bool
+    ) -> Channel:
+        """Sends open_channel; the channel as it stands after that. PeerNotConnected, ChannelTypeUnknown."""
+        link = self.links.get(peer)
+        if link is None:
+            raise PeerNotConnected(f"there is no connection to {peer.hex()}: lnp connect first")
+        kind = self.kinds.named(kind_name)
+        driver, terms = await self._new(peer, OPENER, capacity_sat)
+        driver.post(Item(Connected(), link=link))
+        command = Open(
+            temporary_channel_id=os.urandom(32),
+            chain_hash=self._settings.chain_hash,
+            capacity_sat=capacity_sat,
+            push_msat=push_msat,
+            feerate_per_kw=feerate_per_kw,
+            announce=announce,
+            channel_type=kind.type,
+            type_bits=kind.bits,
+            extensions=kind.extensions,
+            initial_states=kind.initial_states(feerate_per_kw),
+            terms=terms,
+            alias=fresh_alias(),
+        )
+        try:
+            return await driver.command(command)
+        except CommandRefused:
+            await self._forget(driver)
+            raise
+
+    async def _accept(self, node_id: bytes, link: Link, message: OpenChannel) -> None:
+        """A peer wants to open a channel."""
+        channel_id, kind = message.temporary_channel_id, None
+        try:
+            kind = await self._judge(node_id, message)
+        except (ChannelTypeUnknown, ProtocolError) as error:
+            log.info("refused a channel of %s: %s", node_id.hex(), error)
+            link.send(ErrorMessage(channel_id=channel_id, data=str(error).encode()[:1000]))
+            return
+        driver, terms = await self._new(node_id, ACCEPTOR, message.funding_satoshis)
+        driver.next_id = channel_id
+        driver.post(Item(Connected(), link=link))
+        event = Accept(
+            message=message,
+            chain_hash=self._settings.chain_hash,
+            channel_type=kind.type,
+            initial_states=kind.initial_states(message.feerate_per_kw),
+            terms=terms,
+            minimum_depth=self._settings.demands.minimum_depth,
+            alias=fresh_alias(),
+        )
+        driver.post(Item(event))
+
+    async def _judge(self, node_id: bytes, message: OpenChannel) -> Kind:
+        pending = [d for d in self._with(node_id) if not isinstance(d.channel.phase, Normal)]
+        if len(pending) >= MAX_PENDING_A_PEER:
+            raise ProtocolError(f"{len(pending)} channels with this node are being opened or closed already")
+        if any(message.temporary_channel_id in (d.channel.id, d.next_id) for d in self._with(node_id)):
+            raise ProtocolError("this temporary_channel_id is in use")
+        if message.tlvs.channel_type is None and self._settings.policy.require_channel_type:
+            raise ProtocolError("open_channel has no channel_type")
+        kind = self.kinds.offered(message.tlvs.channel_type, message.tlvs.extensions)
+        refusal = await self._hooks.chain(
+            "open_channel_received",
+            node_id=node_id.hex(),
+            funding_sat=message.funding_satoshis,
+            push_msat=message.push_msat,
+            channel_type=kind.name,
+        )
+        if refusal is not None:
+            raise ProtocolError(str(refusal)[:1000])
+        return kind
+
+    async def _new(self, peer: bytes, us: Party, capacity_sat: int) -> tuple[ChannelDriver, Terms]:
+        """A channel that begins: its keys are drawn, and stored as its own, before any message shows them."""
+        key = os.urandom(KEY_BYTES).hex()
+        self._turn = (self._turn + 1) % TURNS
+        turn = self._turn
+        index = ChannelIndex.drawn(os.urandom(8), turn)
+        reservation = await self.parts.signer.reserve_channel(index, key)
+
+        def rows(write: Write) -> None:
+            write.put_value(INDEX, key.encode(), encode(index))
+            write.put_value("settings", TURN.encode(), turn.to_bytes(2, "big"))
+            for record in reservation.records:
+                write.put_signer_state(record.key, record.value)
+
+        await self.parts.store.write(rows)
+        policy = policy_for(self._settings.policy, self._features.get(peer, b""))
+        channel = Channel(key=key, peer=peer, us=us, policy=policy)
+        terms = self._settings.demands.terms(reservation.publics, capacity_sat)
+        return self._add(channel, index, stored=False), terms
+
+    async def _forget(self, driver: ChannelDriver) -> None:
+        self.drivers.pop(driver.channel.key, None)
+        await driver.stop()
+
+    # --- the chain side
+    async def _deliver_inbox(self, driver: ChannelDriver) -> None:
+        key = driver.channel.key.encode()
+        for row in await self.parts.store.read(lambda read: read.inbox(key)):
+            driver.post_inbox(row.key, row.value)
+
+    async def deliver(self, owner: bytes) -> None:
+        """Chain events wait in a channel's stored inbox."""
+        if (driver := self.drivers.get(owner.decode())) is not None:
+            await self._deliver_inbox(driver)
+
+    def deliver_block(self, height: int) -> None:
+        """The best chain has a new tip."""
+        for driver in self.drivers.values():
+            driver.post(Item(Block(height)))
+
+    def changed(self, before: Channel, after: Channel) -> None:
+        """A channel's state was stored: those that are closed leave."""
+        if isinstance(after.phase, Closed) and not isinstance(before.phase, Closed):
+            self.drivers.pop(after.key, None)
+
+    # --- the plugins' side
+    async def providers_changed(self) -> None:
+        """Providers came or went."""
+        for driver in self.drivers.values():
+            pins = {p.name: p.format for p in driver.channel.channel_type.providers}
+            if why := self.parts.answers.missing(pins):
+                driver.freeze(why)
+            else:
+                driver.thaw()
+
+    async def propose(self, proposal: Proposal, max_debit_sat: int) -> int:
+        """A plugin's update; at most `max_debit_sat` of our balance may go into its provider's outputs."""
+        driver = self.driver_of(proposal.channel_id)
+        channel = await driver.command(Propose(proposal.provider, proposal.body))
+        return next((n.ids[channel.us] - 1 for n in channel.next_ids if n.provider == proposal.provider), 0)
+
+    async def pinning(self, providers: frozenset[str]) -> list[dict[str, object]]:
+        """The channels that pin one of these providers, with their base states."""
+        rows: list[dict[str, object]] = []
+        for driver in self.drivers.values():
+            channel = driver.channel
+            states = {name: state.hex() for name, state in channel.base.states if name in providers and name != BASE}
+            if states and channel.fundings:
+                row = {"channel_id": channel.id.hex(), "peer": channel.peer.hex(), "us": channel.us, "states": states}
+                rows.append({**row, "frozen": driver.frozen, "usable": isinstance(channel.phase, Normal)})
+        return rows
+
+    def notified(self, notices: tuple[Notify, ...]) -> None:
+        """Published notices that hooks are called for."""
+        for notice in notices:
+            log.info("%s: %s", notice.topic, ", ".join(f"{k} {v}" for k, v in notice.fields))
