@@ -8,24 +8,44 @@ from typing import Protocol
 
 import msgspec
 
-from lnpd.channel.actions import Broadcast, WatchOutput, WatchTransaction
+from lnpd.channel.actions import WatchOutput, WatchTransaction
 from lnpd.store.write import Write
 from lnpd.tx.transaction import Tx, TxOut
 
 # The chain
 
 
-class BroadcastStatus(msgspec.Struct, frozen=True):
-    """How a transaction that is to be confirmed stands. `refused` is the mempool's last reason, empty if it took it.
+Outpoint = tuple[bytes, int]
+"""An output: txid and index."""
 
-    `spent_height` is where a transaction that spends one of its inputs was mined (itself, or one that conflicts).
+
+class StoredBroadcast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A transaction that is to be confirmed: what it spends, and bytes by which its owner knows how to complete it.
+
+    Its own bytes are made when it is broadcast, for its fee and its signatures may change until it is confirmed.
     """
 
     key: str
-    txid: bytes
+    inputs: tuple[Outpoint, ...]
+    payload: bytes = b""
+
+    @classmethod
+    def of(cls, key: str, tx: Tx, payload: bytes = b"") -> "StoredBroadcast":
+        """One whose inputs are a transaction's."""
+        return cls(key, tuple((each.txid, each.vout) for each in tx.inputs), payload)
+
+
+class BroadcastStatus(msgspec.Struct, frozen=True):
+    """How a broadcast stands. `refused` is the mempool's last reason, or why it could not be completed; empty if it
+    was taken. `spent` counts its inputs that a confirmed transaction spends (itself, or one that conflicts).
+    """
+
+    key: str
+    txids: tuple[bytes, ...] = ()
     refused: str = ""
     attempts: int = 0
-    spent_height: int | None = None
+    inputs: int = 0
+    spent: int = 0
 
 
 class ChainListener(Protocol):
@@ -39,8 +59,13 @@ class ChainListener(Protocol):
         """The best chain ends at this height: after each change of the tip, and once after a start."""
         ...
 
-    async def complete(self, owner: bytes, broadcast: Broadcast) -> tuple[bytes, ...] | None:
-        """The bytes of a broadcast, filled now (a package of two, parent first, if a child pays); None: not yet."""
+    async def complete(
+        self, owner: bytes, broadcast: StoredBroadcast, spent: frozenset[Outpoint]
+    ) -> tuple[bytes, ...] | None:
+        """The transaction, complete (a package of two, parent first, if a child pays); None: not yet.
+
+        `spent` are those of its inputs that are spent in the best chain.
+        """
         ...
 
 
@@ -51,8 +76,8 @@ class ChainWatcher(Protocol):
         """Report to this owner from now on, and what of the past it has missed. Idempotent; a key replaces itself."""
         ...
 
-    def add_broadcast(self, write: Write, owner: bytes, action: Broadcast) -> None:
-        """Broadcast at each new block until an input of it is spent, and again if a reorganisation undoes that."""
+    def add_broadcast(self, write: Write, owner: bytes, broadcast: StoredBroadcast) -> None:
+        """Broadcast, at each new block again, until all inputs are spent deeply; a key replaces itself."""
         ...
 
     def remove_owner(self, write: Write, owner: bytes) -> None:
