@@ -1,6 +1,7 @@
 """What is a Bitcoin transaction, as a value?
 
-Frozen, with serialisation (BIP 144), txid and the digests that segwit version 0 signatures commit to (BIP 143).
+Frozen, with serialisation (BIP 144) and its strict reverse, txid, and the digests that segwit version 0 signatures
+commit to (BIP 143).
 Hashes are in internal byte order throughout.
 """
 
@@ -9,9 +10,13 @@ from hashlib import sha256
 
 import msgspec
 
+from lnpd.errors import TransactionUnreadable
+
 SIGHASH_ALL = 0x01
 SIGHASH_SINGLE = 0x03
 SIGHASH_ANYONECANPAY = 0x80
+
+MAX_TRANSACTION_BYTES = 4_000_000
 
 
 def hash256(data: bytes) -> bytes:
@@ -36,12 +41,13 @@ def with_length(data: bytes) -> bytes:
 
 
 class TxIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An input; scriptSig is always empty, for every input that lnpd makes is segwit."""
+    """An input. Every input that lnpd makes is segwit, with an empty scriptSig; a stranger's may have one."""
 
     txid: bytes
     vout: int
     sequence: int = 0xFFFFFFFF
     witness: tuple[bytes, ...] = ()
+    script_sig: bytes = b""
 
     @property
     def outpoint(self) -> bytes:
@@ -69,7 +75,7 @@ class Tx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int = 2
 
     def _body(self) -> tuple[bytes, bytes, bytes]:
-        inputs = b"".join(i.outpoint + b"\0" + struct.pack("<I", i.sequence) for i in self.inputs)
+        inputs = b"".join(i.outpoint + with_length(i.script_sig) + struct.pack("<I", i.sequence) for i in self.inputs)
         outputs = b"".join(o.serialise() for o in self.outputs)
         return (
             struct.pack("<i", self.version),
@@ -129,3 +135,61 @@ class Tx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         inputs = list(self.inputs)
         inputs[index] = msgspec.structs.replace(inputs[index], witness=witness)
         return msgspec.structs.replace(self, inputs=tuple(inputs))
+
+
+def parse(data: bytes) -> Tx:
+    """The transaction of these bytes, in exactly the form that `serialise` writes. Raises TransactionUnreadable."""
+    if len(data) > MAX_TRANSACTION_BYTES:
+        raise TransactionUnreadable(f"A transaction of {len(data)} bytes is longer than any block.")
+    reader = _Reader(data)
+    version: int = reader.number("<i")
+    has_witness = data[4:5] == b"\0"
+    if has_witness and reader.take(2) != b"\0\x01":
+        raise TransactionUnreadable("A transaction has no inputs, or an unknown flag (BIP 144).")
+    inputs = [_read_input(reader) for _ in range(reader.count(41))]
+    outputs = tuple(TxOut(reader.number("<q"), reader.string()) for _ in range(reader.count(9)))
+    if has_witness:
+        for index, each in enumerate(inputs):
+            witness = tuple(reader.string() for _ in range(reader.count(1)))
+            inputs[index] = msgspec.structs.replace(each, witness=witness)
+        if not any(each.witness for each in inputs):
+            raise TransactionUnreadable("A transaction in the form of BIP 144 has no witness.")
+    tx = Tx(tuple(inputs), outputs, reader.number("<I"), version)
+    if reader.at != len(data):
+        raise TransactionUnreadable("Bytes follow a transaction.")
+    return tx
+
+
+def _read_input(reader: "_Reader") -> TxIn:
+    txid, vout, script_sig = reader.take(32), reader.number("<I"), reader.string()
+    return TxIn(txid, vout, reader.number("<I"), script_sig=script_sig)
+
+
+class _Reader:
+    """A place in some bytes; what is not there, or not minimal, raises TransactionUnreadable."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def take(self, length: int) -> bytes:
+        start, self.at = self.at, self.at + length
+        if self.at > len(self.data):
+            raise TransactionUnreadable("A transaction ends early.")
+        return self.data[start : self.at]
+
+    def number(self, form: str) -> int:
+        value: int = struct.unpack(form, self.take(struct.calcsize(form)))[0]
+        return value
+
+    def count(self, smallest: int) -> int:
+        """How many follow, of things that take at least `smallest` bytes each."""
+        first = self.number("<B")
+        value = first if first < 0xFD else self.number(("<H", "<I", "<Q")[first - 0xFD])
+        if first >= 0xFD and len(compact_size(value)) != (3, 5, 9)[first - 0xFD]:
+            raise TransactionUnreadable("A compact size is not minimal.")
+        if value * smallest > len(self.data) - self.at:
+            raise TransactionUnreadable("A transaction ends early.")
+        return value
+
+    def string(self) -> bytes:
+        return self.take(self.count(1))
