@@ -6,7 +6,7 @@ stored, and the events that are thereby done. Nothing leaves this node before it
 
 from collections.abc import Callable
 
-from lnpd.channel.actions import Action, Broadcast, Disconnect, Keep, Notify, Send, WatchOutput, WatchTransaction
+from lnpd.channel.actions import Action, Broadcast, Claim, Disconnect, Keep, Notify, Send, WatchOutput, WatchTransaction
 from lnpd.channel.queries import Kept
 from lnpd.channel.state import Channel, Closed
 from lnpd.services.interfaces import SignerRecords
@@ -16,6 +16,7 @@ from lnpd.store.read import Read
 from lnpd.store.write import Write
 
 Watch = WatchTransaction | WatchOutput
+Broadcasting = Broadcast | Claim
 REPLACED = ("update", "decision")  # rows whose key comes round again; all others are written once
 
 
@@ -27,7 +28,7 @@ class Batch:
         self.channel = channel
         self.sends: list[Send | Disconnect] = []
         self.watches: list[Watch] = []
-        self.broadcasts: list[Broadcast] = []
+        self.broadcasts: list[Broadcasting] = []
         self.notices: list[Notify] = []
         self.records: list[SignerRecords] = []
         self.effects: list[Effects] = []
@@ -46,7 +47,7 @@ class Batch:
                     self.sends.append(action)
                 case WatchTransaction() | WatchOutput():
                     self.watches.append(action)
-                case Broadcast():
+                case Broadcast() | Claim():
                     self.broadcasts.append(action)
                 case Notify():
                     self.notices.append(action)

@@ -50,7 +50,7 @@ from lnpd.errors import (
     ProviderFault,
     StoreHalted,
 )
-from lnpd.services.channel_batch import Batch
+from lnpd.services.channel_batch import Batch, Broadcasting
 from lnpd.services.channel_fills import Fills
 from lnpd.services.channel_parts import Link, Parts
 from lnpd.services.channel_queries import Preempted, Queries
@@ -58,6 +58,7 @@ from lnpd.services.interfaces import ChannelIndex, SignerRecords
 from lnpd.services.recipients import Effects
 from lnpd.store.codec import decode
 from lnpd.store.write import Write
+from lnpd.tx.transaction import Tx
 from lnpd.wire.base import Message
 from lnpd.wire.messages import ChannelReestablish, CommitmentSigned, Warning
 
@@ -110,6 +111,10 @@ class ChannelDriver:
         self._held: list[Item] = []  # the peer's channel_reestablish, while frozen
         self._fills = Fills(parts.signer, parts.store, index)
         self._task: asyncio.Task[None] | None = None
+
+    async def transaction(self, action: Broadcasting, feerate_per_kw: int) -> Tx:
+        """A transaction that this channel wants broadcast, completed by the signer."""
+        return await self._fills.transaction(self.channel, action, feerate_per_kw)
 
     # --- the mailbox
     def start(self) -> None:

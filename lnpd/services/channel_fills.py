@@ -10,21 +10,23 @@ from msgspec.structs import replace
 
 from lnpd.channel.actions import (
     Broadcast,
+    Claim,
     CompleteClosing,
     ReleaseSecret,
     Send,
     SignBroadcast,
-    SignClaim,
     SignClosing,
     SignCommitment,
 )
 from lnpd.channel.queries import Kept, commitment_key
 from lnpd.channel.state import Channel
 from lnpd.services.channel_batch import find_row, kept_of
-from lnpd.services.interfaces import ChannelIndex, Claim, ClaimInput, Signer
+from lnpd.services.interfaces import ChannelIndex, ClaimInput, Signer
+from lnpd.services.interfaces import Claim as ClaimRequest
 from lnpd.store.store import Store
+from lnpd.tx.claims import make_claim
 from lnpd.tx.graph import Graph
-from lnpd.tx.transaction import Tx, TxOut
+from lnpd.tx.transaction import Tx
 from lnpd.wire.base import Message
 from lnpd.wire.messages import ClosingSigned, CommitmentSigned, FundingCreated, FundingSigned, RevokeAndAck
 
@@ -67,10 +69,10 @@ class Fills:
                     raise AssertionError(f"{type(fill).__name__} fills no {type(message).__name__}")
         return message
 
-    async def transaction(self, channel: Channel, action: Broadcast, feerate_per_kw: int) -> Tx:
-        """A transaction that is ready for the network; a claim pays `feerate_per_kw` out of its output."""
-        if claims := [fill for fill in action.fill if isinstance(fill, SignClaim)]:
-            return await self._claim(channel, action.transaction, claims, feerate_per_kw)
+    async def transaction(self, channel: Channel, action: Broadcast | Claim, feerate_per_kw: int) -> Tx:
+        """A transaction that is ready for the network; a claim pays this feerate. Raises ClaimUneconomic."""
+        if isinstance(action, Claim):
+            return await self._claim(channel, action, feerate_per_kw)
         tx = action.transaction
         for fill in action.fill:
             match fill:
@@ -90,15 +92,14 @@ class Fills:
         signatures = await self._signer.sign_commitment(self._index, graph)
         return signatures.commitment, signatures.children
 
-    async def _claim(self, channel: Channel, shape: Tx, fills: list[SignClaim], feerate_per_kw: int) -> Tx:
-        kept = await self._kept(channel, commitment_key(fills[0].funding_txid, fills[0].holder, fills[0].number))
-        inputs = tuple(ClaimInput(fill.vout, fill.path) for fill in fills)
-        secret = fills[0].secret
-        unpaid = Claim(kept.graph, shape, inputs, secret)
-        weight = (await self._signer.sign_claim(self._index, unpaid)).weight
-        (output,) = shape.outputs
-        paid = TxOut(output.value_sat - feerate_per_kw * (weight + len(fills)) // 1000 - 1, output.script_pubkey)
-        return await self._signer.sign_claim(self._index, replace(unpaid, tx=replace(shape, outputs=(paid,))))
+    async def _claim(self, channel: Channel, action: Claim, feerate_per_kw: int) -> Tx:
+        graph = (await self._kept(channel, action.commitment)).graph
+        made = make_claim(graph, action.claims, action.destination, feerate_per_kw)
+        children = {child.tx.txid: number for number, child in enumerate(graph.children)}
+        inputs = tuple(
+            ClaimInput(each.vout, each.path.name, children.get(each.txid, -1), each.late) for each in made.inputs
+        )
+        return await self._signer.sign_claim(self._index, ClaimRequest(graph, made.tx, inputs, action.secret))
 
     async def _kept(self, channel: Channel, key: str) -> Kept:
         kept = kept_of(await self._store.read(lambda read: find_row(read, channel, "commitment", key)))

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from lnpd.channel.actions import Broadcast, Notify
+from lnpd.channel.actions import Notify
 from lnpd.channel.state import Channel
 from lnpd.hooks.answers import Answers
-from lnpd.services.channel_batch import Watch
+from lnpd.services.channel_batch import Broadcasting, Watch
 from lnpd.services.interfaces import Signer
 from lnpd.services.recipients import Recipient
 from lnpd.store.store import Store
@@ -34,7 +34,7 @@ class Outside(Protocol):
         """Watches from now on."""
         ...
 
-    def add_broadcast(self, write: Write, owner: bytes, action: Broadcast) -> None:
+    def add_broadcast(self, write: Write, owner: bytes, action: Broadcasting) -> None:
         """Broadcasts until confirmed."""
         ...
 
