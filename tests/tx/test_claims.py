@@ -1,0 +1,196 @@
+"""Can each side take what is its own of a confirmed commitment, and punish a revoked one, from stored data alone?
+
+The kernel's interpreter judges every input.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+import msgspec
+import pytest
+from lnpd_sdk.script import DataCarrier, Key, Miniscript
+from lnpd_sdk.types import OutputSpec
+
+from lnpd.crypto.keys import derive_secret
+from lnpd.crypto.secp import sign
+from lnpd.errors import ClaimUneconomic, WitnessIncomplete
+from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
+from lnpd.tx.claims import Claim, Claimable, claimable, claimable_child, due, make_claim
+from lnpd.tx.graph import ChannelType, Graph
+from lnpd.tx.signatures import child_digest, commitment_digest, signed_child, signed_commitment, witness
+from lnpd.tx.transaction import Tx
+from tests.tx.bolt3 import FUNDING, POINTS, PREIMAGES, REVOCATION_SECRET, SECRETS, commitment_spec, graph_of
+from tests.tx.extension import Extension, box
+from tests.tx.kernel import accepts
+
+DESTINATION = b"\0\x14" + bytes(20)
+LATE = {f"sha256:{sha256(preimage).hexdigest()}": preimage for preimage in PREIMAGES.values()}
+POINT = POINTS["per_commitment"]
+HOLDERS = {
+    Key.DELAYED: derive_secret(SECRETS["opener_delayed"], POINT),
+    Key.HOLDER_HTLC: derive_secret(SECRETS["opener_payment"], POINT),
+    Key.HOLDER_FUNDING: SECRETS["opener_funding"],
+}
+COUNTERPARTYS = {
+    Key.COUNTERPARTY_HTLC: derive_secret(SECRETS["acceptor_payment"], POINT),
+    Key.COUNTERPARTY_PAYMENT: SECRETS["acceptor_payment"],
+    Key.COUNTERPARTY_FUNDING: SECRETS["acceptor_funding"],
+}
+REVOKED = COUNTERPARTYS | {Key.REVOCATION: REVOCATION_SECRET}
+TYPES = {"static_remotekey": STATIC_REMOTEKEY, "anchors": ANCHORS_ZERO_FEE_HTLC_TX}
+
+
+def graph_with_everything(channel_type: ChannelType) -> Graph:
+    """Both main outputs, five HTLCs, two extension outputs and a data carrier."""
+    gift = box(20_000, Miniscript("pkh(counterparty_payment)"), id="gift")
+    seal = OutputSpec("box", "seal", "seal", 0, DataCarrier(4), trim="never")
+    extension = Extension(box(), gift, seal, seal=b"seal", seal_length=4)
+    kind = with_extensions(channel_type, (pin(extension.spec, 1),))
+    spec = commitment_spec(6_988_000_000, 3_000_000_000, 253, htlcs=(0, 1, 2, 3, 4), channel_type=kind)
+    return graph_of(spec, extension)
+
+
+def complete(claim: Claim, secrets: Mapping[Key, bytes]) -> Tx:
+    """The claim with every witness, each input judged by the kernel."""
+    tx = claim.tx
+    for index, taken in enumerate(claim.inputs):
+        signatures = {key: sign(secrets[Key(key)], digest) for key, digest in claim.digests(index)}
+        tx = tx.with_witness(index, witness(taken.path, taken.output.witness_script, signatures, dict(taken.late)))
+    spent = tuple((taken.output.value_sat, taken.output.script_pubkey) for taken in claim.inputs)
+    for index, (value_sat, script_pubkey) in enumerate(spent):
+        assert accepts(tx, script_pubkey, value_sat, index, spent), claim.inputs[index]
+    return tx
+
+
+def ids(claims: tuple[Claimable, ...]) -> set[str]:
+    return {f"{each.output.provider} {each.output.id}" for each in claims}
+
+
+@pytest.mark.parametrize("channel_type", TYPES.values(), ids=TYPES)
+def test_the_commitment_itself(channel_type: ChannelType) -> None:
+    graph = graph_with_everything(channel_type)
+    digest = commitment_digest(graph)
+    ours, theirs = (sign(SECRETS[name], digest) for name in ("opener_funding", "acceptor_funding"))
+    tx = signed_commitment(graph, ours, theirs)
+    script_pubkey = b"\0\x20" + sha256(FUNDING.witness_script).digest()
+    assert accepts(tx, script_pubkey, FUNDING.capacity_sat)
+    assert not accepts(signed_commitment(graph, theirs, ours), script_pubkey, FUNDING.capacity_sat)
+    assert tx.txid == graph.tx.txid
+
+
+@pytest.mark.parametrize("channel_type", TYPES.values(), ids=TYPES)
+def test_the_holder_of_the_latest(channel_type: ChannelType) -> None:
+    graph = graph_with_everything(channel_type)
+    plan = claimable(graph, 0, "latest", LATE)
+    anchors = {"anchors anchor/0"} if channel_type is ANCHORS_ZERO_FEE_HTLC_TX else set()
+    assert ids(plan.claims) == {"base main/0", "box 1"} | anchors
+    assert {(each.provider, each.reason) for each in plan.unclaimed} == {("htlc", "HTLC outputs are not claimed yet.")}
+    assert len(plan.unclaimed) == 5
+    groups = due(plan.claims)
+    assert set(groups) == ({(144, 0), (0, 0)} if anchors else {(144, 0)})
+    tx = complete(make_claim(graph, groups[144, 0], DESTINATION, 253), HOLDERS)
+    assert {each.sequence for each in tx.inputs} == {144}
+    if anchors:
+        complete(make_claim(graph, (*groups[0, 0], *groups[144, 0]), DESTINATION, 253), HOLDERS)
+        with pytest.raises(ClaimUneconomic):
+            make_claim(graph, groups[0, 0], DESTINATION, 253)
+
+
+@pytest.mark.parametrize("channel_type", TYPES.values(), ids=TYPES)
+def test_the_counterparty_of_the_latest(channel_type: ChannelType) -> None:
+    graph = graph_with_everything(channel_type)
+    plan = claimable(graph, 1, "latest", LATE)
+    anchors = {"anchors anchor/1"} if channel_type is ANCHORS_ZERO_FEE_HTLC_TX else set()
+    assert ids(plan.claims) == {"base main/1", "box gift"} | anchors
+    assert len(plan.unclaimed) == 5
+    older = 1 if anchors else 0
+    main = next(each for each in plan.claims if each.output.kind == "to_remote")
+    assert main.path.older == older
+    complete(make_claim(graph, plan.claims, DESTINATION, 253), COUNTERPARTYS)
+
+
+@pytest.mark.parametrize("channel_type", TYPES.values(), ids=TYPES)
+def test_a_revoked_commitment_is_punished_whole(channel_type: ChannelType) -> None:
+    """Every output with a value but the cheat's own anchor is taken at once, with the provider dead."""
+    graph = graph_with_everything(channel_type)
+    graph = msgspec.msgpack.decode(msgspec.msgpack.encode(graph), type=Graph)
+    plan = claimable(graph, 1, "revoked")
+    everything = {f"{o.provider} {o.id}" for o in graph.outputs if o.value_sat} - {"anchors anchor/0"}
+    assert ids(plan.claims) == everything
+    assert not plan.unclaimed
+    penalties = [each for each in plan.claims if each.path.name == "revocation"]
+    assert len(penalties) == 7
+    assert all(each.path.older == each.path.after == 0 for each in penalties)
+    claim = make_claim(graph, plan.claims, DESTINATION, 1000)
+    tx = complete(claim, REVOKED)
+    assert tx.outputs[0].value_sat + claim.fee_sat == sum(each.output.value_sat for each in claim.inputs)
+    # The estimate is the most that signatures can weigh, and at most three units a signature too much.
+    assert claim.fee_sat - 3 * len(claim.inputs) <= tx.weight <= claim.fee_sat
+    for each in penalties:
+        complete(make_claim(graph, [each], DESTINATION, 253), REVOKED)
+
+
+@pytest.mark.parametrize("channel_type", TYPES.values(), ids=TYPES)
+def test_second_stages_of_both_sides(channel_type: ChannelType) -> None:
+    """HTLC transactions spend, then their outputs: by the holder after the delay, by revocation at once."""
+    graph = graph_with_everything(channel_type)
+    for index, child in enumerate(graph.children):
+        signatures = {
+            Key.HOLDER_HTLC: sign(HOLDERS[Key.HOLDER_HTLC], child_digest(graph, child, "all")),  # type: ignore[arg-type]
+            Key.COUNTERPARTY_HTLC: sign(
+                COUNTERPARTYS[Key.COUNTERPARTY_HTLC], child_digest(graph, child, child.sighash)
+            ),
+        }
+        tx = signed_child(graph, child, {str(key): value for key, value in signatures.items()}, LATE)
+        parent = graph.outputs[child.vout]
+        assert accepts(tx, parent.script_pubkey, parent.value_sat)
+        own, punished = (
+            claimable_child(graph, index, tx.txid, 0, "latest"),
+            claimable_child(graph, index, tx.txid, 1, "revoked"),
+        )
+        assert not own.claims
+        assert own.unclaimed[0].reason == "HTLC outputs are not claimed yet."
+        complete(make_claim(graph, punished.claims, DESTINATION, 253), REVOKED)
+
+
+def test_late_data_is_needed() -> None:
+    graph = graph_with_everything(STATIC_REMOTEKEY)
+    child = next(child for child in graph.children if child.kind == "htlc_success")
+    with pytest.raises(WitnessIncomplete, match="sha256"):
+        signed_child(graph, child, {Key.HOLDER_HTLC: bytes(31) + b"\1" * 33, Key.COUNTERPARTY_HTLC: b"\1" * 64})
+    with pytest.raises(WitnessIncomplete, match="counterparty_htlc"):
+        signed_child(graph, child, {Key.HOLDER_HTLC: b"\1" * 64}, LATE)
+
+
+def test_an_extension_output_that_waits_for_a_secret() -> None:
+    preimage = PREIMAGES[1]
+    name = f"sha256:{sha256(preimage).hexdigest()}"
+    script = Miniscript(f"or_d(pk(revocation),and_v(v:{name.replace(':', '(')}),and_v(v:pk(delayed),older(200))))")
+    extension = Extension(box(script=script))
+    kind = with_extensions(STATIC_REMOTEKEY, (pin(extension.spec, 1),))
+    graph = graph_of(commitment_spec(7_000_000_000, 3_000_000_000, 253, channel_type=kind), extension)
+    assert "box 1" not in ids(claimable(graph, 0, "latest").claims)
+    assert [each.id for each in claimable(graph, 0, "latest").unclaimed] == ["1"]
+    plan = claimable(graph, 0, "latest", {name: preimage})
+    taken = next(each for each in plan.claims if each.output.provider == "box")
+    assert taken.late == ((name, preimage),)
+    assert taken.path.older == 200
+    complete(make_claim(graph, [taken], DESTINATION, 253), HOLDERS)
+
+
+def test_what_costs_more_than_it_holds() -> None:
+    graph = graph_with_everything(ANCHORS_ZERO_FEE_HTLC_TX)
+    plan = claimable(graph, 1, "revoked")
+    claim = make_claim(graph, plan.claims, DESTINATION, 4000)
+    assert "anchors anchor/1" in ids(claim.uneconomic)
+    assert "anchors anchor/1" not in ids(claim.inputs)
+    with pytest.raises(ClaimUneconomic):
+        make_claim(graph, plan.claims, DESTINATION, 100_000_000)
+    with pytest.raises(ClaimUneconomic):
+        make_claim(graph, (), DESTINATION, 253)
+
+
+def test_nobody_claims_what_is_not_theirs() -> None:
+    graph = graph_with_everything(STATIC_REMOTEKEY)
+    assert not ids(claimable(graph, 0, "revoked").claims) & {"base main/1", "box gift"}
+    assert not ids(claimable(graph, 1, "latest").claims) & {"base main/0", "box 1"}
