@@ -4,6 +4,7 @@ What depends on how an output can be spent is in rules.py.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from lnpd_sdk.script import DataCarrier, Miniscript, Sighash, SpendPath, Template
 from lnpd_sdk.types import PARTIES, ChildTx, OutputSpec, Party, PerParty
@@ -27,7 +28,10 @@ from lnpd.tx import fees
 from lnpd.tx.graph import ProviderPin
 from lnpd.tx.transaction import Tx, TxOut
 
-MAX_ID = 64  # characters of an output's id and kind
+MAX_ID: Final = 64  # characters of an output's id and kind
+MAX_CHILDREN: Final = 2000  # of one provider in one commitment
+MAX_CHILD_OUTPUTS: Final = 16
+LONG_COUNT_WEIGHT: Final = 8  # BOLT 3 counts one byte for the number of outputs; from 253 on it takes three
 
 
 def title(spec: OutputSpec | ChildTx) -> str:
@@ -50,9 +54,11 @@ def specs_of(pin: ProviderPin, answer: object) -> tuple[OutputSpec, ...]:
 
 
 def children_of(pin: ProviderPin, answer: object) -> tuple[ChildTx, ...]:
-    """A provider's answer as its own second-stage transactions; raises WrongProvider."""
+    """A provider's answer as its own second-stage transactions; raises WrongProvider, ChildRefused."""
     if not isinstance(answer, tuple) or not all(isinstance(child, ChildTx) for child in answer):
         raise WrongProvider(f"{pin.name} answered with something else than second-stage transactions.")
+    if len(answer) > MAX_CHILDREN:
+        raise ChildRefused(f"{pin.name} answered with {len(answer)} second-stage transactions, over {MAX_CHILDREN}.")
     if any(child.provider != pin.name for child in answer):
         raise WrongProvider(f"{pin.name} answered with a second-stage transaction of another provider.")
     return answer
@@ -159,10 +165,12 @@ def child(spec: ChildTx, parent: OutputSpec, path: SpendPath, dust_limit_sat: in
         raise ChildRefused(f"{name}: the locktime is no block height, or the sequence is no 32-bit number.")
     if path.older and not path.older <= spec.sequence <= 0xFFFF:
         raise ChildRefused(f"{name}: sequence {spec.sequence} does not wait the {path.older} blocks of {path.name}.")
-    if path.after and (spec.locktime < path.after or spec.sequence == 0xFFFFFFFF):
-        raise ChildRefused(f"{name}: its locktime does not wait for height {path.after}.")
-    if not spec.outputs or (spec.sighash == Sighash.SINGLE_ANYONECANPAY and len(spec.outputs) != 1):
-        raise ChildRefused(f"{name}: it has no output, or outputs that its signature would not cover.")
+    if spec.locktime < path.after or (spec.locktime and spec.sequence == 0xFFFFFFFF):
+        raise ChildRefused(f"{name}: it does not wait for height {path.after or spec.locktime}.")
+    if not 1 <= len(spec.outputs) <= MAX_CHILD_OUTPUTS or (
+        spec.sighash == Sighash.SINGLE_ANYONECANPAY and len(spec.outputs) != 1
+    ):
+        raise ChildRefused(f"{name}: it has no output, too many, or some that its signature would not cover.")
     for output in spec.outputs:
         carrier = isinstance(output.script, DataCarrier)
         if output.value_sat < (0 if carrier else dust_limit_sat) or (carrier and output.value_sat):
@@ -188,12 +196,18 @@ def second_stage(
         raise WrongSecondStageWeight(f"{name}: it pays a fee of {paid_sat} sat for a declared weight of {declared}.")
 
 
-def commitment(tx: Tx, capacity_sat: int) -> int:
-    """The fee that a commitment pays in all, in sat; raises ValueCreated, WeightExceeded."""
+def commitment(tx: Tx, capacity_sat: int, charged_weight: int) -> int:
+    """The fee that a commitment pays in all, in sat; raises ValueCreated, WeightExceeded.
+
+    `charged_weight` is what its fee was computed from: what is attached must fit into the type's constant.
+    """
     fee_sat = capacity_sat - sum(output.value_sat for output in tx.outputs)
     if fee_sat < 0:
         raise ValueCreated(f"The outputs are worth {-fee_sat} sat more than the channel's capacity.")
     weight = tx.weight + 2 + fees.FUNDING_WITNESS_WEIGHT
-    if weight > fees.MAX_STANDARD_WEIGHT:
-        raise WeightExceeded(f"The commitment weighs {weight}; nodes relay {fees.MAX_STANDARD_WEIGHT} at most.")
+    if weight > min(fees.MAX_STANDARD_WEIGHT, charged_weight + LONG_COUNT_WEIGHT):
+        raise WeightExceeded(
+            f"The commitment weighs up to {weight}; its fee is for {charged_weight}, and nodes relay up to "
+            f"{fees.MAX_STANDARD_WEIGHT}."
+        )
     return fee_sat

@@ -27,7 +27,7 @@ MAX_INPUTS: Final = 200
 DEFERRED: Final[dict[str, str]] = {HTLC: "HTLC outputs are not claimed yet."}
 
 
-class Claimable(msgspec.Struct, frozen=True):
+class Claimable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An output that a party can take by a path that needs its own keys alone.
 
     `older` blocks after the output confirmed, and from height `after` on. `late` is the late data that the path needs.
@@ -45,7 +45,7 @@ class Claimable(msgspec.Struct, frozen=True):
         return fees.input_weight(self.path, self.output.witness_script)
 
 
-class Unclaimed(msgspec.Struct, frozen=True):
+class Unclaimed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An output that a party does not take (now), and why."""
 
     vout: int
@@ -55,14 +55,14 @@ class Unclaimed(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a party takes of one transaction's outputs, and what it leaves."""
 
     claims: tuple[Claimable, ...]
     unclaimed: tuple[Unclaimed, ...]
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An unsigned transaction that takes outputs of one commitment to one script; input i spends `inputs[i]`."""
 
     funding_txid: bytes

@@ -95,7 +95,10 @@ class Child(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Graph(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A commitment transaction, unsigned, with its outputs in transaction order and its children in that order."""
+    """A commitment transaction, unsigned, with its outputs in transaction order and its children in that order.
+
+    `fee_sat` is all that no output holds: the fee proper, what was trimmed or rounded, and an absent anchor's share.
+    """
 
     funding: Funding
     holder: Party
@@ -121,7 +124,7 @@ class CommitmentSignatures(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 Method = Literal["validate", "fold", "contribute", "settle", "attach", "seal", "descend", "close"]
 
 
-class ProviderCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ProviderCall(msgspec.Struct, frozen=True):
     """A question to one provider, by name: `method` is one of `lnpd_sdk.types.Provider`."""
 
     provider: str

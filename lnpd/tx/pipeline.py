@@ -63,12 +63,13 @@ def build(spec: CommitmentSpec) -> Generator[ProviderCall, object, Graph]:
     wanted = yield from contribute(spec, view)
     survivors, trimmed = trim(spec, wanted)
     remaining_msat = charge(spec, wanted, survivors)
+    charged_weight = weight_of(spec, survivors)
     survivors += yield from _settle(spec, view, remaining_msat)
     survivors += yield from _attach(spec, view, survivors)
     placed = arrange(compiler, survivors, spec)
     placed = yield from _seal(spec, view, placed)
     tx = _transaction(spec, placed)
-    fee_sat = checks.commitment(tx, spec.funding.capacity_sat)
+    fee_sat = checks.commitment(tx, spec.funding.capacity_sat, charged_weight)
     children = yield from descend(spec, view, compiler, placed, tx)
     _check_rules(spec, placed, children)
     return Graph(
@@ -131,10 +132,14 @@ def trim(spec: CommitmentSpec, wanted: Sequence[OutputSpec]) -> tuple[list[Outpu
     return survivors, tuple(trimmed)
 
 
+def weight_of(spec: CommitmentSpec, survivors: Sequence[OutputSpec]) -> int:
+    """BOLT 3's expected weight: the type's constant and what the survivors add."""
+    return spec.type.commitment_weight + sum(map(checks.spec_weight, survivors))
+
+
 def opener_cost_sat(spec: CommitmentSpec, survivors: Sequence[OutputSpec]) -> int:
-    """The fee of the constant and the survivors' weight, and the type's fixed costs, in sat."""
-    weight = spec.type.commitment_weight + sum(map(checks.spec_weight, survivors))
-    return fees.fee_sat(weight, spec.feerate_per_kw) + spec.type.fixed_cost_sat
+    """The fee of the expected weight and the type's fixed costs, in sat."""
+    return fees.fee_sat(weight_of(spec, survivors), spec.feerate_per_kw) + spec.type.fixed_cost_sat
 
 
 def charge(spec: CommitmentSpec, wanted: Sequence[OutputSpec], survivors: Sequence[OutputSpec]) -> PerParty:

@@ -35,7 +35,9 @@ class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tem
     """A row of the core's table of scripts (BOLT 3's are not miniscript), with its parameters.
 
     Names: `to_local`, `to_remote`, `to_remote_anchors`, `offered_htlc`, `received_htlc`, `offered_htlc_anchors`,
-    `received_htlc_anchors`, `anchor`. Keys and to_self_delay come from the commitment, never from the provider.
+    `received_htlc_anchors`, `anchor`. An offered HTLC's paths are `revocation`, `timeout` and `preimage`, a received
+    one's `revocation`, `success` and `expired`. Keys and to_self_delay come from the commitment, never from
+    the provider.
     """
 
     name: str
@@ -47,7 +49,9 @@ class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tem
 class Miniscript(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="miniscript"):
     """A miniscript (P2WSH) whose keys are names of `Key` or compressed points in hex.
 
-    A point that the host cannot attribute counts as the holder's.
+    A point that the host cannot attribute counts as the holder's. A path is named after what it needs:
+    `revocation`, `delayed+older(144)`, `holder_htlc+sha256:<hex>+after(800000)`. Locks are blocks and heights, never
+    times.
     """
 
     expression: str

@@ -253,6 +253,15 @@ REFUSED: dict[str, tuple[type[errors.LnpdError], Extension]] = {
     "more of the other's": (errors.BalanceOverdrawn, Extension(box(3_000_001, debits_msat=(0, 3_000_001_000)))),
     "attached for nothing": (errors.FixedCostExceeded, Extension(attached=[box(330, debits_msat=(0, 0))])),
     "attached from a balance": (errors.FixedCostExceeded, Extension(attached=[box(330)])),
+    "attached beyond the constant weight": (
+        errors.WeightExceeded,
+        Extension(
+            attached=[
+                box(0, Miniscript(f"or_d(pk(revocation),and_v(v:pk(delayed),older({n})))"), id=str(n))
+                for n in (144, 145)
+            ]
+        ),
+    ),
     "too many": (errors.TooManyOutputs, Extension(*(box(id=str(n)) for n in range(3)), max_outputs=2)),
     "too heavy": (errors.WeightExceeded, Extension(*(box(id=str(n)) for n in range(3)), max_weight=515)),
     "bad script": (errors.ScriptRefused, Extension(box(script=Miniscript("pk(nobody)")))),
@@ -330,6 +339,12 @@ REFUSED_CHILDREN: dict[str, tuple[type[errors.LnpdError], OutputSpec, ChildTx]] 
         delayed_joint("older(10)"),
         child(path="holder_htlc+counterparty_htlc+older(10)", sequence=9),
     ),
+    "a locktime that does not hold": (
+        errors.ChildRefused,
+        box(script=JOINT),
+        child(locktime=500, sequence=0xFFFFFFFF),
+    ),
+    "too many outputs": (errors.ChildRefused, box(script=JOINT), child(outputs=(ChildOutput(600, LOCKBOX),) * 17)),
     "a time for a height": (errors.ChildRefused, box(script=JOINT), child(locktime=500_000_000)),
     "two seal slots": (
         errors.SealSlotTaken,
