@@ -1,11 +1,11 @@
 """How does a channel open, on the acceptor's side? (BOLT 2, Channel Establishment v1)
 
-    peer                               us
-     |---- open_channel ---------------->|      Accept: with our terms and policy
-     |<--- accept_channel ---------------|
-     |---- funding_created ------------->|      signs our commitment 0
-     |<--- funding_signed ---------------|      signs the peer's commitment 0
-     |<--- channel_ready (ready.py) ---->|
+peer                               us
+ |---- open_channel ---------------->|      Accept: with our terms and policy
+ |<--- accept_channel ---------------|
+ |---- funding_created ------------->|      signs our commitment 0
+ |<--- funding_signed ---------------|      signs the peer's commitment 0
+ |<--- channel_ready (ready.py) ---->|
 """
 
 from lnpd_sdk.types import ACCEPTOR, OPENER
@@ -20,7 +20,7 @@ from lnpd.channel.queries import CheckSignatures, CommitmentPoint, ask
 from lnpd.channel.ready import await_ready
 from lnpd.channel.state import AwaitingFundingCreated, Base, Channel, New
 from lnpd.channel.table import Step, on
-from lnpd.errors import CommitmentSignatureWrong
+from lnpd.errors import WrongSignature
 from lnpd.tx.graph import CommitmentSignatures
 from lnpd.wire.messages import AcceptChannel, AcceptChannelTlvs, FundingCreated, FundingSigned
 
@@ -76,7 +76,7 @@ def on_funding_created(channel: Channel, message: FundingCreated) -> Step:
     ours = yield from commitments.first(channel, ACCEPTOR, point)
     signatures = CommitmentSignatures(message.signature)
     if wrong := (yield from ask(CheckSignatures(ours, signatures))):
-        raise CommitmentSignatureWrong(f"funding_created: {wrong}.")
+        raise WrongSignature(f"funding_created: {wrong}.")
     theirs = yield from commitments.first(channel, OPENER, channel.their_points[0])
     signed = FundingSigned(channel_id=channel.id, signature=UNSIGNED)
     fill = SignCommitment(channel.fundings[0].txid, 0)

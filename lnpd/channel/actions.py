@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 from lnpd_sdk.types import Party
 
+from lnpd.tx.claims import Claimable
 from lnpd.tx.graph import Funding
 from lnpd.tx.transaction import Tx, TxOut
 from lnpd.wire.base import Message
@@ -21,7 +22,7 @@ from lnpd.wire.base import Message
 # What the signer fills in
 
 
-class SignCommitment(msgspec.Struct, frozen=True, tag="sign_commitment"):
+class SignCommitment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sign_commitment"):
     """Fills `signature` (and `htlc_signatures`, in the order of the graph's children) for the peer's commitment
     `number` on this funding: the kept graph (holder: the peer)."""
 
@@ -29,13 +30,13 @@ class SignCommitment(msgspec.Struct, frozen=True, tag="sign_commitment"):
     number: int
 
 
-class ReleaseSecret(msgspec.Struct, frozen=True, tag="release_secret"):
+class ReleaseSecret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="release_secret"):
     """Fills revoke_and_ack: the per-commitment secret of our commitment `number`, and the point of `number` + 2."""
 
     number: int
 
 
-class SignClosing(msgspec.Struct, frozen=True, tag="sign_closing"):
+class SignClosing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sign_closing"):
     """Fills `signature` of closing_signed for this closing transaction (unsigned, one input).
 
     The signer refuses one that pays us less than `our_balance_sat` - `max_fee_sat` (0 if the peer pays the fee).
@@ -47,35 +48,21 @@ class SignClosing(msgspec.Struct, frozen=True, tag="sign_closing"):
     max_fee_sat: int
 
 
-class SignBroadcast(msgspec.Struct, frozen=True, tag="sign_broadcast"):
+class SignBroadcast(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sign_broadcast"):
     """Fills the witness of our own commitment `number` on this funding: the kept graph and the peer's signature."""
 
     funding_txid: bytes
     number: int
 
 
-class CompleteClosing(msgspec.Struct, frozen=True, tag="complete_closing"):
+class CompleteClosing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="complete_closing"):
     """Fills the witness of a mutual close: what SignClosing signs, beside the peer's signature, in the keys' order."""
 
     signing: SignClosing
     their_signature: bytes
 
 
-class SignClaim(msgspec.Struct, frozen=True, tag="sign_claim"):
-    """Fills the witness of input 0 of a claim: output `output` of the kept graph (funding, holder, number), by `path`.
-
-    `revoked` says that the holder's per-commitment secret `secret` is known: the signer derives the revocation key.
-    """
-
-    funding_txid: bytes
-    holder: Party
-    number: int
-    vout: int
-    path: str
-    secret: bytes = b""
-
-
-Fill = SignCommitment | ReleaseSecret | SignClosing | SignBroadcast | CompleteClosing | SignClaim
+Fill = SignCommitment | ReleaseSecret | SignClosing | SignBroadcast | CompleteClosing
 
 
 class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,18 +96,31 @@ class Keep(Action, frozen=True, tag="keep"):
 
 
 class Broadcast(Action, frozen=True, tag="broadcast"):
-    """Fill and broadcast a transaction until it, or one that conflicts, is confirmed. A `child` that spends `anchor`
-    for its fee is the wallet's affair: `package` names the output that it may spend.
+    """Fill and broadcast a transaction until it, or one that conflicts, is confirmed.
 
-    A claim (`claim` true) is a shape without its fee: the driver takes the fee out of its single output, at its own
-    feerate and again at a higher one, before it is signed; the claim is due at `deadline_height` (0: no hurry).
+    `anchor_vout` is an output that we may spend at once: a child of it can pay for the transaction.
     """
 
     key: str
     transaction: Tx
     fill: tuple[Fill, ...] = ()
     anchor_vout: int | None = None
-    deadline_height: int = 0
+
+
+class Claim(Action, frozen=True, tag="claim"):
+    """Take these outputs of the kept commitment `commitment` (see queries.commitment_key) to `destination`.
+
+    Their locks have passed. The driver makes the transaction with `lnpd.tx.claims.make_claim` at its own feerate, again
+    at a higher one while it is not confirmed, and has it signed; what is not worth its fee is left out. `secret` is the
+    holder's per-commitment secret where it has revoked. `urgent`: the peer can take the outputs too, later.
+    """
+
+    key: str
+    commitment: str
+    claims: tuple[Claimable, ...]
+    destination: bytes
+    secret: bytes = b""
+    urgent: bool = False
 
 
 class WatchTransaction(Action, frozen=True, tag="watch_transaction"):

@@ -64,7 +64,12 @@ def fold_all(channel: Channel, holder: Party, number: int, updates: tuple[Update
 
 
 def specification(
-    channel: Channel, holder: Party, point: bytes, folds: Folds, funding: Funding | None = None, number: int | None = None
+    channel: Channel,
+    holder: Party,
+    point: bytes,
+    folds: Folds,
+    funding: Funding | None = None,
+    number: int | None = None,
 ) -> CommitmentSpec:
     """What the pipeline needs for a commitment; by default the holder's next one, on the first funding."""
     return CommitmentSpec(

@@ -87,6 +87,7 @@ class Add(Event, frozen=True, tag="add"):
     onion: bytes
     reference: str = ""
     path_key: bytes = b""
+    tlvs: tuple[tuple[int, bytes], ...] = ()
 
 
 class Fulfill(Event, frozen=True, tag="fulfill"):
@@ -127,6 +128,10 @@ class Propose(Event, frozen=True, tag="propose"):
 class Commit(Event, frozen=True, tag="commit"):
     """Command: sign what is pending, if anything is and no revocation is awaited. Never refused: the driver sends one
     after each batch of events, so that a batch costs one commitment_signed."""
+
+
+class QuiescenceExpired(Event, frozen=True, tag="quiescence_expired"):
+    """Fact: 60 seconds have passed since the channel became quiescent (BOLT 2: disconnect if HTLCs are pending)."""
 
 
 class Quiesce(Event, frozen=True, tag="quiesce"):
@@ -218,6 +223,7 @@ EVENTS: tuple[type[Event], ...] = (
     Propose,
     Commit,
     Quiesce,
+    QuiescenceExpired,
     Close,
     ForceClose,
     Connected,

@@ -9,14 +9,14 @@ from hashlib import sha256
 from typing import Final
 
 import msgspec
-from lnpd_sdk.types import Htlc, PerParty, Update, other
+from lnpd_sdk.types import OPENER, AddHtlc, Htlc, PerParty, SetFee, Update, other
 
 from lnpd import errors
 from lnpd.channel.opening_rules import Rule, check
 from lnpd.channel.queries import Folds
 from lnpd.channel.state import Channel, Policy, Terms
 from lnpd.tx.fees import HTLC_SUCCESS_WEIGHT, HTLC_TIMEOUT_WEIGHT, is_trimmed
-from lnpd.tx.states import HTLC, htlcs_of
+from lnpd.tx.states import BASE, HTLC, htlcs_of
 
 MAX_CLTV_EXPIRY: Final = 500_000_000
 BADONION: Final = 0x8000
@@ -71,9 +71,7 @@ REMOVE: Final[tuple[Rule[Removal], ...]] = (
     Rule(errors.HtlcAlreadyRemoved, lambda r: r.already, "this HTLC is being removed already"),
     Rule(
         errors.WrongPreimage,
-        lambda r: (
-            r.preimage is not None and r.htlc is not None and sha256(r.preimage).digest() != r.htlc.payment_hash
-        ),
+        lambda r: r.preimage is not None and r.htlc is not None and sha256(r.preimage).digest() != r.htlc.payment_hash,
         "payment_preimage does not hash to the HTLC's payment_hash",
     ),
     Rule(
@@ -107,13 +105,21 @@ FEE: Final[tuple[Rule[FeeChange], ...]] = (
 )
 
 
-def check_limits(channel: Channel, update: Update, after: Folds) -> None:
-    """Raise the first broken limit of this update; `after` is the recipient's next commitment with it."""
+def check_limits(channel: Channel, update: Update, before: Folds) -> None:
+    """Raise the first broken limit of this update; `before` is the recipient's next commitment without it."""
     if update.provider == HTLC and update.kind == "add":
-        offered = tuple(h for h in htlcs_of(after.states) if h.offerer == update.proposer)
-        terms = channel.terms[other(update.proposer)]
-        htlc = next(h for h in offered if h.id == update.id)
-        check(ADD, Addition(htlc, terms, offered), "update_add_htlc")
+        htlc = htlc_of(update)
+        offered = tuple(h for h in htlcs_of(before.states) if h.offerer == update.proposer)
+        check(ADD, Addition(htlc, channel.terms[other(update.proposer)], (*offered, htlc)), "update_add_htlc")
+    if update.provider == BASE:
+        feerate = msgspec.msgpack.decode(update.body, type=SetFee).feerate_per_kw
+        check(FEE, FeeChange(feerate, update.proposer == OPENER, channel.policy), "update_fee")
+
+
+def htlc_of(update: Update) -> Htlc:
+    """The HTLC that an `add` adds."""
+    add = msgspec.msgpack.decode(update.body, type=AddHtlc)
+    return Htlc(update.proposer, update.id, add.amount_msat, add.payment_hash, add.cltv_expiry, add.tlvs)
 
 
 def dust_exposure_msat(

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from lnpd.channel import commitments
 from lnpd.channel.actions import Action, ReleaseSecret, Send, SignCommitment
 from lnpd.channel.events import Commit
-from lnpd.channel.progress import after_change
 from lnpd.channel.outcomes import settle
+from lnpd.channel.progress import after_change
 from lnpd.channel.queries import CheckSignatures, CommitmentPoint, ask
 from lnpd.channel.state import AwaitingReady, Channel, Negotiating, Normal, ShuttingDown
 from lnpd.channel.table import Step, done, on
@@ -30,14 +30,13 @@ from lnpd.errors import (
     BatchUnexpected,
     CommitmentForUnknownFunding,
     CommitmentMissing,
-    CommitmentTooEarly,
     ExtensionDisagrees,
     InvalidPerCommitmentPoint,
     RevocationUnexpected,
     WrongPerCommitmentSecret,
     WrongSignature,
 )
-from lnpd.tx.graph import CommitmentSignatures, Funding, Graph
+from lnpd.tx.graph import CommitmentSignatures, Graph
 from lnpd.wire.message import decode, encode
 from lnpd.wire.messages import CommitmentSigned, CommitmentSignedTlvs, RevokeAndAck, StartBatch, StartBatchTlvs
 
@@ -90,9 +89,7 @@ def commitment_signed(channel: Channel, graph: Graph) -> Send:
         extension_digests=extension_digests(channel, graph),
     )
     htlc_signatures = (UNSIGNED,) * len(graph.children)
-    message = CommitmentSigned(
-        channel_id=channel.id, signature=UNSIGNED, htlc_signature=htlc_signatures, tlvs=tlvs
-    )
+    message = CommitmentSigned(channel_id=channel.id, signature=UNSIGNED, htlc_signature=htlc_signatures, tlvs=tlvs)
     return Send(message, (SignCommitment(graph.funding.txid, graph.number),))
 
 
@@ -186,9 +183,7 @@ def received_signatures(channel: Channel, graph: Graph, message: CommitmentSigne
 
 def revoke_and_ack(channel: Channel, number: int, next_point: bytes) -> Send:
     """The revoke_and_ack of our commitment `number`, to be filled; also when it is retransmitted."""
-    message = RevokeAndAck(
-        channel_id=channel.id, per_commitment_secret=bytes(32), next_per_commitment_point=next_point
-    )
+    message = RevokeAndAck(channel_id=channel.id, per_commitment_secret=bytes(32), next_per_commitment_point=next_point)
     return Send(message, (ReleaseSecret(number),))
 
 

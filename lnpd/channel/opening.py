@@ -34,7 +34,7 @@ from lnpd.channel.state import (
     Terms,
 )
 from lnpd.channel.table import Step, done, on
-from lnpd.errors import CommitmentSignatureWrong
+from lnpd.errors import WrongSignature
 from lnpd.tx.funding import funding_script_pubkey, make_funding
 from lnpd.tx.graph import CommitmentSignatures
 from lnpd.tx.transaction import Tx, TxOut
@@ -133,7 +133,7 @@ def on_funding_signed(channel: Channel, message: FundingSigned) -> Step:
     ours = yield from commitments.first(channel, OPENER, point)
     signatures = CommitmentSignatures(message.signature)
     if wrong := (yield from ask(CheckSignatures(ours, signatures))):
-        raise CommitmentSignatureWrong(f"funding_signed: {wrong}.")
+        raise WrongSignature(f"funding_signed: {wrong}.")
     transaction: Tx = channel.phase.transaction
     channel, actions = yield from await_ready(channel)
     return channel, [commitments.keep(ours, signatures), Broadcast("funding", transaction), *actions]

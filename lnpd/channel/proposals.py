@@ -16,7 +16,15 @@ from lnpd.channel.limits import check_limits
 from lnpd.channel.queries import Folds, FoldUpdates, JudgeProposal, ask
 from lnpd.channel.state import Channel, update_key
 from lnpd.channel.updates import FUTURE, NEXT, updates_in, with_proposed
-from lnpd.errors import UpdateRejected, UpdatesDoNotCommute
+from lnpd.errors import (
+    ChannelNotReady,
+    CommandRefused,
+    ProtocolError,
+    UpdateAfterStfu,
+    UpdateBeforeReady,
+    UpdateRejected,
+    UpdatesDoNotCommute,
+)
 from lnpd.tx.states import ANCHORS, BASE, HTLC
 from lnpd.wire.base import Message
 from lnpd.wire.message import encode
@@ -31,23 +39,49 @@ def admit(channel: Channel, update: Update, message: Message) -> Admitting:
     number = channel.numbers[recipient] + 1
     pending = _split(channel, recipient, NEXT)
     before = yield from commitments.fold_all(channel, recipient, number, (*pending[1], *pending[0]))
+    check_limits(channel, update, before)
     after = yield from _folded(channel, recipient, number, (*pending[1], *pending[0], update))
-    check_limits(channel, update, after)
     yield from _commutes(channel, recipient, number, pending, update, after)
     yield from _judged(channel, update, recipient, before, after)
     row = Keep("update", update_key(update), encode(message))
     return with_proposed(channel, update), [row]
 
 
-def _split(channel: Channel, recipient: Party, stages: tuple[int, int]) -> tuple[tuple[Update, ...], tuple[Update, ...]]:
+def own(admitting: Admitting) -> Admitting:
+    """Our own proposal: what would be the peer's error is a refused command, and changes nothing."""
+    try:
+        return (yield from admitting)
+    except ProtocolError as error:
+        raise CommandRefused(str(error)) from error
+
+
+def may_propose(channel: Channel) -> None:
+    """Raises CommandRefused where this side may not send an update now."""
+    if not channel.live:
+        raise ChannelNotReady("The peer is not connected, or the channel is not reestablished yet.")
+    if not all(channel.ready):
+        raise ChannelNotReady("The channel is not ready yet.")
+    if channel.quiescence.wanted or channel.quiescence.sent or channel.quiescence.received:
+        raise ChannelNotReady("The channel is quiescing: no update may be sent.")
+
+
+def may_receive(channel: Channel) -> None:
+    """Raises UpdateAfterStfu, UpdateBeforeReady: when a peer may not send updates (BOLT 2)."""
+    if not all(channel.ready):
+        raise UpdateBeforeReady("An update came before channel_ready.")
+    if channel.quiescence.received:
+        raise UpdateAfterStfu("An update came after stfu.")
+
+
+def _split(
+    channel: Channel, recipient: Party, stages: tuple[int, int]
+) -> tuple[tuple[Update, ...], tuple[Update, ...]]:
     """A commitment's pending updates: the proposer's, and the recipient's own."""
     updates = updates_in(channel, recipient, stages)
     return tuple(u for u in updates if u.proposer != recipient), tuple(u for u in updates if u.proposer == recipient)
 
 
-def _folded(
-    channel: Channel, holder: Party, number: int, updates: tuple[Update, ...]
-) -> Generator[Any, Any, Folds]:
+def _folded(channel: Channel, holder: Party, number: int, updates: tuple[Update, ...]) -> Generator[Any, Any, Folds]:
     view = commitments.fold_view(channel, holder, number)
     reply = yield from ask(FoldUpdates(channel.channel_type, view, channel.base.states, updates, validate_last=True))
     if isinstance(reply, Reject):
@@ -100,6 +134,7 @@ def _judged(
             grant_msat=grant,
             strict=ours or holder == recipient,
             spike=ours and update.kind == "add",
+            shrink=any(channel.shutdown) and update.provider not in CORE,
         )
         if refused := (yield from ask(query)):
             raise refused

@@ -16,6 +16,7 @@ from lnpd_sdk.types import OPENER, Blocked, Closable, Folded, Party, PerParty, R
 from msgspec.structs import replace
 
 from lnpd import errors
+from lnpd.channel.actions import Tell
 from lnpd.tx import pipeline
 from lnpd.tx.checks import unique
 from lnpd.tx.fees import HTLC_OUTPUT_WEIGHT, fee_sat
@@ -111,7 +112,8 @@ class BuildCommitment(msgspec.Struct, ProviderQuery[Graph], frozen=True):
 class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProposalRefused | None], frozen=True):
     """Whether an update may stand by what it does to one commitment; the specifications are without and with it.
 
-    `strict` is whether the reserves count; `spike` whether the fee-spike buffer does (BOLT 2, update_add_htlc).
+    `strict` is whether the reserves count; `spike` whether the fee-spike buffer does (BOLT 2, update_add_htlc);
+    `shrink` whether the update's provider may only take outputs back, as after shutdown.
     """
 
     before: CommitmentSpec
@@ -121,6 +123,7 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProposalRefused | None]
     grant_msat: int | None
     strict: bool
     spike: bool
+    shrink: bool
 
     def calls(self) -> Calls[errors.ProposalRefused | None]:
         """What every provider wants in the commitment, before and after."""
@@ -133,6 +136,8 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProposalRefused | None]
             check_dust(was, will)
             if self.strict:
                 check_reserve(was, will, self.update, self.reserve_sat)
+            if self.shrink:
+                check_shrink(was, will, self.update.provider)
             if self.spike:
                 check_spike(will, self.reserve_sat)
         except errors.ProposalRefused as refused:
@@ -140,6 +145,13 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProposalRefused | None]
         except errors.OutputRefused as refused:
             return errors.UpdateRejected(str(refused))
         return None
+
+
+def check_shrink(was: Side, will: Side, provider: str) -> None:
+    """After shutdown a provider's outputs may only become fewer or smaller (AddAfterShutdown)."""
+    before, after = ({o.id: o.value_sat for o in side.outputs if o.provider == provider} for side in (was, will))
+    if any(value > before.get(name, -1) for name, value in after.items()):
+        raise errors.AddAfterShutdown(f"{provider}: after shutdown an update may only take outputs back.")
 
 
 def check_spike(will: Side, reserve_sat: PerParty) -> None:
@@ -190,6 +202,13 @@ class CommitmentPoint(msgspec.Struct, Query[bytes], frozen=True):
     number: int
 
 
+class IsOurSecret(msgspec.Struct, Query[bool], frozen=True):
+    """Whether this is our per-commitment secret of this number: what a peer can only know from us."""
+
+    number: int
+    secret: bytes
+
+
 class CheckSignatures(msgspec.Struct, Query[str], frozen=True):
     """Have the signer verify the peer's signatures of our commitment and remember that it holds them.
 
@@ -198,6 +217,16 @@ class CheckSignatures(msgspec.Struct, Query[str], frozen=True):
 
     graph: Graph
     signatures: CommitmentSignatures
+
+
+# Asked of the driver
+
+
+class Secure(msgspec.Struct, Query[None], frozen=True):
+    """Have these idempotent actions stored and carried out even if the rest of this step is dropped: a preimage that
+    the peer has shown is worth money at once, whatever a provider answers later."""
+
+    actions: tuple[Tell, ...]
 
 
 # Asked of the kept rows

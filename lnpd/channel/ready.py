@@ -20,8 +20,8 @@ from lnpd.channel.failure import fail
 from lnpd.channel.queries import CommitmentPoint, ask
 from lnpd.channel.state import AwaitingReady, Channel, Negotiating, Normal, ShuttingDown
 from lnpd.channel.table import Step, done, on
-from lnpd.errors import FundingOutputWrong, InvalidPerCommitmentPoint
 from lnpd.crypto.secp import is_point
+from lnpd.errors import FundingOutputWrong, InvalidPerCommitmentPoint
 from lnpd.tx.funding import funding_script_pubkey
 from lnpd.tx.transaction import TxOut
 from lnpd.wire.messages import ChannelReady, ChannelReadyTlvs

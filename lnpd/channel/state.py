@@ -115,6 +115,7 @@ class Negotiating(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     our_min_sat: int = 0
     our_max_sat: int = 0
     their_fee_sat: int = 0
+    agreed_fee_sat: int = -1  # of the closing transaction that is broadcast; it outlives the connection
 
 
 class Failed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="failed"):
@@ -128,30 +129,45 @@ class Failed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="faile
 
 
 class Resolution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One output of the transaction that spent the funding, and what becomes of it.
+    """One output of the transaction that spent the funding, in which we have a part, and what becomes of it.
 
-    `status`: `waiting` (a lock has to pass), `claiming` (our claim is broadcast), `spent` (by `spent_by`, not deep
-    enough yet), `resolved`, `theirs` (nothing to do for us), or `unclaimed` (an HTLC: not claimed by this version).
+    `status`: `waiting` (for a lock), `claiming` (a Claim was given), `spent` (not deep enough yet), `resolved`, or
+    `unclaimed` (`reason` says why). `height` is where its transaction confirmed, `older` its relative lock.
     """
 
+    txid: bytes
     vout: int
     provider: str
     id: str
     kind: str
     value_sat: int
-    status: Literal["waiting", "claiming", "spent", "resolved", "theirs", "unclaimed"]
-    spent_by: bytes = b""
-    claim: str = ""  # the key of its Broadcast action
+    status: Literal["waiting", "claiming", "spent", "resolved", "unclaimed"]
+    height: int
+    older: int = 0
+    after: int = 0
+    reason: str = ""
+    child: int = -1  # its transaction is this child of the commitment, not the commitment itself
+
+    @property
+    def due_height(self) -> int:
+        """The tip's height from which a claim may be broadcast: it confirms in the next block at the earliest."""
+        return max(self.height + self.older, self.after + 1) - 1
 
 
 class OnChain(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="on_chain"):
-    """The funding output was spent. `spend` says by what (BOLT 5); `number` is that commitment's, -1 if none."""
+    """The funding output was spent. `spend` says by what (BOLT 5).
+
+    `commitment` is the key of the kept commitment (empty for a mutual close and what we do not know); `reason` is why
+    the channel ended; `deep`: the spend itself cannot be undone any more.
+    """
 
     spend: Literal["mutual", "ours", "theirs", "theirs_next", "revoked", "future", "unknown"]
     txid: bytes
-    number: int
     height: int
+    commitment: str = ""
     resolutions: tuple[Resolution, ...] = ()
+    reason: str = ""
+    deep: bool = False
 
 
 class Closed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="closed"):
@@ -294,7 +310,9 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     aliases: tuple[bytes, bytes] = (b"", b"")  # by party: the short_channel_id that each gave to the other
     short_channel_id: bytes = b""
     shutdown: ScriptPair = (b"", b"")
-    closing_range_sat: PerParty = (0, 0)  # ours, from the Close command
+    shutdown_script: bytes = b""  # ours to send, once it is decided to close
+    closing_range_sat: PerParty = (0, 0)  # ours: the lowest and highest fee of a closing transaction
+    blocked_by: tuple[tuple[str, str], ...] = ()  # (provider, reason): who does not let a clear channel close yet
     quiescence: Quiescence = Quiescence()
     batch: tuple[bytes, ...] = ()
     batch_missing: int = 0

@@ -4,19 +4,96 @@
     query = next(generator)             # answer it, generator.send(reply), until StopIteration
     channel, actions = stop.value       # store both in one transaction, then act
 
-`step` raises ProtocolError (the peer broke a rule: run `failure.failed` instead, it is a step too) or CommandRefused
-(nothing changed). `restored` is what a snapshot becomes when it is loaded.
+`step` raises ProtocolError if the peer broke a rule (then run `failure.failed`, a step too, on the same channel), and
+CommandRefused if a command cannot be done: nothing has changed then. A snapshot that was loaded is first given
+Disconnected.
 """
 
-import msgspec
-
-from lnpd.channel import handlers
-from lnpd.channel.events import Block, Disconnected, Event, OutputSpent, OutputUnspent
-from lnpd.channel.events import TransactionConfirmed, TransactionUnconfirmed
+from lnpd.channel import (  # the handlers register themselves
+    accepting,
+    deadlines,
+    extensions,
+    failure,
+    htlcs,
+    negotiation,
+    normal,
+    onchain,
+    opening,
+    quiescence,
+    ready,
+    reestablish,
+    shutdown,
+)
+from lnpd.channel.events import (
+    Block,
+    Commit,
+    Disconnected,
+    Event,
+    OutputSpent,
+    OutputUnspent,
+    TransactionConfirmed,
+    TransactionUnconfirmed,
+)
 from lnpd.channel.state import Channel
 from lnpd.channel.table import TRANSITIONS, Step, done
-from lnpd.errors import ChannelNotReady, CommandRefused, UnexpectedMessage
+from lnpd.errors import BatchInterrupted, CommandRefused, MessageBeforeReestablish, UnexpectedMessage
 from lnpd.wire.base import Message, Unknown
+from lnpd.wire.messages import ChannelReestablish, CommitmentSigned
+from lnpd.wire.messages import Error as ErrorMessage
+from lnpd.wire.messages import Warning as WarningMessage
 
-# What the chain or the connection did has happened, whether a phase cares or not.
-FACTS = (Disconnected, TransactionConfirmed, TransactionUnconfirmed, OutputSpent, OutputUnspent, Block)
+HANDLERS = (
+    opening,
+    accepting,
+    ready,
+    htlcs,
+    extensions,
+    normal,
+    quiescence,
+    shutdown,
+    negotiation,
+    reestablish,
+    failure,
+    deadlines,
+    onchain,
+)
+# What the chain or the connection did has happened, whether a phase cares or not; Commit is never refused.
+IGNORABLE = (
+    Disconnected,
+    TransactionConfirmed,
+    TransactionUnconfirmed,
+    OutputSpent,
+    OutputUnspent,
+    Block,
+    Commit,
+    Unknown,
+)
+AT_ANY_TIME = (ChannelReestablish, ErrorMessage, WarningMessage)
+
+
+def step(channel: Channel, event: Event | Message | Unknown) -> Step:
+    """The step of an event: a generator of queries that returns the new channel and its actions.
+
+    Raises ProtocolError and CommandRefused, at the first `next` or later.
+    """
+    if isinstance(event, Message):
+        check_order(channel, event)
+    handler = TRANSITIONS.get((type(channel.phase), type(event)))
+    if handler is not None:
+        return (yield from handler(channel, event))
+    if isinstance(event, IGNORABLE):
+        return (yield from done(channel))
+    phase, name = type(channel.phase).__name__, type(event).__name__
+    if isinstance(event, Message):
+        raise UnexpectedMessage(f"{event.NAME}: not expected while this channel is in phase {phase}.")
+    raise CommandRefused(f"{name} is not possible while this channel is in phase {phase}.")
+
+
+def check_order(channel: Channel, message: Message) -> None:
+    """Raises MessageBeforeReestablish, BatchInterrupted (BOLT 2, Message Retransmission, Batching)."""
+    if isinstance(message, AT_ANY_TIME):
+        return
+    if channel.fundings and channel.link != "up":
+        raise MessageBeforeReestablish(f"{message.NAME}: it came before channel_reestablish.")
+    if channel.batch_missing and not isinstance(message, CommitmentSigned):
+        raise BatchInterrupted(f"{message.NAME}: it interrupts a batch of commitment_signed.")

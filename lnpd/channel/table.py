@@ -39,4 +39,6 @@ def done(channel: Channel, *actions: Action) -> Step:
 
 def described() -> list[tuple[str, str, str]]:
     """The table as (phase, event, handler) names, sorted: what the documentation shows."""
-    return sorted((p.__name__, e.__name__, f"{h.__module__.rpartition('.')[2]}.{h.__name__}") for (p, e), h in TRANSITIONS.items())
+    return sorted(
+        (p.__name__, e.__name__, f"{h.__module__.rpartition('.')[2]}.{h.__name__}") for (p, e), h in TRANSITIONS.items()
+    )

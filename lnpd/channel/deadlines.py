@@ -1,0 +1,46 @@
+"""When must an HTLC close its channel? (BOLT 2, cltv_expiry_delta Selection)
+
+Decided from the snapshot alone: no provider, no peer and no payment is asked, so it works while all of them are gone.
+"""
+
+from typing import Final
+
+from lnpd_sdk.types import Htlc
+
+from lnpd.channel.events import Block
+from lnpd.channel.failure import fail
+from lnpd.channel.limits import htlc_of
+from lnpd.channel.state import AwaitingReady, Channel, Negotiating, Normal, ShuttingDown
+from lnpd.channel.table import Step, done, on
+from lnpd.errors import FulfillmentDeadlinePassed, HtlcTimedOut
+from lnpd.tx.states import HTLC, htlcs_of
+
+GRACE_BLOCKS: Final = 2  # after an expiry, before we give up on the peer's update_fail_htlc
+
+
+@on((AwaitingReady, Normal, ShuttingDown, Negotiating), Block)
+def on_block(channel: Channel, event: Block) -> Step:
+    """Close if an HTLC that we offered has timed out, or one that we fulfilled is about to."""
+    if not channel.policy.htlc_deadlines:
+        return (yield from done(channel))
+    for htlc in committed_htlcs(channel):
+        if htlc.offerer == channel.us and event.height >= htlc.cltv_expiry + GRACE_BLOCKS:
+            error = HtlcTimedOut(f"HTLC {htlc.id} expired at height {htlc.cltv_expiry} and was not removed.")
+            return (yield from fail(channel, error))
+        if fulfilled(channel, htlc) and event.height >= htlc.cltv_expiry - channel.policy.htlc_deadline_blocks:
+            text = f"HTLC {htlc.id} was fulfilled and not removed; it expires at height {htlc.cltv_expiry}."
+            return (yield from fail(channel, FulfillmentDeadlinePassed(text)))
+    return (yield from done(channel))
+
+
+def committed_htlcs(channel: Channel) -> tuple[Htlc, ...]:
+    """Every HTLC that is in either side's commitment, or may be."""
+    pending = tuple(
+        htlc_of(p.update) for p in channel.log if p.stage > 0 and p.update.provider == HTLC and p.update.kind == "add"
+    )
+    return (*htlcs_of(channel.base.states), *pending)
+
+
+def fulfilled(channel: Channel, htlc: Htlc) -> bool:
+    """Whether we have decided to claim this HTLC of the peer's."""
+    return htlc.offerer == channel.them and any(d.id == htlc.id and d.kind == "fulfill" for d in channel.decisions)

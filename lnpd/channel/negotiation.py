@@ -1,0 +1,208 @@
+"""How is a closing transaction agreed on? (BOLT 2, Legacy Closing Negotiation; BOLT 3, Closing Transaction)
+
+    opener                                    acceptor
+     |---- closing_signed(fee, range) --------->|
+     |<--- closing_signed(fee in both ranges) --|     the same fee: done
+     |---- closing_signed(that fee) ----------->|     else a third message
+
+The opener pays the fee. Nothing of a negotiation outlives its connection but what was agreed; every closing transaction
+that we signed is kept, for the peer may broadcast any of them.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+from lnpd_sdk.types import OPENER, Party
+from msgspec.structs import replace
+
+from lnpd.channel.actions import Action, Broadcast, CompleteClosing, Keep, Notify, Send, SignClosing
+from lnpd.channel.scripts import dust_limit_sat
+from lnpd.channel.state import Channel, Negotiating
+from lnpd.channel.table import Step, done, on
+from lnpd.crypto.secp import verify
+from lnpd.errors import (
+    ClosingFeeChanged,
+    ClosingFeeOutsideRange,
+    ClosingFeeTooHigh,
+    ClosingFeeWithoutProgress,
+    ClosingOutputDust,
+    ClosingRangesApart,
+    ClosingSignatureWrong,
+    ClosingTooEarly,
+)
+from lnpd.tx.fees import FUNDING_WITNESS_WEIGHT, fee_sat
+from lnpd.tx.states import feerate_of
+from lnpd.tx.transaction import Tx, TxIn, TxOut
+from lnpd.wire.messages import ClosingSigned, ClosingSignedTlvs, FeeRange
+
+UNSIGNED = bytes(64)
+MIN_FEERATE_PER_KW = 253
+
+
+def closing_transaction(channel: Channel, fee: int, dust_sat: int, without: Party | None = None) -> Tx:
+    """The closing transaction that pays this fee, without outputs below `dust_sat`, and without one party's if asked.
+
+    Raises ClosingFeeTooHigh.
+    """
+    assert isinstance(channel.phase, Negotiating)
+    amounts = [balance // 1000 for balance in channel.phase.balances_msat]
+    amounts[OPENER] -= fee
+    if amounts[OPENER] < 0:
+        raise ClosingFeeTooHigh(f"closing_signed: the opener cannot pay a fee of {fee} sat.")
+    outputs = [
+        TxOut(amount, script)
+        for party, (amount, script) in enumerate(zip(amounts, channel.shutdown, strict=True))
+        if amount >= dust_sat and party != without
+    ]
+    funding = channel.fundings[0]
+    ordered = sorted(outputs, key=lambda output: (output.value_sat, output.script_pubkey))
+    return Tx((TxIn(funding.txid, funding.vout),), tuple(ordered))
+
+
+def closing_weight(channel: Channel) -> int:
+    """The weight of a closing transaction with both outputs."""
+    outputs = sum(4 * (9 + len(script)) for script in channel.shutdown)
+    return 4 * (4 + 1 + 41 + 1 + 4) + 2 + FUNDING_WITNESS_WEIGHT + outputs
+
+
+def our_range(channel: Channel) -> tuple[int, int]:
+    """The lowest and highest fee that we accept: the user's, or what follows from the channel's feerate."""
+    if channel.closing_range_sat != (0, 0):
+        return channel.closing_range_sat
+    weight, feerate = closing_weight(channel), feerate_of(channel.base.states)
+    return fee_sat(weight, MIN_FEERATE_PER_KW), fee_sat(weight, max(feerate, MIN_FEERATE_PER_KW))
+
+
+def preferred_fee(channel: Channel, low: int, high: int) -> int:
+    """The fee at the channel's feerate, within bounds."""
+    return min(max(fee_sat(closing_weight(channel), feerate_of(channel.base.states)), low), high)
+
+
+def first_offer(channel: Channel) -> tuple[Channel, list[Action]]:
+    """What begins a negotiation: the opener's offer; the acceptor waits for it."""
+    if channel.us != OPENER:
+        return channel, []
+    low, high = our_range(channel)
+    return offered(channel, preferred_fee(channel, low, high), low, high)
+
+
+def offered(channel: Channel, fee: int, low: int, high: int, tx: Tx | None = None) -> tuple[Channel, list[Action]]:
+    """Sign and send a closing_signed."""
+    assert isinstance(channel.phase, Negotiating)
+    tx = tx or closing_transaction(channel, fee, channel.terms[channel.us].dust_limit_sat)
+    message = ClosingSigned(
+        channel_id=channel.id,
+        fee_satoshis=fee,
+        signature=UNSIGNED,
+        tlvs=ClosingSignedTlvs(fee_range=FeeRange(min_fee_satoshis=low, max_fee_satoshis=high)),
+    )
+    kept = Keep("closing", tx.txid.hex(), msgspec.msgpack.encode(tx), tx.txid)
+    phase = replace(channel.phase, our_fee_sat=fee, our_min_sat=low, our_max_sat=high)
+    return replace(channel, phase=phase), [kept, Send(message, (signing(channel, tx, fee),))]
+
+
+def signing(channel: Channel, tx: Tx, fee: int) -> SignClosing:
+    """What the signer fills in, and holds against our balance."""
+    assert isinstance(channel.phase, Negotiating)
+    balance_sat = channel.phase.balances_msat[channel.us] // 1000
+    return SignClosing(channel.fundings[0], tx, balance_sat, fee if channel.us == OPENER else 0)
+
+
+@on(Negotiating, ClosingSigned)
+def on_closing_signed(channel: Channel, message: ClosingSigned) -> Step:
+    """Agree, or answer with another fee, as the table in BOLT 2 says."""
+    assert isinstance(channel.phase, Negotiating)
+    fee, phase = message.fee_satoshis, channel.phase
+    tx = signed_variant(channel, message)
+    refuse_dust(tx)
+    if phase.agreed_fee_sat == fee:
+        return done(channel)
+    sent = phase.our_max_sat > 0
+    if not sent and channel.us == OPENER:
+        raise ClosingTooEarly("closing_signed: the opener speaks first.")
+    low, high = (phase.our_min_sat, phase.our_max_sat) if sent else acceptors_range(channel, message)
+    if (sent and fee == phase.our_fee_sat) or (low <= fee <= high):
+        return done(*agreed(channel, message, tx, fee, low, high))
+    answer = next_fee(channel, message, low, high, sent=sent)
+    phase = replace(phase, their_fee_sat=fee)
+    return done(*flat(offered(replace(channel, phase=phase), answer, low, high)))
+
+
+def flat(result: tuple[Channel, list[Action]]) -> tuple[Channel, *tuple[Action, ...]]:
+    """A channel and its actions as the arguments of `done`."""
+    return result[0], *result[1]
+
+
+def acceptors_range(channel: Channel, message: ClosingSigned) -> tuple[int, int]:
+    """The acceptor does not pay: it only wants the transaction to be relayed (BOLT 2, closing_signed)."""
+    low, high = our_range(channel)
+    theirs = message.tlvs.fee_range
+    return low, max(high, theirs.max_fee_satoshis) if theirs else high
+
+
+def agreed(
+    channel: Channel, message: ClosingSigned, tx: Tx, fee: int, low: int, high: int
+) -> tuple[Channel, *tuple[Action, ...]]:
+    """Broadcast the closing transaction; the peer needs our signature of it too, if it has not got it."""
+    assert isinstance(channel.phase, Negotiating)
+    actions: list[Action] = []
+    if channel.phase.our_fee_sat != fee or channel.phase.our_max_sat == 0:
+        channel, actions = offered(channel, fee, low, high, tx)
+    assert isinstance(channel.phase, Negotiating)
+    phase = replace(channel.phase, their_fee_sat=fee, agreed_fee_sat=fee)
+    completing = CompleteClosing(signing(channel, tx, fee), message.signature)
+    fields = (("channel", channel.key), ("txid", tx.txid[::-1].hex()), ("fee_sat", fee))
+    kept = Keep("closing", tx.txid.hex(), msgspec.msgpack.encode(tx), tx.txid)
+    broadcast = Broadcast("close", tx, (completing,))
+    notice = Notify("phase", "close_agreed", fields)
+    return replace(channel, phase=phase), *actions, kept, broadcast, notice
+
+
+def next_fee(channel: Channel, message: ClosingSigned, low: int, high: int, *, sent: bool) -> int:
+    """Our answer to a fee outside our range."""
+    assert isinstance(channel.phase, Negotiating)
+    fee, theirs, phase = message.fee_satoshis, message.tlvs.fee_range, channel.phase
+    if theirs is not None:
+        least, most = max(low, theirs.min_fee_satoshis), min(high, theirs.max_fee_satoshis)
+        if least > most:
+            raise ClosingRangesApart(f"closing_signed: fee_range does not overlap {low} to {high} sat.")
+        if channel.us == OPENER:
+            raise ClosingFeeOutsideRange(f"closing_signed: a fee of {fee} sat is outside both ranges.")
+        if sent:
+            raise ClosingFeeChanged(f"closing_signed: the fee is {fee} sat, we answered {phase.our_fee_sat}.")
+        return preferred_fee(channel, least, most)
+    previous = phase.their_fee_sat
+    if sent and previous and not min(phase.our_fee_sat, previous) < fee < max(phase.our_fee_sat, previous):
+        raise ClosingFeeWithoutProgress(
+            f"closing_signed: {fee} sat is not strictly between {phase.our_fee_sat} and {previous}."
+        )
+    if not sent:
+        return preferred_fee(channel, low, high)
+    middle = (phase.our_fee_sat + fee) // 2
+    if middle in (phase.our_fee_sat, fee) or not low <= middle <= high:
+        raise ClosingFeeOutsideRange(f"closing_signed: a fee of {fee} sat cannot be met within {low} to {high} sat.")
+    return middle
+
+
+def signed_variant(channel: Channel, message: ClosingSigned) -> Tx:
+    """The closing transaction that the peer signed: it drops what is dust to it, and may drop its own output."""
+    funding, key = channel.fundings[0], channel.terms[channel.them].funding_key
+    for tx in variants(channel, message.fee_satoshis):
+        digest = tx.sighash(0, funding.witness_script, funding.capacity_sat)
+        if tx.outputs and verify(key, digest, message.signature):
+            return tx
+    raise ClosingSignatureWrong("closing_signed: the signature fits no variant of the closing transaction.")
+
+
+def variants(channel: Channel, fee: int) -> Iterator[Tx]:
+    """By either side's dust limit, with and without the peer's output (BOLT 3, Closing Transaction)."""
+    for without in (None, channel.them):
+        for party in (channel.them, channel.us):
+            yield closing_transaction(channel, fee, channel.terms[party].dust_limit_sat, without)
+
+
+def refuse_dust(tx: Tx) -> None:
+    """BOLT 2: such a transaction would not be relayed, so the channel fails."""
+    for output in tx.outputs:
+        if output.value_sat < dust_limit_sat(output.script_pubkey):
+            raise ClosingOutputDust(f"closing_signed: an output of {output.value_sat} sat is dust for its script.")

@@ -1,0 +1,89 @@
+"""Who is told what, once an update is irrevocable?"""
+
+from collections.abc import Generator
+from typing import Any
+
+from lnpd_sdk.types import Htlc, Party, Update
+from msgspec.structs import replace
+
+from lnpd.channel import commitments
+from lnpd.channel.actions import Action, ExtensionCommitted, HtlcFailed, HtlcReceived, Tell
+from lnpd.channel.limits import dust_exposure_msat, htlc_of
+from lnpd.channel.queries import FindRow, ask
+from lnpd.channel.state import Channel, update_key
+from lnpd.channel.updates import is_removal
+from lnpd.tx.states import BASE, HTLC, feerate_of, htlcs_of
+from lnpd.wire.base import Message, Unknown
+from lnpd.wire.message import decode
+from lnpd.wire.messages import UpdateAddHtlc, UpdateFailHtlc, UpdateFailMalformedHtlc
+
+Settling = Generator[Any, Any, tuple[Channel, list[Action]]]  # Any: each reply is typed by its own query
+
+
+def settle(channel: Channel, revoker: Party, irrevocable: tuple[Update, ...]) -> Settling:
+    """Fold what the revoker's revoke_and_ack made irrevocable into the base, and tell whom it concerns."""
+    before = {(h.offerer, h.id): h for h in htlcs_of(channel.base.states)}
+    channel = yield from commitments.with_irrevocable(channel, revoker, irrevocable)
+    actions: list[Action] = []
+    for update in irrevocable:
+        if update.provider == HTLC and update.kind == "add":
+            if update.proposer == channel.them:
+                actions.append((yield from _received(channel, update)))
+        elif is_removal(update):
+            channel, told = yield from _removed(channel, update, before[1 - update.proposer, update.id])
+            actions += told
+        elif update.provider != BASE:
+            told_plugin = ExtensionCommitted(update.provider, update.proposer, update.id, update.body)
+            actions.append(Tell(f"committed/{update_key(update)}", "plugins", told_plugin))
+    return channel, actions
+
+
+def message_of(update: Update) -> Generator[Any, Any, Message | Unknown]:
+    """The message by which an update came or went, from its kept row."""
+    row = yield from ask(FindRow("update", update_key(update)))
+    assert row is not None, "an update's message is kept when it is proposed"
+    return decode(row)
+
+
+def _received(channel: Channel, update: Update) -> Generator[Any, Any, Tell]:
+    message = yield from message_of(update)
+    assert isinstance(message, UpdateAddHtlc)
+    htlc = htlc_of(update)
+    received = HtlcReceived(
+        id=htlc.id,
+        amount_msat=htlc.amount_msat,
+        payment_hash=htlc.payment_hash,
+        cltv_expiry=htlc.cltv_expiry,
+        onion=message.onion_routing_packet,
+        path_key=message.tlvs.blinded_path or b"",
+        over_exposure=over_exposure(channel, htlc),
+    )
+    return Tell(f"received/{htlc.id}", "payments", received)
+
+
+def over_exposure(channel: Channel, htlc: Htlc) -> bool:
+    """Whether a trimmed HTLC takes the dust of either commitment over our limit (max_dust_htlc_exposure_msat)."""
+    states, limits = channel.base.states, commitments.dust_limits_sat(channel)
+    anchors = channel.channel_type.fixed_cost_sat > 0
+    for holder in (0, 1):
+        judged = (holder, limits, feerate_of(states), anchors)
+        if dust_exposure_msat((htlc,), *judged) and (
+            dust_exposure_msat(htlcs_of(states), *judged) > channel.policy.max_dust_exposure_msat
+        ):
+            return True
+    return False
+
+
+def _removed(channel: Channel, update: Update, htlc: Htlc) -> Settling:
+    if update.proposer == channel.us:
+        decisions = tuple(d for d in channel.decisions if d.id != update.id)
+        return replace(channel, decisions=decisions), []
+    if update.kind == "fulfill":  # told on arrival
+        return channel, []
+    message = yield from message_of(update)
+    failed = HtlcFailed(update.id, htlc.payment_hash)
+    if isinstance(message, UpdateFailHtlc):
+        failed = replace(failed, reason=message.reason)
+    elif isinstance(message, UpdateFailMalformedHtlc):
+        failed = replace(failed, failure_code=message.failure_code, sha256_of_onion=message.sha256_of_onion)
+    return channel, [Tell(f"failed/{update.id}", "payments", failed)]

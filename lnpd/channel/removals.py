@@ -1,0 +1,38 @@
+"""Which HTLC does a removal mean, and what is it as an update?"""
+
+from typing import Final, Literal
+
+import msgspec
+from lnpd_sdk.types import FailHtlc, FulfillHtlc, Htlc, Party, Update
+
+from lnpd.channel.state import Channel
+from lnpd.channel.updates import is_removal
+from lnpd.tx.states import HTLC, htlcs_of
+from lnpd.wire.messages import UpdateFailHtlc, UpdateFailMalformedHtlc, UpdateFulfillHtlc
+
+RemovalMessage = UpdateFulfillHtlc | UpdateFailHtlc | UpdateFailMalformedHtlc
+RemovalKind = Literal["fulfill", "fail", "fail_malformed"]
+REMOVAL_KINDS: Final[dict[type[RemovalMessage], RemovalKind]] = {
+    UpdateFulfillHtlc: "fulfill",
+    UpdateFailHtlc: "fail",
+    UpdateFailMalformedHtlc: "fail_malformed",
+}
+
+
+def htlc_at(channel: Channel, offerer: Party, identity: int) -> Htlc | None:
+    """The irrevocably committed HTLC of this offerer and id: only such a one may be removed (BOLT 2)."""
+    found = (h for h in htlcs_of(channel.base.states) if h.offerer == offerer and h.id == identity)
+    return next(found, None)
+
+
+def is_being_removed(channel: Channel, remover: Party, identity: int) -> bool:
+    """Whether this party's removal of an HTLC is pending."""
+    return any(is_removal(p.update) and p.update.proposer == remover and p.update.id == identity for p in channel.log)
+
+
+def removal_update(proposer: Party, message: RemovalMessage) -> Update:
+    """The update that a removal means: its reason does not shape a commitment."""
+    body: FulfillHtlc | FailHtlc = FailHtlc()
+    if isinstance(message, UpdateFulfillHtlc):
+        body = FulfillHtlc(message.payment_preimage)
+    return Update(proposer, HTLC, REMOVAL_KINDS[type(message)], message.id, msgspec.msgpack.encode(body))
