@@ -93,9 +93,9 @@ def released(channel: Channel) -> tuple[Action, ...]:
 def our_anchor(graph: Graph, channel: Channel) -> int | None:
     """The output of a commitment that we may spend at once to pay for it."""
     for vout, output in enumerate(graph.outputs):
-        if output.kind == "anchor" and isinstance(output.script, Template):
-            if output.script.counterparty == (graph.holder != channel.us):
-                return vout
+        ours = isinstance(output.script, Template) and output.script.counterparty == (graph.holder != channel.us)
+        if output.kind == "anchor" and ours:
+            return vout
     return None
 
 

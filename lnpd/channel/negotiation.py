@@ -122,15 +122,12 @@ def on_closing_signed(channel: Channel, message: ClosingSigned) -> Step:
         raise ClosingTooEarly("closing_signed: the opener speaks first.")
     low, high = (phase.our_min_sat, phase.our_max_sat) if sent else acceptors_range(channel, message)
     if (sent and fee == phase.our_fee_sat) or (low <= fee <= high):
-        return done(*agreed(channel, message, tx, fee, low, high))
+        channel, actions = agreed(channel, message, tx, fee, low, high)
+        return done(channel, *actions)
     answer = next_fee(channel, message, low, high, sent=sent)
     phase = replace(phase, their_fee_sat=fee)
-    return done(*flat(offered(replace(channel, phase=phase), answer, low, high)))
-
-
-def flat(result: tuple[Channel, list[Action]]) -> tuple[Channel, *tuple[Action, ...]]:
-    """A channel and its actions as the arguments of `done`."""
-    return result[0], *result[1]
+    channel, actions = offered(replace(channel, phase=phase), answer, low, high)
+    return done(channel, *actions)
 
 
 def acceptors_range(channel: Channel, message: ClosingSigned) -> tuple[int, int]:
@@ -142,7 +139,7 @@ def acceptors_range(channel: Channel, message: ClosingSigned) -> tuple[int, int]
 
 def agreed(
     channel: Channel, message: ClosingSigned, tx: Tx, fee: int, low: int, high: int
-) -> tuple[Channel, *tuple[Action, ...]]:
+) -> tuple[Channel, list[Action]]:
     """Broadcast the closing transaction; the peer needs our signature of it too, if it has not got it."""
     assert isinstance(channel.phase, Negotiating)
     actions: list[Action] = []
@@ -155,7 +152,7 @@ def agreed(
     kept = Keep("closing", tx.txid.hex(), msgspec.msgpack.encode(tx), tx.txid)
     broadcast = Broadcast("close", tx, (completing,))
     notice = Notify("phase", "close_agreed", fields)
-    return replace(channel, phase=phase), *actions, kept, broadcast, notice
+    return replace(channel, phase=phase), [*actions, kept, broadcast, notice]
 
 
 def next_fee(channel: Channel, message: ClosingSigned, low: int, high: int, *, sent: bool) -> int:

@@ -12,6 +12,8 @@
 Until the funding transaction is broadcast nothing is at stake: whatever goes wrong, the channel is forgotten.
 """
 
+from typing import Any
+
 from lnpd_sdk.types import ACCEPTOR, OPENER
 from msgspec.structs import replace
 
@@ -196,7 +198,7 @@ WIRE_NAMES = {
 }
 
 
-def demands_on_wire(terms: Terms) -> dict[str, object]:
+def demands_on_wire(terms: Terms) -> dict[str, Any]:  # Any: fields of several types
     """Our terms under the names of open_channel and accept_channel."""
     return {wire: getattr(terms, ours) for wire, ours in WIRE_NAMES.items()}
 

@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from typing import Any
 
-from lnpd_sdk.types import Htlc, Party, Update
+from lnpd_sdk.types import Htlc, Party, Update, other
 from msgspec.structs import replace
 
 from lnpd.channel import commitments
@@ -30,7 +30,7 @@ def settle(channel: Channel, revoker: Party, irrevocable: tuple[Update, ...]) ->
             if update.proposer == channel.them:
                 actions.append((yield from _received(channel, update)))
         elif is_removal(update):
-            channel, told = yield from _removed(channel, update, before[1 - update.proposer, update.id])
+            channel, told = yield from _removed(channel, update, before[other(update.proposer), update.id])
             actions += told
         elif update.provider != BASE:
             told_plugin = ExtensionCommitted(update.provider, update.proposer, update.id, update.body)

@@ -1,8 +1,8 @@
 """What does a channel do of itself, once something has changed?
 
-Four things wait for a state of the log rather than for an event. Whoever changes the log ends with `after_change`, which
-does what has become due, in this order: send removals that were decided; send stfu; send shutdown; begin to negotiate
-the closing transaction.
+Four things wait for a state of the log rather than for an event. Whoever changes the log ends with `after_change`,
+which does what has become due, in this order: send removals that were decided; send stfu; send shutdown; begin to
+negotiate the closing transaction.
 """
 
 from collections.abc import Generator, Mapping

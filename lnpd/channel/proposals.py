@@ -29,6 +29,7 @@ from lnpd.tx.states import ANCHORS, BASE, HTLC
 from lnpd.wire.base import Message
 from lnpd.wire.message import encode
 
+Both = tuple[tuple[Update, ...], tuple[Update, ...]]  # the proposer's updates, and the recipient's
 CORE = frozenset({BASE, HTLC, ANCHORS})  # compiled in, hence trusted with balances
 Admitting = Generator[Any, Any, tuple[Channel, list[Action]]]  # Any: each reply is typed by its own query
 
