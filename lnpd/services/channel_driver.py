@@ -12,8 +12,6 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field
 
-import msgspec
-
 from lnpd.channel import failure, step
 from lnpd.channel.actions import (
     Action,
@@ -50,24 +48,17 @@ from lnpd.errors import (
     ProviderFault,
     StoreHalted,
 )
+from lnpd.services.chainwatch_rows import read_fact
 from lnpd.services.channel_batch import Batch, Broadcasting
 from lnpd.services.channel_fills import Fills
 from lnpd.services.channel_parts import Link, Parts
 from lnpd.services.channel_queries import Preempted, Queries
 from lnpd.services.interfaces import ChannelIndex, SignerRecords
 from lnpd.services.recipients import Effects
-from lnpd.store.codec import decode
 from lnpd.store.write import Write
 from lnpd.tx.transaction import Tx
 from lnpd.wire.base import Message
 from lnpd.wire.messages import ChannelReestablish, CommitmentSigned, Warning
-
-
-class Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A chain event in a channel's inbox."""
-
-    event: TransactionConfirmed | TransactionUnconfirmed | OutputSpent | OutputUnspent
-
 
 log = logging.getLogger("lnpd.channels")
 
@@ -145,7 +136,7 @@ class ChannelDriver:
         """Puts a stored event into the mailbox, once; its row goes with the batch that handles it."""
         if key not in self._inbox:
             self._inbox.add(key)
-            self.post(Item(decode(data, Stored, table="inbox", key=key).event, inbox=key))
+            self.post(Item(read_fact(data), inbox=key))
 
     async def command(self, event: Event) -> Channel:
         """Runs a command; the channel once its effects are stored. CommandRefused, ChannelFrozen."""
@@ -315,6 +306,7 @@ class ChannelDriver:
             self.parts.published(notices)
             if batch.watches or batch.broadcasts:
                 outside.applied()
+        self._inbox.difference_update(batch.done)
         self.channel = batch.channel
         self._stored = None if batch.given_up else batch.channel
         self.parts.changed(before, batch.channel)
