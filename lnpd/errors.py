@@ -683,6 +683,10 @@ class AnchorTooLarge(SpendPathRefused):
     """An anchor is worth more than 330 sat."""
 
 
+class GraphAltered(TxError):
+    """A graph is not what its own scripts, keys and transactions make of it."""
+
+
 class WrongSignature(TxError, ProtocolError):
     """A signature of a commitment or of a second-stage transaction is invalid; the text says which (BOLT 2)."""
 
@@ -978,10 +982,6 @@ class ChannelUnknown(CommandRefused):
 
 class ChannelTypeUnknown(CommandRefused):
     """This node has no such channel type, or lacks one of its providers."""
-
-
-class PeerNotConnected(CommandRefused):
-    """There is no connection to that peer."""
 
 
 # lnpd.channel
@@ -1349,3 +1349,34 @@ class HtlcTimedOut(ChannelError, ProtocolError):
 
 class FulfillmentDeadlinePassed(ChannelError, ProtocolError):
     """An HTLC that we fulfilled is not removed, and its fulfillment deadline has come (BOLT 2)."""
+
+
+# --- the chain watcher, the wallet, and a chain in another process
+
+
+class ChainUnreachable(ChainError):
+    """The process that keeps the chain does not answer, or not as agreed."""
+
+
+class UnknownChainClient(ChainError):
+    """The process that keeps the chain does not know this client: it was started again, and its watches are lost."""
+
+
+class OutputTooSmall(CommandRefused):
+    """A payment is so small that no node relays it."""
+
+
+class FeeTooHigh(CommandRefused):
+    """A transaction of the wallet would pay more fee than it may."""
+
+
+class ReferenceTaken(CommandRefused):
+    """The wallet has funded something else under this reference."""
+
+
+class BroadcastRefused(CommandRefused):
+    """The network refuses a payment of the wallet; nothing was spent."""
+
+
+class WalletSignatureMissing(LnpdError):
+    """The signer did not sign every coin of the wallet, or changed what it signed."""

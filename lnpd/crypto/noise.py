@@ -150,7 +150,7 @@ class Handshake:
             self._fail(f"act {self._acts_done + 1} cannot be read without our node's key")
         self._act(self._noise.read_message, act[1:])
 
-    def transport(self) -> "Transport":
+    def transport(self, framing: "Framing | None" = None) -> "Transport":
         """The encrypted link, once all three acts are done; asked for once, since two would repeat nonces."""
         if self._over or self._acts_done < len(ACT_BYTES):
             self._fail("there is no complete handshake to make a transport of")
@@ -160,6 +160,7 @@ class Handshake:
             Direction(chaining_key, noise.cipher_state_encrypt.k),
             Direction(chaining_key, noise.cipher_state_decrypt.k),
             self._state.rs.public_bytes,
+            framing,
         )
 
     def _act(self, step: Callable[..., bytearray], *arguments: bytes) -> bytearray:
@@ -189,6 +190,14 @@ def _failure(reason: str) -> HandshakeFailed:
 
 
 # Transport
+
+
+@dataclass(frozen=True)
+class Framing:
+    """In how many bytes a message's length is written, and how long one may be: BOLT 8's unless told otherwise."""
+
+    length_bytes: int = HEADER_BYTES - TAG_BYTES
+    max_message_bytes: int = MAX_MESSAGE_BYTES
 
 
 class Direction:
@@ -222,12 +231,15 @@ class Direction:
 class Transport:
     """An encrypted link after its handshake, with `remote_node_id` at the other end; failures raise TransportFailed.
 
-    Each message goes as the sealed length, 2 bytes and a tag, then the sealed message.
+    Each message goes as the sealed length, which is 2 bytes and a tag, then the sealed message.
     """
 
-    __slots__ = ("_body_bytes", "_buffer", "_failed", "_receiving", "_sending", "remote_node_id")
+    __slots__ = ("_body_bytes", "_buffer", "_failed", "_framing", "_receiving", "_sending", "remote_node_id")
 
-    def __init__(self, sending: Direction, receiving: Direction, remote_node_id: bytes) -> None:
+    def __init__(
+        self, sending: Direction, receiving: Direction, remote_node_id: bytes, framing: Framing | None = None
+    ) -> None:
+        self._framing = framing or Framing()
         self._sending, self._receiving, self.remote_node_id = sending, receiving, remote_node_id
         self._buffer = bytearray()
         self._body_bytes = 0  # of the sealed message whose length is known already, else 0
@@ -235,13 +247,14 @@ class Transport:
 
     def encrypt(self, *messages: bytes) -> bytes:
         """Several messages of 0 to 65535 bytes in one buffer, to be written at once."""
+        length_bytes, longest = self._framing.length_bytes, self._framing.max_message_bytes
         for message in messages:
-            if len(message) > MAX_MESSAGE_BYTES:
-                raise TransportFailed(f"A message has at most {MAX_MESSAGE_BYTES} bytes, not {len(message)}.")
+            if len(message) > longest:
+                raise TransportFailed(f"A message has at most {longest} bytes, not {len(message)}.")
         seal = self._sending.seal
         sealed = []
         for message in messages:
-            sealed.append(seal(len(message).to_bytes(2, "big")))
+            sealed.append(seal(len(message).to_bytes(length_bytes, "big")))
             sealed.append(seal(message))
         return b"".join(sealed)
 
@@ -250,7 +263,7 @@ class Transport:
         if self._failed:
             raise TransportFailed("This link has failed before.")
         self._buffer += data
-        if len(self._buffer) < (self._body_bytes or HEADER_BYTES):
+        if len(self._buffer) < (self._body_bytes or self._framing.length_bytes + TAG_BYTES):
             return []
         try:
             return self._take_messages()
@@ -262,13 +275,16 @@ class Transport:
     def _take_messages(self) -> list[bytes]:
         messages = []
         buffer, unseal, body = bytes(self._buffer), self._receiving.open, self._body_bytes
-        taken, end = 0, len(self._buffer)
+        taken, end, header = 0, len(self._buffer), self._framing.length_bytes + TAG_BYTES
         while True:
             if not body:
-                if end - taken < HEADER_BYTES:
+                if end - taken < header:
                     break
-                length = unseal(buffer[taken : taken + HEADER_BYTES])
-                body, taken = int.from_bytes(length, "big") + TAG_BYTES, taken + HEADER_BYTES
+                length = int.from_bytes(unseal(buffer[taken : taken + header]), "big")
+                if length > self._framing.max_message_bytes:
+                    self._failed = True
+                    raise TransportFailed(f"A message of {length} bytes is longer than this link carries.")
+                body, taken = length + TAG_BYTES, taken + header
             if end - taken < body:
                 break
             messages.append(unseal(buffer[taken : taken + body]))
