@@ -23,7 +23,15 @@ def pin(spec: ProviderSpec, commitment_format: int) -> ProviderPin:
     if commitment_format not in spec.formats:
         raise FormatNotSpoken(f"{spec.name} speaks the formats {spec.formats}, not {commitment_format}.")
     phases = tuple(phase.name for phase in spec.phases)
-    return ProviderPin(spec.name, commitment_format, phases, spec.max_outputs, spec.max_weight, spec.seal_length)
+    return ProviderPin(
+        name=spec.name,
+        format=commitment_format,
+        phases=phases,
+        max_outputs=spec.max_outputs,
+        max_weight=spec.max_weight,
+        seal_length=spec.seal_length,
+        observes=spec.observes,
+    )
 
 
 STATIC_REMOTEKEY: Final = ChannelType(

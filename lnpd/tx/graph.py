@@ -27,7 +27,8 @@ class ProviderPin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A provider that a channel's type pins, at one commitment format, with what was agreed for that format.
 
     `phases` are those it is asked in. `max_outputs` and `max_weight` (weight units) are limits for each party's
-    outputs in one commitment; `seal_length` is the length of its seal slot in each transaction, 0 for none.
+    outputs in one commitment; `seal_length` is the length of its seal slot in each transaction, 0 for none;
+    `observes` the providers whose updates it is shown beside its own.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ProviderPin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_outputs: int = 16
     max_weight: int = 16_000
     seal_length: int = 0
+    observes: tuple[str, ...] = ()
 
 
 class ChannelType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

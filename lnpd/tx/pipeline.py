@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Final
 
 import msgspec
-from lnpd_sdk.script import DataCarrier, Template
+from lnpd_sdk.script import DataCarrier
 from lnpd_sdk.types import (
     OutputSpec,
     PerParty,
@@ -24,10 +24,10 @@ from lnpd.errors import BalancesMismatch, WrongProvider
 from lnpd.tx import checks, fees
 from lnpd.tx.descend import descend
 from lnpd.tx.funding import locktime_and_sequence
-from lnpd.tx.graph import Child, CommitmentSpec, Graph, Output, ProviderCall
+from lnpd.tx.graph import CommitmentSpec, Graph, Output, ProviderCall
 from lnpd.tx.phases import Placed, ask, fill_seal, shown_outputs
-from lnpd.tx.rules import check_paths
-from lnpd.tx.script import Compiled, Compiler
+from lnpd.tx.rules import check_rule_3
+from lnpd.tx.script import Compiler
 from lnpd.tx.states import htlcs_of
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 
@@ -71,7 +71,8 @@ def build(spec: CommitmentSpec) -> Generator[ProviderCall, object, Graph]:
     tx = _transaction(spec, placed)
     fee_sat = checks.commitment(tx, spec.funding.capacity_sat, charged_weight)
     children = yield from descend(spec, view, compiler, placed, tx)
-    _check_rules(spec, placed, children)
+    outputs = tuple(_output(each) for each in placed)
+    check_rule_3(outputs, children, spec.keys, spec.to_self_delay[spec.holder])
     return Graph(
         funding=spec.funding,
         holder=spec.holder,
@@ -81,7 +82,7 @@ def build(spec: CommitmentSpec) -> Generator[ProviderCall, object, Graph]:
         fee_sat=fee_sat,
         balances_msat=spec.balances_msat,
         tx=tx,
-        outputs=tuple(_output(each) for each in placed),
+        outputs=outputs,
         children=children,
         trimmed=trimmed,
         digests=_digests(spec, placed),
@@ -94,7 +95,10 @@ def run(generator: Generator[ProviderCall, object, Graph], providers: Mapping[st
     try:
         while True:
             call = generator.send(answer)
-            answer = getattr(providers[call.provider], call.method)(*call.arguments)
+            provider = providers.get(call.provider)
+            if provider is None:
+                raise WrongProvider(f"There is no provider named {call.provider}.")
+            answer = getattr(provider, call.method)(*call.arguments)
     except StopIteration as finished:
         graph = finished.value
         assert isinstance(graph, Graph)
@@ -211,48 +215,6 @@ def _transaction(spec: CommitmentSpec, placed: Sequence[Placed]) -> Tx:
 
 
 # What is true of every commitment
-
-
-def _check_rules(spec: CommitmentSpec, placed: Sequence[Placed], children: Sequence[Child]) -> None:
-    """Rule 3 of the extension contract, for each output of the commitment and of its children."""
-    delay = spec.to_self_delay[spec.holder]
-    taken: dict[int, tuple[str, ...]] = {}
-    for child in children:
-        taken[child.vout] = (*taken.get(child.vout, ()), child.path.name)
-    # The paths of a template differ in hashes and heights alone, of which the verdict does not depend.
-    judged: set[tuple[str, bool, tuple[str, ...]]] = set()
-    for vout, each in enumerate(placed):
-        output, paths = each.spec, taken.get(vout, ())
-        if isinstance(output.script, Template) and output.kind != "anchor":
-            verdict = (output.script.name, output.script.counterparty, paths)
-            if verdict in judged:
-                continue
-            judged.add(verdict)
-        check_paths(
-            each.compiled,
-            spec.keys,
-            delay,
-            name=checks.title(output),
-            kind=output.kind,
-            value_sat=output.value_sat,
-            children=paths,
-        )
-    for child in children:
-        for below in child.outputs:
-            if isinstance(below.script, Template):
-                verdict = (below.script.name, below.script.counterparty, ())
-                if verdict in judged:
-                    continue
-                judged.add(verdict)
-            compiled = Compiled(below.script_pubkey, below.witness_script, below.paths)
-            check_paths(
-                compiled,
-                spec.keys,
-                delay,
-                name=f"{child.provider} {below.id} ({child.kind})",
-                kind="second_stage",
-                value_sat=below.value_sat,
-            )
 
 
 def _output(placed: Placed) -> Output:

@@ -5,10 +5,11 @@ through a second-stage transaction that obeys the same rule; and then the counte
 with this commitment's revocation key.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from itertools import chain
 from typing import Final
 
-from lnpd_sdk.script import Key, SpendPath
+from lnpd_sdk.script import Key, SpendPath, Template
 from lnpd_sdk.types import CommitmentKeys
 
 from lnpd.errors import (
@@ -20,7 +21,7 @@ from lnpd.errors import (
     PathNeedsNoSignature,
 )
 from lnpd.tx.fees import ANCHOR_SAT
-from lnpd.tx.script import Compiled
+from lnpd.tx.graph import Child, Output
 
 ANCHOR_KINDS: Final = frozenset({"anchor"})
 HOLDER_KEYS: Final = frozenset({Key.DELAYED, Key.HOLDER_HTLC, Key.HOLDER_FUNDING})
@@ -38,8 +39,31 @@ def is_counterpartys(key: str, keys: CommitmentKeys) -> bool:
     return all(getattr(keys, holders) != point for holders in HOLDER_KEYS)
 
 
+def check_rule_3(
+    outputs: Sequence[Output], children: Sequence[Child], keys: CommitmentKeys, to_self_delay: int
+) -> None:
+    """Every output of a commitment and of its children, whose paths are those of its script.
+
+    Raises the SpendPathRefused of the first broken rule.
+    """
+    taken: dict[int, tuple[str, ...]] = {}
+    for child in children:
+        taken[child.vout] = (*taken.get(child.vout, ()), child.path.name)
+    # The paths of a template differ in hashes and heights alone, on which the verdict does not depend.
+    judged: set[tuple[str, bool, tuple[str, ...]]] = set()
+    below = (("second_stage", output, ()) for child in children for output in child.outputs)
+    for kind, output, paths in chain(((o.kind, o, taken.get(v, ())) for v, o in enumerate(outputs)), below):
+        if isinstance(output.script, Template) and kind not in ANCHOR_KINDS:
+            verdict = (output.script.name, output.script.counterparty, paths)
+            if verdict in judged:
+                continue
+            judged.add(verdict)
+        name = f"{output.provider} {output.id} ({output.kind})"
+        check_paths(output.paths, keys, to_self_delay, name=name, kind=kind, value_sat=output.value_sat, children=paths)
+
+
 def check_paths(
-    compiled: Compiled,
+    paths: Sequence[SpendPath],
     keys: CommitmentKeys,
     to_self_delay: int,
     *,
@@ -58,7 +82,7 @@ def check_paths(
             raise AnchorTooLarge(f"{name}: an anchor holds at most {ANCHOR_SAT} sat, not {value_sat}.")
         return
     holder_can_spend = False
-    for path in compiled.paths:
+    for path in paths:
         signers = {is_counterpartys(key, keys) for key in path.keys}
         if not signers:
             raise PathNeedsNoSignature(f"{name}: anyone can spend it by the path {path.name}.")
@@ -71,7 +95,7 @@ def check_paths(
             raise JointPathWithoutChild(
                 f"{name}: the path {path.name} needs both parties, and no second-stage transaction takes it."
             )
-    if holder_can_spend and not any(_revokes(path) for path in compiled.paths):
+    if holder_can_spend and not any(_revokes(path) for path in paths):
         raise NoRevocationPath(f"{name}: no undelayed path needs this commitment's revocation key alone.")
 
 

@@ -9,9 +9,10 @@ from lnpd_sdk.script import Sighash
 from lnpd.crypto.keys import derive_secret
 from lnpd.crypto.secp import from_der, sign
 from lnpd.errors import WrongSignature, WrongSignatureCount
+from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY
 from lnpd.tx.graph import CommitmentSignatures, Graph
 from lnpd.tx.signatures import child_digest, commitment_digest, signed_child, signed_commitment, verify_signatures
-from tests.tx.bolt3 import KEYS, POINTS, PREIMAGES, SECRETS, commitment_spec, graph_of, of_case
+from tests.tx.bolt3 import HTLCS, KEYS, POINTS, PREIMAGES, SECRETS, commitment_spec, graph_of, of_case
 from tests.vectors import load
 
 OPENER_HTLC = derive_secret(SECRETS["opener_payment"], POINTS["per_commitment"])
@@ -40,6 +41,33 @@ def test_simple_commitment() -> None:
     graph = graph_of(commitment_spec(7_000_000_000, 3_000_000_000, 15_000))
     assert graph.tx.txid[::-1].hex() == "35af2c90e84decff1c178c6d600bc0e9de29af15a11b3711db623f960f24ae11"
     assert graph.fee_sat == 10_860
+
+
+@pytest.mark.parametrize(
+    ("to_local_msat", "feerate", "htlcs", "anchors", "txid"),
+    [
+        (
+            6_988_000_000,
+            647,
+            (0, 1, 2, 3, 4),
+            False,
+            "feb2a9af08b9a7da4bd127b5ac35599b10b26c6b99f2381d8806c288473efb2c",
+        ),
+        (6_987_999_999, 253, (1, 5, 6), False, "ec239490ba4f0ceb4d6856b0694ae678e6e1dffffeca54c5a266306528cfdc4b"),
+        (6_988_000_000, 644, (0, 1, 2, 3, 4), True, "1a22ec97d446678e7afabc89c6c8cb5907be71231b36b978516fa62ef6feceb8"),
+        (6_987_999_999, 253, (1, 5, 6), True, "c4e1bb3953f19c42aa921c7f5d7b47b5bc85ae1fd421bcaa6e61c905030d063d"),
+    ],
+)
+def test_commitments_with_htlcs(
+    to_local_msat: int, feerate: int, htlcs: tuple[int, ...], anchors: bool, txid: str
+) -> None:
+    """Four cases without any file: every script, and two HTLCs of one amount and preimage, in both types."""
+    kind = ANCHORS_ZERO_FEE_HTLC_TX if anchors else STATIC_REMOTEKEY
+    graph = graph_of(commitment_spec(to_local_msat, 3_000_000_000, feerate, htlcs=htlcs, channel_type=kind))
+    assert graph.tx.txid[::-1].hex() == txid
+    assert [child.tx.locktime for child in graph.children if child.kind == "htlc_timeout"] == sorted(
+        HTLCS[number].cltv_expiry for number in htlcs if number in (2, 3, 5, 6)
+    )
 
 
 def test_published_commitments() -> None:

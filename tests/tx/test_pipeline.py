@@ -151,17 +151,22 @@ def test_calls_can_be_answered_elsewhere(case: Case) -> None:
     assert [phases.index(method) for method, _ in asked] == sorted(phases.index(method) for method, _ in asked)
 
 
-def test_a_repeated_build_asks_each_phase_once() -> None:
+def test_each_phase_is_asked_once_of_those_who_have_it() -> None:
     extension = Extension(box())
     calls = []
 
     class Counting(dict[str, Any]):
-        def __getitem__(self, name: str) -> Any:
+        def get(self, name: str, default: Any = None) -> Any:
             calls.append(name)
-            return super().__getitem__(name)
+            return super().get(name, default)
 
     run(build(extended(extension)), Counting(CORE_PROVIDERS | {"box": extension}))
     assert calls == ["htlc", "box", "base", "box", "htlc", "box"]
+
+
+def test_a_missing_provider_has_a_name() -> None:
+    with pytest.raises(errors.WrongProvider, match="box"):
+        run(build(extended(Extension(box()))), CORE_PROVIDERS)
 
 
 # BOLT 3's boundaries

@@ -23,7 +23,7 @@ JOINT = "or_d(pk(revocation),multi(2,holder_htlc,counterparty_htlc))"
 
 def judge(script: Script, *, kind: str = "box", value_sat: int = 1000, children: tuple[str, ...] = ()) -> None:
     compiled = compile_script(script, KEYS, DELAY)
-    check_paths(compiled, KEYS, DELAY, name="box 1", kind=kind, value_sat=value_sat, children=children)
+    check_paths(compiled.paths, KEYS, DELAY, name="box 1", kind=kind, value_sat=value_sat, children=children)
 
 
 GOOD = {
@@ -160,7 +160,13 @@ def test_a_point_of_both_sides_is_the_holders() -> None:
     for script in (Template("to_remote"), Miniscript("pk(counterparty_payment)")):
         with pytest.raises(errors.HolderPathUndelayed):
             check_paths(
-                Compiler(keys, DELAY).compile(script), keys, DELAY, name="box 1", kind="box", value_sat=1, children=()
+                Compiler(keys, DELAY).compile(script).paths,
+                keys,
+                DELAY,
+                name="box 1",
+                kind="box",
+                value_sat=1,
+                children=(),
             )
 
 
@@ -169,7 +175,7 @@ def test_the_boundary_of_the_delay(older: int, delay: int) -> None:
     script = Miniscript(f"or_d(pk(revocation),and_v(v:pk(delayed),older({older})))")
     compiled = compile_script(script, KEYS, delay)
     try:
-        check_paths(compiled, KEYS, delay, name="box 1", kind="box", value_sat=1)
+        check_paths(compiled.paths, KEYS, delay, name="box 1", kind="box", value_sat=1)
         allowed = True
     except errors.HolderDelayTooShort:
         allowed = False
