@@ -120,6 +120,12 @@ class Read:
         )
         return [EventRow(*row) for row in rows]
 
+    def last_event(self) -> int:
+        """The sequence number of the newest event, 0 if there is none."""
+        (row,) = self._rows("SELECT COALESCE(MAX(sequence), 0) FROM event")
+        sequence: int = row[0]
+        return sequence
+
     # -- invoices and payments --
 
     def invoice(self, payment_hash: bytes) -> PaymentRow | None:
