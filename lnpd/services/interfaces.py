@@ -4,6 +4,7 @@ Typed interfaces that the bus can carry: every parameter and result is a value, 
 configuration. The signer is the only holder of keys; nobody else sees a secret.
 """
 
+from collections.abc import Collection
 from typing import Protocol
 
 import msgspec
@@ -14,6 +15,8 @@ from lnpd.crypto.hd import ChannelBasepoints as ChannelPublics
 from lnpd.crypto.hd import ChannelIndex
 from lnpd.tx.graph import ChannelType, CommitmentSignatures, Funding, Graph
 from lnpd.tx.transaction import Tx, TxOut
+from lnpd.wire.base import Message
+from lnpd.wire.messages import Extension
 
 __all__ = [
     "ChannelIndex",
@@ -21,8 +24,10 @@ __all__ = [
     "Claim",
     "ClaimInput",
     "Held",
+    "Link",
     "Released",
     "Reservation",
+    "Router",
     "SecondStage",
     "Signer",
     "SignerChannel",
@@ -256,4 +261,56 @@ class Signer(Protocol):
     async def sign_wallet(self, psbt: bytes, max_fee_sat: int, ours: tuple[TxOut, ...]) -> bytes:
         """Signs the wallet's inputs of a PSBT. Refused over the fee cap, or where an output that should be ours
         (`ours`, change) is missing."""
+        ...
+
+
+# Peers. A link is an object of one process: peers and channels live in the same one.
+
+
+class Link(Protocol):
+    """One connection to a peer that has exchanged `init`. On a link that has ended, all of this does nothing."""
+
+    @property
+    def extensions(self) -> tuple[Extension, ...]:
+        """The providers and formats that the peer's `init` offers."""
+        ...
+
+    def send(self, *messages: Message) -> None:
+        """Queues messages, which leave in this order; all that is queued in one turn of the loop leaves in one write.
+
+        Unencodable. Who sends without end awaits `drain` in between: a peer that takes too little is disconnected.
+        """
+        ...
+
+    async def drain(self) -> None:
+        """Returns once the peer has taken most of what was sent, or the link has ended."""
+        ...
+
+    def close(self, reason: str, message: Message | None = None) -> None:
+        """Sends what is queued and a last message, then closes."""
+        ...
+
+
+class Router(Protocol):
+    """Whoever the messages of peers are for. Calls for one node id never overlap, and come in this order:
+
+    peer_connected, any number of messages, peer_disconnected; the same of its next connection only after that.
+    A ProtocolError that one of the first two raises ends the connection: the peer is told with a `warning` or, where
+    BOLT 1 wants the channels to fail, with an `error` for all channels, which the router has failed then.
+    """
+
+    def wanted_peers(self) -> Collection[bytes]:
+        """The node ids to which there should be a connection: those with channels."""
+        ...
+
+    async def peer_connected(self, node_id: bytes, features: bytes, link: Link) -> None:
+        """`init` went both ways; `features` are the negotiated ones (BOLT 9)."""
+        ...
+
+    async def messages(self, node_id: bytes, link: Link, batch: list[Message]) -> None:
+        """What was read since the last call, in order, never empty. Nothing more is read while this takes too long."""
+        ...
+
+    async def peer_disconnected(self, node_id: bytes, link: Link) -> None:
+        """The connection ended; whatever came over it was handed over before."""
         ...
