@@ -16,12 +16,14 @@ from lnpd.channel.queries import (
     FindCommitmentByTxid,
     FindMutualClose,
     FindRow,
+    IsOurSecret,
     Kept,
     ProviderQuery,
     Query,
     commitment_key,
 )
 from lnpd.channel.state import Channel
+from lnpd.crypto.secp import is_secret, public_key
 from lnpd.errors import LnpdError
 from lnpd.hooks.answers import PENDING
 from lnpd.services.channel_batch import Batch, find_by_txid, find_row, kept_of
@@ -51,6 +53,8 @@ class Queries:
                 return await self._ask_providers(query)
             case CommitmentPoint(number=number):
                 return await signer.commitment_point(self._index, number)
+            case IsOurSecret(number=number, secret=secret):
+                return is_secret(secret) and public_key(secret) == await signer.commitment_point(self._index, number)
             case CheckSignatures(graph=graph, signatures=signatures):
                 await self._register(graph.funding)
                 held = await signer.hold_commitment(self._index, graph, signatures)

@@ -21,7 +21,6 @@ STATES = {
     "claiming": "claimed",
     "spent": "claimed",
     "resolved": "resolved",
-    "theirs": "lost",
 }
 
 
@@ -84,8 +83,7 @@ def _onchain_row(row: Resolution) -> OnchainOutput:
         provider=row.provider,
         kind=row.kind,
         state=STATES[row.status],  # type: ignore[arg-type]  # a table of literals
-        until_height=max(row.height + row.older - 1 if row.older else 0, row.after),
-        claim=txid_text(row.spent_by) if row.spent_by else "",
+        until_height=row.due_height if row.status == "waiting" else 0,
         note=row.reason,
     )
 
