@@ -115,9 +115,9 @@ def on_closing_signed(channel: Channel, message: ClosingSigned) -> Step:
     fee, phase = message.fee_satoshis, channel.phase
     tx = signed_variant(channel, message)
     refuse_dust(tx)
-    if phase.agreed_fee_sat == fee:
+    sent = phase.our_max_sat > 0  # on this connection: negotiation restarts with each
+    if sent and phase.agreed_fee_sat == fee:
         return done(channel)
-    sent = phase.our_max_sat > 0
     if not sent and channel.us == OPENER:
         raise ClosingTooEarly("closing_signed: the opener speaks first.")
     low, high = (phase.our_min_sat, phase.our_max_sat) if sent else acceptors_range(channel, message)
