@@ -4,7 +4,7 @@ The signer asks this before it signs: scripts are compiled again from their expr
 that the signer knows, and rule 3 is decided on what comes out.
 """
 
-from lnpd_sdk.script import DataCarrier
+from lnpd_sdk.script import DataCarrier, Template
 from lnpd_sdk.types import CommitmentKeys
 
 from lnpd.errors import GraphAltered
@@ -62,4 +62,8 @@ def _check_child(graph: Graph, child: Child, txid: bytes, compiler: Compiler) ->
         for path in parent.paths
     ):
         raise GraphAltered(f"{name} takes a path that its output does not have.")
+    # An offered HTLC's script has no height in it: this transaction's locktime is all that makes the holder wait.
+    offered = isinstance(parent.script, Template) and parent.script.name.startswith("offered_htlc")
+    if offered and child.tx.locktime != parent.cltv_expiry:
+        raise GraphAltered(f"{name} does not wait for its expiry.")
     _check_transaction(child.tx, child.outputs, compiler, name)

@@ -153,3 +153,8 @@ def test_outputs() -> None:
     assert [o.kind for o in mirrored] == ["received_htlc", "received_htlc", "offered_htlc"]
     anchors = HTLCS.contribute(msgspec.structs.replace(VIEW, features=("option_anchors",)), STATE)
     assert {o.second_stage_weight for o in anchors} == {0}
+
+
+def test_next_ids_never_fall() -> None:
+    for party, expected in ((0, (6, 0)), (1, (0, 6))):
+        assert decode_htlcs(fold_all(add(party, 5), add(party, 3)).state).next_ids == expected

@@ -91,6 +91,15 @@ ALTERED: dict[str, tuple[type[errors.LnpdError], Graph]] = {
         errors.GraphAltered,
         with_child(GRAPH, lambda c: change(c, tx=change(c.tx, outputs=(TxOut(1000, bytes(34)),)))),
     ),
+    "a timeout before its time": (
+        errors.GraphAltered,
+        change(
+            GRAPH,
+            children=tuple(
+                change(c, tx=change(c.tx, locktime=0)) if c.kind == "htlc_timeout" else c for c in GRAPH.children
+            ),
+        ),
+    ),
     "a child by another path": (
         errors.GraphAltered,
         with_child(GRAPH, lambda c: change(c, path=change(c.path, name="other"))),

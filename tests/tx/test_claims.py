@@ -17,9 +17,10 @@ from lnpd.errors import ClaimUneconomic, WitnessIncomplete
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
 from lnpd.tx.claims import Claim, Claimable, claimable, claimable_child, due, make_claim
 from lnpd.tx.graph import ChannelType, Graph
+from lnpd.tx.keys import commitment_keys
 from lnpd.tx.signatures import child_digest, commitment_digest, signed_child, signed_commitment, witness
 from lnpd.tx.transaction import Tx
-from tests.tx.bolt3 import FUNDING, POINTS, PREIMAGES, REVOCATION_SECRET, SECRETS, commitment_spec, graph_of
+from tests.tx.bolt3 import BASEPOINTS, FUNDING, POINTS, PREIMAGES, REVOCATION_SECRET, SECRETS, commitment_spec, graph_of
 from tests.tx.extension import Extension, box
 from tests.tx.kernel import accepts
 
@@ -194,3 +195,23 @@ def test_nobody_claims_what_is_not_theirs() -> None:
     graph = graph_with_everything(STATIC_REMOTEKEY)
     assert not ids(claimable(graph, 0, "revoked").claims) & {"base main/1", "box gift"}
     assert not ids(claimable(graph, 1, "latest").claims) & {"base main/0", "box 1"}
+
+
+def test_an_extension_output_that_waits_for_a_height() -> None:
+    extension = Extension(box(script=Miniscript("and_v(v:pk(counterparty_payment),after(700))")))
+    kind = with_extensions(STATIC_REMOTEKEY, (pin(extension.spec, 1),))
+    graph = graph_of(commitment_spec(7_000_000_000, 3_000_000_000, 253, channel_type=kind), extension)
+    taken = [each for each in claimable(graph, 1, "latest").claims if each.output.provider == "box"]
+    assert list(due(taken)) == [(0, 700)]
+    claim = make_claim(graph, taken, DESTINATION, 253)
+    assert claim.tx.locktime == 700
+    complete(claim, COUNTERPARTYS)
+
+
+def test_the_acceptors_commitment_too() -> None:
+    """Its funding key is the greater one: signatures are ordered by key, not by side."""
+    keys = commitment_keys(1, BASEPOINTS, POINT)
+    graph = graph_of(commitment_spec(7_000_000_000, 3_000_000_000, 253, holder=1, keys=keys))
+    digest = commitment_digest(graph)
+    tx = signed_commitment(graph, sign(SECRETS["acceptor_funding"], digest), sign(SECRETS["opener_funding"], digest))
+    assert accepts(tx, b"\0\x20" + sha256(FUNDING.witness_script).digest(), FUNDING.capacity_sat)

@@ -6,6 +6,7 @@ from io import BytesIO
 from itertools import chain, combinations
 from typing import Any
 
+import msgspec
 import pytest
 from embit.descriptor.miniscript import Miniscript as Node
 from embit.hashes import hash160, ripemd160
@@ -184,7 +185,9 @@ REFUSED = {
     "not type B": "v:pk(delayed)",
     "ill-typed": "and_v(pk(delayed),pk(revocation))",
     "andor whose first cannot fail": "andor(older(5),pk(delayed),pk(revocation))",
-    "andor whose first does not leave 1": "andor(d:v:older(5),pk(delayed),pk(revocation))",
+    "andor whose first does not leave 1": "andor(dv:older(5),pk(delayed),pk(revocation))",
+    "and_n whose first does not leave 1": "and_n(dv:older(5),pk(delayed))",
+    "too many operations": f"and_v(v{'n' * 30}:pk(delayed)," * 7 + "pk(delayed)" + ")" * 7,
     "t of what is not V": "t:pk(delayed)",
     "zero blocks": "and_v(v:pk(delayed),older(0))",
     "blocks beyond BIP 68": "and_v(v:pk(delayed),older(65536))",
@@ -268,3 +271,14 @@ def test_random_miniscripts(expression: str) -> None:
         reject()
     if len(set(atoms(parse(expression)))) <= 8:
         check(expression)
+
+
+def test_a_point_of_both_sides_is_named_as_the_holders() -> None:
+    keys = msgspec.structs.replace(KEYS, counterparty_payment=KEYS.delayed)
+    for expression in ("pk(counterparty_payment)", "pk(delayed)", f"pkh({KEYS.delayed.hex()})"):
+        assert [path.keys for path in compile_expression(expression, keys)[1]] == [("delayed",)]
+
+
+def test_almost_too_many_operations() -> None:
+    _, paths = compile_expression(f"and_v(v{'n' * 30}:pk(delayed)," * 6 + "pk(delayed)" + ")" * 6, KEYS)
+    assert [path.name for path in paths] == ["+".join(["delayed"] * 7)]

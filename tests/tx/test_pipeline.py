@@ -350,6 +350,16 @@ REFUSED_CHILDREN: dict[str, tuple[type[errors.LnpdError], OutputSpec, ChildTx]] 
         child(locktime=500, sequence=0xFFFFFFFF),
     ),
     "too many outputs": (errors.ChildRefused, box(script=JOINT), child(outputs=(ChildOutput(600, LOCKBOX),) * 17)),
+    "a relative time": (
+        errors.ChildRefused,
+        delayed_joint("older(10)"),
+        child(path="holder_htlc+counterparty_htlc+older(10)", sequence=0x40000A),
+    ),
+    "a relative lock that is off": (
+        errors.ChildRefused,
+        delayed_joint("older(10)"),
+        child(path="holder_htlc+counterparty_htlc+older(10)", sequence=0xFFFFFFFE),
+    ),
     "a time for a height": (errors.ChildRefused, box(script=JOINT), child(locktime=500_000_000)),
     "two seal slots": (
         errors.SealSlotTaken,
@@ -439,3 +449,22 @@ def test_the_counterparty_signs_a_child_as_it_says() -> None:
     graph = of(Extension(box(script=JOINT), children=[child(sighash=Sighash.SINGLE_ANYONECANPAY)]))
     sighashes = {slot.key: slot.sighash for slot in graph.children[0].path.witness if hasattr(slot, "sighash")}
     assert sighashes == {"holder_htlc": Sighash.ALL, "counterparty_htlc": Sighash.SINGLE_ANYONECANPAY}
+
+
+def test_a_declared_weight_is_held_at_any_feerate() -> None:
+    """At a feerate of 0 no fee tells of a weight that is too low."""
+    for weight, allowed in ((600, False), (800, True)):
+        extension = Extension(box(script=JOINT, second_stage_weight=weight), children=[CHILD])
+        spec = msgspec.structs.replace(extended(extension), feerate_per_kw=0)
+        if allowed:
+            graph_of(spec, extension)
+        else:
+            with pytest.raises(errors.WrongSecondStageWeight):
+                graph_of(spec, extension)
+
+
+def test_children_follow_the_outputs_of_the_transaction() -> None:
+    """BOLT 2 sends their signatures in that order, whatever order a provider answers in."""
+    outputs = [box(50_000 + n, JOINT, id=str(n)) for n in range(3)]
+    children = [child(parent=str(n), outputs=(ChildOutput(50_000 + n, LOCKBOX),)) for n in (2, 0, 1)]
+    assert [each.id for each in of(Extension(*outputs, children=children)).children] == ["0", "1", "2"]

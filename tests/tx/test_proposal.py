@@ -73,6 +73,7 @@ ALLOWED: dict[str, dict[str, Any]] = {
         "will": (box(100_000, id="m", debits_msat=(50_000_000, 50_000_000)),),
         "update": Update(1, "box", "accept", 0),
     },
+    "up, if still below the reserve": {"was": (MINE,), "will": (), "balances": (60_000_000, 9_940_000_000)},
     "down to the reserve": {"was": (), "will": (MINE,), "balances": (150_896_000, 9_849_104_000)},
 }
 REFUSED: dict[str, tuple[type[errors.ProposalRefused], dict[str, Any]]] = {

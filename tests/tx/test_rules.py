@@ -188,3 +188,22 @@ def test_single_anyonecanpay_covers_one_output_only() -> None:
     extension = Extension(box(script=Miniscript(JOINT)), children=(child,))
     with pytest.raises(errors.ChildRefused):
         graph_of(extended(extension), extension)
+
+
+def test_each_joint_path_needs_a_child_of_its_own() -> None:
+    both = Miniscript(
+        "or_d(pk(revocation),or_i(multi(2,holder_htlc,counterparty_htlc),"
+        "and_v(v:pk(holder_funding),pk(counterparty_funding))))"
+    )
+    names = [path.name for path in compile_script(both, KEYS, DELAY).paths if len(path.keys) == 2]
+    judge(both, children=tuple(names))
+    for name in names:
+        with pytest.raises(errors.JointPathWithoutChild):
+            judge(both, children=(name,))
+
+
+def test_an_htlcs_template_without_a_child_beside_those_that_have_one() -> None:
+    extension = Extension(box(script=Template("received_htlc", bytes(32), 500)))
+    spec = extended(extension, htlcs=(4,), balances_msat=(7_000_000_000, 3_000_000_000))
+    with pytest.raises(errors.JointPathWithoutChild, match="box 1"):
+        graph_of(spec, extension)
