@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from lnpd_sdk.script import DataCarrier, Sighash, SignatureSlot, SpendPath, Template
 from lnpd_sdk.types import PARTIES, CommitmentKeys, Party, PerParty
+from msgspec.structs import replace
 
 from lnpd.errors import CryptoError, LnpdError, OutputRefused, ScriptRefused
 from lnpd.services.interfaces import SignerChannel
@@ -209,7 +210,7 @@ def _check_children(
         _check_child(graph, child, parent, compiled[child.vout], txid)
         for output in child.outputs:
             below = check_output(compiler, terms, graph, output)
-            _check_rule_3(graph, terms, output, below, ())
+            _check_rule_3(graph, terms, replace(output, kind="second_stage"), below, ())
         taken[child.vout] = (*taken.get(child.vout, ()), child.path.name)
     return taken
 
@@ -286,7 +287,7 @@ def _check_rule_3(
             return
     try:
         check_paths(
-            compiled,
+            compiled.paths,
             graph.keys,
             terms.to_self_delay[graph.holder],
             name=f"{output.provider} {output.id}",
