@@ -587,6 +587,10 @@ class StateUnreadable(TxError):
     """A provider's state is not what its format says."""
 
 
+class UpdateUnreadable(TxError):
+    """The body of an update is not what its kind says."""
+
+
 class NotThisCommitment(TxError):
     """A transaction, side or number does not belong to the commitment at hand."""
 
@@ -1380,3 +1384,42 @@ class BroadcastRefused(CommandRefused):
 
 class WalletSignatureMissing(LnpdError):
     """The signer did not sign every coin of the wallet, or changed what it signed."""
+
+
+# --- payments service
+
+
+class InvoiceTermsRefused(CommandRefused):
+    """An invoice of ours would have an expiry, a time lock or a label out of range."""
+
+
+class LabelTaken(CommandRefused):
+    """Another invoice of ours has this label."""
+
+
+class InvoiceOfOtherNetwork(CommandRefused):
+    """An invoice is for another network than this node's."""
+
+
+class InvoiceOfOurs(CommandRefused):
+    """An invoice is our own: a node cannot pay itself."""
+
+
+class InvoiceUnpayable(CommandRefused):
+    """An invoice requires of the payer what this node does not do, or longer locks than it allows."""
+
+
+class AmountUnfit(CommandRefused):
+    """An amount was given beside the invoice's own, or neither names one."""
+
+
+class NoDirectChannel(PaymentFailed):
+    """No usable channel leads to the payee; the text names the peers that could be paid."""
+
+
+class PaymentInFlight(CommandRefused):
+    """A payment is on its way, or arrived: it is not made twice."""
+
+
+class UnknownPayment(LnpdError):
+    """A channel offered an HTLC for a payment that nobody is making: it must not be stored."""

@@ -1,6 +1,6 @@
 """How do the two main outputs and the feerate enter a commitment? (BOLT 3, `to_local` and `to_remote`; update_fee)"""
 
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from lnpd_sdk.script import Template
@@ -19,13 +19,23 @@ from lnpd_sdk.types import (
     View,
 )
 
+from lnpd.errors import UpdateUnreadable
 from lnpd.tx.states import BASE, BaseState, encode_state
 
 FEE: Final = "fee"
 MAX_FEERATE: Final = 0xFFFFFFFF
 ANCHORS_FEATURE: Final = "option_anchors"
 
+B = TypeVar("B")
 _set_fee: Final = msgspec.msgpack.Decoder(SetFee)
+
+
+def body_of(decoder: msgspec.msgpack.Decoder[B], update: Update) -> B:
+    """The body of an update, decoded; raises UpdateUnreadable."""
+    try:
+        return decoder.decode(update.body)
+    except (msgspec.MsgspecError, RecursionError):
+        raise UpdateUnreadable(f"The body of {update.provider} {update.kind} cannot be read.") from None
 
 
 class Base(ProviderBase):
@@ -44,9 +54,9 @@ class Base(ProviderBase):
         if update.proposer != OPENER:
             return Reject("Only the opener changes the feerate.")
         try:
-            feerate = _set_fee.decode(update.body).feerate_per_kw
-        except msgspec.MsgspecError:
-            return Reject("A change of the feerate cannot be read.")
+            feerate = body_of(_set_fee, update).feerate_per_kw
+        except UpdateUnreadable as unreadable:
+            return Reject(str(unreadable))
         if not 0 <= feerate <= MAX_FEERATE:
             return Reject(f"A feerate of {feerate} is not a 32-bit number.")
         return None
@@ -55,7 +65,7 @@ class Base(ProviderBase):
         """The last feerate holds."""
         if update.provider != BASE:
             return Folded(state)
-        return Folded(encode_state(BaseState(_set_fee.decode(update.body).feerate_per_kw)))
+        return Folded(encode_state(BaseState(body_of(_set_fee, update).feerate_per_kw)))
 
     def settle(self, view: View, state: bytes, remaining_msat: PerParty) -> tuple[OutputSpec, ...]:
         """One output a party, if what is left reaches the holder's dust limit."""

@@ -30,7 +30,8 @@ from lnpd_sdk.types import (
     other,
 )
 
-from lnpd.providers.base import ANCHORS_FEATURE
+from lnpd.errors import UpdateUnreadable
+from lnpd.providers.base import ANCHORS_FEATURE, body_of
 from lnpd.tx.fees import HTLC_OUTPUT_WEIGHT, HTLC_SUCCESS_WEIGHT, HTLC_TIMEOUT_WEIGHT, fee_sat
 from lnpd.tx.states import HTLC, HtlcState, decode_htlcs, encode_state
 
@@ -69,8 +70,8 @@ class Htlcs(ProviderBase):
             return Reject(f"The htlc provider knows no update {update.kind!r}.")
         try:
             return check(decode_htlcs(state), update)
-        except msgspec.MsgspecError:
-            return Reject(f"The body of {update.kind} cannot be read.")
+        except UpdateUnreadable as unreadable:
+            return Reject(str(unreadable))
 
     def fold(self, view: View, state: bytes, update: Update) -> Folded:
         """An added HTLC is in the state, a removed one is not; a fulfilled one moves its amount to the recipient."""
@@ -110,7 +111,7 @@ class Htlcs(ProviderBase):
 
 
 def _validate_add(state: HtlcState, update: Update) -> Reject | None:
-    add = _adds.decode(update.body)
+    add = body_of(_adds, update)
     if update.id < state.next_ids[update.proposer]:
         return Reject(f"The id {update.id} of an HTLC was used before.")
     if add.amount_msat <= 0:
@@ -125,7 +126,7 @@ def _validate_add(state: HtlcState, update: Update) -> Reject | None:
 
 
 def _validate_fulfill(state: HtlcState, update: Update) -> Reject | None:
-    preimage = _fulfills.decode(update.body).preimage
+    preimage = body_of(_fulfills, update).preimage
     htlc = _removed(state, update)
     if htlc is None:
         return _unknown(update)
@@ -136,7 +137,7 @@ def _validate_fulfill(state: HtlcState, update: Update) -> Reject | None:
 
 def _validate_fail(state: HtlcState, update: Update) -> Reject | None:
     if update.body:
-        _fails.decode(update.body)
+        body_of(_fails, update)
     return _unknown(update) if _removed(state, update) is None else None
 
 
@@ -159,7 +160,7 @@ def _removed(state: HtlcState, update: Update) -> Htlc | None:
 
 
 def _with(state: HtlcState, update: Update) -> HtlcState:
-    add = _adds.decode(update.body)
+    add = body_of(_adds, update)
     htlc = Htlc(update.proposer, update.id, add.amount_msat, add.payment_hash, add.cltv_expiry, add.tlvs)
     htlcs = tuple(sorted((*state.htlcs, htlc), key=lambda each: (each.offerer, each.id)))
     opener, acceptor = state.next_ids

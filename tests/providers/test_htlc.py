@@ -20,6 +20,7 @@ from lnpd_sdk.types import (
     View,
 )
 
+from lnpd.errors import UpdateUnreadable
 from lnpd.providers.htlc import Htlcs
 from lnpd.tx.pipeline import view_of
 from lnpd.tx.states import HtlcState, decode_htlcs
@@ -158,3 +159,11 @@ def test_outputs() -> None:
 def test_next_ids_never_fall() -> None:
     for party, expected in ((0, (6, 0)), (1, (0, 6))):
         assert decode_htlcs(fold_all(add(party, 5), add(party, 3)).state).next_ids == expected
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"\x81\xa1x\x01", b"\x91" * 2000])
+def test_an_unreadable_body_has_a_name(body: bytes) -> None:
+    update = Update(0, "htlc", "add", 2, body)
+    assert isinstance(HTLCS.validate(VIEW, STATE, update), Reject)
+    with pytest.raises(UpdateUnreadable):
+        HTLCS.fold(VIEW, STATE, update)
