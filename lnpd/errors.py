@@ -750,6 +750,10 @@ class SignerRefused(LnpdError):
         return str(self).partition(":")[0]
 
 
+class SignerEnded(LnpdError):
+    """The signer's process is gone, or did not come up."""
+
+
 class SeedError(LnpdError):
     """A seed, or the file that keeps it, cannot be used."""
 

@@ -24,5 +24,13 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "closing-signed": "A mutual close is kept before our signature of it leaves or it is broadcast.",
     "force-close": "Our commitment will be broadcast: its secret is never released from here on.",
     "chain-event": "What the chain did to a channel is stored, and what follows from it is to be broadcast.",
+    "chain-followed": "What some blocks did to the watches is in the inboxes, and the cursor stands after them.",
+    "chain-past-read": "What the past did to new watches is in the inboxes, and they are new no more.",
     "store-owner": "This process has become the owner of the database: every older owner is refused from here on.",
+    "invoice-created": "An invoice and its preimage are stored before anyone sees it.",
+    "invoice-paid": "An invoice is paid, together with the decision to show its preimage.",
+    "payment-offered": "A payment is on its way, together with its HTLC in a channel's log.",
+    "payment-forgotten": "A payment's HTLC is gone from the log unsent; it may be offered again.",
+    "payment-paid": "A payment's preimage is stored on arrival.",
+    "payment-failed": "A payment's HTLC is gone for good, and why; it may be tried again from here on.",
 }

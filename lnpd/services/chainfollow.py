@@ -1,0 +1,199 @@
+"""How does a service follow the chain without missing anything or counting it twice?
+
+    what it wants watched is registered -> blocks since its cursor, a delta at a time, the effects of each and the moved
+    cursor in one transaction -> what it began to watch since is looked up in the past -> after the commit it acts
+
+Hints of the backend only wake this loop; the cursor decides what is read. A follower that was killed at any moment
+goes on from its cursor, and one whose blocks were reorganised away is told which left the chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+import msgspec
+
+from lnpd.chain.interface import BlockRef, ChainBackend, ChainDelta, ConnectedBlock, Match, Watch
+from lnpd.errors import ChainError
+from lnpd.store.read import Read
+from lnpd.store.store import Store
+from lnpd.store.write import Write
+
+log = logging.getLogger("lnpd.chain")
+
+POLL_SECONDS = 30.0
+RETRY_SECONDS = 1.0
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a service has watched; `fresh` of it was never looked up in the past, from `from_height` on."""
+
+    watches: frozenset[Watch]
+    fresh: frozenset[Watch] = frozenset()
+    from_height: int = 0
+
+
+class Past(msgspec.Struct, frozen=True):
+    """What happened to fresh watches up to the cursor, `tip`."""
+
+    watches: frozenset[Watch]
+    connected: tuple[ConnectedBlock, ...]
+    mempool: tuple[Match, ...]
+    tip: BlockRef
+
+
+class Service(Protocol):
+    """A service that follows. The three that take a view of the store run on the store's thread and see it only."""
+
+    def cursor(self, read: Read) -> BlockRef | None:
+        """The last block whose effects are stored."""
+        ...
+
+    def wanted(self, read: Read) -> Wanted:
+        """What it has watched."""
+        ...
+
+    def take(self, write: Write, delta: ChainDelta) -> None:
+        """Stores the effects of a delta, and the cursor at its end."""
+        ...
+
+    def learn(self, write: Write, past: Past) -> None:
+        """Stores the effects of the past on fresh watches, which are fresh no more."""
+        ...
+
+    async def caught_up(self, tip: BlockRef, moved: bool) -> None:
+        """Everything up to `tip` is stored; `moved` says that the tip is another one than before. Acts on it."""
+        ...
+
+
+class ChainFollower:
+    """The loop of one service. `broken` hears of an error that is not the chain's: the node must stop."""
+
+    def __init__(
+        self,
+        store: Store,
+        backend: ChainBackend,
+        service: Service,
+        broken: Callable[[Exception], None] | None = None,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._store, self._backend, self._service, self._broken = store, backend, service, broken
+        self._poll_seconds = poll_seconds
+        self._registered: frozenset[Watch] = frozenset()
+        self._waiting: tuple[Match, ...] = ()
+        self._at: BlockRef | None = None
+        self._acted_at: BlockRef | None = None
+        self._wake = asyncio.Event()
+        self._busy = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def tip(self) -> BlockRef | None:
+        """The cursor as last stored; None before the start."""
+        return self._at
+
+    async def start(self) -> None:
+        """Catches up with the chain, then follows it. Raises ChainError, UnknownBlock if this is another chain."""
+        await self.sync()
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._follow())]
+
+    async def stop(self) -> None:
+        """Ends between two transactions."""
+        async with self._busy:
+            for task in self._tasks:
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def wake(self) -> None:
+        """There may be something new to do."""
+        self._wake.set()
+
+    async def sync(self) -> None:
+        """Returns when everything up to the present tip is stored and acted upon. Raises ChainError."""
+        async with self._busy:
+            while not await self._pass():
+                pass
+
+    # --- one pass
+
+    async def _pass(self) -> bool:
+        """False if the chain moved while the past was read: then all of it again."""
+        wanted = await self._store.read(self._service.wanted)
+        await self._register(wanted.watches)
+        tip = await self._catch_up()
+        if wanted.fresh and not await self._learn(wanted, tip):
+            return False
+        await self._service.caught_up(tip, tip != self._acted_at)
+        self._acted_at = tip
+        return True
+
+    async def _register(self, watches: frozenset[Watch]) -> None:
+        if new := watches - self._registered:
+            await self._backend.watch(new)
+            self._registered |= new
+        if old := self._registered - watches:
+            await self._backend.unwatch(old)
+            self._registered -= old
+
+    async def _catch_up(self) -> BlockRef:
+        at = await self._store.read(self._service.cursor)
+        if at is None:
+            at = await self._backend.best_block()
+            await self._take(ChainDelta((), (), (), at, False))
+        while True:
+            delta = await self._backend.blocks_since(at)
+            if delta.end != at or (not delta.more and delta.mempool != self._waiting):
+                await self._take(delta)
+            at = self._at = delta.end
+            if not delta.more:
+                self._waiting = delta.mempool
+                return at
+
+    async def _take(self, delta: ChainDelta) -> None:
+        await self._store.write(lambda write: self._service.take(write, delta))
+
+    async def _learn(self, wanted: Wanted, tip: BlockRef) -> bool:
+        """Reads the past of fresh watches up to the cursor; what lies above it could be undone without our hearing."""
+        connected: list[ConnectedBlock] = []
+        height = wanted.from_height
+        while True:
+            delta = await self._backend.scan(wanted.fresh, height)
+            connected += delta.connected
+            if not delta.more:
+                break
+            height = delta.end.height + 1
+        if delta.end != tip:
+            return False
+        past = Past(wanted.fresh, tuple(connected), delta.mempool, tip)
+        await self._store.write(lambda write: self._service.learn(write, past))
+        return True
+
+    # --- the tasks
+
+    async def _listen(self) -> None:
+        async for _ in self._backend.events():
+            self._wake.set()
+
+    async def _follow(self) -> None:
+        complaint = ""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_SECONDS if complaint else self._poll_seconds):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self.sync()
+                complaint = ""
+            except ChainError as error:
+                if str(error) != complaint:
+                    complaint = str(error)
+                    log.warning("the chain cannot be followed: %s", error)
+            except Exception as error:
+                log.exception("following the chain failed")
+                if self._broken is not None:
+                    self._broken(error)
+                return
