@@ -20,6 +20,7 @@ from lnpd.channel.queries import (
     Kept,
     ProviderQuery,
     Query,
+    Secure,
     commitment_key,
 )
 from lnpd.channel.state import Channel
@@ -60,6 +61,11 @@ class Queries:
                 held = await signer.hold_commitment(self._index, graph, signatures)
                 self._batch.records.append(held.records)
                 return held.wrong
+            case Secure(actions=tells):
+                for tell in tells:
+                    told = await self._parts.recipients[tell.recipient].told(self._batch.channel, tell.message)
+                    self._batch.effects.append(told)
+                return None
             case FindCommitment(key=key):
                 return kept_of(await self._row(COMMITMENT, key))
             case FindCommitmentByTxid(txid=txid):
