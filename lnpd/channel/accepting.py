@@ -29,7 +29,6 @@ from lnpd.wire.messages import AcceptChannel, AcceptChannelTlvs, FundingCreated,
 def on_open_channel(channel: Channel, event: Accept) -> Step:
     """Check everything that open_channel asks for, and answer with our terms."""
     message, ours, theirs = event.message, event.terms, terms_of(event.message)
-    channel = replace(channel, id=message.temporary_channel_id, link="up")
     offer = Offer(
         message, channel.policy, event.chain_hash, event.channel_type, event.large_channels, event.zeroconf, ours
     )

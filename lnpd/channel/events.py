@@ -31,7 +31,6 @@ class Open(Event, frozen=True, tag="open"):
     short_channel_id that we will give to the peer.
     """
 
-    temporary_channel_id: bytes
     chain_hash: bytes
     capacity_sat: int
     push_msat: int

@@ -59,7 +59,7 @@ def on_open(channel: Channel, command: Open) -> Step:
     terms = command.terms
     message = OpenChannel(
         chain_hash=command.chain_hash,
-        temporary_channel_id=command.temporary_channel_id,
+        temporary_channel_id=channel.id,
         funding_satoshis=command.capacity_sat,
         push_msat=command.push_msat,
         feerate_per_kw=command.feerate_per_kw,
@@ -74,9 +74,7 @@ def on_open(channel: Channel, command: Open) -> Step:
     )
     channel = replace(
         channel,
-        id=command.temporary_channel_id,
         phase=AwaitingAccept(),
-        link="up",
         channel_type=command.channel_type,
         type_bits=command.type_bits,
         extensions=command.extensions,

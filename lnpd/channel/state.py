@@ -71,7 +71,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class New(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="new"):
-    """Nothing was sent or received yet."""
+    """Nothing was sent yet. The driver makes such a channel (`new_channel`) for an Open or an Accept."""
 
 
 class AwaitingAccept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_accept"):
@@ -326,3 +326,8 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     def live(self) -> bool:
         """Whether the connection is up and channel_reestablish is done: messages of the protocol may be sent."""
         return self.link == "up"
+
+
+def new_channel(key: str, peer: bytes, us: Party, policy: Policy, temporary_channel_id: bytes) -> Channel:
+    """A channel that an Open (we are party 0) or an Accept (party 1) is given to, on a connection that is up."""
+    return Channel(key=key, peer=peer, us=us, policy=policy, id=temporary_channel_id, link="up")

@@ -20,13 +20,13 @@ import msgspec
 from lnpd_sdk.types import Party, Provider, other
 from msgspec.structs import replace
 
-from lnpd.channel import actions, events, queries
+from lnpd.channel import actions, commitments, events, queries
 from lnpd.channel.failure import failed
-from lnpd.channel.state import Channel, Normal, Policy
+from lnpd.channel.state import Channel, Normal, Policy, new_channel
 from lnpd.channel.step import step
 from lnpd.errors import ProtocolError
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, CORE_PROVIDERS, pin, with_extensions
-from lnpd.tx.funding import funding_script_pubkey
+from lnpd.tx.funding import funding_script_pubkey, make_funding
 from lnpd.tx.graph import ChannelType
 from lnpd.tx.states import BASE, BaseState, encode_state
 from lnpd.tx.transaction import Tx, TxIn, TxOut
@@ -38,6 +38,7 @@ from tests.channel.vault import NAME as VAULT
 from tests.channel.vault import Vault
 
 CHAIN = bytes(32)
+TEMPORARY_ID = b"\x07" * 32
 SCRIPTS = tuple(b"\x00\x14" + bytes([n]) * 20 for n in (1, 2))
 PLAIN = ANCHORS_ZERO_FEE_HTLC_TX
 WITH_VAULT = with_extensions(PLAIN, (pin(Vault.spec, 1),))
@@ -75,7 +76,7 @@ class Node:
         self.disconnect = False
         self.stored = b""
         policy = replace(policy, sweep_script=SCRIPTS[us])
-        self.store(Channel(key=f"channel {us}", peer=bytes(33), us=us, policy=policy))
+        self.store(new_channel(f"channel {us}", bytes(33), us, policy, TEMPORARY_ID))
 
     # What a driver does
 
@@ -277,6 +278,28 @@ class Pair:
             assert sum(held.graph.balances_msat) == 1000 * a.capacity_sat
 
 
+def with_second_funding(pair: Pair) -> Pair:
+    """The same channel with another, unconfirmed funding of the same size beside the first, as a splice makes one."""
+    keys = pair.nodes[0].channel.fundings[0].funding_keys
+    capacity_sat = pair.nodes[0].channel.capacity_sat
+    second = make_funding(b"\x33" * 32, 0, capacity_sat, keys)
+    numbers = pair.nodes[0].channel.numbers
+    for node in pair.nodes:
+        node.store(replace(node.channel, fundings=(*node.channel.fundings, second)))
+    for holder in pair.nodes:
+        channel, number = holder.channel, numbers[holder.us]
+        folds = queries.Folds(channel.base.states, channel.base.balances_msat)
+        building = commitments.build(channel, second, holder.us, number, holder.signer.point(number), folds)
+        graph = drive(building, holder.answer)
+        peer = pair.nodes[other(holder.us)]
+        signatures = peer.signer.sign(graph)
+        assert holder.signer.hold(holder.us, graph, signatures) == ""
+        for node, row in ((holder, commitments.keep(graph, signatures)), (peer, commitments.keep(graph))):
+            node.rows[row.kind, row.key] = row.value
+            node.by_txid[row.txid] = (row.kind, row.key)
+    return pair
+
+
 # Events
 
 
@@ -295,7 +318,6 @@ def open_event(node: Node, channel_type: ChannelType = PLAIN, **changes: Any) ->
     """Our Open command."""
     vault = any(p.name == VAULT for p in channel_type.providers)
     values: dict[str, Any] = {
-        "temporary_channel_id": b"\x07" * 32,
         "chain_hash": CHAIN,
         "capacity_sat": 1_000_000,
         "push_msat": 300_000_000,
@@ -310,7 +332,7 @@ def open_event(node: Node, channel_type: ChannelType = PLAIN, **changes: Any) ->
     return events.Open(**{**values, **changes})
 
 
-def accept_event(node: Node, message: OpenChannel, channel_type: ChannelType = PLAIN, **changes: Any) -> events.Accept:
+def accept_event(node: Node, message: Any, channel_type: ChannelType | None = PLAIN, **changes: Any) -> events.Accept:
     """What a driver makes of an open_channel."""
     values: dict[str, Any] = {
         "message": message,
@@ -323,7 +345,9 @@ def accept_event(node: Node, message: OpenChannel, channel_type: ChannelType = P
     return events.Accept(**{**values, **changes})
 
 
-def initial_states(channel_type: ChannelType, feerate_per_kw: int) -> tuple[tuple[str, bytes], ...]:
+def initial_states(channel_type: ChannelType | None, feerate_per_kw: int) -> tuple[tuple[str, bytes], ...]:
+    if channel_type is None:
+        return ()
     base = encode_state(BaseState(feerate_per_kw))
     return tuple((p.name, base if p.name == BASE else b"") for p in channel_type.providers)
 

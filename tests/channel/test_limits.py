@@ -1,0 +1,261 @@
+"""Is each limit of an update enforced: against a peer by its own error, and against ourselves by a refusal?"""
+
+# ruff: noqa: E501 - a row of a table is one line
+
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from lnpd_sdk.types import Folded
+from msgspec.structs import replace
+
+from lnpd import errors
+from lnpd.channel import actions, events
+from lnpd.channel.limits import ADD, FEE, REMOVE, dust_exposure_msat
+from lnpd.channel.state import Failed, Normal
+from lnpd.providers.types import STATIC_REMOTEKEY
+from lnpd.wire.message import decode
+from lnpd.wire.messages import (
+    ChannelReady,
+    CommitmentSigned,
+    CommitmentSignedTlvs,
+    RevokeAndAck,
+    Shutdown,
+    StartBatch,
+    StartBatchTlvs,
+    Stfu,
+    UpdateAddHtlc,
+    UpdateExt,
+    UpdateFailHtlc,
+    UpdateFailMalformedHtlc,
+    UpdateFee,
+    UpdateFulfillHtlc,
+)
+from lnpd.wire.messages import Warning as WarningMessage
+from tests.channel.harness import (
+    PROVIDERS,
+    SCRIPTS,
+    WITH_VAULT,
+    Node,
+    Pair,
+    add,
+    opened,
+    opening,
+    preimage,
+    with_second_funding,
+)
+from tests.channel.vault import Vault, body
+
+ID = b"\x11" * 32
+
+
+def htlc(number: int = 1, **changes: Any) -> UpdateAddHtlc:
+    values: dict[str, Any] = {
+        "channel_id": ID,
+        "id": 0,
+        "amount_msat": 5_000_000,
+        "payment_hash": sha256(preimage(number)).digest(),
+        "cltv_expiry": 600_000,
+        "onion_routing_packet": bytes(1366),
+    }
+    return UpdateAddHtlc(**{**values, **changes})
+
+
+def with_htlc(party: int = 0) -> Pair:
+    """Party 1 has received HTLC 0 of party 0."""
+    pair = opened(WITH_VAULT)
+    pair.command(0, add(1))
+    pair.settle()
+    return pair
+
+
+def quiet() -> Pair:
+    pair = with_htlc()
+    pair.nodes[1].run(Stfu(channel_id=ID, initiator=1))
+    return pair
+
+
+def closing(pair: Pair | None = None) -> Pair:
+    pair = pair or with_htlc()
+    pair.nodes[1].run(Shutdown(channel_id=ID, scriptpubkey=SCRIPTS[0]))
+    return pair
+
+
+def adds(count: int, amount_msat: int = 2_000_000) -> list[UpdateAddHtlc]:
+    return [htlc(n, id=n, amount_msat=amount_msat) for n in range(count)]
+
+
+def ext(data: bytes, **changes: int) -> UpdateExt:
+    return UpdateExt(**{"channel_id": ID, "namespace": 0, "id": 0, "data": data, **changes})  # type: ignore[arg-type]
+
+
+def fee(feerate: int) -> UpdateFee:
+    return UpdateFee(channel_id=ID, feerate_per_kw=feerate)
+
+
+FULFILL = UpdateFulfillHtlc(channel_id=ID, id=0, payment_preimage=preimage(1))
+SIGNED = CommitmentSigned(channel_id=ID, signature=b"\1" * 64, htlc_signature=())
+VAULT_PAIR = lambda: opened(WITH_VAULT)  # noqa: E731
+
+# The side that is told, the messages that it gets (all but the last are good), how it stands before, the error.
+CASES: dict[str, tuple[int, Any, list[Any], type[errors.ProtocolError]]] = {
+    "an id is skipped": (1, opened, [htlc(id=1)], errors.HtlcIdOutOfOrder),
+    "an id is repeated": (1, opened, [htlc(), htlc()], errors.HtlcIdOutOfOrder),
+    "nothing is offered": (1, opened, [htlc(amount_msat=0)], errors.HtlcAmountZero),
+    "below the minimum": (1, opened, [htlc(amount_msat=999)], errors.HtlcBelowMinimum),
+    "an expiry in seconds": (1, opened, [htlc(cltv_expiry=500_000_000)], errors.HtlcExpiryNotAHeight),
+    "31 of 30 HTLCs": (1, opened, adds(31), errors.TooManyHtlcs),
+    "500,000,001 msat in flight": (1, opened, [htlc(amount_msat=500_000_001)], errors.InFlightExceeded),
+    "the reserve of the acceptor": (0, opened, [htlc(amount_msat=290_000_001)], errors.ReserveBroken),
+    "the reserve and fee of the opener": (1, opened, [htlc(amount_msat=495_000_000), htlc(id=1, amount_msat=194_000_000)], errors.InFlightExceeded),
+    "an HTLC before channel_ready": (1, opening, [htlc()], errors.UnexpectedMessage),
+    "an HTLC before channel_ready, while closing": (1, lambda: closing(opening()), [htlc()], errors.UpdateBeforeReady),
+    "an unknown HTLC is fulfilled": (0, opened, [FULFILL], errors.UnknownHtlc),
+    "the wrong preimage": (0, with_htlc, [replace(FULFILL, payment_preimage=bytes(32))], errors.WrongPreimage),
+    "fulfilled twice": (0, with_htlc, [FULFILL, FULFILL], errors.HtlcAlreadyRemoved),
+    "fulfilled, then failed": (0, with_htlc, [FULFILL, UpdateFailHtlc(channel_id=ID, id=0, reason=b"")], errors.HtlcAlreadyRemoved),
+    "one's own HTLC is removed": (1, with_htlc, [FULFILL], errors.UnknownHtlc),
+    "no BADONION": (0, with_htlc, [UpdateFailMalformedHtlc(channel_id=ID, id=0, sha256_of_onion=ID, failure_code=5)], errors.BadOnionMissing),
+    "a fee from the acceptor": (0, opened, [fee(2000)], errors.FeeNotFromOpener),
+    "a low fee": (1, opened, [fee(252)], errors.FeerateTooLow),
+    "a high fee": (1, opened, [fee(100_001)], errors.FeerateTooHigh),
+    "a fee beyond the opener's means": (1, lambda: opened(push_msat=950_000_000), [fee(50_000)], errors.ReserveBroken),
+    "an unknown extension": (1, opened, [ext(b"")], errors.UnknownNamespace),
+    "an extension's id is skipped": (1, VAULT_PAIR, [ext(body("put", 5000), id=1)], errors.ExtensionIdOutOfOrder),
+    "a provider refuses": (1, VAULT_PAIR, [ext(body("put", 5))], errors.UpdateRejected),
+    "more than is there": (1, VAULT_PAIR, [ext(body("put", 700_000))], errors.ReserveBroken),
+    "after stfu": (1, quiet, [htlc(id=1)], errors.UpdateAfterStfu),
+    "stfu twice": (1, quiet, [Stfu(channel_id=ID, initiator=1)], errors.StfuTwice),
+    "stfu while an update is pending": (1, opened, [htlc(), Stfu(channel_id=ID, initiator=1)], errors.StfuWhilePending),
+    "an HTLC after shutdown": (1, closing, [htlc(id=1)], errors.AddAfterShutdown),
+    "an extension grows after shutdown": (1, closing, [ext(body("put", 5000))], errors.AddAfterShutdown),
+    "another shutdown": (1, closing, [Shutdown(channel_id=ID, scriptpubkey=SCRIPTS[1])], errors.ShutdownTwice),
+    "a script that is not allowed": (1, opened, [Shutdown(channel_id=ID, scriptpubkey=b"\x76")], errors.ShutdownScriptForm),
+    "a wrong signature": (1, opened, [htlc(), SIGNED], errors.WrongSignature),
+    "a missing HTLC signature": (1, opened, [htlc(), SIGNED], errors.WrongSignature),
+    "another funding": (1, opened, [htlc(), replace(SIGNED, tlvs=CommitmentSignedTlvs(funding_txid=ID))], errors.CommitmentForUnknownFunding),
+    "an extension disagrees": (1, VAULT_PAIR, [htlc(), replace(SIGNED, tlvs=CommitmentSignedTlvs(extension_digests=(bytes(8),)))], errors.ExtensionDisagrees),
+    "a batch of 21": (1, opened, [StartBatch(channel_id=ID, batch_size=21, tlvs=StartBatchTlvs(message_type=132))], errors.BatchTooLarge),
+    "a batch is interrupted": (1, opened, [StartBatch(channel_id=ID, batch_size=2, tlvs=StartBatchTlvs(message_type=132)), htlc()], errors.BatchInterrupted),
+    "a batch without funding_txid": (1, opened, [StartBatch(channel_id=ID, batch_size=2, tlvs=StartBatchTlvs(message_type=132)), SIGNED, SIGNED], errors.CommitmentMissing),
+    "two fundings without a batch": (1, lambda: with_second_funding(opened()), [htlc(), SIGNED], errors.CommitmentMissing),
+    "a revocation of nothing": (1, opened, [RevokeAndAck(channel_id=ID, per_commitment_secret=ID, next_per_commitment_point=ID)], errors.RevocationUnexpected),
+    "a message out of place": (1, opening, [Stfu(channel_id=ID, initiator=1)], errors.UnexpectedMessage),
+    "no point in channel_ready": (1, opening, [ChannelReady(channel_id=ID, second_per_commitment_point=b"\5" * 33)], errors.InvalidPerCommitmentPoint),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("party", "before", "messages", "error"), CASES.values(), ids=CASES)
+def test_a_peers_message(party: int, before: Any, messages: list[Any], error: type[Exception]) -> None:
+    pair = before()
+    node = pair.nodes[party]
+    pair.connected = True
+    for message in messages[:-1]:
+        node.run(message)
+    assert not node.errors
+    node.sent.clear()
+    stored = node.channel
+    node.run(messages[-1])
+    assert [type(e) for e in node.errors] == [error]
+    (answer,) = map(decode, node.sent)
+    assert answer.data == str(node.errors[0]).encode()  # type: ignore[union-attr]
+    if issubclass(error, errors.ProtocolWarning):
+        assert isinstance(answer, WarningMessage) and node.disconnect and node.channel == stored
+    else:
+        assert isinstance(node.channel.phase, Failed) and node.latest().graph.tx.txid in {
+            tx.txid for tx in node.broadcast
+        }
+
+
+def test_every_limit_has_a_case() -> None:
+    cases = {case[3] for case in CASES.values()}
+    assert {rule.error for table in (ADD, REMOVE, FEE) for rule in table} <= cases
+
+
+OURS: dict[str, tuple[int, Any, events.Event]] = {
+    "no HTLC beyond the reserve": (1, opened, add(1, 290_000_001)),
+    "no HTLC that leaves no fee-spike buffer": (0, lambda: opened(push_msat=980_000_000), add(1, 8_500_000)),
+    "no HTLC that the opener could not carry": (1, lambda: opened(push_msat=988_000_000), add(1, 5_000_000)),
+    "no fee change by the acceptor": (1, opened, events.SetFeerate(2000)),
+    "no fee beyond our means": (0, lambda: opened(push_msat=980_000_000), events.SetFeerate(20_000)),
+    "no HTLC while closing": (1, closing, add(2)),
+    "no update after stfu": (1, quiet, add(2)),
+    "no removal of what is not there": (1, opened, events.Fail(0, b"")),
+    "no wrong preimage": (1, with_htlc, events.Fulfill(0, bytes(32))),
+    "no update before channel_ready": (1, opening, add(1)),
+    "no unknown extension": (0, opened, events.Propose("vault", b"")),
+    "no update that its provider refuses": (0, VAULT_PAIR, events.Propose("vault", body("put", 1))),
+    "no quiescence while not connected": (0, lambda: _cut(opened()), events.Quiesce()),
+    "no HTLC while not connected": (0, lambda: _cut(opened()), add(1)),
+    "no other close script than the upfront one": (0, opened, events.Close(b"\x76\xa9", 1, 2)),
+    "no fee range upside down": (0, opened, events.Close(SCRIPTS[0], 2, 1)),
+}
+
+
+def _cut(pair: Pair) -> Pair:
+    pair.cut()
+    return pair
+
+
+@pytest.mark.parametrize(("party", "before", "command"), OURS.values(), ids=OURS)
+def test_our_own_command(party: int, before: Any, command: events.Event) -> None:
+    pair = before()
+    node = pair.nodes[party]
+    node.sent.clear()
+    stored = node.channel
+    with pytest.raises(errors.CommandRefused):
+        node.run(command)
+    assert node.channel == stored and not node.sent
+
+
+def test_the_boundaries_are_allowed() -> None:
+    pair = opened()
+    for message in adds(30):
+        pair.command(0, add(message.id, message.amount_msat))
+    pair.command(1, add(99, 290_000_000 - 1_000_000))
+    pair.settle()
+    pair.check()
+    assert not any(node.errors for node in pair.nodes)
+
+
+class Ordered(Vault):
+    """A provider whose state is the order of its updates."""
+
+    def validate(self, view: Any, state: bytes, update: Any) -> None:
+        return None
+
+    def fold(self, view: Any, state: bytes, update: Any) -> Folded:
+        return Folded(state + bytes([update.proposer]) if update.provider == "vault" else state)
+
+    def contribute(self, view: Any, state: bytes) -> tuple[()]:
+        return ()
+
+
+def test_crossing_updates_that_do_not_commute_are_refused() -> None:
+    providers = {**PROVIDERS, "vault": Ordered()}
+    pair = opened(WITH_VAULT, Pair(Node(0, providers=providers), Node(1, providers=providers)))
+    pair.command(0, events.Propose("vault", b""))
+    pair.command(1, events.Propose("vault", b""))
+    pair.deliver(0)
+    assert [type(e) for e in pair.nodes[1].errors] == [errors.UpdatesDoNotCommute]
+    assert not pair.nodes[0].channel.log and not pair.nodes[1].channel.log  # the connection was lost with it
+
+
+def test_dust_exposure_is_told_not_refused() -> None:
+    pair = opened()
+    node = pair.nodes[1]
+    node.store(replace(node.channel, policy=replace(node.channel.policy, max_dust_exposure_msat=500_000)))
+    for number in range(2):
+        pair.command(0, add(number, 300_000))
+        pair.settle()
+    assert [r.over_exposure for r in node.told(actions.HtlcReceived)] == [False, True]
+    assert dust_exposure_msat((), 0, (354, 354), 1000, True) == 0
+
+
+def test_a_legacy_channel_counts_second_stage_fees_as_dust() -> None:
+    pair = opened(STATIC_REMOTEKEY)
+    pair.command(0, add(1, 1_000_000))  # 354 sat and the fee of HTLC-success at 1000 per kw is 1057
+    pair.settle()
+    pair.check()
+    assert [t[0] for t in pair.nodes[1].latest().graph.trimmed] == ["htlc"]
+    assert isinstance(pair.nodes[0].channel.phase, Normal)
