@@ -75,8 +75,14 @@ def quiet() -> Pair:
     return pair
 
 
-def closing(pair: Pair | None = None) -> Pair:
-    pair = pair or with_htlc()
+def closing_first() -> Pair:
+    pair = opening()
+    pair.nodes[1].run(events.Close(SCRIPTS[1], 1, 2))
+    return pair
+
+
+def closing() -> Pair:
+    pair = with_htlc()
     pair.nodes[1].run(Shutdown(channel_id=ID, scriptpubkey=SCRIPTS[0]))
     return pair
 
@@ -109,7 +115,7 @@ CASES: dict[str, tuple[int, Any, list[Any], type[errors.ProtocolError]]] = {
     "the reserve of the acceptor": (0, opened, [htlc(amount_msat=290_000_001)], errors.ReserveBroken),
     "the reserve and fee of the opener": (1, opened, [htlc(amount_msat=495_000_000), htlc(id=1, amount_msat=194_000_000)], errors.InFlightExceeded),
     "an HTLC before channel_ready": (1, opening, [htlc()], errors.UnexpectedMessage),
-    "an HTLC before channel_ready, while closing": (1, lambda: closing(opening()), [htlc()], errors.UpdateBeforeReady),
+    "an HTLC before channel_ready, while closing": (1, closing_first, [htlc()], errors.UpdateBeforeReady),
     "an unknown HTLC is fulfilled": (0, opened, [FULFILL], errors.UnknownHtlc),
     "the wrong preimage": (0, with_htlc, [replace(FULFILL, payment_preimage=bytes(32))], errors.WrongPreimage),
     "fulfilled twice": (0, with_htlc, [FULFILL, FULFILL], errors.HtlcAlreadyRemoved),
