@@ -137,13 +137,15 @@ def _read(path: Path) -> bytes:
         raise SeedFileMissing(f"There is no seed file {path}.") from None
     except OSError as error:
         raise SeedFileMalformed(f"{path} cannot be read as a seed file: {error.strerror}.") from None
-    with open(handle, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             raise SeedFileMalformed(f"{path} is not a file.")
         if status.st_mode & 0o077:
             raise SeedFileUnsafe(f"Others than its user may read {path}: make it private (chmod 600).")
-        return file.read(MAX_FILE_BYTES + 1)[:MAX_FILE_BYTES]
+        return os.read(handle, MAX_FILE_BYTES)
+    finally:
+        os.close(handle)
 
 
 def _decode(content: bytes) -> Seed:

@@ -116,8 +116,9 @@ def _parsed(data: bytes) -> Any:
     try:
         psbt = PSBT.parse(data)
         psbt.verify(ignore_missing=True)
-        if not psbt.inputs or any(each.sequence == 0 for each in psbt.inputs):
-            raise ValueError  # embit reads sequence 0 as the final one
+        # embit turns a sequence of 0 into the final one; what is signed must be what was asked for.
+        if not psbt.inputs or bytes(psbt.tx.serialize()) not in data:
+            raise ValueError
     except Exception as error:  # embit raises errors of many kinds for bad input
         refuse(Rule.PSBT_MALFORMED, f"it cannot be read: {type(error).__name__}.")
     return psbt
