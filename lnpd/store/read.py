@@ -95,6 +95,10 @@ class Read:
     def signer_state(self, key: bytes) -> bytes | None:
         return self._value("SELECT value FROM signer_state WHERE key = ?", key)
 
+    def signer_states(self) -> list[tuple[bytes, bytes]]:
+        """Every row of the signer: what it starts from."""
+        return [(row[0], row[1]) for row in self._rows("SELECT key, value FROM signer_state ORDER BY key")]
+
     def value(self, namespace: str, key: bytes) -> bytes | None:
         return self._value("SELECT value FROM key_value WHERE namespace = ? AND key = ?", namespace, key)
 
