@@ -91,7 +91,6 @@ class ChannelDriver:
         self.channel = channel
         self.link: Link | None = None
         self.frozen = ""
-        self.next_id = b""  # the temporary_channel_id of an open_channel that waits in the mailbox
         self._stored = channel if stored else None
         self._waiting: deque[Item] = deque()
         self._wake = asyncio.Event()

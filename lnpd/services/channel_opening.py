@@ -82,6 +82,15 @@ class Kinds:
         bits = features.ChannelType(base).features().to_bytes()
         return Kind(name, self._pinned(BY_NAME[base], extensions), bits, extensions)
 
+    def grants(self) -> tuple[tuple[str, int], ...]:
+        """What the user lets each plugin's providers take of our balance: (provider, sat)."""
+        rows = []
+        for owner, owned in self._registry.owners.items():
+            limit = self._registry.granted(owner, "updates")
+            if limit is not None and limit.isdecimal():
+                rows += [(spec.name, int(limit)) for spec in owned.manifest.providers]
+        return tuple(rows)
+
     def names(self) -> tuple[str, ...]:
         """The types that plugins brought."""
         return tuple(t.name for owned in self._registry.owners.values() for t in owned.manifest.channel_types)
@@ -112,11 +121,15 @@ def fresh_alias() -> bytes:
     return (0xF00000 | int.from_bytes(os.urandom(2), "big")).to_bytes(3, "big") + os.urandom(5)
 
 
-def policy_for(policy: Policy, peer_features: bytes) -> Policy:
+def policy_for(
+    policy: Policy, peer_features: bytes, sweep_script: bytes, grants: tuple[tuple[str, int], ...]
+) -> Policy:
     """What we tolerate in a channel with a peer of these features."""
     theirs = features.Features.from_bytes(peer_features)
     return msgspec.structs.replace(
         policy,
+        sweep_script=sweep_script,
+        grants=grants,
         anysegwit=theirs.offers("option_shutdown_anysegwit"),
         upfront_shutdown=theirs.offers("option_upfront_shutdown_script"),
     )

@@ -6,13 +6,15 @@ of one channel's driver. Nothing is decided here.
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from lnpd_sdk.types import ACCEPTOR, OPENER, Party
+from msgspec.structs import replace
 
 from lnpd.channel.actions import Notify
 from lnpd.channel.events import Accept, Block, Connected, Disconnected, Event, Open, Propose
-from lnpd.channel.state import Channel, Closed, Normal, Policy, Terms
+from lnpd.channel.state import Channel, Closed, Normal, Policy, Terms, new_channel
 from lnpd.errors import ChannelTypeUnknown, ChannelUnknown, CommandRefused, PeerNotConnected, ProtocolError
 from lnpd.hooks.dispatch import Hooks
 from lnpd.services.channel_driver import ChannelDriver, Item
@@ -38,18 +40,21 @@ MAX_PENDING_A_PEER = 4
 KEY_BYTES = 16
 
 
+@dataclass(frozen=True)
 class Settings:
-    """What of the configuration concerns channels."""
+    """What of the configuration concerns channels. `script` gives a fresh scriptPubKey of the wallet."""
 
-    def __init__(self, chain_hash: bytes, demands: Demands, policy: Policy) -> None:
-        self.chain_hash, self.demands, self.policy = chain_hash, demands, policy
+    chain_hash: bytes
+    demands: Demands
+    policy: Policy
+    script: Callable[[], Awaitable[bytes]]
 
 
 class Channels:
     """All drivers."""
 
     def __init__(self, parts: Parts, kinds: Kinds, hooks: Hooks, settings: Settings, height: Callable[[], int]) -> None:
-        self.parts, self.kinds, self._hooks, self._settings, self._height = parts, kinds, hooks, settings, height
+        self.parts, self.kinds, self._hooks, self._settings = parts, kinds, hooks, settings
         self.drivers: dict[str, ChannelDriver] = {}
         self.links: dict[bytes, Link] = {}
         self._features: dict[bytes, bytes] = {}
@@ -71,6 +76,7 @@ class Channels:
                 await self.parts.signer.resume_channel(
                     index, channel.numbers[channel.us], channel.numbers[channel.them]
                 )
+            channel = replace(channel, policy=replace(channel.policy, grants=self.kinds.grants()))
             driver = self._add(channel, index, stored=True)
             driver.post(Item(Disconnected()))
             await self._deliver_inbox(driver)
@@ -161,7 +167,7 @@ class Channels:
         drivers = self._with(node_id)
         if isinstance(message, ErrorMessage | WarningMessage) and channel_id == ALL:
             return drivers
-        found = [d for d in drivers if channel_id in (d.channel.id, d.next_id)]
+        found = [d for d in drivers if channel_id == d.channel.id]
         if not found and isinstance(message, ChannelReestablish) and node_id in self.links:
             text = b"There is no such channel here."
             self.links[node_id].send(ErrorMessage(channel_id=channel_id, data=text))
@@ -176,10 +182,8 @@ class Channels:
         if link is None:
             raise PeerNotConnected(f"there is no connection to {peer.hex()}: lnp connect first")
         kind = self.kinds.named(kind_name)
-        driver, terms = await self._new(peer, OPENER, capacity_sat)
-        driver.post(Item(Connected(), link=link))
+        driver, terms = await self._new(peer, OPENER, capacity_sat, os.urandom(32), link)
         command = Open(
-            temporary_channel_id=os.urandom(32),
             chain_hash=self._settings.chain_hash,
             capacity_sat=capacity_sat,
             push_msat=push_msat,
@@ -207,9 +211,7 @@ class Channels:
             log.info("refused a channel of %s: %s", node_id.hex(), error)
             link.send(ErrorMessage(channel_id=channel_id, data=str(error).encode()[:1000]))
             return
-        driver, terms = await self._new(node_id, ACCEPTOR, message.funding_satoshis)
-        driver.next_id = channel_id
-        driver.post(Item(Connected(), link=link))
+        driver, terms = await self._new(node_id, ACCEPTOR, message.funding_satoshis, channel_id, link)
         event = Accept(
             message=message,
             chain_hash=self._settings.chain_hash,
@@ -225,7 +227,7 @@ class Channels:
         pending = [d for d in self._with(node_id) if not isinstance(d.channel.phase, Normal)]
         if len(pending) >= MAX_PENDING_A_PEER:
             raise ProtocolError(f"{len(pending)} channels with this node are being opened or closed already")
-        if any(message.temporary_channel_id in (d.channel.id, d.next_id) for d in self._with(node_id)):
+        if any(message.temporary_channel_id == d.channel.id for d in self._with(node_id)):
             raise ProtocolError("this temporary_channel_id is in use")
         if message.tlvs.channel_type is None and self._settings.policy.require_channel_type:
             raise ProtocolError("open_channel has no channel_type")
@@ -241,7 +243,9 @@ class Channels:
             raise ProtocolError(str(refusal)[:1000])
         return kind
 
-    async def _new(self, peer: bytes, us: Party, capacity_sat: int) -> tuple[ChannelDriver, Terms]:
+    async def _new(
+        self, peer: bytes, us: Party, capacity_sat: int, temporary_id: bytes, link: Link
+    ) -> tuple[ChannelDriver, Terms]:
         """A channel that begins: its keys are drawn, and stored as its own, before any message shows them."""
         key = os.urandom(KEY_BYTES).hex()
         self._turn = (self._turn + 1) % TURNS
@@ -256,10 +260,15 @@ class Channels:
                 write.put_signer_state(record.key, record.value)
 
         await self.parts.store.write(rows)
-        policy = policy_for(self._settings.policy, self._features.get(peer, b""))
-        channel = Channel(key=key, peer=peer, us=us, policy=policy)
+        sweep_script = await self._settings.script()
+        policy = policy_for(
+            self._settings.policy, self._features.get(peer, b""), sweep_script, self.kinds.grants()
+        )
+        channel = new_channel(key, peer, us, policy, temporary_id)
         terms = self._settings.demands.terms(reservation.publics, capacity_sat)
-        return self._add(channel, index, stored=False), terms
+        driver = self._add(channel, index, stored=False)
+        driver.link = link
+        return driver, terms
 
     async def _forget(self, driver: ChannelDriver) -> None:
         self.drivers.pop(driver.channel.key, None)
