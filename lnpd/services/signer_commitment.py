@@ -15,7 +15,7 @@ from lnpd_sdk.types import PARTIES, CommitmentKeys, Party, PerParty
 from msgspec.structs import replace
 
 from lnpd.errors import CryptoError, LnpdError, OutputRefused, ScriptRefused
-from lnpd.services.interfaces import SignerChannel
+from lnpd.services.interfaces import ChannelPublics, SignerChannel
 from lnpd.services.signer_refusals import Rule, refuse
 from lnpd.tx import fees
 from lnpd.tx.funding import locktime_and_sequence
@@ -34,12 +34,13 @@ FINAL_SEQUENCE: Final = 0xFFFFFFFF
 NamesByVout = Mapping[int, tuple[str, ...]]
 
 
-@lru_cache(maxsize=1024)
 def keys_of(terms: SignerChannel, holder: Party, point: bytes) -> CommitmentKeys:
-    """The keys that a holder's commitment with this point must have. Raises InvalidPoint.
+    """The keys that a holder's commitment with this point must have. Raises InvalidPoint."""
+    return commitment_keys(holder, _basepoints(terms.publics), point)
 
-    Kept, because a commitment is checked, signed, and claimed from, and the derivations cost more than the signature.
-    """
+
+@lru_cache(maxsize=1024)
+def _basepoints(publics: tuple[ChannelPublics, ChannelPublics]) -> tuple[Basepoints, Basepoints]:
     opener, acceptor = (
         Basepoints(
             each.funding_pubkey,
@@ -48,9 +49,9 @@ def keys_of(terms: SignerChannel, holder: Party, point: bytes) -> CommitmentKeys
             each.delayed_payment_basepoint,
             each.htlc_basepoint,
         )
-        for each in terms.publics
+        for each in publics
     )
-    return commitment_keys(holder, (opener, acceptor), point)
+    return opener, acceptor
 
 
 def check_commitment(terms: SignerChannel, funding: Funding, graph: Graph, expected_point: bytes) -> PerParty:

@@ -1,5 +1,7 @@
 """Which public keys does a commitment have? (BOLT 3, "Key Derivation")"""
 
+from functools import lru_cache
+
 import msgspec
 from lnpd_sdk.types import CommitmentKeys, Party, other
 
@@ -16,6 +18,8 @@ class Basepoints(msgspec.Struct, frozen=True):
     htlc_basepoint: bytes
 
 
+# A commitment is built by the channel and checked by the signer: its five derivations are done once.
+@lru_cache(maxsize=1024)
 def commitment_keys(
     holder: Party, basepoints: tuple[Basepoints, Basepoints], per_commitment_point: bytes
 ) -> CommitmentKeys:
