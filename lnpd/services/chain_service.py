@@ -52,9 +52,11 @@ log = logging.getLogger("lnpd.chain")
 MAX_CLIENTS: Final = 64
 MAX_DELTA_BYTES: Final = envelope.MAX_FRAME_BYTES * 3 // 4
 WATCHES_A_CALL: Final = 10_000
-MAX_HEAR_SECONDS: Final = 5.0
+MAX_HEAR_SECONDS: Final = 2.0
 DEADLINE_SECONDS: Final = 30.0
 RETRY_SECONDS: Final = 0.5
+
+SILENT: Final = (DeadlineMissed, LinkOverflow, RemoteFault)
 
 T = TypeVar("T")
 
@@ -253,7 +255,7 @@ class RemoteChain:
             await asyncio.gather(self._listener, return_exceptions=True)
         for stream in self._streams:
             stream.close()
-        with suppress(DeadlineMissed, LinkOverflow, RemoteFault, TimeoutError):
+        with suppress(*SILENT, TimeoutError):
             async with asyncio.timeout(1):
                 await self._calls.detach(self._client)
         self._peer.close()
@@ -351,7 +353,7 @@ class RemoteChain:
             except UnknownChainClient:
                 await self._attach(client)
                 return await question()
-        except (DeadlineMissed, LinkOverflow, RemoteFault) as error:
+        except SILENT as error:
             raise ChainUnreachable(f"The chain's process does not answer: {error}.") from None
 
     async def _attach(self, lost: bytes) -> None:
@@ -370,17 +372,22 @@ class RemoteChain:
         heard, complaint = b"", ""
         while True:
             try:
-                events = await self._ask(lambda: self._calls.hear(self._client, self._hear_seconds))
-                if heard != self._client:  # what happened while nobody listened is news to whoever waits
-                    heard = self._client
+                client = self._client
+                if not client or client != heard:  # what happened while nobody listened is news to whoever waits
+                    await self._ask(lambda: self._attach(b""))
+                    heard = client = self._client
                     self._spread(NewTip(await self.best_block()))
-                for event in events:
-                    self._spread(event)
+                async with asyncio.timeout(2 * self._hear_seconds):
+                    for event in await self._calls.hear(client, self._hear_seconds):
+                        self._spread(event)
                 complaint = ""
-            except ChainError as error:
+            except UnknownChainClient:
+                with suppress(ChainError):
+                    await self._ask(lambda: self._attach(client))  # noqa: B023  it runs at once
+            except (ChainError, TimeoutError, *SILENT) as error:
                 if str(error) != complaint:
                     complaint = str(error)
-                    log.warning("%s", complaint)
+                    log.warning("the chain's process does not answer: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     def _spread(self, event: ChainEvent) -> None:
