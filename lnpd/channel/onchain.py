@@ -27,7 +27,7 @@ from lnpd.channel.state import Channel, Closed, Failed, OnChain, Resolution
 from lnpd.channel.table import Step, done, on
 from lnpd.crypto.shachain import index_of
 from lnpd.errors import NotThisCommitment
-from lnpd.tx.claims import Claimable, Plan, claimable, claimable_child
+from lnpd.tx.claims import MAX_INPUTS, Claimable, Plan, claimable, claimable_child
 from lnpd.tx.funding import commitment_number
 from lnpd.tx.graph import Graph, Output
 from lnpd.tx.transaction import Tx
@@ -140,22 +140,20 @@ def claim_what_is_due(channel: Channel, height: int, graph: Graph | None) -> Act
     due = [r for r in phase.resolutions if r.status == "waiting" and height >= r.due_height]
     if not any(r.kind != ANCHOR for r in due) or graph is None:
         return channel, []
-    claims = tuple(claim_of(channel, graph, r) for r in due)
-    secret = b""
-    if phase.spend == "revoked":
-        secret = channel.their_secrets.get(index_of(graph.number))
-    first = min(due, key=lambda r: (r.txid, r.vout))
-    action = Claim(
-        f"claim/{first.txid.hex()}/{first.vout}",
-        phase.commitment,
-        claims,
-        channel.policy.sweep_script,
-        secret,
-        urgent=phase.spend == "revoked",
-    )
+    secret = channel.their_secrets.get(index_of(graph.number)) if phase.spend == "revoked" else b""
+    claims = [
+        Claim(
+            f"claim/{part[0].txid.hex()}/{part[0].vout}",
+            phase.commitment,
+            tuple(claim_of(channel, graph, r) for r in part),
+            channel.policy.sweep_script,
+            secret,
+            urgent=phase.spend == "revoked",
+        )
+        for part in (due[start : start + MAX_INPUTS] for start in range(0, len(due), MAX_INPUTS))
+    ]
     resolutions = tuple(replace(r, status="claiming") if r in due else r for r in phase.resolutions)
-    channel = replace(channel, phase=replace(phase, resolutions=resolutions))
-    return channel, [action]
+    return replace(channel, phase=replace(phase, resolutions=resolutions)), [*claims]
     yield  # nothing is asked, but every part of a step is a generator
 
 
@@ -206,9 +204,12 @@ def on_output_spent(channel: Channel, event: OutputSpent) -> Step:
     deep = event.depth >= channel.policy.resolution_depth
     graph = yield from kept_graph(channel)
     resolutions: list[Resolution] = []
+    taken = {(spent.txid, spent.vout) for spent in event.transaction.inputs}
     for r in phase.resolutions:
         if (r.txid, r.vout) != (event.txid, event.vout):
-            resolutions.append(r)
+            # A claim that shared this output can no longer confirm: the rest is claimed anew.
+            orphaned = event.depth == 1 and r.status == "claiming" and (r.txid, r.vout) not in taken
+            resolutions.append(replace(r, status="waiting") if orphaned else r)
             continue
         resolutions.append(replace(r, status="resolved" if deep else "spent"))
         if graph is not None and phase.spend == "revoked" and event.depth == 1:
