@@ -984,10 +984,6 @@ class ChannelGone(LnpdError):
     """A channel could not handle an event; nothing of it was stored."""
 
 
-class ChannelUnknown(CommandRefused):
-    """There is no such channel here."""
-
-
 class ChannelTypeUnknown(CommandRefused):
     """This node has no such channel type, or lacks one of its providers."""
 

@@ -302,13 +302,12 @@ class ChannelDriver:
                     self.parts.publish(write, notice)
 
             await self.parts.store.write(lambda write: batch.write(write, (rows,)))
-            self.parts.published(notices)
             if batch.watches or batch.broadcasts:
                 outside.applied()
         self._inbox.difference_update(batch.done)
         self.channel = batch.channel
         self._stored = None if batch.given_up else batch.channel
-        self.parts.changed(before, batch.channel)
+        self.parts.changed(before, batch.channel, tuple(batch.notices))
         await self._send(batch)
         for effects in batch.effects:
             for after in effects.after:

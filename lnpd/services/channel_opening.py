@@ -70,15 +70,19 @@ class Kinds:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    def named(self, name: str) -> Kind:
-        """A type by the name that a person gives: a BOLT type's, or a plugin's type. ChannelTypeUnknown."""
+    def named(self, name: str, providers: tuple[str, ...] = ()) -> Kind:
+        """A type by the name that a person gives: a BOLT type's, or a plugin's type; `providers` are added to it.
+
+        Raises ChannelTypeUnknown.
+        """
         found = self._registry.channel_type(name)
         spec = found[1] if found else ChannelTypeSpec(name, "static_remotekey", ())
         base = spec.base if found else name
         if base not in BY_NAME:
             known = [*BY_NAME, *self.names()]
             raise ChannelTypeUnknown(f"there is no channel type {name[:60]!r}; this node has {', '.join(known)}")
-        extensions = tuple(Extension(name=each, format=number) for each, number in spec.providers)
+        pins = [*spec.providers, *((each, self._newest(each)) for each in providers)]
+        extensions = tuple(Extension(name=each, format=number) for each, number in pins)
         bits = features.ChannelType(base).features().to_bytes()
         return Kind(name, self._pinned(BY_NAME[base], extensions), bits, extensions)
 
@@ -105,6 +109,12 @@ class Kinds:
             raise ChannelTypeUnknown("this node opens no channels of the zeroconf and scid_alias variants yet")
         listed = extensions or ()
         return Kind(base.name, self._pinned(BY_NAME[base.name], listed), bits or b"", listed)
+
+    def _newest(self, provider: str) -> int:
+        found = self._registry.provider(provider)
+        if found is None:
+            raise ChannelTypeUnknown(f"no plugin here provides {provider[:40]!r}")
+        return max(found[1].formats)
 
     def _pinned(self, base: ChannelType, extensions: tuple[Extension, ...]) -> ChannelType:
         pins = []

@@ -57,6 +57,5 @@ class Parts:
     outside: Outside
     recipients: dict[str, Recipient]
     publish: Callable[[Write, Notify], None]  # writes an event's row
-    published: Callable[[tuple[Notify, ...]], None]  # after the commit
-    changed: Callable[[Channel, Channel], None]  # after the commit: what it was, what it is
+    changed: Callable[[Channel, Channel, tuple[Notify, ...]], None]  # after the commit: what it was, is, and published
     broken: Callable[[Channel, Exception], None]  # a batch was lost

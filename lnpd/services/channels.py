@@ -4,10 +4,12 @@ Peers' messages by channel_id, commands by key, chain events by owner, plugins b
 of one channel's driver. Nothing is decided here.
 """
 
+import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from lnpd_sdk.types import ACCEPTOR, OPENER, Party
 from msgspec.structs import replace
@@ -15,7 +17,7 @@ from msgspec.structs import replace
 from lnpd.channel.actions import Notify
 from lnpd.channel.events import Accept, Block, Connected, Disconnected, Event, Open, Propose
 from lnpd.channel.state import Channel, Closed, Normal, Policy, Terms, new_channel
-from lnpd.errors import ChannelTypeUnknown, ChannelUnknown, CommandRefused, PeerNotConnected, ProtocolError
+from lnpd.errors import ChannelTypeUnknown, CommandRefused, LnpdError, PeerNotConnected, ProtocolError, UnknownChannel
 from lnpd.hooks.dispatch import Hooks
 from lnpd.services.channel_driver import ChannelDriver, Item
 from lnpd.services.channel_opening import Demands, Kind, Kinds, fresh_alias, policy_for
@@ -31,6 +33,7 @@ from lnpd.wire.messages import Error as ErrorMessage
 from lnpd.wire.messages import Warning as WarningMessage
 
 log = logging.getLogger("lnpd.channels")
+T = TypeVar("T")
 
 ALL = bytes(32)  # the channel_id that means every channel with this peer (BOLT 1)
 INDEX = "channel-index"
@@ -50,15 +53,35 @@ class Settings:
     script: Callable[[], Awaitable[bytes]]
 
 
+@dataclass(eq=False)
+class Waiter:
+    """Somebody who waits for something to become true of a channel."""
+
+    key: str
+    done: Callable[[Channel, tuple[Notify, ...]], Any]  # Any: whatever the waiter looks for
+    found: "asyncio.Future[Any]"
+
+    def look(self, channel: Channel, notices: tuple[Notify, ...]) -> None:
+        """Resolves if it is there."""
+        if self.found.done():
+            return
+        try:
+            if (result := self.done(channel, notices)) is not None:
+                self.found.set_result(result)
+        except LnpdError as error:
+            self.found.set_exception(error)
+
+
 class Channels:
     """All drivers."""
 
-    def __init__(self, parts: Parts, kinds: Kinds, hooks: Hooks, settings: Settings, height: Callable[[], int]) -> None:
+    def __init__(self, parts: Parts, kinds: Kinds, hooks: Hooks, settings: Settings) -> None:
         self.parts, self.kinds, self._hooks, self._settings = parts, kinds, hooks, settings
         self.drivers: dict[str, ChannelDriver] = {}
         self.links: dict[bytes, Link] = {}
         self._features: dict[bytes, bytes] = {}
         self._turn = 0
+        self._waiters: set[Waiter] = set()
 
     # --- start and stop
     async def restore(self) -> None:
@@ -105,11 +128,11 @@ class Channels:
         return driver.channel if driver else None
 
     def driver_of(self, text: str) -> ChannelDriver:
-        """A driver by its channel_id in hex, or its beginning if that is unique. ChannelUnknown."""
+        """A driver by its channel_id in hex, or its beginning if that is unique. UnknownChannel."""
         found = [d for d in self.drivers.values() if text and d.channel.id.hex().startswith(text.lower())]
         if len(found) != 1:
             many = "there is no" if not found else f"{len(found)} channels have this beginning of a"
-            raise ChannelUnknown(f"{many} channel_id {text[:64]!r}")
+            raise UnknownChannel(f"{many} channel_id {text[:64]!r}")
         return found[0]
 
     def usable(self) -> tuple[Channel, ...]:
@@ -124,7 +147,7 @@ class Channels:
         """Runs a command in a channel."""
         driver = self.drivers.get(key)
         if driver is None:
-            raise ChannelUnknown("the channel is closed")
+            raise UnknownChannel("the channel is closed")
         return await driver.command(event)
 
     # --- the connection side (peers route here)
@@ -175,13 +198,12 @@ class Channels:
 
     # --- opening
     async def open(
-        self, peer: bytes, capacity_sat: int, push_msat: int, kind_name: str, feerate_per_kw: int, announce: bool
+        self, peer: bytes, capacity_sat: int, push_msat: int, kind: Kind, feerate_per_kw: int, announce: bool
     ) -> Channel:
-        """Sends open_channel; the channel as it stands after that. PeerNotConnected, ChannelTypeUnknown."""
+        """Sends open_channel; the channel as it stands after that. PeerNotConnected."""
         link = self.links.get(peer)
         if link is None:
             raise PeerNotConnected(f"there is no connection to {peer.hex()}: lnp connect first")
-        kind = self.kinds.named(kind_name)
         driver, terms = await self._new(peer, OPENER, capacity_sat, os.urandom(32), link)
         command = Open(
             chain_hash=self._settings.chain_hash,
@@ -261,9 +283,7 @@ class Channels:
 
         await self.parts.store.write(rows)
         sweep_script = await self._settings.script()
-        policy = policy_for(
-            self._settings.policy, self._features.get(peer, b""), sweep_script, self.kinds.grants()
-        )
+        policy = policy_for(self._settings.policy, self._features.get(peer, b""), sweep_script, self.kinds.grants())
         channel = new_channel(key, peer, us, policy, temporary_id)
         terms = self._settings.demands.terms(reservation.publics, capacity_sat)
         driver = self._add(channel, index, stored=False)
@@ -290,10 +310,24 @@ class Channels:
         for driver in self.drivers.values():
             driver.post(Item(Block(height)))
 
-    def changed(self, before: Channel, after: Channel) -> None:
-        """A channel's state was stored: those that are closed leave."""
+    def changed(self, before: Channel, after: Channel, notices: tuple[Notify, ...]) -> None:
+        """A channel's state was stored: those that are closed leave, and who waits for this is told."""
+        for waiter in [w for w in self._waiters if w.key == after.key]:
+            waiter.look(after, notices)
         if isinstance(after.phase, Closed) and not isinstance(before.phase, Closed):
             self.drivers.pop(after.key, None)
+
+    async def until(self, key: str, done: Callable[[Channel, tuple[Notify, ...]], T | None]) -> T:
+        """What `done` finds in a channel's state, or in what was published with it: now, or after some change."""
+        waiter = Waiter(key, done, asyncio.get_running_loop().create_future())
+        if (channel := self.get(key)) is not None:
+            waiter.look(channel, ())
+        self._waiters.add(waiter)
+        try:
+            found: T = await waiter.found
+            return found
+        finally:
+            self._waiters.discard(waiter)
 
     # --- the plugins' side
     async def providers_changed(self) -> None:
@@ -321,8 +355,3 @@ class Channels:
                 row = {"channel_id": channel.id.hex(), "peer": channel.peer.hex(), "us": channel.us, "states": states}
                 rows.append({**row, "frozen": driver.frozen, "usable": isinstance(channel.phase, Normal)})
         return rows
-
-    def notified(self, notices: tuple[Notify, ...]) -> None:
-        """Published notices that hooks are called for."""
-        for notice in notices:
-            log.info("%s: %s", notice.topic, ", ".join(f"{k} {v}" for k, v in notice.fields))
