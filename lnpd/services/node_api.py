@@ -287,7 +287,7 @@ class NodeApi:
             payment_hash=read.payment_hash.hex(),
             amount_msat=read.amount_msat,
             description=read.description or "",
-            created_unix_seconds=read.timestamp,
+            created_unix_seconds=read.timestamp_seconds,
             expiry_seconds=read.expiry_seconds,
             expired=invoices.is_expired(read, int(time.time())),
             min_final_cltv_expiry_delta=read.min_final_cltv_expiry_delta,
