@@ -1,1 +1,7 @@
 """lnpd: start the daemon with python -m lnpd."""
+
+import sys
+
+from lnpd.cli.daemon import main
+
+sys.exit(main())

@@ -180,3 +180,24 @@ class Backend(Protocol):
     async def payments(self) -> tuple[Payment, ...]:
         """Our last 100 payments, newest first."""
         ...
+
+
+class Running(Protocol):
+    """A node as its program sees it: made of a Config and a passphrase, started, stopped."""
+
+    @property
+    def api(self) -> Backend:
+        """What the node does for whoever asks."""
+        ...
+
+    async def start(self) -> None:
+        """Returns when the node is ready. What was begun is ended again if it raises."""
+        ...
+
+    async def ended(self) -> None:
+        """Returns when `Backend.stop` was called; raises what keeps the node from going on (StoreHalted, ...)."""
+        ...
+
+    async def stop(self) -> None:
+        """Drains the mailboxes within 5 s, then ends everything."""
+        ...

@@ -1,0 +1,145 @@
+"""Which command, with which parameters, do the words of a command line mean?
+
+    lnp [options] COMMAND PARAMETERS [--optional VALUE] [options]
+
+Only the command that was asked for gets a parser, so that `lnp` starts at once.
+"""
+
+import argparse
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from lnpd.config import NETWORKS, default_directory
+from lnpd.errors import NoSuchMethod, ParameterRefused
+from lnpd.services.commands import Command, Parameter
+from lnpd.services.kinds import read_word
+
+DEFAULT_TIMEOUT_SECONDS: Final = 120.0
+
+
+class Common(msgspec.Struct, frozen=True):
+    """What every command line of `lnp` may say: (flag, metavar, help) are the rows of COMMON."""
+
+    directory: Path
+    json: bool = False
+    timeout_seconds: float | None = None
+
+
+COMMON: Final[tuple[tuple[str, str, str], ...]] = (
+    ("--directory", "PATH", "the node's data directory (default: ~/.lnpd/NETWORK)"),
+    ("--network", "NAME", f"{', '.join(NETWORKS)} (default: regtest)"),
+    ("--timeout", "SECONDS", "wait at most so long for the answer (default: 120)"),
+    ("--json", "", "print the answer as JSON, as the RPC gives it"),
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose refusals are errors of ours."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises ParameterRefused in place of an exit."""
+        raise ParameterRefused(f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.")
+
+
+def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The common options before the command, and the words from the command on."""
+    with_value = {flag for flag, metavar, _ in COMMON if metavar}
+    at = 0
+    while at < len(words) and words[at].startswith("-") and words[at] != "--":
+        at += 2 if words[at] in with_value else 1
+    return list(words[:at]), list(words[at:])
+
+
+def find(words: Sequence[str], commands: Iterable[Command]) -> tuple[Command, list[str]]:
+    """The command that words begin with, and the words after it. Raises NoSuchMethod, which names the nearest."""
+    rows = {tuple(command.name.split()): command for command in commands}
+    for length in (2, 1):
+        found = rows.get(tuple(words[:length]))
+        if found is not None:
+            return found, list(words[length:])
+    names = [command.name for command in rows.values()]
+    asked = " ".join(words[:2])
+    first = words[0] if words else ""
+    near = [name for name in names if name.startswith(f"{first} ")]
+    near = near or difflib.get_close_matches(asked, names, 2, 0.6) or difflib.get_close_matches(first, names, 2, 0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "see lnp --help."
+    raise NoSuchMethod(f"There is no command {first!r}: {hint}")
+
+
+def parser(command: Command, prog: str = "lnp") -> Parser:
+    """The parser of one command."""
+    examples = "examples:\n" + "\n".join(f"  {line}" for line in command.examples) if command.examples else None
+    made = Parser(
+        f"{prog} {command.name}".strip(), description=command.help, epilog=examples, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        conflict_handler="resolve",  # a plugin may have a parameter of any name
+    )  # fmt: skip
+    for parameter in command.parameters:
+        _add(made, parameter)
+    add_common(made)
+    return made
+
+
+def add_common(made: argparse.ArgumentParser) -> None:
+    """Adds the common options to a parser."""
+    group = made.add_argument_group("options of every command")
+    for flag, metavar, help in COMMON:
+        if metavar:
+            group.add_argument(flag, metavar=metavar, help=help, dest=flag)
+        else:
+            group.add_argument(flag, action="store_true", help=help, dest=flag)
+
+
+def _add(made: Parser, parameter: Parameter) -> None:
+    name, metavar = parameter.name, parameter.kind.upper()
+    more: dict[str, Any] = {"help": parameter.help.replace("%", "%%")}  # Any: argparse's keywords
+    if parameter.required:
+        made.add_argument(name, metavar=name.upper(), nargs="+" if parameter.kind == "names" else None, **more)
+    elif parameter.kind == "boolean":
+        made.add_argument(parameter.flag, dest=name, action="store_true", **more)
+    else:
+        action = "append" if parameter.kind == "names" else "store"
+        made.add_argument(parameter.flag, dest=name, metavar=metavar, action=action, **more)
+
+
+def params(command: Command, words: Sequence[str]) -> tuple[dict[str, Any], argparse.Namespace]:
+    """The parameters that words mean, as JSON values, and the parsed line. Raises ParameterRefused."""
+    parsed = parser(command).parse_args(list(words))
+    values: dict[str, Any] = {}  # Any: JSON values
+    for parameter in command.parameters:
+        given = getattr(parsed, parameter.name)
+        if given is None or given is False:
+            continue
+        values[parameter.name] = read_word(parameter.name, parameter.kind, given) if isinstance(given, str) else given
+    return values, parsed
+
+
+def common(parsed: argparse.Namespace, base: Common | None = None) -> Common:
+    """The common options of a parsed line, which go before those of `base`. Raises ParameterRefused."""
+    given = {flag: getattr(parsed, flag) for flag, _, _ in COMMON}
+    network = given["--network"] or NETWORKS[0]
+    if network not in NETWORKS:
+        raise ParameterRefused(f"--network is one of {', '.join(NETWORKS)}, not {network!r}.")
+    base = base or Common(default_directory(network))
+    if given["--directory"]:
+        base = msgspec.structs.replace(base, directory=Path(given["--directory"]).expanduser())
+    elif given["--network"]:
+        base = msgspec.structs.replace(base, directory=default_directory(network))
+    seconds = _timeout(given["--timeout"])
+    return Common(base.directory, base.json or given["--json"], base.timeout_seconds if seconds is None else seconds)
+
+
+def _timeout(word: str | None) -> float | None:
+    if word is None:
+        return None
+    try:
+        seconds = float(word)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise ParameterRefused(f"--timeout takes a number of seconds, not {word[:40]!r}.")
+    return seconds

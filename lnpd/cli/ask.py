@@ -1,0 +1,110 @@
+"""How is one command line asked of the node, and its answer or refusal printed? (`lnp`, and each line of its shell)"""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from lnpd.cli import arguments
+from lnpd.cli.arguments import DEFAULT_TIMEOUT_SECONDS, Common
+from lnpd.cli.exits import LNP_EXITS
+from lnpd.errors import LnpdError, NodeUnavailable, NoSuchMethod, RefusedByNode
+from lnpd.services.commands import COMMANDS, Command, from_description
+from lnpd.services.rpc_client import RpcClient
+
+WAIT_BEYOND_SECONDS: Final = 30.0
+
+
+def do(words: Sequence[str], common: Common) -> None:
+    """Asks the node for what the words say and prints its answer. Raises LnpdError, and SystemExit after --help."""
+    command, rest = find(words, common)
+    params, parsed = arguments.params(command, rest)
+    execute(command, params, arguments.common(parsed, common))
+
+
+def refusal(error: LnpdError, as_json: bool = False) -> str:
+    """The one line that tells a person, or a program, what was refused."""
+    if not as_json:
+        return f"lnp: {' '.join(str(error).split())}"
+    name = error.name if isinstance(error, RefusedByNode) else type(error).__name__
+    told = {"code": error.code if isinstance(error, RefusedByNode) else None, "name": name, "message": str(error)}
+    return msgspec.json.encode({"error": told}).decode()
+
+
+def find(words: Sequence[str], common: Common) -> tuple[Command, list[str]]:
+    """The command of the words, a plugin's too if the node runs. Raises NoSuchMethod."""
+    try:
+        return arguments.find(words, COMMANDS)
+    except NoSuchMethod:
+        return arguments.find(words, known_commands(common))
+
+
+def known_commands(common: Common) -> tuple[Command, ...]:
+    """The table's commands, and those of the plugins if the node runs."""
+    try:
+        with RpcClient(common.directory) as node:
+            return (*COMMANDS, *plugin_commands(node))
+    except NodeUnavailable:
+        return COMMANDS
+
+
+def plugin_commands(node: RpcClient) -> list[Command]:
+    """The commands that the node's plugins have now."""
+    try:
+        return [from_description(row) for row in node.call("help", {}, DEFAULT_TIMEOUT_SECONDS) if row.get("plugin")]
+    except (LnpdError, msgspec.ValidationError, AttributeError, TypeError):
+        return []  # the node's own commands are known without it
+
+
+def execute(command: Command, params: dict[str, Any], common: Common) -> None:  # Any: JSON values
+    """Asks the node and prints its answer."""
+    with RpcClient(common.directory) as node:
+        if command.streaming:
+            follow(node, params, common)
+        show(command, node.call(command.method, params, patience(params, common)), common)
+
+
+def patience(params: dict[str, Any], common: Common) -> float:  # Any: JSON values
+    """How long to wait for an answer: longer than the node was told to try."""
+    if common.timeout_seconds is not None:
+        return common.timeout_seconds
+    return max(DEFAULT_TIMEOUT_SECONDS, int(params.get("timeout_seconds", 0)) + WAIT_BEYOND_SECONDS)
+
+
+def follow(node: RpcClient, params: dict[str, Any], common: Common) -> NoReturn:  # Any: JSON values
+    """Prints events as they come, a line each, until it is interrupted."""
+    for event in node.events(params.get("since")):
+        if common.json:
+            print(msgspec.json.encode(event).decode(), flush=True)
+        else:
+            from lnpd.cli.render import text
+
+            when, payload = text("_unix_seconds", event["unix_seconds"]), msgspec.json.encode(event["payload"])
+            print(f"{event['sequence']}  {when}  {event['topic']}  {text('', payload.decode())}", flush=True)
+    raise AssertionError("events have no end")
+
+
+def show(command: Command, answer: object, common: Common) -> None:
+    """Prints an answer."""
+    if common.json:
+        print(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+        return
+    from lnpd.cli.render import render
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(render(command.method, answer, width))
+
+
+def overview(commands: Sequence[Command]) -> str:
+    """What `lnp --help` prints, from the tables."""
+    lines = ["usage: lnp [options] COMMAND ...      (lnp alone opens a shell; lnp COMMAND --help says more)"]
+    for group in dict.fromkeys(command.group for command in commands):
+        rows = [command for command in commands if command.group == group]
+        lines += ["", f"{group}:", *(f"  {row.name:<14} {row.help}" for row in rows)]
+    lines += ["", "Options:"]
+    lines += [f"  {f'{flag} {metavar}'.strip():<18} {help}" for flag, metavar, help in arguments.COMMON]
+    lines += ["  --version          print the version", "", "Exit codes:"]
+    lines += [f"  {code:>3}  {meaning}" for code, meaning in LNP_EXITS.items()]
+    return "\n".join(lines)

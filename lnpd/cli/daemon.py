@@ -1,0 +1,126 @@
+"""How does the program `lnpd` begin and end?
+
+    lnpd [init | regtest] [options]
+
+    options -> seed there? -> passphrase -> node started -> "ready" -> SIGTERM, SIGINT or `lnp stop` -> drained -> end
+
+Whatever keeps it from starting is one line on standard error and an exit code of its own.
+"""
+
+import asyncio
+import importlib
+import logging
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, cast
+
+from lnpd.cli import options
+from lnpd.cli.exits import INTERRUPTED, LNPD_EXITS, OK, REFUSED, daemon_exit_of
+from lnpd.cli.logs import set_up
+from lnpd.cli.secrets import known_passphrase
+from lnpd.config import Config
+from lnpd.errors import DeadlineMissed, LnpdError, PluginNotFound, SeedFileMissing
+from lnpd.services.api import Running
+
+log = logging.getLogger("lnpd.daemon")
+
+STOP_SECONDS: Final = 5.0
+MORE_SECONDS: Final = 3.0
+"""For plugins and processes to end, after the mailboxes are drained."""
+
+DESCRIPTION: Final = "Run a Lightning node. `lnpd init` makes its seed, `lnpd regtest` a chain for several nodes."
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The program `lnpd`; returns its exit code."""
+    words = list(sys.argv[1:] if words is None else words)
+    name = f"lnpd {words[0]}" if words[:1] in (["init"], ["regtest"]) else "lnpd"
+    try:
+        return _program(words)
+    except LnpdError as error:
+        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+        return daemon_exit_of(error)
+    except (KeyboardInterrupt, EOFError):
+        return INTERRUPTED
+    except Exception as error:
+        log.debug("%s ended by a defect", name, exc_info=error)
+        print(f"{name}: failed in a way of its own, {type(error).__name__}: {error}", file=sys.stderr)
+        return REFUSED
+
+
+def _program(words: Sequence[str]) -> int:
+    if words[:1] == ["init"]:
+        from lnpd.cli import init  # the programs do not load each other
+
+        return init.main(words[1:])
+    if words[:1] == ["regtest"]:
+        from lnpd.cli import regtest
+
+        return regtest.main(words[1:])
+    return daemon(words)
+
+
+def daemon(words: Sequence[str]) -> int:
+    """Runs a node until it is asked to end; returns the exit code. Raises LnpdError."""
+    codes = "\n".join(f"  {code:>3}  {meaning}" for code, (meaning, _) in LNPD_EXITS.items())
+    config = options.config_of(options.parser("lnpd", DESCRIPTION, f"exit codes:\n{codes}").parse_args(list(words)))
+    set_up(config.log_level)
+    for path in config.plugins:
+        if not path.is_file():
+            raise PluginNotFound(f"There is no plugin at {path}.")
+    fixed = config.developer is not None and config.developer.seed
+    if not fixed and not config.seed_path.exists():
+        raise SeedFileMissing(f"{config.directory} has no seed yet: make one with `lnpd init`.")
+    return asyncio.run(live(config, known_passphrase(config)))
+
+
+async def live(config: Config, passphrase: str | None) -> int:
+    """Starts a node, waits until it shall end, and ends it. Raises LnpdError."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    node = make_node(config, passphrase)
+    if not await _first(node.start(), asked):
+        await _stop(node)
+        return INTERRUPTED
+    try:
+        info = await node.api.info()
+        print(f"lnpd is ready: {info.node_id} at {', '.join(info.addresses) or 'no address'}", flush=True)
+        await _first(node.ended(), asked)
+    finally:
+        await _stop(node)
+    return OK
+
+
+def make_node(config: Config, passphrase: str | None) -> Running:
+    """The node of a configuration, not started yet."""
+    node = importlib.import_module("lnpd.services.node")  # with all of lnpd, which --help need not load
+    return cast(Callable[[Config, str | None], Running], node.Node)(config, passphrase)
+
+
+async def _first(work: Coroutine[Any, Any, None], asked: asyncio.Event) -> bool:
+    """Whether the work ended before the program was asked to; what it raises is raised here."""
+    task = asyncio.create_task(work)
+    waiting = asyncio.create_task(asked.wait())
+    await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not task.done():
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return False
+    task.result()
+    return True
+
+
+async def _stop(node: Running) -> None:
+    try:
+        async with asyncio.timeout(STOP_SECONDS + MORE_SECONDS):
+            await node.stop()
+    except TimeoutError:
+        raise DeadlineMissed(f"The node did not stop within {STOP_SECONDS + MORE_SECONDS:g} s.") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

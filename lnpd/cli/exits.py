@@ -1,0 +1,78 @@
+"""What do the exit codes of `lnp` and `lnpd` mean? The one table; --help prints it."""
+
+from typing import Final
+
+from lnpd import errors
+from lnpd.services.rpc_errors import CODES, INTERNAL_ERROR, INVALID_PARAMS, NO_SUCH_METHOD
+
+OK: Final = 0
+REFUSED: Final = 1
+USAGE: Final = 2
+NOT_RUNNING: Final = 3
+TIMEOUT: Final = 4
+CONNECTION_LOST: Final = 5
+NODE_FAULT: Final = 6
+INTERRUPTED: Final = 130
+
+LNP_EXITS: Final = {
+    OK: "done",
+    REFUSED: "the node refused it; the line says why",
+    USAGE: "the command or a parameter is wrong",
+    NOT_RUNNING: "no lnpd runs in the data directory",
+    TIMEOUT: "no answer in time, or the payment is still in flight",
+    CONNECTION_LOST: "the node ended before it had answered",
+    NODE_FAULT: "the node failed in a way of its own; its log says how",
+    INTERRUPTED: "interrupted",
+}
+
+_OF_NODE: Final = {
+    NO_SUCH_METHOD: USAGE,
+    INVALID_PARAMS: USAGE,
+    INTERNAL_ERROR: NODE_FAULT,
+    CODES[errors.PaymentPending]: TIMEOUT,
+}
+_OF_CLIENT: Final[dict[type[BaseException], int]] = {
+    errors.NodeUnavailable: NOT_RUNNING,
+    errors.DeadlineMissed: TIMEOUT,
+    errors.ConnectionLost: CONNECTION_LOST,
+    errors.ParameterRefused: USAGE,
+    errors.ConfigRefused: USAGE,
+    errors.NoSuchMethod: USAGE,
+}
+
+
+def exit_of(error: errors.LnpdError) -> int:
+    """The exit code of `lnp` for an error."""
+    if isinstance(error, errors.RefusedByNode):
+        return _OF_NODE.get(error.code, REFUSED)
+    return _OF_CLIENT.get(type(error), REFUSED)
+
+
+# lnpd: what keeps a node from starting
+
+LNPD_EXITS: Final[dict[int, tuple[str, tuple[type[BaseException], ...]]]] = {
+    OK: ("ended as it was asked to", ()),
+    REFUSED: ("it could not start or go on; the line says why", ()),
+    USAGE: ("an option is wrong, or not allowed together with another", (errors.ConfigRefused,)),
+    10: ("another lnpd has the data directory", (errors.DirectoryInUse, errors.ChainLocked)),
+    11: ("the data directory or its database cannot be used, or is damaged", (
+        errors.DirectoryUnusable, errors.CorruptDatabase, errors.DatabaseFailed, errors.BlockLogDamaged,
+    )),
+    12: ("a newer lnpd wrote the database", (errors.NewerDatabase,)),
+    13: ("the passphrase is wrong or missing", (
+        errors.WrongPassphrase, errors.PassphraseMissing, errors.PassphraseRefused, errors.PlainSeedRefused,
+    )),
+    14: ("there is no seed yet: run `lnpd init`", (errors.SeedFileMissing,)),
+    15: ("an address is taken or cannot be listened at", (errors.ListenRefused, errors.EndpointRefused)),
+    16: ("the data directory or the chain belongs to another network", (errors.WrongNetwork,)),
+    17: ("a plugin's path names no file", (errors.PluginNotFound,)),
+    18: ("there is a seed already", (errors.SeedFileExists,)),
+    19: ("the chain cannot be reached or opened", (errors.ChainError,)),
+    INTERRUPTED: ("interrupted before it was ready", ()),
+}  # fmt: skip
+
+
+def daemon_exit_of(error: errors.LnpdError) -> int:
+    """The exit code of `lnpd` for an error: the row of its class, else of the nearest class above it."""
+    rows = {kind: code for code, (_, kinds) in LNPD_EXITS.items() for kind in kinds}
+    return next((rows[kind] for kind in type(error).__mro__ if kind in rows), REFUSED)

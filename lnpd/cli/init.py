@@ -1,0 +1,79 @@
+"""How is a node's seed made? `lnpd init`: new words, given words, or an extended key, under a passphrase.
+
+passphrase twice -> new words: shown once -> Enter -> three of them asked -> seed file
+"""
+
+import random
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from lnpd.cli import options
+from lnpd.cli.secrets import new_passphrase, typed
+from lnpd.config import SEED_RULES, Config
+from lnpd.errors import DirectoryUnusable, SeedFileExists, SeedInvalid
+from lnpd.services.signer_seed import (
+    Seed,
+    create_seed,
+    new_seed,
+    seed_from_extended_key,
+    seed_from_words,
+)
+
+ASKED_WORDS: Final = 3
+CLEAR_SCREEN: Final = "\x1b[2J\x1b[3J\x1b[H"
+DESCRIPTION: Final = "Make the seed of a new node: new words (BIP 39), unless some are given."
+
+
+def main(words: Sequence[str]) -> int:
+    """The program `lnpd init`; returns its exit code. Raises LnpdError."""
+    parser = options.parser("lnpd init", DESCRIPTION)
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument("--words", action="store_true", help="type 12 to 24 words of an earlier seed")
+    given.add_argument("--xpriv", action="store_true", help="type an extended private key (xprv or tprv), unseen")
+    parsed = parser.parse_args(list(words))
+    config = options.config_of(parsed, SEED_RULES)
+    if config.seed_path.exists():
+        raise SeedFileExists(f"{config.directory} has a seed already; it is never written over.")
+    prepare_directory(config)
+    passphrase = new_passphrase(config)
+    seed = _seed(parsed.words, parsed.xpriv)
+    create_seed(config.seed_path, seed, passphrase, plain=config.plain_seed)
+    kept = "as it is: whoever reads the file has the money" if passphrase is None else "under your passphrase"
+    print(f"The seed is in {config.seed_path}, {kept}.\nStart the node: lnpd --directory {config.directory}")
+    return 0
+
+
+def prepare_directory(config: Config) -> None:
+    """Makes the data directory, for its user alone. Raises DirectoryUnusable."""
+    try:
+        config.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if config.directory.stat().st_mode & 0o077:
+            config.directory.chmod(0o700)
+    except OSError as error:
+        raise DirectoryUnusable(f"The data directory {config.directory} cannot be used: {error.strerror}.") from None
+
+
+def _seed(words: bool, xpriv: bool) -> Seed:
+    if xpriv:
+        return seed_from_extended_key(typed("Extended private key (not shown): ", hidden=True))
+    if words:
+        return seed_from_words(typed("Words: ", hidden=False))
+    seed = new_seed()
+    _show(seed.text.split())
+    return seed
+
+
+def _show(words: Sequence[str]) -> None:
+    """Shows new words; on a terminal once, and three of them are asked for."""
+    print("These words are the node's seed. Write them down; whoever has them has the money.\n")
+    for row in range(0, len(words), 4):
+        print("  ".join(f"{n + 1:>2} {words[n]:<9}" for n in range(row, min(row + 4, len(words)))).rstrip())
+    print(flush=True)
+    if not sys.stdin.isatty():
+        return
+    input("Press Enter when they are on paper: they are not shown again. ")
+    print(CLEAR_SCREEN, end="", flush=True)
+    for place in sorted(random.SystemRandom().sample(range(len(words)), ASKED_WORDS)):
+        if input(f"Word {place + 1}: ").strip().lower() != words[place]:
+            raise SeedInvalid(f"That is not word {place + 1}. Nothing was written; begin again for new words.")

@@ -1,0 +1,59 @@
+"""What does `lnp` do? It asks the node of a data directory for one thing and prints the answer; alone, it is a shell.
+
+The daemon's code is never loaded here, and the shell's only when it is opened: a command takes no longer than its
+answer.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from lnpd.cli import arguments
+from lnpd.cli.ask import do, known_commands, overview, refusal
+from lnpd.cli.exits import INTERRUPTED, OK, exit_of
+from lnpd.errors import LnpdError
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The program `lnp`; returns its exit code."""
+    words = list(sys.argv[1:] if words is None else words)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # the streams of a program are text files
+    try:
+        return run(words)
+    except LnpdError as error:
+        print(refusal(error, "--json" in words), file=sys.stderr)
+        return exit_of(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read it has enough
+        return OK
+
+
+def run(words: Sequence[str]) -> int:
+    """Does what the words ask for. Raises LnpdError."""
+    before, rest = arguments.split(words)
+    leading = arguments.Parser("lnp", add_help=False, allow_abbrev=False)
+    arguments.add_common(leading)
+    leading.add_argument("-h", "--help", action="store_true", dest="help")
+    leading.add_argument("--version", action="store_true", dest="version")
+    first = leading.parse_args(before)
+    common = arguments.common(first)
+    if first.version:
+        from importlib.metadata import version  # slow to load, and rarely needed
+
+        print(f"lnp {version('lnpd')}")
+    elif first.help or rest == ["help"]:
+        print(overview(known_commands(common)))
+    elif rest:
+        do(rest, common)
+    else:
+        from lnpd.cli.shell import shell  # prompt-toolkit takes longer to load than a command to run
+
+        return shell(common)
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""Which options do `lnpd`, `lnpd init` and `lnpd regtest` take? The one table, and a Config from a command line.
+
+Rows name the field of Config, or of Developer, that they set; what they may not be together is in config.RULES.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal, NoReturn
+
+import msgspec
+
+from lnpd import config
+from lnpd.config import Config, Developer, default_directory
+from lnpd.errors import ConfigRefused
+
+Program = Literal["lnpd", "lnpd init", "lnpd regtest"]
+NODE: Final = ("lnpd",)
+SEED: Final = ("lnpd", "lnpd init")
+ALL: Final = ("lnpd", "lnpd init", "lnpd regtest")
+
+
+class Option(msgspec.Struct, frozen=True):
+    """An option. `read` makes its value of a word, raising ValueError.
+
+    Without `metavar` it is a flag, and means `value`. A repeatable one makes a tuple. `developer` ones set a field of
+    Developer.
+    """
+
+    flag: str
+    field: str
+    help: str
+    metavar: str = ""
+    read: Callable[[str], object] = str
+    value: object = True
+    programs: tuple[str, ...] = NODE
+    repeatable: bool = False
+    developer: bool = False
+
+
+def _developer(flag: str, field: str, help: str, metavar: str = "", **more: Any) -> Option:  # Any: fields of Option
+    return Option(f"--dev-{flag}", field, help, metavar, developer=True, **more)
+
+
+OPTIONS: Final[tuple[Option, ...]] = (
+    Option("--directory", "directory", "the data directory (default: ~/.lnpd/NETWORK)", "PATH", config.read_path,
+           programs=ALL),
+    Option("--network", "network", f"{', '.join(config.NETWORKS)} (default: regtest)", "NAME",
+           config.read_choice(*config.NETWORKS), programs=SEED),
+    Option("--experimental-mainnet", "experimental_mainnet", "allow --network bitcoin: real money, and no warranty",
+           programs=SEED),
+    Option("--passphrase-file", "passphrase_file", "read the seed's passphrase from the first line of this file",
+           "PATH", config.read_path, programs=SEED),
+    Option("--plain-seed", "plain_seed", "the seed is kept without a passphrase", programs=SEED),
+    Option("--listen", "listen", "listen for peers at this address; none: at no address (repeatable; default: "
+           "127.0.0.1:9735)", "HOST:PORT", lambda word: None if word == "none" else config.read_address(word),
+           repeatable=True),
+    Option("--alias", "alias", "what peers may call this node", "NAME", config.read_alias),
+    Option("--plugin", "plugins", "start this plugin (repeatable)", "PATH", config.read_path, repeatable=True),
+    Option("--grant", "grants", "allow a plugin something, for example lockbox=updates:50000 (repeatable)",
+           "PLUGIN=CAPABILITY", config.read_grant, repeatable=True),
+    Option("--chain", "chain", "use the chain service at this endpoint (lnpd regtest) instead of an embedded chain",
+           "ipc://PATH", config.read_endpoint),
+    Option("--chain-process", "chain_process", "run the embedded chain in a process of its own"),
+    Option("--signer", "signer_process", "where the keys are: in-process or process (default: in-process)", "WHERE",
+           lambda word: config.read_choice("in-process", "process")(word) == "process"),
+    Option("--min-feerate-per-kw", "min_feerate_per_kw", "refuse channels below this feerate", "SAT",
+           config.read_number(253, 1_000_000)),
+    Option("--max-feerate-per-kw", "max_feerate_per_kw", "refuse channels above this feerate", "SAT",
+           config.read_number(253, 1_000_000)),
+    Option("--minimum-depth", "minimum_depth", "confirmations before a channel is used (default: 3)", "BLOCKS",
+           config.read_number(1, 144)),
+    Option("--max-channel-sat", "max_channel_sat", "the largest channel", "SAT",
+           config.read_number(20_000, config.MAX_CHANNEL_SAT)),
+    Option("--max-total-sat", "max_total_sat", "the most that all channels together may hold", "SAT",
+           config.read_number(20_000, config.MAX_TOTAL_SAT)),
+    Option("--log-level", "log_level", f"{', '.join(config.LOG_LEVELS)} (default: info)", "LEVEL",
+           config.read_choice(*config.LOG_LEVELS), programs=ALL),
+    Option("--developer", "developer", "allow the --dev options; never with money"),
+    _developer("node-key", "node_key", "the node's secret key", "HEX", read=config.read_hex(32)),
+    _developer("seed", "seed", "the seed, in place of a seed file", "HEX", read=config.read_hex(16, 64)),
+    _developer("channel-secrets", "channel_secrets", f"each channel's: {', '.join(config.CHANNEL_SECRETS)}",
+               "HEX,...", read=config.read_channel_secrets),
+    _developer("fail-at", "fail_at", "end as in a power cut at the N-th commit of a persistence point (repeatable)",
+               "POINT[:before|after[:N]]", read=config.read_fail_point, repeatable=True),
+    _developer("poll-seconds", "poll_seconds", "how often to ask the chain", "SECONDS", read=config.read_seconds),
+    _developer("minimum-depth", "minimum_depth", "confirmations before a channel is used, 0 too", "BLOCKS",
+               read=config.read_number(0, 144)),
+    _developer("no-htlc-timeouts", "htlc_timeouts", "never close a channel for an HTLC that is due", value=False),
+    _developer("accept-without-channel-type", "require_channel_type", "accept an open_channel without channel_type",
+               value=False),
+)  # fmt: skip
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose refusals are errors of ours."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises ConfigRefused in place of an exit."""
+        raise ConfigRefused(f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.")
+
+
+def parser(program: Program, description: str, epilog: str = "") -> Parser:
+    """The parser of one program, from the table."""
+    made = Parser(
+        program, description=description, epilog=epilog, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    developers = made.add_argument_group("developer options, refused without --developer")
+    for row in OPTIONS:
+        if program not in row.programs:
+            continue
+        target = developers if row.developer else made
+        if row.metavar:
+            action = "append" if row.repeatable else "store"
+            target.add_argument(row.flag, metavar=row.metavar, help=row.help, action=action, dest=row.flag)
+        else:
+            target.add_argument(row.flag, help=row.help, action="store_true", dest=row.flag)
+    if program != "lnpd":
+        made._action_groups.remove(developers)  # these programs have none of them
+    return made
+
+
+def config_of(given: argparse.Namespace, rules: tuple[config.Rule, ...] = config.RULES) -> Config:
+    """The configuration that a parsed command line means. Raises ConfigRefused."""
+    fields: dict[str, Any] = {}  # Any: each field has its own type, which the row's `read` gives it
+    developer: dict[str, Any] = {}
+    for row in OPTIONS:
+        words = getattr(given, row.flag, None)
+        if words is None or words is False:
+            continue
+        if row.developer and not getattr(given, "--developer"):
+            raise ConfigRefused(f"{row.flag} is a developer option: it needs --developer.")
+        (developer if row.developer else fields)[row.field] = _value(row, words)
+    if "developer" in fields:
+        fields["developer"] = Developer(**developer)
+    if "listen" in fields:
+        fields["listen"] = tuple(address for address in fields["listen"] if address is not None)
+    network = fields.get("network", "regtest")
+    fields.setdefault("directory", default_directory(network))
+    if network == config.MAINNET:
+        fields.setdefault("max_channel_sat", config.MAINNET_MAX_CHANNEL_SAT)
+        fields.setdefault("max_total_sat", config.MAINNET_MAX_TOTAL_SAT)
+    return Config(**fields).checked(rules)
+
+
+def _value(row: Option, words: str | bool | Sequence[str]) -> object:
+    if isinstance(words, bool):
+        return row.value
+    try:
+        return row.read(words) if isinstance(words, str) else tuple(row.read(word) for word in words)
+    except ValueError as error:
+        shown = words if isinstance(words, str) else " ".join(words)
+        raise ConfigRefused(f"{row.flag} takes {error}, not {shown[:60]!r}.") from None

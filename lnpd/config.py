@@ -1,0 +1,290 @@
+"""How is a node configured, and which configurations are refused?
+
+`Config` is a frozen value; OPTIONS is the one table of what can be given, and RULES the one table of what may not go
+together. Secrets are no options: a passphrase comes from the terminal or from a file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from lnpd.errors import ConfigRefused
+from lnpd.store.points import PERSISTENCE_POINTS
+
+Network = Literal["regtest", "testnet", "signet", "bitcoin"]
+NETWORKS: Final[tuple[Network, ...]] = ("regtest", "testnet", "signet", "bitcoin")
+MAINNET: Final = "bitcoin"
+MAINNET_MAX_CHANNEL_SAT: Final = 1_000_000
+MAINNET_MAX_TOTAL_SAT: Final = 5_000_000
+MAX_CHANNEL_SAT: Final = (1 << 24) - 1  # BOLT 2: more needs option_support_large_channel
+MAX_TOTAL_SAT: Final = 21_000_000 * 100_000_000
+MAX_DIRECTORY_BYTES: Final = 80  # a unix socket's path has at most 107, and ours lie in the directory
+MAX_ALIAS_BYTES: Final = 32  # BOLT 7, node_announcement
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+CHANNEL_SECRETS: Final = ("funding", "revocation", "payment", "delayed_payment", "htlc", "shachain_seed")
+
+HOST_PORT: Final = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,255}):([0-9]{1,5})")
+GRANT: Final = re.compile(r"([a-z][a-z0-9-]{0,31})=([a-z]+(?::[^\s]{1,100})?)")
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where to listen or to connect to; port 0 listens at any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class FailPoint(msgspec.Struct, frozen=True):
+    """Cut the power at the `count`-th commit that contains a persistence point, before or after it."""
+
+    point: str
+    moment: Literal["before", "after"] = "before"
+    count: int = 1
+
+
+class Developer(msgspec.Struct, frozen=True):
+    """What tests of other implementations need, and nobody with money may use. Empty bytes: as without the option.
+
+    `channel_secrets` are those of CHANNEL_SECRETS, in order, the same for every channel.
+    """
+
+    node_key: bytes = b""
+    seed: bytes = b""
+    channel_secrets: tuple[bytes, ...] = ()
+    fail_at: tuple[FailPoint, ...] = ()
+    poll_seconds: float | None = None
+    minimum_depth: int | None = None
+    htlc_timeouts: bool = True
+    require_channel_type: bool = True
+
+    def __repr__(self) -> str:
+        return "Developer(...)"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a node is told when it starts. `developer` is None unless --developer was given.
+
+    `chain` is the endpoint of a chain service; empty, the node runs an embedded regtest chain, in this process or,
+    with `chain_process`, in one of its own.
+    """
+
+    directory: Path
+    network: Network = "regtest"
+    experimental_mainnet: bool = False
+    alias: str = "lnpd"
+    listen: tuple[Address, ...] = (Address("127.0.0.1", 9735),)
+    plugins: tuple[Path, ...] = ()
+    grants: tuple[tuple[str, str], ...] = ()
+    chain: str = ""
+    chain_process: bool = False
+    signer_process: bool = False
+    passphrase_file: Path | None = None
+    plain_seed: bool = False
+    min_feerate_per_kw: int = 253
+    max_feerate_per_kw: int = 100_000
+    minimum_depth: int = 3
+    max_channel_sat: int = MAX_CHANNEL_SAT
+    max_total_sat: int = MAX_TOTAL_SAT
+    log_level: str = "info"
+    developer: Developer | None = None
+
+    @property
+    def seed_path(self) -> Path:
+        """The file that keeps the seed."""
+        return self.directory / "seed"
+
+    @property
+    def runtime(self) -> Path:
+        """The folder of the sockets between this node's processes."""
+        return self.directory / "run"
+
+    @property
+    def coin(self) -> int:
+        """The coin type of the keys' paths (SLIP 44)."""
+        return 0 if self.network == MAINNET else 1
+
+    @property
+    def experimental_types(self) -> bool:
+        """Whether channel types beyond BOLT 2's may be used."""
+        return self.network != MAINNET
+
+    def granted(self) -> dict[str, tuple[str, ...]]:
+        """The capabilities of each plugin, by its name."""
+        table: dict[str, tuple[str, ...]] = {}
+        for name, capability in self.grants:
+            table[name] = (*table.get(name, ()), capability)
+        return table
+
+    def checked(self, rules: tuple[Rule, ...] = ()) -> Config:
+        """Itself, if it breaks no rule (of RULES, if none are given). Raises ConfigRefused with the first it breaks."""
+        for broken, sentence in rules or RULES:
+            if broken(self):
+                raise ConfigRefused(sentence)
+        return self
+
+
+def _on_mainnet(rule: Callable[[Config], bool]) -> Callable[[Config], bool]:
+    return lambda config: config.network == MAINNET and rule(config)
+
+
+Rule = tuple[Callable[[Config], bool], str]
+
+# What may not be, with the sentence that says so. The first rules bind whoever makes a seed as well.
+SEED_RULES: Final[tuple[Rule, ...]] = (
+    (
+        _on_mainnet(lambda c: not c.experimental_mainnet),
+        "--network bitcoin is real money and lnpd is experimental: say --experimental-mainnet as well.",
+    ),
+    (_on_mainnet(lambda c: c.developer is not None), "--developer is refused on --network bitcoin."),
+    (_on_mainnet(lambda c: c.plain_seed), "--plain-seed is refused on --network bitcoin: a passphrase is required."),
+    (
+        _on_mainnet(lambda c: c.max_channel_sat > MAINNET_MAX_CHANNEL_SAT),
+        f"--max-channel-sat is at most {MAINNET_MAX_CHANNEL_SAT} on --network bitcoin.",
+    ),
+    (
+        _on_mainnet(lambda c: c.max_total_sat > MAINNET_MAX_TOTAL_SAT),
+        f"--max-total-sat is at most {MAINNET_MAX_TOTAL_SAT} on --network bitcoin.",
+    ),
+    (
+        lambda c: c.experimental_mainnet and c.network != MAINNET,
+        "--experimental-mainnet goes with --network bitcoin only.",
+    ),
+    (lambda c: bool(c.chain) and c.chain_process, "--chain and --chain-process exclude each other."),
+    (
+        lambda c: c.min_feerate_per_kw > c.max_feerate_per_kw,
+        "--min-feerate-per-kw is above --max-feerate-per-kw.",
+    ),
+    (lambda c: c.max_channel_sat > c.max_total_sat, "--max-channel-sat is above --max-total-sat."),
+    (
+        lambda c: c.plain_seed and c.passphrase_file is not None,
+        "--plain-seed and --passphrase-file exclude each other.",
+    ),
+    (
+        lambda c: len(os.fsencode(c.directory)) > MAX_DIRECTORY_BYTES,
+        f"The path of --directory has more than {MAX_DIRECTORY_BYTES} bytes: the sockets in it could not be opened.",
+    ),
+)
+RULES: Final[tuple[Rule, ...]] = (
+    *SEED_RULES,
+    (
+        lambda c: c.network != "regtest" and not c.chain,
+        "The embedded chain is a regtest chain: another --network needs the --chain endpoint of a chain service.",
+    ),
+)
+
+
+# Words into values; each raises ValueError with what is expected
+
+
+def read_address(word: str) -> Address:
+    """An address "host:port"; an IPv6 host is in brackets."""
+    match = HOST_PORT.fullmatch(word)
+    if not match or int(match[2]) > 65_535:
+        raise ValueError("an address host:port (an IPv6 host in brackets)")
+    return Address(match[1].strip("[]"), int(match[2]))
+
+
+def read_grant(word: str) -> tuple[str, str]:
+    """A plugin's name and a capability, "lockbox=updates:50000"."""
+    match = GRANT.fullmatch(word)
+    if not match:
+        raise ValueError("PLUGIN=CAPABILITY, for example lockbox=updates:50000")
+    from lnpd.hooks.registry import CAPABILITIES  # with all of the wire catalogue, which `lnp` need not load
+
+    if match[2].partition(":")[0] not in CAPABILITIES:
+        raise ValueError(f"one of the capabilities {', '.join(CAPABILITIES)}")
+    return match[1], match[2]
+
+
+def read_fail_point(word: str) -> FailPoint:
+    """POINT, POINT:after or POINT:before:3, with a point of the store's table."""
+    point, _, rest = word.partition(":")
+    moment, _, count = rest.partition(":")
+    if point not in PERSISTENCE_POINTS:
+        raise ValueError(f"one of the persistence points {', '.join(PERSISTENCE_POINTS)}")
+    if moment not in ("", "before", "after") or (count and (not count.isdecimal() or int(count) < 1)):
+        raise ValueError("POINT, POINT:before or POINT:after, and then perhaps :N for the N-th time")
+    return FailPoint(point, "after" if moment == "after" else "before", int(count or 1))
+
+
+def read_channel_secrets(word: str) -> tuple[bytes, ...]:
+    """Six secrets in hex, separated by commas, in the order of CHANNEL_SECRETS."""
+    secrets = tuple(read_hex(32)(part) for part in word.split(","))
+    if len(secrets) != len(CHANNEL_SECRETS):
+        raise ValueError(f"{len(CHANNEL_SECRETS)} secrets separated by commas: {', '.join(CHANNEL_SECRETS)}")
+    return secrets
+
+
+def read_hex(least: int, most: int = 0) -> Callable[[str], bytes]:
+    """Reads from `least` to `most` bytes in hex; exactly `least` if `most` is not given."""
+
+    def read(word: str) -> bytes:
+        if not re.fullmatch(r"(?:[0-9a-fA-F]{2})*", word) or not least <= len(word) // 2 <= max(least, most):
+            raise ValueError(f"{least}{f' to {most}' if most else ''} bytes in hex")
+        return bytes.fromhex(word)
+
+    return read
+
+
+def read_number(least: int, most: int) -> Callable[[str], int]:
+    """Reads a whole number within bounds."""
+
+    def read(word: str) -> int:
+        if not (word.isascii() and word.isdecimal()) or len(word) > 20 or not least <= int(word) <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return int(word)
+
+    return read
+
+
+def read_seconds(word: str) -> float:
+    """Reads seconds, with a fraction perhaps, from 0.01 to 3600."""
+    if not re.fullmatch(r"[0-9]{1,4}(?:\.[0-9]{1,3})?", word) or not 0.01 <= float(word) <= 3600:
+        raise ValueError("seconds from 0.01 to 3600")
+    return float(word)
+
+
+def read_alias(word: str) -> str:
+    """Reads an alias (BOLT 7)."""
+    if len(word.encode(errors="replace")) > MAX_ALIAS_BYTES or not word.isprintable():
+        raise ValueError(f"at most {MAX_ALIAS_BYTES} bytes of printable text")
+    return word
+
+
+def read_endpoint(word: str) -> str:
+    """Reads the endpoint of a service on this machine."""
+    if not re.fullmatch(r"ipc://[^\s]{1,100}", word):
+        raise ValueError("an endpoint ipc://PATH")
+    return word
+
+
+def read_path(word: str) -> Path:
+    """Reads a path; `~` is the home directory. It is made absolute."""
+    if not word or "\0" in word:
+        raise ValueError("a path")
+    return Path(os.path.abspath(Path(word).expanduser()))
+
+
+def read_choice(*choices: str) -> Callable[[str], str]:
+    """Reads one of some words."""
+
+    def read(word: str) -> str:
+        if word not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return word
+
+    return read
+
+
+def default_directory(network: str) -> Path:
+    """The data directory of a network, unless another is given."""
+    return Path.home() / ".lnpd" / network
