@@ -25,6 +25,7 @@ from lnpd.channel.events import Add
 from lnpd.channel.state import Channel
 from lnpd.errors import (
     CommandRefused,
+    InvoiceExpired,
     LnpdError,
     NoDirectChannel,
     PaymentFailed,
@@ -47,6 +48,7 @@ from lnpd.tx.states import HTLC, htlcs_of
 log = logging.getLogger("lnpd.payments")
 
 RETRY_SECONDS: Final = 0.25
+UNCERTAIN: Final = "The node stopped working on this payment before it knew what became of it: ask again later."
 NEVER_SENT: Final = "The payment was never sent: the connection to the peer was lost first."
 
 
@@ -83,8 +85,8 @@ class Outgoing:
         self._store, self._channels, self._node_id, self._network = store, channels, node_id, network
         self._clock, self._height, self._news, self._tasks = clock, height, news, tasks
         self._attempts: dict[bytes, Attempt] = {}
-        # Whose HTLC is it? HtlcForgotten says only the id. An id that comes round again is told by HtlcOffered first,
-        # so that an entry of a batch that was lost does no harm.
+        # Whose HTLC is it? HtlcForgotten says only the id, perhaps in the batch that offered it, before there is a row.
+        # An id that comes round again is told by HtlcOffered first: an entry of a batch that was lost does no harm.
         self._hashes: dict[HtlcKey, bytes] = {}
 
     async def pay(self, text: str, amount_msat: int | None, timeout_seconds: float) -> answers.Paid:
@@ -146,8 +148,8 @@ class Outgoing:
                 await self._offer(attempt)
         except LnpdError as error:
             self._end(attempt, error)
-        except BaseException:  # a defect: whoever waits must not wait for it, and the next caller finds the row
-            self._end(attempt, PaymentFailed("The payment could not be made: an internal error, see the log."))
+        except BaseException:  # this node stops, or has a defect: the HTLC may be in a channel, and its row then tells
+            self._end(attempt, PaymentPending(UNCERTAIN))
             raise
 
     async def _offer(self, attempt: Attempt) -> None:
@@ -194,6 +196,8 @@ class Outgoing:
                 await self._offer(attempt)
             except CommandRefused as refused:
                 why = f"{NEVER_SENT} {refused}"
+                if isinstance(refused, InvoiceExpired):
+                    break
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
@@ -221,7 +225,7 @@ class Outgoing:
     async def forgotten(self, channel: Channel, told: HtlcForgotten) -> Effects:
         """Our HTLC never reached a commitment: it is offered again while somebody waits for it."""
         key = HtlcKey(channel.key, told.id)
-        payment_hash = self._hashes.get(key)
+        payment_hash = self._hashes.get(key) or await self._whose(key)
         if payment_hash is None:
             return Effects()
         attempt = self._attempts.get(payment_hash)
@@ -273,8 +277,6 @@ class Outgoing:
             htlc, payment_hash = payment_of(row).htlc, row.payment_hash
             if htlc is None or (htlc.channel in known and not _carries(known[htlc.channel], htlc.id, payment_hash)):
                 lost.append((payment_hash, self._failing(payment_hash, htlc, NEVER_SENT)))
-            else:
-                self._hashes[htlc] = payment_hash
         if lost:
             await self._store.write(_all(change for _, change in lost))
         for payment_hash, change in lost:
@@ -296,6 +298,11 @@ class Outgoing:
 
     async def _row(self, payment_hash: bytes) -> PaymentRow | None:
         return await self._store.read(lambda read: read.payment(payment_hash))
+
+    async def _whose(self, htlc: HtlcKey) -> bytes | None:
+        """The payment of an HTLC that was offered before this process started."""
+        rows = await self._store.read(lambda read: read.payments(PENDING, limit=ALL_ROWS))
+        return next((row.payment_hash for row in rows if payment_of(row).htlc == htlc), None)
 
     def _failing(self, payment_hash: bytes, htlc: HtlcKey | None, why: str) -> Applied[PaymentRecord | None]:
         now_seconds = self._clock()

@@ -181,7 +181,7 @@ class Side:
         self.node.store(channel)
         self.rows = self.node.rows
 
-    async def restart(self) -> None:
+    async def restart(self, reconcile: bool = True) -> None:
         """The process ended; another one goes on with what is stored."""
         self.fault = lambda moment, points: None
         await self.payments.stop()
@@ -197,7 +197,8 @@ class Side:
             else:
                 self.rows = self.node.rows
             self.node.store(stored)
-        await self.payments.reconcile((self.channel,))
+        if reconcile:
+            await self.payments.reconcile((self.channel,))
         self.waiting.append((events.Disconnected(), None))
 
 

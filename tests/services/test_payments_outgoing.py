@@ -160,6 +160,29 @@ def test_what_is_stored_counts_though_nobody_came_to_say_so(tmp_path: Path, fail
     play(story, tmp_path)
 
 
+@played
+async def test_who_waits_while_the_node_stops_is_not_told_that_it_failed(pair: Joined) -> None:
+    text = await asked(pair)
+    paying = asyncio.create_task(pair.payer.payments.pay(text))
+    while not pair.payer.waiting:  # the command waits in the channel's mailbox
+        await asyncio.sleep(0)
+    await pair.payer.payments.stop()
+    with pytest.raises(errors.PaymentPending, match="ask again"):
+        await paying
+    with pytest.raises(errors.UnknownPayment):  # the HTLC would have no row: its batch is lost
+        await pair.payer.batch()
+    assert await pair.payer.payments.payments() == ()
+
+
+@played
+async def test_an_invoice_that_expires_before_it_is_offered_again(pair: Joined) -> None:
+    paying, _ = await offered_unsigned(pair, 30)
+    pair.cut()
+    pair.payer.now += 4000
+    with pytest.raises(errors.PaymentFailed, match=r"never sent.*expired 400 seconds ago"):
+        await pair.both(paying)
+
+
 # Cut power
 
 
@@ -239,6 +262,27 @@ async def test_a_payment_that_no_channel_carries_was_never_sent(pair: Joined) ->
     assert moved_msat(pair) == AMOUNT_MSAT
     await pair.payer.payments.reconcile(())
     assert moved_msat(pair) == AMOUNT_MSAT
+
+
+@pytest.mark.parametrize("reconciled", [False, True])
+def test_an_htlc_that_is_forgotten_after_a_restart(tmp_path: Path, reconciled: bool) -> None:
+    """Whichever comes first, the lost connection or the look at all payments."""
+
+    async def story(pair: Joined) -> None:
+        _, text = await offered_unsigned(pair, 30)
+        payer = pair.payer
+        await payer.restart(reconcile=False)
+        channel = payer.channel
+        if reconciled:
+            await payer.payments.reconcile((channel,))
+            assert {p.state for p in await payer.payments.payments()} == {"pending"}
+        await payer.batch()
+        await payer.payments.reconcile((channel,))
+        payment = await payer.payments.payment(invoice.decode(text).payment_hash)
+        assert payment is not None
+        assert (payment.state, "never sent" in payment.why) == ("failed", True)
+
+    play(story, tmp_path)
 
 
 @played
