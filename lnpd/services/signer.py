@@ -39,7 +39,8 @@ from lnpd.services.signer_refusals import Rule, refuse
 from lnpd.services.signer_state import ChannelState, FundingState, SignedCommitment
 from lnpd.services.signer_wallet import WalletKeys
 from lnpd.tx.graph import CommitmentSignatures, Funding, Graph
-from lnpd.tx.signatures import commitment_digest, counterparty_key, signed_commitment, verify_signatures
+from lnpd.tx.rules import is_counterpartys
+from lnpd.tx.signatures import commitment_digest, signed_commitment, verify_signatures
 from lnpd.tx.transaction import Tx, TxOut
 
 MAX_INVOICE_BYTES: Final = 8192
@@ -220,11 +221,11 @@ class KeySigner:
         secrets: dict[str, bytes] = {}
         children = []
         for child, digest in zip(graph.children, digests[1], strict=True):
-            key = counterparty_key(graph, child)
+            key = next((each for each in child.path.keys if is_counterpartys(each, graph.keys)), "")
             if key not in secrets:
                 secret = known.keys.secret(key, False, graph.keys.per_commitment_point)
                 if secret is None:
-                    refuse(Rule.NOT_OUR_PATH, f"a second-stage transaction needs the key {key}, which is not ours.")
+                    refuse(Rule.NOT_OUR_PATH, "a second-stage transaction does not need a key of ours.")
                 secrets[key] = secret
             children.append(sign(secrets[key], digest))
         return CommitmentSignatures(sign(known.keys.funding, digests[0]), tuple(children))
@@ -276,7 +277,8 @@ class KeySigner:
         """See Signer."""
         known = self._known(index)
         funding = self._funding(known, claim.graph.funding)
-        content.check_shape(known.terms, funding.funding, claim.graph, self._expected_point(known, claim.graph))
+        point = self._expected_point(known, claim.graph)
+        content.check_shape(known.terms, funding.funding, claim.graph, point, lost=True)
         return spends.signed_claim(known.keys, known.terms, claim, self._is_ours(known))
 
     async def sign_second_stage(self, index: ChannelIndex, stage: SecondStage) -> Tx:

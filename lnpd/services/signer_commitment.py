@@ -11,12 +11,13 @@ from typing import Final
 
 import msgspec
 from lnpd_sdk.script import DataCarrier, Sighash, SignatureSlot, SpendPath, Template
-from lnpd_sdk.types import PARTIES, CommitmentKeys, Party, PerParty
+from lnpd_sdk.types import PARTIES, CommitmentKeys, Party, PerParty, other
 from msgspec.structs import replace
 
+from lnpd.channel.lost import NO_KEY
 from lnpd.errors import CryptoError, LnpdError, OutputRefused, ScriptRefused
 from lnpd.services.interfaces import ChannelPublics, SignerChannel
-from lnpd.services.signer_refusals import Rule, refuse
+from lnpd.services.signer_refusals import Rule, encodable, refuse
 from lnpd.tx import fees
 from lnpd.tx.funding import locktime_and_sequence
 from lnpd.tx.graph import Child, Funding, Graph, Output
@@ -30,6 +31,7 @@ MAIN_TEMPLATES: Final = frozenset({"to_local", "to_remote", "to_remote_anchors"}
 DELAYED_TEMPLATES: Final = frozenset({"to_local"})
 OFFERED_TEMPLATES: Final = frozenset({"offered_htlc", "offered_htlc_anchors"})
 FINAL_SEQUENCE: Final = 0xFFFFFFFF
+FIRST_TIMESTAMP: Final = 500_000_000
 
 NamesByVout = Mapping[int, tuple[str, ...]]
 
@@ -37,6 +39,20 @@ NamesByVout = Mapping[int, tuple[str, ...]]
 def keys_of(terms: SignerChannel, holder: Party, point: bytes) -> CommitmentKeys:
     """The keys that a holder's commitment with this point must have. Raises InvalidPoint."""
     return commitment_keys(holder, _basepoints(terms.publics), point)
+
+
+def keys_without_point(terms: SignerChannel, holder: Party) -> CommitmentKeys:
+    """What is known of a commitment's keys without its per-commitment point: those that are never derived."""
+    unknown = dict.fromkeys(CommitmentKeys.__struct_fields__, NO_KEY)
+    theirs = terms.publics[other(holder)]
+    return CommitmentKeys(
+        **unknown
+        | {
+            "counterparty_payment": theirs.payment_basepoint,
+            "holder_funding": terms.publics[holder].funding_pubkey,
+            "counterparty_funding": theirs.funding_pubkey,
+        }
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -80,11 +96,17 @@ def check_reserve(terms: SignerChannel, settled_msat: PerParty, before_msat: Per
             )
 
 
-def check_shape(terms: SignerChannel, funding: Funding, graph: Graph, expected_point: bytes) -> None:
-    """Which funding a graph spends, with which keys and number."""
+def check_shape(
+    terms: SignerChannel, funding: Funding, graph: Graph, expected_point: bytes, *, lost: bool = False
+) -> None:
+    """Which funding a graph spends, with which keys and number.
+
+    `lost`: it may be a commitment of the peer that we have forgotten, whose point nobody tells (`NO_KEY`).
+    """
     if graph.funding != funding:
         refuse(Rule.UNKNOWN_FUNDING, "the commitment spends another funding than the registered one.")
-    _check_keys(terms, graph, expected_point)
+    if not (lost and graph.holder != terms.us and graph.keys == keys_without_point(terms, graph.holder)):
+        _check_keys(terms, graph, expected_point)
     tx = graph.tx
     if len(tx.inputs) != 1 or (tx.inputs[0].txid, tx.inputs[0].vout) != (funding.txid, funding.vout):
         refuse(Rule.WRONG_INPUT, "the commitment does not spend its funding, and that alone.")
@@ -254,6 +276,8 @@ def _check_sighash(graph: Graph, child: Child, parent: Output, path: SpendPath) 
 
 def _check_locks(child: Child, parent: Output, path: SpendPath) -> None:
     sequence, locktime, title = child.tx.inputs[0].sequence, child.tx.locktime, _title(child)
+    if not (0 <= sequence <= FINAL_SEQUENCE and 0 <= locktime < FIRST_TIMESTAMP):
+        refuse(Rule.CHILD_LOCKS, f"{title} has no sequence, or its locktime is no block height.")
     if path.older and not path.older <= sequence <= 0xFFFF:
         refuse(Rule.CHILD_LOCKS, f"{title} does not wait the {path.older} blocks of its path.")
     if path.after and (locktime < path.after or sequence == FINAL_SEQUENCE):
@@ -313,13 +337,18 @@ def _keys_apart(keys: CommitmentKeys) -> bool:
 
 
 def signing_digests(graph: Graph) -> tuple[bytes, tuple[bytes, ...]]:
-    """What the counterparty signs: of the commitment, and of each child. The graph's scripts are verified already."""
-    commitment = graph.tx.sighash(0, graph.funding.witness_script, graph.funding.capacity_sat)
-    children = []
-    for child in graph.children:
-        parent = graph.outputs[child.vout]
-        children.append(child.tx.sighash(0, parent.witness_script, parent.value_sat, FLAGS[child.sighash]))
-    return commitment, tuple(children)
+    """What the counterparty signs: of the commitment, and of each child. Of a graph that was checked, here or when it
+    was prepared: the digests say whether it is that one. Raises SignerRefused if it has no bytes."""
+    if not all(0 <= child.vout < len(graph.outputs) and child.tx.inputs for child in graph.children):
+        refuse(Rule.WRONG_CHILD, "a second-stage transaction spends an output that does not exist.")
+    with encodable():
+        commitment = graph.tx.sighash(0, graph.funding.witness_script, graph.funding.capacity_sat)
+        return commitment, tuple(_child_digest(graph, child) for child in graph.children)
+
+
+def _child_digest(graph: Graph, child: Child) -> bytes:
+    parent = graph.outputs[child.vout]
+    return child.tx.sighash(0, parent.witness_script, parent.value_sat, FLAGS[child.sighash])
 
 
 def content_digest(digests: tuple[bytes, tuple[bytes, ...]]) -> bytes:

@@ -1,9 +1,13 @@
 """Which rules does the signer refuse by, and what is each called?"""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from struct import error as StructError
 from typing import NoReturn
 
 from lnpd.errors import SignerRefused
+from lnpd.tx.transaction import Tx
 
 
 class Rule(StrEnum):
@@ -46,6 +50,7 @@ class Rule(StrEnum):
     WRONG_CHILD = "wrong_child"  # a second-stage transaction spends or pays something else than it says
     WRONG_SIGHASH = "wrong_sighash"
     CHILD_LOCKS = "child_locks"
+    UNENCODABLE = "unencodable"  # a number of a transaction does not fit its field
     PEER_SIGNATURE = "peer_signature"  # the peer's signature, which a complete transaction needs, is invalid
 
     # closings, claims, the wallet
@@ -69,3 +74,19 @@ class Rule(StrEnum):
 def refuse(rule: Rule, why: str) -> NoReturn:
     """Raises SignerRefused."""
     raise SignerRefused(rule, why)
+
+
+@contextmanager
+def encodable() -> Iterator[None]:
+    """Raises SignerRefused for a transaction that has no bytes, or no input to sign."""
+    try:
+        yield
+    except (StructError, OverflowError, IndexError):
+        refuse(Rule.UNENCODABLE, "an amount, an index, a sequence or a locktime is out of range.")
+
+
+def check_encodable(*transactions: Tx) -> None:
+    """Raises SignerRefused unless each of them has bytes."""
+    with encodable():
+        for tx in transactions:
+            tx.serialise()

@@ -7,12 +7,13 @@ from lnpd_sdk.script import Key, Sighash, SignatureSlot, SpendPath
 from msgspec.structs import replace
 
 from lnpd.channel.actions import CompleteClosing, SignClosing
+from lnpd.channel.lost import NO_KEY
 from lnpd.crypto.secp import public_key, sign, verify
 from lnpd.errors import CryptoError, WitnessIncomplete
 from lnpd.services.interfaces import Claim, ClaimInput, SecondStage, SignerChannel
 from lnpd.services.signer_commitment import check_output
 from lnpd.services.signer_keys import ChannelKeys
-from lnpd.services.signer_refusals import Rule, refuse
+from lnpd.services.signer_refusals import Rule, check_encodable, refuse
 from lnpd.services.signer_state import UNKNOWN_MSAT, FundingState
 from lnpd.services.signer_wallet import MAX_FEERATE_PER_KW
 from lnpd.tx.graph import Child, Graph, Output
@@ -34,6 +35,7 @@ IsOurs = Callable[[bytes], bool]
 def check_closing(terms: SignerChannel, state: FundingState, closing: SignClosing, is_ours: IsOurs) -> None:
     """Raises SignerRefused unless the close spends the funding alone and pays us our balance less the agreed fee."""
     tx, funding = closing.transaction, closing.funding
+    check_encodable(tx)
     if len(tx.inputs) != 1 or (tx.inputs[0].txid, tx.inputs[0].vout) != (funding.txid, funding.vout):
         refuse(Rule.CLOSE_MALFORMED, "the closing transaction does not spend its funding, and that alone.")
     if tx.version != 2 or not 1 <= len(tx.outputs) <= 2:
@@ -100,6 +102,7 @@ def fee_cap_sat(tx: Tx, inputs: int) -> int:
 def signed_claim(keys: ChannelKeys, terms: SignerChannel, claim: Claim, is_ours: IsOurs) -> Tx:
     """The claim with its witnesses; its graph's shape is checked. Raises SignerRefused."""
     tx, graph = claim.tx, claim.graph
+    check_encodable(tx, graph.tx, *(child.tx for child in graph.children))
     if not 1 <= len(claim.inputs) <= len(tx.inputs):
         refuse(Rule.OTHER_COMMITMENT, f"{len(claim.inputs)} inputs are described of {len(tx.inputs)}.")
     check_pays_us(tx.outputs, is_ours)
@@ -195,7 +198,9 @@ def _secrets(
     for key in path.keys:
         if key == Key.REVOCATION and graph.holder != terms.us and not revealed:
             refuse(Rule.NOT_REVOKED, f"the path {path.name} needs the secret of commitment {graph.number}.")
-        secret = keys.secret(key, graph.holder == terms.us, graph.keys.per_commitment_point, revealed)
+        point = graph.keys.per_commitment_point
+        known = point != NO_KEY or key == Key.COUNTERPARTY_PAYMENT  # of a commitment that we lost, nothing else is
+        secret = keys.secret(key, graph.holder == terms.us, point, revealed) if known else None
         if secret is None:
             refuse(Rule.NOT_OUR_PATH, f"the path {path.name} needs the key {key}, which is not ours.")
         secrets[key] = secret
@@ -219,6 +224,7 @@ def _witness(
 def signed_second_stage(keys: ChannelKeys, terms: SignerChannel, stage: SecondStage, is_ours: IsOurs) -> Tx:
     """A child of our own checked commitment, complete in its first input. Raises SignerRefused."""
     graph, tx = stage.graph, stage.tx
+    check_encodable(tx)
     if not 0 <= stage.child < len(graph.children):
         refuse(Rule.WRONG_CHILD, f"the commitment has no second-stage transaction {stage.child}.")
     child = graph.children[stage.child]

@@ -230,3 +230,27 @@ async def a_child_that_does_not_wait_its_block(world: World) -> None:
     graph = await world.next()
     spent = graph.children[0].tx.inputs[0]
     await world.prepare(changed_child_tx(graph, inputs=(replace(spent, sequence=0),)))
+
+
+@forbidden(Rule.CHILD_LOCKS)
+async def a_child_with_a_sequence_that_no_transaction_has(world: World) -> None:
+    graph = await world.next()
+    spent = graph.children[0].tx.inputs[0]
+    await world.prepare(changed_child_tx(graph, inputs=(replace(spent, sequence=1 << 40),)))
+
+
+@forbidden(Rule.UNENCODABLE)
+async def signing_numbers_that_no_transaction_has(world: World) -> None:
+    graph = world.theirs
+    await world.signer.sign_commitment(ME, replace(graph, tx=replace(graph.tx, locktime=1 << 40)))
+
+
+@forbidden(Rule.WRONG_CHILD)
+async def signing_a_child_of_no_output(world: World) -> None:
+    await world.signer.sign_commitment(ME, changed_child(world.theirs, vout=99))
+
+
+@forbidden(Rule.NOT_OUR_PATH)
+async def signing_a_child_by_a_path_without_a_key_of_ours(world: World) -> None:
+    path = replace(world.theirs.children[0].path, witness=())
+    await world.signer.sign_commitment(ME, changed_child(world.theirs, path=path))

@@ -163,3 +163,22 @@ async def a_claim_of_an_output_with_a_forged_script(world: World) -> None:
 @forbidden(Rule.INVOICE_MALFORMED)
 async def the_node_key_over_something_that_is_no_invoice(world: World) -> None:
     await world.signer.sign_invoice("Lightning Signed Message:", b"")
+
+
+@forbidden(Rule.UNENCODABLE)
+async def a_claim_with_an_amount_that_no_transaction_has(world: World) -> None:
+    claim = world.claim(world.theirs, vout_of(world.theirs, "to_remote"), "payment")
+    await world.signer.sign_claim(ME, replace(claim, tx=replace(claim.tx, outputs=(TxOut(1 << 70, ADDRESS),))))
+
+
+@forbidden(Rule.UNENCODABLE)
+async def a_close_with_a_sequence_that_no_transaction_has(world: World) -> None:
+    closing = world.closing(699_500)
+    inputs = (replace(closing.transaction.inputs[0], sequence=1 << 40),)
+    await world.signer.sign_closing(ME, replace(closing, transaction=replace(closing.transaction, inputs=inputs)))
+
+
+@forbidden(Rule.UNENCODABLE)
+async def a_second_stage_with_a_locktime_that_no_transaction_has(world: World) -> None:
+    tx = replace(world.own.children[0].tx, locktime=-1)
+    await world.signer.sign_second_stage(ME, SecondStage(world.own, 0, world.own_signatures.children[0], tx))

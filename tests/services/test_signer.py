@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 import pytest
-from lnpd_sdk.script import Key
+from lnpd_sdk.script import Key, Template
 from lnpd_sdk.types import ACCEPTOR, OPENER, Party
 from msgspec.structs import replace
 
@@ -15,10 +15,11 @@ from lnpd.errors import InvalidPoint, SignerRefused
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY
 from lnpd.services.interfaces import Claim, ClaimInput, SecondStage, SignerRecord
 from lnpd.services.signer import KeySigner
+from lnpd.services.signer_commitment import keys_without_point
 from lnpd.services.signer_keys import FixedChannelSecrets, Keys, Overrides
 from lnpd.services.signer_seed import seed_from_entropy
 from lnpd.tx.graph import Graph
-from lnpd.tx.script import pay_to_key
+from lnpd.tx.script import compile_script, pay_to_key
 from lnpd.tx.signatures import commitment_digest
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.services.signers import CAPACITY_SAT, DELAY, INDEX, PREIMAGE, Pair, htlc, keys_from, run_now
@@ -195,6 +196,33 @@ def test_a_claim_takes_outputs_of_second_stages_and_several_inputs() -> None:
         others = tuple((each.value_sat, each.script_pubkey) for each in outputs)
         for index, each in enumerate(outputs):
             assert accepts(signed, each.script_pubkey, each.value_sat, index, others)
+
+    run_now(story())
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_of_a_commitment_that_we_lost_our_own_output_is_claimed_and_no_other(name: str) -> None:
+    async def story() -> None:
+        pair = await Pair(TYPES[name]).opened()
+        known = await pair.graph(ACCEPTOR, 9, (htlc(ACCEPTOR, amount_msat=60_000_000),))
+        lost = replace(known, keys=keys_without_point(pair.terms[0], ACCEPTOR), children=())
+        vout, signer = vout_of(lost, "to_remote"), pair.signers[OPENER]
+        tx = sweep(lost, vout, ours(OPENER), 1 if name == "anchors" else 0xFFFFFFFD)
+        assert kernel_takes(
+            await signer.sign_claim(INDEX[0], Claim(lost, tx, (ClaimInput(vout, "payment"),))), lost, vout
+        )
+        with pytest.raises(SignerRefused, match="wrong_keys"):
+            await signer.prepare_commitment(INDEX[0], lost)
+        script = Template("offered_htlc", payment_hash=sha256(PREIMAGE).digest())
+        made = compile_script(script, lost.keys, 96)
+        forged = replace(lost.outputs[vout], script=script, script_pubkey=made.script_pubkey)
+        forged = replace(forged, witness_script=made.witness_script)
+        outputs = (*lost.outputs[:vout], forged, *lost.outputs[vout + 1 :])
+        shown = tuple(TxOut(each.value_sat, each.script_pubkey) for each in outputs)
+        lost = replace(lost, outputs=outputs, tx=replace(lost.tx, outputs=shown))
+        claim = Claim(lost, sweep(lost, vout, ours(OPENER)), (ClaimInput(vout, "preimage", late=LATE),))
+        with pytest.raises(SignerRefused, match="not_our_path"):
+            await signer.sign_claim(INDEX[0], claim)
 
     run_now(story())
 

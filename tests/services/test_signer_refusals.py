@@ -1,6 +1,5 @@
 """Which requests are forbidden? Each is driven directly at a signer in a real state, and names the rule it breaks."""
 
-
 import pytest
 
 from lnpd.errors import SignerRefused
