@@ -87,7 +87,7 @@ def released(channel: Channel) -> tuple[Action, ...]:
     """What frees the coins of a funding that will not be broadcast."""
     if not isinstance(channel.phase, AwaitingFundingSigned):
         return ()
-    return (Tell("funding", "funding", FundingReleased(channel.phase.transaction.txid)),)
+    return (Tell("released", "funding", FundingReleased(channel.phase.transaction.txid)),)
 
 
 def our_anchor(graph: Graph, channel: Channel) -> int | None:

@@ -55,7 +55,7 @@ def on_add(channel: Channel, command: Add) -> Step:
         tlvs=UpdateAddHtlcTlvs(blinded_path=command.path_key or None, unknown=command.tlvs),
     )
     channel, rows = yield from own(admit(channel, add_update(channel.us, message), message))
-    told = Tell(f"offered/{identity}", "payments", HtlcOffered(identity, command.reference))
+    told = Tell(f"offered/{channel.losses}/{identity}", "payments", HtlcOffered(identity, command.reference))
     return channel, [*rows, Send(message), told]
 
 

@@ -18,7 +18,7 @@ from lnpd_sdk.types import ACCEPTOR, OPENER
 from msgspec.structs import replace
 
 from lnpd.channel import commitments, opening_rules
-from lnpd.channel.actions import Broadcast, FundingWanted, Notify, Send, SignCommitment, Tell
+from lnpd.channel.actions import Broadcast, FundingReleased, FundingWanted, Notify, Send, SignCommitment, Tell
 from lnpd.channel.events import Disconnected, FundingFailed, FundingProvided, Open
 from lnpd.channel.failure import released
 from lnpd.channel.opening_rules import ANNOUNCE, Answer, Demands, check
@@ -144,6 +144,12 @@ def on_funding_failed(channel: Channel, event: FundingFailed) -> Step:
     """Tell the peer that there will be no channel."""
     error = ErrorMessage(channel_id=channel.id, data=b"The funder could not fund this channel.")
     return done(replace(channel, phase=Closed(event.reason)), Send(error))
+
+
+@on(Closed, FundingProvided)
+def on_funding_too_late(channel: Channel, event: FundingProvided) -> Step:
+    """The channel was given up while the wallet was at work: its coins are free again."""
+    return done(channel, Tell("released", "funding", FundingReleased(event.transaction.txid)))
 
 
 @on((New, AwaitingAccept, AwaitingFunding, AwaitingFundingSigned, AwaitingFundingCreated), Disconnected)

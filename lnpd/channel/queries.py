@@ -61,6 +61,27 @@ class Folds(msgspec.Struct, frozen=True):
     balances_msat: PerParty
 
 
+class FoldMemory:
+    """What some updates folded to, so that one more update costs one more fold. A driver may keep one a channel.
+
+    It is a cache and nothing else: an answer that was forgotten is worked out again.
+    """
+
+    def __init__(self, size: int = 32) -> None:
+        self._size = size
+        self._folds: dict[tuple[View, tuple[tuple[str, bytes], ...], tuple[Update, ...]], Folds] = {}
+
+    def get(self, query: "FoldUpdates", count: int) -> Folds | None:
+        """What the first `count` updates folded to."""
+        return self._folds.get((query.view, query.states, query.updates[:count]))
+
+    def put(self, query: "FoldUpdates", folds: Folds) -> None:
+        """Remember an answer, and forget the oldest."""
+        self._folds[query.view, query.states, query.updates] = folds
+        if len(self._folds) > self._size:
+            del self._folds[next(iter(self._folds))]
+
+
 class FoldUpdates(msgspec.Struct, ProviderQuery[Folds | Reject], frozen=True):
     """Show these updates, in order, to every pinned provider: fold each, after validating the last one if
     `validate_last` (the others were validated when they were proposed).
@@ -75,27 +96,41 @@ class FoldUpdates(msgspec.Struct, ProviderQuery[Folds | Reject], frozen=True):
     updates: tuple[Update, ...]
     validate_last: bool = False
 
-    def calls(self) -> Calls[Folds | Reject]:
+    def calls(self, memory: FoldMemory | None = None) -> Calls[Folds | Reject]:
         """Validate and fold, update by update, provider by provider in the type's order."""
-        states, balances = dict(self.states), self.view.balances_msat
-        for update in self.updates:
-            view = replace(self.view, balances_msat=balances, feerate_per_kw=feerate_of(tuple(states.items())))
-            for pin in self.channel_type.providers:
-                state = states.get(pin.name, b"")
-                if "validate" in pin.phases and self.validate_last and update is self.updates[-1]:
-                    refusal = yield _call(pin, "validate", view, state, update)
-                    if isinstance(refusal, Reject):
-                        return Reject(f"{pin.name}: {refusal.reason}")
-                if "fold" not in pin.phases:
-                    continue
-                folded = yield _call(pin, "fold", view, state, update)
-                assert isinstance(folded, Folded)
-                if folded.moves_msat != (0, 0) and pin.name != update.provider:
-                    return Reject(f"{pin.name} moves balance by an update of {update.provider}")
-                states[pin.name] = folded.state
-                balances = _moved(balances, folded.moves_msat)
-            if sum(balances) != sum(self.view.balances_msat) or min(balances) < 0:
-                return Reject(f"{update.provider}: its balance moves do not add up")
+        memory = memory or FoldMemory()
+        count = len(self.updates)
+        if not self.validate_last and (known := memory.get(self, count)):
+            return known
+        known = memory.get(self, count - 1)
+        folds = known or Folds(self.states, self.view.balances_msat)
+        for update in self.updates[count - 1 :] if known else self.updates:
+            after = yield from self._fold(folds, update)
+            if isinstance(after, Reject):
+                return after
+            folds = after
+        memory.put(self, folds)
+        return folds
+
+    def _fold(self, before: Folds, update: Update) -> Calls[Folds | Reject]:
+        states, balances = dict(before.states), before.balances_msat
+        view = replace(self.view, balances_msat=balances, feerate_per_kw=feerate_of(before.states))
+        for pin in self.channel_type.providers:
+            state = states.get(pin.name, b"")
+            if "validate" in pin.phases and self.validate_last and update is self.updates[-1]:
+                refusal = yield _call(pin, "validate", view, state, update)
+                if isinstance(refusal, Reject):
+                    return Reject(f"{pin.name}: {refusal.reason}")
+            if "fold" not in pin.phases:
+                continue
+            folded = yield _call(pin, "fold", view, state, update)
+            assert isinstance(folded, Folded)
+            if folded.moves_msat != (0, 0) and pin.name != update.provider:
+                return Reject(f"{pin.name} moves balance by an update of {update.provider}")
+            states[pin.name] = folded.state
+            balances = _moved(balances, folded.moves_msat)
+        if sum(balances) != sum(before.balances_msat) or min(balances) < 0:
+            return Reject(f"{update.provider}: its balance moves do not add up")
         return Folds(tuple((pin.name, states.get(pin.name, b"")) for pin in self.channel_type.providers), balances)
 
 

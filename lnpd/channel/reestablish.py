@@ -52,6 +52,7 @@ from lnpd.errors import (
     NextCommitmentNumberWrong,
     NextRevocationNumberWrong,
 )
+from lnpd.tx.funding import MAX_NUMBER
 from lnpd.tx.states import BASE, HTLC
 from lnpd.wire.base import Message
 from lnpd.wire.messages import (
@@ -78,14 +79,22 @@ def on_disconnected(channel: Channel, event: Disconnected) -> Step:
         if update.proposer != channel.us or update.provider == BASE or is_removal(update):
             continue
         if update.provider == HTLC:
-            told.append(Tell(f"offered/{update.id}", "payments", HtlcForgotten(update.id)))
+            told.append(Tell(f"forgotten/{channel.losses}/{update.id}", "payments", HtlcForgotten(update.id)))
         else:
             lost = ExtensionForgotten(update.provider, update.id, update.body)
-            told.append(Tell(f"proposed/{update_key(update)}", "plugins", lost))
+            told.append(Tell(f"forgotten/{channel.losses}/{update_key(update)}", "plugins", lost))
     phase = channel.phase
     if isinstance(phase, Negotiating):
         phase = Negotiating(phase.balances_msat, agreed_fee_sat=phase.agreed_fee_sat)
-    channel = replace(channel, link="down", phase=phase, quiescence=Quiescence(), batch=(), batch_missing=0)
+    channel = replace(
+        channel,
+        link="down",
+        losses=channel.losses + bool(forgotten),
+        phase=phase,
+        quiescence=Quiescence(),
+        batch=(),
+        batch_missing=0,
+    )
     return done(channel, *told)
 
 
@@ -172,7 +181,9 @@ def check_numbers(channel: Channel, message: ChannelReestablish) -> Generator[An
     if next_commitment == 0:
         raise CommitmentNumberZero("channel_reestablish: next_commitment_number is 0.")
     secret, known = message.your_last_per_commitment_secret, True
-    if next_revocation:
+    if next_revocation > MAX_NUMBER:
+        known = False
+    elif next_revocation:
         known = yield from ask(IsOurSecret(next_revocation - 1, secret))
     elif secret != NO_SECRET:
         known = False

@@ -64,7 +64,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     htlc_deadline_blocks: int = 18  # before an HTLC's expiry
     resolution_depth: int = 100
     grants: tuple[tuple[str, int], ...] = ()  # (provider, sat): what its updates may take of our balance at once
-    sweep_script: bytes = b""  # where claims on chain pay to
+    sweep_script: bytes = b""  # where claims on chain, and a close that the peer began, pay to
 
 
 # Phases. What only one phase needs lives in it.
@@ -276,6 +276,8 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
         below it, or all but one if `awaiting_revocation`.
     their_points: the peer's per-commitment points, of its oldest unrevoked commitment and the ones after, as known.
     signed_after_revoking: whether our last commitment_signed went out after our last revoke_and_ack.
+    losses: how often a lost connection took unsigned updates with it; their ids are used again, so what is told about
+        one carries this number.
     ready: who sent channel_ready. shutdown: the scriptpubkey of each party's shutdown, empty if not sent.
     batch: commitment_signed messages of an unfinished start_batch, encoded, and how many are still missing.
     """
@@ -304,6 +306,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     log: tuple[Pending, ...] = ()
     next_ids: tuple[NextIds, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    losses: int = 0
     signed_after_revoking: bool = False
     depth_reached: bool = False
     ready: tuple[bool, bool] = (False, False)

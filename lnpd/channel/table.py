@@ -42,3 +42,20 @@ def described() -> list[tuple[str, str, str]]:
     return sorted(
         (p.__name__, e.__name__, f"{h.__module__.rpartition('.')[2]}.{h.__name__}") for (p, e), h in TRANSITIONS.items()
     )
+
+
+def printed() -> str:
+    """The table as a Markdown document; `python -m lnpd.channel` prints it."""
+    lines = [
+        "# Which handler answers which event in which phase",
+        "",
+        "Printed by `python -m lnpd.channel`; a test compares it with the code. What is not listed is refused:",
+        "a message by UnexpectedMessage, a command by CommandRefused; facts of the chain and the connection are ignored.",
+    ]
+    phase = ""
+    for name, event, handler in described():
+        if name != phase:
+            phase = name
+            lines += ["", f"## {phase}", "", "| event | handler |", "|---|---|"]
+        lines.append(f"| {event} | {handler} |")
+    return "\n".join(lines) + "\n"

@@ -74,6 +74,7 @@ class Node:
         self.broadcast: list[Tx] = []
         self.errors: list[ProtocolError] = []
         self.disconnect = False
+        self.folds = queries.FoldMemory()
         self.stored = b""
         policy = replace(policy, sweep_script=SCRIPTS[us])
         self.store(new_channel(f"channel {us}", bytes(33), us, policy, TEMPORARY_ID))
@@ -114,6 +115,8 @@ class Node:
 
     def answer(self, query: Any) -> Any:
         """Any query."""
+        if isinstance(query, queries.FoldUpdates):
+            return drive(query.calls(self.folds), self.call)
         if isinstance(query, queries.ProviderQuery):
             return drive(query.calls(), self.call)
         match query:
