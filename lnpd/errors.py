@@ -1,7 +1,7 @@
 """Which errors can lnpd raise, and which of them does a peer hear about?
 
-One class for each broken rule. A pure layer raises; one place (services/peers) turns a ProtocolError into the
-`error` or `warning` message that goes to the peer.
+One class for each broken rule. A pure layer raises; one place turns a ProtocolError into the `error` or `warning`
+message that goes to the peer: channel/failure where it concerns a channel, peer/farewell where it ends a connection.
 """
 
 

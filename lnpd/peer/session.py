@@ -184,6 +184,10 @@ class Session:
 
     def _receive(self, data: bytes, now: float) -> None:
         self._liveness.heard(now)
+        if self.stage is Stage.OPEN and self._transport is not None:
+            for message in self._transport.feed(data):
+                self._take_message(self.codec.decode(message), now)
+            return
         self._held += data
         if self.stage in _WAITING and len(self._held) > self._framing.max_message_bytes + 2 * ACT_BYTES[0]:
             raise HandshakeFailed("More was sent than may be before an answer.")
@@ -195,10 +199,10 @@ class Session:
             if len(self._held) < self._handshake.next_act_bytes:
                 return
             self._read_act(bytes(self._held[: self._handshake.next_act_bytes]))
-        if self.stage in (Stage.INIT, Stage.OPEN) and self._transport is not None:
+        if self.stage is Stage.INIT and self._transport is not None:
             data = bytes(self._held)
             self._held.clear()
-            for message in self._transport.feed(data):
+            for message in self._transport.feed(data):  # the stage changes with `init`
                 _TAKES[self.stage](self, self.codec.decode(message), now)
 
     def _read_act(self, act: bytes) -> None:
