@@ -18,6 +18,7 @@ from lnpd.channel.lost import NO_KEY
 from lnpd.errors import CryptoError, LnpdError, OutputRefused, ScriptRefused
 from lnpd.services.interfaces import ChannelPublics, SignerChannel
 from lnpd.services.signer_refusals import Rule, encodable, refuse
+from lnpd.services.signer_wallet import MAX_FEERATE_PER_KW
 from lnpd.tx import fees
 from lnpd.tx.funding import locktime_and_sequence
 from lnpd.tx.graph import Child, Funding, Graph, Output
@@ -26,6 +27,7 @@ from lnpd.tx.rules import ANCHOR_KINDS, COUNTERPARTY_KEYS, HOLDER_KEYS, check_pa
 from lnpd.tx.script import Compiled, Compiler, data_carrier
 from lnpd.tx.signatures import FLAGS
 from lnpd.tx.states import HTLC
+from lnpd.tx.transaction import TxIn
 
 MAIN_TEMPLATES: Final = frozenset({"to_local", "to_remote", "to_remote_anchors"})
 DELAYED_TEMPLATES: Final = frozenset({"to_local"})
@@ -76,6 +78,8 @@ def check_commitment(terms: SignerChannel, funding: Funding, graph: Graph, expec
     `expected_point` is the per-commitment point where it is known (ours, and the peer's first), else empty.
     """
     check_shape(terms, funding, graph, expected_point)
+    if graph.tx.inputs[0].witness:
+        refuse(Rule.WRONG_INPUT, "the commitment has a witness before anyone has signed it.")
     compiler = Compiler(graph.keys, terms.to_self_delay[graph.holder])
     compiled = [check_output(compiler, terms, graph, output) for output in graph.outputs]
     _check_amounts(terms, graph)
@@ -108,7 +112,7 @@ def check_shape(
     if not (lost and graph.holder != terms.us and graph.keys == keys_without_point(terms, graph.holder)):
         _check_keys(terms, graph, expected_point)
     tx = graph.tx
-    if len(tx.inputs) != 1 or (tx.inputs[0].txid, tx.inputs[0].vout) != (funding.txid, funding.vout):
+    if [(each.txid, each.vout, each.script_sig) for each in tx.inputs] != [(funding.txid, funding.vout, b"")]:
         refuse(Rule.WRONG_INPUT, "the commitment does not spend its funding, and that alone.")
     basepoints = (terms.publics[0].payment_basepoint, terms.publics[1].payment_basepoint)
     try:
@@ -189,6 +193,8 @@ def _check_amounts(terms: SignerChannel, graph: Graph) -> None:
 
 def _check_fee(terms: SignerChannel, graph: Graph) -> None:
     """What the feerate asks for, the fixed costs, and no more than what may have been trimmed or rounded away."""
+    if not 0 <= graph.feerate_per_kw <= MAX_FEERATE_PER_KW:
+        refuse(Rule.FEE_TOO_HIGH, f"nobody means a feerate of {graph.feerate_per_kw} sat per 1000 weight.")
     dust_sat = terms.dust_limit_sat[graph.holder]
     most_sat = terms.type.fixed_cost_sat + len(graph.outputs) + 2 * (dust_sat + 1)
     extras = [each for each in graph.outputs if not _is_main(each) and each.debits_msat != (0, 0)]
@@ -240,7 +246,7 @@ def _check_children(
 
 def _check_child(graph: Graph, child: Child, parent: Output, compiled: Compiled, txid: bytes) -> None:
     tx, title = child.tx, _title(child)
-    if tx.version != 2 or len(tx.inputs) != 1 or (tx.inputs[0].txid, tx.inputs[0].vout) != (txid, child.vout):
+    if tx.version != 2 or tx.inputs != (TxIn(txid, child.vout, tx.inputs[0].sequence if tx.inputs else 0),):
         refuse(Rule.WRONG_CHILD, f"{title} does not spend output {child.vout} of the commitment, and that alone.")
     path = next((each for each in compiled.paths if each.name == child.path.name), None)
     if path is None or (child.path.older, child.path.after) != (path.older, path.after):
@@ -285,8 +291,8 @@ def _check_locks(child: Child, parent: Output, path: SpendPath) -> None:
     if isinstance(parent.script, Template):
         # An offered HTLC's script does not hold its expiry: the second stage's locktime is what enforces it.
         expiry = parent.cltv_expiry if parent.script.name in OFFERED_TEMPLATES else 0
-        if locktime != expiry or (expiry and sequence == FINAL_SEQUENCE):
-            refuse(Rule.CHILD_LOCKS, f"{title} has the locktime {locktime}, not {expiry}.")
+        if (locktime, sequence) != (expiry, path.older):
+            refuse(Rule.CHILD_LOCKS, f"{title} has the locktime {locktime} and the sequence {sequence} (BOLT 3).")
 
 
 def _title(child: Child) -> str:
