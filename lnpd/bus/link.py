@@ -14,8 +14,13 @@ from lnpd_sdk.envelope import MAX_FRAME_BYTES
 
 from lnpd.errors import EndpointRefused, LinkOverflow
 
-QUEUE_FRAMES = 10_000
+# Frames that wait to be sent are ours; those that were received are the other side's, of up to 4 MiB each: when so
+# many wait, ZeroMQ stops reading and the sender waits. Nothing is lost.
+SEND_FRAMES = 10_000
+RECEIVE_FRAMES = 64
+TURN_FRAMES = 1_000
 IPC_PATH_MAX_BYTES = 107
+GONE = f"the other side is gone: it closed the connection or sent over {MAX_FRAME_BYTES // 2**20} MiB"
 Identity = bytes
 Receiver = Callable[[Identity, bytes], None]
 
@@ -48,8 +53,8 @@ class Link:
         self._socket = _shared_context().socket(kind)
         for option, value in (
             (zmq.LINGER, 200),
-            (zmq.SNDHWM, QUEUE_FRAMES),
-            (zmq.RCVHWM, QUEUE_FRAMES),
+            (zmq.SNDHWM, SEND_FRAMES),
+            (zmq.RCVHWM, RECEIVE_FRAMES),
             (zmq.MAXMSGSIZE, MAX_FRAME_BYTES),
         ):
             self._socket.setsockopt(option, value)
@@ -95,17 +100,19 @@ class Link:
 
     def _drain(self) -> None:
         self._scheduled = False
-        for _ in range(1000):  # then give the loop a turn
+        for _ in range(TURN_FRAMES):  # then give the loop a turn
             if self.closed:
                 return
             try:
                 parts = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
             except zmq.ZMQError:
                 return
             if len(parts) == (2 if self._routed else 1):
-                self._receive(parts[0] if self._routed else b"", parts[-1])
+                try:
+                    self._receive(parts[0] if self._routed else b"", parts[-1])
+                except BaseException:
+                    self._schedule()  # what still waits is not announced again
+                    raise
         self._schedule()
 
     def send(self, frame: bytes, identity: Identity = b"") -> None:
@@ -116,7 +123,7 @@ class Link:
             self._socket.send_multipart([identity, frame] if self._routed else [frame], zmq.NOBLOCK)
         except zmq.ZMQError as error:
             gone = error.errno == zmq.EHOSTUNREACH
-            raise LinkOverflow("the other side is gone" if gone else "the other side takes no more frames") from None
+            raise LinkOverflow(GONE if gone else "the other side takes no more frames") from None
         self._schedule()
 
     def close(self) -> None:

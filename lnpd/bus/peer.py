@@ -23,7 +23,8 @@ class BusPeer:
 
     `handler(identity, method, params)` answers the other side's calls; what it raises becomes a fault with the
     exception's class name as code. `noticed` gets its notices. `broken(identity, why)` is told of a frame that is
-    none of ours: whoever sent it cannot be trusted with the next one.
+    none of ours: whoever sent it cannot be trusted with the next one. With `only`, a bound peer hears that identity
+    alone: whoever else connects is not answered, whatever it sends.
     """
 
     def __init__(
@@ -31,14 +32,14 @@ class BusPeer:
         handler: Handler | None = None,
         noticed: NoticeHandler | None = None,
         broken: Callable[[Identity, str], None] | None = None,
+        only: Identity = b"",
     ) -> None:
-        self._handler, self._noticed, self._broken = handler, noticed, broken
+        self._handler, self._noticed, self._broken, self._only = handler, noticed, broken, only
         self._link: Link | None = None
         self._waiting: dict[tuple[Identity, int], asyncio.Future[msgspec.Raw]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._last_id = 0
         self.round_trips = 0
-        self.identities: set[Identity] = set()
 
     def bind(self, endpoint: str) -> "BusPeer":
         """Serves any number of connecting peers at an endpoint."""
@@ -91,7 +92,8 @@ class BusPeer:
             self._link.close()
 
     def _receive(self, identity: Identity, data: bytes) -> None:
-        self.identities.add(identity)
+        if self._only and identity != self._only:
+            return
         try:
             frame = envelope.unpack(data)
         except BadFrame as error:
@@ -102,7 +104,7 @@ class BusPeer:
             case Answer(id=number, result=result):
                 self._settle(identity, number, result, None)
             case Fault(id=number, code=code, text=text):
-                self._settle(identity, number, None, CallFailed(code[:100], text[:2000]))
+                self._settle(identity, number, None, CallFailed(code, text))
             case Call():
                 self._start(identity, frame)
             case Notice():
@@ -133,20 +135,20 @@ class BusPeer:
         try:
             result = await self._handler(identity, call.method, call.params)
             self._reply(identity, Answer(call.id, envelope.raw(result)))
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
             # Whatever the handler raised belongs to the caller; what is not raised on purpose is a bug of ours.
             if not isinstance(error, BusError | LnpdError):
                 log.exception("answering %s", call.method)
-            self._reply(identity, Fault(call.id, type(error).__name__, str(error)))
+            self._reply(identity, Fault.of(call.id, error))
 
     def _reply(self, identity: Identity, frame: Answer | Fault) -> None:
         if self._link is None or self._link.closed:
             return
         try:
-            self._link.send(envelope.pack(frame), identity)
+            data = envelope.pack(frame)
         except BadFrame as error:
-            self._link.send(envelope.pack(Fault(frame.id, "AnswerTooLong", str(error))), identity)
+            data = envelope.pack(Fault(frame.id, "AnswerTooLong", str(error)))
+        try:
+            self._link.send(data, identity)
         except LinkOverflow as error:
             log.warning("an answer could not be sent: %s", error)

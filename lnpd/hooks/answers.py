@@ -1,34 +1,37 @@
-"""Who answers a question to a provider, and is the answer the same as last time?
+"""Who answers a question to a provider, and is the answer fit to be used?
 
-Core providers are asked directly. A plugin's is asked wherever it runs, with a deadline; what only depends on fields
-of the view that did not change comes from a cache, without asking. Every pure answer's digest is remembered: a provider
-that answers a repeated question differently would let the two nodes, or yesterday and today, disagree about money.
+Core providers are asked directly. A plugin's is asked wherever it runs; what only depends on fields of the view that
+did not change is remembered, without asking. Every answer is held against the one that was given to the same question
+before: a provider that answers differently would let the two nodes, or yesterday and today, disagree about money.
 """
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any
 
+import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BadFrame
 from lnpd_sdk.questions import PROVIDER_METHODS, ProviderQuestion
-from lnpd_sdk.types import Closable, Folded, Provider, ProviderSpec, Update, View
+from lnpd_sdk.types import Blocked, Closable, Folded, Provider, ProviderSpec, Reject, Update, View
 
-from lnpd.errors import ProviderFault
+from lnpd.errors import ManifestRefused, ProviderFault
+from lnpd.hooks.memory import UNKNOWN, Memory
 from lnpd.tx.graph import ProviderCall
 
-T = TypeVar("T")
-CACHE_ENTRIES = 10_000
 DEADLINE_SECONDS = 5.0
+MAX_STATE_BYTES = 64 * 1024  # a state is part of the channel's snapshot, which is written at every step
+MAX_REASON = 500  # characters; a reason is logged and sent to the peer
 
-# Asks a plugin's process: (provider, question) -> the msgpack of its answer. It raises PluginFault.
+# Asks a plugin: the msgpack of its answer, or a ProviderFault.
 Asker = Callable[[ProviderQuestion], Awaitable[bytes]]
+# Tells a plugin's host that an answer was wrong, and why.
+Wrong = Callable[[str], None]
 
 
 class _Entry:
-    def __init__(self, spec: ProviderSpec, provider: Provider | None, ask: Asker | None) -> None:
-        self.spec, self.provider, self.ask = spec, provider, ask
+    def __init__(self, spec: ProviderSpec, provider: Provider | None, ask: Asker | None, wrong: Wrong | None) -> None:
+        self.spec, self.provider, self.ask, self.wrong = spec, provider, ask, wrong
         self.phases = {phase.name: phase for phase in spec.phases}
         self.observed = {spec.name, *spec.observes}
 
@@ -41,23 +44,24 @@ PENDING = Pending()
 
 
 class Answers:
-    """Answers `ProviderCall`s by name. Every failure is a ProviderFault that names the provider."""
+    """Answers `ProviderCall`s by name. Every failure of a plugin's is a ProviderFault that names the provider."""
 
     def __init__(self, ask_twice: bool = False) -> None:
         self._entries: dict[str, _Entry] = {}
-        self._cache: OrderedDict[bytes, object] = OrderedDict()
-        self._digests: OrderedDict[bytes, bytes] = OrderedDict()
+        self._memories: dict[str, Memory] = {}
         self._ask_twice = ask_twice
         self.round_trips = 0
 
     # --- who is there
     def add_core(self, provider: Provider) -> None:
         """A provider that runs in this process and is this node's own."""
-        self._entries[provider.spec.name] = _Entry(provider.spec, provider, None)
+        self._entries[provider.spec.name] = _Entry(provider.spec, provider, None, None)
 
-    def add(self, spec: ProviderSpec, ask: Asker) -> None:
-        """A plugin's provider."""
-        self._entries[spec.name] = _Entry(spec, None, ask)
+    def add(self, spec: ProviderSpec, ask: Asker, wrong: Wrong | None = None) -> None:
+        """A plugin's provider. `wrong` is told of an answer that cannot be used. ManifestRefused if it is there."""
+        if spec.name in self._entries:
+            raise ManifestRefused(f"the provider {spec.name} is there already")
+        self._entries[spec.name] = _Entry(spec, None, ask, wrong)
 
     def remove(self, name: str) -> None:
         """The provider is gone: questions to it fail until it comes back. What it answered stays known."""
@@ -75,26 +79,31 @@ class Answers:
 
     # --- answering
     def answer_now(self, call: ProviderCall) -> object:
-        """The answer if it needs nobody else: a core provider's, a default, a cached one. Else PENDING."""
+        """The answer if it needs nobody else: a core provider's, a default, a remembered one. Else PENDING."""
         entry = self._entry(call)
         if (default := _default(entry, call)) is not PENDING:
             return default
         if entry.provider is not None:
             return getattr(entry.provider, call.method)(*call.arguments)
-        return self._cache.get(_key(entry, call), PENDING)
+        known = self._memory(call.provider).recall(_key(entry, call))
+        return PENDING if known is UNKNOWN else known
 
     async def answer(self, call: ProviderCall) -> object:
-        """The answer, asked for if need be."""
+        """The answer, asked for if need be. ProviderFault if there is none that can be used."""
         if (known := self.answer_now(call)) is not PENDING:
             return known
-        entry = self._entry(call)
+        entry, memory = self._entry(call), self._memory(call.provider)
         key = _key(entry, call)
-        answer, data = await self._asked(entry, call)
-        if self._ask_twice:
-            _, again = await self._asked(entry, call)
-            self._check_repeated(entry, call, key, again)
-        self._check_repeated(entry, call, key, data)
-        _remember(self._cache, key, answer)
+        try:
+            answer = await self._asked(entry, call)
+            size = memory.compare(key, call.method, answer)
+            if self._ask_twice:
+                memory.compare(key, call.method, await self._asked(entry, call))
+        except ProviderFault as error:
+            if entry.wrong is not None:
+                entry.wrong(str(error))
+            raise
+        memory.keep(key, answer, size)
         return answer
 
     def _entry(self, call: ProviderCall) -> _Entry:
@@ -102,22 +111,29 @@ class Answers:
             raise ProviderFault(call.provider, why)
         return self._entries[call.provider]
 
-    async def _asked(self, entry: _Entry, call: ProviderCall) -> tuple[object, bytes]:
+    def _memory(self, provider: str) -> Memory:
+        return self._memories.setdefault(provider, Memory(provider))
+
+    async def _asked(self, entry: _Entry, call: ProviderCall) -> object:
         assert entry.ask is not None
         question = ProviderQuestion(call.provider, call.format, call.method, envelope.raw(call.arguments))
         self.round_trips += 1
         data = await entry.ask(question)
         try:
-            return envelope.decode(data, PROVIDER_METHODS[call.method].answer), bytes(data)
+            return _bounded(call, envelope.decode(data, PROVIDER_METHODS[call.method].answer))
         except BadFrame as error:
             raise ProviderFault(call.provider, f"{call.method} was answered with something else: {error}") from None
 
-    def _check_repeated(self, entry: _Entry, call: ProviderCall, key: bytes, data: bytes) -> None:
-        digest = sha256(data).digest()[:16]
-        before = self._digests.get(key)
-        if before is not None and before != digest:
-            raise ProviderFault(call.provider, f"answered {call.method} differently than before")
-        _remember(self._digests, key, digest)
+
+def _bounded(call: ProviderCall, answer: object) -> object:
+    match answer:
+        case Folded(state=state) if len(state) > MAX_STATE_BYTES:
+            raise ProviderFault(
+                call.provider, f"answered fold with a state of {len(state)} bytes, over {MAX_STATE_BYTES}"
+            )
+        case Reject(reason=reason) | Blocked(reason=reason):
+            return msgspec.structs.replace(answer, reason=reason[:MAX_REASON])
+    return answer
 
 
 def _default(entry: _Entry, call: ProviderCall) -> Any:  # Any: each method has its own answer
@@ -145,11 +161,4 @@ def _key(entry: _Entry, call: ProviderCall) -> bytes:
     assert isinstance(view, View)
     fields = entry.phases[call.method].view_fields
     seen: object = view if fields is None else [getattr(view, name) for name in fields]
-    return sha256(envelope.encode((call.provider, call.format, call.method, seen, rest))).digest()
-
-
-def _remember(table: OrderedDict[bytes, T], key: bytes, value: T) -> None:
-    table[key] = value
-    table.move_to_end(key)
-    if len(table) > CACHE_ENTRIES:
-        table.popitem(last=False)
+    return sha256(envelope.encode((call.format, call.method, fields, seen, rest))).digest()

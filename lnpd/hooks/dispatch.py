@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any, get_type_hints
 
+import msgspec
 import pluggy
 
 from lnpd.errors import PluginFault
@@ -12,6 +14,7 @@ from lnpd.hooks.spec import HookSpecs
 
 log = logging.getLogger("lnpd.hooks")
 Faulted = Callable[[str, str], None]
+MAX_TEXT = 500  # characters of a text that a hook answered: it is logged, and some are sent to peers
 
 
 class Hooks:
@@ -30,12 +33,15 @@ class Hooks:
         return [answer for answer in answers if answer is not None]
 
     async def chain(self, name: str, **params: object) -> object:
-        """The first answer that is not None, in order; those behind it are never asked."""
+        """The first answer that is not None, in order; those behind it are never asked.
+
+        An answer of another type than the specification's is no answer.
+        """
         assert KINDS[name] == "chain", f"{name} is not a chain hook"
-        pending = getattr(self.plugins.hook, name)(**params)
+        pending, kind = getattr(self.plugins.hook, name)(**params), get_type_hints(getattr(HookSpecs, name))["return"]
         try:
             while pending:
-                if (answer := await self._one(name, pending.pop(0))) is not None:
+                if (answer := _fit(name, await self._one(name, pending.pop(0)), kind)) is not None:
                     return answer
         finally:
             drop(pending)
@@ -51,3 +57,13 @@ class Hooks:
             if self._faulted:
                 self._faulted(error.plugin, str(error))
         return None
+
+
+def _fit(name: str, answer: object, kind: Any) -> object:  # Any: msgspec takes types that `type` cannot express
+    """A hook's answer as if a stranger had sent it; None where it is not what the hook asks for."""
+    try:
+        fit: object = msgspec.convert(answer, kind)
+    except msgspec.ValidationError as error:
+        log.warning("hook %s: a plugin answered with something else: %s", name, error)
+        return None
+    return fit[:MAX_TEXT] if isinstance(fit, str) else fit

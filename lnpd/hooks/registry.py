@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 from lnpd_sdk.envelope import CONTRACT_VERSION
 from lnpd_sdk.manifest import ChannelTypeSpec, Manifest, RpcMethod
-from lnpd_sdk.types import ProviderSpec
+from lnpd_sdk.types import ProviderSpec, View
 
 from lnpd.errors import ManifestRefused
 from lnpd.hooks.proxy import Caller, PluginProxy
@@ -20,7 +20,16 @@ from lnpd.wire.catalogue import Catalogue
 T = TypeVar("T")
 CORE = "lnpd"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+# What a person types, and what scripts call: no spaces, no control characters, no option's dash.
+METHOD = re.compile(r"[a-z][a-z0-9-]{0,63}")
+PARAMETER = re.compile(r"[a-z][a-z0-9_]{0,63}")
+CHANNEL_TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}/[a-z0-9_-]{1,63}")
 MAX_ROWS = 100
+MAX_PARAMETERS = 20
+MAX_PINS = 8
+MAX_TEXT = 1_000
+MAX_MESSAGES = 64 * 1024
+VIEW_FIELDS = frozenset(View.__struct_fields__)
 CAPABILITIES = ("messages", "updates", "sign", "spend", "pay", "hook", "chain", "rpc")
 MONEY = ("updates", "sign", "spend", "pay")
 
@@ -130,6 +139,9 @@ def _check_shape(manifest: Manifest) -> None:
         raise ManifestRefused(
             f"{manifest.name} speaks version {manifest.contract} of the contract, this node {CONTRACT_VERSION}"
         )
+    if len(manifest.messages) > MAX_MESSAGES:
+        raise ManifestRefused(f"{manifest.name} describes its messages in more than {MAX_MESSAGES} characters")
+    _check_texts(manifest.name, manifest.version, manifest.help, *manifest.publishes, *manifest.capabilities)
     for what in ("providers", "channel_types", "rpc", "hooks", "publishes", "capabilities"):
         rows = getattr(manifest, what)
         if len(rows) > MAX_ROWS:
@@ -139,19 +151,55 @@ def _check_shape(manifest: Manifest) -> None:
             raise ManifestRefused(f"{manifest.name} declares one of its {what} twice")
     for spec in manifest.providers:
         _check_provider(manifest.name, spec)
+    for kind in manifest.channel_types:
+        _check_channel_type(manifest.name, kind)
+    for method in manifest.rpc:
+        _check_method(manifest.name, method)
     for capability in manifest.capabilities:
         if capability.partition(":")[0] not in CAPABILITIES:
             raise ManifestRefused(f"{manifest.name} asks for {capability[:40]!r}, which is not a capability")
 
 
+def _check_texts(owner: str, *texts: str) -> None:
+    for text in texts:
+        if len(text) > MAX_TEXT or not text.isprintable():
+            raise ManifestRefused(f"{owner}: {text[:40]!r}... is over {MAX_TEXT} characters long or not one line")
+
+
+def _check_method(owner: str, method: RpcMethod) -> None:
+    names = [parameter.name for parameter in method.parameters]
+    if not METHOD.fullmatch(method.name):
+        raise ManifestRefused(f"{owner}: {method.name[:40]!r} cannot be the name of an RPC method")
+    if len(names) > MAX_PARAMETERS or len(set(names)) != len(names) or not all(map(PARAMETER.fullmatch, names)):
+        raise ManifestRefused(
+            f"{owner}: the parameters of {method.name} are over {MAX_PARAMETERS}, or one is named twice or oddly"
+        )
+    _check_texts(owner, method.help, method.result, method.example, *(each.help for each in method.parameters))
+
+
+def _check_channel_type(owner: str, kind: ChannelTypeSpec) -> None:
+    if not CHANNEL_TYPE.fullmatch(kind.name):
+        raise ManifestRefused(f"{owner}: {kind.name[:40]!r} cannot be a channel type's name, which is PLUGIN/TYPE")
+    names = [name for name, _ in kind.providers]
+    if len(names) > MAX_PINS or len(set(names)) != len(names) or not all(map(NAME.fullmatch, names)):
+        raise ManifestRefused(
+            f"{owner}: the channel type {kind.name} pins over {MAX_PINS} providers, or one twice or of no good name"
+        )
+
+
 def _check_provider(owner: str, spec: ProviderSpec) -> None:
     if not NAME.fullmatch(spec.name):
         raise ManifestRefused(f"{owner}: {spec.name[:40]!r} cannot be a provider's name")
-    if not spec.formats or any(not 0 <= number < 65536 for number in spec.formats):
+    if not 1 <= len(spec.formats) <= MAX_ROWS or any(not 0 <= number < 65536 for number in spec.formats):
         raise ManifestRefused(f"{owner}: the provider {spec.name} needs commitment formats from 0 to 65535")
     phases = [phase.name for phase in spec.phases]
     if len(set(phases)) != len(phases):
         raise ManifestRefused(f"{owner}: the provider {spec.name} declares a phase twice")
+    for phase in spec.phases:
+        if unknown := set(phase.view_fields or ()) - VIEW_FIELDS:
+            raise ManifestRefused(f"{owner}: the provider {spec.name} depends on {min(unknown)[:40]!r}, not in a view")
+    if len(spec.observes) > MAX_ROWS:
+        raise ManifestRefused(f"{owner}: the provider {spec.name} observes more than {MAX_ROWS} others; `*` is all")
     if not 0 <= spec.max_outputs <= 64 or not 0 <= spec.max_weight <= 100_000 or not 0 <= spec.seal_length <= 80:
         raise ManifestRefused(
             f"{owner}: the provider {spec.name} declares limits outside 64 outputs, 100,000 weight units and a seal"

@@ -13,16 +13,19 @@ from typing import Literal, Protocol
 import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.manifest import Manifest
-from lnpd_sdk.questions import RpcRequest
 
+from lnpd.bus.link import check_endpoint
 from lnpd.errors import CapabilityMissing, ManifestRefused, NoSuchMethod, PluginNotFound
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
-from lnpd.services.plugin_process import LINE_BYTES, PluginProcess
+from lnpd.services.plugin_calls import Plugin
+from lnpd.services.plugin_here import PluginHere, PluginObject
+from lnpd.services.plugin_process import PluginProcess
 
 log = logging.getLogger("lnpd.plugins")
 RPC_SECONDS = 60.0
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -70,26 +73,42 @@ class PluginHost:
         self._runtime = runtime
         self.registry, self.answers, self.hooks = registry, answers, hooks
         self._grants = grants
-        self.plugins: list[PluginProcess] = []
+        self.plugins: list[Plugin] = []
         self.backend: Backend | None = None
-        self._services: dict[str, Callable[[PluginProcess, msgspec.Raw], Awaitable[object]]] = {
+        self._services: dict[str, Callable[[Plugin, msgspec.Raw], Awaitable[object]]] = {
             "propose": self._propose,
             "channels": self._channels,
             "log": self._log,
         }
 
     async def start(self, paths: tuple[Path, ...]) -> None:
-        """Starts every plugin, at once; returns when each is ready or has failed. PluginNotFound names a bad path."""
+        """Starts every plugin, at once; returns when each is ready or has failed.
+
+        PluginNotFound names a bad path, EndpointRefused a directory whose path is too long for a socket.
+        """
         for path in paths:
             if not path.is_file():
                 raise PluginNotFound(f"there is no plugin at {path}")
+        check_endpoint(self.endpoint(len(self.plugins) + len(paths), 10**9))
         self._runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._runtime.chmod(0o700)  # it may have been there, open to others
         first = len(self.plugins)
-        self.plugins += [PluginProcess(self, path.resolve(), first + n) for n, path in enumerate(paths)]
-        await asyncio.gather(*(plugin.start() for plugin in self.plugins[first:]))
+        started = [PluginProcess(self, path.resolve(), first + n) for n, path in enumerate(paths)]
+        self.plugins += started
+        await asyncio.gather(*(plugin.start() for plugin in started))
+
+    async def add_in_process(self, plugin: PluginObject) -> Plugin:
+        """Registers a plugin object in this process: the same checks, grants, calls and RPC as for a process.
+
+        Raises what is wrong with its manifest.
+        """
+        here = PluginHere(self, plugin)
+        await here.start()
+        self.plugins.append(here)
+        return here
 
     async def stop(self) -> None:
-        """Stops every plugin."""
+        """Stops every plugin, those too that are still starting."""
         await asyncio.gather(*(plugin.stop() for plugin in self.plugins))
 
     def endpoint(self, number: int, start: int) -> str:
@@ -97,56 +116,66 @@ class PluginHost:
         return f"ipc://{self._runtime}/plugin-{number}-{start}"
 
     async def call_rpc(self, name: str, params: dict[str, object]) -> object:
-        """Calls a plugin's RPC method."""
+        """Calls a plugin's RPC method. NoSuchMethod; CallFailed is what the plugin refused or raised; PluginFault if it
+        did not answer."""
         found = self.registry.rpc_method(name)
         plugin = next((p for p in self.plugins if found and p.name == found[0] and p.status == "ready"), None)
         if plugin is None:
             raise NoSuchMethod(f"there is no method {name}")
-        data = await plugin.call("rpc", RpcRequest(name, envelope.raw(params)), RPC_SECONDS)
-        answer: object = envelope.decode(data, object)
-        return answer
+        return await plugin.rpc(name, params, RPC_SECONDS)
 
     # --- what its plugins tell it
-    def register(self, plugin: PluginProcess, manifest: Manifest) -> None:
+    def register(self, plugin: Plugin, manifest: Manifest) -> None:
         """Checks and registers a manifest, as a whole."""
         for other in self.plugins:
-            if other is not plugin and other.name == manifest.name and other.status == "ready":
-                raise ManifestRefused(f"a plugin named {manifest.name} is registered already, from {other.path}")
+            # One that waits for its next start keeps its name: nobody else gets its grants and channels meanwhile.
+            if other is not plugin and other.known_as == manifest.name and other.status != "refused":
+                raise ManifestRefused(f"a plugin named {manifest.name} is registered already, from {other.origin}")
         owned = self.registry.register(manifest, plugin.hook, self._granted(manifest))
-        self.hooks.plugins.register(owned.proxy, manifest.name)
-        for spec in manifest.providers:
-            self.answers.add(spec, plugin.ask)
+        added: list[str] = []
+        try:
+            for spec in manifest.providers:
+                self.answers.add(spec, plugin.ask, plugin.fail)
+                added.append(spec.name)
+            self.hooks.plugins.register(owned.proxy, manifest.name)
+        except Exception:
+            self._unregister(manifest.name, added)
+            raise
 
-    async def joined(self, plugin: PluginProcess) -> None:
+    async def joined(self, plugin: Plugin) -> None:
         """A plugin is ready."""
         log.info("plugin %s is ready, process %s", plugin.name, plugin.pid)
         if self.backend is not None:
             await self.backend.providers_changed()
 
-    async def left(self, plugin: PluginProcess) -> None:
+    async def left(self, plugin: Plugin) -> None:
         """A plugin's process ended: what it registered leaves with it."""
         manifest = plugin.forget()
         if manifest is None:
             return
-        for spec in manifest.providers:
-            self.answers.remove(spec.name)
-        self.hooks.plugins.unregister(name=manifest.name)
-        self.registry.unregister(manifest.name)
+        self._unregister(manifest.name, [spec.name for spec in manifest.providers])
         if self.backend is not None:
             await self.backend.providers_changed()
 
-    async def serve(self, plugin: PluginProcess, method: str, params: msgspec.Raw) -> object:
+    def _unregister(self, name: str, providers: list[str]) -> None:
+        for provider in providers:
+            self.answers.remove(provider)
+        if self.hooks.plugins.has_plugin(name):
+            self.hooks.plugins.unregister(name=name)
+        self.registry.unregister(name)
+
+    async def serve(self, plugin: Plugin, method: str, params: msgspec.Raw) -> object:
         """Answers a plugin's call of a host service."""
         service = self._services.get(method)
         if service is None:
-            raise NoSuchMethod(f"the node has no service {method[:60]!r}")
+            raise NoSuchMethod(f"the node has no service {method!r}")
         return await service(plugin, params)
 
     def _granted(self, manifest: Manifest) -> tuple[str, ...]:
         granted = self._grants.get(manifest.name, ())
         return tuple(g for g in granted if g.partition(":")[0] in {c.partition(":")[0] for c in manifest.capabilities})
 
-    async def _propose(self, plugin: PluginProcess, params: msgspec.Raw) -> object:
+    async def _propose(self, plugin: Plugin, params: msgspec.Raw) -> object:
         proposal = envelope.decode(params, Proposal)
         owner = self.registry.provider(proposal.provider)
         if owner is None or owner[0] != plugin.name:
@@ -156,14 +185,18 @@ class PluginHost:
             raise CapabilityMissing(
                 f"{plugin.name} may not move money in channels: start lnpd with --grant {plugin.name}=updates:MAX_SAT"
             )
-        assert self.backend is not None
-        return await self.backend.propose(proposal, int(limit) if limit.isdecimal() else 0)
+        return await self._node().propose(proposal, int(limit) if limit.isdecimal() else 0)
 
-    async def _channels(self, plugin: PluginProcess, params: msgspec.Raw) -> object:
-        assert self.backend is not None and plugin.manifest is not None
-        return await self.backend.pinning(frozenset(spec.name for spec in plugin.manifest.providers))
+    async def _channels(self, plugin: Plugin, params: msgspec.Raw) -> object:
+        specs = plugin.manifest.providers if plugin.manifest else ()
+        return await self._node().pinning(frozenset(spec.name for spec in specs))
 
-    async def _log(self, plugin: PluginProcess, params: msgspec.Raw) -> object:
+    async def _log(self, plugin: Plugin, params: msgspec.Raw) -> object:
         line = envelope.decode(params, LogLine)
-        log.log(logging.getLevelName(line.level.upper()), "plugin %s: %s", plugin.name, line.text[:LINE_BYTES])
+        plugin.voice.say(LEVELS[line.level], line.text)
         return None
+
+    def _node(self) -> Backend:
+        if self.backend is None:
+            raise NoSuchMethod("the node is still starting: it has no channels yet")
+        return self.backend

@@ -1,44 +1,41 @@
 """How does a plugin's process talk to the node that started it?
 
-The node gives the endpoint in LNPD_ENDPOINT. The plugin connects, sends its manifest, and then answers questions
-until the node says stop or this process's standard input ends (the node died).
+The node gives the endpoint in LNPD_ENDPOINT and, as the first line of standard input, a token by which the node knows
+this connection from any other. The plugin connects, sends its manifest, and then answers questions until the node says
+stop or standard input ends: then the node has died, and this process ends by itself, even if it hangs.
 """
 
 import asyncio
+import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 import zmq
 
 from lnpd_sdk import envelope
-from lnpd_sdk.envelope import (
-    MAX_FRAME_BYTES,
-    Answer,
-    BadFrame,
-    BusError,
-    Call,
-    CallFailed,
-    Fault,
-    Notice,
-)
+from lnpd_sdk.envelope import MAX_FRAME_BYTES, Answer, BadFrame, BusError, Call, CallFailed, Fault, Notice
 
 if TYPE_CHECKING:
     from lnpd_sdk.plugin import Plugin
 
 ENDPOINT_VARIABLE = "LNPD_ENDPOINT"
 CALL_DEADLINE_SECONDS = 30.0
+ORPHAN_SECONDS = 2.0  # what a plugin has to end in order when its node is gone
+MAX_TOKEN_BYTES = 100
 
 
 class Client:
-    """One connection to the node; it is the `Node` that a plugin's functions are given."""
+    """One connection to the node: it asks for the plugin and answers with it."""
 
-    def __init__(self, plugin: "Plugin", endpoint: str) -> None:
+    def __init__(self, plugin: "Plugin", endpoint: str, token: bytes) -> None:
         self._plugin = plugin
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        self._socket.setsockopt(zmq.LINGER, 200)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+        for option, value in ((zmq.LINGER, 200), (zmq.MAXMSGSIZE, MAX_FRAME_BYTES), (zmq.IDENTITY, token)):
+            self._socket.setsockopt(option, value)
         self._socket.connect(endpoint)
         self._fd = int(self._socket.getsockopt(zmq.FD))
         self._loop = asyncio.get_running_loop()
@@ -50,9 +47,8 @@ class Client:
         self._loop.add_reader(self._fd, self._drain)
         self._schedule()
 
-    # --- the node's services
     async def call(self, method: str, params: object) -> msgspec.Raw:
-        """Asks the node; CallFailed with its sentence if it refuses."""
+        """Asks the node. CallFailed with its sentence if it refuses; BusError if it does not answer in 30 s."""
         self._last_id += 1
         number = self._last_id
         future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
@@ -61,28 +57,14 @@ class Client:
             self._send(Call(number, method, envelope.raw(params)))
             async with asyncio.timeout(CALL_DEADLINE_SECONDS):
                 return await future
+        except TimeoutError:
+            raise BusError(f"the node did not answer {method} within {CALL_DEADLINE_SECONDS:.0f} s") from None
         finally:
             del self._waiting[number]
 
-    async def propose(self, channel_id: str, provider: str, body: bytes) -> int:
-        """Proposes an update of an own provider; returns its id."""
-        params = {"channel_id": channel_id, "provider": provider, "body": body}
-        identity: int = envelope.decode(await self.call("propose", params), int)
-        return identity
-
-    async def channels(self) -> list[dict[str, Any]]:
-        """The channels that pin one of this plugin's providers."""
-        rows: list[dict[str, Any]] = envelope.decode(await self.call("channels", {}), list[dict[str, Any]])
-        return rows
-
-    async def log(self, level: str, text: str) -> None:
-        """Writes a line to the node's log."""
-        await self.call("log", {"level": level, "text": text})
-
-    # --- the connection
     async def serve(self) -> None:
         """Registers the plugin and answers until it is told to stop."""
-        self._plugin.node = self
+        self._plugin.attach(self.call)
         await self.call("register", self._plugin.manifest())
         await self.stopped.wait()
 
@@ -104,14 +86,23 @@ class Client:
                 data = self._socket.recv_multipart(zmq.NOBLOCK)[-1]
             except zmq.ZMQError:
                 return
-            self._receive(data)
+            try:
+                self._receive(envelope.unpack(data))
+            except BadFrame as error:
+                print(f"the node sent what is not a frame: {error}", file=sys.stderr)
+                self.stopped.set()
 
     def _send(self, frame: envelope.Frame) -> None:
-        self._socket.send(envelope.pack(frame), zmq.NOBLOCK)
+        if self._socket.closed:
+            raise BusError("the connection to the node is closed")
+        try:
+            self._socket.send(envelope.pack(frame), zmq.NOBLOCK)
+        except zmq.ZMQError:
+            raise BusError("the node takes no more frames") from None
         self._schedule()
 
-    def _receive(self, data: bytes) -> None:
-        match envelope.unpack(data):
+    def _receive(self, frame: envelope.Frame) -> None:
+        match frame:
             case Answer(id=number, result=result):
                 if (future := self._waiting.get(number)) and not future.done():
                     future.set_result(result)
@@ -127,37 +118,62 @@ class Client:
 
     async def _answer(self, call: Call) -> None:
         try:
-            result = envelope.raw(await self._plugin.answer(call.method, call.params))
-            self._send(Answer(call.id, result))
-        except BadFrame as error:
-            self._send(Fault(call.id, "BadFrame", str(error)))
-        except Exception as error:  # the author's code may raise anything; the host names it
-            self._send(Fault(call.id, type(error).__name__, str(error)))
+            self._send(Answer(call.id, envelope.raw(await self._plugin.answer(call.method, call.params))))
+        except Exception as error:  # the author's code may raise anything; the node names it
+            try:
+                self._send(Fault.of(call.id, error))
+            except BusError as gone:
+                print(f"an answer could not be sent: {gone}", file=sys.stderr)
 
 
-async def _serve(plugin: "Plugin", endpoint: str) -> None:
-    client = Client(plugin, endpoint)
+def _when_orphaned(end: Callable[[], None]) -> None:
+    """Ends this process when standard input ends: a thread, for the event loop may be what hangs."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        end()
+        threading.Event().wait(ORPHAN_SECONDS)
+        os._exit(0)
+
+    threading.Thread(target=wait, name="orphan", daemon=True).start()
+
+
+def _read_token() -> bytes:
+    token = b""
+    while len(token) < MAX_TOKEN_BYTES and (byte := os.read(0, 1)) not in (b"", b"\n"):
+        token += byte
+    return token
+
+
+async def _serve(plugin: "Plugin", endpoint: str, token: bytes) -> None:
+    client = Client(plugin, endpoint, token)
     loop = asyncio.get_running_loop()
 
-    def ended() -> None:
-        if not os.read(sys.stdin.fileno(), 4096):
-            client.stopped.set()
+    def end() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(client.stopped.set)
 
-    loop.add_reader(sys.stdin.fileno(), ended)
+    _when_orphaned(end)
+    registered = asyncio.ensure_future(client.serve())
+    stopped = asyncio.ensure_future(client.stopped.wait())
     try:
-        await client.serve()
+        await asyncio.wait({registered, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if registered.done():
+            registered.result()
     finally:
-        loop.remove_reader(sys.stdin.fileno())
+        registered.cancel()
         client.close()
 
 
 def main(plugin: "Plugin") -> None:
     """Runs a plugin's process to its end."""
     endpoint = os.environ.get(ENDPOINT_VARIABLE)
-    if not endpoint:
+    token = _read_token() if endpoint else b""
+    if not endpoint or not token:
         sys.exit(f"{plugin.name} is a plugin of lnpd: start it with lnpd --plugin={sys.argv[0]}")
     try:
-        asyncio.run(_serve(plugin, endpoint))
+        asyncio.run(_serve(plugin, endpoint, token))
     except (KeyboardInterrupt, asyncio.CancelledError):
         pass
     except BusError as error:

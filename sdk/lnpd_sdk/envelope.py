@@ -1,24 +1,27 @@
 """What travels between two processes on the bus, and which question does an answer belong to?
 
-Every frame is one msgpack map with a `type`. Calls go both ways on one connection, so each side numbers its own.
-`Dialogue` keeps the questions that wait for an answer; it is pure, the sockets are elsewhere.
+Every frame is one msgpack map with a `type`, of at most 4 MiB. Calls go both ways on one connection, so each side
+numbers its own, from 1. Pure: the sockets are elsewhere.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 CONTRACT_VERSION = 1
 MAX_FRAME_BYTES = 4 * 1024 * 1024
+MAX_TEXT = 2_000  # characters of a fault's sentence; the rest is cut off
+
+Name = Annotated[str, msgspec.Meta(max_length=100)]
 
 
 class Call(msgspec.Struct, frozen=True, tag="call"):
     """A question. `params` is the msgpack of the method's parameters; `trace` follows a chain of calls."""
 
     id: int
-    method: str
+    method: Name
     params: msgspec.Raw
-    trace: str = ""
+    trace: Name = ""
 
 
 class Answer(msgspec.Struct, frozen=True, tag="answer"):
@@ -32,14 +35,20 @@ class Fault(msgspec.Struct, frozen=True, tag="fault"):
     """The other side could not answer call `id`. `code` is stable, `text` is a sentence for a person."""
 
     id: int
-    code: str
-    text: str
+    code: Name
+    text: Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+
+    @staticmethod
+    def of(number: int, error: BaseException) -> "Fault":
+        """What `error` means for call `number`: the class's name is the code (`CallFailed` passes its own on)."""
+        code = error.code if isinstance(error, CallFailed) else type(error).__name__
+        return Fault(number, code[:100], str(error)[:MAX_TEXT])
 
 
 class Notice(msgspec.Struct, frozen=True, tag="notice"):
     """Something happened; nobody answers. `sequence` grows by one within a topic; 0 where nothing is kept."""
 
-    topic: str
+    topic: Name
     payload: msgspec.Raw
     sequence: int = 0
 
@@ -59,7 +68,7 @@ class BadFrame(BusError):
 
 
 class CallFailed(BusError):
-    """The other side answered a call with a fault."""
+    """The other side answered a call with a fault; `code` is stable, the text is its sentence."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -67,12 +76,12 @@ class CallFailed(BusError):
 
 
 def encode(value: object) -> bytes:
-    """The msgpack of a value (parameters, results, payloads)."""
+    """The msgpack of a value (parameters, results, payloads). TypeError if it cannot travel."""
     return _encoder.encode(value)
 
 
 def raw(value: object) -> msgspec.Raw:
-    """The msgpack of a value, ready to be put into a frame."""
+    """The msgpack of a value, ready to be put into a frame. TypeError if it cannot travel."""
     return msgspec.Raw(_encoder.encode(value))
 
 

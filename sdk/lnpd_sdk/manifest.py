@@ -20,7 +20,10 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class RpcMethod(msgspec.Struct, frozen=True):
-    """A method that the plugin adds to the node's RPC, and thereby to `lnp` and to its shell."""
+    """A method that the plugin adds to the node's RPC, and thereby to `lnp` and to its shell.
+
+    `result` says in words what it returns; `example` is a command line.
+    """
 
     name: str
     help: str
@@ -37,26 +40,31 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 class HookSubscription(msgspec.Struct, frozen=True):
-    """A hook that the plugin wants to be called for."""
+    """A hook that the plugin wants to be called for, where every filter holds."""
 
     name: str
     filters: tuple[Filter, ...] = ()
 
 
 class ChannelTypeSpec(msgspec.Struct, frozen=True):
-    """A channel type: a BOLT type with the plugin's providers (and others', by name) pinned to it."""
+    """A channel type: a BOLT type with the plugin's providers (and others', by name) pinned to it.
+
+    `name` is what a person types, `PLUGIN/TYPE` by custom; `providers` are (provider, commitment format), in the order
+    that both peers write them to the wire.
+    """
 
     name: str
     base: Literal["static_remotekey", "anchors_zero_fee_htlc_tx"]
-    providers: tuple[tuple[str, int], ...]  # (provider, commitment format), in order
+    providers: tuple[tuple[str, int], ...]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a plugin declares.
 
-    `messages` are rows in the notation of the wire catalogue. `capabilities` are what it asks for: `messages`,
-    `updates:<max_sat>`, `sign:<purpose>`, `spend:<sat per day>`, `pay:<sat>`, `hook:<name>`, `chain`,
-    `rpc:<methods>`.
+    `contract` is the version of this contract that it speaks. `messages` are rows in the notation of the wire
+    catalogue; `publishes` are the topics of its own notices. `capabilities` are what it asks for; the user grants what
+    moves money: `messages`, `updates:<max_sat>` (what its updates may cost us in one channel), `sign:<purpose>`,
+    `spend:<sat per day>`, `pay:<sat>`, `hook:<name>`, `chain`, `rpc:<methods>`.
     """
 
     name: str

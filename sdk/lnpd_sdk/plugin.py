@@ -10,65 +10,72 @@
         plugin.run()
 
 The same object is served from its own process by `run`, or registered in the node's process: its code does not know.
+
+What a function of the author's raises becomes a fault that names the plugin, the exception's class and its text; it
+never ends the node. The functions of a provider are stricter: a raised exception there ends the plugin's process (it
+is started again), and freezes the channels that pin the provider.
 """
 
-import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 import msgspec
 
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BusError
-from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, Parameter, ParameterKind, RpcMethod
+from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, RpcMethod
+from lnpd_sdk.parameters import BadParameters, parameters_of, typed
 from lnpd_sdk.questions import PROVIDER_METHODS, ProviderQuestion, RpcRequest
 from lnpd_sdk.types import Provider
 
+__all__ = ["BadParameters", "Node", "Plugin", "UnknownQuestion"]
+
 F = TypeVar("F", bound=Callable[..., Any])  # Any: an author's function has its own parameters
 P = TypeVar("P", bound=type[Provider])
+Caller = Callable[[str, object], Awaitable[msgspec.Raw]]
 
 
 class UnknownQuestion(BusError):
     """The host asked for something that this plugin did not declare."""
 
 
-class BadParameters(BusError):
-    """An RPC method was called with parameters that it does not take; the text names the first."""
+class Node:
+    """What a plugin may ask of the node that runs it. Ids are lower-case hex.
 
+    Everything here raises `lnpd_sdk.envelope.CallFailed` with the node's sentence if the node refuses (`code` is the
+    name of the rule, `CapabilityMissing` if the user did not grant it), and `BusError` if the node does not answer.
+    """
 
-class Node(Protocol):
-    """What a plugin may ask of the node that runs it. Every id is 32 bytes in hex."""
+    def __init__(self, call: Caller) -> None:
+        self._call = call
 
     async def call(self, method: str, params: object) -> msgspec.Raw:
-        """Any host service by name."""
-        ...
+        """Any host service by name; the msgpack of its result."""
+        return await self._call(method, params)
 
     async def propose(self, channel_id: str, provider: str, body: bytes) -> int:
-        """Proposes an update of one of the plugin's own providers; returns its id. Refused with a sentence if a
-        rule or the peer's view of the channel forbids it."""
-        ...
+        """Proposes an update of one of the plugin's own providers; returns its id (`Update.id`).
+
+        `channel_id` is 32 bytes in hex. The provider's own `validate` is asked first. Needs the capability
+        `updates:<max_sat>`. Returns once the proposal is sent: it counts when the channel's state shows it.
+        """
+        params = {"channel_id": channel_id, "provider": provider, "body": body}
+        identity: int = envelope.decode(await self.call("propose", params), int)
+        return identity
 
     async def channels(self) -> list[dict[str, Any]]:
-        """The channels that pin one of the plugin's providers, with the provider's base state in hex."""
-        ...
+        """The channels that pin one of the plugin's providers, a map each.
+
+        `channel_id`, `peer` (its node id), `us` (our party: 0 opener, 1 acceptor), `states` (each own provider's
+        irrevocably committed state, in hex), `frozen` (why the channel waits, empty if it does not), `usable`.
+        """
+        rows: list[dict[str, Any]] = envelope.decode(await self.call("channels", {}), list[dict[str, Any]])
+        return rows
 
     async def log(self, level: str, text: str) -> None:
-        """Writes a line to the node's log (debug, info, warning, error)."""
-        ...
-
-
-_KINDS: dict[object, ParameterKind] = {str: "text", int: "integer", bool: "boolean", bytes: "hex"}
-
-
-def _parameters(function: Callable[..., object]) -> tuple[Parameter, ...]:
-    hints = get_type_hints(function)
-    rows = []
-    for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
-        kind = "channel" if name == "channel_id" else _KINDS.get(hints.get(name, str))
-        if kind is None:
-            raise TypeError(f"{function.__name__}: parameter {name} must be str, int, bool or bytes")
-        rows.append(Parameter(name, kind, "", parameter.default is inspect.Parameter.empty))
-    return tuple(rows)
+        """Writes a line to the node's log; `level` is debug, info, warning or error. Too many lines are counted, not
+        written. What a plugin prints goes to the same log."""
+        await self.call("log", {"level": level, "text": text})
 
 
 async def _awaited(value: object) -> object:
@@ -76,7 +83,12 @@ async def _awaited(value: object) -> object:
 
 
 class Plugin:
-    """A plugin: what it declares, and the functions that answer for it."""
+    """A plugin: what it declares, and the functions that answer for it.
+
+    `name` is lower-case letters, digits and hyphens, at most 32. `capabilities` are what it asks the user for
+    (`lnpd_sdk.manifest.Manifest`). `node` is what it may ask of the node, from its start on. Declarations raise
+    TypeError where one of them is made twice or cannot be.
+    """
 
     def __init__(self, name: str, version: str, help: str = "", capabilities: tuple[str, ...] = ()) -> None:
         self.name, self.version, self.help, self.capabilities = name, version, help, capabilities
@@ -89,37 +101,49 @@ class Plugin:
 
     # --- declarations
     def provider(self, kind: P) -> P:
-        """Class decorator: this provider's pure functions shape commitments."""
-        self._providers[kind.spec.name] = kind()
+        """Class decorator: this provider's pure functions shape commitments (`lnpd_sdk.types.Provider`).
+
+        The class is instantiated once, without arguments. Its `spec` says what it is asked.
+        """
+        self._declare(self._providers, kind.spec.name, kind(), "provider")
         return kind
 
     def rpc(self, help: str, name: str = "", example: str = "", result: str = "") -> Callable[[F], F]:
-        """Decorator: an RPC method. The function's first parameter is the `Node`; the others are the method's."""
+        """Decorator: an RPC method of the node, and thereby a command of `lnp`.
+
+        The function's first parameter is the `Node`; the others, `str`, `int`, `bool` or `bytes` (hex outside), are
+        the method's, by name; `Annotated[int, "what it is"]` gives one its help. Without `name` it is called
+        PLUGIN-FUNCTION. It returns, or resolves to, what JSON can hold.
+        """
 
         def register(function: F) -> F:
             method = name or f"{self.name}-{function.__name__.replace('_', '-')}"
-            spec = RpcMethod(method, help, _parameters(function), result, example)
-            self._rpc[method] = (spec, function)
+            spec = RpcMethod(method, help, parameters_of(function), result, example)
+            self._declare(self._rpc, method, (spec, function), "RPC method")
             return function
 
         return register
 
     def hook(self, name: str, **equals: str | int) -> Callable[[F], F]:
-        """Decorator: called for the hook `name` where its fields equal the given values."""
+        """Decorator: called for the hook `name` where its fields equal the given values.
+
+        The function's first parameter is the `Node`; the hook's fields come by name, so it takes all of them or
+        `**fields`. An answer that is late (5 s) or raised is no answer.
+        """
 
         def register(function: F) -> F:
             filters = tuple(Filter(field, value) for field, value in equals.items())
-            self._hooks[name] = (HookSubscription(name, filters), function)
+            self._declare(self._hooks, name, (HookSubscription(name, filters), function), "hook")
             return function
 
         return register
 
     def channel_type(self, spec: ChannelTypeSpec) -> None:
-        """Declares a channel type."""
+        """Declares a channel type; the user opens channels of it by its name."""
         self._types.append(spec)
 
     def messages(self, rows: str) -> None:
-        """Declares wire messages, in the notation of the wire catalogue."""
+        """Declares wire messages, in the notation of the wire catalogue (the BOLTs' own)."""
         self._messages.append(rows)
 
     def manifest(self) -> Manifest:
@@ -136,9 +160,22 @@ class Plugin:
             capabilities=self.capabilities,
         )
 
+    def _declare(self, table: dict[str, Any], name: str, value: object, what: str) -> None:
+        if name in table:
+            raise TypeError(f"{self.name} declares the {what} {name} twice")
+        table[name] = value
+
     # --- answers
+    def attach(self, call: Caller) -> None:
+        """Gives the plugin its way to the node: `call(method, params)` asks it. Whoever runs the plugin does this."""
+        self.node = Node(call)
+
     async def answer(self, method: str, params: bytes | msgspec.Raw) -> object:
-        """Answers one question of the host; what it raises becomes a fault that names this plugin."""
+        """Answers one question of the host; `params` is the msgpack of its parameters.
+
+        Raises UnknownQuestion, BadFrame (`params` have not the agreed form), BadParameters, and what the author's
+        function raises.
+        """
         match method:
             case "provider":
                 return self.ask(envelope.decode(params, ProviderQuestion))
@@ -151,31 +188,22 @@ class Plugin:
         raise UnknownQuestion(f"{self.name} does not answer {method!r}")
 
     def ask(self, question: ProviderQuestion) -> object:
-        """Answers a question to one of the providers."""
+        """Answers a question to one of the providers. Raises as `answer` does."""
         provider = self._providers.get(question.provider)
         kinds = PROVIDER_METHODS.get(question.method)
-        if provider is None or kinds is None:
-            raise UnknownQuestion(f"{self.name} has no provider {question.provider!r} with {question.method!r}")
+        if provider is None or kinds is None or question.format not in provider.spec.formats:
+            raise UnknownQuestion(
+                f"{self.name} has no provider {question.provider!r} with {question.method!r} at format "
+                f"{question.format}"
+            )
         return getattr(provider, question.method)(*envelope.decode(question.arguments, kinds.arguments))
 
     async def _answer_rpc(self, request: RpcRequest) -> object:
         spec, function = self._rpc.get(request.name, (None, None))
         if spec is None or function is None:
             raise UnknownQuestion(f"{self.name} has no RPC method {request.name!r}")
-        given = envelope.decode(request.params, dict[str, Any])
-        known = {p.name for p in spec.parameters}
-        for name in given:
-            if name not in known:
-                raise BadParameters(f"{request.name} has no parameter {name!r}")
-        for parameter in spec.parameters:
-            if parameter.required and parameter.name not in given:
-                raise BadParameters(f"{request.name} needs {parameter.name}")
-        hints = get_type_hints(function)
-        try:
-            typed = {name: msgspec.convert(value, hints[name]) for name, value in given.items()}
-        except msgspec.ValidationError as error:
-            raise BadParameters(f"{request.name}: {error}") from None
-        return await _awaited(function(self.node, **typed))
+        given = typed(request.name, spec.parameters, envelope.decode(request.params, dict[str, Any]))
+        return await _awaited(function(self.node, **given))
 
     async def _answer_hook(self, request: RpcRequest) -> object:
         spec, function = self._hooks.get(request.name, (None, None))

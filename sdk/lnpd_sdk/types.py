@@ -39,7 +39,7 @@ class CommitmentKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     counterparty_funding: bytes
 
 
-class Htlc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Htlc(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One HTLC of a commitment. `id` counts per offerer (BOLT 2). `tlvs` are update_add_htlc's odd records."""
 
     offerer: Party

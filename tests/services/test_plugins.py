@@ -15,14 +15,14 @@ from lnpd.errors import NoSuchMethod, PluginNotFound, ProviderFault
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
-from lnpd.services import plugin_process
+from lnpd.services import plugin_calls, plugin_process
 from lnpd.services.plugins import PluginHost, Proposal
 from lnpd.tx.graph import ProviderCall
 from lnpd.wire.catalogue import BOLT
 
 LOCKBOX = Path(__file__).parents[2] / "plugins" / "lockbox.py"
 VIEW = View(bytes(32), 0, 1_000_000, 0, 1, 253, (354, 354), (144, 100), (500_000_000, 500_000_000), ())
-PUT = b"\x83\xa4verb\xa3put\xa3box\x00\xaaamount_sat\xcda\xa8"  # put 25,000 sat into box 0
+PUT = b"\x82\xa4verb\xa3put\xaaamount_sat\xcda\xa8"  # put 25,000 sat into a box
 
 
 class Recorder:
@@ -90,7 +90,7 @@ def test_lockbox_registers_answers_and_proposes(tmp_path: Path) -> None:
         assert isinstance(blocked, Blocked)
         node.rows = [{"channel_id": "aa", "us": 0, "states": {"lockbox": ""}}]
         answer = await host.call_rpc("lockbox-put", {"channel_id": "aa", "amount_sat": 25_000})
-        assert answer == {"channel_id": "aa", "verb": "put", "box": 0, "amount_sat": 25_000}
+        assert answer == {"channel_id": "aa", "box": 7, "verb": "put", "amount_sat": 25_000}
         assert node.proposals == [(Proposal("aa", "lockbox", PUT), 50_000)]
         await host.stop()
         assert plugin.pid is None
@@ -159,9 +159,12 @@ FAULTS = {
     "dies": ("os._exit(3)", "its process ended"),
     "hangs": ("time.sleep(1000)", "no answer to provider"),
     "answers 100 MB": ("return bytes(100_000_000)", "over the limit"),
-    "sends what is no frame": ("plugin.node._socket.send(b'nonsense'); time.sleep(1000)", "sent what is not a frame"),
+    "sends what is no frame": (
+        "plugin.node._call.__self__._socket.send(b'nonsense'); time.sleep(1000)",
+        "sent what is not a frame",
+    ),
     "sends 100 MB past the SDK": (
-        "plugin.node._socket.send(bytes(100_000_000)); time.sleep(1000)",
+        "plugin.node._call.__self__._socket.send(bytes(100_000_000)); time.sleep(1000)",
         "no answer to provider",
     ),
 }
@@ -169,7 +172,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("what", FAULTS)
 def test_a_provider_that_fails_is_a_fault_by_name(tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugin_process, "DEADLINE_SECONDS", 1.0)
+    monkeypatch.setattr(plugin_calls, "DEADLINE_SECONDS", 1.0)
     body, words = FAULTS[what]
 
     async def main() -> None:
