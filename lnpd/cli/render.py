@@ -11,7 +11,7 @@ from typing import Any, Final
 Row = Mapping[str, Any]  # Any: JSON values
 
 GAP: Final = "  "
-LEAST_WIDTH: Final = 9  # of a text that is shortened: 8 digits of an id and the mark
+LEAST_WIDTH: Final = 12  # of a text that is shortened: 11 digits of an id and the mark
 UNLIMITED: Final = 1 << 30
 
 # The columns of each command's table, the most important first.
@@ -126,12 +126,12 @@ def _table(rows: Sequence[Row], names: Sequence[str] | None, width: int) -> list
 
 
 def _fitted(widths: list[int], shrinkable: list[bool], width: int) -> list[int]:
-    """Widths whose sum fits: the widest texts give way, then columns from the right."""
+    """Widths whose sum fits: wide texts give way, the further right the sooner, then whole columns."""
     widths = list(widths)
     while widths and sum(widths) + len(GAP) * (len(widths) - 1) > width:
         givers = [i for i, w in enumerate(widths) if shrinkable[i] and w > LEAST_WIDTH]
         if givers:
-            widths[max(givers, key=lambda i: widths[i])] -= 1
+            widths[max(givers, key=lambda i: widths[i] * (i + 1))] -= 1
         elif len(widths) > 1:
             widths.pop()
         else:

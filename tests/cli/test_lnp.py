@@ -1,0 +1,216 @@
+"""Does `lnp` do what it is told, say in one line what went wrong, and start fast?"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lnpd.cli import lnp
+from lnpd.cli.exits import LNP_EXITS, exit_of
+from lnpd.errors import RefusedByNode
+from lnpd.services.commands import COMMANDS
+from tests.services.small_node import CHANNEL_ID, NODE_ID, PEER_ID, SmallNode, in_thread
+
+INVOICE = "lnbcrt210n1" + "q" * 60
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[tuple[SmallNode, Path]]:
+    with in_thread(tmp_path) as running:
+        yield running, tmp_path
+
+
+def lnp_of(directory: Path, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs the real program."""
+    line = [sys.executable, "-m", "lnpd.cli.lnp", "--directory", str(directory), *words]
+    return subprocess.run(line, input=stdin, capture_output=True, text=True, timeout=60)
+
+
+def refused(done: subprocess.CompletedProcess[str], code: int, words: str) -> None:
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("lnp: "), done.stderr
+    assert words in done.stderr
+
+
+def test_a_person_and_a_program_get_the_same_answer(node: tuple[SmallNode, Path]) -> None:
+    _, directory = node
+    human, machine = lnp_of(directory, "info"), lnp_of(directory, "info", "--json")
+    assert (human.returncode, machine.returncode) == (0, 0)
+    assert NODE_ID in human.stdout
+    assert json.loads(machine.stdout)["node_id"] == NODE_ID
+    assert lnp_of(directory, "--json", "info").stdout == machine.stdout
+
+
+def test_amounts_may_have_units_and_ids_may_be_short(node: tuple[SmallNode, Path]) -> None:
+    running, directory = node
+    words = ["open", PEER_ID[:8].upper(), "0.0005btc", "--push-msat", "5sat", "--providers", "lockbox"]
+    done = lnp_of(directory, *words)
+    assert done.returncode == 0, done.stderr
+    assert running.asked == [("open", PEER_ID, 50_000, 5_000, "", ("lockbox",), None)]
+
+
+def test_a_plugins_method_is_a_command(node: tuple[SmallNode, Path]) -> None:
+    running, directory = node
+    assert lnp_of(directory, "lockbox-put", CHANNEL_ID[:6], "7").returncode == 0
+    assert running.asked == [("lockbox-put", {"channel": CHANNEL_ID, "amount_sat": 7})]
+    assert "lockbox-put" in lnp_of(directory, "--help").stdout
+    assert "which channel" in lnp_of(directory, "lockbox-put", "--help").stdout
+
+
+WRONG: dict[str, tuple[list[str], int, str]] = {
+    "unknown command": (["pley"], 2, "did you mean pay"),
+    "half a command": (["plugin"], 2, "did you mean plugin list?"),
+    "nothing like it": (["xyzzyx"], 2, "see lnp --help"),
+    "missing parameter": (["fund"], 2, "required: AMOUNT_SAT"),
+    "too many": (["info", "more"], 2, "more"),
+    "unknown option": (["info", "--loud"], 2, "--loud"),
+    "abbreviated option": (["info", "--jso"], 2, "--jso"),
+    "unknown common option": (["--loud", "info"], 2, "--loud"),
+    "network": (["--network", "mars", "info"], 2, "--network is one of regtest"),
+    "timeout": (["--timeout", "soon", "info"], 2, "--timeout takes a number"),
+    "amount": (["fund", "lots"], 2, 'amount_sat must be a whole number of satoshi'),
+    "half a satoshi": (["fund", "1.5"], 2, "amount_sat must be"),
+    "half a satoshi with a unit": (["fund", "500msat"], 2, "amount_sat must be"),
+    "negative": (["fund", "-5"], 2, "-5"),
+    "unknown unit": (["fund", "5gold"], 2, "amount_sat must be"),
+    "more than exists": (["fund", "21000001btc"], 2, "amount_sat must be"),
+    "node id": (["ping", "zz"], 2, "peer must be a node id"),
+    "peer's address": (["connect", "localhost:9735"], 2, "node_id@host:port"),
+    "invoice": (["pay", "hello"], 2, "invoice must be a BOLT 11 invoice"),
+    "unreachable peer": (["connect", f"{PEER_ID}@127.0.0.1:1"], 1, "Nobody answers at 127.0.0.1:1"),
+    "unknown channel": (["close", "ffffff"], 1, "No channel begins with ffffff"),
+    "blocked close": (["close", CHANNEL_ID], 1, "lockbox blocks the close"),
+    "more than the wallet has": (["send", "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", "2btc"], 1, "wallet has"),
+    "a defect of the node": (["fund", "1"], 6, "its log says how"),
+    "too late": (["--timeout", "0.2", "pay", INVOICE, "--amount-msat", "13"], 4, "within 0.2 s"),
+    "a newline in what is quoted": (["ping", "a\nb"], 2, "peer must be"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_input_is_one_clear_line_and_a_code(node: tuple[SmallNode, Path], case: str) -> None:
+    words, code, sentence = WRONG[case]
+    refused(lnp_of(node[1], *words), code, sentence)
+
+
+def test_no_node_is_said_so(tmp_path: Path) -> None:
+    refused(lnp_of(tmp_path, "info"), 3, f"No lnpd runs in {tmp_path}")
+    refused(lnp_of(tmp_path), 3, "No lnpd runs")
+    (tmp_path / "rpc.sock").touch()
+    refused(lnp_of(tmp_path, "info"), 3, "No lnpd runs")
+    refused(lnp_of(tmp_path / ("x" * 120), "info"), 3, "cannot be reached")
+
+
+def test_a_program_is_told_of_a_refusal_in_json(node: tuple[SmallNode, Path]) -> None:
+    done = lnp_of(node[1], "close", CHANNEL_ID, "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stderr)["error"]["name"] == "CloseBlocked"
+    assert json.loads(done.stderr)["error"]["code"] == 20
+
+
+def answering(directory: Path, answer: bytes) -> threading.Thread:
+    """Something at the socket that answers one line with these bytes, then ends."""
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(directory / "rpc.sock"))
+    listening.listen()
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        connection.recv(1 << 16)
+        connection.sendall(answer)
+        connection.close()
+        listening.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b'{"jsonrpc"', b"HTTP/1.1 400\r\n\r\n", b"\xff\n", b"[" * 9000 + b"\n", b"7\n"]
+)
+def test_a_lost_or_strange_node_is_said_so(tmp_path: Path, answer: bytes) -> None:
+    thread = answering(tmp_path, answer)
+    refused(lnp_of(tmp_path, "info"), 5, "")
+    thread.join(10)
+
+
+def test_events_are_followed_until_the_reader_has_enough(node: tuple[SmallNode, Path]) -> None:
+    running, directory = node
+    line = [sys.executable, "-m", "lnpd.cli.lnp", "--directory", str(directory), "events", "--since", "0", "--json"]
+    assert running.events is not None
+    store = running.events._store
+    for number in range(3):
+        store.write_sync(lambda write, n=number: running.events.record(write, "payment", {"n": n}))  # type: ignore[misc,union-attr]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None and following.stderr is not None
+        seen = [json.loads(following.stdout.readline()) for _ in range(3)]
+        following.terminate()
+        assert "Traceback" not in following.stderr.read()
+    assert [event["payload"]["n"] for event in seen] == [0, 1, 2]
+
+
+def test_help_names_every_command_and_every_exit_code(tmp_path: Path) -> None:
+    done = lnp_of(tmp_path, "--help")
+    assert done.returncode == 0
+    for command in COMMANDS:
+        assert f"  {command.name} " in done.stdout
+    for code, meaning in LNP_EXITS.items():
+        assert f"{code:>3}  {meaning}" in done.stdout
+    assert max(map(len, lnp_of(tmp_path, "open", "--help").stdout.splitlines())) <= 80
+    assert lnp_of(tmp_path, "--version").stdout.startswith("lnp 0.")
+
+
+@pytest.mark.parametrize(("code", "exit_code"), [(-32601, 2), (-32602, 2), (-32603, 6), (24, 4), (20, 1), (999, 1)])
+def test_the_nodes_codes_become_exit_codes(code: int, exit_code: int) -> None:
+    assert exit_of(RefusedByNode(code, "Name", "text")) == exit_code
+
+
+def test_lines_of_standard_input_are_done_in_turn(node: tuple[SmallNode, Path]) -> None:
+    lines = "# a comment\n\ninfo --json\nclose ffffff\npley\nhelp ping\nunclosed 'quote\npeers --json\n"
+    done = lnp_of(node[1], stdin=lines)
+    assert done.returncode == 1, "the first that failed"
+    assert '"alias": "alice"' in done.stdout and "usage: ping" in done.stdout and PEER_ID in done.stdout
+    assert done.stderr.count("lnp: ") == 3 and "Traceback" not in done.stderr
+
+
+def test_a_command_loads_neither_the_daemon_nor_the_shell(tmp_path: Path) -> None:
+    program = (
+        "import sys; from lnpd.cli import lnp; lnp.main(['--directory', sys.argv[1], 'info']);"
+        "print(*sorted({m for m in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert "lnpd.cli.lnp" in loaded
+    heavy = {
+        "asyncio",
+        "zmq",
+        "peewee",
+        "coincurve",
+        "embit",
+        "prompt_toolkit",
+        "pluggy",
+        "logging",
+        "lnpd.services.rpc",
+    }
+    assert not heavy & loaded
+    own = {name for name in loaded if name.startswith(("lnpd.", "lnpd_sdk."))}
+    assert len(own) < 25, own
+
+
+def test_a_closed_pipe_is_no_error(node: tuple[SmallNode, Path]) -> None:
+    line = f"{sys.executable} -m lnpd.cli.lnp --directory {node[1]} --help | true"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, env=os.environ)
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+def test_main_returns_what_the_program_exits_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lnp.main(["--directory", str(tmp_path), "info"]) == 3
+    assert "No lnpd runs" in capsys.readouterr().err

@@ -1,0 +1,112 @@
+"""Do answers fit a terminal of 80 and of 200 columns, with units, and without what could steer it?"""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lnpd.cli.render import TABLES, cells, render, shorten, text
+from lnpd.services.commands import BY_METHOD
+from tests.services.small_node import CHANNEL_ID, SmallNode
+
+LISTS = ("peers", "channels", "invoices", "payments", "plugin.list")
+
+
+def answer(method: str, channels: int = 3) -> Any:
+    node = SmallNode(channels)
+    return msgspec.json.decode(msgspec.json.encode(asyncio.run(getattr(node, BY_METHOD[method].handler)())))
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("method", LISTS)
+def test_a_table_fits(method: str, width: int) -> None:
+    lines = render(method, answer(method), width).splitlines()
+    assert max(map(cells, lines)) <= width
+    assert len(lines) > 1
+
+
+@pytest.mark.parametrize("method", LISTS)
+def test_each_column_of_the_tables_is_a_field(method: str) -> None:
+    assert set(TABLES[method]) <= set(answer(method)[0])
+
+
+def test_a_narrow_channel_is_still_named_so_that_it_can_be_given_back() -> None:
+    narrow = render("channels", answer("channels", 1), 80).splitlines()
+    assert narrow[0].split()[:2] == ["channel", "id"]
+    name = narrow[1].split()[0]
+    assert name.endswith("…") and len(name) > 6 and CHANNEL_ID.startswith(name[:-1])
+    assert "1,000,000" in narrow[1] and "700,000.5" in narrow[1]
+    wide = render("channels", answer("channels", 1), 200)
+    assert CHANNEL_ID in wide
+
+
+def test_what_a_channel_needs_to_have_said_is_said() -> None:
+    lines = [line.strip() for line in render("channels", answer("channels", 1), 200).splitlines()]
+    assert "frozen: the provider lockbox does not answer" in lines
+    assert "htlc out 20,000 sat, expires at height 150, e5e5e5e5e5e5e5e5" in lines
+    assert "output of lockbox (box) 20,000 sat in our commitment" in lines
+    assert any(line.startswith("on chain: unclaimed 20,000 sat (htlc offered_htlc) not yet") for line in lines)
+
+
+def test_fields_have_their_units_and_ids_stay_whole() -> None:
+    funds = render("funds", answer("funds"), 80)
+    assert "confirmed    150,000,000 sat" in funds and "channels     700,000.5 sat" in funds
+    info = render("info", answer("info"), 80)
+    assert "02" + "a1" * 32 in info and "feerate     2500 sat/kw" in info
+    invoice = render("invoice", {"invoice": "ln" + "q" * 300, "warnings": ["one two"] * 30}, 80)
+    assert "ln" + "q" * 300 in invoice
+    assert max(cells(line) for line in invoice.splitlines()[1:]) <= 80
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("amount_msat", 0, "0"),
+        ("amount_msat", 1, "0.001"),
+        ("amount_msat", 1_234_500, "1,234.5"),
+        ("amount_msat", None, "-"),
+        ("amount_sat", 2_100_000_000_000_000, "2,100,000,000,000,000"),
+        ("connected", True, "yes"),
+        ("seconds", 0.0421, "0.042"),
+        ("providers", ["a", "b"], "a, b"),
+        ("providers", [], "-"),
+        ("height", 1234, "1234"),
+    ],
+)
+def test_values(name: str, value: object, shown: str) -> None:
+    assert text(name, value) == shown
+
+
+def test_an_empty_list_says_so() -> None:
+    assert render("channels", []) == "No channels."
+    assert render("plugin.list", []) == "No plugins."
+
+
+def test_a_stranger_cannot_steer_the_terminal() -> None:
+    shown = render("invoices", answer("invoices"), 200)
+    assert "\x1b" not in shown and "a coffee" in shown
+
+
+@given(st.text(max_size=40), st.integers(1, 60))
+def test_shortening_keeps_to_the_width(line: str, width: int) -> None:
+    short = shorten(line, width)
+    assert cells(short) <= width
+    assert short == line or (short.endswith("…") and line.startswith(short[:-1]))
+
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["a", "b_msat", "frozen", "htlcs", "onchain", "x_sat"]), inner, max_size=4),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@given(json_values, st.sampled_from(["channels", "lockbox-list"]))
+def test_whatever_a_plugin_answers_is_shown(value: Any, method: str) -> None:
+    shown = render(method, value, 80)
+    assert all(c.isprintable() or c == "\n" for c in shown)
