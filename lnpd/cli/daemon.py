@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, cast
 
 from lnpd.cli import options
+from lnpd.cli.directory import prepare_directory
 from lnpd.cli.exits import INTERRUPTED, LNPD_EXITS, OK, REFUSED, daemon_exit_of
 from lnpd.cli.logs import set_up
 from lnpd.cli.secrets import known_passphrase
@@ -72,7 +73,9 @@ def daemon(words: Sequence[str]) -> int:
     fixed = config.developer is not None and config.developer.seed
     if not fixed and not config.seed_path.exists():
         raise SeedFileMissing(f"{config.directory} has no seed yet: make one with `lnpd init`.")
-    return asyncio.run(live(config, known_passphrase(config)))
+    passphrase = known_passphrase(config)
+    prepare_directory(config.directory)
+    return asyncio.run(live(config, passphrase))
 
 
 async def live(config: Config, passphrase: str | None) -> int:

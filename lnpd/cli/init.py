@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from lnpd.cli import options
+from lnpd.cli.directory import prepare_directory
 from lnpd.cli.secrets import new_passphrase, typed
-from lnpd.config import SEED_RULES, Config
-from lnpd.errors import DirectoryUnusable, SeedFileExists, SeedInvalid
+from lnpd.config import SEED_RULES
+from lnpd.errors import SeedFileExists, SeedInvalid
 from lnpd.services.signer_seed import (
     Seed,
     create_seed,
@@ -35,23 +36,13 @@ def main(words: Sequence[str]) -> int:
     config = options.config_of(parsed, SEED_RULES)
     if config.seed_path.exists():
         raise SeedFileExists(f"{config.directory} has a seed already; it is never written over.")
-    prepare_directory(config)
+    prepare_directory(config.directory)
     passphrase = new_passphrase(config)
     seed = _seed(parsed.words, parsed.xpriv)
     create_seed(config.seed_path, seed, passphrase, plain=config.plain_seed)
     kept = "as it is: whoever reads the file has the money" if passphrase is None else "under your passphrase"
     print(f"The seed is in {config.seed_path}, {kept}.\nStart the node: lnpd --directory {config.directory}")
     return 0
-
-
-def prepare_directory(config: Config) -> None:
-    """Makes the data directory, for its user alone. Raises DirectoryUnusable."""
-    try:
-        config.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if config.directory.stat().st_mode & 0o077:
-            config.directory.chmod(0o700)
-    except OSError as error:
-        raise DirectoryUnusable(f"The data directory {config.directory} cannot be used: {error.strerror}.") from None
 
 
 def _seed(words: bool, xpriv: bool) -> Seed:

@@ -1,7 +1,6 @@
 """How does a person hand over a passphrase or a seed? On the terminal or in a file, never in an argument."""
 
 import getpass
-import os
 import stat
 import sys
 from pathlib import Path
@@ -16,14 +15,13 @@ MAX_FILE_BYTES: Final = 4096
 def passphrase_from_file(path: Path) -> str:
     """The first line of a file that only its user may read. Raises ConfigRefused, SeedFileUnsafe, PassphraseRefused."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ConfigRefused(f"--passphrase-file {path} cannot be read: {error.strerror}.") from None
-    with open(handle, "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
+        mode = path.stat().st_mode
         if stat.S_ISREG(mode) and mode & 0o077:
             raise SeedFileUnsafe(f"Others than its user may read {path}: make it private (chmod 600).")
-        data = file.read(MAX_FILE_BYTES) if not stat.S_ISDIR(mode) else b""
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES)
+    except OSError as error:
+        raise ConfigRefused(f"--passphrase-file {path} cannot be read: {error.strerror}.") from None
     try:
         line = data.decode().partition("\n")[0].removesuffix("\r")
     except UnicodeDecodeError:

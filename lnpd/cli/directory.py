@@ -1,0 +1,15 @@
+"""Who may read a data directory? Its user alone, from its making on."""
+
+from pathlib import Path
+
+from lnpd.errors import DirectoryUnusable
+
+
+def prepare_directory(directory: Path) -> None:
+    """Makes a directory, or makes one private that is not. Raises DirectoryUnusable."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if directory.stat().st_mode & 0o077:
+            directory.chmod(0o700)
+    except OSError as error:
+        raise DirectoryUnusable(f"The data directory {directory} cannot be used: {error.strerror}.") from None
