@@ -115,6 +115,7 @@ async def test_what_is_told_twice_happens_once(pair: Joined) -> None:
     onion = sphinx.build(b"\x09" * 32, [(request.payee, payload.encode(part))], payment_hash).packet
     again = actions.HtlcReceived(0, AMOUNT_MSAT, payment_hash, HEIGHT + 40, onion)
     assert await payee.payments.told(payee.channel, again) == ((events.Fulfill(0, preimage),), (), ())
+    await payee.restart()  # with all that it only remembered
     other = await payee.payments.told(payee.channel, replace(again, id=1))
     assert isinstance(other.events[0], events.Fail)
 

@@ -1,5 +1,7 @@
 """May a row change only as it should, in whatever order things are told?"""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,3 +67,29 @@ def test_what_is_stored_can_be_stored_and_shows_no_secret() -> None:
     )
     assert "aaaa" not in repr(record)
     assert "\\xaa" not in repr(record)
+
+
+def test_an_invoice_is_paid_by_the_first_htlc(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, "regtest")
+    record = InvoiceRecord(
+        text="",
+        preimage=bytes(32),
+        payment_secret=bytes(32),
+        amount_msat=None,
+        min_final_cltv_expiry_delta=36,
+        expires_unix_seconds=9,
+        description="",
+    )
+    try:
+        store.write_sync(lambda w: payments_ledger.created(w, bytes(32), record, 1.0))
+        first, second = HtlcKey("c", 1), HtlcKey("d", 1)
+        assert store.write_sync(lambda w: payments_ledger.received(w, bytes(32), first, 5, 2.0))
+        for key in (second, first):
+            assert not store.write_sync(lambda w, k=key: payments_ledger.received(w, bytes(32), k, 6, 3.0))
+        assert not store.write_sync(lambda w: payments_ledger.received(w, b"unknown", first, 5, 2.0))
+        row = store.read_sync(lambda r: r.invoice(bytes(32)))
+        assert row is not None
+        stored = payments_ledger.invoice_of(row)
+        assert (row.state, stored.paid_by, stored.received_msat, stored.paid_unix_seconds) == ("paid", first, 5, 2.0)
+    finally:
+        store.close_sync()

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from lnpd import errors
-from lnpd.channel import events
+from lnpd.channel import actions, events
 from lnpd.routing import invoice
 from tests.services.payments_pair import (
     AMOUNT_MSAT,
@@ -181,6 +182,72 @@ async def test_an_invoice_that_expires_before_it_is_offered_again(pair: Joined) 
     pair.payer.now += 4000
     with pytest.raises(errors.PaymentFailed, match=r"never sent.*expired 400 seconds ago"):
         await pair.both(paying)
+
+
+async def on_its_way(pair: Joined, text: str, amount_msat: int | None = None) -> "asyncio.Task[Any]":
+    """A payment whose HTLC is signed and has not reached the payee."""
+    paying = asyncio.create_task(pair.payer.payments.pay(text, amount_msat))
+    while not await pair.payer.payments.payments():
+        await pair.payer.batch()
+        await asyncio.sleep(0.001)
+    return paying
+
+
+@played
+async def test_a_payment_from_before_a_restart_is_waited_for(pair: Joined) -> None:
+    text = await asked(pair, None)
+    (await on_its_way(pair, text, 1000)).cancel()
+    await pair.payer.restart()
+    pair.cut()
+    with pytest.raises(errors.PaymentInFlight, match="1000 msat"):
+        await pair.payer.payments.pay(text, 2000)
+    paying = asyncio.create_task(pair.payer.payments.pay(text, 1000))
+    await pair.settle()
+    pair.reconnect()
+    assert (await pair.both(paying)).amount_msat == moved_msat(pair) == 1000
+
+
+@played
+async def test_a_preimage_of_another_hash_pays_nothing(pair: Joined) -> None:
+    text = await asked(pair)
+    paying = await on_its_way(pair, text)
+    payment_hash = invoice.decode(text).payment_hash
+    told = actions.HtlcFulfilled(0, payment_hash, bytes(32))
+    assert await pair.payer.payments.told(pair.payer.channel, told) == ((), (), ())
+    await pair.both(paying)
+
+
+@played
+async def test_an_earlier_failure_is_not_this_ones(pair: Joined) -> None:
+    text = await asked(pair)
+    pair.payee.now += 3601
+    with pytest.raises(errors.PaymentFailed):
+        await pair.both(pair.payer.payments.pay(text))
+    pair.payee.now -= 3601
+    again = asyncio.create_task(pair.payer.payments.pay(text))
+    while not pair.payer.waiting:  # offered to the channel, which has not looked yet: the stored row is the old one
+        await asyncio.sleep(0.001)
+    with pytest.raises(errors.PaymentPending):
+        await pair.payer.payments.pay(text, timeout_seconds=0.01)
+    await pair.both(again)
+    assert moved_msat(pair) == AMOUNT_MSAT
+
+
+@played
+async def test_the_channel_that_holds_most_is_tried_first(pair: Joined) -> None:
+    tried: list[str] = []
+    real = pair.payer.channel
+    poor = replace(real, key="poor", base=replace(real.base, balances_msat=(1, 0)))
+    pair.payer.usable = lambda: (poor, real)  # type: ignore[method-assign]
+
+    async def refusing(key: str, event: events.Event) -> Any:
+        tried.append(key)
+        raise errors.CommandRefused(f"{key} cannot.")
+
+    pair.payer.command = refusing  # type: ignore[method-assign]
+    with pytest.raises(errors.PaymentFailed, match=f"{real.key} cannot. poor cannot."):
+        await pair.payer.payments.pay(await asked(pair))
+    assert tried == [real.key, "poor"]
 
 
 # Cut power
