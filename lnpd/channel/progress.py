@@ -68,6 +68,8 @@ def _send_stfu(channel: Channel) -> tuple[Channel, list[Action]]:
         return channel, []
     if not isinstance(channel.phase, Normal | ShuttingDown):
         return channel, []
+    if channel.shutdown[channel.us] and not quiescence.received:
+        return channel, []  # after our shutdown the peer may negotiate already; only an answer is still due
     message = Stfu(channel_id=channel.id, initiator=0 if quiescence.received else 1)
     initiator = channel.them if quiescence.received else None
     return quiet(replace(channel, quiescence=replace(quiescence, sent=True, initiator=initiator)), [Send(message)])
@@ -84,7 +86,7 @@ def quiet(channel: Channel, actions: list[Action]) -> tuple[Channel, list[Action
 
 def _send_shutdown(channel: Channel) -> tuple[Channel, list[Action]]:
     """BOLT 2: not while updates of ours are pending on the peer's commitment; not twice."""
-    if not channel.shutdown_script or channel.shutdown[channel.us] or channel.quiescence.sent:
+    if not channel.shutdown_script or channel.shutdown[channel.us] or channel.quiescence != Quiescence():
         return channel, []
     if any(p.update.proposer == channel.us and p.stage < 2 for p in channel.log):
         return channel, []

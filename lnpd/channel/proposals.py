@@ -15,7 +15,7 @@ from lnpd.channel.actions import Action, Keep
 from lnpd.channel.limits import check_limits
 from lnpd.channel.queries import Folds, FoldUpdates, JudgeProposal, ask
 from lnpd.channel.state import Channel, update_key
-from lnpd.channel.updates import FUTURE, NEXT, updates_in, with_proposed
+from lnpd.channel.updates import FUTURE, NEXT, is_removal, updates_in, with_proposed
 from lnpd.errors import (
     ChannelNotReady,
     CommandRefused,
@@ -25,7 +25,7 @@ from lnpd.errors import (
     UpdateRejected,
     UpdatesDoNotCommute,
 )
-from lnpd.tx.states import ANCHORS, BASE, HTLC
+from lnpd.tx.states import ANCHORS, BASE, HTLC, htlcs_of
 from lnpd.wire.base import Message
 from lnpd.wire.message import encode
 
@@ -64,6 +64,21 @@ def may_propose(channel: Channel) -> None:
         raise ChannelNotReady("The channel is not ready yet.")
     if channel.quiescence.wanted or channel.quiescence.sent or channel.quiescence.received:
         raise ChannelNotReady("The channel is quiescing: no update may be sent.")
+    if channel.shutdown[channel.us] and peer_may_be_clear(channel):
+        raise CommandRefused("The closing transaction is being negotiated: nothing may change any more.")
+
+
+def peer_may_be_clear(channel: Channel) -> bool:
+    """Whether the peer may have nothing pending already, without another message of ours.
+
+    BOLT 2 forbids updates from then on. It is so if all that is pending are the peer's updates that we have signed,
+    and these remove the last HTLC, or may be what a blocking provider waits for.
+    """
+    if any(p.update.proposer == channel.us or p.stage < 3 for p in channel.log):
+        return False
+    removed = {p.update.id for p in channel.log if is_removal(p.update)}
+    left = [h for h in htlcs_of(channel.base.states) if h.offerer == channel.them or h.id not in removed]
+    return not left and (bool(channel.log) or not channel.blocked_by)
 
 
 def may_receive(channel: Channel) -> None:
@@ -121,6 +136,8 @@ def _judged(
     in the proposer's own is judged too where an extension could make a difference, and always by the proposer.
     """
     ours = update.proposer == channel.us
+    # A peer's update may have crossed our shutdown; ours may not follow either.
+    closing = bool(channel.shutdown[update.proposer]) or (ours and any(channel.shutdown))
     grant = None if ours or update.provider in CORE else _grant_msat(channel, update.provider)
     for holder in (recipient, other(recipient)):
         if holder != recipient and not (ours or channel.extensions):
@@ -135,7 +152,7 @@ def _judged(
             grant_msat=grant,
             strict=ours or holder == recipient,
             spike=ours and update.kind == "add",
-            shrink=any(channel.shutdown) and update.provider not in CORE,
+            shrink=closing and update.provider not in CORE,
         )
         if refused := (yield from ask(query)):
             raise refused

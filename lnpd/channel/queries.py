@@ -144,7 +144,7 @@ class BuildCommitment(msgspec.Struct, ProviderQuery[Graph], frozen=True):
         return pipeline.build(self.spec)
 
 
-class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProposalRefused | None], frozen=True):
+class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | None], frozen=True):
     """Whether an update may stand by what it does to one commitment; the specifications are without and with it.
 
     `strict` is whether the reserves count; `spike` whether the fee-spike buffer does (BOLT 2, update_add_htlc);
@@ -160,7 +160,7 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProposalRefused | None]
     spike: bool
     shrink: bool
 
-    def calls(self) -> Calls[errors.ProposalRefused | None]:
+    def calls(self) -> Calls[errors.ProtocolWarning | None]:
         """What every provider wants in the commitment, before and after."""
         try:
             was = Side(self.before, (yield from contribute(self.before, view_of(self.before))))
@@ -175,7 +175,7 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProposalRefused | None]
                 check_shrink(was, will, self.update.provider)
             if self.spike:
                 check_spike(will, self.reserve_sat)
-        except errors.ProposalRefused as refused:
+        except (errors.ProposalRefused, errors.UpdateBroken) as refused:
             return refused
         except errors.OutputRefused as refused:
             return errors.UpdateRejected(str(refused))

@@ -16,7 +16,7 @@ from lnpd.channel.events import Quiesce, QuiescenceExpired
 from lnpd.channel.progress import after_change, quiet
 from lnpd.channel.state import Channel, Normal, ShuttingDown
 from lnpd.channel.table import Step, done, on
-from lnpd.errors import ChannelNotReady, QuiescenceTooLong, StfuTwice, StfuWhilePending
+from lnpd.errors import ChannelNotReady, CommandRefused, QuiescenceTooLong, StfuTwice, StfuWhilePending
 from lnpd.wire.messages import Stfu
 
 
@@ -25,6 +25,8 @@ def on_quiesce(channel: Channel, command: Quiesce) -> Step:
     """Ask for quiescence; the stfu leaves when none of our updates is pending."""
     if not channel.live:
         raise ChannelNotReady("The peer is not connected, or the channel is not reestablished yet.")
+    if any(channel.shutdown):
+        raise CommandRefused("The channel is closing: nothing needs quiescence any more.")
     if channel.quiescence.wanted or channel.quiescence.sent:
         return (yield from done(channel))
     quiescence = replace(channel.quiescence, wanted=True)

@@ -34,7 +34,7 @@ from lnpd.channel.events import (
     TransactionConfirmed,
     TransactionUnconfirmed,
 )
-from lnpd.channel.state import Channel
+from lnpd.channel.state import Channel, Closed, Failed, OnChain
 from lnpd.channel.table import TRANSITIONS, Step, done
 from lnpd.errors import BatchInterrupted, CommandRefused, MessageBeforeReestablish, UnexpectedMessage
 from lnpd.wire.base import Message, Unknown
@@ -68,6 +68,7 @@ IGNORABLE = (
     Commit,
     Unknown,
 )
+OVER = (Failed, OnChain, Closed)  # BOLT 2: ignore any other packets for a channel in an error state
 AT_ANY_TIME = (ChannelReestablish, ErrorMessage, WarningMessage)
 
 
@@ -81,7 +82,7 @@ def step(channel: Channel, event: Event | Message | Unknown) -> Step:
     handler = TRANSITIONS.get((type(channel.phase), type(event)))
     if handler is not None:
         return (yield from handler(channel, event))
-    if isinstance(event, IGNORABLE):
+    if isinstance(event, IGNORABLE) or (isinstance(event, Message) and isinstance(channel.phase, OVER)):
         return (yield from done(channel))
     phase, name = type(channel.phase).__name__, type(event).__name__
     if isinstance(event, Message):
@@ -91,7 +92,7 @@ def step(channel: Channel, event: Event | Message | Unknown) -> Step:
 
 def check_order(channel: Channel, message: Message) -> None:
     """Raises MessageBeforeReestablish, BatchInterrupted (BOLT 2, Message Retransmission, Batching)."""
-    if isinstance(message, AT_ANY_TIME):
+    if isinstance(message, AT_ANY_TIME) or isinstance(channel.phase, OVER):
         return
     if channel.fundings and channel.link != "up":
         raise MessageBeforeReestablish(f"{message.NAME}: it came before channel_reestablish.")

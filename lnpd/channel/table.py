@@ -49,8 +49,9 @@ def printed() -> str:
     lines = [
         "# Which handler answers which event in which phase",
         "",
-        "Printed by `python -m lnpd.channel`; a test compares it with the code. What is not listed is refused:",
-        "a message by UnexpectedMessage, a command by CommandRefused; facts of the chain and the connection are ignored.",
+        "Printed by `python -m lnpd.channel`; a test compares it with the code. What is not listed is",
+        "refused: messages by UnexpectedMessage, commands by CommandRefused. Facts of the chain and the connection are",
+        "ignored, and so are messages once the channel has failed or is over.",
     ]
     phase = ""
     for name, event, handler in described():

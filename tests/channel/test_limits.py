@@ -185,6 +185,7 @@ OURS: dict[str, tuple[int, Any, events.Event]] = {
     "no fee change by the acceptor": (1, opened, events.SetFeerate(2000)),
     "no fee beyond our means": (0, lambda: opened(push_msat=980_000_000), events.SetFeerate(20_000)),
     "no HTLC while closing": (1, closing, add(2)),
+    "no extension's output after the peer's shutdown": (1, closing, events.Propose("vault", body("put", 5000))),
     "no update after stfu": (1, quiet, add(2)),
     "no removal of what is not there": (1, opened, events.Fail(0, b"")),
     "no wrong preimage": (1, with_htlc, events.Fulfill(0, bytes(32))),
