@@ -1,0 +1,98 @@
+"""How is a time measured, so that two of them may be divided by each other?
+
+Machines are shared and their speed drifts: contestants take turns within each round, each round gives a ratio of its
+own, and what is reported is the median of all rounds with the lowest and the highest beside it.
+"""
+
+import gc
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured: rounds, and which part of each count that a benchmark asks for."""
+
+    rounds: int
+    share: float
+
+    def of(self, count: int, least: int = 1) -> int:
+        """A count of operations at this size."""
+        return max(least, round(count * self.share))
+
+
+FULL = Size(rounds=7, share=1.0)
+QUICK = Size(rounds=3, share=0.2)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One figure from each round."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def lowest(self) -> float:
+        return min(self.values)
+
+    @property
+    def highest(self) -> float:
+        return max(self.values)
+
+    def over(self, other: "Series") -> "Series":
+        """The quotient of each round."""
+        return Series(tuple(ours / theirs for ours, theirs in zip(self.values, other.values, strict=True)))
+
+
+Timed = Callable[[], float]
+AsyncTimed = Callable[[], Awaitable[float]]
+
+
+def seconds_each(count: int, operation: Callable[[], object]) -> float:
+    """Seconds that one operation takes, of `count` in a row."""
+    rounds = range(count)
+    start = time.perf_counter()
+    for _ in rounds:
+        operation()
+    return (time.perf_counter() - start) / count
+
+
+def seconds_each_of(operation: Callable[[T], object], inputs: Sequence[T]) -> float:
+    """Seconds that one operation takes, each on an input of its own."""
+    start = time.perf_counter()
+    for one in inputs:
+        operation(one)
+    return (time.perf_counter() - start) / len(inputs)
+
+
+def contest(contestants: Mapping[str, Timed], rounds: int) -> dict[str, Series]:
+    """Seconds of one operation of each contestant, in each round. A first round warms up and does not count."""
+    found: dict[str, list[float]] = {name: [] for name in contestants}
+    for number in range(rounds + 1):
+        for name, timed in contestants.items():
+            gc.collect()  # nobody pays for what the one before left behind
+            seconds = timed()
+            if number:
+                found[name].append(seconds)
+    return {name: Series(tuple(values)) for name, values in found.items()}
+
+
+async def contest_async(contestants: Mapping[str, AsyncTimed], rounds: int) -> dict[str, Series]:
+    """`contest` for contestants that need an event loop."""
+    found: dict[str, list[float]] = {name: [] for name in contestants}
+    for number in range(rounds + 1):
+        for name, timed in contestants.items():
+            gc.collect()
+            seconds = await timed()
+            if number:
+                found[name].append(seconds)
+    return {name: Series(tuple(values)) for name, values in found.items()}
