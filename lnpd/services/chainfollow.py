@@ -84,7 +84,7 @@ class ChainFollower:
         self._store, self._backend, self._service, self._broken = store, backend, service, broken
         self._poll_seconds = poll_seconds
         self._registered: frozenset[Watch] = frozenset()
-        self._waiting: tuple[Match, ...] = ()
+        self._waiting: tuple[Match, ...] | None = None  # not known at a start: the mempool may have changed since
         self._at: BlockRef | None = None
         self._acted_at: BlockRef | None = None
         self._wake = asyncio.Event()
@@ -121,11 +121,12 @@ class ChainFollower:
     # --- one pass
 
     async def _pass(self) -> bool:
-        """False if the chain moved while the past was read: then all of it again."""
+        """False if a past was read: what it held may be worth more watches, or the chain may have moved meanwhile."""
         wanted = await self._store.read(self._service.wanted)
         await self._register(wanted.watches)
         tip = await self._catch_up()
-        if wanted.fresh and not await self._learn(wanted, tip):
+        if wanted.fresh:
+            await self._learn(wanted, tip)
             return False
         await self._service.caught_up(tip, tip != self._acted_at)
         self._acted_at = tip
@@ -156,8 +157,9 @@ class ChainFollower:
     async def _take(self, delta: ChainDelta) -> None:
         await self._store.write(lambda write: self._service.take(write, delta))
 
-    async def _learn(self, wanted: Wanted, tip: BlockRef) -> bool:
-        """Reads the past of fresh watches up to the cursor; what lies above it could be undone without our hearing."""
+    async def _learn(self, wanted: Wanted, tip: BlockRef) -> None:
+        """Reads the past of fresh watches up to the cursor. If the chain has moved on it stays unread: what lies above
+        the cursor could be undone without our hearing."""
         connected: list[ConnectedBlock] = []
         height = wanted.from_height
         while True:
@@ -166,11 +168,9 @@ class ChainFollower:
             if not delta.more:
                 break
             height = delta.end.height + 1
-        if delta.end != tip:
-            return False
-        past = Past(wanted.fresh, tuple(connected), delta.mempool, tip)
-        await self._store.write(lambda write: self._service.learn(write, past))
-        return True
+        if delta.end == tip:
+            past = Past(wanted.fresh, tuple(connected), delta.mempool, tip)
+            await self._store.write(lambda write: self._service.learn(write, past))
 
     # --- the tasks
 

@@ -94,8 +94,8 @@ class Batch:
             for kept in self._kept.values():
                 put = write.replace_record if kept.kind in REPLACED else write.put_record
                 put(key, kept.kind, kept.key.encode(), kept.value, kept.txid or None)
-        for record in (record for records in self.records for record in records):
-            write.put_signer_state(record.key, record.value)
+        for records in self.records:
+            put_records(write, records)
         for effects in self.effects:
             for put_effect in effects.writes:
                 put_effect(write)
@@ -104,6 +104,12 @@ class Batch:
         for put_more in more:
             put_more(write)
         _mark(write, self.points)
+
+
+def put_records(write: Write, records: SignerRecords) -> None:
+    """What the signer must remember."""
+    for record in records:
+        write.put_signer_state(record.key, record.value)
 
 
 def _mark(write: Write, points: list[str]) -> None:

@@ -19,6 +19,7 @@ from lnpd.channel.events import Accept, Block, Connected, Disconnected, Event, O
 from lnpd.channel.state import Channel, Closed, Normal, Policy, Terms, new_channel
 from lnpd.errors import ChannelTypeUnknown, CommandRefused, LnpdError, PeerNotConnected, ProtocolError, UnknownChannel
 from lnpd.hooks.dispatch import Hooks
+from lnpd.services.channel_batch import put_records
 from lnpd.services.channel_driver import ChannelDriver, Item
 from lnpd.services.channel_opening import Demands, Kind, Kinds, fresh_alias, policy_for
 from lnpd.services.channel_parts import Link, Parts
@@ -278,8 +279,7 @@ class Channels:
         def rows(write: Write) -> None:
             write.put_value(INDEX, key.encode(), encode(index))
             write.put_value("settings", TURN.encode(), turn.to_bytes(2, "big"))
-            for record in reservation.records:
-                write.put_signer_state(record.key, record.value)
+            put_records(write, reservation.records)
 
         await self.parts.store.write(rows)
         sweep_script = await self._settings.script()

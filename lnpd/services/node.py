@@ -79,12 +79,16 @@ class Node:
         self.signer = await open_signer(config, self._passphrase, self.store, self._stack, self._broken)
         self.node_id = await self.signer.node_id()
         self.backend, self.miner = await open_chain(config, self._stack)
+        developer = config.developer or Developer()
+        poll_seconds = developer.poll_seconds or POLL_SECONDS
+        self.wallet = await Wallet.open(
+            self.store, self.backend, self.signer, config.network, broken=self._broken, poll_seconds=poll_seconds
+        )
+        self._stack.push_async_callback(self.wallet.close)
         self._plugin_host()
-        self._compose()
+        self._compose(developer, poll_seconds)
         await self.plugins.start(config.plugins)
         self._stack.push_async_callback(self.plugins.stop)
-        await self.wallet.start()
-        self._stack.push_async_callback(self.wallet.stop)
         await self.channels.restore()
         self._stack.push_async_callback(self._drain)
         await self.payments.reconcile(tuple(d.channel for d in self.channels.drivers.values()))
@@ -108,16 +112,12 @@ class Node:
             self.answers.add_core(provider)
         self.plugins = PluginHost(self.config.runtime, self.registry, self.answers, self.hooks, self.config.granted())
 
-    def _compose(self) -> None:
+    def _compose(self, developer: Developer, poll_seconds: float) -> None:
         config, store = self.config, self.store
-        developer = config.developer or Developer()
         self.events = Events(store)
         self._channel_chain = ChannelChain()
-        self.watcher = ChainWatch(
-            store, self.backend, self._channel_chain, self._broken, developer.poll_seconds or POLL_SECONDS
-        )
+        self.watcher = ChainWatch(store, self.backend, self._channel_chain, self._broken, poll_seconds)
         self._channel_chain.watcher = self.watcher
-        self.wallet = Wallet(store, self.backend, self.signer, config.network)
         recipients: dict[str, Recipient] = {
             "funding": FundingRecipient(self._channel_chain, self.wallet),
             "plugins": PluginRecipient(),

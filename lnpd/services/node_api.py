@@ -16,6 +16,7 @@ from lnpd.channel.state import Closed as ClosedPhase
 from lnpd.errors import AddressRefused, ChannelRefused, CloseBlocked, OnlyOnRegtest
 from lnpd.routing import invoice as invoices
 from lnpd.services import answers, channel_view
+from lnpd.services.channel_batch import put_records
 from lnpd.services.channel_driver import ChannelDriver
 from lnpd.services.channel_opening import DEFAULT_TYPE
 
@@ -256,7 +257,7 @@ class NodeApi:
         script = self._script_of(destination) if destination else now.policy.sweep_script
         if destination:
             records = await node.signer.allow_destination(driver.index, script)
-            await node.store.write(lambda write: [write.put_signer_state(r.key, r.value) for r in records])
+            await node.store.write(lambda write: put_records(write, records))
         feerate = await node.watcher.feerate(CONFIRM_BLOCKS)
         least = MIN_CLOSE_FEERATE_PER_KW * CLOSE_WEIGHT // 1000
         await driver.command(Close(script, least, max(least, 2 * feerate * CLOSE_WEIGHT // 1000)))

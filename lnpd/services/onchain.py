@@ -4,6 +4,7 @@ Methods that take a `Write` are synchronous and add their rows to the caller's t
 watched for it change together or not at all.
 """
 
+from collections.abc import Collection
 from typing import Protocol
 
 import msgspec
@@ -175,6 +176,14 @@ class FundingWallet(Protocol):
 
     async def release(self, txid: bytes) -> bool:
         """Frees the coins of a funding that will not be broadcast. False if it is unknown, or on the network."""
+        ...
+
+    def released(self, write: Write, txid: bytes) -> bool:
+        """`release` within the transaction of the channel that gives its funding up."""
+        ...
+
+    async def release_orphans(self, references: Collection[str]) -> tuple[bytes, ...]:
+        """After a start: frees pending fundings of references that are not among these. Returns their txids."""
         ...
 
     async def send(self, address: str, amount_sat: int | None, feerate_per_kw: int) -> Funded:

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Coroutine
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -101,6 +102,7 @@ class Peers:
         self._served: dict[bytes, asyncio.Task[None]] = {}  # by node id: the last connection's
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[Any]] = set()  # Any: they have no result
+        self._dialling: WeakValueDictionary[tuple[bytes, Address], asyncio.Lock] = WeakValueDictionary()
         self._hooks_running = 0
         self._parted: set[bytes] = set()  # whom a person disconnected
         self._stopping = False
@@ -305,6 +307,13 @@ class Peers:
     async def _dial(self, node_id: bytes, address: Address) -> PeerInfo:
         if node_id == self._settings.node_id:
             raise PeerTurnedAway("That is this node itself.")
+        lock = self._dialling.setdefault((node_id, address), asyncio.Lock())
+        async with lock:  # of two connections at once each end might keep another one
+            if (peer := self._peers.get(node_id)) is not None:
+                return peer.info
+            return await self._dial_now(node_id, address)
+
+    async def _dial_now(self, node_id: bytes, address: Address) -> PeerInfo:
         loop = asyncio.get_running_loop()
         seconds = self._limits.connect_seconds
         try:

@@ -1,0 +1,171 @@
+"""How does a test get real nodes with a real channel between them?
+
+    async with Network(folder) as network:
+        alice, bob = await network.node("alice"), await network.node("bob")
+        channel = await network.channel(alice, bob, 1_000_000)
+
+Each node is a whole daemon: store, signer, peers over TCP on loopback, plugins in processes. They share one embedded
+regtest chain, served to them as to any other node. Nothing is simulated.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from lnpd.chain.embedded import EmbeddedChain
+from lnpd.channel.state import Channel
+from lnpd.config import Address, Config, Developer
+from lnpd.services import answers
+from lnpd.services.chain_service import ChainServer, serve_chain
+from lnpd.services.node import Node
+from lnpd.services.signer_seed import create_seed, new_seed
+
+T = TypeVar("T")
+PATIENCE_SECONDS = 30.0
+DEPTH = 3
+
+
+async def until(condition: Callable[[], T | None], what: str = "") -> T:
+    """The condition's value as soon as it is true; AssertionError names what never was."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                if found := condition():
+                    return found
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError(f"never came true: {what or condition}") from None
+
+
+async def until_asked(condition: Callable[[], Awaitable[T | None]], what: str = "") -> T:
+    """Like `until`, of a condition that has to be awaited."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                if found := await condition():
+                    return found
+                await asyncio.sleep(0.005)
+    except TimeoutError:
+        raise AssertionError(f"never came true: {what or condition}") from None
+
+
+class Network:
+    """A regtest chain and the nodes on it. Everything lives below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.nodes: list[Node] = []
+
+    async def __aenter__(self) -> "Network":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.chain = await EmbeddedChain.open(self.folder / "chain")
+        self.endpoint = f"ipc://{self.folder}/c"
+        self.server: ChainServer = serve_chain(self.chain, self.endpoint)
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        for node in list(self.nodes):
+            await self.stop(node)
+        await self.server.close()
+        await self.chain.close()
+
+    def config(self, name: str, **options: Any) -> Config:  # Any: whatever Config takes
+        """A node's configuration, below the folder."""
+        usual = {
+            "directory": self.folder / name,
+            "alias": name,
+            "listen": (Address("127.0.0.1", 0),),
+            "chain": self.endpoint,
+            "plain_seed": True,
+            "minimum_depth": DEPTH,
+            "log_level": "warning",
+            "developer": Developer(poll_seconds=0.2),
+        }
+        return Config(**{**usual, **options})
+
+    async def node(self, name: str, **options: Any) -> Node:
+        """A running node; one of this name that ran before goes on from its directory."""
+        config = self.config(name, **options)
+        config.directory.mkdir(mode=0o700, exist_ok=True)
+        if not config.seed_path.exists():
+            create_seed(config.seed_path, new_seed(), None, plain=True)
+        node = Node(config)
+        await node.start()
+        self.nodes.append(node)
+        return node
+
+    async def stop(self, node: Node) -> None:
+        """Stops a node as SIGTERM does."""
+        if node in self.nodes:
+            self.nodes.remove(node)
+            await node.stop()
+
+    async def restart(self, node: Node, **changes: Any) -> Node:
+        """Stops a node and starts it again from its directory."""
+        await self.stop(node)
+        again = Node(msgspec.structs.replace(node.config, **changes))
+        await again.start()
+        self.nodes.append(again)
+        return again
+
+    async def mine(self, blocks: int = 1) -> int:
+        """New blocks, with all that waits in the mempool; returns once every node has handled them."""
+        await self.chain.mine(blocks)
+        height = (await self.chain.best_block()).height
+        for node in self.nodes:
+            await node.watcher.sync()
+            await until(lambda node=node: node.watcher.height >= height, "the node's height")  # type: ignore[misc]
+            for driver in list(node.channels.drivers.values()):
+                await driver.settled()
+        return height
+
+    async def fund(self, node: Node, amount_sat: int) -> None:
+        """Gives a node confirmed coins."""
+        await self.chain.fund(await node.wallet.next_script(), amount_sat)
+        await self.mine()
+
+        async def arrived() -> bool:
+            return (await node.wallet.balance()).confirmed_sat >= amount_sat
+
+        await until_asked(arrived, "the coins")
+
+    async def connect(self, node: Node, peer: Node) -> None:
+        """Connects two nodes."""
+        (address,) = peer.peers.listening()[:1]
+        await node.api.connect(f"{peer.node_id.hex()}@{address}")
+
+    async def channel(
+        self, opener: Node, acceptor: Node, amount_sat: int = 1_000_000, push_sat: int = 0, kind: str = ""
+    ) -> str:
+        """An active channel's id. The opener is given coins for it."""
+        await self.fund(opener, amount_sat + 100_000)
+        if acceptor.node_id not in opener.channels.links:
+            await self.connect(opener, acceptor)
+        opened = await opener.api.open(acceptor.node_id.hex(), amount_sat, 1000 * push_sat, kind, (), None)
+
+        async def in_mempool() -> bool:
+            txid = bytes.fromhex(opened.funding.partition(":")[0])[::-1]
+            return await self.chain.transaction(txid) is not None
+
+        await until_asked(in_mempool, "the funding transaction")
+        await self.mine(DEPTH)
+        await self.active(opened.channel_id, opener, acceptor)
+        return opened.channel_id
+
+    async def active(self, channel_id: str, *nodes: Node) -> None:
+        """Returns once a channel can be used on these nodes."""
+        for node in nodes:
+            await until(lambda node=node: usable(node, channel_id), f"{node.config.alias}'s channel")  # type: ignore[misc]
+
+
+def usable(node: Node, channel_id: str) -> Channel | None:
+    """A node's channel, if it can be used now."""
+    return next((c for c in node.channels.usable() if c.id.hex() == channel_id), None)
+
+
+async def shown(node: Node, channel_id: str) -> answers.Channel | None:
+    """A channel as the RPC shows it."""
+    return next((c for c in await node.api.channels() if c.channel_id == channel_id), None)

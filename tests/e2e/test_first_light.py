@@ -1,0 +1,34 @@
+"""Do two whole nodes open a channel, pay each other, survive a stop, and close, with every satoshi accounted for?"""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lnpd.testing import Network, shown, until
+
+
+@pytest.mark.parametrize("kind", ["anchors_zero_fee_htlc_tx", "static_remotekey"])
+def test_open_pay_both_ways_restart_and_close(tmp_path: Path, kind: str) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await network.node("alice"), await network.node("bob")
+            channel = await network.channel(alice, bob, 1_000_000, kind=kind)
+            invoice = await bob.api.invoice(50_000_000, "coffee", 3600)
+            paid = await alice.api.pay(invoice.invoice, None, 20)
+            assert paid.amount_msat == 50_000_000
+            back = await alice.api.invoice(7_000_001, "change", 3600)
+            await bob.api.pay(back.invoice, None, 20)
+            bob = await network.restart(bob)
+            await network.active(channel, alice, bob)
+            again = await bob.api.invoice(1_000, "after the restart", 3600)
+            await alice.api.pay(again.invoice, None, 20)
+            row = await shown(alice, channel)
+            assert row is not None
+            assert row.ours_msat == 1_000_000_000 - 50_000_000 + 7_000_001 - 1_000
+            closed = await alice.api.close(channel, False, None)
+            assert closed.how == "mutual"
+            await network.mine(1)
+            await until(lambda: not alice.channels.usable(), "closed")
+
+    asyncio.run(main())
