@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from lnpd.crypto import secp
+from lnpd.errors import LnpdError
 from lnpd.peer.chains import CHAIN_HASHES
 from lnpd.peer.greeting import Greeting
-from lnpd.peer.outputs import Authenticated, NeedEcdh, Output, Write
-from lnpd.peer.session import Session
+from lnpd.peer.outputs import Authenticated, Close, NeedEcdh, Output, Write
+from lnpd.peer.session import Session, Stage
 from lnpd.wire.base import Message
 
 REGTEST = Greeting(CHAIN_HASHES["regtest"])
@@ -66,3 +67,16 @@ def connected(chunk: int = 1 << 20, **options: object) -> tuple[End, End]:
     alice.take(alice.session.start())
     talk(alice, bob, chunk=chunk)
     return alice, bob
+
+
+def closed_by(end: End) -> LnpdError:
+    """Why an end closed; it did so once, and last."""
+    (close,) = end.all(Close)
+    assert end.outputs[-1] is close and end.session.stage is Stage.CLOSED
+    assert isinstance(close, Close)
+    return close.error
+
+
+def raw(end: End, *encoded: bytes) -> None:
+    """Send bytes as messages, whatever they are."""
+    end.sent += end.session.send(*encoded)

@@ -14,11 +14,10 @@ from lnpd.crypto.noise import Framing
 from lnpd.errors import LnpdError
 from lnpd.peer.chains import CHAIN_HASHES
 from lnpd.peer.greeting import OFFERED, Greeting
-from lnpd.peer.liveness import Timeouts
-from lnpd.peer.outputs import Authenticated, Close, Deliver, Initialised, NeedEcdh, Output, Ponged, Write
+from lnpd.peer.outputs import Authenticated, Close, Deliver, Initialised, NeedEcdh, Output, Write
 from lnpd.peer.session import Session, Stage
 from lnpd.wire.features import Features
-from lnpd.wire.message import decode, encode
+from lnpd.wire.message import encode
 from lnpd.wire.messages import (
     ChannelReady,
     Error,
@@ -34,23 +33,10 @@ from lnpd.wire.messages import (
     TxAbort,
     Warning,
 )
-from tests.peer.ends import ALICE, BOB, CAROL, EPHEMERALS, REGTEST, End, connected, talk
+from tests.peer.ends import ALICE, BOB, CAROL, EPHEMERALS, REGTEST, End, closed_by, connected, raw, talk
 
 READY = ChannelReady(channel_id=bytes(32), second_per_commitment_point=secp.public_key(BOB))
 REGTEST_CHAIN, MAINNET = CHAIN_HASHES["regtest"], CHAIN_HASHES["bitcoin"]
-
-
-def closed_by(end: End) -> LnpdError:
-    """Why an end closed; it did so once, and last."""
-    (close,) = end.all(Close)
-    assert end.outputs[-1] is close and end.session.stage is Stage.CLOSED
-    assert isinstance(close, Close)
-    return close.error
-
-
-def raw(end: End, *encoded: bytes) -> None:
-    """Send bytes as messages, whatever they are."""
-    end.sent += end.session.send(*encoded)
 
 
 # The way to an open link
@@ -334,89 +320,6 @@ def test_the_last_message_may_be_the_callers() -> None:
     assert alice.all(Deliver) == [Deliver(mine)]
     with pytest.raises(errors.PeerNotConnected):
         bob.session.send(encode(READY))
-
-
-# ping, pong and time
-
-
-@pytest.mark.parametrize(
-    ("num_pong_bytes", "answered"), [(0, True), (1, True), (65531, True), (65532, False), (65535, False)]
-)
-def test_a_ping_is_answered_with_as_many_bytes_as_it_asks_for(num_pong_bytes: int, answered: bool) -> None:
-    alice, bob = connected()
-    raw(alice, encode(Ping(num_pong_bytes=num_pong_bytes, ignored=b"any")))
-    data, alice.sent = alice.sent, b""
-    bob.take(bob.session.receive(data, 0.0))
-    seen = [decode(message) for message in alice.session._transport.feed(bob.sent)]  # type: ignore[union-attr]
-    assert seen == ([Pong(ignored=bytes(num_pong_bytes))] if answered else [])
-    assert not bob.all(Close)
-
-
-def test_a_silent_peer_is_pinged_and_a_pong_keeps_the_link() -> None:
-    alice, bob = connected(timeouts=Timeouts(idle_seconds=45, pong_seconds=30))
-    assert alice.session.due_at() == 45.0
-    assert alice.session.tick(44.9) == []
-    alice.take(alice.session.tick(45.0), 45.0)
-    assert alice.session.due_at() == 75.0
-    talk(alice, bob, now=50.0)
-    assert alice.all(Ponged) == [Ponged(1, 5.0)] and alice.session.due_at() == 95.0
-
-
-def test_a_ping_that_nobody_answers_ends_the_link_and_no_channel() -> None:
-    alice, _bob = connected()
-    alice.take(alice.session.tick(alice.session.due_at()))
-    alice.sent = b""
-    alice.take(alice.session.tick(alice.session.due_at() - 0.1))
-    assert not alice.all(Close)
-    alice.take(alice.session.tick(alice.session.due_at()))
-    assert isinstance(closed_by(alice), errors.PeerSilent) and not alice.sent
-
-
-def test_time_in_which_we_did_not_read_is_not_the_peers() -> None:
-    alice, _bob = connected()
-    alice.session.resumed(1000.0)
-    assert alice.session.tick(1000.0) == [] and alice.session.due_at() == 1045.0
-
-
-@pytest.mark.parametrize("unsent", [0, 1])
-def test_who_does_not_finish_the_handshake_or_init_in_time_is_let_go(unsent: int) -> None:
-    alice, bob = End(ALICE, to=BOB), End(BOB, timeouts=Timeouts(handshake_seconds=10, init_seconds=20))
-    alice.admitting = False
-    if unsent:
-        alice.take(alice.session.start())
-        talk(alice, bob, now=5.0)
-    late_at = 25.0 if unsent else 10.0
-    assert bob.session.due_at() == late_at and bob.session.tick(late_at - 0.1) == []
-    bob.take(bob.session.tick(late_at))
-    assert isinstance(closed_by(bob), errors.InitLate if unsent else errors.HandshakeLate)
-
-
-def test_pings_of_our_own_are_bounded_and_their_pongs_are_told_apart() -> None:
-    alice, bob = connected()
-    with pytest.raises(errors.PingRefused):
-        alice.session.ping(0.0, 65532)
-    for size in range(16):
-        alice.sent += alice.session.ping(1.0, size)
-    with pytest.raises(errors.PingRefused):
-        alice.session.ping(1.0, 5)
-    talk(alice, bob, now=3.0)
-    assert alice.all(Ponged) == [Ponged(size, 2.0) for size in range(16)]
-    alice.session.ping(3.0, 5)
-
-
-def test_a_flood_of_pings_is_cut_off_and_a_steady_one_is_not() -> None:
-    alice, bob = connected()
-    for second in range(100):
-        raw(alice, encode(Ping(num_pong_bytes=60_000, ignored=b"")))
-        data, alice.sent = alice.sent, b""
-        bob.take(bob.session.receive(data, float(second)))
-    assert not bob.all(Close)
-    bob.sent = b""
-    for _ in range(1000):
-        raw(alice, encode(Ping(num_pong_bytes=65531, ignored=b"")))
-    bob.take(bob.session.receive(alice.sent, 101.0))
-    assert isinstance(closed_by(bob), errors.PingFlood)
-    assert len(bob.sent) < 1_200_000
 
 
 # Whatever comes
