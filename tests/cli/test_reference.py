@@ -1,0 +1,52 @@
+"""Does the printed reference hold every row of the tables, and does bash take the completion?"""
+
+import subprocess
+
+import pytest
+
+from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
+from lnpd.cli.options import OPTIONS
+from lnpd.cli.reference import bash_completion, main, reference
+from lnpd.services.commands import COMMANDS
+from lnpd.services.rpc_errors import CODES
+
+
+def test_everything_that_the_tables_hold_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    printed = capsys.readouterr().out
+    assert printed == reference()
+    wanted = [f"### {command.name}\n" for command in COMMANDS]
+    wanted += [f"| `{p.name}` | {p.kind} |" for command in COMMANDS for p in command.parameters]
+    wanted += [example for command in COMMANDS for example in command.examples]
+    wanted += [row.flag for row in OPTIONS]
+    wanted += [f"| {code} | {meaning} |" for code, meaning in LNP_EXITS.items()]
+    wanted += [f"| {code} | {meaning} |" for code, (meaning, _) in LNPD_EXITS.items()]
+    wanted += [f"| {code} | `{kind.__name__}` |" for kind, code in CODES.items()]
+    assert [text for text in wanted if text not in printed] == []
+
+
+def test_results_are_described_field_by_field() -> None:
+    printed = reference()
+    assert "| `ours_msat` | integer |" in printed
+    assert "| `htlcs` | list of Htlc |" in printed and "| `cltv_expiry_height` | integer |" in printed
+    assert "| `amount_msat` | integer or null |" in printed
+    assert "| `opener` | 'us' or 'them' |" in printed
+
+
+@pytest.mark.parametrize(
+    ("line", "cursor", "expected"),
+    [
+        (["lnp", "pa"], 1, ["pay", "payments"]),
+        (["lnp", "plugin", ""], 2, ["list"]),
+        (["lnp", "close", "c3", "--f"], 3, ["--force"]),
+        (["lnp", "info", "--js"], 2, ["--json"]),
+        (["lnp", "ping", ""], 2, []),
+    ],
+)
+def test_bash_completes(line: list[str], cursor: int, expected: list[str]) -> None:
+    words = " ".join(f"'{word}'" for word in line)
+    script = (
+        f"{bash_completion()}\nCOMP_WORDS=({words}); COMP_CWORD={cursor}; _lnp\nprintf '%s\\n' \"${{COMPREPLY[@]}}\""
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == expected and done.stderr == ""
