@@ -9,9 +9,9 @@ from lnpd_sdk.types import CommitmentKeys, other
 
 from lnpd.channel.state import Channel
 from lnpd.tx.graph import Graph, Output
-from lnpd.tx.script import compile_script
+from lnpd.tx.script import Compiled, compile_script
 from lnpd.tx.states import BASE
-from lnpd.tx.transaction import Tx
+from lnpd.tx.transaction import Tx, TxOut
 
 NO_KEY = bytes(33)
 
@@ -31,19 +31,7 @@ def future_commitment(channel: Channel, tx: Tx, number: int) -> Graph:
     )
     script = Template("to_remote_anchors" if channel.channel_type.fixed_cost_sat else "to_remote")
     compiled = compile_script(script, keys, 1)
-    outputs = tuple(
-        Output(
-            provider=BASE,
-            id=f"main/{channel.us}" if out.script_pubkey == compiled.script_pubkey else f"unknown/{vout}",
-            kind="to_remote" if out.script_pubkey == compiled.script_pubkey else "unknown",
-            value_sat=out.value_sat,
-            script=script,
-            script_pubkey=out.script_pubkey,
-            witness_script=compiled.witness_script if out.script_pubkey == compiled.script_pubkey else b"",
-            paths=compiled.paths if out.script_pubkey == compiled.script_pubkey else (),
-        )
-        for vout, out in enumerate(tx.outputs)
-    )
+    outputs = tuple(_output(channel, vout, out, script, compiled) for vout, out in enumerate(tx.outputs))
     return Graph(
         funding=channel.fundings[0],
         holder=holder,
@@ -57,4 +45,18 @@ def future_commitment(channel: Channel, tx: Tx, number: int) -> Graph:
         children=(),
         trimmed=(),
         digests=(),
+    )
+
+
+def _output(channel: Channel, vout: int, out: TxOut, script: Template, compiled: Compiled) -> Output:
+    ours = out.script_pubkey == compiled.script_pubkey
+    return Output(
+        provider=BASE,
+        id=f"main/{channel.us}" if ours else f"unknown/{vout}",
+        kind="to_remote" if ours else "unknown",
+        value_sat=out.value_sat,
+        script=script,
+        script_pubkey=out.script_pubkey,
+        witness_script=compiled.witness_script if ours else b"",
+        paths=compiled.paths if ours else (),
     )

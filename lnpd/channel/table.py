@@ -45,11 +45,11 @@ def described() -> list[tuple[str, str, str]]:
 
 
 def printed() -> str:
-    """The table as a Markdown document; `python -m lnpd.channel` prints it."""
+    """The table as a Markdown document, once `lnpd.channel.step` is imported; TRANSITIONS.md is this text."""
     lines = [
         "# Which handler answers which event in which phase",
         "",
-        "Printed by `python -m lnpd.channel`; a test compares it with the code. What is not listed is",
+        "Printed by `lnpd.channel.table.printed`; a test compares it with the code. What is not listed is",
         "refused: messages by UnexpectedMessage, commands by CommandRefused. Facts of the chain and the connection are",
         "ignored, and so are messages once the channel has failed or is over.",
     ]

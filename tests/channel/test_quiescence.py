@@ -4,9 +4,10 @@ import pytest
 
 from lnpd import errors
 from lnpd.channel import actions, events
+from lnpd.channel.state import ShuttingDown
 from lnpd.wire.message import decode
 from lnpd.wire.messages import Stfu
-from tests.channel.harness import Pair, add, opened
+from tests.channel.harness import SCRIPTS, Pair, add, opened
 
 
 def notices(pair: Pair) -> list[str]:
@@ -69,3 +70,22 @@ def test_expiry_without_quiescence_is_nothing() -> None:
     pair = opened()
     pair.command(0, events.QuiescenceExpired())
     assert pair.connected
+
+
+def test_stfu_may_cross_a_shutdown() -> None:
+    pair = opened()
+    pair.command(0, add(1))
+    pair.settle()
+    pair.command(0, events.Close(SCRIPTS[0], 100, 3000))
+    pair.command(1, events.Quiesce())
+    pair.settle()
+    assert isinstance(pair.nodes[0].channel.phase, ShuttingDown)
+    assert all(node.channel.quiescence.quiescent for node in pair.nodes)
+    assert not any(node.errors for node in pair.nodes)
+    with pytest.raises(errors.CommandRefused):
+        pair.command(0, events.Quiesce())
+    pair.command(0, events.QuiescenceExpired())
+    pair.reconnect()
+    pair.settle()
+    assert all(node.channel.shutdown == SCRIPTS for node in pair.nodes)
+    assert not any(node.errors for node in pair.nodes)

@@ -20,7 +20,7 @@ DOCUMENT = Path(state.__file__).parent / "TRANSITIONS.md"
 
 
 def test_the_document_is_the_table() -> None:
-    assert DOCUMENT.read_text() == printed(), "run: python -m lnpd.channel > lnpd/channel/TRANSITIONS.md"
+    assert DOCUMENT.read_text() == printed(), "write what lnpd.channel.table.printed() returns to TRANSITIONS.md"
 
 
 def test_every_phase_and_event_has_a_place() -> None:
