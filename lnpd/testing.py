@@ -105,6 +105,7 @@ class Network:
 
     async def restart(self, node: Node, **changes: Any) -> Node:
         """Stops a node and starts it again from its directory."""
+        changes = {"listen": node.peers.listening(), **changes}  # its peers look for it where it was
         await self.stop(node)
         again = Node(msgspec.structs.replace(node.config, **changes))
         await again.start()
@@ -117,6 +118,7 @@ class Network:
         height = (await self.chain.best_block()).height
         for node in self.nodes:
             await node.watcher.sync()
+            await node.wallet.sync()
             await until(lambda node=node: node.watcher.height >= height, "the node's height")  # type: ignore[misc]
             for driver in list(node.channels.drivers.values()):
                 await driver.settled()
@@ -146,14 +148,18 @@ class Network:
             await self.connect(opener, acceptor)
         opened = await opener.api.open(acceptor.node_id.hex(), amount_sat, 1000 * push_sat, kind, (), None)
 
-        async def in_mempool() -> bool:
-            txid = bytes.fromhex(opened.funding.partition(":")[0])[::-1]
-            return await self.chain.transaction(txid) is not None
-
-        await until_asked(in_mempool, "the funding transaction")
+        await self.seen(opened.funding.partition(":")[0])
         await self.mine(DEPTH)
         await self.active(opened.channel_id, opener, acceptor)
         return opened.channel_id
+
+    async def seen(self, txid: str) -> None:
+        """Returns once a transaction (as explorers write its id) is in the mempool or in a block."""
+
+        async def known() -> bool:
+            return await self.chain.transaction(bytes.fromhex(txid)[::-1]) is not None
+
+        await until_asked(known, f"the transaction {txid}")
 
     async def active(self, channel_id: str, *nodes: Node) -> None:
         """Returns once a channel can be used on these nodes."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lnpd.testing import Network, shown, until
+from lnpd.testing import Network, shown, until, until_asked
 
 
 @pytest.mark.parametrize("kind", ["anchors_zero_fee_htlc_tx", "static_remotekey"])
@@ -23,12 +23,25 @@ def test_open_pay_both_ways_restart_and_close(tmp_path: Path, kind: str) -> None
             await network.active(channel, alice, bob)
             again = await bob.api.invoice(1_000, "after the restart", 3600)
             await alice.api.pay(again.invoice, None, 20)
-            row = await shown(alice, channel)
-            assert row is not None
-            assert row.ours_msat == 1_000_000_000 - 50_000_000 + 7_000_001 - 1_000
+            ours_msat = 1_000_000_000 - 50_000_000 + 7_000_001 - 1_000
+
+            async def agreed() -> bool:
+                rows = [await shown(node, channel) for node in (alice, bob)]
+                return [r and (r.ours_msat, r.htlcs) for r in rows] == [
+                    (ours_msat, ()),
+                    (1_000_000_000 - ours_msat, ()),
+                ]
+
+            await until_asked(agreed, "both balances")
             closed = await alice.api.close(channel, False, None)
             assert closed.how == "mutual"
+            await network.seen(closed.txid)
+            before = (await alice.wallet.balance()).confirmed_sat, (await bob.wallet.balance()).confirmed_sat
             await network.mine(1)
-            await until(lambda: not alice.channels.usable(), "closed")
+            after = (await alice.wallet.balance()).confirmed_sat, (await bob.wallet.balance()).confirmed_sat
+            assert after[1] - before[1] == (1_000_000_000 - ours_msat) // 1000
+            assert 0 < ours_msat // 1000 - (after[0] - before[0]) < 2_000, "the opener paid the fee"
+            await network.mine(100)
+            await until(lambda: not alice.channels.drivers and not bob.channels.drivers, "the channels are settled")
 
     asyncio.run(main())
