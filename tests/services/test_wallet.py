@@ -1,8 +1,9 @@
 """Does the wallet know its coins through everything that a chain does, and never spend one twice?"""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,64 @@ def test_a_restored_seed_finds_all_of_its_coins(tmp_path: Path, kind: str) -> No
                 assert await wallet.balance() == Balance()
 
     told(story)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_any_story_the_wallet_and_the_chain_agree(tmp_path: Path, seed: int) -> None:
+    """Random steps; after each, the wallet's coins are the chain's unspent outputs of its scripts."""
+    choice = random.Random(seed)
+    made: list[Funded] = []
+
+    async def step(chain: Chain, wallet: Wallet) -> None:
+        match choice.randrange(7):
+            case 0:
+                await chain.fund(
+                    wallet.scripts.script_of(await wallet.new_address()), choice.randrange(50_000, 400_000)
+                )
+            case 1:
+                with suppress(InsufficientFunds):
+                    made.append(
+                        await wallet.fund(str(choice.random()), a_funding(choice.randrange(1_000, 300_000)), RATE)
+                    )
+            case 2 if made:
+                await chain.broadcast((choice.choice(made).transaction.serialise(),))
+            case 3 if made:
+                await wallet.release(made[-1].txid)
+            case 4:
+                with suppress(InsufficientFunds, BroadcastRefused):
+                    await wallet.send(wallet.scripts.address(P2WPKH), choice.randrange(1_000, 100_000), RATE)
+            case 5:
+                await chain.mine(choice.randrange(1, 3))
+            case 6:
+                depth = choice.randrange(1, 4)
+                await chain.reorganise(depth, depth + 1)
+
+    async def story() -> None:
+        async with a_chain("embedded", tmp_path) as chain:
+            for _ in range(4):
+                async with a_wallet(tmp_path, chain) as wallet:
+                    for _ in range(25):
+                        await step(chain, wallet)
+                        await wallet.sync()
+                        assert await owned(wallet, chain) == await unspent(wallet, chain)
+
+    told(story)
+
+
+async def owned(wallet: Wallet, chain: Chain) -> dict[tuple[bytes, int], int | None]:
+    """The wallet's coins that the chain can know, and their heights."""
+    coins = await wallet.coins()
+    return {(coin.txid, coin.vout): coin.height for coin in coins if await chain.transaction(coin.txid)}
+
+
+async def unspent(wallet: Wallet, chain: Chain) -> dict[tuple[bytes, int], int | None]:
+    """What the chain says of all scripts that the wallet may have given out."""
+    found = {}
+    for branch, count in ((RECEIVE, 60), (CHANGE, 120)):
+        for number in range(count):
+            for output in await chain.unspent(wallet.scripts.script(branch, number)):
+                found[output.outpoint.txid, output.outpoint.index] = output.height
+    return found
 
 
 # Funding
