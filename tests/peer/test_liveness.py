@@ -6,11 +6,10 @@ from lnpd import errors
 from lnpd.peer.liveness import Timeouts
 from lnpd.peer.outputs import Close, Ponged
 from lnpd.wire.message import decode, encode
-from lnpd.wire.messages import (
-    Ping,
-    Pong,
-)
+from lnpd.wire.messages import Ping, Pong, Warning
 from tests.peer.ends import ALICE, BOB, End, closed_by, connected, raw, talk
+
+WORDS = Warning(channel_id=bytes(32), data=b"words")
 
 
 @pytest.mark.parametrize(
@@ -34,6 +33,15 @@ def test_a_silent_peer_is_pinged_and_a_pong_keeps_the_link() -> None:
     assert alice.session.due_at() == 75.0
     talk(alice, bob, now=50.0)
     assert alice.all(Ponged) == [Ponged(1, 5.0)] and alice.session.due_at() == 95.0
+
+
+def test_whoever_talks_is_alive_though_a_pong_is_late() -> None:
+    alice, bob = connected(timeouts=Timeouts(idle_seconds=45, pong_seconds=30))
+    alice.take(alice.session.tick(45.0), 45.0)
+    alice.sent = b""
+    bob.say(WORDS)
+    talk(alice, bob, now=70.0)
+    assert alice.session.due_at() == 100.0 and not alice.all(Close)
 
 
 def test_a_ping_that_nobody_answers_ends_the_link_and_no_channel() -> None:

@@ -12,6 +12,7 @@ from lnpd.hooks.kinds import hookimpl
 from lnpd.peer.chains import CHAIN_HASHES
 from lnpd.peer.greeting import OFFERED, Greeting
 from lnpd.peer.liveness import Timeouts
+from lnpd.services.peers_connection import Connection
 from lnpd.services.peers_limits import Limits
 from lnpd.wire.features import Features
 from tests.peer.ends import ALICE, BOB, CAROL
@@ -71,7 +72,15 @@ def test_the_newest_connection_stays_and_the_router_hears_in_order(tmp_path: Pat
         await alice.peers.connect(bob.at)
         await until(lambda: alice.id in bob.router.links)
         first = bob.router.links[alice.id]
+        bob.router.open.clear()
+        alice.router.links[bob.id].send(words(1))
+        await until(lambda: bob.router.calls == 1)
+        info = bob.peers.list()[0]
         await twin.peers.connect(bob.at)
+        await until(lambda: bob.peers.list() and bob.peers.list()[0] is not info)
+        await alice.peers.stop()
+        assert bob.router.events == [("connected", alice.id)], "the router is not done with the first one"
+        bob.router.open.set()
         await until(lambda: bob.router.links.get(alice.id, first) is not first)
         assert [event for event, _ in bob.router.events] == ["connected", "disconnected", "connected"]
         await until(lambda: alice.router.events[-1][0] == "disconnected")
@@ -97,10 +106,13 @@ def test_nodes_that_dial_each_other_at_once_keep_one_and_the_same_connection(tmp
 def test_whoever_asks_for_the_same_connection_at_once_gets_the_same(tmp_path: Path) -> None:
     async def test(make: NodeMaker) -> None:
         alice, bob = await make(ALICE), await make(BOB)
+        opened: list[Connection] = []
+        accept = bob.peers.opened
+        bob.peers.opened = lambda connection: (opened.append(connection), accept(connection))[1]  # type: ignore[method-assign, func-returns-value]
         infos = await asyncio.gather(*(alice.peers.connect(bob.at) for _ in range(5)))
         assert len(set(map(id, infos))) == 1
         await until(lambda: alice.id in bob.router.links)
-        assert bob.router.events == [("connected", alice.id)] and not alice.peers._dialling
+        assert len(opened) == 1 and not alice.peers._dialling
 
     run(tmp_path, test)
 

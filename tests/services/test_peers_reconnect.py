@@ -43,6 +43,24 @@ def test_who_was_disconnected_by_a_person_stays_away_until_connect(tmp_path: Pat
     run(tmp_path, test)
 
 
+def test_nobody_is_dialled_who_came_back_by_himself(tmp_path: Path) -> None:
+    async def test(make: NodeMaker) -> None:
+        alice, bob = (
+            await make(ALICE, limits=Limits(retry_first_seconds=1000, retry_most_seconds=1000)),
+            await make(BOB),
+        )
+        alice.router.wanted = {bob.id}
+        await alice.peers.connect(bob.at)
+        await until(lambda: alice.id in bob.router.links)
+        bob.connection(alice).abort()
+        await until(lambda: bob.id in alice.peers._reconnector._asleep)
+        await bob.peers.connect(alice.at)
+        await until(lambda: bob.id in alice.router.links)
+        assert not alice.peers._reconnector._tasks
+
+    run(tmp_path, test)
+
+
 def test_a_restarted_node_finds_its_peers_again(tmp_path: Path) -> None:
     async def main() -> None:
         async with nodes(tmp_path) as make:
