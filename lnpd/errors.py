@@ -1423,3 +1423,7 @@ class PaymentInFlight(CommandRefused):
 
 class UnknownPayment(LnpdError):
     """A channel offered an HTLC for a payment that nobody is making: it must not be stored."""
+
+
+class PluginRefused(CommandRefused):
+    """A plugin's command refused what it was asked for; the text is the plugin's."""

@@ -52,6 +52,11 @@ class Batch:
                 case Notify():
                     self.notices.append(action)
 
+    @property
+    def disconnects(self) -> bool:
+        """Whether the connection ends with this batch."""
+        return any(isinstance(action, Disconnect) for action in self.sends)
+
     # --- reading, with what is not committed yet
     def row(self, kind: str, key: str) -> bytes | None:
         """A kept row of this batch."""

@@ -29,6 +29,8 @@ from lnpd.channel.events import (
     Connected,
     Disconnected,
     Event,
+    Fail,
+    FailMalformed,
     ForceClose,
     Fulfill,
     OutputSpent,
@@ -63,6 +65,7 @@ from lnpd.wire.messages import ChannelReestablish, CommitmentSigned, Warning
 log = logging.getLogger("lnpd.channels")
 
 CHAIN = (TransactionConfirmed, TransactionUnconfirmed, OutputSpent, OutputUnspent, Block)
+DECISIONS = (Fulfill, Fail, FailMalformed)
 URGENT = (*CHAIN, Fulfill, ForceClose)
 MAX_BATCH = 1_000
 
@@ -91,6 +94,7 @@ class ChannelDriver:
         self.channel = channel
         self.link: Link | None = None
         self.frozen = ""
+        self.locked = False  # frozen for good: the signer does not go on with this channel
         self._stored = channel if stored else None
         self._waiting: deque[Item] = deque()
         self._wake = asyncio.Event()
@@ -166,6 +170,7 @@ class ChannelDriver:
         if not isinstance(error, StoreHalted):
             log.exception("channel %s: a batch failed", self.channel.key, exc_info=error)
         for item in items:
+            self._inbox.discard(item.inbox)  # its row is still there: it is read again when the chain moves
             if item.done and not item.done.done():
                 item.done.set_exception(error if isinstance(error, LnpdError) else ChannelGone(str(error)))
         self._close_link(f"an internal error: {type(error).__name__}")
@@ -188,9 +193,9 @@ class ChannelDriver:
                 queue.extendleft(Item(event, fed=True) for event in reversed(events))
                 committed = committed and not events
                 finished.append(item)
-            except Preempted:
-                self._waiting.appendleft(item)
+            except Preempted:  # what may not wait goes first; this event and those behind it keep their order
                 self._urgent.clear()
+                queue.appendleft(item)
                 queue.extendleft(reversed([w for w in self._waiting if w.urgent]))
                 self._waiting = deque(w for w in self._waiting if not w.urgent)
             except CommandRefused as error:
@@ -209,8 +214,8 @@ class ChannelDriver:
             if item.link is not None and item.link is not self.link:
                 return ()  # an older connection's end
             self.link, self._held = None, []
-        elif isinstance(event, Message) and item.link is not self.link:
-            return ()  # it came over a connection that is gone
+        elif isinstance(event, Message) and (item.link is not self.link or batch.disconnects):
+            return ()  # it came over a connection that is gone, or is being closed
         if self.frozen and not self._passes_frozen(item):
             return ()
         try:
@@ -218,8 +223,8 @@ class ChannelDriver:
         except ProviderFault as error:
             self._freeze(batch, error)
             if item.done:
-                raise ChannelFrozen(f"The channel is frozen: {error}") from None
-            return ()
+                self._refuse(item, ChannelFrozen(f"The channel is frozen: {error}"))
+            return (Disconnected(), *((event,) if isinstance(event, DECISIONS) else ()))
         except ProtocolError as error:
             log.warning("channel %s: %s", batch.channel.key, error)
             channel, actions = await self._step(batch, failure.failed(batch.channel, error), True)
@@ -231,8 +236,9 @@ class ChannelDriver:
         return await self._tell(batch, actions)
 
     def _passes_frozen(self, item: Item) -> bool:
-        """While frozen a channel knows only its chain, the end of its connection, and a forced close."""
-        if isinstance(item.event, (*CHAIN, Disconnected, ForceClose)):
+        """While frozen a channel knows its chain, the end of its connection, a forced close, and what is decided about
+        incoming HTLCs (it is remembered, and sent once the channel goes on)."""
+        if isinstance(item.event, (*CHAIN, *DECISIONS, Disconnected, ForceClose)):
             return True
         if isinstance(item.event, ChannelReestablish):
             self._held = [item]
@@ -308,10 +314,10 @@ class ChannelDriver:
         self.channel = batch.channel
         self._stored = None if batch.given_up else batch.channel
         self.parts.changed(before, batch.channel, tuple(batch.notices))
-        await self._send(batch)
         for effects in batch.effects:
             for after in effects.after:
                 after()
+        await self._send(batch)
 
     async def _send(self, batch: Batch) -> None:
         """Signs and sends what the batch wanted sent. The link may be gone meanwhile: reestablish will say it again."""
@@ -340,8 +346,9 @@ class ChannelDriver:
         if self.link is not None:
             self.link.close(self.frozen, Warning(channel_id=batch.channel.id, data=text.encode()))
 
-    def freeze(self, why: str) -> None:
-        """A provider that this channel pins is not there."""
+    def freeze(self, why: str, for_good: bool = False) -> None:
+        """A provider that this channel pins is not there; or, for good, its keys cannot be used any more."""
+        self.locked = self.locked or for_good
         if not self.frozen:
             self.frozen = why
             log.warning("channel %s is frozen: %s", self.channel.key, why)
@@ -349,7 +356,7 @@ class ChannelDriver:
 
     def thaw(self) -> None:
         """Every provider is there again: reestablish, if the peer is connected."""
-        if not self.frozen:
+        if not self.frozen or self.locked:
             return
         self.frozen = ""
         log.info("channel %s goes on", self.channel.key)
@@ -367,4 +374,5 @@ class ChannelDriver:
         if item.done and not item.done.done():
             item.done.set_exception(error)
         elif not item.done:
-            log.info("channel %s refused %s: %s", self.channel.key, type(item.event).__name__, error)
+            level = logging.ERROR if item.fed else logging.INFO  # what another service decided has to be possible
+            log.log(level, "channel %s refused %s: %s", self.channel.key, type(item.event).__name__, error)

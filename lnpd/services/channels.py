@@ -17,7 +17,15 @@ from msgspec.structs import replace
 from lnpd.channel.actions import Notify
 from lnpd.channel.events import Accept, Block, Connected, Disconnected, Event, Open, Propose
 from lnpd.channel.state import Channel, Closed, Normal, Policy, Terms, new_channel
-from lnpd.errors import ChannelTypeUnknown, CommandRefused, LnpdError, PeerNotConnected, ProtocolError, UnknownChannel
+from lnpd.errors import (
+    ChannelTypeUnknown,
+    CommandRefused,
+    LnpdError,
+    PeerNotConnected,
+    ProtocolError,
+    SignerRefused,
+    UnknownChannel,
+)
 from lnpd.hooks.dispatch import Hooks
 from lnpd.services.channel_batch import put_records
 from lnpd.services.channel_driver import ChannelDriver, Item
@@ -96,12 +104,14 @@ class Channels:
                 continue
             channel = decode(row.snapshot, Channel, table="channel", key=row.channel_id)
             index = await self._index(row.channel_id)
-            if channel.fundings:
-                await self.parts.signer.resume_channel(
-                    index, channel.numbers[channel.us], channel.numbers[channel.them]
-                )
             channel = replace(channel, policy=replace(channel.policy, grants=self.kinds.grants()))
             driver = self._add(channel, index, stored=True)
+            try:
+                if channel.fundings:
+                    ours, theirs = channel.numbers[channel.us], channel.numbers[channel.them]
+                    await self.parts.signer.resume_channel(index, ours, theirs)
+            except SignerRefused as error:
+                driver.freeze(str(error), for_good=True)
             driver.post(Item(Disconnected()))
             await self._deliver_inbox(driver)
         await self.providers_changed()

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from embit import script as scripts
 from embit.networks import NETWORKS as EMBIT
+from lnpd_sdk.envelope import CallFailed
 from lnpd_sdk.manifest import RpcMethod
 
 from lnpd.channel.actions import Notify
 from lnpd.channel.events import Close, ForceClose
 from lnpd.channel.state import AwaitingReady, Channel, Failed, Negotiating, OnChain
 from lnpd.channel.state import Closed as ClosedPhase
-from lnpd.errors import AddressRefused, ChannelRefused, CloseBlocked, OnlyOnRegtest
+from lnpd.errors import AddressRefused, ChannelRefused, CloseBlocked, OnlyOnRegtest, PluginRefused
 from lnpd.routing import invoice as invoices
 from lnpd.services import answers, channel_view
 from lnpd.services.channel_batch import put_records
@@ -102,7 +103,10 @@ class NodeApi:
         for name, value in params.items():
             if name == "channel_id" and isinstance(value, str):
                 params = {**params, name: self._node.channels.driver_of(value).channel.id.hex()}
-        return await self._node.plugins.call_rpc(method, params)
+        try:
+            return await self._node.plugins.call_rpc(method, params)
+        except CallFailed as error:
+            raise PluginRefused(str(error)) from None
 
     # --- peers
     async def listen(self, address: str) -> answers.Listening:
