@@ -155,7 +155,8 @@ _NOTES: Final[tuple[tuple[str, Callable[[Any], str]], ...]] = (
     ("htlcs", lambda h: f"htlc {h['direction']} {text('_msat', h['amount_msat'])} sat, expires at height "
                         f"{h['cltv_expiry_height']}, {h['payment_hash'][:16]}"),
     ("extension_outputs", lambda o: f"output of {o['provider']} ({o['kind']}) {text('_sat', o['amount_sat'])} sat in "
-                                    f"{ {'ours': 'our', 'theirs': 'their'}[o['commitment']]} commitment"),
+                                    f"{ {'ours': 'our', 'theirs': 'their'}[o['commitment']]} commitment, "
+                                    f"{o['outpoint']}"),
     ("closing_txid", lambda txid: f"closed by {txid}"),
     ("onchain", lambda o: f"on chain: {o['state']} {text('_sat', o['amount_sat'])} sat ({o['provider']} {o['kind']}) "
                           f"{o['note'] + ' ' if o['note'] else ''}{o['outpoint']}"),

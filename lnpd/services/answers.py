@@ -140,12 +140,17 @@ class Htlc(msgspec.Struct, frozen=True):
 
 
 class ExtensionOutput(msgspec.Struct, frozen=True):
-    """An output that a plugin's provider has in a present commitment."""
+    """An output that a plugin's provider has in a present commitment.
+
+    `outpoint` is its place in that commitment transaction, which is not broadcast; `script` is its scriptPubKey.
+    """
 
     provider: str
     kind: str
     amount_sat: int
     commitment: Literal["ours", "theirs"]
+    outpoint: Outpoint
+    script: Hex
 
 
 class OnchainOutput(msgspec.Struct, frozen=True):
@@ -168,8 +173,9 @@ class OnchainOutput(msgspec.Struct, frozen=True):
 class Channel(msgspec.Struct, frozen=True):
     """A channel. `state` is the phase, in BOLT 2's words; `frozen` says why nothing can be done in it, "" if all can.
 
-    `our_commitment` and `their_commitment` are the present commitment numbers. `onchain` is empty until the funding
-    output is spent, by `closing_txid`.
+    `our_commitment` and `their_commitment` are the present commitment numbers. `blocked_by` names the providers that
+    keep a mutual close from going on, each with its reason. `onchain` is empty until the funding output is spent, by
+    `closing_txid`.
     """
 
     channel_id: ChannelId

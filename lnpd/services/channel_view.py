@@ -50,9 +50,16 @@ async def graphs(store: Store, channel: Channel) -> dict[int, Graph]:
 def extension_outputs(channel: Channel, found: dict[int, Graph]) -> tuple[ExtensionOutput, ...]:
     """The outputs of plugins' providers in both latest commitments."""
     return tuple(
-        ExtensionOutput(o.provider, o.kind, o.value_sat, "ours" if holder == channel.us else "theirs")
+        ExtensionOutput(
+            o.provider,
+            o.kind,
+            o.value_sat,
+            "ours" if holder == channel.us else "theirs",
+            outpoint=f"{txid_text(graph.tx.txid)}:{vout}",
+            script=o.script_pubkey.hex(),
+        )
         for holder, graph in sorted(found.items())
-        for o in graph.outputs
+        for vout, o in enumerate(graph.outputs)
         if o.provider not in CORE_PROVIDERS
     )
 
@@ -111,6 +118,7 @@ async def shown(store: Store, channel: Channel, height: int, frozen: str, connec
         their_commitment=channel.numbers[them],
         htlcs=htlcs(channel),
         frozen=frozen or (channel.phase.error if isinstance(channel.phase, Failed) else ""),
+        blocked_by=tuple(f"{name}: {reason}" for name, reason in channel.blocked_by),
     )
     if isinstance(channel.phase, OnChain):
         return replace(row, closing_txid=txid_text(channel.phase.txid), onchain=onchain_rows(channel, channel.phase))

@@ -47,7 +47,7 @@ def test_what_a_channel_needs_to_have_said_is_said() -> None:
     lines = [line.strip() for line in render("channels", answer("channels", 1), 200).splitlines()]
     assert "frozen: the provider lockbox does not answer" in lines
     assert "htlc out 20,000 sat, expires at height 150, e5e5e5e5e5e5e5e5" in lines
-    assert "output of lockbox (box) 20,000 sat in our commitment" in lines
+    assert any(line.startswith("output of lockbox (box) 20,000 sat in our commitment, ") for line in lines)
     assert any(line.startswith("on chain: unclaimed 20,000 sat (htlc offered_htlc) not yet") for line in lines)
 
 

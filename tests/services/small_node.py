@@ -143,7 +143,7 @@ def _channel(number: int) -> answers.Channel:
         type="anchors_zero_fee_htlc_tx", providers=("lockbox",), funding=f"{TXID}:0", confirmations=6,
         our_commitment=4, their_commitment=5,
         htlcs=(answers.Htlc("out", 20_000_000, "e5" * 32, 150),),
-        extension_outputs=(answers.ExtensionOutput("lockbox", "box", 20_000, "ours"),),
+        extension_outputs=(answers.ExtensionOutput("lockbox", "box", 20_000, "ours", f"{TXID}:1", "0020" + "ab" * 32),),
         frozen="the provider lockbox does not answer",
         onchain=(answers.OnchainOutput(f"{TXID}:2", 20_000, "htlc", "offered_htlc", "unclaimed", note="not yet"),),
     )  # fmt: skip
