@@ -5,11 +5,12 @@
         channel = await network.channel(alice, bob, 1_000_000)
 
 Each node is a whole daemon: store, signer, peers over TCP on loopback, plugins in processes. They share one embedded
-regtest chain, served to them as to any other node. Nothing is simulated.
+regtest chain. With `apart` the chain, and each node's signer, run in processes of their own. Nothing is simulated.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,8 +20,9 @@ from lnpd.chain.embedded import EmbeddedChain
 from lnpd.channel.state import Channel
 from lnpd.config import Address, Config, Developer
 from lnpd.services import answers
-from lnpd.services.chain_service import ChainServer, serve_chain
+from lnpd.services.chain_service import RemoteChain
 from lnpd.services.node import Node
+from lnpd.services.node_places import start_chain
 from lnpd.services.signer_seed import create_seed, new_seed
 
 T = TypeVar("T")
@@ -55,22 +57,27 @@ async def until_asked(condition: Callable[[], Awaitable[T | None]], what: str = 
 class Network:
     """A regtest chain and the nodes on it. Everything lives below one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, apart: bool = False) -> None:
+        self.folder, self.apart = folder, apart
         self.nodes: list[Node] = []
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "Network":
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.chain = await EmbeddedChain.open(self.folder / "chain")
-        self.endpoint = f"ipc://{self.folder}/c"
-        self.server: ChainServer = serve_chain(self.chain, self.endpoint)
+        self.endpoint = ""
+        if self.apart:
+            self.endpoint = f"ipc://{self.folder}/c"
+            await start_chain(self.folder / "chain", self.endpoint, self._stack)
+            self.chain: EmbeddedChain | RemoteChain = RemoteChain(self.endpoint)
+        else:
+            self.chain = await EmbeddedChain.open(self.folder / "chain")
+        self._stack.push_async_callback(self.chain.close)
         return self
 
     async def __aexit__(self, *_error: object) -> None:
         for node in list(self.nodes):
             await self.stop(node)
-        await self.server.close()
-        await self.chain.close()
+        await self._stack.aclose()
 
     def config(self, name: str, **options: Any) -> Config:  # Any: whatever Config takes
         """A node's configuration, below the folder."""
@@ -79,6 +86,7 @@ class Network:
             "alias": name,
             "listen": (Address("127.0.0.1", 0),),
             "chain": self.endpoint,
+            "signer_process": self.apart,
             "plain_seed": True,
             "minimum_depth": DEPTH,
             "log_level": "warning",
@@ -92,10 +100,13 @@ class Network:
         config.directory.mkdir(mode=0o700, exist_ok=True)
         if not config.seed_path.exists():
             create_seed(config.seed_path, new_seed(), None, plain=True)
-        node = Node(config)
+        node = self._made(config)
         await node.start()
         self.nodes.append(node)
         return node
+
+    def _made(self, config: Config) -> Node:
+        return Node(config, chain=self.chain if isinstance(self.chain, EmbeddedChain) else None)
 
     async def stop(self, node: Node) -> None:
         """Stops a node as SIGTERM does."""
@@ -107,7 +118,7 @@ class Network:
         """Stops a node and starts it again from its directory."""
         changes = {"listen": node.peers.listening(), **changes}  # its peers look for it where it was
         await self.stop(node)
-        again = Node(msgspec.structs.replace(node.config, **changes))
+        again = self._made(msgspec.structs.replace(node.config, **changes))
         await again.start()
         self.nodes.append(again)
         return again

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
+from lnpd.chain.embedded import EmbeddedChain
 from lnpd.channel.actions import Notify
 from lnpd.channel.state import Channel, Closed, Normal, Policy
 from lnpd.config import Config, Developer
@@ -50,10 +51,13 @@ DRAIN_SECONDS = 5.0
 
 
 class Node:
-    """A node. `start` returns when it is ready; `ended` resolves when it has to stop."""
+    """A node. `start` returns when it is ready; `ended` resolves when it has to stop.
 
-    def __init__(self, config: Config, passphrase: str | None = None) -> None:
-        self.config = config
+    `chain` is an embedded chain that several nodes in one process share, instead of what the configuration says.
+    """
+
+    def __init__(self, config: Config, passphrase: str | None = None, chain: EmbeddedChain | None = None) -> None:
+        self.config, self.shared_chain = config, chain
         self._passphrase = passphrase
         self._stack = AsyncExitStack()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -78,7 +82,7 @@ class Node:
         config.runtime.mkdir(mode=0o700, exist_ok=True)
         self.signer = await open_signer(config, self._passphrase, self.store, self._stack, self._broken)
         self.node_id = await self.signer.node_id()
-        self.backend, self.miner = await open_chain(config, self._stack)
+        self.backend, self.miner = await open_chain(config, self._stack, self.shared_chain)
         developer = config.developer or Developer()
         poll_seconds = developer.poll_seconds or POLL_SECONDS
         self.wallet = await Wallet.open(

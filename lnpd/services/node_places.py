@@ -75,24 +75,33 @@ async def open_signer(
     return KeySigner(keys, tuple(SignerRecord(key, value) for key, value in rows))
 
 
-async def open_chain(config: Config, stack: AsyncExitStack) -> tuple[ChainBackend, Miner | None]:
-    """The chain, and who mines on it if it is a regtest chain."""
+async def open_chain(
+    config: Config, stack: AsyncExitStack, shared: EmbeddedChain | None = None
+) -> tuple[ChainBackend, Miner | None]:
+    """The chain, and who mines on it if it is a regtest chain. A `shared` one belongs to somebody else."""
+    if shared is not None:
+        return _view(shared, stack), shared
     if config.chain or config.chain_process:
         endpoint = config.chain
         if config.chain_process:
             endpoint = f"ipc://{config.runtime}/chain"
-            await _start_chain(config.directory / "chain", endpoint, stack)
+            await start_chain(config.directory / "chain", endpoint, stack)
         remote = RemoteChain(endpoint)
         stack.push_async_callback(remote.close)
         return remote, remote if config.network == "regtest" else None
     chain = await EmbeddedChain.open(config.directory / "chain")
     stack.push_async_callback(chain.close)
+    return _view(chain, stack), chain
+
+
+def _view(chain: EmbeddedChain, stack: AsyncExitStack) -> ChainBackend:
     view = chain.view()
     stack.push_async_callback(view.detach)
-    return view, chain
+    return view
 
 
-async def _start_chain(directory: Path, endpoint: str, stack: AsyncExitStack) -> None:
+async def start_chain(directory: Path, endpoint: str, stack: AsyncExitStack) -> None:
+    """Starts a chain's own process, which ends with the stack. Raises ChainError."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
