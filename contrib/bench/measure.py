@@ -16,10 +16,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: rounds, and which part of each count that a benchmark asks for."""
+    """How much is measured: rounds, which part of each count that a benchmark asks for, and how many payments at once.
+
+    The last is no matter of exactness: fewer payments in a commitment are another benchmark.
+    """
 
     rounds: int
     share: float
+    together: int = 100
 
     def of(self, count: int, least: int = 1) -> int:
         """A count of operations at this size."""

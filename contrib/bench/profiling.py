@@ -5,9 +5,10 @@ A profiler makes Python calls dearer than calls of C: the order of the rows tell
 
 import cProfile
 import pstats
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
+Place = tuple[str, int, str]
 ROWS = 6
 MEANING = {"method 'poll' of 'select.epoll'": "waiting for others (epoll)"}
 
@@ -31,11 +32,18 @@ async def profile_async(operation: Callable[[], Awaitable[object]]) -> list[str]
 
 
 def _costly(profiler: cProfile.Profile) -> list[str]:
-    stats: dict[tuple[str, int, str], tuple[int, int, float, float, object]] = pstats.Stats(profiler).stats  # type: ignore[attr-defined]  # not in the stubs
-    own = sorted(((row[2], row[1], place) for place, row in stats.items()), reverse=True)
-    total = sum(seconds for seconds, _, _ in own) or 1.0
-    listed = [f"{seconds / total:4.0%}  {calls:7,} x  {_name(*place)}" for seconds, calls, place in own[:ROWS]]
-    return ["what costs the time (own time, under a profiler):", *listed]
+    found: dict[Place, tuple[int, int, float, float, object]] = pstats.Stats(profiler).stats  # type: ignore[attr-defined]  # not in the stubs
+    total = sum(row[2] for row in found.values()) or 1.0
+    ours = {place: row for place, row in found.items() if "/lnpd/" in place[0]}
+    lines = ["what costs the time, under a profiler; in functions themselves:"]
+    lines += _rows(((row[2] / total, row[1], place) for place, row in found.items()))
+    lines.append("and in lnpd's with all that they call:")
+    return lines + _rows(((row[3] / total, row[1], place) for place, row in ours.items()))
+
+
+def _rows(found: Iterable[tuple[float, int, Place]]) -> list[str]:
+    most = sorted(found, reverse=True)[:ROWS]
+    return [f"{share:4.0%}  {calls:7,} x  {_name(*place)}" for share, calls, place in most]
 
 
 def _name(path: str, line: int, function: str) -> str:
