@@ -11,7 +11,7 @@ The owner cannot take a box back alone, and the keeper (the other peer) can neve
 close. If the channel is closed by force the box is its owner's again: on the owner's own commitment after
 to_self_delay, or at once the keeper's if that commitment was revoked; on the keeper's commitment after a block.
 Updates of both sides that cross on the wire commute: only the owner opens and removes a box, only the keeper releases
-it, and a box's number, the id of the update that opened it, is never used again.
+it, be it gone already, and a box's number, the id of the update that opened it, is never used again.
 """
 
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from lnpd_sdk.types import (
     Folded,
     OutputSpec,
     Party,
+    PerParty,
     Phase,
     ProviderBase,
     ProviderSpec,
@@ -58,12 +59,24 @@ class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="v
 
 
 class Box(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
-    """An open box. The state is the sorted list of them."""
+    """An open box."""
 
     owner: Party
     box: int
     amount_sat: int
     released: bool = False
+
+
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The open boxes, sorted, and for each party a number above all that it ever opened."""
+
+    boxes: tuple[Box, ...] = ()
+    above: PerParty = (0, 0)
+
+
+def read(state: bytes) -> State:
+    """The state from its bytes; a new channel has none."""
+    return msgspec.msgpack.decode(state, type=State) if state else State()
 
 
 def act_of(update: Update) -> Put | Move | None:
@@ -72,16 +85,6 @@ def act_of(update: Update) -> Put | Move | None:
         return decode(update.body, Put | Move)  # type: ignore[no-any-return]  # it is what it was decoded as
     except BadFrame:
         return None
-
-
-def boxes_of(state: bytes) -> list[Box]:
-    """The boxes of a state; a new channel's state is empty."""
-    return msgspec.msgpack.decode(state, type=list[Box]) if state else []
-
-
-def state_of(boxes: list[Box]) -> bytes:
-    """The one encoding of these boxes."""
-    return msgspec.msgpack.encode(sorted(boxes)) if boxes else b""
 
 
 @plugin.provider
@@ -97,51 +100,49 @@ class Lockbox(ProviderBase):
             Phase("contribute", ("holder", "to_self_delay")),
             Phase("close", ()),
         ),
-        max_outputs=2 * MAX_BOXES,
+        max_outputs=MAX_BOXES,
     )
 
     def validate(self, view: View, state: bytes, update: Update) -> Reject | None:
         """Whether the proposer may do this now."""
-        boxes = boxes_of(state)
+        held, who = read(state), update.proposer
         match act_of(update):
             case Put(amount_sat=amount):
                 if not max(*view.dust_limit_sat, 330) <= amount <= MAX_SAT:
                     return Reject(f"a box holds between both sides' dust limits and {MAX_SAT} sat, not {amount}")
-                if sum(b.owner == update.proposer for b in boxes) >= MAX_BOXES:
-                    return Reject(f"a party has at most {MAX_BOXES} boxes")
-                return None
+                many = sum(b.owner == who for b in held.boxes) >= MAX_BOXES
+                return Reject(f"a party has at most {MAX_BOXES} boxes") if many else None
+            case Move(how="release", box=number):
+                return None if 0 <= number < held.above[1 - who] else Reject(f"there never was a box {number}")
             case Move(how=how, box=number):
-                mine = how != "release"
-                box = next((b for b in boxes if b.box == number and (b.owner == update.proposer) == mine), None)
-                if box is None:
-                    return Reject(f"there is no box {number} to {how}")
-                if how == "take" and not box.released:
-                    return Reject(f"box {number} is not released by the other side")
-                return Reject(f"box {number} is released already") if how == "release" and box.released else None
+                box = next((b for b in held.boxes if (b.owner, b.box) == (who, number)), None)
+                if box is None or (how == "take" and not box.released):
+                    return Reject(f"box {number} is not released" if box else f"there is no box {number} to {how}")
+                return None
         return Reject("the update cannot be read")
 
     def fold(self, view: View, state: bytes, update: Update) -> Folded:
         """The boxes after an update; giving moves the amount, everything else only opens or closes the output."""
-        boxes, proposer = boxes_of(state), update.proposer
+        held, who, msat = read(state), update.proposer, 0
         match act_of(update):
             case Put(amount_sat=amount):
-                return Folded(state_of([*boxes, Box(proposer, update.id, amount)]))
+                above = (update.id + 1, held.above[1]) if who == 0 else (held.above[0], update.id + 1)
+                held = State(tuple(sorted([*held.boxes, Box(who, update.id, amount)])), above)
             case Move(how="release", box=number):
-                named = [b for b in boxes if b.owner != proposer and b.box == number]
-                return Folded(state_of([replace(b, released=True) if b in named else b for b in boxes]))
+                named = [b for b in held.boxes if b.owner != who and b.box == number]
+                held = replace(held, boxes=tuple(replace(b, released=True) if b in named else b for b in held.boxes))
             case Move(how=how, box=number):
-                gone = [b for b in boxes if b.owner == proposer and b.box == number]
+                gone = [b for b in held.boxes if (b.owner, b.box) == (who, number)]
                 msat = 1000 * sum(b.amount_sat for b in gone) if how == "give" else 0
-                moves = (-msat, msat) if proposer == 0 else (msat, -msat)
-                return Folded(state_of([b for b in boxes if b not in gone]), moves)
-        return Folded(state)
+                held = replace(held, boxes=tuple(b for b in held.boxes if b not in gone))
+        return Folded(encode(held) if held != State() else b"", (-msat, msat) if who == 0 else (msat, -msat))
 
     def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
         """One output a box, on the commitments of both."""
         own = Miniscript(f"or_d(pk(revocation),and_v(v:pk(delayed),older({view.to_self_delay[view.holder]})))")
         owners = Miniscript("and_v(v:pk(counterparty_payment),older(1))")
         outputs = []
-        for b in boxes_of(state):
+        for b in read(state).boxes:
             script, msat = own if b.owner == view.holder else owners, 1000 * b.amount_sat
             debits = (msat, 0) if b.owner == 0 else (0, msat)
             outputs.append(OutputSpec("lockbox", f"{b.owner}/{b.box}", "box", b.amount_sat, script, debits))
@@ -149,7 +150,7 @@ class Lockbox(ProviderBase):
 
     def close(self, view: View, state: bytes) -> Blocked | Closable:
         """Open boxes have to be settled first."""
-        boxes = boxes_of(state)
+        boxes = read(state).boxes
         held = f"{len(boxes)} open, with {sum(b.amount_sat for b in boxes)} sat in them"
         return Blocked(held) if boxes else Closable()
 
@@ -190,7 +191,7 @@ async def list_boxes(node: Node) -> list[dict[str, Any]]:
     return [
         {"channel_id": c["channel_id"], "ours": b.owner == c["us"], **msgspec.to_builtins(b)}
         for c in await node.channels()
-        for b in boxes_of(bytes.fromhex(c["states"]["lockbox"]))
+        for b in read(bytes.fromhex(c["states"]["lockbox"])).boxes
     ]
 
 

@@ -48,11 +48,11 @@ class Owner(Protocol):
 class Plugin:
     """A plugin as the node knows it. `why` says what went wrong last; `faults` counts what did."""
 
-    def __init__(self, host: Owner, name: str, origin: str) -> None:
-        self.host, self.name, self.origin = host, name, origin
+    def __init__(self, host: Owner, name: str, path: str) -> None:
+        self.host, self.name, self.path = host, name, path
         self.status: Status = "starting"
         self.why = ""
-        self.faults = 0
+        self.starts, self.faults = 0, 0
         self.manifest: Manifest | None = None
         self.voice = Voice(name)
         self.known_as = ""  # grants and channels belong to a name: a later start may not take another

@@ -55,7 +55,7 @@ class PluginHere(Plugin):
         manifest = envelope.decode(envelope.encode(self._plugin.manifest()), Manifest)
         self.enrol(manifest)
         self._plugin.attach(self._serve)
-        self.status = "ready"
+        self.status, self.starts = "ready", self.starts + 1
         await self.host.joined(self)
 
     async def stop(self) -> None:

@@ -50,9 +50,8 @@ class PluginProcess(Plugin):
 
     def __init__(self, host: Owner, path: Path, number: int) -> None:
         super().__init__(host, path.stem, str(path))
-        self.path, self.number = path, number
+        self._file, self._number = path, number
         self.process: asyncio.subprocess.Process | None = None
-        self.starts = 0
         self._bus: BusPeer | None = None
         self._token: Identity = b""
         self._failed = False  # in this life
@@ -169,12 +168,12 @@ class PluginProcess(Plugin):
     async def _spawn(self) -> asyncio.subprocess.Process:
         self.status, self._failed, self.voice.last = "starting", False, ""
         self.starts += 1
-        endpoint = self.host.endpoint(self.number, self.starts)
+        endpoint = self.host.endpoint(self._number, self.starts)
         self._token = secrets.token_hex(16).encode()
         self._registered = asyncio.get_running_loop().create_future()
         self._bus = BusPeer(self._answer, broken=self._broken, only=self._token)
         self._bus.bind(endpoint)
-        program = (sys.executable, str(self.path)) if self.path.suffix == ".py" else (str(self.path),)
+        program = (sys.executable, self.path) if self._file.suffix == ".py" else (self.path,)
         self.process = await asyncio.create_subprocess_exec(
             *program,
             stdin=asyncio.subprocess.PIPE,  # its end tells the plugin that the node is gone

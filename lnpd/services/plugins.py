@@ -130,7 +130,7 @@ class PluginHost:
         for other in self.plugins:
             # One that waits for its next start keeps its name: nobody else gets its grants and channels meanwhile.
             if other is not plugin and other.known_as == manifest.name and other.status != "refused":
-                raise ManifestRefused(f"a plugin named {manifest.name} is registered already, from {other.origin}")
+                raise ManifestRefused(f"a plugin named {manifest.name} is registered already, from {other.path}")
         owned = self.registry.register(manifest, plugin.hook, self._granted(manifest))
         added: list[str] = []
         try:

@@ -1,0 +1,15 @@
+"""It claims a provider that the core owns."""
+
+from lnpd_sdk.plugin import Plugin
+from lnpd_sdk.types import Phase, ProviderBase, ProviderSpec
+
+plugin = Plugin("bad", version="1")
+
+
+@plugin.provider
+class Htlcs(ProviderBase):
+    spec = ProviderSpec("htlc", (1,), (Phase("contribute"),))
+
+
+if __name__ == "__main__":
+    plugin.run()
