@@ -110,6 +110,7 @@ def is_clear(channel: Channel) -> bool:
     """Whether nothing is pending: no HTLC, no update, no revocation owed by either side (BOLT 2, Channel Close)."""
     return (
         all(channel.shutdown)
+        and channel.shutdown_heard
         and not channel.log
         and not channel.awaiting_revocation
         and not htlcs_of(channel.base.states)

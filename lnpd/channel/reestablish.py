@@ -91,6 +91,7 @@ def on_disconnected(channel: Channel, event: Disconnected) -> Step:
         link="down",
         losses=channel.losses + bool(forgotten),
         phase=phase,
+        shutdown_heard=False,
         quiescence=Quiescence(),
         batch=(),
         batch_missing=0,

@@ -46,6 +46,7 @@ def on_shutdown(channel: Channel, message: Shutdown) -> Step:
     if before and before != script:
         raise ShutdownTwice("shutdown: it was sent before with another scriptpubkey.")
     actions: list[Action] = []
+    channel = replace(channel, shutdown_heard=True)
     if not before:
         channel = with_shutdown(channel, channel.them, script)
     if not channel.shutdown_script:

@@ -313,6 +313,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     aliases: tuple[bytes, bytes] = (b"", b"")  # by party: the short_channel_id that each gave to the other
     short_channel_id: bytes = b""
     shutdown: ScriptPair = (b"", b"")
+    shutdown_heard: bool = False  # on this connection: only then has the peer sent again all that it had signed
     shutdown_script: bytes = b""  # ours to send, once it is decided to close
     closing_range_sat: PerParty = (0, 0)  # ours: the lowest and highest fee of a closing transaction
     blocked_by: tuple[tuple[str, str], ...] = ()  # (provider, reason): who does not let a clear channel close yet

@@ -175,6 +175,21 @@ def test_the_upfront_script_binds() -> None:
     assert [type(e) for e in pair.nodes[1].errors] == [errors.ShutdownScriptChanged]
 
 
+def test_nothing_is_negotiated_before_the_peer_has_sent_again_what_it_had_signed() -> None:
+    pair = opened()
+    pair.command(0, events.Close(SCRIPTS[0], 100, 3000))
+    pair.command(1, add(1))
+    pair.deliver(0)
+    pair.deliver(1)
+    pair.command(0, events.SetFeerate(1100))
+    pair.command(0, events.Commit())
+    pair.cut()  # the acceptor forgets its HTLC, and knows nothing of the signed fee
+    pair.reconnect()
+    pair.settle()
+    assert not any(node.errors for node in pair.nodes)
+    assert agreed(pair.nodes[0]) == agreed(pair.nodes[1]) > 0
+
+
 SCRIPT_CASES: list[tuple[bytes, bool, bool, int]] = [
     (b"\x00\x14" + bytes(20), False, True, 294),
     (b"\x00\x20" + bytes(32), False, True, 330),
