@@ -11,7 +11,7 @@ import logging
 import os
 import signal as signals
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -38,11 +38,13 @@ from lnpd.services.node_api import NodeApi
 from lnpd.services.node_places import open_chain, open_signer
 from lnpd.services.payments import Payments
 from lnpd.services.peers import Peers
+from lnpd.services.peers_limits import USUAL_LIMITS, Limits
 from lnpd.services.plugins import PluginHost
 from lnpd.services.recipients import Recipient
 from lnpd.services.rpc import RpcServer
 from lnpd.services.wallet import Wallet
 from lnpd.store.store import Store
+from lnpd.store.transactions import Fault
 from lnpd.store.write import Write
 from lnpd.wire.catalogue import CORE
 
@@ -54,10 +56,19 @@ class Node:
     """A node. `start` returns when it is ready; `ended` resolves when it has to stop.
 
     `chain` is an embedded chain that several nodes in one process share, instead of what the configuration says.
+    `fault` is called around each commit, in place of the configuration's fail-points.
     """
 
-    def __init__(self, config: Config, passphrase: str | None = None, chain: EmbeddedChain | None = None) -> None:
-        self.config, self.shared_chain = config, chain
+    def __init__(
+        self,
+        config: Config,
+        passphrase: str | None = None,
+        chain: EmbeddedChain | None = None,
+        fault: Fault | None = None,
+        limits: Limits = USUAL_LIMITS,
+    ) -> None:
+        self.config, self.shared_chain, self._limits = config, chain, limits
+        self._fault = fault or self._fail_points()
         self._passphrase = passphrase
         self._stack = AsyncExitStack()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -77,7 +88,7 @@ class Node:
 
     async def _start(self) -> None:
         config = self.config
-        self.store = Store.open(config.directory, config.network, self._fault())
+        self.store = Store.open(config.directory, config.network, self._fault)
         self._stack.push_async_callback(self.store.close)
         config.runtime.mkdir(mode=0o700, exist_ok=True)
         self.signer = await open_signer(config, self._passphrase, self.store, self._stack, self._broken)
@@ -154,7 +165,7 @@ class Node:
         )
         recipients["payments"] = self.payments
         greeting = Greeting(chain_hash)
-        self.peers = Peers(self.signer, self.channels, self.hooks, store, greeting)
+        self.peers = Peers(self.signer, self.channels, self.hooks, store, greeting, limits=self._limits)
         self.api = NodeApi(self)
         self.rpc = RpcServer(self.api, self.events, config.directory)
 
@@ -227,7 +238,7 @@ class Node:
                 "mailboxes were not empty after %s s: what waited is handled after the next start", DRAIN_SECONDS
             )
 
-    def _fault(self) -> Callable[[str, frozenset[str]], None]:
+    def _fail_points(self) -> Fault:
         """The developer's fail-points: the power is cut at the N-th commit with a point."""
         left = {(f.point, f"{f.moment}_commit"): f.count for f in (self.config.developer or Developer()).fail_at}
 

@@ -131,10 +131,17 @@ class Peers:
             await asyncio.wait(self._tasks, timeout=until - loop.time())
         for task in self._tasks:
             task.cancel()
-        for connection in list(self._connections):
-            connection.abort()
+        self.abort()
         if self._connections:
             await self._all_gone.wait()
+
+    def abort(self) -> None:
+        """Every connection is over at once, as when the machine loses its power: nothing more is said or written."""
+        self._stopping = True
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections):
+            connection.abort()
 
     async def listen(self, text: str) -> tuple[Address, ...]:
         """Listens at "host:port" until the node ends; where that is (port 0 is chosen). ListenRefused."""
