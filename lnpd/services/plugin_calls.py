@@ -116,7 +116,11 @@ class Plugin:
 
     async def rpc(self, name: str, params: dict[str, object], deadline_seconds: float) -> object:
         """An RPC method's result. CallFailed is what the plugin refused or raised; PluginFault if it did not answer."""
-        data = await self.call("rpc", RpcRequest(name, envelope.raw(params)), deadline_seconds)
+        try:
+            request = RpcRequest(name, envelope.raw(params))
+        except BadFrame as error:
+            raise CallFailed("BadParameters", f"{name}: {error}") from None
+        data = await self.call("rpc", request, deadline_seconds)
         try:
             answer: object = envelope.decode(data, object)
         except BadFrame as error:

@@ -76,13 +76,16 @@ class CallFailed(BusError):
 
 
 def encode(value: object) -> bytes:
-    """The msgpack of a value (parameters, results, payloads). TypeError if it cannot travel."""
-    return _encoder.encode(value)
+    """The msgpack of a value (parameters, results, payloads); BadFrame if it cannot travel."""
+    try:
+        return _encoder.encode(value)
+    except (TypeError, OverflowError, ValueError, RecursionError) as error:
+        raise BadFrame(f"a value cannot travel: {error}") from None
 
 
 def raw(value: object) -> msgspec.Raw:
-    """The msgpack of a value, ready to be put into a frame. TypeError if it cannot travel."""
-    return msgspec.Raw(_encoder.encode(value))
+    """The msgpack of a value, ready to be put into a frame; BadFrame if it cannot travel."""
+    return msgspec.Raw(encode(value))
 
 
 def decode(data: bytes | msgspec.Raw, kind: Any) -> Any:  # Any: msgspec takes types that `type` cannot express
