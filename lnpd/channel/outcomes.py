@@ -3,7 +3,8 @@
 from collections.abc import Generator
 from typing import Any
 
-from lnpd_sdk.types import Htlc, Party, Update, other
+import msgspec
+from lnpd_sdk.types import AddHtlc, Htlc, Party, Update, other
 from msgspec.structs import replace
 
 from lnpd.channel import commitments
@@ -43,6 +44,18 @@ def message_of(update: Update) -> Generator[Any, Any, Message | Unknown]:
     row = yield from ask(FindRow("update", update_key(update)))
     assert row is not None, "an update's message is kept when it is proposed"
     return decode(row)
+
+
+def undecided(channel: Channel) -> Generator[Any, Any, list[Action]]:
+    """Tell again of every HTLC of the peer's that waits for our decision: whoever was told may have lost it."""
+    decided = {decision.id for decision in channel.decisions}
+    told: list[Action] = []
+    for htlc in htlcs_of(channel.base.states):
+        if htlc.offerer == channel.them and htlc.id not in decided:
+            body = AddHtlc(htlc.amount_msat, htlc.payment_hash, htlc.cltv_expiry, htlc.tlvs)
+            update = Update(channel.them, HTLC, "add", htlc.id, msgspec.msgpack.encode(body))
+            told.append((yield from _received(channel, update)))
+    return told
 
 
 def _received(channel: Channel, update: Update) -> Generator[Any, Any, Tell]:

@@ -25,7 +25,7 @@ from lnpd.channel.actions import Action, ExtensionForgotten, HtlcForgotten, Noti
 from lnpd.channel.events import Connected, Disconnected
 from lnpd.channel.negotiation import first_offer
 from lnpd.channel.normal import batched, commitment_signed, revoke_and_ack
-from lnpd.channel.outcomes import message_of
+from lnpd.channel.outcomes import message_of, undecided
 from lnpd.channel.progress import after_change, shutdown_message
 from lnpd.channel.queries import CommitmentPoint, FindCommitment, IsOurSecret, ask, commitment_key
 from lnpd.channel.ready import announce_ready, ready_message
@@ -72,7 +72,7 @@ NO_SECRET = bytes(32)
 
 @on(LIVING, Disconnected)
 def on_disconnected(channel: Channel, event: Disconnected) -> Step:
-    """What no commitment_signed covered is forgotten, on both sides."""
+    """What no commitment_signed covered is forgotten, on both sides; what waits for a decision is told again."""
     channel, forgotten = without_unsigned(channel)
     told: list[Action] = []
     for update in forgotten:
@@ -96,7 +96,7 @@ def on_disconnected(channel: Channel, event: Disconnected) -> Step:
         batch=(),
         batch_missing=0,
     )
-    return done(channel, *told)
+    return channel, [*told, *(yield from undecided(channel))]
 
 
 @on((Failed, OnChain, Closed), Disconnected)

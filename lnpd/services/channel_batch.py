@@ -7,7 +7,7 @@ stored, and the events that are thereby done. Nothing leaves this node before it
 from collections.abc import Callable
 
 from lnpd.channel.actions import Action, Broadcast, Claim, Disconnect, Keep, Notify, Send, WatchOutput, WatchTransaction
-from lnpd.channel.queries import Kept
+from lnpd.channel.queries import FoldMemory, Kept
 from lnpd.channel.state import Channel, Closed
 from lnpd.services.interfaces import SignerRecords
 from lnpd.services.recipients import Effects
@@ -21,10 +21,11 @@ REPLACED = ("update", "decision")  # rows whose key comes round again; all other
 
 
 class Batch:
-    """A transaction in the making. `before` is the channel as it is stored."""
+    """A transaction in the making. `before` is the channel as it is stored; `memory` is the channel's own cache."""
 
-    def __init__(self, before: Channel | None, channel: Channel) -> None:
+    def __init__(self, before: Channel | None, channel: Channel, memory: FoldMemory) -> None:
         self.before = before
+        self.memory = memory
         self.channel = channel
         self.sends: list[Send | Disconnect] = []
         self.watches: list[Watch] = []

@@ -38,6 +38,7 @@ from lnpd.channel.events import (
     TransactionConfirmed,
     TransactionUnconfirmed,
 )
+from lnpd.channel.queries import FoldMemory
 from lnpd.channel.state import Channel, Closed
 from lnpd.channel.table import Step
 from lnpd.crypto.shachain import index_of
@@ -96,6 +97,7 @@ class ChannelDriver:
         self.frozen = ""
         self.locked = False  # frozen for good: the signer does not go on with this channel
         self._stored = channel if stored else None
+        self._memory = FoldMemory()
         self._waiting: deque[Item] = deque()
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -178,7 +180,7 @@ class ChannelDriver:
 
     # --- a batch
     async def _batch(self, items: list[Item]) -> None:
-        batch = Batch(self._stored, self.channel)
+        batch = Batch(self._stored, self.channel, self._memory)
         queue = deque(sorted(items, key=lambda item: not item.urgent))  # stable: order is kept within both
         self._urgent.clear()
         finished: list[Item] = []

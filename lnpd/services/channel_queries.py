@@ -16,6 +16,7 @@ from lnpd.channel.queries import (
     FindCommitmentByTxid,
     FindMutualClose,
     FindRow,
+    FoldUpdates,
     IsOurSecret,
     Kept,
     ProviderQuery,
@@ -95,7 +96,8 @@ class Queries:
         return here if here is not None else await self._parts.store.read(lambda r: find_by_txid(r, kind, txid))
 
     async def _ask_providers(self, query: ProviderQuery[Any]) -> object:
-        answers, calls = self._parts.answers, query.calls()
+        answers = self._parts.answers
+        calls = query.calls(self._batch.memory) if isinstance(query, FoldUpdates) else query.calls()
         reply: object = None
         while True:
             try:
