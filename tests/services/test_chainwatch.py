@@ -1,12 +1,13 @@
 """Do channels hear of everything that the chain does to them, once, in order, through restarts and reorganisations?"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from lnpd.chain.interface import ChainDelta, Watch
 from lnpd.channel.actions import WatchOutput, WatchTransaction
 from lnpd.channel.events import OutputSpent, OutputUnspent, TransactionConfirmed, TransactionUnconfirmed
 from lnpd.errors import LnpdError, SignerRefused
@@ -200,9 +201,10 @@ def test_a_late_watch_learns_the_past(tmp_path: Path, kind: str) -> None:
             ]
             await add(watch, driver, of_transaction(funding), of_output(funding, 100))
             assert driver.take() == [], "the same watch again is no news"
-            await add(watch, driver, of_output(funding, 3))
+            await add(watch, driver, of_output(funding, 4))
+            await add(watch, driver, of_output(funding, 3))  # before the events of the last one were taken
             depths = [each.depth for each in driver.take() if isinstance(each, OutputSpent)]
-            assert depths == [1, 3], "another one under its key begins anew"
+            assert depths == [1, 4, 1, 3], "another one under its key begins anew"
 
     told(story)
 
@@ -244,6 +246,50 @@ def test_what_is_not_taken_waits_and_removed_owners_hear_nothing(tmp_path: Path)
             async with watching(tmp_path, chain) as (_, driver):
                 assert len(driver.take()) == 1
                 assert driver.take(OTHER) == []
+
+    told(story)
+
+
+def test_an_owner_that_was_removed_may_come_back(tmp_path: Path, kind: str) -> None:
+    async def story() -> None:
+        async with a_chain(kind, tmp_path) as chain, watching(tmp_path, chain) as (watch, driver):
+            funding = await a_spend(chain)
+            await add(watch, driver, of_transaction(funding, 1))
+            await driver.store.write(lambda write: watch.remove_owner(write, OWNER))
+            await watch.sync()
+            await add(watch, driver, of_transaction(funding, 1))
+            await offer(chain, funding)
+            await chain.mine()
+            await watch.sync()
+            assert [type(each) for each in driver.take()] == [TransactionConfirmed]
+
+    told(story)
+
+
+def test_a_past_that_is_undone_while_it_is_read_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        async with a_chain("embedded", tmp_path) as chain, watching(tmp_path, chain) as (watch, driver):
+            funding = await a_spend(chain)
+            await watch.sync()
+            scan, races = chain.scan, [True]
+
+            async def racing(watches: Iterable[Watch], from_height: int) -> ChainDelta:
+                if not races:
+                    return await scan(watches, from_height)
+                races.clear()
+                await offer(chain, funding)
+                await chain.mine()
+                delta = await scan(watches, from_height)
+                assert len(delta.connected) == 1
+                await chain.reorganise(1, 2)
+                return delta
+
+            monkeypatch.setattr(chain, "scan", racing)
+            await add(watch, driver, of_transaction(funding, 1))
+            assert not races and driver.take() == [], "the block that held it was gone before anybody was told"
+            await chain.mine()
+            await watch.sync()
+            assert [type(each) for each in driver.take()] == [TransactionConfirmed]
 
     told(story)
 

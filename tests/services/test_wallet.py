@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from embit.psbt import PSBT
 
+from lnpd.crypto.secp import sign, to_der
 from lnpd.errors import (
     AddressRefused,
     BroadcastRefused,
@@ -437,6 +439,41 @@ def test_a_coin_that_is_spent_elsewhere_meanwhile_is_not_used(tmp_path: Path) ->
     told(story)
 
 
+def test_a_confirmed_rival_ends_a_reservation_and_what_was_built_on_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_chain("embedded", tmp_path) as chain:
+            async with a_wallet(tmp_path, chain, "other") as wallet:
+                await paid(wallet, chain, 500_000)
+                rival = await wallet.fund("elsewhere", a_funding(200_000), RATE)
+            async with a_wallet(tmp_path, chain) as wallet:
+                left = Balance(confirmed_sat=300_000 - rival.fee_sat)
+                await wallet.fund("here", a_funding(), RATE)
+                await offer(chain, rival.transaction)
+                await chain.mine()
+                await wallet.sync()
+                assert await wallet.balance() == left, "a funding that can never confirm reserves nothing"
+                await chain.reorganise(1, 2)
+                await chain.mine()
+                await wallet.sync()
+                assert await wallet.balance() == left
+            async with a_wallet(tmp_path, chain, "other") as wallet:
+                rival = await wallet.fund("elsewhere again", a_funding(), RATE)
+            async with a_wallet(tmp_path, chain) as wallet:
+                target = wallet.scripts.address(P2WPKH)
+                first = await wallet.send(target, 50_000, RATE)
+                second = await wallet.send(target, 50_000, RATE)
+                assert {each.txid for each in second.transaction.inputs} == {first.txid}
+                await chain.mine()
+                await wallet.sync()
+                await chain.reorganise(1, 2, (rival.transaction.serialise(),))
+                await wallet.sync()
+                left = Balance(confirmed_sat=left.confirmed_sat - 100_000 - rival.fee_sat)
+                assert await wallet.balance() == left
+                assert {first.txid, second.txid}.isdisjoint(row.txid for row in await wallet.listing())
+
+    told(story)
+
+
 # Refusals
 
 
@@ -477,12 +514,22 @@ def test_a_signer_that_signs_wrongly_reserves_nothing(tmp_path: Path) -> None:
         async def sign_wallet(self, psbt: bytes, max_fee_sat: int, ours: tuple[TxOut, ...]) -> bytes:
             return b"psbt"
 
+    class Forger(KeySigner):
+        """Signs something else."""
+
+        async def sign_wallet(self, psbt: bytes, max_fee_sat: int, ours: tuple[TxOut, ...]) -> bytes:
+            signed = PSBT.parse(await super().sign_wallet(psbt, max_fee_sat, ours))
+            for scope in signed.inputs:
+                for key in scope.partial_sigs:
+                    scope.partial_sigs[key] = to_der(sign(b"\1" * 32, bytes(32))) + b"\1"
+            return bytes(signed.serialize())
+
     async def story() -> None:
         keys = Keys(seed_from_entropy(b"\1" * 16).master(1))
         async with a_chain("embedded", tmp_path) as chain:
             async with a_wallet(tmp_path, chain) as wallet:
                 await paid(wallet, chain, 200_000)
-            for signer in (Lazy(keys), Liar(keys)):
+            for signer in (Lazy(keys), Liar(keys), Forger(keys)):
                 async with a_wallet(tmp_path, chain, signer=signer) as wallet:
                     with pytest.raises(WalletSignatureMissing):
                         await wallet.fund("one", a_funding(), RATE)
