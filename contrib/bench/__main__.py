@@ -7,6 +7,7 @@ python -m contrib.bench --output bench.txt                to a file as well
 
 import argparse
 import importlib
+import os
 import platform
 import sys
 import time
@@ -35,9 +36,7 @@ def run(name: str, size: Size) -> Section:
         section = importlib.import_module(f"contrib.bench.{name}").run(size)
         assert isinstance(section, Section)
         return section
-    except (
-        ZeroDivisionError
-    ) as error:  # a report of the rest is worth more than a traceback; the exit code says it failed
+    except Exception as error:  # the rest is worth more than a traceback; the exit code says that one broke
         return Section(name, not_run=f"it broke: {type(error).__name__}: {error}")
 
 
@@ -45,7 +44,8 @@ def head(size: Size) -> str:
     """What the figures depend on, for whoever reads them later."""
     machine = f"Python {platform.python_version()}, {platform.machine()}, {platform.system()} {platform.release()}"
     return (
-        f"lnpd benchmarks, {time.strftime('%Y-%m-%d %H:%M %Z')}; {machine}\n"
+        f"lnpd benchmarks, {time.strftime('%Y-%m-%d %H:%M %Z')}; {machine}; {os.cpu_count()} cores,"
+        f" load {os.getloadavg()[0]:.1f} before the start\n"
         f"{size.rounds} rounds; every ratio is taken within a round, and the median of the rounds is held to its goal"
     )
 

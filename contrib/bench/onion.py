@@ -61,9 +61,11 @@ def compared(section: Section, size: Size, hops: int) -> None:
     secrets = [os.urandom(32) for _ in range(hops)]
     route = [(secp.public_key(secret), PAYLOAD) for secret in secrets]
     count, data = size.of(COUNT // hops, 2), os.urandom(32)
-    build = lambda: sphinx.build(os.urandom(32), route, data)  # noqa: E731
     bare_build = limit_of_building([parsed(key) for key, _ in route])
     bare_peel = limit_of_peeling(secrets[0], last=hops == 1)
+
+    def build() -> sphinx.Onion:
+        return sphinx.build(os.urandom(32), route, data)
 
     def peel(onion: bytes) -> object:
         return sphinx.peel(secrets[0], onion, data)

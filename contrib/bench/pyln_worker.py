@@ -8,8 +8,8 @@ import sys
 import time
 from collections import deque
 
-from pyln.proto.primitives import PrivateKey
-from pyln.proto.wire import LightningConnection
+from pyln.proto.primitives import PrivateKey  # type: ignore[import-not-found]  # it has an environment of its own
+from pyln.proto.wire import LightningConnection  # type: ignore[import-not-found]
 
 MESSAGE = bytes(100)
 
