@@ -100,9 +100,10 @@ def show(command: Command, answer: object, common: Common) -> None:
 def overview(commands: Sequence[Command]) -> str:
     """What `lnp --help` prints, from the tables."""
     lines = ["usage: lnp [options] COMMAND ...      (lnp alone opens a shell; lnp COMMAND --help says more)"]
+    margin = max(len(command.name) for command in commands) + 1
     for group in dict.fromkeys(command.group for command in commands):
         rows = [command for command in commands if command.group == group]
-        lines += ["", f"{group}:", *(f"  {row.name:<14} {row.help}" for row in rows)]
+        lines += ["", f"{group}:", *(f"  {row.name:<{margin}} {row.help}" for row in rows)]
     lines += ["", "Options:"]
     lines += [f"  {f'{flag} {metavar}'.strip():<18} {help}" for flag, metavar, help in arguments.COMMON]
     lines += ["  --version          print the version", "", "Exit codes:"]

@@ -8,12 +8,12 @@ Whatever keeps it from starting is one line on standard error and an exit code o
 """
 
 import asyncio
-import importlib
 import logging
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, cast
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+from typing import Final
 
 from lnpd.cli import options
 from lnpd.cli.directory import prepare_directory
@@ -21,7 +21,7 @@ from lnpd.cli.exits import INTERRUPTED, LNPD_EXITS, OK, REFUSED, daemon_exit_of
 from lnpd.cli.logs import set_up
 from lnpd.cli.secrets import known_passphrase
 from lnpd.config import Config
-from lnpd.errors import DeadlineMissed, LnpdError, PluginNotFound, SeedFileMissing
+from lnpd.errors import ChainError, DeadlineMissed, LnpdError, PluginNotFound, SeedFileMissing
 from lnpd.services.api import Running
 
 log = logging.getLogger("lnpd.daemon")
@@ -67,15 +67,22 @@ def daemon(words: Sequence[str]) -> int:
     codes = "\n".join(f"  {code:>3}  {meaning}" for code, (meaning, _) in LNPD_EXITS.items())
     config = options.config_of(options.parser("lnpd", DESCRIPTION, f"exit codes:\n{codes}").parse_args(list(words)))
     set_up(config.log_level)
-    for path in config.plugins:
-        if not path.is_file():
-            raise PluginNotFound(f"There is no plugin at {path}.")
+    check_places(config)
     fixed = config.developer is not None and config.developer.seed
     if not fixed and not config.seed_path.exists():
         raise SeedFileMissing(f"{config.directory} has no seed yet: make one with `lnpd init`.")
     passphrase = known_passphrase(config)
     prepare_directory(config.directory)
     return asyncio.run(live(config, passphrase))
+
+
+def check_places(config: Config) -> None:
+    """Whether what was named is there, so that nobody waits for it. Raises PluginNotFound, ChainError."""
+    for path in config.plugins:
+        if not path.is_file():
+            raise PluginNotFound(f"There is no plugin at {path}.")
+    if config.chain and not Path(config.chain.removeprefix("ipc://")).exists():
+        raise ChainError(f"There is no chain service at {config.chain}: start it with `lnpd regtest`.")
 
 
 async def live(config: Config, passphrase: str | None) -> int:
@@ -91,21 +98,22 @@ async def live(config: Config, passphrase: str | None) -> int:
     try:
         info = await node.api.info()
         print(f"lnpd is ready: {info.node_id} at {', '.join(info.addresses) or 'no address'}", flush=True)
-        await _first(node.ended(), asked)
+        await _first(node.ended, asked)
     finally:
         await _stop(node)
     return OK
 
 
 def make_node(config: Config, passphrase: str | None) -> Running:
-    """The node of a configuration, not started yet."""
-    node = importlib.import_module("lnpd.services.node")  # with all of lnpd, which --help need not load
-    return cast(Callable[[Config, str | None], Running], node.Node)(config, passphrase)
+    """The node of a configuration, not started yet. To be called in the event loop."""
+    from lnpd.services.node import Node  # with all of lnpd, which --help need not load
+
+    return Node(config, passphrase)
 
 
-async def _first(work: Coroutine[Any, Any, None], asked: asyncio.Event) -> bool:
+async def _first(work: Awaitable[None], asked: asyncio.Event) -> bool:
     """Whether the work ended before the program was asked to; what it raises is raised here."""
-    task = asyncio.create_task(work)
+    task = asyncio.ensure_future(work)
     waiting = asyncio.create_task(asked.wait())
     await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()

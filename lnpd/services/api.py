@@ -5,7 +5,7 @@ node id is 66 hex digits, an amount is not negative), never for its sense. What 
 lnpd.errors; its text is shown to the person who asked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
 from lnpd_sdk.manifest import RpcMethod
@@ -190,12 +190,13 @@ class Running(Protocol):
         """What the node does for whoever asks."""
         ...
 
-    async def start(self) -> None:
-        """Returns when the node is ready. What was begun is ended again if it raises."""
+    @property
+    def ended(self) -> Awaitable[None]:
+        """Done when `Backend.stop` was called; raises what keeps the node from going on (StoreHalted, ...)."""
         ...
 
-    async def ended(self) -> None:
-        """Returns when `Backend.stop` was called; raises what keeps the node from going on (StoreHalted, ...)."""
+    async def start(self) -> None:
+        """Returns when the node is ready. What was begun is ended again if it raises."""
         ...
 
     async def stop(self) -> None:

@@ -12,7 +12,8 @@ from lnpd.chain.embedded import EmbeddedChain
 from lnpd.chain.interface import BlockRef, ChainBackend, Outpoint
 from lnpd.config import Config, Developer
 from lnpd.crypto.hd import BITCOIN_COIN, TEST_COIN
-from lnpd.errors import ChainError, SignerEnded
+from lnpd.errors import ChainError, SignerEnded, WrongNetwork
+from lnpd.peer.chains import CHAIN_HASHES, chain_name
 from lnpd.services.chain_process import READY
 from lnpd.services.chain_service import RemoteChain
 from lnpd.services.interfaces import Signer, SignerRecord
@@ -88,6 +89,7 @@ async def open_chain(
             await start_chain(config.directory / "chain", endpoint, stack)
         remote = RemoteChain(endpoint)
         stack.push_async_callback(remote.close)
+        await check_network(config.network, remote)
         return remote, remote if config.network == "regtest" else None
     chain = await EmbeddedChain.open(config.directory / "chain")
     stack.push_async_callback(chain.close)
@@ -98,6 +100,14 @@ def _view(chain: EmbeddedChain, stack: AsyncExitStack) -> ChainBackend:
     view = chain.view()
     stack.push_async_callback(view.detach)
     return view
+
+
+async def check_network(network: str, chain: ChainBackend) -> None:
+    """Whether a chain is the one of a network, by its first block. Raises WrongNetwork."""
+    first = await chain.block_at(0)
+    if first is None or first.block.hash != CHAIN_HASHES[network]:
+        found = chain_name(first.block.hash) if first else "empty"
+        raise WrongNetwork(f"The chain is {found}, and lnpd was started for {network}.")
 
 
 async def start_chain(directory: Path, endpoint: str, stack: AsyncExitStack) -> None:

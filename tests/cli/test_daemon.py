@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
@@ -108,7 +109,11 @@ class Node:
             raise self.fails
         self.story.append("started")
 
-    async def ended(self) -> None:
+    @property
+    def ended(self) -> Awaitable[None]:
+        return self._end()
+
+    async def _end(self) -> None:
         if self.breaks:
             raise self.breaks
         await self.small.stopped.wait()
