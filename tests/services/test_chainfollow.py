@@ -16,8 +16,8 @@ from lnpd.store.store import Store
 from lnpd.store.transactions import Moment
 from tests.chain.purse import output_of, pay
 from tests.services.chains import a_chain, a_spend, offer, told, until
-from tests.services.test_chainwatch import ELSEWHERE, OWNER, Driver, add, of_output, of_transaction, watching
-from tests.services.test_wallet import RATE, a_funding, a_signer, a_wallet, paid, spent
+from tests.services.wallets import RATE, a_funding, a_signer, a_wallet, paid, spent
+from tests.services.watchers import ELSEWHERE, OWNER, Driver, add, of_output, of_transaction, watching
 
 
 class Power:
