@@ -5,8 +5,7 @@
         +--bad manifest--> refused    (stop: stopped)    (five ends in ten minutes: quarantined)
 
 Each life has an endpoint of its own, and a token, given through standard input, by which its connection is known:
-whoever else connects is not heard. The process leads a group of its own, which ends as a whole. When the node dies,
-standard input ends, and the plugin's process with it.
+whoever else connects is not heard. When the node dies, standard input ends, and the plugin's process with it.
 """
 
 import asyncio
@@ -14,7 +13,6 @@ import contextlib
 import logging
 import os
 import secrets
-import signal
 import sys
 import time
 from pathlib import Path
@@ -29,6 +27,7 @@ from lnpd.bus.link import Identity
 from lnpd.bus.peer import BusPeer
 from lnpd.errors import DeadlineMissed, LinkOverflow, LnpdError, ManifestRefused, PluginFault
 from lnpd.services.plugin_calls import Owner, Plugin
+from lnpd.services.plugin_child import Child
 from lnpd.services.plugin_output import LINE_BYTES
 
 log = logging.getLogger("lnpd.plugins")
@@ -51,7 +50,7 @@ class PluginProcess(Plugin):
     def __init__(self, host: Owner, path: Path, number: int) -> None:
         super().__init__(host, path.stem, str(path))
         self._file, self._number = path, number
-        self.process: asyncio.subprocess.Process | None = None
+        self.child: Child | None = None
         self._bus: BusPeer | None = None
         self._token: Identity = b""
         self._failed = False  # in this life
@@ -63,7 +62,7 @@ class PluginProcess(Plugin):
     @property
     def pid(self) -> int | None:
         """The process's id while it runs."""
-        return self.process.pid if self.process and self.process.returncode is None else None
+        return self.child.pid if self.child else None
 
     # --- its lives
     async def start(self) -> None:
@@ -119,7 +118,6 @@ class PluginProcess(Plugin):
             self.why = f"{type(error).__name__}: {error}"
             log.exception("plugin %s", self.name)
         finally:
-            self._kill()
             if self._bus is not None:
                 self._bus.fail_all(PluginFault(self.name, self.why or "its process ended"))
                 self._bus.close()
@@ -141,31 +139,31 @@ class PluginProcess(Plugin):
     # --- one life
     async def _once(self, first: "asyncio.Future[None]") -> None:
         """From the start of the process to its end; returns if it was asked to stop, else raises what happened."""
-        process = await self._spawn()
-        assert process.stdout is not None and self._registered is not None
-        output = asyncio.create_task(self.voice.listen(process.stdout))
-        ended = asyncio.create_task(process.wait())
+        child = self.child = await self._spawn()
+        assert self._registered is not None
+        listening = asyncio.create_task(self.voice.listen(child.output))
         try:
-            await self._until(ended, self._registered, seconds=START_SECONDS)
-            if not (self._registered.done() or ended.done() or self._stopping):
-                self.fail(f"did not register within {START_SECONDS:.0f} s")
-            elif self._registered.done():
+            await self._until(child.ended, self._registered, seconds=START_SECONDS)
+            if self._registered.done():
                 self._registered.result()
                 self.status, self.why = "ready", ""
                 await self.host.joined(self)
                 if not first.done():
                     first.set_result(None)
-                await self._watch(ended)
-            if self._stopping:
-                await self._ask_to_end(ended)
+                await self._watch(child)
+            elif child.pid is not None and not self._stopping:
+                self.fail(f"did not register within {START_SECONDS:.0f} s")
+            if self._stopping and self.manifest is not None:
+                await self._ask_to_end(child)
         finally:
             self._kill()
-            await asyncio.wait({output, ended}, timeout=LAST_WORDS_SECONDS)  # a child may hold the pipe open
-            output.cancel()
+            await asyncio.wait({listening, child.ended}, timeout=LAST_WORDS_SECONDS)
+            listening.cancel()
+            child.close()
         if not self._stopping:
-            raise PluginFault(self.name, self._how_it_ended(ended))
+            raise PluginFault(self.name, self._how_it_ended(child))
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
+    async def _spawn(self) -> Child:
         self.status, self._failed, self.voice.last = "starting", False, ""
         self.starts += 1
         endpoint = self.host.endpoint(self._number, self.starts)
@@ -174,26 +172,16 @@ class PluginProcess(Plugin):
         self._bus = BusPeer(self._answer, broken=self._broken, only=self._token)
         self._bus.bind(endpoint)
         program = (sys.executable, self.path) if self._file.suffix == ".py" else (self.path,)
-        self.process = await asyncio.create_subprocess_exec(
-            *program,
-            stdin=asyncio.subprocess.PIPE,  # its end tells the plugin that the node is gone
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={k: os.environ[k] for k in ENVIRONMENT if k in os.environ} | {"LNPD_ENDPOINT": endpoint},
-            limit=LINE_BYTES,
-            start_new_session=True,  # it ends with its children, and not by the terminal's Ctrl-C
-        )
-        assert self.process.stdin is not None
-        self.process.stdin.write(self._token + b"\n")
-        return self.process
+        environment = {k: os.environ[k] for k in ENVIRONMENT if k in os.environ} | {"LNPD_ENDPOINT": endpoint}
+        return await Child.start(program, environment, self._token, LINE_BYTES)
 
-    async def _watch(self, ended: "asyncio.Task[int]") -> None:
+    async def _watch(self, child: Child) -> None:
         """Pings until the process ends or has to."""
-        while not ended.done() and not self._stopping:
-            await self._until(ended, seconds=PING_SECONDS)
-            if not ended.done() and not self._stopping:
+        while not child.ended.done() and not self._stopping:
+            await self._until(child.ended, seconds=PING_SECONDS)
+            if not child.ended.done() and not self._stopping:
                 ping = asyncio.create_task(self._ping())
-                await self._until(ended, ping)
+                await self._until(child.ended, ping)
                 ping.cancel()
 
     async def _ping(self) -> None:
@@ -202,23 +190,22 @@ class PluginProcess(Plugin):
         except (PluginFault, CallFailed) as error:
             self.fail(str(error))
 
-    async def _ask_to_end(self, ended: "asyncio.Task[int]") -> None:
+    async def _ask_to_end(self, child: Child) -> None:
         if self._bus is not None:
             with contextlib.suppress(LinkOverflow):
                 self._bus.notify("stop", None, identity=self._token)
-        await asyncio.wait({ended}, timeout=STOP_SECONDS)
+        await asyncio.wait({child.ended}, timeout=STOP_SECONDS)
 
-    def _how_it_ended(self, ended: "asyncio.Task[int]") -> str:
+    def _how_it_ended(self, child: Child) -> str:
         if self._failed:
             return self.why
         early = " before it was ready" if self.manifest is None else ""
         said = f"; it said: {self.voice.last}" if self.voice.last else ""
-        return f"its process ended with code {ended.result() if ended.done() else '?'}{early}{said}"
+        return f"its process ended with code {child.code}{early}{said}"
 
     def _kill(self) -> None:
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+        if self.child is not None:
+            self.child.kill()
 
     @property
     def _stopping(self) -> bool:

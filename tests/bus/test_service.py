@@ -132,6 +132,99 @@ def test_bytes_that_are_no_frame_are_reported_and_do_no_harm(tmp_path: Path) -> 
     asyncio.run(main())
 
 
+def test_a_receiver_that_raises_loses_no_later_frame(tmp_path: Path) -> None:
+    async def main() -> None:
+        seen: list[bytes] = []
+
+        def receive(_identity: bytes, data: bytes) -> None:
+            seen.append(data)
+            if data == b"bad":
+                raise KeyError("a bug")
+
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        server = Link.bind(endpoint(tmp_path), receive)
+        client = Link.connect(endpoint(tmp_path), lambda _identity, _data: None)
+        for data in (b"one", b"bad", b"two", b"bad", b"three"):
+            client.send(data)
+        async with asyncio.timeout(5):
+            while len(seen) < 5:
+                await asyncio.sleep(0)
+        assert seen == [b"one", b"bad", b"two", b"bad", b"three"]
+        client.close(), server.close()
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_call_leaves_nothing_and_its_answer_is_dropped(tmp_path: Path) -> None:
+    async def main() -> None:
+        shape = Shape()
+        server = serve(shape, Shape, endpoint(tmp_path))
+        there, peer = remote(Shape, endpoint(tmp_path))
+        hanging = [asyncio.create_task(there.hang()) for _ in range(10)]
+        assert (await there.move(Point(1, b""), 1)).x == 2
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        assert peer._waiting == {}
+        shape.never.set()  # the late answers come
+        assert (await there.move(Point(1, b""), 1)).x == 2
+        peer.close(), server.close()
+
+    asyncio.run(main())
+
+
+def test_more_than_the_other_side_reads_waits_and_is_not_lost(tmp_path: Path) -> None:
+    """Over the receiver's queue of 64 frames, and large ones."""
+
+    async def main() -> None:
+        server = serve(Shape(), Shape, endpoint(tmp_path))
+        there, peer = remote(Shape, endpoint(tmp_path))
+        answers = await asyncio.gather(*(there.move(Point(n, bytes(20_000)), 0) for n in range(1000)))
+        assert [a.x for a in answers] == list(range(1000))
+        peer.close(), server.close()
+
+    asyncio.run(main())
+
+
+def test_only_the_one_that_is_expected_is_heard(tmp_path: Path) -> None:
+    async def main() -> None:
+        heard: list[str] = []
+
+        async def handler(_identity: bytes, method: str, _params: msgspec.Raw) -> object:
+            heard.append(method)
+            return None
+
+        server = BusPeer(handler, broken=lambda _identity, why: heard.append(why), only=b"token").bind(
+            endpoint(tmp_path)
+        )
+        stranger = BusPeer().connect(endpoint(tmp_path))
+        with pytest.raises(DeadlineMissed):
+            await stranger.call("register", None, 0.1)
+        garbage = Link.connect(endpoint(tmp_path), lambda _identity, _data: None)
+        garbage.send(b"nonsense")
+        with pytest.raises(DeadlineMissed):
+            await stranger.call("register", None, 0.1)
+        assert heard == []
+        stranger.close(), garbage.close(), server.close()
+
+    asyncio.run(main())
+
+
+def test_what_a_handler_raises_travels_bounded(tmp_path: Path) -> None:
+    async def main() -> None:
+        async def handler(_identity: bytes, _method: str, _params: msgspec.Raw) -> object:
+            raise ProtocolError("x" * 5_000_000)
+
+        server = BusPeer(handler).bind(endpoint(tmp_path))
+        peer = BusPeer().connect(endpoint(tmp_path))
+        with pytest.raises(envelope.CallFailed) as refused:
+            await peer.call("anything", None, 5)
+        assert len(str(refused.value)) == envelope.MAX_TEXT
+        peer.close(), server.close()
+
+    asyncio.run(main())
+
+
 def test_a_link_whose_other_side_is_gone_refuses_frames(tmp_path: Path) -> None:
     async def main() -> None:
         server = BusPeer().bind(endpoint(tmp_path))

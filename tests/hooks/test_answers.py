@@ -15,11 +15,13 @@ from lnpd_sdk.types import (
     Phase,
     ProviderBase,
     ProviderSpec,
+    Reject,
     Update,
     View,
 )
 
-from lnpd.errors import ProviderFault
+from lnpd.errors import ManifestRefused, ProviderFault
+from lnpd.hooks import memory
 from lnpd.hooks.answers import PENDING, Answers
 from lnpd.tx.graph import ProviderCall
 
@@ -126,6 +128,70 @@ def test_a_restarted_provider_is_not_asked_again_what_it_answered() -> None:
         assert asked == []
 
     asyncio.run(main())
+
+
+def test_the_same_answer_in_another_encoding_is_the_same() -> None:
+    """A plugin in another language may write a map's fields in another order."""
+    answers = Answers(ask_twice=True)
+    fields = [("type", "folded"), ("state", b"s"), ("moves_msat", (0, 0))]
+    turns = iter([dict(fields), dict(reversed(fields))])
+
+    async def ask(_question: ProviderQuestion) -> bytes:
+        return envelope.encode(next(turns))
+
+    answers.add(SPEC, ask)
+    assert asyncio.run(answers.answer(call("fold", VIEW, b"", Update(0, "memo", "ext", 0)))) == Folded(b"s")
+
+
+def test_whoever_answers_wrongly_is_reported() -> None:
+    wrong: list[str] = []
+
+    async def ask(_question: ProviderQuestion) -> bytes:
+        return b""
+
+    answers = Answers()
+    answers.add(SPEC, ask, wrong.append)
+    with pytest.raises(ProviderFault):
+        asyncio.run(answers.answer(call("contribute", VIEW, b"")))
+    assert len(wrong) == 1
+    assert "memo: contribute was answered with something else" in wrong[0]
+
+
+def test_states_and_reasons_are_bounded() -> None:
+    class Long(Memo):
+        def fold(self, view: View, state: bytes, update: Update) -> Folded:
+            return Folded(bytes(65_536 + len(state)))
+
+        def validate(self, view: View, state: bytes, update: Update) -> Reject | None:
+            return Reject("x" * 10_000)
+
+    answers, update = Answers(), Update(0, "memo", "ext", 0)
+    served(answers, Long())
+    assert asyncio.run(answers.answer(call("validate", VIEW, b"", update))) == Reject("x" * 500)
+    assert asyncio.run(answers.answer(call("fold", VIEW, b"", update))) == Folded(bytes(65_536))
+    with pytest.raises(ProviderFault, match="state of 65537 bytes"):
+        asyncio.run(answers.answer(call("fold", VIEW, b"x", update)))
+
+
+def test_a_core_provider_cannot_be_replaced() -> None:
+    answers = Answers()
+    answers.add_core(Memo())
+    with pytest.raises(ManifestRefused, match="memo is there already"):
+        served(answers)
+
+
+def test_a_memory_is_bounded_in_entries_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "MAX_ENTRIES", 5)
+    monkeypatch.setattr(memory, "MAX_BYTES", 1000)
+    kept = memory.Memory("memo")
+    for n in range(100):
+        key, answer = bytes([n]), bytes([n]) * 300
+        kept.keep(key, answer, kept.compare(key, "fold", answer))
+    assert [n for n in range(100) if kept.recall(bytes([n])) is not memory.UNKNOWN] == [97, 98, 99]
+    for n in (95, 99):
+        with pytest.raises(ProviderFault, match="answered fold differently"):
+            kept.compare(bytes([n]), "fold", b"other")
+    kept.compare(b"\x01", "fold", b"other")  # long forgotten
 
 
 @pytest.mark.parametrize(

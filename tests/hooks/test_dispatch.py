@@ -64,6 +64,21 @@ def test_a_late_answer_in_a_chain_is_no_answer() -> None:
     assert asyncio.run(hooks.chain("peer_connecting", **CONNECTING)) == "no"
 
 
+@pytest.mark.parametrize("answer", [5, {"a": 1}, b"no", ["no"], True])
+def test_an_answer_of_another_type_is_no_answer(answer: object) -> None:
+    hooks, log = Hooks(), list[str]()
+    plugged(hooks, "next", "peer_connecting", saying("no", log, "next"))
+    plugged(hooks, "odd", "peer_connecting", saying(answer, log, "odd"))
+    assert asyncio.run(hooks.chain("peer_connecting", **CONNECTING)) == "no"
+    assert log == ["odd", "next"]
+
+
+def test_a_long_answer_is_cut() -> None:
+    hooks = Hooks()
+    plugged(hooks, "long", "peer_connecting", saying("x" * 10_000, [], "long"))
+    assert asyncio.run(hooks.chain("peer_connecting", **CONNECTING)) == "x" * 500
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_every_hook_says_what_it_is(name: str) -> None:
     text = getattr(HookSpecs, name).__doc__

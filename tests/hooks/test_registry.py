@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, RpcMethod
+from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, Parameter, RpcMethod
 from lnpd_sdk.types import Phase, ProviderSpec
 
 from lnpd.errors import CatalogueClash, ManifestRefused
@@ -61,6 +61,34 @@ BAD: dict[str, tuple[Manifest, str]] = {
         manifest(hooks=(HookSubscription("block_connected", (Filter("colour", 1),)),)),
         "block_connected has no field 'colour'",
     ),
+    "a field that no view has": (
+        manifest(providers=(provider(phases=(Phase("fold", ("height",)),)),)),
+        "the provider storm depends on 'height', not in a view",
+    ),
+    "a core type's name": (
+        manifest(channel_types=(ChannelTypeSpec("static_remotekey", "static_remotekey", ()),)),
+        "'static_remotekey' cannot be a channel type's name",
+    ),
+    "a type that pins twice": (
+        manifest(channel_types=(ChannelTypeSpec("storm/x", "static_remotekey", (("a", 1), ("a", 2))),)),
+        "pins over 8 providers, or one twice",
+    ),
+    "a method with a space": (manifest(rpc=(RpcMethod("two words", ""),)), "'two words' cannot be the name"),
+    "a method like an option": (manifest(rpc=(RpcMethod("--force", ""),)), "'--force' cannot be the name"),
+    "a parameter twice": (
+        manifest(rpc=(RpcMethod("x", "", (Parameter("a", "text", ""), Parameter("a", "text", ""))),)),
+        "the parameters of x are over 20, or one is named twice",
+    ),
+    "many parameters": (
+        manifest(rpc=(RpcMethod("x", "", tuple(Parameter(f"a{n}", "text", "") for n in range(21))),)),
+        "the parameters of x are over 20",
+    ),
+    "help of two lines": (manifest(rpc=(RpcMethod("x", "one\ntwo"),)), "not one line"),
+    "help that clears the screen": (manifest(help="\x1b[2J"), "not one line"),
+    "long help": (manifest(help="x" * 1001), "over 1000 characters"),
+    "many messages": (manifest(messages="x" * 65_537), "more than 65536 characters"),
+    "observes many": (manifest(providers=(provider(observes=tuple(map(str, range(101)))),)), "observes more than 100"),
+    "many formats": (manifest(providers=(provider(formats=tuple(range(101))),)), "needs commitment formats"),
     "no formats": (manifest(providers=(provider(formats=()),)), "needs commitment formats"),
     "format": (manifest(providers=(provider(formats=(65536,)),)), "needs commitment formats"),
     "phase twice": (manifest(providers=(provider(phases=(Phase("fold"), Phase("fold"))),)), "a phase twice"),
