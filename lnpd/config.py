@@ -158,6 +158,10 @@ SEED_RULES: Final[tuple[Rule, ...]] = (
         lambda c: c.experimental_mainnet and c.network != MAINNET,
         "--experimental-mainnet goes with --network bitcoin only.",
     ),
+    (
+        lambda c: c.developer is not None and bool(c.developer.seed) and c.signer_process,
+        "--dev-seed needs --signer in-process: a signer's own process opens the seed file.",
+    ),
     (lambda c: bool(c.chain) and c.chain_process, "--chain and --chain-process exclude each other."),
     (
         lambda c: c.min_feerate_per_kw > c.max_feerate_per_kw,
@@ -269,9 +273,10 @@ def read_endpoint(word: str) -> str:
 
 def read_path(word: str) -> Path:
     """Reads a path; `~` is the home directory. It is made absolute."""
-    if not word or "\0" in word:
+    whole = os.path.expanduser(word)  # unlike Path's, it leaves an unknown user's `~` as it is
+    if not word or "\0" in word or whole.startswith("~"):
         raise ValueError("a path")
-    return Path(os.path.abspath(Path(word).expanduser()))
+    return Path(os.path.abspath(whole))
 
 
 def read_choice(*choices: str) -> Callable[[str], str]:
@@ -287,4 +292,4 @@ def read_choice(*choices: str) -> Callable[[str], str]:
 
 def default_directory(network: str) -> Path:
     """The data directory of a network, unless another is given."""
-    return Path.home() / ".lnpd" / network
+    return Path(os.path.expanduser("~")) / ".lnpd" / network

@@ -91,6 +91,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "unknown moment": (["--developer", "--dev-fail-at", f"{POINT}:during"], "--dev-fail-at takes POINT"),
     "zeroth time": (["--developer", "--dev-fail-at", f"{POINT}:after:0"], "--dev-fail-at takes POINT"),
     "poll": (["--developer", "--dev-poll-seconds", "0"], "--dev-poll-seconds takes seconds"),
+    "seed elsewhere": (["--developer", "--dev-seed", "00" * 16, "--signer", "process"], "--signer in-process"),
     "mainnet": (["--network", "bitcoin"], "say --experimental-mainnet"),
     "mainnet's word elsewhere": (["--experimental-mainnet"], "goes with --network bitcoin only"),
     "mainnet for developers": ([*MAINNET, "--developer"], "--developer is refused on --network bitcoin"),

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from lnpd.config import NETWORKS, default_directory
+from lnpd.config import NETWORKS, default_directory, read_path
 from lnpd.errors import NoSuchMethod, ParameterRefused
 from lnpd.services.commands import Command, Parameter
 from lnpd.services.kinds import read_word
@@ -126,11 +126,18 @@ def common(parsed: argparse.Namespace, base: Common | None = None) -> Common:
         raise ParameterRefused(f"--network is one of {', '.join(NETWORKS)}, not {network!r}.")
     base = base or Common(default_directory(network))
     if given["--directory"]:
-        base = msgspec.structs.replace(base, directory=Path(given["--directory"]).expanduser())
+        base = msgspec.structs.replace(base, directory=_directory(given["--directory"]))
     elif given["--network"]:
         base = msgspec.structs.replace(base, directory=default_directory(network))
     seconds = _timeout(given["--timeout"])
     return Common(base.directory, base.json or given["--json"], base.timeout_seconds if seconds is None else seconds)
+
+
+def _directory(word: str) -> Path:
+    try:
+        return read_path(word)
+    except ValueError as error:
+        raise ParameterRefused(f"--directory takes {error}, not {word[:60]!r}.") from None
 
 
 def _timeout(word: str | None) -> float | None:

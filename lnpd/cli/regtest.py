@@ -13,7 +13,10 @@ from lnpd.cli.logs import set_up
 from lnpd.config import SEED_RULES, default_directory, read_endpoint
 from lnpd.errors import ConfigRefused
 
-DESCRIPTION: Final = "Serve one embedded regtest chain to several nodes. Mine its blocks with `lnp mine`."
+DESCRIPTION: Final = (
+    "Serve one embedded regtest chain to several nodes; its directory is ~/.lnpd/chain unless another is\n"
+    "given. Mine its blocks with `lnp mine`."
+)
 ENDPOINT_HELP: Final = "where nodes reach it (default: ipc://DIRECTORY/chain.sock)"
 
 

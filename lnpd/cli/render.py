@@ -158,15 +158,21 @@ _NOTES: Final[tuple[tuple[str, Callable[[Any], str]], ...]] = (
                                     f"{ {'ours': 'our', 'theirs': 'their'}[o['commitment']]} commitment, "
                                     f"{o['outpoint']}"),
     ("closing_txid", lambda txid: f"closed by {txid}"),
-    ("onchain", lambda o: f"on chain: {o['state']} {text('_sat', o['amount_sat'])} sat ({o['provider']} {o['kind']}) "
-                          f"{o['note'] + ' ' if o['note'] else ''}{o['outpoint']}"),
+    ("onchain", lambda o: f"on chain: {o['state']}{_until(o['until_height'])} {text('_sat', o['amount_sat'])} sat "
+                          f"({o['provider']} {o['kind']}) {o['note'] + ' ' if o['note'] else ''}{o['outpoint']}"),
 )  # fmt: skip
+
+
+def _until(height: int) -> str:
+    return f" until height {height}" if height else ""
 
 
 def notes(row: Row) -> list[str]:
     """The lines beneath a table's row."""
     lines = []
     for name, reads in _NOTES:
+        if name == "blocked_by" and row.get("closing_txid"):
+            continue  # it is closed, whoever was against it
         values = row.get(name) or []
         for value in [values] if isinstance(values, str) else values if isinstance(values, list) else []:
             try:

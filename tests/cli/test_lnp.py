@@ -74,6 +74,7 @@ WRONG: dict[str, tuple[list[str], int, str]] = {
     "abbreviated option": (["info", "--jso"], 2, "--jso"),
     "unknown common option": (["--loud", "info"], 2, "--loud"),
     "network": (["--network", "mars", "info"], 2, "--network is one of regtest"),
+    "an unknown user's directory": (["info", "--directory", "~0"], 2, "--directory takes a path"),
     "timeout": (["--timeout", "soon", "info"], 2, "--timeout takes a number"),
     "amount": (["fund", "lots"], 2, 'amount_sat must be a whole number of satoshi'),
     "half a satoshi": (["fund", "1.5"], 2, "amount_sat must be"),

@@ -51,6 +51,16 @@ def test_what_a_channel_needs_to_have_said_is_said() -> None:
     assert any(line.startswith("on chain: unclaimed 20,000 sat (htlc offered_htlc) not yet") for line in lines)
 
 
+def test_a_closed_channel_says_by_what_and_what_is_awaited_until_when() -> None:
+    (row,) = answer("channels", 1)
+    row |= {"closing_txid": "ab" * 32, "blocked_by": ["lockbox: a box is open"]}
+    row["onchain"][0] |= {"state": "waiting", "until_height": 254}
+    shown = render("channels", [row], 200)
+    assert f"closed by {'ab' * 32}" in shown and "blocked" not in shown
+    assert "on chain: waiting until height 254 20,000 sat" in shown
+    assert "close blocked by lockbox: a box is open" in render("channels", [row | {"closing_txid": ""}], 200)
+
+
 def test_fields_have_their_units_and_ids_stay_whole() -> None:
     funds = render("funds", answer("funds"), 80)
     assert "confirmed    150,000,000 sat" in funds and "channels     700,000.5 sat" in funds
