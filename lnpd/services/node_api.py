@@ -195,6 +195,7 @@ class NodeApi:
             raise OnlyOnRegtest("Blocks are mined on the regtest chain only.")
         found = await miner.mine(blocks, await self._node.wallet.next_script())
         await self._node.watcher.sync()
+        await self._node.wallet.sync()
         return answers.Mined(found[-1].height, tuple(block.hash[::-1].hex() for block in found))
 
     async def fund(self, amount_sat: int) -> answers.Funded:
