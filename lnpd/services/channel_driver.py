@@ -144,7 +144,7 @@ class ChannelDriver:
             self.post(Item(read_fact(data), inbox=key))
 
     async def command(self, event: Event) -> Channel:
-        """Runs a command; the channel once its effects are stored. CommandRefused, ChannelFrozen."""
+        """Runs a command; the channel as it left it, once its effects are stored. CommandRefused, ChannelFrozen."""
         done: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
         self.post(Item(event, done=done))
         return await done
@@ -183,7 +183,7 @@ class ChannelDriver:
         batch = Batch(self._stored, self.channel, self._memory)
         queue = deque(sorted(items, key=lambda item: not item.urgent))  # stable: order is kept within both
         self._urgent.clear()
-        finished: list[Item] = []
+        finished: list[tuple[Item, Channel]] = []  # each with the channel as its own step left it
         committed = False
         while queue or not committed:
             if not queue:
@@ -194,7 +194,7 @@ class ChannelDriver:
                 events = await self._handle(batch, item)
                 queue.extendleft(Item(event, fed=True) for event in reversed(events))
                 committed = committed and not events
-                finished.append(item)
+                finished.append((item, batch.channel))
             except Preempted:  # what may not wait goes first; this event and those behind it keep their order
                 self._urgent.clear()
                 queue.appendleft(item)
@@ -203,9 +203,9 @@ class ChannelDriver:
             except CommandRefused as error:
                 self._refuse(item, error)
         await self._commit(batch)
-        for item in finished:
+        for item, channel in finished:
             if item.done and not item.done.done():
-                item.done.set_result(batch.channel)
+                item.done.set_result(channel)
 
     async def _handle(self, batch: Batch, item: Item) -> tuple[Event, ...]:
         """Runs one event's step into the batch; the events that other services answer with."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from lnpd_sdk.manifest import HookSubscription, Manifest
@@ -88,3 +89,10 @@ def test_every_hook_says_what_it_is(name: str) -> None:
 
 def test_the_kinds_and_the_specification_name_the_same_hooks() -> None:
     assert set(KINDS) == {name for name in vars(HookSpecs) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_hook_is_called_by_the_node(name: str) -> None:
+    """Some service names it, beside the one that only passes names on."""
+    services = Path(__file__).parents[2] / "lnpd" / "services"
+    assert any(f'"{name}"' in path.read_text() for path in services.glob("*.py"))
