@@ -1,8 +1,9 @@
 """How does a plugin's process talk to the node that started it?
 
-The node gives the endpoint in LNPD_ENDPOINT and, as the first line of standard input, a token by which the node knows
-this connection from any other. The plugin connects, sends its manifest, and then answers questions until the node says
-stop or standard input ends: then the node has died, and this process ends by itself, even if it hangs.
+The node gives the endpoint in LNPD_ENDPOINT and, as the first line of standard input, a token: the ZeroMQ identity of
+the plugin's DEALER socket, by which the node knows it from whoever else connects. The plugin calls `register` with its
+manifest, and then answers questions until the node says stop or standard input ends: then the node has died, and this
+process ends by itself, even if it hangs. A plugin in another language does the same.
 """
 
 import asyncio

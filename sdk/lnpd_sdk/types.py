@@ -40,7 +40,8 @@ class CommitmentKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Htlc(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One HTLC of a commitment. `id` counts per offerer (BOLT 2). `tlvs` are update_add_htlc's odd records."""
+    """One HTLC of a commitment. `id` counts per offerer (BOLT 2), `cltv_expiry` is a block height, `tlvs` are
+    update_add_htlc's odd records."""
 
     offerer: Party
     id: int
@@ -53,9 +54,9 @@ class Htlc(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 class View(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a pure function of a provider may see. It holds no clock, no height and no configuration.
 
-    `dust_limit_sat`, `to_self_delay` and `balances_msat` are indexed by party; `to_self_delay[p]` delays what p can
-    claim from its own commitment. In `validate` and `fold` there is no commitment yet: `keys` is None and `number`
-    is that of the commitment being prepared.
+    `dust_limit_sat`, `to_self_delay` and `balances_msat` are indexed by party; `to_self_delay[p]` (blocks) delays what
+    p can claim from its own commitment. In `validate` and `fold` there is no commitment yet: `keys` is None and
+    `number` is that of the commitment being prepared.
     """
 
     funding_txid: bytes  # internal byte order
@@ -229,26 +230,51 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Provider(Protocol):
-    """The pure functions that shape a commitment. Each may be asked again, after a crash or at any time, and must
-    then answer the same. A phase that is not in `spec.phases` is never asked."""
+    """The pure functions that shape a commitment.
+
+    Each may be asked again, on either node, after a crash or at any time, and must then answer the same; a different
+    answer, an exception, or none within 5 s freezes the channels that pin the provider until it is back. A phase that
+    is not in `spec.phases` is never asked. `state` is the provider's own bytes, empty in a new channel and at most
+    64 KiB: the base folded with the updates of the commitment in question.
+    """
 
     spec: ProviderSpec
 
-    def validate(self, view: View, state: bytes, update: Update) -> Reject | None: ...
+    def validate(self, view: View, state: bytes, update: Update) -> Reject | None:
+        """Whether an update, its own or one that it observes, may stand. `update.body` comes from the peer: it may be
+        anything, and is refused by `Reject`, not by an exception. Updates of both parties that cross on the wire must
+        stay valid in either order."""
+        ...
 
-    def fold(self, view: View, state: bytes, update: Update) -> Folded: ...
+    def fold(self, view: View, state: bytes, update: Update) -> Folded:
+        """The state after an update that was accepted. Only its own updates move balances (`moves_msat`, which sums to
+        0, by party). Updates of different proposers must give the same in either order."""
+        ...
 
-    def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]: ...
+    def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
+        """The outputs that this commitment (of `view.holder`) has for this state; the debits come out of the
+        balances."""
+        ...
 
-    def settle(self, view: View, state: bytes, remaining_msat: PerParty) -> tuple[OutputSpec, ...]: ...
+    def settle(self, view: View, state: bytes, remaining_msat: PerParty) -> tuple[OutputSpec, ...]:
+        """What pays out the rest of each balance (msat, by party): one provider of a channel type does, `base`."""
+        ...
 
-    def attach(self, view: View, state: bytes, survivors: tuple[OutputSpec, ...]) -> tuple[OutputSpec, ...]: ...
+    def attach(self, view: View, state: bytes, survivors: tuple[OutputSpec, ...]) -> tuple[OutputSpec, ...]:
+        """Outputs that depend on which others were not trimmed, paid for by the type's fixed costs."""
+        ...
 
-    def seal(self, view: View, state: bytes, transaction: Transaction) -> bytes: ...
+    def seal(self, view: View, state: bytes, transaction: Transaction) -> bytes:
+        """The content of its data carrier in this transaction: exactly `spec.seal_length` bytes."""
+        ...
 
-    def descend(self, view: View, state: bytes, transaction: Transaction) -> tuple[ChildTx, ...]: ...
+    def descend(self, view: View, state: bytes, transaction: Transaction) -> tuple[ChildTx, ...]:
+        """The second-stage transactions below its outputs; `transaction.txid` is final."""
+        ...
 
-    def close(self, view: View, state: bytes) -> Blocked | Closable: ...
+    def close(self, view: View, state: bytes) -> Blocked | Closable:
+        """Whether the channel may close by agreement now, and what is then settled first."""
+        ...
 
 
 class ProviderBase:
