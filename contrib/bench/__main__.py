@@ -7,6 +7,7 @@ python -m contrib.bench --output bench.txt                to a file as well
 
 import argparse
 import importlib
+import logging
 import os
 import platform
 import sys
@@ -59,6 +60,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, a fifth of the work")
     parser.add_argument("--output", type=Path, help="write the report to this file as well")
     options = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)  # the nodes that are measured have nothing to tell
     size = QUICK if options.quick else FULL
     texts, sections = [head(size)], []
     print(texts[0], flush=True)

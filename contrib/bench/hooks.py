@@ -36,7 +36,7 @@ HOOK = "block_connected"
 PARAMS: dict[str, object] = {"height": 800_000, "block_hash": "5a" * 32}
 FRAME = envelope.pack(Call(1000, "hook", envelope.raw(RpcRequest(HOOK, envelope.raw(PARAMS)))))
 VIEW = View(bytes(32), 0, 1_000_000, 0, 1, 253, (354, 354), (144, 100), (500_000_000, 500_000_000), ())
-COUNT, TOGETHER = 1000, 100
+COUNT, TOGETHER, TURNS = 150, 100, 3
 GOAL_SOCKETPAIR, GOAL_JSON, GOAL_ZMQ = 4.0, 1.6, 2.5
 ECHO, JSON, JSON_BLOCKING = "socketpair echo", "JSON-RPC over pipes", "JSON-RPC over pipes, node blocks"
 AT_ONCE, BARE_ZMQ = f"{TOGETHER} at once", "bare zmq.asyncio frames"
@@ -124,7 +124,7 @@ def volleys(volley: Volley, count: int) -> AsyncTimed:
 
 async def measured(folder: Path, size: Size) -> dict[str, Series]:
     """Seconds of one question in each of the ways."""
-    count, many = size.of(COUNT, 2), size.of(10 * COUNT // TOGETHER, 1) * TOGETHER
+    count, many = size.of(COUNT, 2), size.of(3) * TOGETHER
     async with AsyncExitStack() as ways:
         echo = ways.enter_context(socketpair(FRAME))
         rpc = ways.enter_context(json_pipes(HOOK, PARAMS))
@@ -147,7 +147,7 @@ async def measured(folder: Path, size: Size) -> dict[str, Series]:
             f"bare frames, {AT_ONCE}": volleys(links, many),
             f"bare zmq.asyncio frames, {AT_ONCE}": volleys(sockets_of_zmq, many),
         }
-        return await contest_async(contestants, size.rounds)
+        return await contest_async(contestants, TURNS * size.rounds)
 
 
 def profiled(make: Callable[[PluginHost], AsyncTimed]) -> list[str]:
@@ -168,7 +168,7 @@ def run(size: Size) -> Section:
         found = asyncio.run(measured(folder, size))
     for name, series in found.items():
         section.time(name, series)
-    count = size.of(COUNT, 2)
+    count = size.of(4 * COUNT, 2)
     ways: tuple[tuple[str, Callable[[PluginHost], AsyncTimed]], ...] = (
         ("hook", lambda host: one_by_one(asking_hook(host), count)),
         ("provider question", lambda host: one_by_one(asking_provider(host), count)),

@@ -1,7 +1,9 @@
 """How is a time measured, so that two of them may be divided by each other?
 
 Machines are shared and their speed drifts: contestants take turns within each round, each round gives a ratio of its
-own, and what is reported is the median of all rounds with the lowest and the highest beside it.
+own, and what is reported is the median of all rounds, with the bounds of the middle half of them beside it. Turns are
+short, so that both sides of a ratio meet the same weather. What only computes is measured in this thread's processor
+time, of which a neighbour takes nothing; what waits for a disk or another process, by the clock on the wall.
 """
 
 import gc
@@ -30,8 +32,8 @@ class Size:
         return max(least, round(count * self.share))
 
 
-FULL = Size(rounds=7, share=1.0)
-QUICK = Size(rounds=3, share=0.2)
+FULL = Size(rounds=9, share=1.0)
+QUICK = Size(rounds=3, share=0.3)
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,12 @@ class Series:
         return statistics.median(self.values)
 
     @property
-    def lowest(self) -> float:
-        return min(self.values)
-
-    @property
-    def highest(self) -> float:
-        return max(self.values)
+    def spread(self) -> tuple[float, float]:
+        """The first and the third quartile; of fewer than four rounds the lowest and the highest."""
+        if len(self.values) < 4:
+            return min(self.values), max(self.values)
+        first, _, third = statistics.quantiles(self.values, n=4)
+        return first, third
 
     def over(self, other: "Series") -> "Series":
         """The quotient of each round."""
@@ -58,24 +60,30 @@ class Series:
 
 
 Timed = Callable[[], float]
+Clock = Callable[[], float]
 AsyncTimed = Callable[[], Awaitable[float]]
 
 
-def seconds_each(count: int, operation: Callable[[], object]) -> float:
-    """Seconds that one operation takes, of `count` in a row."""
-    rounds = range(count)
-    start = time.perf_counter()
-    for _ in rounds:
+def seconds_each(count: int, operation: Callable[[], object], clock: Clock = time.perf_counter) -> float:
+    """Seconds on the wall that one operation takes, of `count` in a row."""
+    turns = range(count)
+    start = clock()
+    for _ in turns:
         operation()
-    return (time.perf_counter() - start) / count
+    return (clock() - start) / count
 
 
-def seconds_each_of(operation: Callable[[T], object], inputs: Sequence[T]) -> float:
-    """Seconds that one operation takes, each on an input of its own."""
-    start = time.perf_counter()
+def processor_seconds_each(count: int, operation: Callable[[], object]) -> float:
+    """Seconds of this thread's processor time that one operation takes, of `count` in a row."""
+    return seconds_each(count, operation, time.thread_time)
+
+
+def processor_seconds_each_of(operation: Callable[[T], object], inputs: Sequence[T]) -> float:
+    """The same, each on an input of its own."""
+    start = time.thread_time()
     for one in inputs:
         operation(one)
-    return (time.perf_counter() - start) / len(inputs)
+    return (time.thread_time() - start) / len(inputs)
 
 
 def contest(contestants: Mapping[str, Timed], rounds: int) -> dict[str, Series]:

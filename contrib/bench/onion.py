@@ -12,7 +12,7 @@ from typing import Any
 from coincurve._libsecp256k1 import ffi, lib
 from coincurve.context import GLOBAL_CONTEXT
 
-from contrib.bench.measure import Size, Timed, contest, seconds_each, seconds_each_of
+from contrib.bench.measure import Size, Timed, contest, processor_seconds_each, processor_seconds_each_of
 from contrib.bench.profiling import profile
 from contrib.bench.report import Section, at_least
 from lnpd.crypto import secp, sphinx
@@ -74,15 +74,18 @@ def compared(section: Section, size: Size, hops: int) -> None:
         return [build().packet for _ in range(count)]  # fresh ones: a point that was seen before is kept parsed
 
     contestants: dict[str, Timed] = {
-        f"build, {hops} hops": lambda: seconds_each(count, build),
-        f"build, {hops} hops: curves only": lambda: seconds_each(count, bare_build),
-        f"peel, {hops} hops": lambda: seconds_each_of(peel, onions()),
-        f"peel, {hops} hops: curves only": lambda: seconds_each_of(bare_peel, onions()),
+        f"build, {hops} hops": lambda: processor_seconds_each(count, build),
+        f"build, {hops} hops: curves only": lambda: processor_seconds_each(count, bare_build),
+        f"peel, {hops} hops": lambda: processor_seconds_each_of(peel, onions()),
+        f"peel, {hops} hops: curves only": lambda: processor_seconds_each_of(bare_peel, onions()),
     }
     found = contest(contestants, size.rounds)
     for name, series in found.items():
         section.time(name, series)
-    whys = (partial(profile, lambda: seconds_each(count, build)), partial(profile, lambda: list(map(peel, onions()))))
+    whys = (
+        partial(profile, lambda: processor_seconds_each(count, build)),
+        partial(profile, lambda: processor_seconds_each_of(peel, onions())),
+    )
     for what, goal, why in zip(("build", "peel"), (GOAL_BUILD, GOAL_PEEL), whys, strict=True):
         name = f"{what}, {hops} hops"
         ratio = found[f"{name}: curves only"].over(found[name])
@@ -91,7 +94,7 @@ def compared(section: Section, size: Size, hops: int) -> None:
 
 def run(size: Size) -> Section:
     """See the file's question."""
-    section = Section("onion: 1300 bytes of payloads")
+    section = Section("onion: 1300 bytes of payloads, processor time")
     for hops in HOPS:
         compared(section, size, hops)
     return section

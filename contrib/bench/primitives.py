@@ -9,7 +9,15 @@ from hashlib import sha256
 
 from lnpd_sdk.types import Htlc
 
-from contrib.bench.measure import Series, Size, Timed, contest, seconds_each, seconds_each_of
+from contrib.bench.measure import (
+    Series,
+    Size,
+    Timed,
+    contest,
+    processor_seconds_each,
+    processor_seconds_each_of,
+    seconds_each,
+)
 from contrib.bench.places import scratch
 from contrib.bench.report import Section
 from contrib.bench.transport import linked, single
@@ -23,7 +31,7 @@ from lnpd.tx.pipeline import build
 from lnpd.tx.pipeline import run as run_pipeline
 from lnpd.tx.states import BaseState, HtlcState, encode_state
 
-COUNT = 2000
+COUNT = 1000
 HTLCS = 100
 PAYLOAD = bytes(50)  # of a final hop: amount, expiry, payment_secret
 SIGN, VERIFY, ECDH = "sign", "verify", "ECDH"
@@ -73,7 +81,7 @@ def deriving(count: int) -> Timed:
     def derive(fresh: bytes) -> object:
         return commitment_keys(0, basepoints, fresh)
 
-    return lambda: seconds_each_of(derive, [point() for _ in range(count)])
+    return lambda: processor_seconds_each_of(derive, [point() for _ in range(count)])
 
 
 def peeling(secret: bytes, digest: bytes, count: int) -> Timed:
@@ -83,7 +91,10 @@ def peeling(secret: bytes, digest: bytes, count: int) -> Timed:
     def peel(onion: bytes) -> object:
         return sphinx.peel(secret, onion, digest)
 
-    return lambda: seconds_each_of(peel, [sphinx.build(os.urandom(32), hops, digest).packet for _ in range(count)])
+    def onions() -> list[bytes]:
+        return [sphinx.build(os.urandom(32), hops, digest).packet for _ in range(count)]
+
+    return lambda: processor_seconds_each_of(peel, onions())
 
 
 def contestants(size: Size, sync: Callable[[], object]) -> dict[str, Timed]:
@@ -94,15 +105,15 @@ def contestants(size: Size, sync: Callable[[], object]) -> dict[str, Timed]:
     empty, full = building(0), building(HTLCS)
     often, seldom = size.of(COUNT), size.of(COUNT // 10)
     return {
-        SIGN: lambda: seconds_each(often, lambda: secp.sign(secret, digest)),
-        VERIFY: lambda: seconds_each(often, lambda: secp.verify(public, digest, signature)),
-        ECDH: lambda: seconds_each(often, lambda: secp.ecdh(secret, other)),
-        ONION: lambda: seconds_each(often, lambda: sphinx.build(os.urandom(32), [(public, PAYLOAD)], digest)),
+        SIGN: lambda: processor_seconds_each(often, lambda: secp.sign(secret, digest)),
+        VERIFY: lambda: processor_seconds_each(often, lambda: secp.verify(public, digest, signature)),
+        ECDH: lambda: processor_seconds_each(often, lambda: secp.ecdh(secret, other)),
+        ONION: lambda: processor_seconds_each(often, lambda: sphinx.build(os.urandom(32), [(public, PAYLOAD)], digest)),
         PEEL: peeling(secret, digest, often),
-        MESSAGE: lambda: seconds_each(often, message),
+        MESSAGE: lambda: processor_seconds_each(often, message),
         KEYS: deriving(seldom),
-        BUILD: lambda: seconds_each(seldom, empty),
-        BUILD_FULL: lambda: seconds_each(size.of(COUNT // 400), full),
+        BUILD: lambda: processor_seconds_each(seldom, empty),
+        BUILD_FULL: lambda: processor_seconds_each(size.of(COUNT // 200), full),
         SYNC: lambda: seconds_each(seldom, sync),
     }
 
@@ -115,7 +126,7 @@ def measured(size: Size) -> dict[str, Series]:
 
 def run(size: Size) -> Section:
     """See the file's question."""
-    section = Section("primitives: one core, this run")
+    section = Section("primitives: processor time, but for fdatasync")
     for name, series in measured(size).items():
         section.time(name, series)
     return section

@@ -5,13 +5,14 @@ A profiler makes Python calls dearer than calls of C: the order of the rows tell
 
 import cProfile
 import pstats
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 Place = tuple[str, int, str]
 ROWS = 6
-PARTS = 8
+PARTS, LEAST = 8, 0.015
 # What a built-in function's name contains, and what it is called in the report.
 BUILT_IN = {
     "libsecp256k1": "libsecp256k1",
@@ -27,7 +28,7 @@ MEANING = {"method 'poll' of 'select.epoll'": "waiting for others (epoll)"}
 
 def profile(operation: Callable[[], object]) -> list[str]:
     """The functions in which `operation` spends most of its own time, with their share of it."""
-    profiler = cProfile.Profile()
+    profiler = cProfile.Profile(time.thread_time)
     profiler.runcall(operation)
     return _costly(profiler)
 
@@ -52,7 +53,7 @@ def _costly(profiler: cProfile.Profile) -> list[str]:
     functions = sorted(((row[2] / total, row[1], place) for place, row in found.items()), reverse=True)[:ROWS]
     return [
         "what costs the time, under a profiler: by part, then by function",
-        ", ".join(f"{name} {share:.0%}" for name, share in parts.most_common(PARTS)),
+        ", ".join(f"{name} {share:.0%}" for name, share in parts.most_common(PARTS) if share > LEAST),
         *(f"{share:4.0%}  {calls:9,} x  {_name(*place)}" for share, calls, place in functions),
     ]
 

@@ -46,15 +46,15 @@ def connected() -> tuple[LightningConnection, LightningConnection]:
 
 
 def main() -> None:
-    """Answers each count with the seconds that one message took."""
+    """Answers each count with the seconds of processor time that one message took."""
     one, two = connected()
     for line in sys.stdin:
         count = int(line)
-        start = time.perf_counter()
+        start = time.thread_time()
         for _ in range(count):
             one.send_message(MESSAGE)
             assert two.read_message() == MESSAGE
-        print((time.perf_counter() - start) / count, flush=True)
+        print((time.thread_time() - start) / count, flush=True)
 
 
 if __name__ == "__main__":

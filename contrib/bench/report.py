@@ -25,7 +25,7 @@ class Goal:
         return value >= self.figure if self.bound == ">=" else value <= self.figure
 
     def __str__(self) -> str:
-        return f"{self.bound} {self.figure:g}"
+        return f"{self.bound} {self.figure:.3g}"
 
 
 def at_least(figure: float) -> Goal:
@@ -94,7 +94,7 @@ def printed(section: Section) -> str:
     if section.not_run:
         lines.append(f"NOT RUN: {section.not_run}")
     if section.figures:
-        head = (f"{'':{WIDE}}", f"{'median':>12}", f"{'lowest to highest':>22}", f"{'rounds':>7}", f"{'goal':>8}")
+        head = (f"{'':{WIDE}}", f"{'median':>12}", f"{'middle half':>22}", f"{'rounds':>7}", f"{'goal':>8}")
         lines.append("".join(head).rstrip())
     explained: list[object] = []
     for figure in section.figures:
@@ -120,7 +120,8 @@ def summary(sections: Sequence[Section]) -> str:
 
 def _line_of(figure: Figure) -> str:
     series, unit = figure.series, figure.unit
-    spread = "" if series.lowest == series.highest else f"{_number(series.lowest)} to {_number(series.highest)}"
+    low, high = series.spread
+    spread = "" if low == high else f"{_number(low)} to {_number(high)}"
     verdict = "" if figure.goal is None else f"{figure.goal!s:>8}  {'MISSED' if figure.missed else 'met'}"
     return f"  {figure.name:{WIDE - 2}}{_value(series.median, unit):>12}{spread:>22}{len(series.values):>7}{verdict}"
 

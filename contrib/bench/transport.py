@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from contrib.bench.measure import Size, Timed, contest, seconds_each
+from contrib.bench.measure import Size, Timed, contest, processor_seconds_each
 from contrib.bench.places import NotInstalled, python_with
 from contrib.bench.profiling import profile
 from contrib.bench.report import Section, at_least
@@ -21,7 +21,7 @@ from lnpd.crypto.noise import Handshake, Transport, ephemeral_key
 
 MESSAGE = bytes(100)
 TOGETHER = 50  # messages in one write
-COUNT = 20_000
+COUNT = 5000
 GOAL_PYLN, GOAL_AEAD = 1.8, 0.4
 
 
@@ -94,13 +94,13 @@ def pyln(count: int) -> Iterator[Timed]:
 
 def run(size: Size) -> Section:
     """See the file's question."""
-    section = Section(f"transport: BOLT 8, {len(MESSAGE)}-byte messages, both ends on one core")
+    section = Section(f"transport: BOLT 8, {len(MESSAGE)}-byte messages, processor time of both ends")
     count, ends = size.of(COUNT, TOGETHER), linked()
     one, many = single(*ends), coalesced(*ends)
     contestants: dict[str, Timed] = {
-        "lnpd, one message in a write": lambda: seconds_each(count, one),
-        f"lnpd, {TOGETHER} messages in a write": lambda: seconds_each(count // TOGETHER, many) / TOGETHER,
-        "four AEAD calls": lambda: seconds_each(count, aead_calls()),
+        "lnpd, one message in a write": lambda: processor_seconds_each(count, one),
+        f"lnpd, {TOGETHER} messages in a write": lambda: processor_seconds_each(count // TOGETHER, many) / TOGETHER,
+        "four AEAD calls": lambda: processor_seconds_each(count, aead_calls()),
     }
     ours = list(contestants)[:2]
     try:
@@ -112,7 +112,7 @@ def run(size: Size) -> Section:
     for name, series in found.items():
         section.time(name, series)
     for name, operation in zip(ours, (one, many), strict=True):
-        why = lambda operation=operation: profile(lambda: seconds_each(count // TOGETHER, operation))  # noqa: E731
+        why = lambda operation=operation: profile(lambda: processor_seconds_each(count // TOGETHER, operation))  # noqa: E731
         if "pyln-proto" in found:
             ratio = found["pyln-proto"].over(found[name])
             section.ratio(f"{name}: speed / pyln-proto", ratio, at_least(GOAL_PYLN), why)

@@ -7,21 +7,23 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from contrib.bench.measure import Series, Size, contest_async, seconds_each
 from contrib.bench.places import scratch
 from contrib.bench.profiling import profile_async
 from contrib.bench.report import Section, at_most
+from lnpd.store.connection import raw
+from lnpd.store.database import open_database
 from lnpd.store.store import Store
-from lnpd.store.write import Write
+from lnpd.store.write import UPSERT_CHANNEL, Write
 
-BLOB_BYTES, TOGETHER, COUNT, ROUNDS_TOGETHER = 2000, 100, 150, 10
+BLOB_BYTES, TOGETHER, COUNT, COUNT_MANY, TURNS = 2000, 100, 25, 2, 3
 CHANNEL, PEER = b"\x01" * 32, b"\x02" * 33
 GOAL = 1.5
 BLOCK, BLOCKS = 4096, 1024
-MANY = f"{TOGETHER} rows"
+MANY, BARE = f"{TOGETHER} rows", "commit of SQLite alone"
 IN_ONE, AT_ONCE = f"one write of {MANY}", f"{TOGETHER} writes at once"
 
 
@@ -51,11 +53,35 @@ def save(number: int = 0) -> Callable[[Write], None]:
     return lambda write: write.save_channel(key, PEER, snapshot)
 
 
+@contextmanager
+def sqlite_alone(folder: Path) -> Iterator[Callable[[], object]]:
+    """The same row in a commit of such a database, without the store around it."""
+    folder.mkdir()
+    database = open_database(folder / "lnpd.sqlite3", "regtest")
+    connection = raw(database)
+
+    def operation() -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(UPSERT_CHANNEL, (CHANNEL, PEER, 0, os.urandom(BLOB_BYTES)))
+        connection.commit()
+
+    yield operation
+    database.close()
+
+
 async def one_at_a_time(store: Store, count: int) -> float:
     """Seconds of one awaited write."""
     start = time.perf_counter()
     for _ in range(count):
         await store.write(save())
+    return (time.perf_counter() - start) / count
+
+
+async def nothing(store: Store, count: int) -> float:
+    """Seconds of an awaited write that changes nothing, and so syncs nothing: the way to the store's thread and back."""
+    start = time.perf_counter()
+    for _ in range(count):
+        await store.write(lambda _write: None)
     return (time.perf_counter() - start) / count
 
 
@@ -82,12 +108,18 @@ async def in_one(store: Store, count: int) -> float:
 
 async def measured(section: Section, folder: Path, size: Size) -> None:
     """Fills the section."""
-    count, rounds = size.of(COUNT), size.of(ROUNDS_TOGETHER)
+    count, rounds = size.of(COUNT), size.of(COUNT_MANY)
     store = Store.open(folder / "data", "regtest")
-    with syncing(folder / "one", BLOB_BYTES) as one, syncing(folder / "many", TOGETHER * BLOB_BYTES) as several:
+    with ExitStack() as stack:
+        one = stack.enter_context(syncing(folder / "one", BLOB_BYTES))
+        several = stack.enter_context(syncing(folder / "many", TOGETHER * BLOB_BYTES))
+        alone = stack.enter_context(sqlite_alone(folder / "alone"))
 
         async def write_sync() -> float:
             return seconds_each(count, lambda: store.write_sync(save()))
+
+        async def bare() -> float:
+            return seconds_each(count, alone)
 
         async def sync() -> float:
             return seconds_each(count, one)
@@ -97,16 +129,19 @@ async def measured(section: Section, folder: Path, size: Size) -> None:
 
         contestants = {
             "fdatasync": sync,
+            BARE: bare,
+            "await a write of nothing": lambda: nothing(store, count),
             "write_sync": write_sync,
             "await write": lambda: one_at_a_time(store, count),
             f"fdatasync of {MANY}": sync_many,
             IN_ONE: lambda: in_one(store, rounds),
             AT_ONCE: lambda: at_once(store, rounds),
         }
-        found = await contest_async(contestants, size.rounds)
+        found = await contest_async(contestants, TURNS * size.rounds)
         for name, series in found.items():
             section.time(name, series)
         why = await profile_async(lambda: one_at_a_time(store, count))
+        section.ratio(f"{BARE}: time / fdatasync", found[BARE].over(found["fdatasync"]))
         for name in ("write_sync", "await write"):
             section.ratio(f"{name}: time / fdatasync", found[name].over(found["fdatasync"]), at_most(GOAL), lambda: why)
         each = Series(tuple(seconds / TOGETHER for seconds in found[AT_ONCE].values))
