@@ -57,13 +57,13 @@ def shell(common: Common) -> int:
     while True:
         try:
             line = session.prompt()
+            if line.strip() in LEAVING:
+                return OK
+            perform(line, common)
         except KeyboardInterrupt:
             continue  # the line is given up
         except EOFError:
             return OK
-        if line.strip() in LEAVING:
-            return OK
-        perform(line, common)
 
 
 def script(lines: Iterable[str], common: Common) -> int:
