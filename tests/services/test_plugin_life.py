@@ -5,19 +5,17 @@ import logging
 import os
 import signal
 import sys
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
 import zmq
 from lnpd_sdk import envelope
-from lnpd_sdk.envelope import CallFailed
 from lnpd_sdk.manifest import Manifest
 
 from lnpd.bus.link import Link
 from lnpd.bus.peer import BusPeer
-from lnpd.errors import DeadlineMissed, EndpointRefused, ManifestRefused, NoSuchMethod, ProviderFault
+from lnpd.errors import DeadlineMissed, EndpointRefused, ManifestRefused, ProviderFault
 from lnpd.services import plugin_output, plugin_process
 from lnpd.services.plugin_process import PluginProcess
 from tests.plugins.two_parties import load
@@ -27,7 +25,7 @@ SLOW = "print('here'); time.sleep(1000)"
 CHILD = """
 import subprocess
 child = subprocess.Popen(["sleep", "1000"])
-open(sys.argv[0] + ".child", "w").write(str(child.pid))
+print(child.pid, file=open(sys.argv[0] + ".child", "a"), flush=True)
 """
 
 
@@ -107,9 +105,11 @@ def test_a_child_that_holds_its_output_open_delays_nothing(tmp_path: Path) -> No
         path = written(tmp_path, body)
         began = time.monotonic()
         await host.start((path,))
-        assert time.monotonic() - began < 4
+        took = time.monotonic() - began
         await host.stop()
-        os.kill(int(path.with_suffix(".py.child").read_text()), signal.SIGKILL)
+        for child in path.with_suffix(".py.child").read_text().split():  # it may have been started again
+            os.kill(int(child), signal.SIGKILL)
+        assert took < 4
 
     asyncio.run(main())
 
@@ -365,65 +365,6 @@ def test_a_program_in_another_language_is_run_as_it_is(tmp_path: Path) -> None:
         assert f"{host.endpoint(0, 1)} 32" in host.plugins[0].why
         assert "ended with code 4" in host.plugins[0].why
         await host.stop()
-
-    asyncio.run(main())
-
-
-# The same object in this process.
-
-
-def test_in_process_it_is_registered_granted_and_asked_alike(tmp_path: Path) -> None:
-    async def main() -> None:
-        host, node = hosted(tmp_path, lockbox=("updates:50000",))
-        here = await host.add_in_process(load(LOCKBOX).plugin)
-        assert (here.status, here.name, here.pid) == ("ready", "lockbox", os.getpid())
-        assert await host.answers.answer(contribute("lockbox")) == ()
-        assert host.answers.round_trips == 1
-        await host.call_rpc("lockbox-put", {"channel_id": "aa", "amount_sat": 25_000})
-        assert [limit for _, limit in node.proposals] == [50_000]
-        with pytest.raises(CallFailed, match="lockbox-put needs amount_sat") as refused:
-            await host.call_rpc("lockbox-put", {"channel_id": "aa"})
-        assert refused.value.code == "BadParameters"
-        with pytest.raises(CallFailed, match="cannot travel"):
-            await host.call_rpc("lockbox-put", {"channel_id": "aa", "amount_sat": 2**70})
-        with pytest.raises(ManifestRefused, match="registered already, from in this process"):
-            await host.add_in_process(load(LOCKBOX).plugin)
-        await host.stop()
-        assert host.registry.owners == {}
-        with pytest.raises(NoSuchMethod):
-            await host.call_rpc("lockbox-list", {})
-
-    asyncio.run(main())
-
-
-def test_in_process_without_a_grant(tmp_path: Path) -> None:
-    async def main() -> None:
-        host, node = hosted(tmp_path)
-        await host.add_in_process(load(LOCKBOX).plugin)
-        with pytest.raises(CallFailed, match="--grant lockbox=updates:MAX_SAT") as refused:
-            await host.call_rpc("lockbox-put", {"channel_id": "aa", "amount_sat": 25_000})
-        assert refused.value.code == "CapabilityMissing"
-        assert node.proposals == []
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize(("body", "words"), [("raise ValueError('my bug')", "my bug"), ("return 5", "something else")])
-def test_in_process_a_provider_that_fails_is_a_fault_by_name(tmp_path: Path, body: str, words: str) -> None:
-    source = """
-        @plugin.provider
-        class Bad(ProviderBase):
-            spec = ProviderSpec("bad", (1,), (Phase("contribute"),))
-            def contribute(self, view, state):
-    """
-
-    async def main() -> None:
-        host, _ = hosted(tmp_path)
-        text = textwrap.dedent(source).rstrip() + f"\n        {body}\n"
-        here = await host.add_in_process(load(written(tmp_path, text)).plugin)
-        with pytest.raises(ProviderFault, match=words):
-            await host.answers.answer(contribute("bad"))
-        assert here.faults == 1
 
     asyncio.run(main())
 
