@@ -19,7 +19,7 @@ from lnpd.chain.embedded import EmbeddedChain
 from lnpd.channel.actions import Notify
 from lnpd.channel.state import Channel, Closed, Normal, Policy
 from lnpd.config import Config, Developer
-from lnpd.errors import SignerEnded, StoreError
+from lnpd.errors import ChainError, SignerEnded, StoreError
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
@@ -32,7 +32,7 @@ from lnpd.services.channel_chain import ChannelChain, FundingRecipient, PluginRe
 from lnpd.services.channel_opening import Demands, Kinds
 from lnpd.services.channel_parts import Parts
 from lnpd.services.channels import Channels, Settings
-from lnpd.services.commands import COMMANDS
+from lnpd.services.commands import BY_METHOD
 from lnpd.services.events import Events
 from lnpd.services.node_api import NodeApi
 from lnpd.services.node_places import open_chain, open_signer
@@ -121,7 +121,7 @@ class Node:
 
     def _plugin_host(self) -> None:
         self.registry = Registry(CORE)
-        rpc = frozenset(command.name for command in COMMANDS)
+        rpc = frozenset(BY_METHOD)
         self.registry.claim_core(tuple(p.spec for p in CORE_PROVIDERS.values()), rpc)
         for provider in CORE_PROVIDERS.values():
             self.answers.add_core(provider)
@@ -130,7 +130,7 @@ class Node:
     def _compose(self, developer: Developer, poll_seconds: float) -> None:
         config, store = self.config, self.store
         self.events = Events(store)
-        self._channel_chain = ChannelChain()
+        self._channel_chain = ChannelChain(lambda height: self._spawn(self._tell_block(height)))
         self.watcher = ChainWatch(store, self.backend, self._channel_chain, self._broken, poll_seconds)
         self._channel_chain.watcher = self.watcher
         recipients: dict[str, Recipient] = {
@@ -161,7 +161,7 @@ class Node:
             time.time,
             lambda: self.watcher.height,
             self.hooks,
-            lambda topic, fields: self._spawn(self.events.publish(topic, fields)),
+            self.events,
         )
         recipients["payments"] = self.payments
         greeting = Greeting(chain_hash)
@@ -199,9 +199,14 @@ class Node:
         if isinstance(after.phase, Closed) and not isinstance(before.phase, Closed):
             self._hook("channel_closed", channel_id=channel_id, reason=after.phase.reason)
 
-    def block(self, height: int, block_hash: str) -> None:
-        """The best chain has a new tip."""
-        self._hook("block_connected", height=height, block_hash=block_hash)
+    async def _tell_block(self, height: int) -> None:
+        try:
+            found = await self.backend.block_at(height)
+        except ChainError as error:
+            log.warning("plugins do not hear of block %s: %s", height, error)
+            return
+        if found is not None:  # else it was undone meanwhile, and the next tip is told
+            await self.hooks.gather("block_connected", height=height, block_hash=found.block.hash[::-1].hex())
 
     def _hook(self, name: str, **params: object) -> None:
         self._spawn(self.hooks.gather(name, **params))

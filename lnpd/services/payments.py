@@ -18,7 +18,7 @@ from lnpd.services.payments_incoming import (
     DEFAULT_MIN_FINAL_CLTV_EXPIRY_DELTA,
     Incoming,
 )
-from lnpd.services.payments_news import News, Publish, Tasks
+from lnpd.services.payments_news import News, Publisher, Tasks
 from lnpd.services.payments_outgoing import Outgoing
 from lnpd.services.recipients import Channels, Effects
 from lnpd.store.store import Store
@@ -30,7 +30,7 @@ class Payments:
     """The recipient `payments` of all channels.
 
     node_id: ours. network: bitcoin, testnet, signet or regtest. clock: seconds since 1970. height: of the best block.
-    publish(topic, fields): payment_sent, payment_received, payment_failed.
+    publisher: of the events payment_sent, payment_received, payment_failed.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class Payments:
         clock: Callable[[], float],
         height: Callable[[], int],
         hooks: Hooks,
-        publish: Publish,
+        publisher: Publisher,
     ) -> None:
         self._tasks = Tasks()
-        news, prefix = News(hooks, publish, self._tasks), _PREFIXES[network]
+        news, prefix = News(hooks, publisher, self._tasks), _PREFIXES[network]
         self._incoming = Incoming(store, signer, node_id, prefix, clock, height, news)
         self._outgoing = Outgoing(store, channels, node_id, prefix, clock, height, news, self._tasks)
         # Any: each row takes the message of its key, which no static type of a table can say.

@@ -194,11 +194,15 @@ class Incoming:
             )
         )
 
+        def record(write: Write) -> None:
+            if change.result:
+                self._news.record_received(write, htlc.payment_hash, accepted.amount_msat)
+
         def tell() -> None:
             if change.result:
-                self._news.received(htlc.payment_hash, accepted.amount_msat)
+                self._news.tell_received(htlc.payment_hash, accepted.amount_msat)
 
-        return Effects(events=(Fulfill(htlc.id, preimage),), writes=(change,), after=(tell,))
+        return Effects(events=(Fulfill(htlc.id, preimage),), writes=(change, record), after=(tell,))
 
     def _is_taken(self, payment_hash: bytes, key: HtlcKey) -> bool:
         now_seconds = _loop_seconds()

@@ -5,15 +5,25 @@ Subscribers, by an event, and plugins, by a hook that nobody waits for.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from lnpd.hooks.dispatch import Hooks
+from lnpd.store.write import Write
 
 log = logging.getLogger("lnpd.payments")
 
-Fields = Mapping[str, str | int | bool]
-Publish = Callable[[str, Fields], object]
+
+class Publisher(Protocol):
+    """The log of events."""
+
+    def record(self, write: Write, topic: str, payload: object) -> int:
+        """Adds an event to a transaction."""
+        ...
+
+    def stored(self) -> None:
+        """The transaction is committed."""
+        ...
 
 
 class Tasks:
@@ -41,26 +51,44 @@ class Tasks:
 
 
 class News:
-    """Tells of payments. Amounts in msat; bytes are lower-case hex."""
+    """Tells of payments. Amounts in msat; bytes are lower-case hex.
 
-    def __init__(self, hooks: Hooks, publish: Publish, tasks: Tasks) -> None:
-        self._hooks, self._publish, self._tasks = hooks, publish, tasks
+    An event is a row of the transaction of what happened (`record_*`); waking subscribers and calling hooks is for
+    after it (`tell_*`).
+    """
 
-    def sent(self, payment_hash: bytes, amount_msat: int, preimage: bytes) -> None:
+    def __init__(self, hooks: Hooks, publisher: Publisher, tasks: Tasks) -> None:
+        self._hooks, self._publisher, self._tasks = hooks, publisher, tasks
+
+    def record_sent(self, write: Write, payment_hash: bytes, amount_msat: int) -> None:
         """A payment of ours arrived."""
-        fields: Fields = {"payment_hash": payment_hash.hex(), "amount_msat": amount_msat}
-        self._publish("payment_sent", fields)
-        self._call("payment_sent", **fields, preimage=preimage.hex())
+        self._publisher.record(write, "payment_sent", _fields(payment_hash, amount_msat))
 
-    def failed(self, payment_hash: bytes, amount_msat: int, why: str) -> None:
-        """A payment of ours did not arrive, and nothing of it is in flight."""
-        self._publish("payment_failed", {"payment_hash": payment_hash.hex(), "amount_msat": amount_msat, "why": why})
-
-    def received(self, payment_hash: bytes, amount_msat: int) -> None:
+    def record_received(self, write: Write, payment_hash: bytes, amount_msat: int) -> None:
         """An invoice of ours is paid."""
-        fields: Fields = {"payment_hash": payment_hash.hex(), "amount_msat": amount_msat}
-        self._publish("payment_received", fields)
-        self._call("payment_received", **fields)
+        self._publisher.record(write, "payment_received", _fields(payment_hash, amount_msat))
+
+    def record_failed(self, write: Write, payment_hash: bytes, amount_msat: int, why: str) -> None:
+        """A payment of ours did not arrive, and nothing of it is in flight."""
+        self._publisher.record(write, "payment_failed", {**_fields(payment_hash, amount_msat), "why": why})
+
+    def tell_sent(self, payment_hash: bytes, amount_msat: int, preimage: bytes) -> None:
+        """After the transaction of `record_sent`."""
+        self._publisher.stored()
+        self._call("payment_sent", **_fields(payment_hash, amount_msat), preimage=preimage.hex())
+
+    def tell_received(self, payment_hash: bytes, amount_msat: int) -> None:
+        """After the transaction of `record_received`."""
+        self._publisher.stored()
+        self._call("payment_received", **_fields(payment_hash, amount_msat))
+
+    def tell_failed(self) -> None:
+        """After the transaction of `record_failed`."""
+        self._publisher.stored()
 
     def _call(self, hook: str, **params: object) -> None:
         self._tasks.start(self._hooks.gather(hook, **params), f"hook {hook}")
+
+
+def _fields(payment_hash: bytes, amount_msat: int) -> dict[str, str | int]:
+    return {"payment_hash": payment_hash.hex(), "amount_msat": amount_msat}

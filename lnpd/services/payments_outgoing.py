@@ -249,12 +249,16 @@ class Outgoing:
             partial(payments_ledger.paid, payment_hash=payment_hash, preimage=told.preimage, now_seconds=self._clock())
         )
 
+        def record(write: Write) -> None:
+            if change.result is not None:
+                self._news.record_sent(write, payment_hash, change.result.amount_msat)
+
         def tell() -> None:
             if change.result is not None:
                 self._ended(payment_hash, change.result)
-                self._news.sent(payment_hash, change.result.amount_msat, told.preimage)
+                self._news.tell_sent(payment_hash, change.result.amount_msat, told.preimage)
 
-        return Effects(writes=(change,), after=(tell,))
+        return Effects(writes=(change, record), after=(tell,))
 
     async def failed(self, channel: Channel, told: HtlcFailed) -> Effects:
         """Our HTLC is irrevocably gone without a preimage."""
@@ -306,9 +310,14 @@ class Outgoing:
 
     def _failing(self, payment_hash: bytes, htlc: HtlcKey | None, why: str) -> Applied[PaymentRecord | None]:
         now_seconds = self._clock()
-        return Applied(
-            partial(payments_ledger.failed, payment_hash=payment_hash, htlc=htlc, why=why, now_seconds=now_seconds)
-        )
+
+        def fail(write: Write) -> PaymentRecord | None:
+            record = payments_ledger.failed(write, payment_hash, htlc=htlc, why=why, now_seconds=now_seconds)
+            if record is not None:
+                self._news.record_failed(write, payment_hash, record.amount_msat, record.why)
+            return record
+
+        return Applied(fail)
 
     def _failing_effects(self, payment_hash: bytes, htlc: HtlcKey | None, why: str) -> Effects:
         change = self._failing(payment_hash, htlc, why)
@@ -317,7 +326,7 @@ class Outgoing:
     def _after_failing(self, payment_hash: bytes, change: Applied[PaymentRecord | None]) -> None:
         if change.result is not None:
             self._ended(payment_hash, change.result)
-            self._news.failed(payment_hash, change.result.amount_msat, change.result.why)
+            self._news.tell_failed()
 
     def _ended(self, payment_hash: bytes, record: PaymentRecord) -> None:
         if record.htlc is not None:

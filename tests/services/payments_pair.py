@@ -29,6 +29,7 @@ from lnpd.services.payments import Payments
 from lnpd.services.recipients import Effects
 from lnpd.store.codec import decode, encode
 from lnpd.store.store import Store
+from lnpd.store.write import Write
 from lnpd.wire import message as wire
 from lnpd.wire.base import Message
 from tests.channel.harness import Node, Pair, drive, opened
@@ -90,8 +91,15 @@ class Side:
             lambda: self.now,
             lambda: self.height,
             self.hooks,
-            lambda topic, fields: self.published.append((topic, dict(fields))),
+            self,
         )
+
+    def record(self, write: Write, topic: str, payload: Any) -> int:
+        self.published.append((topic, dict(payload)))
+        return len(self.published)
+
+    def stored(self) -> None:
+        pass
 
     @property
     def channel(self) -> Channel:
