@@ -5,9 +5,9 @@
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 
-# The layers that need no I/O, as far as they have tests, and the tests of the project itself.
+# The layers that need no I/O, the tests of the project itself, and one payment between two whole nodes.
 PURE := sdk wire crypto tx peer channel routing providers
-QUICK := $(wildcard $(addprefix tests/,$(PURE))) $(wildcard tests/test_*.py)
+QUICK := $(addprefix tests/,$(PURE)) $(wildcard tests/test_*.py) tests/e2e/test_first_light.py
 
 # $(call program,module,when): run a module, or say plainly that it is not written yet.
 program = $(if $(wildcard $(subst .,/,$1).py $(subst .,/,$1)/__main__.py),$(BIN)/python -m $1,\
@@ -17,12 +17,12 @@ help: ## this menu
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: setup ## see two nodes pay each other on a chain of their own, then a shell
-	$(call program,contrib.story,stage 3)
+	@$(BIN)/python -m contrib.story
 
 test: lint ## lint, then every test
 	$(PYTEST) -n 2 --dist worksteal
 
-quick: setup ## the pure layers only, under two minutes
+quick: setup ## the pure layers and one payment between two nodes, under two minutes
 	$(PYTEST) -n 2 --dist worksteal $(QUICK)
 
 lint: setup ## ruff, mypy --strict over lnpd and the SDK, the layer test

@@ -1,0 +1,1 @@
+"""What does a stranger see of lnpd first? (`make run`)"""
