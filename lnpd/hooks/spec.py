@@ -44,4 +44,4 @@ class HookSpecs:
 
     @gather
     def block_connected(self, height: int, block_hash: str) -> None:
-        """The best chain has a new block (explorers' byte order)."""
+        """The best chain ends with this block now (explorers' byte order); called once after a start as well."""

@@ -6,7 +6,7 @@ the listener. It translates, and decides nothing.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -38,9 +38,10 @@ class StoredAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChannelChain:
-    """The channels' side of the chain."""
+    """The channels' side of the chain. `on_block` hears the height of each new tip."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_block: Callable[[int], object] = lambda _height: None) -> None:
+        self._on_block = on_block
         self.channels: Channels | None = None
         self.watcher: ChainWatcher | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -87,6 +88,7 @@ class ChannelChain:
         """The best chain has a new tip."""
         if self.channels is not None:
             self.channels.deliver_block(height)
+        self._on_block(height)
 
     async def complete(
         self, owner: bytes, broadcast: StoredBroadcast, spent: frozenset[Outpoint]

@@ -22,6 +22,11 @@ from lnpd.tx.transaction import Tx, TxIn, TxOut
 def descend(
     spec: CommitmentSpec, view: View, compiler: Compiler, placed: Sequence[Placed], tx: Tx
 ) -> Generator[ProviderCall, object, tuple[Child, ...]]:
+    """The children of a sealed commitment, in the order of the outputs that they spend.
+
+    Asks every provider that has the phase; (), without a question, if none has. Raises ChildRefused, DuplicateOutput,
+    SealSlotTaken and what lnpd.tx.checks raises.
+    """
     if not any("descend" in pin.phases for pin in spec.type.providers):
         return ()
     txid = tx.txid

@@ -48,4 +48,5 @@ def fill_seal(
 
 
 def shown_outputs(placed: Sequence[Placed]) -> tuple[SealedOutput, ...]:
+    """The outputs as `seal` and `descend` are shown them, in the transaction's order."""
     return tuple(SealedOutput(each.spec.value_sat, each.script_pubkey, each.spec) for each in placed)

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from lnpd_sdk.script import Miniscript
+from lnpd_sdk.script import DataCarrier, Miniscript
 from lnpd_sdk.types import (
+    ChildOutput,
     ChildTx,
     CommitmentKeys,
     OutputSpec,
@@ -17,10 +18,13 @@ from lnpd_sdk.types import (
 )
 
 from lnpd.providers.types import STATIC_REMOTEKEY, pin, with_extensions
-from lnpd.tx.graph import ChannelType, CommitmentSpec
-from tests.tx.bolt3 import commitment_spec
+from lnpd.tx.graph import ChannelType, CommitmentSpec, Graph
+from tests.tx.bolt3 import commitment_spec, graph_of
 
 LOCKBOX = Miniscript("or_d(pk(revocation),and_v(v:pk(delayed),older(144)))")
+JOINT = Miniscript("or_d(pk(revocation),multi(2,holder_htlc,counterparty_htlc))")
+CHILD = ChildTx("box", "1", "exit", "holder_htlc+counterparty_htlc", (ChildOutput(50_000, LOCKBOX),))
+CARRIER = OutputSpec("box", "seal", "seal", 0, DataCarrier(32), trim="never")
 PHASES = tuple(Phase(name) for name in ("contribute", "attach", "seal", "descend"))  # type: ignore[arg-type]
 
 
@@ -70,3 +74,13 @@ def extended(extension: Extension, channel_type: ChannelType = STATIC_REMOTEKEY,
 def replaced(keys: CommitmentKeys, **changes: bytes) -> CommitmentKeys:
     """Other keys in some roles."""
     return msgspec.structs.replace(keys, **changes)
+
+
+def of(extension: Extension, **changes: Any) -> Graph:
+    """The graph of a commitment with this extension."""
+    return graph_of(extended(extension, **changes), extension)
+
+
+def child(**changes: Any) -> ChildTx:
+    """CHILD with some fields changed."""
+    return msgspec.structs.replace(CHILD, **changes)
