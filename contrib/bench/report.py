@@ -94,7 +94,7 @@ def printed(section: Section) -> str:
     if section.not_run:
         lines.append(f"NOT RUN: {section.not_run}")
     if section.figures:
-        head = (f"{'':{WIDE}}", f"{'median':>12}", f"{'middle half':>22}", f"{'rounds':>7}", f"{'goal':>8}")
+        head = (f"{'':{WIDE}}", f"{'median':>12}", f"{'middle half':>22}", f"{'rounds':>7}", f"{'goal':>11}")
         lines.append("".join(head).rstrip())
     explained: list[object] = []
     for figure in section.figures:
@@ -122,7 +122,7 @@ def _line_of(figure: Figure) -> str:
     series, unit = figure.series, figure.unit
     low, high = series.spread
     spread = "" if low == high else f"{_number(low)} to {_number(high)}"
-    verdict = "" if figure.goal is None else f"{figure.goal!s:>8}  {'MISSED' if figure.missed else 'met'}"
+    verdict = "" if figure.goal is None else f"{figure.goal!s:>11}  {'MISSED' if figure.missed else 'met'}"
     return f"  {figure.name:{WIDE - 2}}{_value(series.median, unit):>12}{spread:>22}{len(series.values):>7}{verdict}"
 
 

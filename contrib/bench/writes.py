@@ -78,7 +78,7 @@ async def one_at_a_time(store: Store, count: int) -> float:
 
 
 async def nothing(store: Store, count: int) -> float:
-    """Seconds of an awaited write that changes nothing, and so syncs nothing: the way to the store's thread and back."""
+    """Seconds of an awaited write that changes nothing and syncs nothing: the way to the store's thread and back."""
     start = time.perf_counter()
     for _ in range(count):
         await store.write(lambda _write: None)
