@@ -119,10 +119,15 @@ class SetFeerate(Event, frozen=True, tag="set_feerate"):
 
 
 class Propose(Event, frozen=True, tag="propose"):
-    """Command: propose an update of an extension's provider (update_ext). Its id follows from the log."""
+    """Command: propose an update of an extension's provider (update_ext). Its id follows from the log.
+
+    `max_taken_msat` is how much of our money the provider may have in this channel, in all: what its updates ever moved
+    from our balance, and what its outputs hold of it. None is no limit.
+    """
 
     provider: str
     body: bytes
+    max_taken_msat: int | None = None
 
 
 class Commit(Event, frozen=True, tag="commit"):

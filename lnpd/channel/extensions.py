@@ -58,7 +58,7 @@ def on_propose(channel: Channel, command: Propose) -> Step:
     identity = next_id(channel, command.provider, channel.us)
     message = UpdateExt(channel_id=channel.id, namespace=names.index(command.provider), id=identity, data=command.body)
     update = Update(channel.us, command.provider, EXTENSION, identity, command.body)
-    channel, rows = yield from own(admit(channel, update, message))
+    channel, rows = yield from own(admit(channel, update, message, command.max_taken_msat))
     return channel, [*rows, Send(message)]
 
 

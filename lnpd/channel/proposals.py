@@ -15,7 +15,7 @@ from lnpd.channel.actions import Action, Keep
 from lnpd.channel.limits import check_limits
 from lnpd.channel.queries import Folds, FoldUpdates, JudgeProposal, ask
 from lnpd.channel.state import Channel, update_key
-from lnpd.channel.updates import FUTURE, NEXT, is_removal, updates_in, with_proposed
+from lnpd.channel.updates import FUTURE, NEXT, is_removal, taken_msat, updates_in, with_proposed
 from lnpd.errors import (
     ChannelNotReady,
     CommandRefused,
@@ -34,8 +34,11 @@ CORE = frozenset({BASE, HTLC, ANCHORS})  # compiled in, hence trusted with balan
 Admitting = Generator[Any, Any, tuple[Channel, list[Action]]]  # Any: each reply is typed by its own query
 
 
-def admit(channel: Channel, update: Update, message: Message) -> Admitting:
-    """The channel with one more proposal and the row of its message. Raises ProposalRefused and its kin."""
+def admit(channel: Channel, update: Update, message: Message, max_taken_msat: int | None = None) -> Admitting:
+    """The channel with one more proposal and the row of its message. Raises ProposalRefused and its kin.
+
+    `max_taken_msat` bounds our own proposals as the grant of their provider bounds the peer's.
+    """
     recipient = other(update.proposer)
     number = channel.numbers[recipient] + 1
     pending = _split(channel, recipient, NEXT)
@@ -43,9 +46,10 @@ def admit(channel: Channel, update: Update, message: Message) -> Admitting:
     check_limits(channel, update, before)
     after = yield from _folded(channel, recipient, number, (*pending[1], *pending[0], update))
     yield from _commutes(channel, recipient, number, pending, update, after)
-    yield from _judged(channel, update, recipient, before, after)
+    yield from _judged(channel, update, recipient, before, after, max_taken_msat)
+    taken = 0 if update.provider in CORE else before.balances_msat[channel.us] - after.balances_msat[channel.us]
     row = Keep("update", update_key(update), encode(message))
-    return with_proposed(channel, update), [row]
+    return with_proposed(channel, update, max(0, taken)), [row]
 
 
 def own(admitting: Admitting) -> Admitting:
@@ -129,7 +133,7 @@ def _commutes(
 
 
 def _judged(
-    channel: Channel, update: Update, recipient: Party, before: Folds, after: Folds
+    channel: Channel, update: Update, recipient: Party, before: Folds, after: Folds, max_taken_msat: int | None
 ) -> Generator[Any, Any, None]:
     """The rules of money (tx/proposal.py), in the recipient's next commitment.
 
@@ -139,7 +143,10 @@ def _judged(
     ours = update.proposer == channel.us
     # A peer's update may have crossed our shutdown; ours may not follow either.
     closing = bool(channel.shutdown[update.proposer]) or (ours and any(channel.shutdown))
-    grant = None if ours or update.provider in CORE else _grant_msat(channel, update.provider)
+    granted_msat = max_taken_msat if ours else 1000 * dict(channel.policy.grants).get(update.provider, 0)
+    left_msat = None
+    if granted_msat is not None and update.provider not in CORE:
+        left_msat = max(0, granted_msat - taken_msat(channel, update.provider))
     for holder in (recipient, other(recipient)):
         if holder != recipient and not (ours or channel.extensions):
             continue
@@ -150,14 +157,11 @@ def _judged(
             will,
             update,
             commitments.reserves_sat(channel),
-            grant_msat=grant,
+            grant_msat=None if ours else left_msat,
+            own_msat=left_msat if ours else None,
             strict=ours or holder == recipient,
             spike=ours and update.kind == "add",
             shrink=closing and update.provider not in CORE,
         )
         if refused := (yield from ask(query)):
             raise refused
-
-
-def _grant_msat(channel: Channel, provider: str) -> int:
-    return 1000 * dict(channel.policy.grants).get(provider, 0)

@@ -22,7 +22,7 @@ from lnpd.tx.checks import unique
 from lnpd.tx.fees import HTLC_OUTPUT_WEIGHT, fee_sat
 from lnpd.tx.graph import ChannelType, CommitmentSignatures, CommitmentSpec, Graph, ProviderCall, ProviderPin
 from lnpd.tx.pipeline import contribute, view_of
-from lnpd.tx.proposal import Side, check_debits, check_dust, check_grant, check_reserve
+from lnpd.tx.proposal import Side, check_debits, check_dust, check_grant, check_own_grant, check_reserve
 from lnpd.tx.states import feerate_of
 
 R = TypeVar("R")
@@ -148,7 +148,8 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | None]
     """Whether an update may stand by what it does to one commitment; the specifications are without and with it.
 
     `strict` is whether the reserves count; `spike` whether the fee-spike buffer does (BOLT 2, update_add_htlc);
-    `shrink` whether the update's provider may only take outputs back, as after shutdown.
+    `shrink` whether the update's provider may only take outputs back, as after shutdown. `grant_msat` and `own_msat`
+    are what the provider may still take of the other party's and of the proposer's own money; None is no limit.
     """
 
     before: CommitmentSpec
@@ -159,6 +160,7 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | None]
     strict: bool
     spike: bool
     shrink: bool
+    own_msat: int | None = None
 
     def calls(self) -> Calls[errors.ProtocolWarning | None]:
         """What every provider wants in the commitment, before and after."""
@@ -168,6 +170,7 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | None]
             unique(will.outputs)
             check_debits(was, will, self.update)
             check_grant(was, will, self.update, self.grant_msat)
+            check_own_grant(was, will, self.update, self.own_msat)
             check_dust(was, will)
             if self.strict:
                 check_reserve(was, will, self.update, self.reserve_sat)

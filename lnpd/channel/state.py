@@ -63,7 +63,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     htlc_deadlines: bool = True  # a developer option may turn it off
     htlc_deadline_blocks: int = 18  # before an HTLC's expiry
     resolution_depth: int = 100
-    grants: tuple[tuple[str, int], ...] = ()  # (provider, sat): what its updates may take of our balance at once
+    grants: tuple[tuple[str, int], ...] = ()  # (provider, sat): what its updates may take of our balance in all
     sweep_script: bytes = b""  # where claims on chain, and a close that the peer began, pay to
 
 
@@ -223,11 +223,12 @@ class Pending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     stage 0: X proposed it. 1: X signed it into Y's commitment. 2: Y revoked, it is acked. 3: Y signed it into X's
     commitment. When X revokes (4) it is irrevocable, folded into the base, and leaves the log.
-    Its message is the row ("update", `key`).
+    Its message is the row ("update", `key`). `taken_msat` is what an extension's update takes from our balance.
     """
 
     update: Update
     stage: int = 0
+    taken_msat: int = 0
 
     @property
     def key(self) -> str:
@@ -280,6 +281,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
         one carries this number.
     ready: who sent channel_ready. shutdown: the scriptpubkey of each party's shutdown, empty if not sent.
     batch: commitment_signed messages of an unfinished start_batch, encoded, and how many are still missing.
+    taken_msat: by provider, what its irrevocable updates took from our balance in all: grants are for a channel.
     """
 
     key: str
@@ -320,6 +322,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     quiescence: Quiescence = Quiescence()
     batch: tuple[bytes, ...] = ()
     batch_missing: int = 0
+    taken_msat: tuple[tuple[str, int], ...] = ()
 
     @property
     def them(self) -> Party:

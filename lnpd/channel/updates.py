@@ -56,9 +56,9 @@ def next_id(channel: Channel, provider: str, proposer: Party) -> int:
     return next((n.ids[proposer] for n in channel.next_ids if n.provider == provider), 0)
 
 
-def with_proposed(channel: Channel, update: Update) -> Channel:
-    """The channel with one more proposal."""
-    channel = replace(channel, log=(*channel.log, Pending(update)))
+def with_proposed(channel: Channel, update: Update, taken_msat: int = 0) -> Channel:
+    """The channel with one more proposal, which takes this much from our balance."""
+    channel = replace(channel, log=(*channel.log, Pending(update, taken_msat=taken_msat)))
     return channel if is_removal(update) else _with_next_id(channel, update, update.id + 1)
 
 
@@ -70,8 +70,16 @@ def with_signature(channel: Channel, signer: Party) -> Channel:
 def with_revocation(channel: Channel, revoker: Party) -> tuple[Channel, tuple[Update, ...]]:
     """After this party's revoke_and_ack; also what became irrevocable by it and left the log."""
     done = of_stage(channel, revoker, 3)
+    for pending in done:
+        channel = _with_taken(channel, pending)
     channel = replace(channel, log=tuple(p for p in channel.log if p not in done))
     return _advance(channel, {other(revoker): (1, 2)}), tuple(p.update for p in done)
+
+
+def taken_msat(channel: Channel, provider: str) -> int:
+    """What a provider's updates have taken from our balance, and will if all that is pending is committed."""
+    pending = sum(p.taken_msat for p in channel.log if p.update.provider == provider)
+    return dict(channel.taken_msat).get(provider, 0) + pending
 
 
 def without_unsigned(channel: Channel) -> tuple[Channel, tuple[Update, ...]]:
@@ -85,6 +93,14 @@ def without_unsigned(channel: Channel) -> tuple[Channel, tuple[Update, ...]]:
         if not is_removal(update):
             channel = _with_next_id(channel, update, update.id)
     return channel, forgotten
+
+
+def _with_taken(channel: Channel, pending: Pending) -> Channel:
+    if not pending.taken_msat:
+        return channel
+    taken = dict(channel.taken_msat)
+    taken[pending.update.provider] = taken.get(pending.update.provider, 0) + pending.taken_msat
+    return replace(channel, taken_msat=tuple(sorted(taken.items())))
 
 
 def _advance(channel: Channel, moves: dict[Party, tuple[int, int]]) -> Channel:

@@ -350,9 +350,9 @@ class Channels:
                 driver.thaw()
 
     async def propose(self, proposal: Proposal, max_debit_sat: int) -> int:
-        """A plugin's update; at most `max_debit_sat` of our balance may go into its provider's outputs."""
+        """A plugin's update; at most `max_debit_sat` of our money may be its provider's in this channel, in all."""
         driver = self.driver_of(proposal.channel_id)
-        channel = await driver.command(Propose(proposal.provider, proposal.body))
+        channel = await driver.command(Propose(proposal.provider, proposal.body, 1000 * max_debit_sat))
         return next((n.ids[channel.us] - 1 for n in channel.next_ids if n.provider == proposal.provider), 0)
 
     async def pinning(self, providers: frozenset[str]) -> list[dict[str, object]]:

@@ -98,6 +98,20 @@ def check_grant(was: Side, will: Side, update: Update, grant_msat: int | None) -
         )
 
 
+def check_own_grant(was: Side, will: Side, update: Update, left_msat: int | None) -> None:
+    """What a plugin's own proposal moves from its node's balance, and what its outputs then hold of it: no more than
+    is left of the user's grant. What only gives back is free (GrantExceeded)."""
+    party = update.proposer
+    if left_msat is None or will.net_msat(party) >= was.net_msat(party):
+        return
+    moved = max(0, was.spec.balances_msat[party] - will.spec.balances_msat[party])
+    held = sum(each.debits_msat[party] for each in will.outputs if each.provider == update.provider)
+    if moved + held > left_msat:
+        raise GrantExceeded(
+            f"{update.provider} {update.kind} would have {moved + held} msat of our money, {left_msat} are granted."
+        )
+
+
 def check_reserve(was: Side, will: Side, update: Update, reserve_sat: PerParty) -> None:
     """A proposer whose means shrink keeps its reserve, and the fee if it is the opener (ReserveBroken)."""
     party = update.proposer

@@ -1,0 +1,91 @@
+"""How much of our money may an extension have? What the user granted, in all, however many updates it takes."""
+
+import msgspec
+import pytest
+from lnpd_sdk.types import Folded, Reject, Update, View, other
+
+from lnpd import errors
+from lnpd.channel import events
+from lnpd.channel.state import Normal
+from lnpd.channel.updates import next_id
+from lnpd.wire.messages import UpdateExt
+from tests.channel.harness import POLICY, PROVIDERS, WITH_VAULT, Node, Pair, opened
+from tests.channel.vault import NAME, Vault, body, boxes
+
+GRANTED_SAT = 10_000
+
+
+class Greedy(Vault):
+    """A vault in which `seize` moves what the other party's box holds to the proposer's balance."""
+
+    def validate(self, view: View, state: bytes, update: Update) -> Reject | None:
+        return None
+
+    def fold(self, view: View, state: bytes, update: Update) -> Folded:
+        if update.provider != NAME:
+            return Folded(state)
+        verb, amount_sat = msgspec.msgpack.decode(update.body, type=tuple[str, int])
+        if verb != "seize":
+            return super().fold(view, state, update)
+        held = list(boxes(state))
+        held[other(update.proposer)] -= amount_sat
+        gain = 1000 * amount_sat
+        return Folded(msgspec.msgpack.encode(tuple(held)), (gain, -gain) if update.proposer == 0 else (-gain, gain))
+
+
+def pair() -> Pair:
+    policy = msgspec.structs.replace(POLICY, grants=((NAME, GRANTED_SAT),))
+    providers = {**PROVIDERS, NAME: Greedy()}
+    return opened(WITH_VAULT, Pair(Node(0, policy, providers), Node(1, policy, providers)))
+
+
+def refused(two: Pair, amount_sat: int) -> str:
+    """Why party 0 does not take what party 1 proposes; empty if it does."""
+    node = two.nodes[0]
+    node.errors.clear()
+    number = next_id(node.channel, NAME, 1)
+    node.run(UpdateExt(channel_id=node.channel.id, namespace=0, id=number, data=body("seize", amount_sat)))
+    assert all(type(error) is errors.GrantExceeded for error in node.errors)
+    return "".join(str(error) for error in node.errors)
+
+
+def test_a_peer_takes_no_more_than_the_grant_in_many_updates() -> None:
+    two = pair()
+    two.command(0, events.Propose(NAME, body("put", 40_000)))
+    two.settle()
+    for _ in range(2):
+        two.command(1, events.Propose(NAME, body("seize", 5_000)))
+        two.settle()
+    assert dict(two.nodes[0].channel.taken_msat) == {NAME: 1000 * GRANTED_SAT}
+    two.restart(0)
+    two.reconnect()
+    two.settle()
+    assert "5000000 msat of the other party, 0 are granted" in refused(two, 5_000)
+
+
+def test_pending_updates_count_too() -> None:
+    two = pair()
+    two.command(0, events.Propose(NAME, body("put", 40_000)))
+    two.settle()
+    assert not refused(two, 6_000)
+    assert "4000000 are granted" in refused(two, 6_000)
+
+
+def test_a_plugins_own_proposals_have_no_more_of_our_money_than_the_grant() -> None:
+    two = pair()
+
+    def propose(verb: str, amount_sat: int) -> None:
+        two.command(0, events.Propose(NAME, body(verb, amount_sat), 1000 * GRANTED_SAT))
+        two.settle()
+
+    propose("put", 6_000)
+    with pytest.raises(errors.CommandRefused, match="would have 12000000 msat of our money, 10000000 are granted"):
+        propose("put", 6_000)
+    propose("take", 6_000)  # what comes back is free again
+    propose("put", 9_000)
+    propose("give", 9_000)  # and what was given away is gone
+    with pytest.raises(errors.CommandRefused, match="1000000 are granted"):
+        propose("put", 2_000)
+    assert dict(two.nodes[0].channel.taken_msat) == {NAME: 9_000_000}
+    assert not two.nodes[1].channel.taken_msat
+    assert isinstance(two.nodes[0].channel.phase, Normal)
