@@ -797,7 +797,7 @@ class NodeUnavailable(LnpdError):
     """No lnpd answers for a data directory."""
 
 
-class ConnectionLost(LnpdError):
+class NodeConnectionLost(LnpdError):
     """The node ended, or closed the connection, before it had answered."""
 
 

@@ -34,7 +34,7 @@ _OF_NODE: Final = {
 _OF_CLIENT: Final[dict[type[BaseException], int]] = {
     errors.NodeUnavailable: NOT_RUNNING,
     errors.DeadlineMissed: TIMEOUT,
-    errors.ConnectionLost: CONNECTION_LOST,
+    errors.NodeConnectionLost: CONNECTION_LOST,
     errors.ParameterRefused: USAGE,
     errors.ConfigRefused: USAGE,
     errors.NoSuchMethod: USAGE,

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lnpd.errors import ConnectionLost, DeadlineMissed, NodeUnavailable, RefusedByNode
+from lnpd.errors import NodeConnectionLost, DeadlineMissed, NodeUnavailable, RefusedByNode
 
 MAX_LINE_BYTES: Final = 64 << 20
 _CHUNK_BYTES: Final = 1 << 16
@@ -71,7 +71,7 @@ class RpcClient:
         self._socket.close()
 
     def call(self, method: str, params: dict[str, Any] | None = None, timeout_seconds: float | None = None) -> Any:
-        """What the node answers, a JSON value. Raises RefusedByNode, ConnectionLost, DeadlineMissed.
+        """What the node answers, a JSON value. Raises RefusedByNode, NodeConnectionLost, DeadlineMissed.
 
         After DeadlineMissed the command may still be done: only the waiting ended.
         """
@@ -91,7 +91,7 @@ class RpcClient:
         except TimeoutError:
             raise DeadlineMissed(f"The node has not answered {method} within {timeout_seconds:g} s.") from None
         except OSError as error:
-            raise ConnectionLost(f"The connection to the node was lost: {error}.") from None
+            raise NodeConnectionLost(f"The connection to the node was lost: {error}.") from None
 
     def events(self, since: int | None = None) -> Iterator[dict[str, Any]]:
         """The node's events as they come, without an end. Raises as `call`."""
@@ -102,24 +102,24 @@ class RpcClient:
                 if line.method == "event":
                     yield line.params
         except OSError as error:
-            raise ConnectionLost(f"The connection to the node was lost: {error}.") from None
+            raise NodeConnectionLost(f"The connection to the node was lost: {error}.") from None
 
     def _read(self, deadline: float | None) -> _Line:
         searched = 0
         while (end := self._buffer.find(b"\n", searched)) < 0:
             searched = len(self._buffer)
             if searched > MAX_LINE_BYTES:
-                raise ConnectionLost("The node sent a line that is too long.")
+                raise NodeConnectionLost("The node sent a line that is too long.")
             if deadline is not None and deadline <= time.monotonic():
                 raise TimeoutError
             self._socket.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))
             chunk = self._socket.recv(_CHUNK_BYTES)
             if not chunk:
-                raise ConnectionLost("The node ended before it had answered.")
+                raise NodeConnectionLost("The node ended before it had answered.")
             self._buffer += chunk
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         try:
             return _decoder.decode(line)
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
-            raise ConnectionLost("What answers there is no lnpd.") from None
+            raise NodeConnectionLost("What answers there is no lnpd.") from None
