@@ -3,6 +3,8 @@
 `python -m lnpd.cli.reference` prints it as Markdown; `... bash` prints the completion of `lnp` for bash.
 """
 
+import inspect
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, get_args, get_origin
@@ -10,9 +12,11 @@ from typing import Any, Final, get_args, get_origin
 import msgspec
 from msgspec.structs import fields
 
+from lnpd import errors
 from lnpd.cli.arguments import COMMON
 from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
 from lnpd.cli.options import OPTIONS
+from lnpd.services.api import Backend
 from lnpd.services.commands import COMMANDS, Command
 from lnpd.services.kinds import KINDS
 from lnpd.services.rpc_errors import CODES
@@ -48,8 +52,8 @@ def reference() -> str:
     parts.append("## Error codes of the RPC\n")
     parts.append("An error has a `code`, a `message` for a person, and in `data.name` the name of its class. A class\n"
                  "without a code of its own has that of the nearest class above it.\n")  # fmt: skip
-    errors = ((str(code), f"`{kind.__name__}`", (kind.__doc__ or "").split("\n")[0]) for kind, code in CODES.items())
-    parts.append(_table(("code", "class", "meaning"), errors))
+    rows = ((str(code), f"`{kind.__name__}`", (kind.__doc__ or "").split("\n")[0]) for kind, code in CODES.items())
+    parts.append(_table(("code", "class", "meaning"), rows))
     return "\n".join(parts)
 
 
@@ -61,9 +65,22 @@ def _command(command: Command) -> str:
         rows = ((f"`{p.name}`", p.kind, "yes" if p.required else "no", p.help) for p in command.parameters)
         lines.append(_table(("parameter", "kind", "required", "meaning"), rows))
     lines.append(_result(command))
+    lines.append(_refusals(command))
     if command.examples:
         lines += ["Examples:\n", *(f"    {example}" for example in command.examples), ""]
     return "\n".join(lines)
+
+
+def refusals(command: Command) -> tuple[type[errors.LnpdError], ...]:
+    """The classes of errors that the node's interface names for a command, beside those that any command may have."""
+    text = inspect.getdoc(getattr(Backend, command.handler, None)) or ""
+    found = (getattr(errors, word, None) for word in dict.fromkeys(re.findall(r"[A-Z][A-Za-z]+", text)))
+    return tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, errors.LnpdError))
+
+
+def _refusals(command: Command) -> str:
+    named = ", ".join(f"`{kind.__name__}`" for kind in refusals(command))
+    return f"Refused by: {named}.\n" if named else ""
 
 
 def _result(command: Command) -> str:

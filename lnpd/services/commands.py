@@ -96,9 +96,17 @@ COMMANDS: Final[tuple[Command, ...]] = (
         mutating=True,
         examples=("lnp connect 0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798@127.0.0.1:9735",),
     ),
-    Command("ping", PEERS, "Send a ping and time its pong.", answers.Pong, (_PEER,)),
+    Command("ping", PEERS, "Send a ping and time its pong.", answers.Pong, (_PEER,), examples=("lnp ping 0279be",)),
     Command("peers", PEERS, "List the peers.", tuple[answers.Peer, ...]),
-    Command("disconnect", PEERS, "End a connection.", answers.Done, (_PEER,), mutating=True),
+    Command(
+        "disconnect",
+        PEERS,
+        "End a connection.",
+        answers.Done,
+        (_PEER,),
+        mutating=True,
+        examples=("lnp disconnect 0279be",),
+    ),
     Command("address", WALLET, "Show a fresh address of the wallet.", answers.Address, mutating=True),
     Command("funds", WALLET, "Show the wallet's coins and the balance in channels.", answers.Funds),
     Command(
@@ -184,6 +192,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "Show what an invoice says.",
         answers.Decoded,
         (Parameter("invoice", "invoice", "the invoice, ln..."),),
+        examples=("lnp decode lnbcrt210n1...",),
     ),
     Command(
         "pay",

@@ -6,6 +6,7 @@ stored. A subscriber reads from its own place on, so that nobody's queue can ove
 
 import asyncio
 import time
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,44 @@ from lnpd.store.write import Write
 
 KEPT_EVENTS = 100_000
 PRUNE_EVERY = 1_000
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """What an event of this name says, and the names of its payload's fields."""
+
+    text: str
+    fields: tuple[str, ...]
+
+
+# Every topic. `channel` is the channel's key in this node's database, which it has before it has a channel_id.
+TOPICS: Final[dict[str, Topic]] = {
+    "channel_opening": Topic("The funding is agreed and signed; its depth is waited for.", ("channel", "channel_id")),
+    "channel_ready": Topic("Both sides sent channel_ready.", ("channel", "channel_id")),
+    "channel_active": Topic("channel_reestablish was exchanged after a reconnect: the channel goes on.", ("channel",)),
+    "channel_quiescent": Topic("Nothing is pending on either side (stfu). `initiator` is us or peer.",
+                               ("channel", "initiator")),
+    "channel_frozen": Topic("A provider is missing, late or wrong: the channel waits for it.", ("channel", "reason")),
+    "channel_warning": Topic("The peer broke a rule; it was warned and disconnected.", ("channel", "reason")),
+    "peer_warning": Topic("The peer sent a warning.", ("channel", "reason")),
+    "channel_failed": Topic("The channel cannot go on, and is settled on chain if it was funded.",
+                            ("channel", "reason")),
+    "funding_unconfirmed": Topic("A reorganisation took the funding transaction out of the chain.", ("channel",)),
+    "update_committed": Topic("A plugin's update is irrevocable on both sides. `body` is hex.",
+                              ("channel_id", "provider", "id", "ours", "body")),
+    "update_forgotten": Topic("An update of ours was not signed before the connection was lost: propose it again.",
+                              ("channel_id", "provider", "id", "ours", "body")),
+    "close_blocked": Topic("A close waits for providers; one field `blocked by NAME` each, with its reason.",
+                           ("channel",)),
+    "close_agreed": Topic("A mutual close is signed by both sides and broadcast.", ("channel", "txid", "fee_sat")),
+    "channel_on_chain": Topic("The funding output was spent. `spend` says by what: mutual, ours, theirs, theirs_next,"
+                              " revoked, future or unknown.", ("channel", "spend", "txid")),
+    "channel_spend_undone": Topic("A reorganisation undid the spend of the funding output.", ("channel",)),
+    "channel_closed": Topic("Nothing of the channel is left to do.", ("channel", "reason")),
+    "payment_sent": Topic("A payment of ours is fulfilled.", ("payment_hash", "amount_msat")),
+    "payment_failed": Topic("A payment of ours failed, and nothing of it is in flight.",
+                            ("payment_hash", "amount_msat", "why")),
+    "payment_received": Topic("An invoice of ours is paid.", ("payment_hash", "amount_msat")),
+}  # fmt: skip
 
 
 class Events:

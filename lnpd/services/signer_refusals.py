@@ -18,8 +18,8 @@ class Rule(StrEnum):
     INDEX_USED_TWICE = "index_used_twice"  # another channel has these levels: its secrets would repeat
     OTHER_TERMS = "other_terms"  # a registered channel is registered again, differently
     UNFIT_TERMS = "unfit_terms"  # what a channel is registered with contradicts itself, or our keys
-    UNKNOWN_FUNDING = "unknown_funding"
-    FUNDING_OF_ANOTHER_CHANNEL = "funding_of_another_channel"
+    UNKNOWN_FUNDING = "unknown_funding"  # a funding that the channel does not have
+    FUNDING_OF_ANOTHER_CHANNEL = "funding_of_another_channel"  # one output cannot fund two channels
     LAST_FUNDING = "last_funding"  # a channel without a funding has nothing to sign
     WENT_BACKWARDS = "went_backwards"  # the signer's rows, or the caller's, are older than the other
     NOT_RESUMED = "not_resumed"  # a channel of stored rows whose numbers were not compared yet
@@ -28,47 +28,47 @@ class Rule(StrEnum):
     REVOKED_BROADCAST = "revoked_broadcast"  # our commitment n for broadcast, whose secret was released
     RELEASE_BEFORE_HELD = "release_before_held"  # secret n before valid signatures of n + 1 are held
     RELEASE_AFTER_BROADCAST = "release_after_broadcast"  # the secret of a commitment that was given out signed
-    RELEASE_UNPREPARED = "release_unprepared"
-    SIGN_UNPREPARED = "sign_unprepared"
-    BROADCAST_UNPREPARED = "broadcast_unprepared"
+    RELEASE_UNPREPARED = "release_unprepared"  # a secret whose release was not stored first
+    SIGN_UNPREPARED = "sign_unprepared"  # a commitment of the peer's that was not stored first
+    BROADCAST_UNPREPARED = "broadcast_unprepared"  # a broadcast of ours that was not stored first
     PREVIOUS_NOT_REVOKED = "previous_not_revoked"  # remote n + 1 before remote n - 1 is revoked
-    WRONG_REVEALED_SECRET = "wrong_revealed_secret"  # it is not the secret of the point that was signed for  # noqa: S105
-    TWO_REMOTE_COMMITMENTS = "two_remote_commitments"  # with one number on one funding
+    WRONG_REVEALED_SECRET = "wrong_revealed_secret"  # not the secret of the point that was signed for  # noqa: S105
+    TWO_REMOTE_COMMITMENTS = "two_remote_commitments"  # of the peer, with one number on one funding
     WRONG_HOLDER = "wrong_holder"  # our commitment where the peer's is meant, or the reverse
     WRONG_NUMBER = "wrong_number"  # the transaction carries another number, or one that is over
 
     # what a commitment holds
-    WRONG_INPUT = "wrong_input"
-    WRONG_KEYS = "wrong_keys"
-    WRONG_SCRIPT = "wrong_script"
-    WRONG_DELAY = "wrong_delay"
+    WRONG_INPUT = "wrong_input"  # it spends something else than its funding, or is signed already
+    WRONG_KEYS = "wrong_keys"  # keys that do not come from the opening's basepoints and this commitment's point
+    WRONG_SCRIPT = "wrong_script"  # an output's bytes are not what its expression compiles to
+    WRONG_DELAY = "wrong_delay"  # to_self_delay is not the opening's
     WRONG_AMOUNTS = "wrong_amounts"  # outputs, balances and fee do not add up to the capacity
-    BELOW_DUST = "below_dust"
-    BELOW_RESERVE = "below_reserve"
-    FEE_TOO_HIGH = "fee_too_high"
-    RULE_3 = "rule_3"  # who can spend an output, and when
+    BELOW_DUST = "below_dust"  # an output under the dust limit of the opening
+    BELOW_RESERVE = "below_reserve"  # a party is left with less than its reserve
+    FEE_TOO_HIGH = "fee_too_high"  # a fee that neither weight nor trimmed outputs explain, or over a cap
+    RULE_3 = "rule_3"  # somebody could spend an output too early, or cheat unpunished
     WRONG_CHILD = "wrong_child"  # a second-stage transaction spends or pays something else than it says
-    WRONG_SIGHASH = "wrong_sighash"
-    CHILD_LOCKS = "child_locks"
+    WRONG_SIGHASH = "wrong_sighash"  # a signature would cover less than it must
+    CHILD_LOCKS = "child_locks"  # a second-stage transaction does not wait as its path demands
     UNENCODABLE = "unencodable"  # a number of a transaction does not fit its field
     PEER_SIGNATURE = "peer_signature"  # the peer's signature, which a complete transaction needs, is invalid
 
     # closings, claims, the wallet
-    CLOSE_UNDERPAYS = "close_underpays"
-    CLOSE_MALFORMED = "close_malformed"
+    CLOSE_UNDERPAYS = "close_underpays"  # a close pays us less than our balance less the agreed fee
+    CLOSE_MALFORMED = "close_malformed"  # a close has other inputs or outputs than BOLT 2 allows
     CLOSE_PENDING = "close_pending"  # the last commitments still have outputs beside the two balances
     PAYS_ELSEWHERE = "pays_elsewhere"  # a claim to a script that is not ours
     OTHER_COMMITMENT = "other_commitment"  # a claim's input is no output of its graph
-    UNKNOWN_PATH = "unknown_path"
+    UNKNOWN_PATH = "unknown_path"  # an output has no spend path of this name
     NOT_OUR_PATH = "not_our_path"  # it needs another signature than ours
     NOT_REVOKED = "not_revoked"  # a penalty without the secret of its commitment
-    WRONG_LOCKS = "wrong_locks"
-    WITNESS_INCOMPLETE = "witness_incomplete"
-    PSBT_MALFORMED = "psbt_malformed"
-    MISSING_CHANGE = "missing_change"
+    WRONG_LOCKS = "wrong_locks"  # a claim does not wait as its path demands
+    WITNESS_INCOMPLETE = "witness_incomplete"  # a signature or late data that the path needs is missing
+    PSBT_MALFORMED = "psbt_malformed"  # a PSBT that cannot be read, is too long, or does not say what its inputs spend
+    MISSING_CHANGE = "missing_change"  # a wallet's transaction lacks the change that was agreed
     WRONG_CHANGE = "wrong_change"  # an output is said to be ours, and is not
     COIN_VALUE_CHANGED = "coin_value_changed"  # one coin was shown with two amounts: its fee is a lie
-    INVOICE_MALFORMED = "invoice_malformed"
+    INVOICE_MALFORMED = "invoice_malformed"  # bytes that are no unsigned invoice
 
 
 def refuse(rule: Rule, why: str) -> NoReturn:

@@ -1,0 +1,130 @@
+"""What may a plugin declare, what is it asked, and what may it ask? (hooks, providers, services, the SDK's types)"""
+
+import inspect
+from types import ModuleType
+from typing import get_args, get_type_hints
+
+import lnpd_sdk.envelope
+import lnpd_sdk.manifest
+import lnpd_sdk.plugin
+import lnpd_sdk.questions
+import lnpd_sdk.script
+import lnpd_sdk.types
+from lnpd_sdk.plugin import Node
+from lnpd_sdk.types import Phase, Provider, ProviderBase
+
+from contrib.docs.markdown import (
+    aliases,
+    block,
+    classes,
+    code,
+    fields_table,
+    line_of,
+    methods,
+    page,
+    prose,
+    signature,
+    table,
+)
+from lnpd.hooks import answers, kinds, proxy
+from lnpd.hooks.registry import CAPABILITIES, MONEY
+from lnpd.hooks.spec import HookSpecs
+from lnpd.services.plugin_process import STOP_SECONDS
+
+SDK: tuple[ModuleType, ...] = (
+    lnpd_sdk.types,
+    lnpd_sdk.script,
+    lnpd_sdk.manifest,
+    lnpd_sdk.plugin,
+    lnpd_sdk.questions,
+    lnpd_sdk.envelope,
+)
+
+
+def hooks() -> str:
+    """Every hook."""
+    parts = [
+        f"""A plugin takes part in a hook by `@plugin.hook("NAME")`; the hook's fields come by name. The node waits
+{proxy.DEADLINE_SECONDS:.0f} s for an answer; a late answer, or an exception, is no answer and is counted.
+`@plugin.hook("NAME", field=value)` asks only where the field has that value.
+
+- gather: everyone is asked at once.
+- chain: asked one after the other until somebody answers something else than None.
+"""
+    ]
+    for name, kind in kinds.KINDS.items():
+        function = getattr(HookSpecs, name)
+        hints = get_type_hints(function)
+        rows = [(code(field), code(_shown(hints[field]))) for field in hints if field != "return"]
+        answer = f"Answer: `{_shown(hints['return'])}`.\n" if kind == "chain" else ""
+        parts += [f"## {name}\n", f"{kind}. {line_of(function)}\n", table(("field", "type"), rows), answer]
+    return page("Hooks", *parts)
+
+
+def _shown(kind: object) -> str:
+    return kind.__name__ if isinstance(kind, type) else str(kind)
+
+
+def providers() -> str:
+    """The phases of a provider."""
+    names = get_args(get_type_hints(Phase)["name"])
+    order = ", ".join(name for name in names if name not in ("validate", "fold", "close"))
+    parts = [
+        prose(Provider),
+        f"""`validate` and `fold` are asked for each update, `close` before a mutual close. The pipeline asks in this
+order: {order}. Each answer has {answers.DEADLINE_SECONDS:.0f} s.
+
+A provider says by `Phase(name, view_fields)` what it takes part in. An answer is remembered, and asked for again only
+when the state, another argument, or one of these fields of the view has changed.
+""",
+    ]
+    for name in names:
+        default = line_of(getattr(ProviderBase, name))
+        function = getattr(Provider, name)
+        parts += [f"## {name}\n", block(signature(function)), prose(function)]
+        parts.append(f"Without the phase: {default[:1].lower()}{default[1:]}\n")
+    parts += ["## What a provider declares\n", prose(lnpd_sdk.types.ProviderSpec)]
+    parts.append(fields_table(lnpd_sdk.types.ProviderSpec))
+    return page("Providers", *parts)
+
+
+def services() -> str:
+    """What a plugin may ask of its node, and what it needs for it."""
+    rows = [(code(signature(function)), line_of(function)) for _, function in methods(Node)]
+    parts = [
+        prose(Node),
+        table(("service", "what it does"), rows),
+        f"""## Capabilities
+
+A manifest asks for them, the user gives them with `--grant PLUGIN=CAPABILITY`: {", ".join(CAPABILITIES)}.
+Those that move money ({", ".join(MONEY)}) do nothing without a grant. `updates:MAX_SAT` is what the plugin's own
+proposals may cost us in a channel. No service needs another one of them yet.
+
+## Its process
+
+The node starts it with an endpoint in `LNPD_ENDPOINT` and a token as the first line of its standard input. What it
+prints goes to the node's log, line by line and bounded. When the node ends, standard input ends, and the process ends
+with its children. One that does not stop when asked is killed after {STOP_SECONDS:g} s. One that dies is started again
+with growing pauses; `lnp plugin list` shows why, and how often.
+""",
+    ]
+    return page("What a plugin may ask of its node", *parts)
+
+
+def sdk() -> str:
+    """The types of lnpd-sdk."""
+    parts = ["Amounts carry their unit in the name. Every value is immutable; change makes a new one.\n"]
+    for module in SDK:
+        parts += [f"## {module.__name__}\n", prose(module)]
+        if named := aliases(module):
+            parts.append(block("\n".join(named)))
+        for cls in classes(module):
+            parts += [f"### {cls.__name__}\n", prose(cls), fields_table(cls)]
+            rows = [(code(signature(function)), line_of(function)) for _, function in methods(cls)]
+            if rows and cls is not ProviderBase:
+                parts.append(table(("method", ""), rows))
+        functions = [f for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__]
+        public = [(code(signature(f)), line_of(f)) for f in functions if not f.__name__.startswith("_")]
+        if public:
+            parts.append(table(("function", ""), public))
+    return page("lnpd-sdk", *parts)

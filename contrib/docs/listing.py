@@ -1,0 +1,53 @@
+"""Which pages are printed, where does each stand, and what does it answer?"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import lnpd.channel
+from contrib.docs import contract, node, rules, wire
+from contrib.docs.markdown import page
+from lnpd.cli.reference import reference
+
+FOLDER: Final = Path(__file__).parent / "pages"
+ROOT: Final = Path(__file__).parents[2]
+
+
+class Page(NamedTuple):
+    """A file, what it answers, and whoever prints it."""
+
+    path: Path
+    question: str
+    text: Callable[[], str]
+
+
+def index() -> str:
+    """The list of all other pages."""
+    lines = [f"- [{row.path.name}]({_from_here(row.path)}): {row.question}" for row in PAGES[1:]]
+    return page("Reference", "\n".join(lines) + "\n")
+
+
+def _from_here(path: Path) -> str:
+    return path.name if path.parent == FOLDER else f"../../../{path.relative_to(ROOT)}"
+
+
+PAGES: Final[tuple[Page, ...]] = (
+    Page(FOLDER / "README.md", "which pages there are", index),
+    Page(FOLDER / "commands.md", "each command of `lnp` and method of the RPC; options, exit codes, error codes",
+         reference),
+    Page(FOLDER / "configuration.md", "which options may not be given together", node.configuration),
+    Page(FOLDER / "events.md", "what `lnp events` tells, topic by topic", node.events),
+    Page(FOLDER / "hooks.md", "what a plugin may take part in", contract.hooks),
+    Page(FOLDER / "providers.md", "what a provider of commitment outputs is asked, phase by phase", contract.providers),
+    Page(FOLDER / "services.md", "what a plugin may ask of its node, and what the user has to grant",
+         contract.services),
+    Page(FOLDER / "sdk.md", "every type and function of lnpd-sdk", contract.sdk),
+    Page(FOLDER / "rules.md", "what the host refuses, and which test shows it", rules.rules),
+    Page(FOLDER / "messages.md", "every message, TLV record and feature bit, and how a plugin adds its own",
+         wire.messages),
+    Page(FOLDER / "signer.md", "what the signer refuses to sign", node.refusals),
+    Page(FOLDER / "persistence.md", "at which moments the power may fail", node.persistence),
+    Page(FOLDER / "errors.md", "every class of error", node.errors_page),
+    Page(Path(lnpd.channel.__file__).parent / "TRANSITIONS.md", "which handler answers which event in which phase",
+         node.states),
+)  # fmt: skip

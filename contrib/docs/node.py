@@ -1,0 +1,114 @@
+"""What may happen in a node, by name? (events, persistence points, errors, refusals of the signer, channel states)"""
+
+import inspect
+import re
+
+import lnpd.channel.step  # fills the table of transitions
+from contrib.docs.markdown import code, comments, line_of, members, page, prose, table
+from lnpd import errors
+from lnpd.channel.table import printed
+from lnpd.config import RULES
+from lnpd.services.events import KEPT_EVENTS, TOPICS
+from lnpd.services.rpc_errors import CODES
+from lnpd.services.signer_refusals import Rule
+from lnpd.store import points
+from lnpd.store.points import PERSISTENCE_POINTS
+
+assert lnpd.channel.step
+
+
+def events() -> str:
+    """Every topic of the log of events."""
+    rows = [(code(name), ", ".join(map(code, topic.fields)), topic.text) for name, topic in TOPICS.items()]
+    return page(
+        "Events",
+        f"""`lnp events` and the RPC method `events` follow a node's log. Each event has a sequence number and is stored
+in the transaction of what happened; a client that was away reads on from its last number (`since`). The newest
+{KEPT_EVENTS:,} are kept.
+
+`channel` is the channel's key in this node's database, which it has before it has a `channel_id`. Amounts carry
+their unit, ids are written as explorers write them, bytes are hex.
+""",
+        table(("topic", "fields", "meaning"), rows),
+    )
+
+
+def persistence() -> str:
+    """Every persistence point."""
+    rows = [(code(name), text) for name, text in PERSISTENCE_POINTS.items()]
+    return page(
+        "Persistence points",
+        prose(points),
+        "`lnpd --developer --dev-fail-at POINT[:before|after[:N]]` ends the node there as a power cut would.\n",
+        table(("point", "what the transaction holds"), rows),
+    )
+
+
+def refusals() -> str:
+    """Every rule of the signer."""
+    source = inspect.getsource(Rule)
+    parts: list[str] = []
+    rows: list[tuple[str, str]] = []
+    lines = source.splitlines()
+    for member in members(Rule):
+        above = lines[next(n for n, line in enumerate(lines) if re.match(rf" +{member.name} =", line)) - 1].strip()
+        if above.startswith("#"):
+            parts += [table(("name", "refused is"), rows)] if rows else []
+            rows = []
+            parts.append(f"## {above.strip('# ').capitalize()}\n")
+        rows.append((code(member.value.strip("'")), member.comment))
+    return page(
+        "What the signer refuses",
+        "The signer holds the keys, sees every transaction whole, and signs nothing that breaks one of these rules. "
+        "`SignerRefused.rule`\ncarries the name.\n",
+        *parts,
+        table(("name", "refused is"), rows),
+    )
+
+
+def errors_page() -> str:
+    """Every error class, by the section of errors.py that it stands in."""
+    source = inspect.getsource(errors)
+    beside, lines = comments(source), source.splitlines()
+    heads: dict[int, str] = {}
+    for number, line in enumerate(lines, start=1):
+        if line.startswith("# ") and number not in beside:
+            before = heads.pop(number - 1, "")
+            heads[number] = f"{before} {line.strip('#- ')}".strip()
+    parts: list[str] = []
+    rows: list[tuple[str, str, str, str]] = []
+    for number, line in enumerate(lines, start=1):
+        if number in heads:
+            parts += [table(("class", "a kind of", "RPC", "meaning"), rows)] if rows else []
+            rows = []
+            title, _, more = heads[number].partition(". ")
+            parts.append(f"## {title}\n\n{more}\n")
+        if found := re.match(r"class (\w+)", line):
+            rows.append(_error_row(getattr(errors, found[1])))
+    return page(
+        "Errors",
+        f"One class for each broken rule. A peer hears of a ProtocolError as `error`, of a ProtocolWarning as "
+        f"`warning`.\nThe RPC gives a code ({len(CODES)} classes have one of their own) and the class's name.\n",
+        *parts,
+        table(("class", "a kind of", "RPC", "meaning"), rows),
+    )
+
+
+def _error_row(kind: type[Exception]) -> tuple[str, str, str, str]:
+    above = ", ".join(base.__name__ for base in kind.__bases__ if base is not Exception)
+    number = next(CODES[each] for each in kind.__mro__ if each in CODES)
+    return code(kind.__name__), above, str(number), line_of(kind)
+
+
+def configuration() -> str:
+    """What options may not be together."""
+    return page(
+        "What lnpd refuses to start with",
+        "The options themselves are in commands.md. These combinations are refused, with the sentence beside them.\n",
+        "\n".join(f"- {sentence}" for _, sentence in RULES) + "\n",
+    )
+
+
+def states() -> str:
+    """The table of transitions, which stands beside the code of the channel."""
+    return printed()

@@ -1,0 +1,89 @@
+"""Does a running node call every hook as declared, and do its events say what their table says?"""
+
+import asyncio
+import inspect
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from lnpd_sdk.plugin import Node as Host
+from lnpd_sdk.plugin import Plugin
+
+from lnpd.errors import CloseBlocked
+from lnpd.hooks.kinds import KINDS
+from lnpd.hooks.spec import HookSpecs
+from lnpd.services.events import TOPICS
+from lnpd.services.node import Node
+from lnpd.testing import Network, until, until_asked
+
+LOCKBOX = Path(__file__).parents[2] / "plugins" / "lockbox.py"
+WITH_LOCKBOX: dict[str, Any] = {"plugins": (LOCKBOX,), "grants": (("lockbox", "updates:1000000"),)}
+# What a life of two nodes shows; the others need a broken rule, a payment that fails, or a chain that is undone.
+SEEN_IN_A_LIFE = {
+    "channel_opening", "channel_ready", "channel_active", "update_committed", "payment_sent", "payment_received",
+    "close_blocked", "close_agreed", "channel_on_chain", "channel_closed",
+}  # fmt: skip
+
+Call = tuple[str, frozenset[str]]
+
+
+def listening(calls: set[Call]) -> Plugin:
+    """A plugin that takes part in every hook and writes down what it is called with."""
+    plugin = Plugin("listener", "1")
+    for name in KINDS:
+
+        def called(_node: Host, name: str = name, **fields: object) -> None:
+            calls.add((name, frozenset(fields)))
+
+        plugin.hook(name)(called)
+    return plugin
+
+
+async def life(network: Network, calls: set[Call]) -> tuple[Node, Node]:
+    """Open, restart, lock, pay, close, resolve, part."""
+    alice, bob = await network.node("alice", **WITH_LOCKBOX), await network.node("bob", **WITH_LOCKBOX)
+    for node in (alice, bob):
+        await node.plugins.add_in_process(listening(calls))
+    channel = await network.channel(alice, bob, kind="lockbox/anchors_zero_fee_htlc_tx")
+    bob = await network.restart(bob)
+    await bob.plugins.add_in_process(listening(calls))
+    await network.active(channel, alice, bob)
+    await alice.api.call_plugin("lockbox-put", {"channel_id": channel, "amount_sat": 25_000})
+    await alice.api.pay((await bob.api.invoice(5_000_000, "paid", 3600)).invoice, None, 20)
+    with pytest.raises(CloseBlocked):
+        await alice.api.close(channel, False, None)
+    await alice.api.call_plugin("lockbox-give", {"channel_id": channel, "box": 0})
+    await until_asked(lambda: known(alice, "close_agreed"), "the close")
+    await network.mine(101)
+    for node in (alice, bob):
+        await until_asked(lambda node=node: known(node, "channel_closed"), "its end")  # type: ignore[misc]
+    await alice.api.disconnect(bob.node_id.hex())
+    return alice, bob
+
+
+async def logged(node: Node) -> list[tuple[str, frozenset[str]]]:
+    """A node's events: topic and names of fields."""
+    return [(e.topic, frozenset(msgspec.json.decode(e.payload))) for e in await node.events.since(0, 1000)]
+
+
+async def known(node: Node, topic: str) -> bool:
+    """Whether the node has logged such an event."""
+    return topic in {name for name, _ in await logged(node)}
+
+
+def test_every_hook_is_called_and_every_event_says_what_the_table_says(tmp_path: Path) -> None:
+    calls: set[Call] = set()
+    declared = {(name, frozenset(inspect.signature(getattr(HookSpecs, name)).parameters) - {"self"}) for name in KINDS}
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            nodes = await life(network, calls)
+            await until(lambda: calls == declared, f"every hook; {declared - calls} is missing")
+            events = [event for node in nodes for event in await logged(node)]
+            assert {topic for topic, _ in events} == SEEN_IN_A_LIFE
+            for topic, fields in events:
+                named = {field for field in fields if not field.startswith("blocked by ")}
+                assert named == set(TOPICS[topic].fields), topic
+
+    asyncio.run(main())
