@@ -187,6 +187,14 @@ class Signer(Protocol):
         """
         ...
 
+    async def take_back(self, index: ChannelIndex, stored: SignerRecords) -> None:
+        """The caller could not store the step for which it had asked: what was prepared for this channel is undone.
+
+        `stored` are all rows that the caller has (of a signer that keeps its own, they do not count). Refused if what
+        was given out, a signature or a secret, is not in them.
+        """
+        ...
+
     async def commitment_point(self, index: ChannelIndex, number: int) -> bytes:
         """Our per-commitment point. Answers CommitmentPoint."""
         ...

@@ -8,7 +8,6 @@ Rules: signer_state (order), signer_commitment (content), signer_spends (closing
 
 import asyncio
 import re
-from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -34,6 +33,7 @@ from lnpd.services.interfaces import (
     SignerChannel,
     SignerRecords,
 )
+from lnpd.services.signer_given import Given
 from lnpd.services.signer_keys import ChannelKeys, Keys
 from lnpd.services.signer_refusals import Rule, refuse
 from lnpd.services.signer_state import ChannelState, FundingState, SignedCommitment
@@ -45,11 +45,8 @@ from lnpd.tx.transaction import Tx, TxOut
 
 MAX_INVOICE_BYTES: Final = 8192
 MAX_NAME: Final = 200
-MAX_DIGESTS: Final = 16  # commitments whose digests are kept between prepare and sign
 
 _INVOICE_PREFIX: Final = re.compile(r"ln(bc|tb|tbs|bcrt)([0-9]{1,18}[munp]?)?")
-
-Digests = tuple[bytes, tuple[bytes, ...]]
 
 
 class Known(NamedTuple):
@@ -65,8 +62,10 @@ class KeySigner:
     """The Signer whose memory is rows that the caller stores. See interfaces.Signer for each method.
 
     A request that raises has changed nothing. State moves when it is prepared: whoever fails to store the records
-    ends the process, and the next one starts from the rows that are stored.
+    takes it back.
     """
+
+    _behind: int = 0  # how many commitments of the peer's may be stored by the caller before they are signed
 
     def __init__(self, keys: Keys, rows: SignerRecords = ()) -> None:
         """Raises SignerRefused for rows that are damaged or incomplete."""
@@ -81,8 +80,9 @@ class KeySigner:
             for levels, state in self._states.items()
             for each in state.fundings
         }
-        self._digests: OrderedDict[int, tuple[Graph, Digests]] = OrderedDict()
+        self._digests = content.Digests()
         self._unsigned: set[tuple[bytes, bytes, int]] = set()  # prepared since the start, and not asked to be signed
+        self._given = Given(loaded.states)
 
     def __repr__(self) -> str:
         return f"KeySigner({self._keys.node_id.hex()})"
@@ -168,11 +168,16 @@ class KeySigner:
         """See Signer."""
         known = self._known(index, resuming=True)
         try:
-            order.compare(known.state, ours, theirs)
+            order.compare(known.state, ours, theirs, self._behind)
         except SignerRefused as error:
             self._refused[known.levels] = error
             raise
         self._to_resume.discard(known.levels)
+
+    async def take_back(self, index: ChannelIndex, stored: SignerRecords) -> None:
+        """See Signer."""
+        levels = order.levels(index)
+        self._restore(levels, order.stored_state(levels, stored))
 
     async def commitment_point(self, index: ChannelIndex, number: int) -> bytes:
         """See Signer."""
@@ -195,7 +200,7 @@ class KeySigner:
         """See Signer."""
         known, funding = self._for_commitment(index, graph, ours=False)
         settled_msat = self._check_content(known, funding, graph)
-        digest = content.content_digest(self._digests_of(graph))
+        digest = content.content_digest(self._digests.of(graph))
         commitment = SignedCommitment(graph.number, digest)
         request = (known.levels, graph.funding.txid, graph.number)
         if request in self._unsigned:
@@ -211,13 +216,14 @@ class KeySigner:
     async def sign_commitment(self, index: ChannelIndex, graph: Graph) -> CommitmentSignatures:
         """See Signer."""
         known, funding = self._for_commitment(index, graph, ours=False)
-        digests = self._digests_of(graph)
+        digests = self._digests.of(graph)
         prepared = next((each for each in funding.signed if each.number == graph.number), None)
         if prepared is None:
             refuse(Rule.SIGN_UNPREPARED, f"the peer's commitment {graph.number} was not prepared.")
         if prepared.digest != content.content_digest(digests):
             refuse(Rule.TWO_REMOTE_COMMITMENTS, f"another commitment {graph.number} was prepared on this funding.")
         self._unsigned.discard((known.levels, graph.funding.txid, graph.number))
+        self._given.signed(known.levels, known.state)
         secrets: dict[str, bytes] = {}
         children = []
         for child, digest in zip(graph.children, digests[1], strict=True):
@@ -240,6 +246,7 @@ class KeySigner:
         known = self._known(index)
         if number >= known.state.released:
             refuse(Rule.RELEASE_UNPREPARED, f"the release of our commitment {number} was not prepared.")
+        self._given.released(known.levels, known.state, number)
         point = known.keys.point(number + 2)
         # The next commitment of ours has this point: its keys are derived while the message is on its way.
         asyncio.get_running_loop().call_soon(content.keys_of, known.terms, known.terms.us, point)
@@ -259,6 +266,7 @@ class KeySigner:
         if known.state.broadcast != graph.number:
             refuse(Rule.BROADCAST_UNPREPARED, f"the broadcast of our commitment {graph.number} was not prepared.")
         self._check_content(known, funding, graph, reserve=False)
+        self._given.broadcast(known.levels, known.state)
         digest = commitment_digest(graph)
         if not verify(graph.keys.counterparty_funding, digest, signatures.commitment):
             refuse(Rule.PEER_SIGNATURE, f"the peer's signature of our commitment {graph.number} is invalid.")
@@ -371,16 +379,15 @@ class KeySigner:
             refuse(Rule.FUNDING_OF_ANOTHER_CHANNEL, "this funding is that of another channel.")
         terms_of.check_funding(channel, funding)
 
-    def _digests_of(self, graph: Graph) -> Digests:
-        """Prepared and signed are two requests for one graph: what is hashed for the first serves the second."""
-        found = self._digests.get(id(graph))
-        if found is not None and found[0] is graph:
-            return found[1]
-        digests = content.signing_digests(graph)
-        self._digests[id(graph)] = (graph, digests)
-        if len(self._digests) > MAX_DIGESTS:
-            self._digests.popitem(last=False)
-        return digests
+    def _restore(self, levels: bytes, state: ChannelState | None) -> None:
+        self._given.check(levels, state)
+        self._unsigned = {each for each in self._unsigned if each[0] != levels}
+        if state is not None:
+            self._states[levels] = state
+            return
+        self._fundings = {each: owner for each, owner in self._fundings.items() if owner != levels}
+        self._terms.pop(levels, None)
+        self._states.pop(levels, None)
 
     def _move(self, known: Known, state: ChannelState) -> SignerRecords:
         """What changes nothing is handed out again: the caller may not have stored it the first time."""

@@ -4,6 +4,7 @@ Nothing that a graph says about scripts, keys or paths is believed: scripts are 
 the basepoints that were registered, and rule 3 is judged on what that yields.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
@@ -34,6 +35,7 @@ DELAYED_TEMPLATES: Final = frozenset({"to_local"})
 OFFERED_TEMPLATES: Final = frozenset({"offered_htlc", "offered_htlc_anchors"})
 FINAL_SEQUENCE: Final = 0xFFFFFFFF
 FIRST_TIMESTAMP: Final = 500_000_000
+MAX_DIGESTS: Final = 16  # commitments whose digests are kept between prepare and sign
 
 NamesByVout = Mapping[int, tuple[str, ...]]
 
@@ -350,6 +352,24 @@ def signing_digests(graph: Graph) -> tuple[bytes, tuple[bytes, ...]]:
     with encodable():
         commitment = graph.tx.sighash(0, graph.funding.witness_script, graph.funding.capacity_sat)
         return commitment, tuple(_child_digest(graph, child) for child in graph.children)
+
+
+class Digests:
+    """Prepared and signed are two requests for one graph: what is hashed for the first serves the second."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[int, tuple[Graph, tuple[bytes, tuple[bytes, ...]]]] = OrderedDict()
+
+    def of(self, graph: Graph) -> tuple[bytes, tuple[bytes, ...]]:
+        """See `signing_digests`."""
+        found = self._known.get(id(graph))
+        if found is not None and found[0] is graph:
+            return found[1]
+        digests = signing_digests(graph)
+        self._known[id(graph)] = (graph, digests)
+        if len(self._known) > MAX_DIGESTS:
+            self._known.popitem(last=False)
+        return digests
 
 
 def _child_digest(graph: Graph, child: Child) -> bytes:

@@ -168,14 +168,15 @@ def broadcast(state: ChannelState, number: int) -> ChannelState:
     return replace(state, broadcast=max(state.broadcast, number))
 
 
-def compare(state: ChannelState, ours: int, theirs: int) -> None:
+def compare(state: ChannelState, ours: int, theirs: int, behind: int = 0) -> None:
     """The snapshot's numbers fit these rows: neither side lost a step that the other one took.
 
     The snapshot's `ours` is its latest commitment of ours, with those below revoked; `theirs` the latest that it
-    signed. A signer with a store of its own may be one step ahead, for it writes first.
+    signed. A signer with a store of its own may hold one more, and be one behind with what it signs, for it writes when
+    it is asked to.
     """
     held = max((each.held for each in state.fundings), default=NONE)
-    if ours > max(held, 0) or theirs > max(state.signed, 0):  # before the first commitments both numbers are 0
+    if ours > max(held, 0) or theirs > max(state.signed + behind, 0):  # before the first commitments both are 0
         refuse(
             Rule.WENT_BACKWARDS,
             f"the channel is at {ours} and {theirs}, the signer at {held} and {state.signed}: its rows are older.",
@@ -251,6 +252,11 @@ def load(rows: tuple[SignerRecord, ...]) -> Loaded:
     if loaded.terms.keys() - loaded.names.keys() or loaded.terms.keys() != loaded.states.keys():
         raise SignerRefused(Rule.WENT_BACKWARDS, "some of the signer's rows are missing.")
     return loaded
+
+
+def stored_state(levels_: bytes, rows: tuple[SignerRecord, ...]) -> ChannelState | None:
+    """A channel's state in the caller's rows."""
+    return load(tuple(row for row in rows if row.key[-8:] == levels_)).states.get(levels_)
 
 
 def _row(value: object) -> bytes:

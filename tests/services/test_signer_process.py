@@ -195,8 +195,9 @@ def test_what_could_not_be_stored_ends_the_signer(tmp_path: Path) -> None:
         await pair.hold(OPENER, await pair.graph(OPENER, 0))
         await pair.hold(OPENER, await pair.graph(OPENER, 1))
         cut.append(True)
+        await signer.prepare_release(INDEX[0], 0)  # shows nothing, and writes nothing
         with pytest.raises((DatabaseFailed, StoreHalted)):
-            await signer.prepare_release(INDEX[0], 0)
+            await signer.release_secret(INDEX[0], 0)
         with pytest.raises(StoreHalted):
             await signer.release_secret(INDEX[0], 0)
         with pytest.raises(StoreHalted):
