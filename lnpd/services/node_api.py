@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from lnpd.channel.actions import Notify
 from lnpd.channel.events import Close, ForceClose
 from lnpd.channel.state import AwaitingReady, Channel, Failed, Negotiating, OnChain
 from lnpd.channel.state import Closed as ClosedPhase
-from lnpd.errors import AddressRefused, ChannelRefused, CloseBlocked, OnlyOnRegtest, PluginRefused
+from lnpd.errors import AddressRefused, ChainError, ChannelRefused, CloseBlocked, OnlyOnRegtest, PluginRefused
 from lnpd.routing import invoice as invoices
 from lnpd.services import answers, channel_view
 from lnpd.services.channel_batch import put_records
@@ -219,7 +220,7 @@ class NodeApi:
         providers: tuple[str, ...],
         feerate_per_kw: int | None,
     ) -> answers.Opened:
-        """Opens a channel; returns when its funding transaction is on its way."""
+        """Opens a channel; returns when its funding transaction is broadcast."""
         node = self._node
         feerate = feerate_per_kw or await node.watcher.feerate(CONFIRM_BLOCKS)
         kind = node.kinds.named(channel_type or DEFAULT_TYPE, providers)
@@ -231,6 +232,7 @@ class NodeApi:
             return now if isinstance(now.phase, AwaitingReady) or now.depth_reached else None
 
         channel = await node.channels.until(channel.key, funded)
+        await self._broadcast()
         funding = channel.fundings[0]
         outpoint = f"{channel_view.txid_text(funding.txid)}:{funding.vout}"
         return answers.Opened(channel.id.hex(), outpoint, channel.capacity_sat, channel_view.state_name(channel))
@@ -248,7 +250,7 @@ class NodeApi:
         )
 
     async def close(self, channel: str, force: bool, destination: str | None) -> answers.Closed:
-        """Closes a channel; returns when the closing transaction is on its way."""
+        """Closes a channel; returns when the closing transaction is broadcast."""
         node = self._node
         driver = node.channels.driver_of(channel)
         now = driver.channel
@@ -256,6 +258,7 @@ class NodeApi:
             done = await driver.command(ForceClose())
             if isinstance(done.phase, ClosedPhase):
                 return answers.Closed(now.id.hex(), "", "forced", done.phase.reason)
+            await self._broadcast()
             graphs = await channel_view.graphs(node.store, now)
             txid = channel_view.txid_text(graphs[int(now.us)].tx.txid)
             return answers.Closed(now.id.hex(), txid, "forced", "What is ours is claimed when its delay has passed.")
@@ -267,7 +270,13 @@ class NodeApi:
         least = MIN_CLOSE_FEERATE_PER_KW * CLOSE_WEIGHT // 1000
         await driver.command(Close(script, least, max(least, 2 * feerate * CLOSE_WEIGHT // 1000)))
         txid = await node.channels.until(now.key, _closing_txid)
+        await self._broadcast()
         return answers.Closed(now.id.hex(), txid, "mutual")
+
+    async def _broadcast(self) -> None:
+        """Returns once what is stored to be broadcast was broadcast; while the chain is away that is done later."""
+        with suppress(ChainError):
+            await self._node.watcher.sync()
 
     def _script_of(self, address: str) -> bytes:
         try:
