@@ -2,7 +2,8 @@
 
 Four questions: does any provider refuse it; does it keep BOLT 2's limits (limits.py); does it commute with what the
 other party has pending; and do the rules of money allow it, the proposer's reserve among them. The proposer asks the
-last of both commitments, and keeps a fee-spike buffer.
+last of both commitments, and keeps a fee-spike buffer. Two updates that cross may do together what neither does alone:
+so the rules of money are also asked of an extension's update beside all that the other party has pending.
 """
 
 from collections.abc import Generator
@@ -31,6 +32,7 @@ from lnpd.wire.message import encode
 
 Both = tuple[tuple[Update, ...], tuple[Update, ...]]  # the proposer's updates, and the recipient's
 CORE = frozenset({BASE, HTLC, ANCHORS})  # compiled in, hence trusted with balances
+Crossing = tuple[Folds, Folds]  # without and with an update
 Admitting = Generator[Any, Any, tuple[Channel, list[Action]]]  # Any: each reply is typed by its own query
 
 
@@ -45,11 +47,25 @@ def admit(channel: Channel, update: Update, message: Message, max_taken_msat: in
     before = yield from commitments.fold_all(channel, recipient, number, (*pending[1], *pending[0]))
     check_limits(channel, update, before)
     after = yield from _folded(channel, recipient, number, (*pending[1], *pending[0], update))
-    yield from _commutes(channel, recipient, number, pending, update, after)
-    yield from _judged(channel, update, recipient, before, after, max_taken_msat)
-    taken = 0 if update.provider in CORE else before.balances_msat[channel.us] - after.balances_msat[channel.us]
+    crossing = yield from _commutes(channel, recipient, number, pending, update, after)
+    yield from _judged(channel, update, recipient, (before, after), max_taken_msat)
+    if crossing is not None:
+        yield from _judged(channel, update, recipient, crossing, max_taken_msat, crossed=True)
     row = Keep("update", update_key(update), encode(message))
-    return with_proposed(channel, update, max(0, taken)), [row]
+    return with_proposed(channel, update, _taken_msat(channel, update, (before, after), crossing)), [row]
+
+
+def granted_msat(channel: Channel, provider: str) -> int:
+    """What the user lets a provider still take from our balance in this channel."""
+    return max(0, 1000 * dict(channel.policy.grants).get(provider, 0) - taken_msat(channel, provider))
+
+
+def _taken_msat(channel: Channel, update: Update, *folds: Crossing | None) -> int:
+    """What an extension's update takes from our balance, at most: alone, or beside what is pending."""
+    if update.provider in CORE:
+        return 0
+    us = channel.us
+    return max(0, *(pair[0].balances_msat[us] - pair[1].balances_msat[us] for pair in folds if pair))
 
 
 def own(admitting: Admitting) -> Admitting:
@@ -93,9 +109,7 @@ def may_receive(channel: Channel) -> None:
         raise UpdateAfterStfu("An update came after stfu.")
 
 
-def _split(
-    channel: Channel, recipient: Party, stages: tuple[int, int]
-) -> tuple[tuple[Update, ...], tuple[Update, ...]]:
+def _split(channel: Channel, recipient: Party, stages: tuple[int, int]) -> Both:
     """A commitment's pending updates: the proposer's, and the recipient's own."""
     updates = updates_in(channel, recipient, stages)
     return tuple(u for u in updates if u.proposer != recipient), tuple(u for u in updates if u.proposer == recipient)
@@ -113,16 +127,19 @@ def _commutes(
     channel: Channel,
     recipient: Party,
     number: int,
-    before: tuple[tuple[Update, ...], tuple[Update, ...]],
+    before: Both,
     update: Update,
     after: Folds,
-) -> Generator[Any, Any, None]:
-    """Whatever the two parties have pending may become irrevocable in either order, on either side first."""
+) -> Generator[Any, Any, Crossing | None]:
+    """Whatever the two parties have pending may become irrevocable in either order, on either side first.
+
+    Returns everything that is pending, without and with the update, where an extension could make a difference of it.
+    """
     own, pending = before
     everything = _split(channel, recipient, FUTURE)[1]
     # The core's own updates commute by construction (tests walk it); refolding hundreds of them twice is what costs.
     if not everything or not channel.extensions:
-        return
+        return None
     if everything != pending:
         after = yield from _folded(channel, recipient, number, (*everything, *own, update))
     crossed = yield from _folded(channel, recipient, number, (*own, update, *everything))
@@ -130,37 +147,46 @@ def _commutes(
         raise UpdatesDoNotCommute(
             f"{update.provider} {update.kind} {update.id}: it does not commute with what the other side has pending."
         )
+    if everything == pending or all(each.provider in CORE for each in (update, *everything)):
+        return None
+    return (yield from commitments.fold_all(channel, recipient, number, (*everything, *own))), after
 
 
 def _judged(
-    channel: Channel, update: Update, recipient: Party, before: Folds, after: Folds, max_taken_msat: int | None
+    channel: Channel,
+    update: Update,
+    recipient: Party,
+    folds: Crossing,
+    max_taken_msat: int | None,
+    crossed: bool = False,
 ) -> Generator[Any, Any, None]:
-    """The rules of money (tx/proposal.py), in the recipient's next commitment.
+    """The rules of money (tx/proposal.py), in the recipient's next commitment, without and with the update.
 
     The proposer's reserve is that of this commitment, for there both sides know the same updates. What the update does
     in the proposer's own is judged too where an extension could make a difference, and always by the proposer.
+    `crossed` are the folds with what is not part of the next commitment yet: then reserves and fees do not count.
     """
     ours = update.proposer == channel.us
     # A peer's update may have crossed our shutdown; ours may not follow either.
     closing = bool(channel.shutdown[update.proposer]) or (ours and any(channel.shutdown))
-    granted_msat = max_taken_msat if ours else 1000 * dict(channel.policy.grants).get(update.provider, 0)
-    left_msat = None
-    if granted_msat is not None and update.provider not in CORE:
-        left_msat = max(0, granted_msat - taken_msat(channel, update.provider))
+    left_msat = granted_msat(channel, update.provider)
+    if ours and max_taken_msat is not None:
+        left_msat = max(0, max_taken_msat - taken_msat(channel, update.provider))
+    unlimited = update.provider in CORE or (ours and max_taken_msat is None)
     for holder in (recipient, other(recipient)):
         if holder != recipient and not (ours or channel.extensions):
             continue
         point = yield from commitments.next_point(channel, holder)
-        was, will = (commitments.specification(channel, holder, point, folds) for folds in (before, after))
+        was, will = (commitments.specification(channel, holder, point, each) for each in folds)
         query = JudgeProposal(
             was,
             will,
             update,
             commitments.reserves_sat(channel),
-            grant_msat=None if ours else left_msat,
-            own_msat=left_msat if ours else None,
-            strict=ours or holder == recipient,
-            spike=ours and update.kind == "add",
+            grant_msat=None if ours or unlimited else left_msat,
+            own_msat=left_msat if ours and not unlimited else None,
+            strict=not crossed and (ours or holder == recipient),
+            spike=not crossed and ours and update.kind == "add",
             shrink=closing and update.provider not in CORE,
         )
         if refused := (yield from ask(query)):

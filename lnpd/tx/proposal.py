@@ -46,18 +46,20 @@ def check_proposal(
     update: Update,
     reserve_sat: PerParty,
     grant_msat: int | None = None,
+    own_msat: int | None = None,
 ) -> Generator[ProviderCall, object, None]:
     """Both specifications are of one holder's next commitment, without and with the update.
 
     `reserve_sat[p]` is what p must keep. `grant_msat` is how much of the balance of the party that did not propose the
-    update may move; None is no limit, for one's own proposals and the core's providers. Raises a ProposalRefused by
-    rule, or what the pipeline raises.
+    update may move, `own_msat` how much of the proposer's own; None is no limit. Raises a ProposalRefused by rule, or
+    what the pipeline raises.
     """
     was = Side(before, (yield from contribute(before, view_of(before))))
     will = Side(after, (yield from contribute(after, view_of(after))))
     checks.unique(will.outputs)
     check_debits(was, will, update)
     check_grant(was, will, update, grant_msat)
+    check_own_grant(was, will, update, own_msat)
     check_reserve(was, will, update, reserve_sat)
     check_dust(was, will)
 
@@ -102,9 +104,9 @@ def check_own_grant(was: Side, will: Side, update: Update, left_msat: int | None
     """What a plugin's own proposal moves from its node's balance, and what its outputs then hold of it: no more than
     is left of the user's grant. What only gives back is free (GrantExceeded)."""
     party = update.proposer
-    if left_msat is None or will.net_msat(party) >= was.net_msat(party):
-        return
     moved = max(0, was.spec.balances_msat[party] - will.spec.balances_msat[party])
+    if left_msat is None or (not moved and will.net_msat(party) >= was.net_msat(party)):
+        return
     held = sum(each.debits_msat[party] for each in will.outputs if each.provider == update.provider)
     if moved + held > left_msat:
         raise GrantExceeded(

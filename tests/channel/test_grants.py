@@ -2,14 +2,14 @@
 
 import msgspec
 import pytest
-from lnpd_sdk.types import Folded, Reject, Update, View, other
+from lnpd_sdk.types import Blocked, Closable, Folded, OutputSpec, PerParty, Reject, Update, View, other
 
 from lnpd import errors
 from lnpd.channel import events
-from lnpd.channel.state import Normal
+from lnpd.channel.state import Negotiating, Normal, ShuttingDown
 from lnpd.channel.updates import next_id
 from lnpd.wire.messages import UpdateExt
-from tests.channel.harness import POLICY, PROVIDERS, WITH_VAULT, Node, Pair, opened
+from tests.channel.harness import POLICY, PROVIDERS, SCRIPTS, WITH_VAULT, Node, Pair, opened
 from tests.channel.vault import NAME, Vault, body, boxes
 
 GRANTED_SAT = 10_000
@@ -33,18 +33,51 @@ class Greedy(Vault):
         return Folded(msgspec.msgpack.encode(tuple(held)), (gain, -gain) if update.proposer == 0 else (-gain, gain))
 
 
-def pair() -> Pair:
-    policy = msgspec.structs.replace(POLICY, grants=((NAME, GRANTED_SAT),))
-    providers = {**PROVIDERS, NAME: Greedy()}
+class Trap(Vault):
+    """A vault of party 0's box, which goes to party 1 once both have said `arm`: neither of the two moves it alone."""
+
+    def validate(self, view: View, state: bytes, update: Update) -> Reject | None:
+        return None
+
+    def fold(self, view: View, state: bytes, update: Update) -> Folded:
+        if update.provider != NAME:
+            return Folded(state)
+        verb, amount_sat = msgspec.msgpack.decode(update.body, type=tuple[str, int])
+        box_sat, armed = msgspec.msgpack.decode(state, type=tuple[int, list[bool]]) if state else (0, [False, False])
+        if verb == "put":
+            box_sat += amount_sat
+        else:
+            armed[update.proposer] = True
+        paid, left = (1000 * box_sat, 0) if all(armed) else (0, box_sat)
+        return Folded(msgspec.msgpack.encode((left, armed)), (-paid, paid))
+
+    def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
+        box_sat = msgspec.msgpack.decode(state, type=tuple[int, list[bool]])[0] if state else 0
+        return super().contribute(view, msgspec.msgpack.encode((box_sat, 0)))
+
+
+class Settler(Vault):
+    """A vault whose `close` moves balance."""
+
+    def __init__(self, moves_msat: PerParty) -> None:
+        self.moves_msat = moves_msat
+
+    def close(self, view: View, state: bytes) -> Blocked | Closable:
+        return Closable(self.moves_msat)
+
+
+def pair(vault: Vault | None = None, granted_sat: int = GRANTED_SAT) -> Pair:
+    policy = msgspec.structs.replace(POLICY, grants=((NAME, granted_sat),))
+    providers = {**PROVIDERS, NAME: vault or Greedy()}
     return opened(WITH_VAULT, Pair(Node(0, policy, providers), Node(1, policy, providers)))
 
 
-def refused(two: Pair, amount_sat: int) -> str:
+def refused(two: Pair, amount_sat: int, verb: str = "seize") -> str:
     """Why party 0 does not take what party 1 proposes; empty if it does."""
     node = two.nodes[0]
     node.errors.clear()
     number = next_id(node.channel, NAME, 1)
-    node.run(UpdateExt(channel_id=node.channel.id, namespace=0, id=number, data=body("seize", amount_sat)))
+    node.run(UpdateExt(channel_id=node.channel.id, namespace=0, id=number, data=body(verb, amount_sat)))
     assert all(type(error) is errors.GrantExceeded for error in node.errors)
     return "".join(str(error) for error in node.errors)
 
@@ -89,3 +122,37 @@ def test_a_plugins_own_proposals_have_no_more_of_our_money_than_the_grant() -> N
     assert dict(two.nodes[0].channel.taken_msat) == {NAME: 9_000_000}
     assert not two.nodes[1].channel.taken_msat
     assert isinstance(two.nodes[0].channel.phase, Normal)
+
+
+@pytest.mark.parametrize(("granted_sat", "why"), [(5_000, ""), (4_999, "5000000 msat of the other party, 4999000 are")])
+def test_what_two_crossing_updates_take_together_counts(granted_sat: int, why: str) -> None:
+    two = pair(Trap(), granted_sat)
+    two.command(0, events.Propose(NAME, body("put", 5_000)))
+    two.settle()
+    two.nodes[0].run(events.Propose(NAME, body("arm", 0), 1000 * granted_sat + 10_000_000))
+    assert two.nodes[0].channel.log[-1].taken_msat == 0, "alone it takes nothing"
+    assert why in refused(two, 0, "arm")
+    assert bool(two.nodes[0].errors) == bool(why)
+    if not why:
+        assert two.nodes[0].channel.log[-1].taken_msat == 5_000_000
+
+
+CLOSES: dict[str, tuple[PerParty, str]] = {
+    "as much as is granted": ((-10_000_000, 10_000_000), ""),
+    "more than is granted": ((-10_000_001, 10_000_001), "10000001 msat of ours, 10000000 are granted"),
+    "what the peer gives": ((10_000_001, -10_000_001), ""),
+    "out of thin air": ((1, 0), "do not add up"),
+    "more than the peer has": ((10**12, -(10**12)), "do not add up"),
+}
+
+
+@pytest.mark.parametrize(("moves", "why"), CLOSES.values(), ids=CLOSES)
+def test_what_a_close_settles_is_held_against_the_grant(moves: PerParty, why: str) -> None:
+    two = pair(Settler(moves))
+    two.command(0, events.Close(SCRIPTS[0], 100, 3000))
+    for party in (0, 1):
+        two.deliver(party)
+    channel = two.nodes[0].channel
+    assert isinstance(channel.phase, ShuttingDown if why else Negotiating)
+    assert [name for name, _ in channel.blocked_by] == ([NAME] if why else [])
+    assert why in "".join(reason for _, reason in channel.blocked_by)

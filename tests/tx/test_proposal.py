@@ -39,6 +39,7 @@ def propose(
     moves: PerParty = (0, 0),
     balances: PerParty = (7_000_000_000, 3_000_000_000),
     grant_msat: int | None = None,
+    own_msat: int | None = None,
     **changes: Any,
 ) -> None:
     extension = Remembering(was, will)
@@ -46,12 +47,14 @@ def propose(
     spec = commitment_spec(*balances, 1000, channel_type=kind, **changes)
     before, after = (msgspec.structs.replace(spec, states=(*spec.states[:2], ("box", bytes([n])))) for n in (0, 1))
     after = msgspec.structs.replace(after, balances_msat=(balances[0] + moves[0], balances[1] + moves[1]))
-    drive(before, after, update, grant_msat, extension)
+    drive(before, after, update, (grant_msat, own_msat), extension)
 
 
-def drive(before: CommitmentSpec, after: CommitmentSpec, update: Update, grant_msat: int | None, *more: Any) -> None:
+def drive(
+    before: CommitmentSpec, after: CommitmentSpec, update: Update, grants: tuple[int | None, int | None], *more: Any
+) -> None:
     providers = CORE_PROVIDERS | {each.spec.name: each for each in more}
-    calls = check_proposal(before, after, update, (100_000, 100_000), grant_msat)
+    calls = check_proposal(before, after, update, (100_000, 100_000), *grants)
     answer = None
     try:
         while True:
@@ -62,12 +65,27 @@ def drive(before: CommitmentSpec, after: CommitmentSpec, update: Update, grant_m
 
 
 MINE, THEIRS = box(id="m"), box(id="t", debits_msat=(0, 50_000_000))
+MORE = box(70_000, id="more", debits_msat=(70_000_000, 0))
 SHARED = box(100_000, id="s", debits_msat=(50_000_000, 50_000_000))
 ALLOWED: dict[str, dict[str, Any]] = {
     "my own into an output": {"was": (), "will": (MINE,)},
     "back again": {"was": (MINE,), "will": ()},
     "mine to the other": {"was": (MINE,), "will": (), "moves": (-50_000_000, 50_000_000)},
     "theirs to me, when granted": {"was": (THEIRS,), "will": (), "moves": (50_000_000, -50_000_000)},
+    "my own, within my plugin's grant": {"was": (MINE,), "will": (MINE, MORE), "own_msat": 120_000_000},
+    "mine to the other, within the grant": {
+        "was": (MINE,),
+        "will": (),
+        "moves": (-50_000_000, 50_000_000),
+        "own_msat": 50_000_000,
+    },
+    "back again, with nothing granted any more": {"was": (MINE, MORE), "will": (MORE,), "own_msat": 0},
+    "from the other's output to mine is no cost": {
+        "was": (THEIRS,),
+        "will": (box(id="t"),),
+        "moves": (50_000_000, -50_000_000),
+        "own_msat": 0,
+    },
     "an accept adds its own side": {
         "was": (MINE,),
         "will": (box(100_000, id="m", debits_msat=(50_000_000, 50_000_000)),),
@@ -94,6 +112,18 @@ REFUSED: dict[str, tuple[type[errors.ProposalRefused], dict[str, Any]]] = {
     "theirs to me, without a grant": (
         errors.GrantExceeded,
         {"was": (THEIRS,), "will": (), "moves": (50_000_000, -50_000_000), "grant_msat": 49_999_999},
+    ),
+    "my own, beyond my plugin's grant": (
+        errors.GrantExceeded,
+        {"was": (MINE,), "will": (MINE, MORE), "own_msat": 119_999_999},
+    ),
+    "mine to the other and into an output": (
+        errors.GrantExceeded,
+        {"was": (MINE,), "will": (MORE,), "moves": (-50_000_000, 50_000_000), "own_msat": 119_999_999},
+    ),
+    "mine to the other, beyond the grant": (
+        errors.GrantExceeded,
+        {"was": (MINE,), "will": (), "moves": (-50_000_000, 50_000_000), "own_msat": 49_999_999},
     ),
     "below the reserve": (
         errors.ReserveBroken,
@@ -160,7 +190,7 @@ def encoded(body: Any) -> bytes:
 
 
 def core_update(spec: CommitmentSpec, update: Update) -> None:
-    drive(spec, fold(spec, update), update, None)
+    drive(spec, fold(spec, update), update, (None, None))
 
 
 @pytest.mark.parametrize("channel_type", [STATIC_REMOTEKEY, ANCHORS_ZERO_FEE_HTLC_TX])
