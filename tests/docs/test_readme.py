@@ -1,0 +1,89 @@
+"""Does README.md tell the truth: do its plugins run, do its commands exist, do its links lead anywhere?"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from lnpd.cli.options import OPTIONS
+from lnpd.hooks.answers import Answers
+from lnpd.hooks.dispatch import Hooks
+from lnpd.hooks.registry import Registry
+from lnpd.services.commands import COMMANDS
+from lnpd.services.node import Node
+from lnpd.services.plugins import PluginHost
+from lnpd.testing import Network, shown, until, until_asked
+from lnpd.wire.catalogue import CORE
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PLUGIN, PROVIDER = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+NOTE = {"plugins": (ROOT / "plugins" / "note.py",), "grants": (("note", "updates:0"),)}
+
+
+async def hosted(folder: Path, path: Path, scenario: Callable[[PluginHost], Awaitable[None]]) -> None:
+    """Runs a plugin's process under the node's own host."""
+    host = PluginHost(folder / "run", Registry(CORE), Answers(), Hooks(), {})
+    await host.start((path,))
+    try:
+        assert host.plugins[0].status == "ready", host.plugins[0].why
+        await scenario(host)
+    finally:
+        await host.stop()
+
+
+def test_the_plugin_in_the_readme_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "hello.py"
+    path.write_text(PLUGIN)
+
+    async def scenario(host: PluginHost) -> None:
+        assert await host.call_rpc("hello", {"name": "Ada"}) == "Hello, Ada."
+        await host.hooks.gather("peer_connected", node_id="02aa", features="")
+        await until(lambda: "hello, 02aa" in caplog.text, "the line in the log")
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(hosted(tmp_path, path, scenario))
+
+
+def test_the_plugin_in_the_readme_is_short_and_the_file_that_it_names() -> None:
+    assert len(PLUGIN.splitlines()) <= 20
+    assert (ROOT / "plugins" / "hello.py").read_text().endswith(PLUGIN)
+
+
+async def carries(node: Node, channel: str, script: str) -> bool:
+    """Whether both commitments, as this node has them, hold an output of this script."""
+    row = await shown(node, channel)
+    return row is not None and [output.script for output in row.extension_outputs] == [script] * 2
+
+
+def test_the_provider_in_the_readme_stands_in_both_commitments(tmp_path: Path) -> None:
+    assert PROVIDER in (ROOT / "plugins" / "note.py").read_text()
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await network.node("alice", **NOTE), await network.node("bob", **NOTE)
+            channel = await network.channel(alice, bob, kind="note/anchors")
+            await alice.api.call_plugin("note-write", {"channel_id": channel, "note": "6d79206e6f7465"})
+            carried = "6a20" + b"my note".ljust(32, b"\0").hex()
+            for node in (alice, bob):
+                await until_asked(lambda node=node: carries(node, channel, carried), "the note")  # type: ignore[misc]
+
+    asyncio.run(main())
+
+
+def test_every_command_and_option_in_the_readme_exists() -> None:
+    methods = {command.name.split()[0] for command in COMMANDS} | {"note-write", "hello", "COMMAND"}
+    used = set(re.findall(r"\blnp ([a-z][a-z-]+|COMMAND)", README))
+    assert used - methods - {"lockbox-put"} == set()
+    flags = {row.flag for row in OPTIONS} | {"--channel-type", "--json", "--help", "--keep"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - flags == set()
+
+
+def test_every_link_leads_somewhere() -> None:
+    for name in ("README.md", "ARCHITECTURE.md", "contrib/docs/pages/README.md"):
+        page = ROOT / name
+        targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+        assert [target for target in targets if not (page.parent / target).exists()] == [], name
