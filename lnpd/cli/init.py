@@ -25,13 +25,19 @@ ASKED_WORDS: Final = 3
 CLEAR_SCREEN: Final = "\x1b[2J\x1b[3J\x1b[H"
 DESCRIPTION: Final = "Make the seed of a new node: new words (BIP 39), unless some are given."
 
+# Beside the options that all programs share; at most one of them.
+OWN_OPTIONS: Final = (
+    ("--words", "", "type 12 to 24 words of an earlier seed"),
+    ("--xpriv", "", "type an extended private key (xprv or tprv), unseen"),
+)
+
 
 def main(words: Sequence[str]) -> int:
     """The program `lnpd init`; returns its exit code. Raises LnpdError."""
     parser = options.parser("lnpd init", DESCRIPTION)
     given = parser.add_mutually_exclusive_group()
-    given.add_argument("--words", action="store_true", help="type 12 to 24 words of an earlier seed")
-    given.add_argument("--xpriv", action="store_true", help="type an extended private key (xprv or tprv), unseen")
+    for flag, _, help in OWN_OPTIONS:
+        given.add_argument(flag, action="store_true", help=help)
     parsed = parser.parse_args(list(words))
     config = options.config_of(parsed, SEED_RULES)
     if config.seed_path.exists():

@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import fields
 
 from lnpd import errors
+from lnpd.cli import init, regtest
 from lnpd.cli.arguments import COMMON
 from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
 from lnpd.cli.options import OPTIONS
@@ -45,15 +46,18 @@ def reference() -> str:
     parts.append("## Exit codes of lnp\n")
     parts.append(_table(("code", "meaning"), ((str(code), meaning) for code, meaning in LNP_EXITS.items())))
     parts.append("## Options of lnpd\n")
-    rows = ((f"`{row.flag} {row.metavar}`".replace(" `", "`"), ", ".join(row.programs), row.help) for row in OPTIONS)
+    options = [(row.flag, row.metavar, ", ".join(row.programs), row.help) for row in OPTIONS]
+    options += [(flag, metavar, "lnpd init", help) for flag, metavar, help in init.OWN_OPTIONS]
+    options += [(flag, metavar, "lnpd regtest", help) for flag, metavar, help in regtest.OWN_OPTIONS]
+    rows = ((f"`{flag} {metavar}`".replace(" `", "`"), programs, help) for flag, metavar, programs, help in options)
     parts.append(_table(("option", "of", "meaning"), rows))
     parts.append("## Exit codes of lnpd\n")
     parts.append(_table(("code", "meaning"), ((str(code), meaning) for code, (meaning, _) in LNPD_EXITS.items())))
     parts.append("## Error codes of the RPC\n")
     parts.append("An error has a `code`, a `message` for a person, and in `data.name` the name of its class. A class\n"
                  "without a code of its own has that of the nearest class above it.\n")  # fmt: skip
-    rows = ((str(code), f"`{kind.__name__}`", (kind.__doc__ or "").split("\n")[0]) for kind, code in CODES.items())
-    parts.append(_table(("code", "class", "meaning"), rows))
+    codes = ((str(code), f"`{kind.__name__}`", (kind.__doc__ or "").split("\n")[0]) for kind, code in CODES.items())
+    parts.append(_table(("code", "class", "meaning"), codes))
     return "\n".join(parts)
 
 

@@ -17,13 +17,15 @@ DESCRIPTION: Final = (
     "Serve one embedded regtest chain to several nodes; its directory is ~/.lnpd/chain unless another is\n"
     "given. Mine its blocks with `lnp mine`."
 )
-ENDPOINT_HELP: Final = "where nodes reach it (default: ipc://DIRECTORY/chain.sock)"
+# Beside the options that all programs share.
+OWN_OPTIONS: Final = (("--endpoint", "ipc://PATH", "where nodes reach it (default: ipc://DIRECTORY/chain.sock)"),)
 
 
 def main(words: Sequence[str]) -> int:
     """The program `lnpd regtest`; returns its exit code. Raises LnpdError."""
     parser = options.parser("lnpd regtest", DESCRIPTION)
-    parser.add_argument("--endpoint", metavar="ipc://PATH", help=ENDPOINT_HELP)
+    for flag, metavar, help in OWN_OPTIONS:
+        parser.add_argument(flag, metavar=metavar, help=help)
     parsed = parser.parse_args(list(words))
     config = options.config_of(parsed, SEED_RULES)
     directory = config.directory if getattr(parsed, "--directory") else default_directory("chain")

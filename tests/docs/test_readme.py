@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -16,11 +17,14 @@ from lnpd.services.commands import COMMANDS
 from lnpd.services.node import Node
 from lnpd.services.plugins import PluginHost
 from lnpd.testing import Network, shown, until, until_asked
+from lnpd.tx.graph import Method
 from lnpd.wire.catalogue import CORE
+from tests.test_layers import LAYERS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PLUGIN, PROVIDER = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PER_UPDATE = ("validate", "fold", "close")  # asked beside the pipeline
 NOTE = {"plugins": (ROOT / "plugins" / "note.py",), "grants": (("note", "updates:0"),)}
 
 
@@ -80,6 +84,20 @@ def test_every_command_and_option_in_the_readme_exists() -> None:
     assert used - methods - {"lockbox-put"} == set()
     flags = {row.flag for row in OPTIONS} | {"--channel-type", "--json", "--help", "--keep"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - flags == set()
+
+
+def test_the_architecture_names_every_layer_folder_and_phase() -> None:
+    picture = (ROOT / "ARCHITECTURE.md").read_text()
+    names = [name for row in LAYERS for name in row if name not in ("lnpd", "lnpd_sdk")]
+    assert [name for name in names if not re.search(rf"\b{name.split('.')[1]}\b", picture)] == []
+    folders = [path.parent.name for path in (ROOT / "lnpd").glob("*/__init__.py")]
+    assert [name for name in folders if f"     {name}/ " not in picture] == []
+    assert [phase for phase in get_args(Method) if f"| {phase} |" not in picture and phase not in PER_UPDATE] == []
+
+
+def test_the_changelog_names_every_command() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    assert [command.name for command in COMMANDS if not re.search(rf"\b{command.name}\b", changes)] == []
 
 
 def test_every_link_leads_somewhere() -> None:
