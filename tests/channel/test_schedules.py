@@ -19,7 +19,7 @@ from lnpd.channel.state import Channel, ShuttingDown
 from lnpd.channel.table import TRANSITIONS, Step, done
 from lnpd.tx.graph import CommitmentSignatures, Graph
 from tests.channel import harness
-from tests.channel.schedules import judge, world
+from tests.channel.schedules import judge, observed, world
 from tests.channel.schedules.directed import DIRECTED
 from tests.channel.schedules.schedule import Schedule, as_test, drawn, fails_alike, run, schedules, shortened
 from tests.channel.schedules.world import Start, World
@@ -74,15 +74,15 @@ def test_at_least_2000_schedules_are_told() -> None:
 
 
 def test_every_transition_is_taken() -> None:
-    world.TAKEN.clear()
-    world.REFUSED.clear()
+    observed.TAKEN.clear()
+    observed.REFUSED.clear()
     for schedule in DIRECTED.values():
         told(schedule)
     for number in range(100):
         told(drawn(Random(number)))
-    missing = {pair for pair in TRANSITIONS if not world.TAKEN[pair]}
+    missing = {pair for pair in TRANSITIONS if not observed.TAKEN[pair]}
     assert missing == set(ALWAYS_REFUSED), sorted((p.__name__, e.__name__) for p, e in missing)
-    assert all(world.REFUSED[pair] for pair in ALWAYS_REFUSED)
+    assert all(observed.REFUSED[pair] for pair in ALWAYS_REFUSED)
     print(f"{len(TRANSITIONS)} transitions, {len(ALWAYS_REFUSED)} of them always refused")
 
 

@@ -12,7 +12,8 @@ from lnpd.tx.funding import funding_script_pubkey
 from lnpd.tx.transaction import Tx
 from tests.channel.harness import Node
 from tests.channel.schedules import checks, judge
-from tests.channel.schedules.world import DELAYS, DEPTH, HEIGHT, World
+from tests.channel.schedules.observed import DELAYS
+from tests.channel.schedules.world import DEPTH, HEIGHT, World
 
 
 def end_mutual(world: World, party: int, value: int) -> None:

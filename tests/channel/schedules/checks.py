@@ -8,7 +8,8 @@ from lnpd.channel.state import Negotiating, Quiescence
 from lnpd.tx.states import feerate_of, htlcs_of
 from lnpd.tx.transaction import Tx
 from tests.channel.harness import Node, preimage
-from tests.channel.schedules.world import COUNTS, DUST_SAT, World
+from tests.channel.schedules.observed import DUST_SAT
+from tests.channel.schedules.world import COUNTS, World
 from tests.channel.vault import NAME as VAULT
 from tests.channel.vault import body, boxes
 

@@ -6,32 +6,26 @@ a party cannot do just then is refused, and has to change nothing.
 
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from lnpd_sdk.types import Party
-
 from lnpd.channel import actions, events
-from lnpd.channel.queries import FoldMemory
 from lnpd.channel.reestablish import on_connected
 from lnpd.channel.state import Closed, Failed, OnChain, Quiescence
 from lnpd.channel.step import step
-from lnpd.channel.table import TRANSITIONS
 from lnpd.errors import CommandRefused
 from lnpd.providers.types import STATIC_REMOTEKEY
 from lnpd.wire.base import Message
 from lnpd.wire.message import decode
-from lnpd.wire.messages import ChannelReady, CommitmentSigned, Error, OpenChannel, Warning
+from lnpd.wire.messages import ChannelReady, Error, OpenChannel, Warning
 from tests.channel import harness
 from tests.channel.harness import PLAIN, SCRIPTS, WITH_VAULT, Node, Pair, add, confirm, funding_tx, preimage
 from tests.channel.schedules.ledger import Fee, Htlc, Ledger, Move
+from tests.channel.schedules.observed import Observed
 from tests.channel.vault import NAME as VAULT
 from tests.channel.vault import body
 
 Event = tuple[str, int, int]
-TAKEN: Counter[tuple[type, type]] = Counter()  # transitions whose handler ended well
-REFUSED: Counter[tuple[type, type]] = Counter()  # transitions whose handler refused a command
 COUNTS: Counter[str] = Counter()
 
 TYPES = {"static_remotekey": STATIC_REMOTEKEY, "anchors": PLAIN, "vault": WITH_VAULT}
@@ -41,7 +35,6 @@ HEIGHT, DEPTH = 500_100, 100
 AMOUNTS_MSAT = (1_000, 353_999, 354_000, 900_001, 1_016_999, 1_057_000, 2_500_500, 5_000_000, 40_000_003, 499_000_000)
 FEERATES_PER_KW = (253, 500, 900, 1_000, 1_001, 2_500, 5_000, 10_000, 25_000)
 BOXES_SAT = (1_000, 1_500, 20_000, 150_000)
-DUST_SAT, DELAYS = (354, 600), (144, 150)  # by party
 ROUNDS = 60
 
 
@@ -53,38 +46,6 @@ class Start(NamedTuple):
     push_msat: int = 300_000_000
     at: str = "normal"  # new, opening, normal
     slots: int = 30  # max_accepted_htlcs
-
-
-class Observed(Node):
-    """A node whose transitions are counted, and whose signatures and losses the ledger hears of."""
-
-    def __init__(self, us: Party, ledger: Ledger, slots: int, providers: dict[str, Any] | None = None) -> None:
-        self.ledger = ledger
-        super().__init__(us, providers=providers)
-        terms = {"dust_limit_sat": DUST_SAT[us], "to_self_delay": DELAYS[us], "max_accepted_htlcs": slots}
-        self.signer.terms = partial(self.signer.terms, **terms)  # type: ignore[method-assign]
-
-    def run(self, event: Any) -> list[actions.Action]:
-        before, errors = type(self.channel.phase), len(self.errors)
-        if isinstance(event, events.Disconnected):
-            self.ledger.lost(self.us)
-        pair = (before, type(event))
-        try:
-            wanted = super().run(event)
-        except CommandRefused:
-            REFUSED[pair] += pair in TRANSITIONS
-            raise
-        TAKEN[pair] += pair in TRANSITIONS and len(self.errors) == errors
-        return wanted
-
-    def act(self, action: actions.Action) -> None:
-        if isinstance(action, actions.Send) and isinstance(action.message, CommitmentSigned):
-            self.ledger.signed(self.us)
-        super().act(action)
-
-    def restart(self) -> None:
-        self.folds = FoldMemory()
-        super().restart()
 
 
 class World:
