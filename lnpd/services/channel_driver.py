@@ -10,17 +10,14 @@ done before it stands, the connection is closed once with a warning that names i
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import partial
 
 from lnpd.channel import failure, step
 from lnpd.channel.actions import (
     Action,
-    Broadcast,
     Notify,
-    ReleaseSecret,
     Send,
-    SignBroadcast,
-    SignCommitment,
     Tell,
 )
 from lnpd.channel.events import (
@@ -29,62 +26,42 @@ from lnpd.channel.events import (
     Connected,
     Disconnected,
     Event,
-    Fail,
-    FailMalformed,
     ForceClose,
-    Fulfill,
-    OutputSpent,
-    OutputUnspent,
-    TransactionConfirmed,
-    TransactionUnconfirmed,
+    FundingProvided,
 )
 from lnpd.channel.queries import FoldMemory
 from lnpd.channel.state import Channel, Closed
 from lnpd.channel.table import Step
-from lnpd.crypto.shachain import index_of
 from lnpd.errors import (
     ChannelFrozen,
     ChannelGone,
     CommandRefused,
     LnpdError,
+    OutputRefused,
     ProtocolError,
+    ProviderContradiction,
     ProviderFault,
     StoreHalted,
 )
 from lnpd.services.chainwatch_rows import read_fact
 from lnpd.services.channel_batch import Batch, Broadcasting
 from lnpd.services.channel_fills import Fills
+from lnpd.services.channel_mailbox import CHAIN, LASTING, Item
 from lnpd.services.channel_parts import Link, Parts
 from lnpd.services.channel_queries import Preempted, Queries
-from lnpd.services.interfaces import ChannelIndex, SignerRecords
+from lnpd.services.interfaces import ChannelIndex, SignerRecord
 from lnpd.services.recipients import Effects
 from lnpd.store.write import Write
 from lnpd.tx.transaction import Tx
 from lnpd.wire.base import Message
 from lnpd.wire.messages import ChannelReestablish, CommitmentSigned, Warning
 
+__all__ = ["ChannelDriver", "Item"]
+
 log = logging.getLogger("lnpd.channels")
 
-CHAIN = (TransactionConfirmed, TransactionUnconfirmed, OutputSpent, OutputUnspent, Block)
-DECISIONS = (Fulfill, Fail, FailMalformed)
-URGENT = (*CHAIN, Fulfill, ForceClose)
+FAULTS = (ProviderFault, ProviderContradiction, OutputRefused)  # a provider is missing, late, or wrong
 MAX_BATCH = 1_000
-
-
-@dataclass
-class Item:
-    """Something that waits in the mailbox. `link` is the connection that a message came over."""
-
-    event: Event | Message
-    link: Link | None = None
-    done: "asyncio.Future[Channel] | None" = None
-    inbox: str = ""
-    fed: bool = field(default=False)  # handed to the channel within the batch
-
-    @property
-    def urgent(self) -> bool:
-        """Whether it may not wait for a provider."""
-        return isinstance(self.event, URGENT)
 
 
 class ChannelDriver:
@@ -105,6 +82,7 @@ class ChannelDriver:
         self._idle.set()
         self._inbox: set[str] = set()
         self._held: list[Item] = []  # the peer's channel_reestablish, while frozen
+        self._again: list[Item] = []  # chain events that could not be handled: they are tried again at the next block
         self._fills = Fills(parts.signer, parts.store, index)
         self._task: asyncio.Task[None] | None = None
 
@@ -125,7 +103,14 @@ class ChannelDriver:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def post(self, item: Item) -> None:
-        """Puts something into the mailbox."""
+        """Puts something into the mailbox. A channel that is closed has none any more."""
+        if self._task is not None and self._task.done():
+            if item.done is not None:
+                item.done.set_exception(ChannelGone("The channel is closed."))
+            return
+        if isinstance(item.event, Block):
+            self._waiting.extend(self._again)
+            self._again = []
         self._waiting.append(item)
         self._idle.clear()
         self._wake.set()
@@ -154,29 +139,52 @@ class ChannelDriver:
         await self._idle.wait()
 
     async def _run(self) -> None:
-        while True:
+        while not isinstance(self.channel.phase, Closed):
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
                 items = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-                try:
-                    await self._batch(items)
-                except asyncio.CancelledError:
-                    raise
-                except Exception as error:
-                    self._fail(items, error)
+                if not await self._stands(items) and len(items) > 1:
+                    for item in items:  # one of them is ill: the others need not suffer
+                        if item.done is None or not item.done.done():
+                            await self._stands([item])
             self._idle.set()
 
-    def _fail(self, items: list[Item], error: Exception) -> None:
-        """A batch was lost: nothing of it is stored, so nothing of it happened. The connection cannot go on."""
-        if not isinstance(error, StoreHalted):
-            log.exception("channel %s: a batch failed", self.channel.key, exc_info=error)
-        for item in items:
-            self._inbox.discard(item.inbox)  # its row is still there: it is read again when the chain moves
-            if item.done and not item.done.done():
-                item.done.set_exception(error if isinstance(error, LnpdError) else ChannelGone(str(error)))
-        self._close_link(f"an internal error: {type(error).__name__}")
-        self.parts.broken(self.channel, error)
+    async def _stands(self, items: list[Item]) -> bool:
+        """Handles these as one batch. If it fails, nothing of it is stored, so nothing of it happened."""
+        link = self.link
+        try:
+            await self._batch(items)
+        except Exception as error:
+            if not isinstance(error, StoreHalted):
+                log.exception("channel %s: a batch failed", self.channel.key, exc_info=error)
+            self.link = link
+            await self._take_back()
+            if len(items) == 1 or isinstance(error, StoreHalted):
+                for item in items:
+                    self._give_up(item, error)
+            self.parts.broken(self.channel, error)
+            return False
+        return True
+
+    async def _take_back(self) -> None:
+        """The signer may have prepared what is not stored."""
+        try:
+            rows = await self.parts.store.read(lambda read: read.signer_states())
+            await self.parts.signer.take_back(self.index, tuple(SignerRecord(key, value) for key, value in rows))
+        except Exception as error:
+            log.error("channel %s: the signer goes on from a step that is not stored: %s", self.channel.key, error)
+
+    def _give_up(self, item: Item, error: Exception) -> None:
+        """An event cannot be handled. Its connection cannot go on; what nobody else repeats is tried again."""
+        if item.done and not item.done.done():
+            item.done.set_exception(error if isinstance(error, LnpdError) else ChannelGone(str(error)))
+        if self.link is not None or self.channel.link != "down":
+            self._disconnect(f"an internal error: {type(error).__name__}")
+        if item.inbox:
+            self._again.append(item)
+        elif isinstance(item.event, FundingProvided) and not item.fed:
+            self.post(Item(item.event, fed=True))  # the channel is over by then, and frees the coins
 
     # --- a batch
     async def _batch(self, items: list[Item]) -> None:
@@ -198,7 +206,9 @@ class ChannelDriver:
             except Preempted:  # what may not wait goes first; this event and those behind it keep their order
                 self._urgent.clear()
                 queue.appendleft(item)
-                queue.extendleft(reversed([w for w in self._waiting if w.urgent]))
+                first = [w for w in self._waiting if w.urgent]
+                queue.extendleft(reversed(first))
+                items += first
                 self._waiting = deque(w for w in self._waiting if not w.urgent)
             except CommandRefused as error:
                 self._refuse(item, error)
@@ -220,27 +230,32 @@ class ChannelDriver:
             return ()  # it came over a connection that is gone, or is being closed
         if self.frozen and not self._passes_frozen(item):
             return ()
+        again: tuple[Event, ...] = ()
         try:
             channel, actions = await self._step(batch, step.step(batch.channel, event), item.urgent)
-        except ProviderFault as error:
+        except FAULTS as error:
             self._freeze(batch, error)
             if item.done:
                 self._refuse(item, ChannelFrozen(f"The channel is frozen: {error}"))
-            return (Disconnected(), *((event,) if isinstance(event, DECISIONS) else ()))
+            return (Disconnected(), *((event,) if isinstance(event, LASTING) else ()))
         except ProtocolError as error:
             log.warning("channel %s: %s", batch.channel.key, error)
             channel, actions = await self._step(batch, failure.failed(batch.channel, error), True)
-        await self._prepare(batch, channel, actions)
+            if isinstance(event, FundingProvided):
+                again = (event,)  # the channel is over, and frees the coins
+        batch.records += await self._fills.prepare(Queries(self.parts, batch, self.index), channel, actions)
+        if any(isinstance(action, Send) and isinstance(action.message, CommitmentSigned) for action in actions):
+            batch.points.append("Committed")
         if item.inbox:
             batch.done.append(item.inbox)
         batch.points.append(type(event).__name__)
         batch.add(channel, actions)
-        return await self._tell(batch, actions)
+        return (*await self._tell(batch, actions), *again)
 
     def _passes_frozen(self, item: Item) -> bool:
         """While frozen a channel knows its chain, the end of its connection, a forced close, and what is decided about
         incoming HTLCs (it is remembered, and sent once the channel goes on)."""
-        if isinstance(item.event, (*CHAIN, *DECISIONS, Disconnected, ForceClose)):
+        if isinstance(item.event, (*CHAIN, *LASTING, Disconnected, ForceClose)):
             return True
         if isinstance(item.event, ChannelReestablish):
             self._held = [item]
@@ -260,30 +275,6 @@ class ChannelDriver:
                 channel, actions = stop.value
                 return channel, actions
             reply = await queries.answer(query)
-
-    async def _prepare(self, batch: Batch, channel: Channel, actions: list[Action]) -> None:
-        """Has the signer check, before anything is stored, what it will be asked for after it."""
-        for action in actions:
-            if not isinstance(action, Send | Broadcast):
-                continue
-            for fill in action.fill:
-                records: SignerRecords = ()
-                match fill:
-                    case SignCommitment(funding_txid=txid, number=number):
-                        graph = (
-                            await Queries(self.parts, batch, self.index).kept(actions, channel, txid, number)
-                        ).graph
-                        revealed = channel.their_secrets.get(index_of(number - 2)) if number > 1 else b""
-                        records = await self.parts.signer.prepare_commitment(self.index, graph, revealed or b"")
-                        self._fills.remember(graph)
-                    case ReleaseSecret(number=number):
-                        records = await self.parts.signer.prepare_release(self.index, number)
-                    case SignBroadcast(number=number):
-                        records = await self.parts.signer.prepare_broadcast(self.index, number)
-                if records:
-                    batch.records.append(records)
-            if isinstance(action, Send) and isinstance(action.message, CommitmentSigned):
-                batch.points.append("Committed")
 
     async def _tell(self, batch: Batch, actions: list[Action]) -> tuple[Event, ...]:
         events: list[Event] = []
@@ -315,11 +306,25 @@ class ChannelDriver:
         self._inbox.difference_update(batch.done)
         self.channel = batch.channel
         self._stored = None if batch.given_up else batch.channel
-        self.parts.changed(before, batch.channel, tuple(batch.notices))
-        for effects in batch.effects:
-            for after in effects.after:
-                after()
-        await self._send(batch)
+        await self._act(before, batch)
+
+    async def _act(self, before: Channel, batch: Batch) -> None:
+        """What is stored has happened, whatever becomes of acting on it: the peer will be told at reestablish."""
+        acts: list[Callable[[], object]] = [
+            partial(self.parts.changed, before, batch.channel, tuple(batch.notices)),
+            *(after for effects in batch.effects for after in effects.after),
+        ]
+        for act in acts:
+            try:
+                act()
+            except Exception:
+                log.exception("channel %s: what was stored could not be passed on", self.channel.key)
+        try:
+            await self._send(batch)
+        except Exception as error:
+            log.exception("channel %s: what was stored could not be sent", self.channel.key)
+            self._close_link(f"an internal error: {type(error).__name__}")
+            self.parts.broken(self.channel, error)
 
     async def _send(self, batch: Batch) -> None:
         """Signs and sends what the batch wanted sent. The link may be gone meanwhile: reestablish will say it again."""
@@ -335,12 +340,13 @@ class ChannelDriver:
             self.link.send(*messages)
 
     # --- freezing
-    def _freeze(self, batch: Batch, error: ProviderFault) -> None:
+    def _freeze(self, batch: Batch, error: LnpdError) -> None:
         """As if disconnected: both sides forget what was not signed, and reestablish waits for the provider."""
         if self.frozen:
             return
         self.frozen = str(error)
-        text = f"The channel waits for the extension {error.plugin}."
+        name = error.plugin if isinstance(error, ProviderFault) else "that errs"
+        text = f"The channel waits for the extension {name}."
         log.warning("channel %s is frozen: %s", batch.channel.key, error)
         batch.notices.append(
             Notify("frozen", "channel_frozen", (("channel", batch.channel.key), ("reason", self.frozen)))
@@ -354,7 +360,7 @@ class ChannelDriver:
         if not self.frozen:
             self.frozen = why
             log.warning("channel %s is frozen: %s", self.channel.key, why)
-            self._close_link(why)
+            self._disconnect(why)
 
     def thaw(self) -> None:
         """Every provider is there again: reestablish, if the peer is connected."""
@@ -367,6 +373,12 @@ class ChannelDriver:
             self.post(Item(Connected(), link=self.link))
             for item in held:
                 self.post(item)
+
+    def _disconnect(self, reason: str) -> None:
+        """From now on nothing of this connection is handled, before its end is heard of too."""
+        self._close_link(reason)
+        self.link, self._held = None, []
+        self.post(Item(Disconnected()))
 
     def _close_link(self, reason: str) -> None:
         if self.link is not None:

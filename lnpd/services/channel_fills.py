@@ -1,7 +1,7 @@
 """How do signatures and secrets get into what was stored without them?
 
-After the commit, and not before, the signer is asked for what a message or a transaction lacks. It is deterministic:
-after a crash the same question gives the same bytes.
+Before the commit the signer says whether it will; after it, and not before, it is asked for what a message or a
+transaction lacks. It is deterministic: after a crash the same question gives the same bytes.
 """
 
 from collections import OrderedDict
@@ -9,6 +9,7 @@ from collections import OrderedDict
 from msgspec.structs import replace
 
 from lnpd.channel.actions import (
+    Action,
     Broadcast,
     Claim,
     CompleteClosing,
@@ -20,8 +21,10 @@ from lnpd.channel.actions import (
 )
 from lnpd.channel.queries import Kept, commitment_key
 from lnpd.channel.state import Channel
+from lnpd.crypto.shachain import index_of
 from lnpd.services.channel_batch import find_row, kept_of
-from lnpd.services.interfaces import ChannelIndex, ClaimInput, Signer
+from lnpd.services.channel_queries import Queries
+from lnpd.services.interfaces import ChannelIndex, ClaimInput, Signer, SignerRecords
 from lnpd.services.interfaces import Claim as ClaimRequest
 from lnpd.store.store import Store
 from lnpd.tx.claims import make_claim
@@ -40,11 +43,28 @@ class Fills:
         self._signer, self._store, self._index = signer, store, index
         self._graphs: OrderedDict[str, Graph] = OrderedDict()
 
-    def remember(self, graph: Graph) -> None:
+    def _remember(self, graph: Graph) -> None:
         """This graph is about to be signed: it need not be read back."""
         self._graphs[commitment_key(graph.funding.txid, graph.holder, graph.number)] = graph
         if len(self._graphs) > REMEMBERED:
             self._graphs.popitem(last=False)
+
+    async def prepare(self, queries: Queries, channel: Channel, actions: list[Action]) -> list[SignerRecords]:
+        """Has the signer check, before anything is stored, what it will be asked for after it."""
+        prepared: list[SignerRecords] = []
+        fills = [fill for action in actions if isinstance(action, Send | Broadcast) for fill in action.fill]
+        for fill in fills:
+            match fill:
+                case SignCommitment(funding_txid=txid, number=number):
+                    graph = (await queries.kept(actions, channel, txid, number)).graph
+                    revealed = channel.their_secrets.get(index_of(number - 2)) if number > 1 else b""
+                    prepared.append(await self._signer.prepare_commitment(self._index, graph, revealed or b""))
+                    self._remember(graph)
+                case ReleaseSecret(number=number):
+                    prepared.append(await self._signer.prepare_release(self._index, number))
+                case SignBroadcast(number=number):
+                    prepared.append(await self._signer.prepare_broadcast(self._index, number))
+        return [records for records in prepared if records]
 
     async def message(self, channel: Channel, send: Send) -> Message:
         """A message with everything that it lacked."""
