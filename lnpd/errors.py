@@ -870,8 +870,36 @@ class ChannelRefused(CommandRefused):
     """A channel cannot be opened; the text says which side refuses, and why."""
 
 
+class ChannelTooSmall(ChannelRefused):
+    """A channel would hold less than the least that is worth its fees."""
+
+
+class ChannelTooLarge(ChannelRefused):
+    """A channel would hold more than one channel may (--max-channel-sat)."""
+
+
+class ChannelsFull(ChannelRefused):
+    """All channels together would hold more than they may (--max-total-sat)."""
+
+
+class ExperimentalTypeRefused(ChannelRefused):
+    """A channel type beyond those of BOLT 2, on a network where only those are allowed."""
+
+
+class OpenTimedOut(ChannelRefused):
+    """The peer did not answer in time; the opening was given up, and its coins are free again."""
+
+
 class CloseBlocked(CommandRefused):
     """A mutual close has to wait; the text names the provider that blocks it."""
+
+
+class ClosePending(CommandRefused):
+    """A mutual close has begun and is not agreed on after the time that was waited for it; it goes on."""
+
+
+class AlreadyClosed(CommandRefused):
+    """A channel is on chain already; the text names the transaction that closed it."""
 
 
 class OnlyOnRegtest(CommandRefused):

@@ -19,7 +19,7 @@ LNP_EXITS: Final = {
     REFUSED: "the node refused it; the line says why",
     USAGE: "the command or a parameter is wrong",
     NOT_RUNNING: "no lnpd runs in the data directory",
-    TIMEOUT: "no answer in time, or the payment is still in flight",
+    TIMEOUT: "no answer in time; a payment or a close that was begun goes on",
     CONNECTION_LOST: "the node ended before it had answered",
     NODE_FAULT: "the node failed in a way of its own; its log says how",
     INTERRUPTED: "interrupted",
@@ -30,6 +30,8 @@ _OF_NODE: Final = {
     INVALID_PARAMS: USAGE,
     INTERNAL_ERROR: NODE_FAULT,
     CODES[errors.PaymentPending]: TIMEOUT,
+    CODES[errors.ClosePending]: TIMEOUT,
+    CODES[errors.OpenTimedOut]: TIMEOUT,
 }
 _OF_CLIENT: Final[dict[type[BaseException], int]] = {
     errors.NodeUnavailable: NOT_RUNNING,

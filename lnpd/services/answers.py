@@ -79,23 +79,27 @@ class Address(msgspec.Struct, frozen=True):
 
 
 class Coin(msgspec.Struct, frozen=True):
-    """An unspent output of the wallet. `reserved_for` names the opening that will spend it."""
+    """An unspent output of the wallet. `reserved_for` names the opening that will spend it; an "immature" one is of a
+    coinbase, and can be spent at 100 confirmations."""
 
     outpoint: Outpoint
     amount_sat: int
     address: str
     confirmations: int
     reserved_for: str = ""
+    state: Literal["confirmed", "unconfirmed", "immature", "reserved"] = "confirmed"
 
 
 class Funds(msgspec.Struct, frozen=True):
-    """What the node owns. `channels_msat` is our balance in channels that are open, HTLCs in flight not included."""
+    """What the node owns. `channels_msat` is our balance in channels that are open, HTLCs in flight not included;
+    `immature_sat` are coinbases that are not 100 blocks deep."""
 
     confirmed_sat: int
     unconfirmed_sat: int
     reserved_sat: int
     channels_msat: int
     coins: tuple[Coin, ...]
+    immature_sat: int = 0
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -229,7 +233,7 @@ class Decoded(msgspec.Struct, frozen=True):
 
 
 class Paid(msgspec.Struct, frozen=True):
-    """A payment that arrived: the preimage is the receipt."""
+    """A payment that arrived: the preimage is the receipt. `note` says so if it had arrived before."""
 
     payment_hash: Hex
     preimage: Hex
@@ -237,6 +241,7 @@ class Paid(msgspec.Struct, frozen=True):
     fee_msat: int
     parts: int
     seconds: float
+    note: str = ""
 
 
 class Payment(msgspec.Struct, frozen=True):

@@ -4,23 +4,24 @@ Peers' messages by channel_id, commands by key, chain events by owner, plugins b
 of one channel's driver. Nothing is decided here.
 """
 
-import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from lnpd_sdk.types import ACCEPTOR, OPENER, Party
 from msgspec.structs import replace
 
 from lnpd.channel.actions import Notify
-from lnpd.channel.events import Accept, Block, Connected, Disconnected, Event, Open, Propose
-from lnpd.channel.state import Channel, Closed, Normal, Policy, Terms, new_channel
+from lnpd.channel.events import Accept, Block, Connected, Disconnected, Event, ForceClose, Open, Propose
+from lnpd.channel.failure import UNFUNDED
+from lnpd.channel.state import Channel, Closed, Normal, OnChain, Policy, Terms, new_channel
 from lnpd.errors import (
+    ChannelRefused,
+    ChannelsFull,
     ChannelTypeUnknown,
     CommandRefused,
-    LnpdError,
     PeerNotConnected,
     ProtocolError,
     SignerRefused,
@@ -28,9 +29,11 @@ from lnpd.errors import (
 )
 from lnpd.hooks.dispatch import Hooks
 from lnpd.services.channel_batch import put_records
+from lnpd.services.channel_caps import Caps, Room
 from lnpd.services.channel_driver import ChannelDriver, Item
 from lnpd.services.channel_opening import Demands, Kind, Kinds, fresh_alias, policy_for
 from lnpd.services.channel_parts import Link, Parts
+from lnpd.services.channel_waiters import Waiters
 from lnpd.services.interfaces import ChannelIndex
 from lnpd.services.plugins import Proposal
 from lnpd.store.codec import decode, encode
@@ -50,6 +53,7 @@ TURN = "payment-turn"
 TURNS = 1000
 MAX_PENDING_A_PEER = 4
 KEY_BYTES = 16
+NO_ROOM = "This node takes no more money into channels now."
 
 
 @dataclass(frozen=True)
@@ -60,25 +64,7 @@ class Settings:
     demands: Demands
     policy: Policy
     script: Callable[[], Awaitable[bytes]]
-
-
-@dataclass(eq=False)
-class Waiter:
-    """Somebody who waits for something to become true of a channel."""
-
-    key: str
-    done: Callable[[Channel, tuple[Notify, ...]], Any]  # Any: whatever the waiter looks for
-    found: "asyncio.Future[Any]"
-
-    def look(self, channel: Channel, notices: tuple[Notify, ...]) -> None:
-        """Resolves if it is there."""
-        if self.found.done():
-            return
-        try:
-            if (result := self.done(channel, notices)) is not None:
-                self.found.set_result(result)
-        except LnpdError as error:
-            self.found.set_exception(error)
+    caps: Caps
 
 
 class Channels:
@@ -90,7 +76,8 @@ class Channels:
         self.links: dict[bytes, Link] = {}
         self._features: dict[bytes, bytes] = {}
         self._turn = 0
-        self._waiters: set[Waiter] = set()
+        self._waiters = Waiters(self.get)
+        self._room = Room(settings.caps)
 
     # --- start and stop
     async def restore(self) -> None:
@@ -105,6 +92,7 @@ class Channels:
             channel = decode(row.snapshot, Channel, table="channel", key=row.channel_id)
             index = await self._index(row.channel_id)
             channel = replace(channel, policy=replace(channel.policy, grants=self.kinds.grants()))
+            self._room.saw(channel)
             driver = self._add(channel, index, stored=True)
             try:
                 if channel.fundings:
@@ -211,11 +199,14 @@ class Channels:
     async def open(
         self, peer: bytes, capacity_sat: int, push_msat: int, kind: Kind, feerate_per_kw: int, announce: bool
     ) -> Channel:
-        """Sends open_channel; the channel as it stands after that. PeerNotConnected."""
+        """Sends open_channel; the channel as it stands after that.
+
+        PeerNotConnected; ChannelRefused if our own caps do not allow it.
+        """
         link = self.links.get(peer)
         if link is None:
-            raise PeerNotConnected(f"there is no connection to {peer.hex()}: lnp connect first")
-        driver, terms = await self._new(peer, OPENER, capacity_sat, os.urandom(32), link)
+            raise PeerNotConnected(f"There is no connection to {peer.hex()}: `lnp connect` makes one.")
+        driver, terms = await self._new(peer, OPENER, kind, capacity_sat, os.urandom(32), link)
         command = Open(
             chain_hash=self._settings.chain_hash,
             capacity_sat=capacity_sat,
@@ -237,14 +228,16 @@ class Channels:
 
     async def _accept(self, node_id: bytes, link: Link, message: OpenChannel) -> None:
         """A peer wants to open a channel."""
-        channel_id, kind = message.temporary_channel_id, None
+        channel_id = message.temporary_channel_id
         try:
             kind = await self._judge(node_id, message)
-        except (ChannelTypeUnknown, ProtocolError) as error:
+            driver, terms = await self._new(node_id, ACCEPTOR, kind, message.funding_satoshis, channel_id, link)
+        except (ChannelRefused, ChannelTypeUnknown, ProtocolError) as error:
             log.info("refused a channel of %s: %s", node_id.hex(), error)
-            link.send(ErrorMessage(channel_id=channel_id, data=str(error).encode()[:1000]))
+            # How much is in our other channels is nobody's business.
+            text = NO_ROOM if isinstance(error, ChannelsFull) else str(error)
+            link.send(ErrorMessage(channel_id=channel_id, data=text.encode()[:1000]))
             return
-        driver, terms = await self._new(node_id, ACCEPTOR, message.funding_satoshis, channel_id, link)
         event = Accept(
             message=message,
             chain_hash=self._settings.chain_hash,
@@ -277,10 +270,23 @@ class Channels:
         return kind
 
     async def _new(
-        self, peer: bytes, us: Party, capacity_sat: int, temporary_id: bytes, link: Link
+        self, peer: bytes, us: Party, kind: Kind, capacity_sat: int, temporary_id: bytes, link: Link
     ) -> tuple[ChannelDriver, Terms]:
-        """A channel that begins: its keys are drawn, and stored as its own, before any message shows them."""
+        """A channel that begins, if the caps allow it. Raises ChannelRefused."""
         key = os.urandom(KEY_BYTES).hex()
+        self._room.take(key, kind, capacity_sat)  # nothing is awaited in between: two openings cannot share room
+        try:
+            driver, terms = await self._begun(key, peer, us, capacity_sat, temporary_id)
+        except BaseException:
+            self._room.leave(key)
+            raise
+        driver.link = link
+        return driver, terms
+
+    async def _begun(
+        self, key: str, peer: bytes, us: Party, capacity_sat: int, temporary_id: bytes
+    ) -> tuple[ChannelDriver, Terms]:
+        """Its keys are drawn, and stored as its own, before any message shows them."""
         self._turn = (self._turn + 1) % TURNS
         turn = self._turn
         index = ChannelIndex.drawn(os.urandom(8), turn)
@@ -296,11 +302,15 @@ class Channels:
         policy = policy_for(self._settings.policy, self._features.get(peer, b""), sweep_script, self.kinds.grants())
         channel = new_channel(key, peer, us, policy, temporary_id)
         terms = self._settings.demands.terms(reservation.publics, capacity_sat)
-        driver = self._add(channel, index, stored=False)
-        driver.link = link
-        return driver, terms
+        return self._add(channel, index, stored=False), terms
+
+    async def give_up(self, key: str) -> None:
+        """Ends an opening that nobody waits for any more: its coins are free again, and the peer is told."""
+        if (driver := self.drivers.get(key)) is not None and isinstance(driver.channel.phase, UNFUNDED):
+            await driver.command(ForceClose("The opening took too long."))
 
     async def _forget(self, driver: ChannelDriver) -> None:
+        self._room.leave(driver.channel.key)
         self.drivers.pop(driver.channel.key, None)
         await driver.stop()
 
@@ -322,30 +332,29 @@ class Channels:
 
     def changed(self, before: Channel, after: Channel, notices: tuple[Notify, ...]) -> None:
         """A channel's state was stored: those that are closed leave, and who waits for this is told."""
-        for waiter in [w for w in self._waiters if w.key == after.key]:
-            waiter.look(after, notices)
+        self._room.saw(after)
+        self._waiters.look(after, notices)
         if isinstance(after.phase, Closed) and not isinstance(before.phase, Closed):
             self.drivers.pop(after.key, None)
 
-    async def until(self, key: str, done: Callable[[Channel, tuple[Notify, ...]], T | None]) -> T:
-        """What `done` finds in a channel's state, or in what was published with it: now, or after some change."""
-        waiter = Waiter(key, done, asyncio.get_running_loop().create_future())
-        if (channel := self.get(key)) is not None:
-            waiter.look(channel, ())
-        self._waiters.add(waiter)
-        try:
-            found: T = await waiter.found
-            return found
-        finally:
-            self._waiters.discard(waiter)
+    async def until(
+        self, key: str, done: Callable[[Channel, tuple[Notify, ...]], T | None], command: Event | None = None
+    ) -> T:
+        """What `done` finds in a channel's state, or in what was published with it: now, or after some change.
+
+        `command` is run first; nothing that is published meanwhile is missed. UnknownChannel if there is no such
+        channel any more.
+        """
+        run = None if command is None else lambda: self.command(key, command)
+        return await self._waiters.until(key, done, run)
 
     # --- the plugins' side
     async def providers_changed(self) -> None:
         """Providers came or went."""
         for driver in self.drivers.values():
             pins = {p.name: p.format for p in driver.channel.channel_type.providers}
-            if why := self.parts.answers.missing(pins):
-                driver.freeze(why)
+            if (why := self.parts.answers.missing(pins)) and not isinstance(driver.channel.phase, OnChain):
+                driver.freeze(why)  # what is on chain is settled without anybody's answers
             else:
                 driver.thaw()
 

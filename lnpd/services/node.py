@@ -28,6 +28,7 @@ from lnpd.peer.greeting import Greeting
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.services.chainfollow import POLL_SECONDS
 from lnpd.services.chainwatch import ChainWatch
+from lnpd.services.channel_caps import Caps
 from lnpd.services.channel_chain import ChannelChain, FundingRecipient, PluginRecipient
 from lnpd.services.channel_opening import Demands, Kinds
 from lnpd.services.channel_parts import Parts
@@ -103,7 +104,7 @@ class Node:
         self._plugin_host()
         self._compose(developer, poll_seconds)
         await self.plugins.start(config.plugins)
-        self._stack.push_async_callback(self.plugins.stop)
+        self._stack.push_async_callback(self._stop_plugins)
         await self.channels.restore()
         self._stack.push_async_callback(self._drain)
         await self.payments.reconcile(tuple(d.channel for d in self.channels.drivers.values()))
@@ -148,7 +149,9 @@ class Node:
             broken=lambda _channel, error: self._broken(error),
         )
         chain_hash = CHAIN_HASHES[config.network]
-        settings = Settings(chain_hash, self._demands(developer), self._policy(developer), self.wallet.next_script)
+        caps = Caps(config.max_channel_sat, config.max_total_sat, config.experimental_types)
+        script = self.wallet.next_script
+        settings = Settings(chain_hash, self._demands(developer), self._policy(developer), script, caps)
         self.kinds = Kinds(self.registry)
         self.channels = Channels(parts, self.kinds, self.hooks, settings)
         self._channel_chain.channels = self.channels
@@ -233,6 +236,10 @@ class Node:
         await self._stack.aclose()
         for task in tuple(self._beside):
             task.cancel()
+
+    async def _stop_plugins(self) -> None:
+        self.plugins.backend = None  # no channel is left that could wait for them
+        await self.plugins.stop()
 
     async def _drain(self) -> None:
         try:

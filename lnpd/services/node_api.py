@@ -2,33 +2,31 @@
 
 import os
 import time
-from contextlib import suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from embit import script as scripts
 from embit.networks import NETWORKS as EMBIT
 from lnpd_sdk.envelope import CallFailed
 from lnpd_sdk.manifest import RpcMethod
+from msgspec.structs import replace
 
-from lnpd.channel.actions import Notify
-from lnpd.channel.events import Close, ForceClose
-from lnpd.channel.state import AwaitingReady, Channel, Failed, Negotiating, OnChain
-from lnpd.channel.state import Closed as ClosedPhase
-from lnpd.errors import AddressRefused, ChainError, ChannelRefused, CloseBlocked, OnlyOnRegtest, PluginRefused
+from lnpd.channel.state import Closed, OnChain
+from lnpd.errors import OnlyOnRegtest, PluginRefused
 from lnpd.routing import invoice as invoices
+from lnpd.routing.invoice_prefix import NETWORKS
 from lnpd.services import answers, channel_view
-from lnpd.services.channel_batch import put_records
+from lnpd.services.channel_commands import CONFIRM_BLOCKS, close_channel, force_close, open_channel
 from lnpd.services.channel_driver import ChannelDriver
-from lnpd.services.channel_opening import DEFAULT_TYPE
+from lnpd.services.onchain import WalletCoin
+from lnpd.services.payments_ledger import PAID
+from lnpd.services.wallet_ledger import COINBASE_MATURITY
 
 if TYPE_CHECKING:
     from lnpd.services.node import Node
 
+PAID_BEFORE = "It was paid before: nothing was paid now."
 EMBIT_NAMES = {"bitcoin": "main", "testnet": "test", "signet": "signet", "regtest": "regtest"}
-CONFIRM_BLOCKS = 6
-CLOSE_WEIGHT = 676  # a mutual close with two P2WSH outputs
-MIN_CLOSE_FEERATE_PER_KW = 253
 
 
 class NodeApi:
@@ -112,7 +110,8 @@ class NodeApi:
     # --- peers
     async def listen(self, address: str) -> answers.Listening:
         """Listens at one more address."""
-        return answers.Listening(tuple(str(a) for a in await self._node.peers.listen(address)))
+        await self._node.peers.listen(address)
+        return answers.Listening(tuple(str(a) for a in self._node.peers.listening()))
 
     async def connect(self, address: str) -> answers.Connected:
         """Connects to a peer."""
@@ -164,21 +163,31 @@ class NodeApi:
                 address=self._address_of(c.script_pubkey),
                 confirmations=0 if c.height is None else height - c.height + 1,
                 reserved_for=c.reserved_for,
+                state=self._coin_state(c),
             )
             for c in await node.wallet.coins()
         )
         ours_msat = sum(
             d.channel.base.balances_msat[d.channel.us]
             for d in self._drivers()
-            if d.channel.fundings and not isinstance(d.channel.phase, OnChain | ClosedPhase)
+            if d.channel.fundings and not isinstance(d.channel.phase, OnChain | Closed)
         )
         return answers.Funds(
             confirmed_sat=balance.confirmed_sat,
             unconfirmed_sat=balance.unconfirmed_sat + balance.pending_sat,
             reserved_sat=balance.reserved_sat,
+            immature_sat=balance.immature_sat,
             channels_msat=ours_msat,
             coins=coins,
         )
+
+    def _coin_state(self, coin: WalletCoin) -> Literal["confirmed", "unconfirmed", "immature", "reserved"]:
+        if coin.reserved_for:
+            return "reserved"
+        if coin.height is None:
+            return "unconfirmed"
+        depth = self._node.watcher.height - coin.height + 1
+        return "immature" if coin.is_coinbase and depth < COINBASE_MATURITY else "confirmed"
 
     def _address_of(self, script_pubkey: bytes) -> str:
         return str(scripts.Script(script_pubkey).address(EMBIT[EMBIT_NAMES[self._node.config.network]]))
@@ -220,22 +229,9 @@ class NodeApi:
         providers: tuple[str, ...],
         feerate_per_kw: int | None,
     ) -> answers.Opened:
-        """Opens a channel; returns when its funding transaction is broadcast."""
-        node = self._node
-        feerate = feerate_per_kw or await node.watcher.feerate(CONFIRM_BLOCKS)
-        kind = node.kinds.named(channel_type or DEFAULT_TYPE, providers)
-        channel = await node.channels.open(bytes.fromhex(peer), amount_sat, push_msat, kind, feerate, announce=False)
-
-        def funded(now: Channel, _notices: tuple[Notify, ...]) -> Channel | None:
-            if isinstance(now.phase, ClosedPhase):
-                raise ChannelRefused(now.phase.reason)
-            return now if isinstance(now.phase, AwaitingReady) or now.depth_reached else None
-
-        channel = await node.channels.until(channel.key, funded)
-        await self._broadcast()
-        funding = channel.fundings[0]
-        outpoint = f"{channel_view.txid_text(funding.txid)}:{funding.vout}"
-        return answers.Opened(channel.id.hex(), outpoint, channel.capacity_sat, channel_view.state_name(channel))
+        """Opens a channel."""
+        wanted = (amount_sat, push_msat, channel_type, providers, feerate_per_kw)
+        return await open_channel(self._node, bytes.fromhex(peer), *wanted)
 
     async def channels(self) -> tuple[answers.Channel, ...]:
         """Every channel."""
@@ -250,39 +246,11 @@ class NodeApi:
         )
 
     async def close(self, channel: str, force: bool, destination: str | None) -> answers.Closed:
-        """Closes a channel; returns when the closing transaction is broadcast."""
-        node = self._node
-        driver = node.channels.driver_of(channel)
-        now = driver.channel
+        """Closes a channel."""
+        driver = self._node.channels.driver_of(channel)
         if force:
-            done = await driver.command(ForceClose())
-            if isinstance(done.phase, ClosedPhase):
-                return answers.Closed(now.id.hex(), "", "forced", done.phase.reason)
-            await self._broadcast()
-            graphs = await channel_view.graphs(node.store, now)
-            txid = channel_view.txid_text(graphs[int(now.us)].tx.txid)
-            return answers.Closed(now.id.hex(), txid, "forced", "What is ours is claimed when its delay has passed.")
-        script = self._script_of(destination) if destination else now.policy.sweep_script
-        if destination:
-            records = await node.signer.allow_destination(driver.index, script)
-            await node.store.write(lambda write: put_records(write, records))
-        feerate = await node.watcher.feerate(CONFIRM_BLOCKS)
-        least = MIN_CLOSE_FEERATE_PER_KW * CLOSE_WEIGHT // 1000
-        await driver.command(Close(script, least, max(least, 2 * feerate * CLOSE_WEIGHT // 1000)))
-        txid = await node.channels.until(now.key, _closing_txid)
-        await self._broadcast()
-        return answers.Closed(now.id.hex(), txid, "mutual")
-
-    async def _broadcast(self) -> None:
-        """Returns once what is stored to be broadcast was broadcast; while the chain is away that is done later."""
-        with suppress(ChainError):
-            await self._node.watcher.sync()
-
-    def _script_of(self, address: str) -> bytes:
-        try:
-            return bytes(scripts.address_to_scriptpubkey(address).data)
-        except Exception:  # embit raises several kinds for what is no address
-            raise AddressRefused(f"{address[:100]!r} is not an address.") from None
+            return await force_close(self._node, driver)
+        return await close_channel(self._node, driver, destination)
 
     # --- payments
     async def invoice(self, amount_msat: int | None, description: str, expiry_seconds: int) -> answers.Invoice:
@@ -297,7 +265,7 @@ class NodeApi:
         """Reads an invoice."""
         read = invoices.decode(invoice)
         return answers.Decoded(
-            network=read.network,
+            network=NETWORKS[read.network],
             payee=read.payee.hex(),
             payment_hash=read.payment_hash.hex(),
             amount_msat=read.amount_msat,
@@ -311,25 +279,10 @@ class NodeApi:
 
     async def pay(self, invoice: str, amount_msat: int | None, timeout_seconds: int) -> answers.Paid:
         """Pays an invoice."""
-        return await self._node.payments.pay(invoice, amount_msat, timeout_seconds)
+        before = await self._node.payments.payment(invoices.decode(invoice).payment_hash)
+        paid = await self._node.payments.pay(invoice, amount_msat, timeout_seconds)
+        return replace(paid, note=PAID_BEFORE) if before is not None and before.state == PAID else paid
 
     async def payments(self) -> tuple[answers.Payment, ...]:
         """Our last payments."""
         return await self._node.payments.payments()
-
-
-def _closing_txid(channel: Channel, notices: tuple[Notify, ...]) -> str | None:
-    """The mutual close, once it is agreed; what stands in its way is raised."""
-    for notice in notices:
-        if notice.topic == "close_agreed":
-            return str(dict(notice.fields)["txid"])
-    if channel.blocked_by:
-        blockers = "; ".join(f"{name}: {reason}" for name, reason in channel.blocked_by)
-        raise CloseBlocked(f"The channel cannot be closed by agreement yet: {blockers}.")
-    if isinstance(channel.phase, Failed):
-        raise ChannelRefused(f"The channel failed: {channel.phase.error}")
-    if isinstance(channel.phase, OnChain):
-        return channel_view.txid_text(channel.phase.txid)
-    if isinstance(channel.phase, Negotiating) and channel.phase.agreed_fee_sat >= 0:
-        return ""
-    return None

@@ -154,6 +154,15 @@ class Wallet:
 
     # --- spending
 
+    async def require(self, amount_sat: int, feerate_per_kw: int) -> None:
+        """Whether a channel of this size could be funded now. InsufficientFunds names what there is and is needed."""
+        ledger = await self._ledger()
+        funding = TxOut(amount_sat, b"\0\x20" + bytes(32))
+        try:
+            select(ledger.spendable(), (funding,), max(MIN_FEERATE_PER_KW, feerate_per_kw), self._reserve_sat)
+        except InsufficientFunds as error:
+            raise InsufficientFunds(_explained(ledger, str(error))) from None
+
     async def fund(self, reference: str, output: TxOut, feerate_per_kw: int, max_fee_sat: int | None = None) -> Funded:
         """A signed transaction that pays `output`, its coins reserved before this returns; see FundingWallet."""
         _require_relayable(output)
