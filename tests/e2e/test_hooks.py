@@ -54,7 +54,7 @@ async def life(network: Network, calls: set[Call]) -> tuple[Node, Node]:
     with pytest.raises(CloseBlocked):
         await alice.api.close(channel, False, None)
     await alice.api.call_plugin("lockbox-give", {"channel_id": channel, "box": 0})
-    await until_asked(lambda: known(alice, "close_agreed"), "the close")
+    await network.seen(await until_asked(lambda: closing(alice), "the close"))  # signed first, then broadcast
     await network.mine(101)
     for node in (alice, bob):
         await until_asked(lambda node=node: known(node, "channel_closed"), "its end")  # type: ignore[misc]
@@ -65,6 +65,12 @@ async def life(network: Network, calls: set[Call]) -> tuple[Node, Node]:
 async def logged(node: Node) -> list[tuple[str, frozenset[str]]]:
     """A node's events: topic and names of fields."""
     return [(e.topic, frozenset(msgspec.json.decode(e.payload))) for e in await node.events.since(0, 1000)]
+
+
+async def closing(node: Node) -> str | None:
+    """The closing transaction's id, once it is signed."""
+    found = [e.payload for e in await node.events.since(0, 1000) if e.topic == "close_agreed"]
+    return str(msgspec.json.decode(found[0])["txid"]) if found else None
 
 
 async def known(node: Node, topic: str) -> bool:
