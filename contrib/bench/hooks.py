@@ -183,6 +183,7 @@ def run(size: Size) -> Section:
     for ours, theirs in pairs:
         speed = found[f"{theirs}, {AT_ONCE}"].over(found[f"{ours}, {AT_ONCE}"])
         section.ratio(f"{ours}, {AT_ONCE}: speed / {theirs}", speed, at_least(GOAL_ZMQ), why)
+    section.doubt(ECHO, found[ECHO])
     section.note("a bare frame shows ZeroMQ's share: it wakes an I/O thread of its own at each end, both ways")
     section.note(
         "hooks answer through pluggy, proxies and the SDK; the zmq.asyncio calls have nothing of that around them"

@@ -69,6 +69,7 @@ async def measured(section: Section, made: dict[Case, Pair], primitives: dict[st
     for how, (together, paying) in hows.items():
         why = await profile_async(partial(paying, made[WITHOUT]))
         compared(section, found, how, together, {case: paid[how, case].processor for case in made}, why)
+    section.doubt(SYNC, found[SYNC])
     one, many = (found[f"{how}, {WITHOUT.name}"] for how in hows)
     section.ratio(f"{size.together} at once: speed / {ONE}", one.over(many), GOAL_FASTER)
 

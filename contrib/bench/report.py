@@ -11,6 +11,7 @@ from typing import Literal
 from contrib.bench.measure import Series
 
 WIDE = 66
+UNSTEADY = 1.5
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,14 @@ class Section:
     def note(self, text: str) -> None:
         """A line for a person."""
         self.notes.append(text)
+
+    def doubt(self, name: str, series: Series) -> None:
+        """Says so if what the ratios lean on was not steady: then neither `met` nor `MISSED` of them means much."""
+        low, high = series.spread
+        if high > UNSTEADY * low:
+            self.note(
+                f"UNSTEADY: {name} took {low * 1e6:,.0f} to {high * 1e6:,.0f} us; repeat this on a quieter machine"
+            )
 
     @property
     def missed(self) -> list[Figure]:

@@ -148,6 +148,7 @@ async def measured(section: Section, folder: Path, size: Size) -> None:
         section.ratio(f"each of {AT_ONCE}: time / fdatasync", each.over(found["fdatasync"]), at_most(GOAL))
         for name in (IN_ONE, AT_ONCE):
             section.ratio(f"{name}: time / fdatasync of {MANY}", found[name].over(found[f"fdatasync of {MANY}"]))
+        section.doubt("fdatasync", found["fdatasync"])
         before = store.commits
         await at_once(store, 1)
         section.count(f"commits of {TOGETHER} writes at once", (store.commits - before,))

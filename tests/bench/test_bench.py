@@ -67,6 +67,14 @@ def test_the_spread_is_the_middle_half_of_many_rounds() -> None:
     assert Series((100.0, 1.0, 2.0, 3.0, 4.0, 5.0, 0.0)).spread == (1.0, 5.0)
 
 
+def test_an_unsteady_machine_is_said() -> None:
+    section = Section("thing")
+    section.doubt("steady", Series((1e-4, 1.4e-4)))
+    assert not section.notes
+    section.doubt("fdatasync", Series((1e-4, 3e-3)))
+    assert "UNSTEADY: fdatasync took 100 to 3,000 us" in printed(section)
+
+
 def test_the_ceiling_is_of_what_a_payment_needs() -> None:
     assert ceilings.counts(1) == {SIGN: 6, VERIFY: 6, MESSAGE: 10, ONION: 1, PEEL: 1, SYNC: 7}
     many = ceilings.counts(100)
