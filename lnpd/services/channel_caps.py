@@ -37,7 +37,12 @@ class Room:
         return sum(self._taken.values())
 
     def take(self, key: str, kind: Kind, capacity_sat: int) -> None:
-        """Makes room for a channel that begins.
+        """Makes room for a channel that begins. Raises as `check`."""
+        self.check(kind, capacity_sat)
+        self._taken[key] = capacity_sat
+
+    def check(self, kind: Kind, capacity_sat: int) -> None:
+        """Whether there is room for one more channel.
 
         Raises ChannelTooSmall, ChannelTooLarge, ChannelsFull, ExperimentalTypeRefused.
         """
@@ -54,7 +59,6 @@ class Room:
                 f"All channels together hold at most {caps.max_total_sat:,} sat (--max-total-sat): {self.taken_sat:,}"
                 f" are in channels, so {max(0, caps.max_total_sat - self.taken_sat):,} are left, not {capacity_sat:,}."
             )
-        self._taken[key] = capacity_sat
 
     def leave(self, key: str) -> None:
         """A channel that began was given up."""

@@ -48,9 +48,10 @@ async def open_channel(
     """Opens a channel; see Backend.open."""
     feerate = feerate_per_kw or await node.watcher.feerate(CONFIRM_BLOCKS)
     kind = node.kinds.named(channel_type or DEFAULT_TYPE, providers)
+    node.channels.room.check(kind, amount_sat)
     if push_msat > 1000 * amount_sat:
         raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")
-    await node.wallet.require(amount_sat, await node.watcher.feerate(CONFIRM_BLOCKS))
+    await node.wallet.require(amount_sat, await node.watcher.feerate(CONFIRM_BLOCKS))  # before the peer hears of it
     channel = await node.channels.open(peer, amount_sat, push_msat, kind, feerate, announce=False)
     try:
         async with asyncio.timeout(OPEN_SECONDS):

@@ -77,7 +77,7 @@ class Channels:
         self._features: dict[bytes, bytes] = {}
         self._turn = 0
         self._waiters = Waiters(self.get)
-        self._room = Room(settings.caps)
+        self.room = Room(settings.caps)
 
     # --- start and stop
     async def restore(self) -> None:
@@ -92,7 +92,7 @@ class Channels:
             channel = decode(row.snapshot, Channel, table="channel", key=row.channel_id)
             index = await self._index(row.channel_id)
             channel = replace(channel, policy=replace(channel.policy, grants=self.kinds.grants()))
-            self._room.saw(channel)
+            self.room.saw(channel)
             driver = self._add(channel, index, stored=True)
             try:
                 if channel.fundings:
@@ -274,11 +274,11 @@ class Channels:
     ) -> tuple[ChannelDriver, Terms]:
         """A channel that begins, if the caps allow it. Raises ChannelRefused."""
         key = os.urandom(KEY_BYTES).hex()
-        self._room.take(key, kind, capacity_sat)  # nothing is awaited in between: two openings cannot share room
+        self.room.take(key, kind, capacity_sat)  # nothing is awaited in between: two openings cannot share room
         try:
             driver, terms = await self._begun(key, peer, us, capacity_sat, temporary_id)
         except BaseException:
-            self._room.leave(key)
+            self.room.leave(key)
             raise
         driver.link = link
         return driver, terms
@@ -310,7 +310,7 @@ class Channels:
             await driver.command(ForceClose("The opening took too long."))
 
     async def _forget(self, driver: ChannelDriver) -> None:
-        self._room.leave(driver.channel.key)
+        self.room.leave(driver.channel.key)
         self.drivers.pop(driver.channel.key, None)
         await driver.stop()
 
@@ -332,7 +332,7 @@ class Channels:
 
     def changed(self, before: Channel, after: Channel, notices: tuple[Notify, ...]) -> None:
         """A channel's state was stored: those that are closed leave, and who waits for this is told."""
-        self._room.saw(after)
+        self.room.saw(after)
         self._waiters.look(after, notices)
         if isinstance(after.phase, Closed) and not isinstance(before.phase, Closed):
             self.drivers.pop(after.key, None)

@@ -6,11 +6,13 @@ block in the meantime does no harm and the peer learns less (BOLT 4, shadow rout
 
 import os
 import secrets
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from lnpd.channel.actions import HtlcFailed
+from lnpd.channel.state import Channel
 from lnpd.crypto import sphinx
 from lnpd.errors import (
     AmountUnfit,
@@ -74,6 +76,16 @@ def amount_of(request: Invoice, amount_msat: int | None) -> int:
     if request.amount_msat is not None and amount_msat is not None:
         raise AmountUnfit(f"The invoice names its amount, {request.amount_msat} msat: do not give another one.")
     return check_amount(request.amount_msat or amount_msat or 0)
+
+
+def too_much(channels: Sequence[Channel], amount_msat: int) -> str:
+    """Why none of these channels holds enough of ours for an amount; "" if one does."""
+    held = [(c.base.balances_msat[c.us], 1000 * c.terms[c.them].channel_reserve_sat) for c in channels]
+    balance_msat, reserve_msat = max(held, key=lambda each: each[0] - each[1], default=(0, 0))
+    if amount_msat <= balance_msat - reserve_msat:
+        return ""
+    ours, kept = f"{balance_msat // 1000:,} sat are ours", f"{reserve_msat // 1000:,} of them stay in reserve"
+    return f"{amount_msat // 1000:,} sat cannot be sent: {ours} in the channel with the payee, {kept}."
 
 
 def refuse_expired(request: Invoice, now_seconds: float) -> None:

@@ -37,7 +37,7 @@ from lnpd.routing.invoice import Invoice
 from lnpd.services import answers, payments_ledger
 from lnpd.services.payments_ledger import PAID, PENDING, Applied, HtlcKey, PaymentRecord, payment_of
 from lnpd.services.payments_news import News, Tasks
-from lnpd.services.payments_offer import amount_of, offer_for, readable, refuse_expired, why_failed
+from lnpd.services.payments_offer import amount_of, offer_for, readable, refuse_expired, too_much, why_failed
 from lnpd.services.recipients import Channels, Effects
 from lnpd.store.read import ALL_ROWS
 from lnpd.store.rows import PaymentRow
@@ -168,7 +168,7 @@ class Outgoing:
                 refusals[str(refused)] = None
             else:
                 return
-        raise PaymentFailed(" ".join(refusals))
+        raise PaymentFailed(too_much(direct, attempt.amount_msat) or " ".join(refusals))
 
     async def _offer_in(self, channel: Channel, attempt: Attempt) -> None:
         payment_hash = attempt.request.payment_hash
