@@ -288,6 +288,30 @@ def test_a_lost_chain_event_is_handled_with_the_next_block(tmp_path: Path) -> No
     story(tmp_path, told)
 
 
+def test_a_chain_event_is_handled_once(tmp_path: Path) -> None:
+    """A slow read of the inbox may show a row that was handled meanwhile, and is over by now."""
+
+    async def told(both: Two) -> None:
+        driver, posted = both.driver(both.bob), dict[str, bytes]()
+        inner = driver.post_inbox
+
+        def post(key: str, data: bytes) -> None:
+            posted[key] = data
+            inner(key, data)
+
+        driver.post_inbox = post  # type: ignore[method-assign]
+        closed = await both.alice.api.close(both.channel, True, None)
+        await both.network.seen(closed.txid)
+        await both.network.mine(1)
+        await until(lambda: posted, "a chain event")
+        await driver.settled()
+        for key, data in dict(posted).items():
+            inner(key, data)
+        assert not driver._waiting
+
+    story(tmp_path, told)
+
+
 def test_an_urgent_event_that_joined_a_batch_that_fails_is_not_lost(tmp_path: Path) -> None:
     async def told(both: Two) -> None:
         both.bobs.shut()
