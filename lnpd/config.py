@@ -15,6 +15,7 @@ from typing import Final, Literal
 import msgspec
 
 from lnpd.errors import ConfigRefused
+from lnpd.hooks.capabilities import wrong_with
 from lnpd.store.points import PERSISTENCE_POINTS
 
 Network = Literal["regtest", "testnet", "signet", "bitcoin"]
@@ -202,10 +203,8 @@ def read_grant(word: str) -> tuple[str, str]:
     match = GRANT.fullmatch(word)
     if not match:
         raise ValueError("PLUGIN=CAPABILITY, for example lockbox=updates:50000")
-    from lnpd.hooks.registry import CAPABILITIES  # with all of the wire catalogue, which `lnp` need not load
-
-    if match[2].partition(":")[0] not in CAPABILITIES:
-        raise ValueError(f"one of the capabilities {', '.join(CAPABILITIES)}")
+    if why := wrong_with(match[2]):
+        raise ValueError(why)
     return match[1], match[2]
 
 

@@ -133,6 +133,7 @@ def provider_name(plugin: Path) -> str:
 async def _node(network: Network, name: str, case: Case) -> Node:
     outside = (case.plugin,) if case.plugin and not case.in_process else ()
     node = await network.node(name, plugins=outside, developer=Developer(poll_seconds=POLL_SECONDS))
+    node.answers.ask_twice = False  # a user's node does not
     if case.plugin and case.in_process:
         provider = getattr(module_of(case.plugin), provider_name(case.plugin).capitalize())()
         node.registry.claim_core((*(p.spec for p in CORE_PROVIDERS.values()), provider.spec), frozenset())

@@ -22,7 +22,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "invoices": ("payment_hash", "amount_msat", "state", "description", "expires_unix_seconds"),
     "payments": ("payment_hash", "amount_msat", "fee_msat", "state", "created_unix_seconds", "why"),
-    "plugin.list": ("name", "status", "process", "providers", "rpc", "grants", "starts", "faults", "why"),
+    "plugin.list": ("name", "status", "process", "providers", "rpc", "in_effect", "notes", "starts", "faults", "why"),
     "help": ("name", "help", "plugin"),
 }  # fmt: skip
 
@@ -39,7 +39,8 @@ def render(method: str, answer: object, width: int | None = None) -> str:
             rows = [row for row in answer if isinstance(row, Mapping)]
             return "\n".join(_table(rows, TABLES.get(method), columns))
         case []:
-            return f"No {method.partition('.')[0]}{'s' if '.' in method else ''}."
+            known = f"No {method.partition('.')[0]}{'s' if '.' in method else ''}."
+            return known if method in TABLES else "There are none."
         case Mapping():
             return "\n".join(_fields(answer, columns))
     return _clean(text("", answer))

@@ -44,12 +44,15 @@ PENDING = Pending()
 
 
 class Answers:
-    """Answers `ProviderCall`s by name. Every failure of a plugin's is a ProviderFault that names the provider."""
+    """Answers `ProviderCall`s by name. Every failure of a plugin's is a ProviderFault that names the provider.
+
+    With `ask_twice` each question goes out two times, so that an answer of chance is found while a plugin is written.
+    """
 
     def __init__(self, ask_twice: bool = False) -> None:
         self._entries: dict[str, _Entry] = {}
         self._memories: dict[str, Memory] = {}
-        self._ask_twice = ask_twice
+        self.ask_twice = ask_twice
         self.round_trips = 0
 
     # --- who is there
@@ -97,7 +100,7 @@ class Answers:
         try:
             answer = await self._asked(entry, call)
             size = memory.compare(key, call.method, answer)
-            if self._ask_twice:
+            if self.ask_twice:
                 memory.compare(key, call.method, await self._asked(entry, call))
         except ProviderFault as error:
             if entry.wrong is not None:

@@ -14,6 +14,7 @@ from lnpd_sdk.manifest import ChannelTypeSpec, Manifest, RpcMethod
 from lnpd_sdk.types import ProviderSpec, View
 
 from lnpd.errors import ManifestRefused
+from lnpd.hooks.capabilities import kind_of, parameter_of, wrong_with
 from lnpd.hooks.proxy import Caller, PluginProxy
 from lnpd.wire.catalogue import Catalogue
 
@@ -30,8 +31,6 @@ MAX_PINS = 8
 MAX_TEXT = 1_000
 MAX_MESSAGES = 64 * 1024
 VIEW_FIELDS = frozenset(View.__struct_fields__)
-CAPABILITIES = ("messages", "updates", "sign", "spend", "pay", "hook", "chain", "rpc")
-MONEY = ("updates", "sign", "spend", "pay")
 
 
 class Owned(msgspec.Struct, frozen=True):
@@ -43,11 +42,15 @@ class Owned(msgspec.Struct, frozen=True):
 
 
 class Registry:
-    """Everything that is registered, by name, and whose it is."""
+    """Everything that is registered, by name, and whose it is.
+
+    `catalogue` has all wire messages that anybody claims, `spoken` those that are sent and understood: a plugin's only
+    if it was granted `messages`.
+    """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._core = catalogue
-        self.catalogue = catalogue
+        self.catalogue = self.spoken = catalogue
         self.owners: dict[str, Owned] = {}
         self._core_providers: dict[str, ProviderSpec] = {}
         self._core_rpc: frozenset[str] = frozenset()
@@ -63,10 +66,12 @@ class Registry:
         if manifest.name in self.owners:
             raise ManifestRefused(f"a plugin named {manifest.name} is registered already")
         self._check_clashes(manifest)
+        self._with_messages(self._core, manifest)  # what they build upon may not leave with another plugin
         catalogue = self._with_messages(self.catalogue, manifest)
         owned = Owned(manifest, PluginProxy(manifest, call), grants)
         self.catalogue = catalogue
         self.owners[manifest.name] = owned
+        self.spoken = self._spoken()
         return owned
 
     def unregister(self, name: str) -> None:
@@ -75,7 +80,7 @@ class Registry:
             catalogue = self._core
             for owned in self.owners.values():
                 catalogue = self._with_messages(catalogue, owned.manifest)
-            self.catalogue = catalogue
+            self.catalogue, self.spoken = catalogue, self._spoken()
 
     # --- looking up
     def provider(self, name: str) -> tuple[str, ProviderSpec] | None:
@@ -99,11 +104,15 @@ class Registry:
     def granted(self, owner: str, capability: str) -> str | None:
         """The parameter of a granted capability ("" if it has none), None if it was not granted."""
         owned = self.owners.get(owner)
-        for grant in owned.grants if owned else ():
-            kind, _, parameter = grant.partition(":")
-            if kind == capability:
-                return parameter
-        return None
+        grants = owned.grants if owned else ()
+        return next((parameter_of(grant) for grant in grants if kind_of(grant) == capability), None)
+
+    def _spoken(self) -> Catalogue:
+        catalogue = self._core
+        for name, owned in self.owners.items():
+            if self.granted(name, "messages") is not None:
+                catalogue = self._with_messages(catalogue, owned.manifest)
+        return catalogue
 
     def _find(self, rows: Callable[[Manifest], Mapping[str, T]], name: str) -> tuple[str, T] | None:
         for owner, owned in self.owners.items():
@@ -156,8 +165,8 @@ def _check_shape(manifest: Manifest) -> None:
     for method in manifest.rpc:
         _check_method(manifest.name, method)
     for capability in manifest.capabilities:
-        if capability.partition(":")[0] not in CAPABILITIES:
-            raise ManifestRefused(f"{manifest.name} asks for {capability[:40]!r}, which is not a capability")
+        if why := wrong_with(capability):
+            raise ManifestRefused(f"{manifest.name} asks for {capability[:40]!r}, which is not a capability: {why}")
 
 
 def _check_texts(owner: str, *texts: str) -> None:

@@ -266,7 +266,10 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 class Plugin(msgspec.Struct, frozen=True):
-    """A plugin and its process. `why` says what went wrong last; `grants` are what the user allows it."""
+    """A plugin and its process. `why` says what went wrong last. `capabilities` are what it asks for, `grants` what the
+    user allows it, `in_effect` what of both counts in this version; `notes` say why the rest does not. `dropped` counts
+    messages of peers that came faster than it takes them.
+    """
 
     name: str
     path: str
@@ -280,6 +283,9 @@ class Plugin(msgspec.Struct, frozen=True):
     grants: tuple[str, ...]
     starts: int
     faults: int
+    in_effect: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    dropped: int = 0
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -47,6 +47,7 @@ from lnpd.services.chainwatch_rows import read_fact
 from lnpd.services.channel_batch import Batch, Broadcasting
 from lnpd.services.channel_fills import Fills
 from lnpd.services.channel_mailbox import CHAIN, LASTING, Item
+from lnpd.services.channel_opening import with_grants
 from lnpd.services.channel_parts import Link, Parts
 from lnpd.services.channel_queries import Preempted, Queries
 from lnpd.services.interfaces import ChannelIndex, SignerRecord
@@ -70,6 +71,7 @@ class ChannelDriver:
     def __init__(self, parts: Parts, channel: Channel, index: ChannelIndex, stored: bool) -> None:
         self.parts, self.index = parts, index
         self.channel = channel
+        self.grants = channel.policy.grants  # what the user lets providers take now: a batch begins with it
         self.link: Link | None = None
         self.frozen = ""
         self.locked = False  # frozen for good: the signer does not go on with this channel
@@ -188,7 +190,7 @@ class ChannelDriver:
 
     # --- a batch
     async def _batch(self, items: list[Item]) -> None:
-        batch = Batch(self._stored, self.channel, self._memory)
+        batch = Batch(self._stored, with_grants(self.channel, self.grants), self._memory)
         queue = deque(sorted(items, key=lambda item: not item.urgent))  # stable: order is kept within both
         self._urgent.clear()
         finished: list[tuple[Item, Channel]] = []  # each with the channel as its own step left it

@@ -5,7 +5,7 @@ import os
 import msgspec
 from lnpd_sdk.manifest import ChannelTypeSpec
 
-from lnpd.channel.state import Policy, Terms
+from lnpd.channel.state import Channel, Policy, Terms
 from lnpd.errors import ChannelTypeUnknown, UnknownChannelType
 from lnpd.hooks.registry import Registry
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
@@ -129,6 +129,13 @@ class Kinds:
 def fresh_alias() -> bytes:
     """A short_channel_id that names no transaction: a block of the far future."""
     return (0xF00000 | int.from_bytes(os.urandom(2), "big")).to_bytes(3, "big") + os.urandom(5)
+
+
+def with_grants(channel: Channel, grants: tuple[tuple[str, int], ...]) -> Channel:
+    """The channel with what the user grants its providers now; they may have come after the channel was restored."""
+    if channel.policy.grants == grants:
+        return channel
+    return msgspec.structs.replace(channel, policy=msgspec.structs.replace(channel.policy, grants=grants))
 
 
 def policy_for(

@@ -350,12 +350,14 @@ class Channels:
 
     # --- the plugins' side
     async def providers_changed(self) -> None:
-        """Providers came or went."""
+        """Providers came or went, and what the user grants them with them."""
+        grants = self.kinds.grants()
         for driver in self.drivers.values():
             pins = {p.name: p.format for p in driver.channel.channel_type.providers}
             if (why := self.parts.answers.missing(pins)) and not isinstance(driver.channel.phase, OnChain):
                 driver.freeze(why)  # what is on chain is settled without anybody's answers
             else:
+                driver.grants = grants
                 driver.thaw()
 
     async def propose(self, proposal: Proposal, max_debit_sat: int) -> int:

@@ -73,7 +73,7 @@ class Node:
         self._passphrase = passphrase
         self._stack = AsyncExitStack()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.answers = Answers()
+        self.answers = Answers(ask_twice=config.developer is not None)
         self.hooks = Hooks()
         self._beside: set[asyncio.Task[Any]] = set()  # Any: nobody waits for their results
 
@@ -103,8 +103,8 @@ class Node:
         self._stack.push_async_callback(self.wallet.close)
         self._plugin_host()
         self._compose(developer, poll_seconds)
-        await self.plugins.start(config.plugins)
         self._stack.push_async_callback(self._stop_plugins)
+        await self.plugins.start(config.plugins)
         await self.channels.restore()
         self._stack.push_async_callback(self._drain)
         await self.payments.reconcile(tuple(d.channel for d in self.channels.drivers.values()))

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from lnpd.channel.state import Closed, OnChain
 from lnpd.errors import OnlyOnRegtest, PluginRefused
+from lnpd.hooks.capabilities import explained, in_effect
 from lnpd.routing import invoice as invoices
 from lnpd.routing.invoice_prefix import NETWORKS
 from lnpd.services import answers, channel_view
@@ -75,6 +76,8 @@ class NodeApi:
         rows = []
         for plugin in self._node.plugins.plugins:
             manifest = plugin.manifest
+            asked = manifest.capabilities if manifest else ()
+            grants = self._node.config.granted().get(plugin.name, ())
             rows.append(
                 answers.Plugin(
                     name=plugin.name,
@@ -85,10 +88,13 @@ class NodeApi:
                     version=manifest.version if manifest else "",
                     providers=tuple(p.name for p in manifest.providers) if manifest else (),
                     rpc=tuple(m.name for m in manifest.rpc) if manifest else (),
-                    capabilities=manifest.capabilities if manifest else (),
-                    grants=self._node.config.granted().get(plugin.name, ()),
+                    capabilities=asked,
+                    grants=grants,
                     starts=plugin.starts,
                     faults=plugin.faults,
+                    in_effect=in_effect(asked, grants),
+                    notes=explained(plugin.name, asked, grants) if manifest else (),
+                    dropped=plugin.dropped,
                 )
             )
         return tuple(rows)

@@ -46,13 +46,16 @@ class Owner(Protocol):
 
 
 class Plugin:
-    """A plugin as the node knows it. `why` says what went wrong last; `faults` counts what did."""
+    """A plugin as the node knows it. `why` says what went wrong last; `faults` counts what did.
+
+    `dropped` counts messages of peers for which there was no room left.
+    """
 
     def __init__(self, host: Owner, name: str, path: str) -> None:
         self.host, self.name, self.path = host, name, path
         self.status: Status = "starting"
         self.why = ""
-        self.starts, self.faults = 0, 0
+        self.starts, self.faults, self.dropped = 0, 0, 0
         self.manifest: Manifest | None = None
         self.voice = Voice(name)
         self.known_as = ""  # grants and channels belong to a name: a later start may not take another

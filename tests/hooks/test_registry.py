@@ -7,7 +7,7 @@ import pytest
 from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, Parameter, RpcMethod
 from lnpd_sdk.types import Phase, ProviderSpec
 
-from lnpd.errors import CatalogueClash, ManifestRefused
+from lnpd.errors import BadRow, CatalogueClash, ManifestRefused
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.wire.catalogue import BOLT
@@ -56,6 +56,7 @@ BAD: dict[str, tuple[Manifest, str]] = {
     "twice": (manifest(rpc=(RpcMethod("x", ""), RpcMethod("x", ""))), "twice"),
     "many": (manifest(publishes=tuple(map(str, range(101)))), "more than 100"),
     "capability": (manifest(capabilities=("everything",)), "'everything', which is not a capability"),
+    "updates of no amount": (manifest(capabilities=("updates",)), "updates:MAX_SAT, an amount in satoshi"),
     "hook": (manifest(hooks=(HookSubscription("nope"),)), "'nope', which is not a hook"),
     "filter": (
         manifest(hooks=(HookSubscription("block_connected", (Filter("colour", 1),)),)),
@@ -133,6 +134,26 @@ def test_a_clash_on_the_wire_names_both() -> None:
     assert "storm" in str(caught.value)
     assert "second" in str(caught.value)
     assert "second" not in made.owners
+
+
+def test_only_granted_messages_are_spoken_but_all_are_claimed() -> None:
+    made = registry()
+    before = made.spoken
+    made.register(manifest(messages=CHUNK, capabilities=("messages",)), nobody)
+    assert made.spoken is before and made.catalogue.message(44001) is not None
+    made.unregister("storm")
+    made.register(manifest(messages=CHUNK, capabilities=("messages",)), nobody, ("messages",))
+    assert made.spoken.message(44001) is not None
+    made.unregister("storm")
+    assert made.spoken.message(44001) is None
+
+
+def test_messages_build_upon_no_other_plugins_types() -> None:
+    """They would be gone with it."""
+    made = registry()
+    made.register(manifest(messages="subtype,coin\ndata,u64,amount"), nobody)
+    with pytest.raises(BadRow, match="coin"):
+        made.register(manifest(name="second", messages="message,44003,pay\ndata,coin,what"), nobody)
 
 
 def test_a_proxy_is_called_only_where_its_filter_holds() -> None:

@@ -1,0 +1,76 @@
+"""Which capabilities may a plugin ask for, and what does this version of lnpd do about each?
+
+A capability is a word, or a word with its parameter: `messages`, `updates:50000`. A plugin's manifest asks for it, the
+user grants it with --grant; in effect is what was both asked for and granted.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+
+
+class Capability(msgspec.Struct, frozen=True):
+    """What a capability allows. `status` is what this version does about it:
+
+    enforced: without the grant the node refuses. free: it needs no grant yet. missing: the service that it stands for
+    is not there yet, so that a grant changes nothing.
+    """
+
+    text: str
+    status: Literal["enforced", "free", "missing"]
+
+
+CAPABILITIES: Final[dict[str, Capability]] = {
+    "messages": Capability("Sends and receives the wire messages that its manifest declares.", "enforced"),
+    "updates": Capability("updates:MAX_SAT: what its updates may take of our money in each channel.", "enforced"),
+    "sign": Capability("sign:PURPOSE: signatures by keys of its own namespace.", "missing"),
+    "spend": Capability("spend:SAT: what it may spend of the wallet in a day.", "missing"),
+    "pay": Capability("pay:SAT: what it may pay over Lightning.", "missing"),
+    "hook": Capability("hook:NAME: takes part in a hook.", "free"),
+    "chain": Capability("Watches the chain and broadcasts transactions.", "missing"),
+    "rpc": Capability("rpc:METHODS: calls the node's own RPC methods.", "missing"),
+}
+
+
+def kind_of(capability: str) -> str:
+    """The word before the parameter."""
+    return capability.partition(":")[0]
+
+
+def parameter_of(capability: str) -> str:
+    """The parameter, "" without one."""
+    return capability.partition(":")[2]
+
+
+def wrong_with(capability: str) -> str:
+    """Why this is no capability; empty if it is one."""
+    if kind_of(capability) not in CAPABILITIES:
+        return f"one of the capabilities {', '.join(CAPABILITIES)}"
+    amount = parameter_of(capability)
+    if kind_of(capability) == "updates" and not (amount.isascii() and amount.isdecimal() and len(amount) <= 16):
+        return "updates:MAX_SAT, an amount in satoshi"
+    return ""
+
+
+def in_effect(asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
+    """Of what was granted, what the plugin asked for and this version knows how to give."""
+    kinds = {kind_of(each) for each in asked if CAPABILITIES[kind_of(each)].status != "missing"}
+    return tuple(each for each in granted if kind_of(each) in kinds)
+
+
+def explained(plugin: str, asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
+    """A sentence for each capability that was asked for or granted, and is not simply in effect."""
+    sentences = [_explained(plugin, each, granted) for each in asked]
+    asked_kinds = {kind_of(each) for each in asked}
+    sentences += [f"{each} is granted, but not asked for" for each in granted if kind_of(each) not in asked_kinds]
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _explained(plugin: str, asked: str, granted: Sequence[str]) -> str:
+    status = CAPABILITIES[kind_of(asked)].status
+    if status == "missing":
+        return f"{asked} is not available in this version of lnpd"
+    if kind_of(asked) in {kind_of(each) for each in granted}:
+        return ""
+    return f"{asked} needs no grant in this version" if status == "free" else f"{asked} needs --grant {plugin}={asked}"

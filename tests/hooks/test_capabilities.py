@@ -1,0 +1,45 @@
+"""Is it said of each capability whether it was asked for, granted, and is there at all?"""
+
+import pytest
+
+from lnpd.hooks.capabilities import CAPABILITIES, explained, in_effect, wrong_with
+
+CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "asked and granted": (("messages", "updates:5"), ("updates:7", "messages"), ("updates:7", "messages"), ()),
+    "not granted": (("updates:5",), (), (), ("updates:5 needs --grant storm=updates:5",)),
+    "not asked for": ((), ("messages",), (), ("messages is granted, but not asked for",)),
+    "not there yet, granted or not": (
+        ("sign:cet", "pay:5"),
+        ("sign:cet",),
+        (),
+        ("sign:cet is not available in this version of lnpd", "pay:5 is not available in this version of lnpd"),
+    ),
+    "free": (("hook:peer_connecting",), (), (), ("hook:peer_connecting needs no grant in this version",)),
+}
+
+
+@pytest.mark.parametrize(("asked", "granted", "effect", "sentences"), CASES.values(), ids=CASES)
+def test_what_is_in_effect_and_why_the_rest_is_not(
+    asked: tuple[str, ...], granted: tuple[str, ...], effect: tuple[str, ...], sentences: tuple[str, ...]
+) -> None:
+    assert in_effect(asked, granted) == effect
+    assert explained("storm", asked, granted) == sentences
+
+
+@pytest.mark.parametrize(
+    "capability", ["messages", "updates:0", "updates:2100000000000000", "sign:cet", "rpc:pay,open"]
+)
+def test_a_capability(capability: str) -> None:
+    assert wrong_with(capability) == ""
+
+
+@pytest.mark.parametrize(
+    "capability", ["", "everything", "updates", "updates:", "updates:-5", "updates:5.5", "updates:٣"]
+)
+def test_no_capability(capability: str) -> None:
+    assert wrong_with(capability)
+
+
+def test_each_says_what_it_allows() -> None:
+    assert all(capability.text.endswith(".") for capability in CAPABILITIES.values())
+    assert {name for name, row in CAPABILITIES.items() if row.status == "enforced"} == {"messages", "updates"}
