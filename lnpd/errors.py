@@ -735,6 +735,14 @@ class CapabilityMissing(LnpdError):
     """A plugin asked for what the user did not grant it."""
 
 
+class MessageNotOwned(CapabilityMissing):
+    """A plugin would send a wire message that its manifest does not declare."""
+
+
+class PeerDidNotAgree(LnpdError):
+    """A plugin would send an even message to a peer whose `init` did not say that it knows the plugin's messages."""
+
+
 # lnpd.services: the signer
 
 

@@ -40,6 +40,7 @@ from lnpd.services.node_places import open_chain, open_signer
 from lnpd.services.payments import Payments
 from lnpd.services.peers import Peers
 from lnpd.services.peers_limits import USUAL_LIMITS, Limits
+from lnpd.services.plugin_messages import PluginMessages
 from lnpd.services.plugins import PluginHost
 from lnpd.services.recipients import Recipient
 from lnpd.services.rpc import RpcServer
@@ -168,7 +169,9 @@ class Node:
         )
         recipients["payments"] = self.payments
         greeting = Greeting(chain_hash)
-        self.peers = Peers(self.signer, self.channels, self.hooks, store, greeting, limits=self._limits)
+        messages = PluginMessages(self.channels, self.registry, self.plugins.ready)
+        self.peers = Peers(self.signer, messages, self.hooks, store, greeting, limits=self._limits)
+        self.plugins.messages, messages.speaker = messages, self.peers
         self.api = NodeApi(self)
         self.rpc = RpcServer(self.api, self.events, config.directory)
 

@@ -42,7 +42,7 @@ from lnpd.store.store import Store
 from lnpd.wire.base import Message
 from lnpd.wire.features import Features
 from lnpd.wire.message import CODEC, Codec
-from lnpd.wire.messages import Error, Warning
+from lnpd.wire.messages import Error, Extension, Warning
 
 log = logging.getLogger("lnpd.peers")
 
@@ -200,9 +200,11 @@ class Peers:
         """Everyone who is connected, the longest connection first."""
         return tuple(peer.info for peer in self._peers.values())
 
-    def speak(self, codec: Codec) -> None:
-        """From now on, on connections that there are too, these messages are known: plugins came or went."""
+    def speak(self, codec: Codec, extensions: tuple[Extension, ...] = ()) -> None:
+        """Plugins came or went: from now on, on connections that there are too, these messages are known; the `init` of
+        new ones offers these extensions."""
         self._settings.codec = codec
+        self._settings.greeting = msgspec.structs.replace(self._settings.greeting, extensions=extensions)
 
     # --- what connections call (peers_connection.Owner)
 

@@ -185,6 +185,7 @@ class Connection(asyncio.Protocol):
         """See Link."""
         if self.over or self.session is None:
             return
+        self.session.codec = self._settings.codec
         encoded = [self.session.encode(message) for message in messages]
         if not self._outbox and encoded:
             self._loop.call_soon(self._flush)

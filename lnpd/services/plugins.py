@@ -17,10 +17,12 @@ from lnpd_sdk.manifest import Manifest
 from lnpd.bus.link import check_endpoint
 from lnpd.errors import CapabilityMissing, ManifestRefused, NoSuchMethod, PluginNotFound
 from lnpd.hooks.answers import Answers
+from lnpd.hooks.capabilities import in_effect
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.services.plugin_calls import Plugin
 from lnpd.services.plugin_here import PluginHere, PluginObject
+from lnpd.services.plugin_messages import Outgoing, PluginMessages
 from lnpd.services.plugin_process import PluginProcess
 
 log = logging.getLogger("lnpd.plugins")
@@ -75,9 +77,11 @@ class PluginHost:
         self._grants = grants
         self.plugins: list[Plugin] = []
         self.backend: Backend | None = None
+        self.messages: PluginMessages | None = None
         self._services: dict[str, Callable[[Plugin, msgspec.Raw], Awaitable[object]]] = {
             "propose": self._propose,
             "channels": self._channels,
+            "send": self._send,
             "log": self._log,
         }
 
@@ -119,10 +123,14 @@ class PluginHost:
         """Calls a plugin's RPC method. NoSuchMethod; CallFailed is what the plugin refused or raised; PluginFault if it
         did not answer."""
         found = self.registry.rpc_method(name)
-        plugin = next((p for p in self.plugins if found and p.name == found[0] and p.status == "ready"), None)
+        plugin = self.ready(found[0]) if found else None
         if plugin is None:
             raise NoSuchMethod(f"there is no method {name}")
         return await plugin.rpc(name, params, RPC_SECONDS)
+
+    def ready(self, name: str) -> Plugin | None:
+        """A plugin that can be asked, by its name."""
+        return next((p for p in self.plugins if p.name == name and p.status == "ready"), None)
 
     # --- what its plugins tell it
     def register(self, plugin: Plugin, manifest: Manifest) -> None:
@@ -145,8 +153,7 @@ class PluginHost:
     async def joined(self, plugin: Plugin) -> None:
         """A plugin is ready."""
         log.info("plugin %s is ready, process %s", plugin.name, plugin.pid)
-        if self.backend is not None:
-            await self.backend.providers_changed()
+        await self._changed()
 
     async def left(self, plugin: Plugin) -> None:
         """A plugin's process ended: what it registered leaves with it."""
@@ -154,6 +161,11 @@ class PluginHost:
         if manifest is None:
             return
         self._unregister(manifest.name, [spec.name for spec in manifest.providers])
+        await self._changed()
+
+    async def _changed(self) -> None:
+        if self.messages is not None:
+            self.messages.refresh()
         if self.backend is not None:
             await self.backend.providers_changed()
 
@@ -172,8 +184,7 @@ class PluginHost:
         return await service(plugin, params)
 
     def _granted(self, manifest: Manifest) -> tuple[str, ...]:
-        granted = self._grants.get(manifest.name, ())
-        return tuple(g for g in granted if g.partition(":")[0] in {c.partition(":")[0] for c in manifest.capabilities})
+        return in_effect(manifest.capabilities, self._grants.get(manifest.name, ()))
 
     async def _propose(self, plugin: Plugin, params: msgspec.Raw) -> object:
         proposal = envelope.decode(params, Proposal)
@@ -190,6 +201,12 @@ class PluginHost:
     async def _channels(self, plugin: Plugin, params: msgspec.Raw) -> object:
         specs = plugin.manifest.providers if plugin.manifest else ()
         return await self._node().pinning(frozenset(spec.name for spec in specs))
+
+    async def _send(self, plugin: Plugin, params: msgspec.Raw) -> object:
+        if self.messages is None:
+            raise NoSuchMethod("the node is still starting: it has no peers yet")
+        await self.messages.send(plugin, envelope.decode(params, Outgoing))
+        return None
 
     async def _log(self, plugin: Plugin, params: msgspec.Raw) -> object:
         line = envelope.decode(params, LogLine)

@@ -16,7 +16,7 @@ never ends the node. The functions of a provider are stricter: a raised exceptio
 is started again), and freezes the channels that pin the provider.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -25,7 +25,7 @@ from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BusError
 from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, RpcMethod
 from lnpd_sdk.parameters import BadParameters, parameters_of, typed
-from lnpd_sdk.questions import PROVIDER_METHODS, ProviderQuestion, RpcRequest
+from lnpd_sdk.questions import PROVIDER_METHODS, PeerMessage, ProviderQuestion, RpcRequest
 from lnpd_sdk.types import Provider
 
 __all__ = ["BadParameters", "Node", "Plugin", "UnknownQuestion"]
@@ -57,7 +57,9 @@ class Node:
         """Proposes an update of one of the plugin's own providers; returns its id (`Update.id`).
 
         `channel_id` is 32 bytes in hex. The provider's own `validate` is asked first. Needs the capability
-        `updates:<max_sat>`. Returns once the proposal is sent: it counts when the channel's state shows it.
+        `updates:<max_sat>`, and is refused if what its updates ever took of our balance in this channel, with what its
+        outputs then hold of it, would be more; taking back is free. Returns once the proposal is sent: it counts when
+        the channel's state shows it.
         """
         params = {"channel_id": channel_id, "provider": provider, "body": body}
         identity: int = envelope.decode(await self.call("propose", params), int)
@@ -71,6 +73,16 @@ class Node:
         """
         rows: list[dict[str, Any]] = envelope.decode(await self.call("channels", {}), list[dict[str, Any]])
         return rows
+
+    async def send(self, node_id: str, name: str, fields: Mapping[str, object]) -> None:
+        """Sends one of the plugin's own wire messages to a connected peer. `node_id` is 33 bytes in hex.
+
+        `fields` is a map as `Plugin.messages` describes it. Returns once the peer's connection took it: whether it
+        arrives, only an answer tells. Needs the capability `messages`. Refused with the rule's name: CapabilityMissing,
+        MessageNotOwned, PeerNotConnected, PeerDidNotAgree (an even number), Unencodable (a field that is unknown,
+        missing, of another type or too long).
+        """
+        await self.call("send", {"node_id": node_id, "name": name, "fields": fields})
 
     async def log(self, level: str, text: str) -> None:
         """Writes a line to the node's log; `level` is debug, info, warning or error. Too many lines are counted, not
@@ -98,6 +110,7 @@ class Plugin:
         self._hooks: dict[str, tuple[HookSubscription, Callable[..., object]]] = {}
         self._types: list[ChannelTypeSpec] = []
         self._messages: list[str] = []
+        self._receivers: dict[str, Callable[..., object]] = {}
 
     # --- declarations
     def provider(self, kind: P) -> P:
@@ -143,11 +156,48 @@ class Plugin:
         self._types.append(spec)
 
     def messages(self, rows: str) -> None:
-        """Declares wire messages, in the notation of the wire catalogue (the BOLTs' own)."""
+        """Declares wire messages, in the notation of the wire catalogue (the BOLTs' own). Needs `messages` granted.
+
+            plugin.messages('''
+                message,40001,greeting
+                data,u16,len
+                data,len*byte,words
+            ''')
+
+        Numbers are 32768 and above. As everywhere in Lightning, a peer that does not know an odd one ignores it, and
+        one that does not know an even one ends the connection: so even ones are only sent to a peer whose `init` said
+        that it has this plugin's messages (`NAME/messages` in its list of extensions), which it decides when the
+        connection begins.
+
+        A message is a map of its fields by name. Integers are integers; bytes are bytes (msgpack's bin; no hex); utf8
+        is text; arrays are lists; composite types are maps; a count is left out, for it follows from what it counts.
+        `tlvs` is a map of the records that are there, a flag's value is True.
+        """
         self._messages.append(rows)
 
+    def message(self, name: str) -> Callable[[F], F]:
+        """Decorator: called for each of the plugin's own messages `name` that a peer sends.
+
+            @plugin.message("greeting")
+            async def heard(node: Node, node_id: str, fields: dict[str, Any]) -> None:
+
+        `node_id` is the peer's, in hex; `fields` as `messages` says, checked against the rows. One message is handled
+        after the other, in each peer's order; what is late (5 s) or raised is counted, and the next one comes. Too many
+        that wait are dropped: a message is no promise, whatever must not be lost is asked for again.
+        """
+
+        def register(function: F) -> F:
+            self._declare(self._receivers, name, function, "receiver of the message")
+            return function
+
+        return register
+
     def manifest(self) -> Manifest:
-        """All of it, as data."""
+        """All of it, as data. TypeError for a receiver of a message that no row declares."""
+        declared = {row.split(",")[2].strip() for row in self._rows() if row.startswith("message,")}
+        for name in self._receivers:
+            if name not in declared:
+                raise TypeError(f"{self.name} receives the message {name}, which none of its rows declares")
         return Manifest(
             name=self.name,
             version=self.version,
@@ -159,6 +209,10 @@ class Plugin:
             hooks=tuple(spec for spec, _ in self._hooks.values()),
             capabilities=self.capabilities,
         )
+
+    def _rows(self) -> list[str]:
+        rows = [row.strip() for text in self._messages for row in text.splitlines()]
+        return [row for row in rows if row.count(",") >= 2]
 
     def _declare(self, table: dict[str, Any], name: str, value: object, what: str) -> None:
         if name in table:
@@ -183,6 +237,9 @@ class Plugin:
                 return await self._answer_rpc(envelope.decode(params, RpcRequest))
             case "hook":
                 return await self._answer_hook(envelope.decode(params, RpcRequest))
+            case "peer_message":
+                await self._take_message(envelope.decode(params, PeerMessage))
+                return None
             case "ping":
                 return None
         raise UnknownQuestion(f"{self.name} does not answer {method!r}")
@@ -210,6 +267,11 @@ class Plugin:
         if spec is None or function is None:
             raise UnknownQuestion(f"{self.name} does not take part in hook {request.name!r}")
         return await _awaited(function(self.node, **envelope.decode(request.params, dict[str, Any])))
+
+    async def _take_message(self, message: PeerMessage) -> None:
+        function = self._receivers.get(message.name)
+        if function is not None:  # a message may be one that the plugin only sends
+            await _awaited(function(self.node, message.node_id, envelope.decode(message.fields, dict[str, Any])))
 
     def run(self) -> None:
         """Serves the plugin to the node that started this process, until the node ends or says stop."""

@@ -34,6 +34,14 @@ class RpcRequest(msgspec.Struct, frozen=True):
     params: msgspec.Raw
 
 
+class PeerMessage(msgspec.Struct, frozen=True):
+    """A wire message of the plugin's own, from a peer: `node_id` is hex, `fields` a msgpack map (Plugin.messages)."""
+
+    node_id: str
+    name: str
+    fields: msgspec.Raw
+
+
 class Kinds(msgspec.Struct, frozen=True):
     """The types of a provider method: all parameters as one tuple, and the answer."""
 
