@@ -1,26 +1,32 @@
-"""When must an HTLC close its channel? (BOLT 2, cltv_expiry_delta Selection)
+"""When must an HTLC close its channel? (BOLT 2, cltv_expiry_delta Selection) And when has an acceptor waited for the
+funding for too long? (BOLT 2, channel_ready: "after a timeout of 2016 blocks")
 
 Decided from the snapshot alone: no provider, no peer and no payment is asked, so it works while all of them are gone.
 """
 
 from typing import Final
 
-from lnpd_sdk.types import Htlc
+from lnpd_sdk.types import ACCEPTOR, Htlc
+from msgspec.structs import replace
 
+from lnpd.channel.actions import Notify
 from lnpd.channel.events import Block
 from lnpd.channel.failure import fail
 from lnpd.channel.limits import htlc_of
-from lnpd.channel.state import AwaitingReady, Channel, Negotiating, Normal, ShuttingDown
+from lnpd.channel.state import AwaitingReady, Channel, Closed, Negotiating, Normal, ShuttingDown
 from lnpd.channel.table import Step, done, on
 from lnpd.errors import FulfillmentDeadlinePassed, HtlcTimedOut
 from lnpd.tx.states import HTLC, htlcs_of
 
+FUNDING_BLOCKS: Final = 2016
 GRACE_BLOCKS: Final = 2  # after an expiry, before we give up on the peer's update_fail_htlc
 
 
 @on((AwaitingReady, Normal, ShuttingDown, Negotiating), Block)
 def on_block(channel: Channel, event: Block) -> Step:
     """Close if an HTLC that we offered has timed out, or one that we fulfilled is about to."""
+    if isinstance(channel.phase, AwaitingReady) and channel.us == ACCEPTOR and not channel.depth_reached:
+        return (yield from _awaited(channel, event.height))
     if not channel.policy.htlc_deadlines:
         return (yield from done(channel))
     for htlc in committed_htlcs(channel):
@@ -31,6 +37,16 @@ def on_block(channel: Channel, event: Block) -> Step:
             text = f"HTLC {htlc.id} was fulfilled and not removed; it expires at height {htlc.cltv_expiry}."
             return (yield from fail(channel, FulfillmentDeadlinePassed(text)))
     return (yield from done(channel))
+
+
+def _awaited(channel: Channel, height: int) -> Step:
+    """Who opens channels and never funds them may not fill this node with them."""
+    since = channel.awaited_since_height or height
+    if height < since + FUNDING_BLOCKS:
+        return done(replace(channel, awaited_since_height=since))
+    reason = f"The funding transaction did not confirm within {FUNDING_BLOCKS} blocks."
+    notice = Notify("phase", "channel_closed", (("channel", channel.key), ("reason", reason)))
+    return done(replace(channel, phase=Closed(reason)), notice)
 
 
 def committed_htlcs(channel: Channel) -> tuple[Htlc, ...]:

@@ -281,6 +281,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
         one carries this number.
     ready: who sent channel_ready. shutdown: the scriptpubkey of each party's shutdown, empty if not sent.
     batch: commitment_signed messages of an unfinished start_batch, encoded, and how many are still missing.
+    awaited_since_height: the first block that an acceptor saw while it waited for the funding.
     taken_msat: by provider, what its irrevocable updates took from our balance in all: grants are for a channel.
     """
 
@@ -323,6 +324,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     batch: tuple[bytes, ...] = ()
     batch_missing: int = 0
     taken_msat: tuple[tuple[str, int], ...] = ()
+    awaited_since_height: int = 0
 
     @property
     def them(self) -> Party:

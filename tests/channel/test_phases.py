@@ -237,3 +237,23 @@ def test_funding_that_comes_too_late_is_freed() -> None:
     node = closed()
     node.run(events.FundingProvided(0, funding_tx(TxOut(1, b""))))
     assert len(node.told(actions.FundingReleased)) == 1
+
+
+def test_an_acceptor_does_not_wait_for_ever() -> None:
+    """BOLT 2: it forgets a channel whose funding it has not seen for 2016 blocks; the opener does not."""
+    for party in (0, 1):
+        node = opening().nodes[party]
+        for height in (500_000, 502_015):
+            node.run(events.Block(height))
+            assert isinstance(node.channel.phase, AwaitingReady)
+        node.restart()
+        node.run(events.Block(502_016))
+        assert isinstance(node.channel.phase, AwaitingReady if party == 0 else Closed)
+
+
+def test_an_acceptor_that_saw_the_funding_keeps_its_channel() -> None:
+    pair = opening()
+    pair.nodes[1].run(events.Block(500_000))
+    confirm(pair, 1)
+    pair.nodes[1].run(events.Block(502_016))
+    assert isinstance(pair.nodes[1].channel.phase, AwaitingReady)
