@@ -97,6 +97,14 @@ def show(command: Command, answer: object, common: Common) -> None:
     print(render(command.method, answer, width))
 
 
+def explain(words: Sequence[str], common: Common, prog: str = "lnp") -> str:
+    """What `help` says: of one command, or of all. `prog` is what a command is typed after. Raises NoSuchMethod."""
+    commands = known_commands(common)
+    if not words:
+        return overview(commands)
+    return arguments.parser(arguments.find(words, commands)[0], prog).format_help().rstrip()
+
+
 def overview(commands: Sequence[Command]) -> str:
     """What `lnp --help` prints, from the tables."""
     lines = ["usage: lnp [options] COMMAND ...      (lnp alone opens a shell; lnp COMMAND --help says more)"]

@@ -11,7 +11,7 @@ from typing import Final
 from lnpd.cli import options
 from lnpd.cli.directory import prepare_directory
 from lnpd.cli.secrets import new_passphrase, typed
-from lnpd.config import SEED_RULES
+from lnpd.config import SEED_RULES, Config
 from lnpd.errors import SeedFileExists, SeedInvalid
 from lnpd.services.signer_seed import (
     Seed,
@@ -47,8 +47,17 @@ def main(words: Sequence[str]) -> int:
     seed = _seed(parsed.words, parsed.xpriv)
     create_seed(config.seed_path, seed, passphrase, plain=config.plain_seed)
     kept = "as it is: whoever reads the file has the money" if passphrase is None else "under your passphrase"
-    print(f"The seed is in {config.seed_path}, {kept}.\nStart the node: lnpd --directory {config.directory}")
+    print(f"The seed is in {config.seed_path}, {kept}.\nStart the node: {_start(config)}")
     return 0
+
+
+def _start(config: Config) -> str:
+    """The command that starts this node."""
+    more = "" if config.network == "regtest" else f" --network {config.network}"
+    more += " --experimental-mainnet" if config.experimental_mainnet else ""
+    more += " --plain-seed" if config.plain_seed else ""
+    more += f" --passphrase-file {config.passphrase_file}" if config.passphrase_file else ""
+    return f"lnpd --directory {config.directory}{more}"
 
 
 def _seed(words: bool, xpriv: bool) -> Seed:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from lnpd.cli import arguments
-from lnpd.cli.ask import do, known_commands, overview, refusal
+from lnpd.cli.ask import do, explain, refusal
 from lnpd.cli.exits import INTERRUPTED, OK, exit_of
 from lnpd.errors import LnpdError
 
@@ -44,8 +44,10 @@ def run(words: Sequence[str]) -> int:
         from importlib.metadata import version  # slow to load, and rarely needed
 
         print(f"lnp {version('lnpd')}")
-    elif first.help or rest == ["help"]:
-        print(overview(known_commands(common)))
+    elif first.help:
+        print(explain((), common))
+    elif rest[:1] == ["help"] and not any(word.startswith("-") for word in rest):
+        print(explain(rest[1:], common))
     elif rest:
         do(rest, common)
     else:

@@ -160,8 +160,12 @@ _NOTES: Final[tuple[tuple[str, Callable[[Any], str]], ...]] = (
                                     f"{o['outpoint']}"),
     ("closing_txid", lambda txid: f"closed by {txid}"),
     ("onchain", lambda o: f"on chain: {o['state']}{_until(o['until_height'])} {text('_sat', o['amount_sat'])} sat "
-                          f"({o['provider']} {o['kind']}) {o['note'] + ' ' if o['note'] else ''}{o['outpoint']}"),
+                          f"({_whose(o)}) {o['note'] + ' ' if o['note'] else ''}{o['outpoint']}"),
 )  # fmt: skip
+
+
+def _whose(output: Row) -> str:
+    return f"{output['provider']} {output['kind']}".strip()
 
 
 def _until(height: int) -> str:

@@ -19,7 +19,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from lnpd.cli import arguments
 from lnpd.cli.arguments import Common
-from lnpd.cli.ask import do, known_commands, overview, refusal
+from lnpd.cli.ask import do, explain, known_commands, refusal
 from lnpd.cli.completion import Known, suggestions
 from lnpd.cli.exits import OK, exit_of
 from lnpd.errors import LnpdError, ParameterRefused
@@ -81,7 +81,7 @@ def perform(line: str, common: Common) -> int:
         return _refuse(refused, common)
     try:
         if words[:1] == ["help"]:
-            _help(words[1:], common)
+            print(explain(words[1:], common, ""))
         elif words:
             do(words, common)
     except LnpdError as error:
@@ -96,14 +96,6 @@ def perform(line: str, common: Common) -> int:
 def _refuse(error: LnpdError, common: Common) -> int:
     print(refusal(error, common.json), file=sys.stderr)
     return exit_of(error)
-
-
-def _help(words: Sequence[str], common: Common) -> None:
-    commands = known_commands(common)
-    if words:
-        arguments.parser(arguments.find(words, commands)[0], "").print_help()
-    else:
-        print(overview(commands))
 
 
 def history(directory: Path) -> History:

@@ -97,9 +97,9 @@ class Funds(msgspec.Struct, frozen=True):
     confirmed_sat: int
     unconfirmed_sat: int
     reserved_sat: int
+    immature_sat: int
     channels_msat: int
     coins: tuple[Coin, ...]
-    immature_sat: int = 0
 
 
 class Sent(msgspec.Struct, frozen=True):

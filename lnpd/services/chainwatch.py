@@ -44,6 +44,8 @@ from lnpd.store.store import Store
 from lnpd.store.write import Write
 
 log = logging.getLogger("lnpd.chain")
+# Somebody else spends the same output, mostly the peer, who closed the channel at the same time: one of them confirms.
+RIVAL = ("insufficient fee, rejecting replacement", "bad-txns-inputs-missingorspent", "txn-mempool-conflict")
 
 MIN_FEERATE_PER_KW: Final = 253
 """The lowest rate that nodes relay, rounded as they round."""
@@ -207,7 +209,9 @@ class ChainWatch:
         if row.spent < len(row.found):
             status = await self._attempt(row.owner, broadcast, _spent(row, broadcast), status)
         if status.refused and status.refused != before.refused:
-            log.warning("the transaction %s of %s is refused: %s", broadcast.key, row.owner.hex(), status.refused)
+            rival = any(reason in status.refused for reason in RIVAL)
+            text = "the transaction %s of %s is refused: %s"
+            log.log(logging.INFO if rival else logging.WARNING, text, broadcast.key, row.owner.decode(), status.refused)
         self._broadcasts[key] = (row, status)
 
     async def _attempt(

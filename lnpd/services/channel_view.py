@@ -24,6 +24,9 @@ STATES = {
 }
 
 
+NOT_WORTH_IT = "It could be claimed, but is not worth a transaction's fee now."
+
+
 def txid_text(txid: bytes) -> str:
     """As explorers write it: bytes reversed."""
     return txid[::-1].hex()
@@ -78,20 +81,27 @@ def state_name(channel: Channel) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in phase).lstrip("_")
 
 
-def onchain_rows(channel: Channel, phase: OnChain) -> tuple[OnchainOutput, ...]:
+def onchain_rows(phase: OnChain, height: int) -> tuple[OnchainOutput, ...]:
     """What becomes of each output."""
-    return tuple(_onchain_row(row) for row in phase.resolutions)
+    return tuple(_onchain_row(row, height) for row in phase.resolutions)
 
 
-def _onchain_row(row: Resolution) -> OnchainOutput:
+def unclaimed(phase: OnChain) -> tuple[int, int]:
+    """How many outputs nobody claims yet, and how much is in them, in satoshi."""
+    values_sat = [row.value_sat for row in phase.resolutions if row.status == "unclaimed"]
+    return len(values_sat), sum(values_sat)
+
+
+def _onchain_row(row: Resolution, height: int) -> OnchainOutput:
+    waits = row.status == "waiting" and row.due_height > height
     return OnchainOutput(
         outpoint=f"{txid_text(row.txid)}:{row.vout}",
         amount_sat=row.value_sat,
         provider=row.provider,
         kind=row.kind,
         state=STATES[row.status],  # type: ignore[arg-type]  # a table of literals
-        until_height=row.due_height if row.status == "waiting" else 0,
-        note=row.reason,
+        until_height=row.due_height if waits else 0,
+        note=row.reason or (NOT_WORTH_IT if row.status == "waiting" and not waits else ""),
     )
 
 
@@ -117,9 +127,11 @@ async def shown(store: Store, channel: Channel, height: int, frozen: str, connec
         our_commitment=channel.numbers[us],
         their_commitment=channel.numbers[them],
         htlcs=htlcs(channel),
-        frozen=frozen or (channel.phase.error if isinstance(channel.phase, Failed) else ""),
+        frozen=""
+        if isinstance(channel.phase, OnChain)
+        else frozen or (channel.phase.error if isinstance(channel.phase, Failed) else ""),
         blocked_by=tuple(f"{name}: {reason}" for name, reason in channel.blocked_by),
     )
     if isinstance(channel.phase, OnChain):
-        return replace(row, closing_txid=txid_text(channel.phase.txid), onchain=onchain_rows(channel, channel.phase))
+        return replace(row, closing_txid=txid_text(channel.phase.txid), onchain=onchain_rows(channel.phase, height))
     return replace(row, extension_outputs=extension_outputs(channel, await graphs(store, channel)))

@@ -61,6 +61,10 @@ class NodeApi:
     def _warnings(self) -> tuple[str, ...]:
         found = [f"plugin {p.name}: {p.status}: {p.why}" for p in self._node.plugins.plugins if p.status != "ready"]
         found += [f"channel {d.channel.id.hex()[:16]} is frozen: {d.frozen}" for d in self._drivers() if d.frozen]
+        for channel in (d.channel for d in self._drivers()):
+            count, sat = channel_view.unclaimed(channel.phase) if isinstance(channel.phase, OnChain) else (0, 0)
+            if count:
+                found.append(f"channel {channel.id.hex()[:16]} is on chain with {sat:,} sat that are not claimed yet")
         return tuple(found)
 
     def _drivers(self) -> list[ChannelDriver]:

@@ -9,6 +9,7 @@ strangers            bounded before `init` and after it                         
 import asyncio
 import errno
 import logging
+import os
 import time
 from collections.abc import Coroutine
 from typing import Any, Final
@@ -151,7 +152,7 @@ class Peers:
             server = await loop.create_server(lambda: Connection(self, self._settings), address.host, address.port)
         except OSError as error:
             in_use = error.errno == errno.EADDRINUSE
-            why = "is in use by another program" if in_use else f"cannot be listened at: {error.strerror or error}"
+            why = "is in use by another program" if in_use else f"cannot be listened at: {_why(error)}"
             raise ListenRefused(f"{address} {why}.") from None
         self._servers.append(server)
         return _addresses(server)
@@ -333,7 +334,7 @@ class Peers:
         except TimeoutError:
             raise PeerUnreachable(f"{address} does not answer within {seconds:g} s.") from None
         except OSError as error:
-            raise PeerUnreachable(f"{address} cannot be reached: {error.strerror or error}.") from None
+            raise PeerUnreachable(f"{address} cannot be reached: {_why(error)}.") from None
         try:
             await connection.settled.wait()
         except asyncio.CancelledError:
@@ -381,6 +382,11 @@ class Peers:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task of the peers failed", exc_info=error)
+
+
+def _why(error: OSError) -> str:
+    """The system's words, without those that asyncio puts around them."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
 def _addresses(server: asyncio.Server) -> tuple[Address, ...]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lnpd.errors import NodeConnectionLost, DeadlineMissed, NodeUnavailable, RefusedByNode
+from lnpd.errors import DeadlineMissed, NodeConnectionLost, NodeUnavailable, RefusedByNode
 
 MAX_LINE_BYTES: Final = 64 << 20
 _CHUNK_BYTES: Final = 1 << 16

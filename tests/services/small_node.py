@@ -86,7 +86,7 @@ class SmallNode:
 
     async def funds(self) -> answers.Funds:
         coin = answers.Coin(f"{TXID}:1", 150_000_000, "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", 6)
-        return answers.Funds(150_000_000, 0, 0, 700_000_500, (coin,))
+        return answers.Funds(150_000_000, 0, 0, 0, 700_000_500, (coin,))
 
     async def send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Sent:
         if amount_sat > 150_000_000:
