@@ -45,11 +45,13 @@ class ChannelChain:
         self.channels: Channels | None = None
         self.watcher: ChainWatcher | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._deliveries: set[asyncio.Task[None]] = set()  # what the chain did, on its way to mailboxes
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]] | None = None) -> None:
+        tasks = self._tasks if tasks is None else tasks
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     # --- the drivers' Outside
     def add_watch(self, write: Write, owner: bytes, action: Watch) -> None:
@@ -82,10 +84,19 @@ class ChannelChain:
     def deliver(self, owner: bytes) -> None:
         """Chain events wait in a channel's stored inbox."""
         if self.channels is not None:
-            self._spawn(self.channels.deliver(owner))
+            self._spawn(self.channels.deliver(owner), self._deliveries)
 
     def deliver_block(self, height: int) -> None:
-        """The best chain has a new tip."""
+        """The best chain has a new tip. What happened up to it is told before: a deadline may have been met."""
+        if self.channels is None:
+            return
+        if self._deliveries:
+            self._spawn(self._block_after(tuple(self._deliveries), height), self._deliveries)
+        else:
+            self.channels.deliver_block(height)
+
+    async def _block_after(self, deliveries: tuple[asyncio.Task[None], ...], height: int) -> None:
+        await asyncio.wait(deliveries)
         if self.channels is not None:
             self.channels.deliver_block(height)
         self._on_block(height)
@@ -124,7 +135,7 @@ class FundingRecipient:
             case FundingWanted():
                 return Effects(after=(lambda: self._chain._spawn(self._fund(channel.key, message)),))
             case FundingReleased(txid=txid):
-                return Effects(after=(lambda: self._chain._spawn(self._release(txid)),))
+                return Effects(writes=(lambda write: self._wallet.released(write, txid),))
         raise AssertionError(f"the wallet is not told of {type(message).__name__}")
 
     async def _fund(self, key: str, wanted: FundingWanted) -> None:
@@ -139,10 +150,10 @@ class FundingRecipient:
         except LnpdError as error:
             driver.post(Item(FundingFailed(str(error))))
             return
-        driver.post(Item(FundingProvided(made.vout, made.transaction)))
-
-    async def _release(self, txid: bytes) -> None:
-        await self._wallet.release(txid)
+        if channels.drivers.get(key) is driver:
+            driver.post(Item(FundingProvided(made.vout, made.transaction)))
+        else:  # given up while the wallet was at work
+            await self._wallet.release(made.txid)
 
 
 class PluginRecipient:

@@ -82,7 +82,7 @@ class ChannelDriver:
         self._urgent = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._inbox: set[str] = set()
+        self._inbox: set[str] = set()  # every key that was posted: a slow read may show a row that is handled already
         self._held: list[Item] = []  # the peer's channel_reestablish, while frozen
         self._again: list[Item] = []  # chain events that could not be handled: they are tried again at the next block
         self._fills = Fills(parts.signer, parts.store, index)
@@ -305,7 +305,6 @@ class ChannelDriver:
             await self.parts.store.write(lambda write: batch.write(write, (rows,)))
             if batch.watches or batch.broadcasts:
                 outside.applied()
-        self._inbox.difference_update(batch.done)
         self.channel = batch.channel
         self._stored = None if batch.given_up else batch.channel
         await self._act(before, batch)

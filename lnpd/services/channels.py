@@ -281,6 +281,8 @@ class Channels:
             self.room.leave(key)
             raise
         driver.link = link
+        if self.links.get(peer) is not link:  # it was lost meanwhile, and nobody says so again
+            driver.post(Item(Disconnected(), link=link))
         return driver, terms
 
     async def _begun(
