@@ -146,13 +146,10 @@ class ChannelDriver:
             self._wake.clear()
             while self._waiting:
                 items = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-                if not await self._stands(items) and len(items) > 1:
-                    for item in items:  # one of them is ill: the others need not suffer
-                        if item.done is None or not item.done.done():
-                            await self._stands([item])
+                await self._handled(items)
             self._idle.set()
 
-    async def _stands(self, items: list[Item]) -> bool:
+    async def _handled(self, items: list[Item]) -> None:
         """Handles these as one batch. If it fails, nothing of it is stored, so nothing of it happened."""
         link = self.link
         try:
@@ -162,12 +159,13 @@ class ChannelDriver:
                 log.exception("channel %s: a batch failed", self.channel.key, exc_info=error)
             self.link = link
             await self._take_back()
-            if len(items) == 1 or isinstance(error, StoreHalted):
-                for item in items:
-                    self._give_up(item, error)
             self.parts.broken(self.channel, error)
-            return False
-        return True
+            left = [item for item in items if item.done is None or not item.done.done()]
+            for item in sorted(left, key=lambda each: not each.urgent):
+                if len(items) == 1 or isinstance(error, StoreHalted):
+                    self._give_up(item, error)
+                else:  # one of them is ill: the others need not suffer
+                    await self._handled([item])
 
     async def _take_back(self) -> None:
         """The signer may have prepared what is not stored."""
