@@ -27,7 +27,7 @@ from contrib.docs.markdown import (
     table,
 )
 from lnpd.hooks import answers, kinds, proxy
-from lnpd.hooks.registry import CAPABILITIES, MONEY
+from lnpd.hooks.capabilities import CAPABILITIES
 from lnpd.hooks.spec import HookSpecs
 from lnpd.services.plugin_process import STOP_SECONDS
 
@@ -91,15 +91,17 @@ when the state, another argument, or one of these fields of the view has changed
 def services() -> str:
     """What a plugin may ask of its node, and what it needs for it."""
     rows = [(code(signature(function)), line_of(function)) for _, function in methods(Node)]
+    rows_of_capabilities = [(code(name), each.text, each.status) for name, each in CAPABILITIES.items()]
     parts = [
         prose(Node),
         table(("service", "what it does"), rows),
         f"""## Capabilities
 
-A manifest asks for them, the user gives them with `--grant PLUGIN=CAPABILITY`: {", ".join(CAPABILITIES)}.
-Those that move money ({", ".join(MONEY)}) do nothing without a grant. `updates:MAX_SAT` is what the plugin's own
-proposals may cost us in a channel. No service needs another one of them yet.
+A manifest asks for them, the user gives them with `--grant PLUGIN=CAPABILITY`; in effect is what was both asked for and
+granted. enforced: without the grant the node refuses. free: it needs no grant yet. missing: the service that it stands
+for is not there yet.
 
+{table(("capability", "what it allows", ""), rows_of_capabilities)}
 ## Its process
 
 The node starts it with an endpoint in `LNPD_ENDPOINT` and a token as the first line of its standard input. What it

@@ -30,8 +30,8 @@ def messages() -> str:
         "Messages",
         "## How they are declared\n",
         prose(lnpd.wire.rows),
-        """A plugin declares such rows with `plugin.messages(rows)`. A row is not a handler: what lnpd can read it may
-still ignore, and no service sends a plugin's messages yet.
+        """A plugin declares such rows with `plugin.messages(rows)`: see [sdk.md](sdk.md). A row is not a handler: what
+lnpd can read it may still ignore.
 """,
         prose(lnpd.wire.catalogue),
         "## lnpd's own, in this notation\n",

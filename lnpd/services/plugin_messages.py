@@ -58,9 +58,8 @@ class PluginMessages:
         self._router, self._registry, self._plugin_of = router, registry, plugin_of
         self.speaker: Speaker | None = None
         self._codec = CODEC
-        self._links: dict[bytes, Link] = {}
+        self._links: dict[bytes, tuple[Link, asyncio.Lock]] = {}
         self._queues: dict[str, _Queue] = {}
-        self._sending: dict[str, asyncio.Lock] = {}
 
     def refresh(self) -> None:
         """Plugins came or went."""
@@ -84,12 +83,12 @@ class PluginMessages:
 
     async def peer_connected(self, node_id: bytes, features: bytes, link: Link) -> None:
         """A connection is up and `init` is done."""
-        self._links[node_id] = link
+        self._links[node_id] = link, asyncio.Lock()
         await self._router.peer_connected(node_id, features, link)
 
     async def peer_disconnected(self, node_id: bytes, link: Link) -> None:
         """A connection is gone."""
-        if self._links.get(node_id) is link:
+        if node_id in self._links and self._links[node_id][0] is link:
             del self._links[node_id]
         await self._router.peer_disconnected(node_id, link)
 
@@ -123,21 +122,23 @@ class PluginMessages:
             raise CapabilityMissing(
                 f"{plugin.name} may not send messages: start lnpd with --grant {plugin.name}=messages"
             )
+        link, lock = self._link(outgoing.node_id)
+        async with lock:  # a peer that takes little slows down what is sent to it, and nothing else
+            link.send(self._message(plugin, outgoing, link))
+            await link.drain()
+
+    def _message(self, plugin: Plugin, outgoing: Outgoing, link: Link) -> Message:
         row = self._codec.catalogue.message(outgoing.name)
         if row is None or row.owner != plugin.name:
             raise MessageNotOwned(f"{outgoing.name[:64]!r} is no message of {plugin.name}")
-        message = message_of(self._codec, outgoing.name, outgoing.fields)
-        async with self._sending.setdefault(plugin.name, asyncio.Lock()):
-            link = self._link(outgoing.node_id)
-            if row.number % 2 == 0 and offer(plugin.name) not in {each.name for each in link.extensions}:
-                raise PeerDidNotAgree(
-                    f"{outgoing.name} is even, and the peer's init did not offer {offer(plugin.name)}: it has to run "
-                    f"{plugin.name} with its messages granted when the connection begins"
-                )
-            link.send(message)
-            await link.drain()
+        if row.number % 2 == 0 and offer(plugin.name) not in {each.name for each in link.extensions}:
+            raise PeerDidNotAgree(
+                f"{outgoing.name} is even, and the peer's init did not offer {offer(plugin.name)}: it has to run "
+                f"{plugin.name} with its messages granted when the connection begins"
+            )
+        return message_of(self._codec, outgoing.name, outgoing.fields)
 
-    def _link(self, text: str) -> Link:
+    def _link(self, text: str) -> tuple[Link, asyncio.Lock]:
         try:
             return self._links[bytes.fromhex(text)]
         except (ValueError, KeyError):

@@ -11,7 +11,7 @@ from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BadFrame, BusError, CallFailed
 from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, Parameter
 from lnpd_sdk.plugin import BadParameters, Node, Plugin, UnknownQuestion
-from lnpd_sdk.questions import ProviderQuestion, RpcRequest
+from lnpd_sdk.questions import PeerMessage, ProviderQuestion, RpcRequest
 from lnpd_sdk.types import Folded, Phase, ProviderBase, ProviderSpec, Reject, Update, View
 
 VIEW = View(bytes(32), 0, 1_000_000, 0, 1, 253, (354, 354), (144, 144), (500_000_000, 500_000_000), ())
@@ -219,3 +219,49 @@ def test_started_by_hand_it_says_how_to_start_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("LNPD_ENDPOINT", raising=False)
     with pytest.raises(SystemExit, match=r"lnpd --plugin="):
         example().run()
+
+
+def talker() -> tuple[Plugin, list[Any]]:
+    """A plugin with two messages, of which it receives one."""
+    heard: list[Any] = []
+    plugin = Plugin("talker", "1")
+    plugin.messages("# what it says\nmessage,44001,say\ndata,u64,number\n  message,44003,only_sent,option_quiesce\n")
+
+    @plugin.message("say")
+    async def on_say(node: Node, node_id: str, fields: dict[str, Any]) -> str:
+        heard.append((node, node_id, fields))
+        return "not sent anywhere"
+
+    return plugin, heard
+
+
+def test_a_message_reaches_its_receiver_with_its_fields() -> None:
+    plugin, heard = talker()
+    fields = {"number": 7, "tlvs": {"key": b"\x00"}}
+    for name in ("say", "only_sent"):
+        question = PeerMessage("02aa", name, envelope.raw(fields))
+        assert asyncio.run(plugin.answer("peer_message", envelope.raw(question))) is None
+    assert heard == [(plugin.node, "02aa", fields)]
+
+
+def test_a_receiver_belongs_to_a_message_that_is_declared() -> None:
+    plugin, _ = talker()
+    assert plugin.manifest().messages.count("message,") == 2
+    with pytest.raises(TypeError, match="talker declares the receiver of the message say twice"):
+        plugin.message("say")(print)
+    plugin.message("only_sent")(print)
+    plugin.manifest()
+    plugin.message("number")(print)
+    with pytest.raises(TypeError, match="receives the message number, which none of its rows declares"):
+        plugin.manifest()
+
+
+def test_a_sent_message_is_a_call_of_the_node() -> None:
+    asked: list[tuple[str, object]] = []
+
+    async def call(method: str, params: object) -> msgspec.Raw:
+        asked.append((method, params))
+        return envelope.raw(None)
+
+    asyncio.run(Node(call).send("02aa", "say", {"number": 7}))
+    assert asked == [("send", {"node_id": "02aa", "name": "say", "fields": {"number": 7}})]
