@@ -56,6 +56,7 @@ from lnpd.store.write import Write
 from lnpd.tx.transaction import Tx
 from lnpd.wire.base import Message
 from lnpd.wire.messages import ChannelReestablish, CommitmentSigned, Warning
+from lnpd.wire.messages import Error as ErrorMessage
 
 __all__ = ["ChannelDriver", "Item"]
 
@@ -253,9 +254,9 @@ class ChannelDriver:
         return (*await self._tell(batch, actions), *again)
 
     def _passes_frozen(self, item: Item) -> bool:
-        """While frozen a channel knows its chain, the end of its connection, a forced close, and what is decided about
-        incoming HTLCs (it is remembered, and sent once the channel goes on)."""
-        if isinstance(item.event, (*CHAIN, *LASTING, Disconnected, ForceClose)):
+        """While frozen a channel knows its chain, the end of its connection, a forced close by either side, and what is
+        decided about incoming HTLCs (it is remembered, and sent once the channel goes on)."""
+        if isinstance(item.event, (*CHAIN, *LASTING, Disconnected, ForceClose, ErrorMessage)):
             return True
         if isinstance(item.event, ChannelReestablish):
             self._held = [item]

@@ -178,6 +178,20 @@ def test_a_broken_provider_freezes_until_it_is_back(tmp_path: Path) -> None:
     story(tmp_path, told)
 
 
+def test_an_error_of_the_peers_ends_a_frozen_channel(tmp_path: Path) -> None:
+    """BOLT 1: whoever receives an error fails the channel, and waits for nobody."""
+
+    async def told(both: Two) -> None:
+        await both.bob.plugins.plugins[0].stop()
+        await both.down(both.bob)
+        await until(lambda: both.driver(both.bob).link, "the next connection")
+        await until(lambda: both.driver(both.alice).channel.link == "reestablishing", "what alice says")
+        await both.driver(both.alice).command(ForceClose())
+        await until(lambda: isinstance(both.driver(both.bob).channel.phase, Failed), "the end on bob's side")
+
+    story(tmp_path, told)
+
+
 def test_a_provider_that_is_back_at_once_loses_no_message(tmp_path: Path) -> None:
     """What came in between was dropped: the old connection may not go on as if it had been handled."""
 
