@@ -99,7 +99,7 @@ def _follow(world: World, nodes: list[Node], tx: Tx, txid: bytes, vout: int) -> 
     """Blocks go by, claims confirm, everything becomes deep."""
     for node in nodes:
         done: set[str] = set()
-        for height in (HEIGHT + 1, *(HEIGHT + delay + more for delay in DELAYS for more in (-1, 0))):
+        for height in (HEIGHT, HEIGHT + 1, *(HEIGHT + delay + more for delay in DELAYS for more in (-2, -1))):
             node.run(events.Block(height))
             for claim in [a for a in node.did if isinstance(a, actions.Claim) and a.key not in done]:
                 done.add(claim.key)
@@ -115,6 +115,8 @@ def _follow(world: World, nodes: list[Node], tx: Tx, txid: bytes, vout: int) -> 
 def _claim(node: Node, action: actions.Claim, height: int) -> None:
     kept = node.kept(action.commitment)
     assert kept is not None
+    soonest = max(each.path.older for each in action.claims if each.output.kind != "anchor")
+    assert height == HEIGHT + max(soonest - 1, 0), "a claim comes as soon as it may be in the next block"
     try:
         claim = make_claim(kept.graph, action.claims, action.destination, judge.FEERATE_PER_KW)
     except ClaimUneconomic:

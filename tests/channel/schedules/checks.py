@@ -2,13 +2,15 @@
 
 from collections import Counter
 
+from lnpd_sdk.script import Key
+
 from lnpd.channel import actions
 from lnpd.channel.queries import commitment_key
 from lnpd.channel.state import Negotiating, Quiescence
 from lnpd.tx.states import feerate_of, htlcs_of
 from lnpd.tx.transaction import Tx
 from tests.channel.harness import Node, preimage
-from tests.channel.schedules.observed import DUST_SAT
+from tests.channel.schedules.observed import DELAYS, DUST_SAT
 from tests.channel.schedules.world import COUNTS, World
 from tests.channel.vault import NAME as VAULT
 from tests.channel.vault import body, boxes
@@ -24,6 +26,10 @@ def at_any_moment(world: World) -> None:
         _check_new_commitments(world, node)
         if not world.strange:
             assert not node.errors, f"party {node.us}: {node.errors[0]!r}"
+        proposers = {p.update.proposer for p in channel.log if p.update.provider == VAULT}
+        COUNTS["crossing extension updates"] += len(proposers) == 2
+    quiet = [node.channel.quiescence for node in world.nodes]
+    assert not all(q.quiescent for q in quiet) or quiet[0].initiator == quiet[1].initiator
 
 
 def _check_new_commitments(world: World, node: Node) -> None:
@@ -39,6 +45,8 @@ def _check_new_commitments(world: World, node: Node) -> None:
         assert sum(o.value_sat for o in graph.outputs) + graph.fee_sat == graph.funding.capacity_sat
         assert sum(graph.balances_msat) == 1000 * graph.funding.capacity_sat and min(graph.balances_msat) >= 0
         assert all(output.value_sat > 0 for output in graph.outputs)
+        delays = {p.older for o in graph.outputs for p in o.paths if Key.DELAYED in p.keys}
+        assert delays <= {DELAYS[1 - node.us]}, "a holder waits for what the other side has demanded"
         COUNTS["agreed commitments"] += 1
     world.checked[node.us] = len(held)
 

@@ -77,6 +77,19 @@ DIRECTED: dict[str, Schedule] = {
     "a quiescence crosses a shutdown": Schedule(
         Start(), told("offer 0 7", "settle", "close 0", "quiesce 1", "settle", "expire 1"), ("mutual", 0, 0)
     ),
+    "a shutdown forgets what the other side has to send again": Schedule(
+        Start(),
+        told("close 0", "offer 1 7", "deliver 0", "deliver 1", "fee 0 4", "commit 0", "cut", "reconnect 0 2", "settle"),
+        ("mutual", 0, 0),
+    ),
+    "nothing is proposed once the peer may negotiate": Schedule(
+        Start(),
+        told(*HALF_CLOSED, "fail 1", "commit 1", "deliver 1 1", "commit 0", "fee 0 4", "settle"),
+        ("mutual", 0, 0),
+    ),
+    "both ask for quiescence at once": Schedule(
+        Start(), told("quiesce 0", "quiesce 1", "settle", "expire 0"), ("mutual", 0, 0)
+    ),
     "an error while shutting down": Schedule(Start(), told(*HALF_CLOSED, "error 0"), ("force", 0, 0)),
     "forced while shutting down": Schedule(Start(), told(*HALF_CLOSED, "force 0"), ("force", 0, 1)),
     "a negotiation that is disturbed": Schedule(

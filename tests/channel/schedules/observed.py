@@ -24,6 +24,7 @@ class Observed(Node):
 
     def __init__(self, us: Party, ledger: Ledger, slots: int, providers: dict[str, Any] | None = None) -> None:
         self.ledger = ledger
+        self.keys: dict[str, Any] = {}
         super().__init__(us, providers=providers)
         terms = {"dust_limit_sat": DUST_SAT[us], "to_self_delay": DELAYS[us], "max_accepted_htlcs": slots}
         self.signer.terms = partial(self.signer.terms, **terms)  # type: ignore[method-assign]
@@ -44,6 +45,9 @@ class Observed(Node):
     def act(self, action: actions.Action) -> None:
         if isinstance(action, actions.Send) and isinstance(action.message, CommitmentSigned):
             self.ledger.signed(self.us)
+        if isinstance(action, actions.Tell):
+            # Whoever is told knows a message by its key: another message under that key would be lost.
+            assert self.keys.setdefault(action.key, action.message) == action.message, f"{action.key} means two things"
         super().act(action)
 
     def restart(self) -> None:

@@ -34,7 +34,8 @@ WEIGHTS = {
     "block": 1,
 }
 VAULT_ONLY = ("put", "take", "give")
-RARE = {"quiesce": 6, "close": 6}  # in one schedule of so many, in its second half
+CLOSING, CROSSING = 6, ("offer", "fee", "fail", "fulfil", "commit", "commit", "deliver", "deliver", "cut", "reconnect")
+RARE = {"quiesce": 6, "close": 6}  # in one schedule of so many, after its first third
 LOSSES = ("cut", "cut", "restart", "crash")
 STARTS = tuple(
     Start(kind, fundings, push_msat, at, slots)
@@ -90,13 +91,17 @@ def drawn(random: Random) -> Schedule:
     start = random.choice(STARTS)
     weights = {name: weight for name, weight in WEIGHTS.items() if start.kind == "vault" or name not in VAULT_ONLY}
     events = [one(name) for name in random.choices(list(weights), list(weights.values()), k=LENGTH)]
+    if random.randrange(CLOSING) == 0:  # early, in the midst of updates that cross it
+        at = random.randrange(2, 8)
+        events[at : at + 6] = [one(name) for name in random.choices(CROSSING, k=6)]
+        events[at] = one("close")
     for name, of in RARE.items():
         if random.randrange(of) == 0:
-            events[random.randrange(LENGTH // 2, LENGTH)] = one(name)
+            events[random.randrange(LENGTH // 3, LENGTH)] = one(name)
     if start.at == "opening":
         for party in (0, 1):
             events[random.randrange(8)] = ("confirm", party, 0)
-    for low, high in ((LENGTH // 2, LENGTH), (0, LENGTH // 2)):
+    for low, high in ((LENGTH // 2, LENGTH), (0, LENGTH // 2 - 4)):
         at = random.randrange(low, high)
         events.insert(at + random.randrange(4), one("reconnect"))
         events.insert(at, one(random.choice(LOSSES)))

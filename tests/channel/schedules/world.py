@@ -129,7 +129,10 @@ class World:
             ledger.offer(party, htlc)
 
     def decide(self, party: int, value: int, fulfil: bool, command: Callable[[int, Htlc], events.Event]) -> None:
-        """One of the HTLCs that were told to this side, or else to the other; an unknown one is refused."""
+        """One of the HTLCs that were told to this side, or else to the other; an unknown one is refused.
+
+        Whoever decides may do so twice, for a crash made it forget: nothing happens then.
+        """
         for each in (party, 1 - party):
             theirs = self.ledger.htlcs[1 - each]
             told = {r.id for r in self.nodes[each].told(actions.HtlcReceived)}
@@ -138,6 +141,9 @@ class World:
                 identity = undecided[value % len(undecided)]
                 if self.command(each, command(identity, theirs[identity])):
                     theirs[identity].fulfilled = fulfil
+                    before = self.nodes[each].channel
+                    self.command(each, command(identity, theirs[identity]))
+                    assert self.nodes[each].channel == before, "a second decision changed something"
                 return
         assert not self.command(party, command(1000, Htlc(0, 0, 0))), "an HTLC that nobody offered was decided"
 
@@ -158,7 +164,9 @@ class World:
             self.ledger.fees.append(Fee(feerate))
 
     def put(self, party: int, value: int) -> None:
-        self.move(party, "put", BOXES_SAT[value % len(BOXES_SAT)] + value)
+        """More into a side's box; in one of three cases both sides do it, and their updates cross."""
+        for each in (0, 1) if value % 3 == 2 else (party,):
+            self.move(each, "put", BOXES_SAT[value % len(BOXES_SAT)] + value)
 
     def take(self, party: int, value: int) -> None:
         self.from_box("take", party, value)
@@ -183,7 +191,9 @@ class World:
         self.command(party, events.Commit())
 
     def quiesce(self, party: int, value: int) -> None:
-        self.command(party, events.Quiesce())
+        """One side asks for quiescence, or both at once."""
+        for each in (0, 1) if value % 3 == 2 else (party,):
+            self.command(each, events.Quiesce())
 
     def expire(self, party: int, value: int) -> None:
         """The 60 seconds of a quiescence are over."""
