@@ -434,7 +434,7 @@ class FaucetDry(ChainError):
 
 
 class BlockRefused(ChainError):
-    """A block breaks a consensus rule. `reason` is in Bitcoin Core's words, `result` the name of its kind of failure."""
+    """A block breaks a consensus rule. `reason` is in Bitcoin Core's words, `result` is the kind of failure."""
 
     def __init__(self, reason: str, result: str) -> None:
         super().__init__(f"The block was refused: {reason} ({result}).")
@@ -549,7 +549,7 @@ class PluginFault(LnpdError):
 
 
 class ProviderFault(PluginFault):
-    """A provider did not answer, or not as it must; the channels that pin it freeze. `plugin` is the provider's name."""
+    """A provider did not answer, or not as it must; channels that pin it freeze. `plugin` is the provider's name."""
 
 
 class ManifestRefused(LnpdError):

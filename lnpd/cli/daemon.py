@@ -71,6 +71,10 @@ def daemon(words: Sequence[str]) -> int:
     fixed = config.developer is not None and config.developer.seed
     if not fixed and not config.seed_path.exists():
         raise SeedFileMissing(f"{config.directory} has no seed yet: make one with `lnpd init`.")
+    if not fixed and not config.plain_seed:
+        from lnpd.services.signer_seed import refuse_plain  # with much of lnpd, which --help need not load
+
+        refuse_plain(config.seed_path)
     passphrase = known_passphrase(config)
     prepare_directory(config.directory)
     return asyncio.run(live(config, passphrase))

@@ -105,6 +105,12 @@ def _onchain_row(row: Resolution, height: int) -> OnchainOutput:
     )
 
 
+def _why_frozen(channel: Channel, frozen: str) -> str:
+    if isinstance(channel.phase, OnChain):
+        return ""  # what is on chain is settled without anybody's answers
+    return frozen or (channel.phase.error if isinstance(channel.phase, Failed) else "")
+
+
 async def shown(store: Store, channel: Channel, height: int, frozen: str, connected: bool) -> Shown:
     """A channel as the RPC shows it."""
     us, them = channel.us, channel.them
@@ -127,9 +133,7 @@ async def shown(store: Store, channel: Channel, height: int, frozen: str, connec
         our_commitment=channel.numbers[us],
         their_commitment=channel.numbers[them],
         htlcs=htlcs(channel),
-        frozen=""
-        if isinstance(channel.phase, OnChain)
-        else frozen or (channel.phase.error if isinstance(channel.phase, Failed) else ""),
+        frozen=_why_frozen(channel, frozen),
         blocked_by=tuple(f"{name}: {reason}" for name, reason in channel.blocked_by),
     )
     if isinstance(channel.phase, OnChain):

@@ -95,6 +95,16 @@ def create_seed(path: Path, seed: Seed, passphrase: str | None, *, plain: bool =
     _write_new(path, data)
 
 
+def refuse_plain(path: Path) -> None:
+    """Before anybody is asked for a passphrase that there is not. Raises PlainSeedRefused, and as reading the file."""
+    if _read(path).startswith(_PLAIN):
+        raise _plain_refused(path)
+
+
+def _plain_refused(path: Path) -> PlainSeedRefused:
+    return PlainSeedRefused(f"{path} holds a seed without a passphrase: --plain-seed allows that.")
+
+
 def open_seed(path: Path, passphrase: str | None, *, plain: bool = False) -> Seed:
     """The seed that a file keeps. A file without encryption is read only if `plain` says so.
 
@@ -104,7 +114,7 @@ def open_seed(path: Path, passphrase: str | None, *, plain: bool = False) -> See
     data = _read(path)
     if data.startswith(_PLAIN):
         if not plain:
-            raise PlainSeedRefused(f"{path} holds a seed without a passphrase, which was not allowed.")
+            raise _plain_refused(path)
         return _decode(data[len(_PLAIN) :])
     if passphrase is None:
         raise PassphraseMissing(f"{path} is encrypted: it takes its passphrase.")
@@ -171,10 +181,15 @@ def _checked(seed: Seed) -> Seed:
 def _check_words(words: str) -> None:
     if not 12 <= len(words.split(" ")) <= 24:
         raise SeedInvalid("A seed has 12, 15, 18, 21 or 24 words.")
+    strange = [str(place) for place, word in enumerate(words.split(" "), 1) if word not in bip39.WORDLIST]
+    if strange:  # their places, never the words: a terminal's scrollback keeps what is printed
+        raise SeedInvalid(f"These are no BIP 39 words: not in the list is number {', '.join(strange)}.")
     try:
         bip39.mnemonic_to_bytes(words)
     except ValueError:  # its text names a word
-        raise SeedInvalid("These are no BIP 39 words: one is not in the list, or the checksum is wrong.") from None
+        raise SeedInvalid(
+            "These are no BIP 39 words: the checksum is wrong, so that a word, or their order, is another."
+        ) from None
 
 
 def _root(seed: Seed) -> ExtendedSecret:
