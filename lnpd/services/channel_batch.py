@@ -61,7 +61,7 @@ class Batch:
     # --- reading, with what is not committed yet
     def row(self, kind: str, key: str) -> bytes | None:
         """A kept row of this batch."""
-        kept = self._kept.get((kind, key))  # type: ignore[call-overload]  # a kind is a plain text in a query
+        kept = self._kept.get((kind, key))
         return kept.value if kept else None
 
     def row_by_txid(self, kind: str, txid: bytes) -> bytes | None:
