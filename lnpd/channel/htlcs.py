@@ -20,7 +20,7 @@ from lnpd.channel.opening_rules import check
 from lnpd.channel.progress import after_change
 from lnpd.channel.proposals import admit, may_propose, may_receive, own
 from lnpd.channel.queries import Secure, ask
-from lnpd.channel.removals import REMOVAL_KINDS, RemovalMessage, htlc_at, is_being_removed, removal_update
+from lnpd.channel.removals import REMOVAL_KINDS, RemovalMessage, being_removed, htlc_at, removal_update
 from lnpd.channel.state import Channel, Decision, Normal, ShuttingDown
 from lnpd.channel.table import Step, done, on
 from lnpd.channel.updates import next_id
@@ -162,7 +162,7 @@ def checked_removal(
 ) -> Htlc:
     """The HTLC of ours that the peer removes; raises the error of the rule that it breaks."""
     htlc = htlc_at(channel, channel.us, message.id)
-    already = is_being_removed(channel, channel.them, message.id)
+    already = message.id in being_removed(channel, channel.them)
     check(REMOVE, Removal(message.id, htlc, already, preimage, failure_code), message.NAME)
     assert htlc is not None
     return htlc

@@ -16,7 +16,7 @@ from lnpd.channel.actions import Action, Notify, Send
 from lnpd.channel.negotiation import first_offer
 from lnpd.channel.proposals import admit, granted_msat
 from lnpd.channel.queries import AskClose, FindRow, ask
-from lnpd.channel.removals import RemovalMessage, is_being_removed, removal_update
+from lnpd.channel.removals import RemovalMessage, being_removed, removal_update
 from lnpd.channel.state import AwaitingReady, Channel, Negotiating, Normal, Quiescence, ShuttingDown
 from lnpd.channel.table import Step
 from lnpd.tx.states import htlcs_of
@@ -43,8 +43,9 @@ def _send_removals(channel: Channel, fresh: Mapping[int, RemovalMessage]) -> Doi
     actions: list[Action] = []
     if channel.quiescence.sent or channel.quiescence.received or not isinstance(channel.phase, Normal | ShuttingDown):
         return channel, actions
+    on_the_way = being_removed(channel, channel.us) if channel.decisions else frozenset()
     for decision in channel.decisions:
-        if is_being_removed(channel, channel.us, decision.id):
+        if decision.id in on_the_way:
             continue
         message = fresh.get(decision.id)
         if message is None:

@@ -7,7 +7,7 @@ from lnpd_sdk.types import FailHtlc, FulfillHtlc, Htlc, Party, Update
 
 from lnpd.channel.state import Channel
 from lnpd.channel.updates import is_removal
-from lnpd.tx.states import HTLC, htlcs_of
+from lnpd.tx.states import HTLC, htlc_state_of
 from lnpd.wire.messages import UpdateFailHtlc, UpdateFailMalformedHtlc, UpdateFulfillHtlc
 
 RemovalMessage = UpdateFulfillHtlc | UpdateFailHtlc | UpdateFailMalformedHtlc
@@ -21,13 +21,12 @@ REMOVAL_KINDS: Final[dict[type[RemovalMessage], RemovalKind]] = {
 
 def htlc_at(channel: Channel, offerer: Party, identity: int) -> Htlc | None:
     """The irrevocably committed HTLC of this offerer and id: only such a one may be removed (BOLT 2)."""
-    found = (h for h in htlcs_of(channel.base.states) if h.offerer == offerer and h.id == identity)
-    return next(found, None)
+    return htlc_state_of(channel.base.states).find(offerer, identity)
 
 
-def is_being_removed(channel: Channel, remover: Party, identity: int) -> bool:
-    """Whether this party's removal of an HTLC is pending."""
-    return any(is_removal(p.update) and p.update.proposer == remover and p.update.id == identity for p in channel.log)
+def being_removed(channel: Channel, remover: Party) -> frozenset[int]:
+    """The ids of the HTLCs of which this party's removal is pending."""
+    return frozenset(p.update.id for p in channel.log if p.update.proposer == remover and is_removal(p.update))
 
 
 def removal_update(proposer: Party, message: RemovalMessage) -> Update:

@@ -1,6 +1,7 @@
 """How do HTLCs enter a commitment, and what hangs below them? (BOLT 3, HTLC outputs and HTLC transactions)"""
 
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -83,8 +84,8 @@ class Htlcs(ProviderBase):
         htlc = _removed(before, update)
         if htlc is None:
             return Folded(state)
-        kept = tuple(each for each in before.htlcs if each is not htlc)
-        after = encode_state(HtlcState(before.next_ids, kept))
+        place = before.place(htlc.offerer, htlc.id)
+        after = encode_state(HtlcState(before.next_ids, (*before.htlcs[:place], *before.htlcs[place + 1 :])))
         return Folded(after, _paid(htlc) if update.kind == FULFILL else (0, 0))
 
     def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
@@ -155,14 +156,14 @@ def _unknown(update: Update) -> Reject:
 
 def _removed(state: HtlcState, update: Update) -> Htlc | None:
     """The HTLC that a removal means: one that the other party offered, for nobody removes their own."""
-    offerer = other(update.proposer)
-    return next((htlc for htlc in state.htlcs if htlc.id == update.id and htlc.offerer == offerer), None)
+    return state.find(other(update.proposer), update.id)
 
 
 def _with(state: HtlcState, update: Update) -> HtlcState:
     add = body_of(_adds, update)
     htlc = Htlc(update.proposer, update.id, add.amount_msat, add.payment_hash, add.cltv_expiry, add.tlvs)
-    htlcs = tuple(sorted((*state.htlcs, htlc), key=lambda each: (each.offerer, each.id)))
+    place = state.place(htlc.offerer, htlc.id)
+    htlcs = (*state.htlcs[:place], htlc, *state.htlcs[place:])
     opener, acceptor = state.next_ids
     if update.proposer == 0:
         return HtlcState((max(opener, update.id + 1), acceptor), htlcs)
@@ -177,6 +178,8 @@ def _paid(htlc: Htlc) -> PerParty:
 # Outputs
 
 
+# An HTLC's output is the same object in every commitment of one holder: who has judged it knows it again.
+@lru_cache(maxsize=4096)
 def _output(htlc: Htlc, holder: Party, anchors: bool) -> OutputSpec:
     offered = htlc.offerer == holder
     kind = "offered_htlc" if offered else "received_htlc"

@@ -4,11 +4,11 @@ Two: the feerate (every provider is shown it) and the HTLCs (every provider may 
 here, below both the channel, which reads them, and the providers, which own them. All other states are opaque.
 """
 
-from functools import lru_cache
-from typing import Final, TypeVar
+from bisect import bisect_left
+from typing import Final, Generic, TypeVar
 
 import msgspec
-from lnpd_sdk.types import Htlc, PerParty
+from lnpd_sdk.types import Htlc, Party, PerParty
 
 from lnpd.errors import StateUnreadable
 
@@ -34,29 +34,74 @@ class HtlcState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     next_ids: PerParty = (0, 0)
     htlcs: tuple[Htlc, ...] = ()
 
+    def place(self, offerer: Party, identity: int) -> int:
+        """Where an HTLC is, or would be."""
+        return bisect_left(self.htlcs, (offerer, identity), key=_order)
+
+    def find(self, offerer: Party, identity: int) -> Htlc | None:
+        """The HTLC of this offerer and id."""
+        found = self.htlcs[(place := self.place(offerer, identity)) : place + 1]
+        return found[0] if found and _order(found[0]) == (offerer, identity) else None
+
+
+def _order(htlc: Htlc) -> tuple[Party, int]:
+    return htlc.offerer, htlc.id
+
 
 S = TypeVar("S", BaseState, HtlcState)
 _encoder: Final = msgspec.msgpack.Encoder()
-_base_decoder: Final = msgspec.msgpack.Decoder(BaseState)
-_htlc_decoder: Final = msgspec.msgpack.Decoder(HtlcState)
+
+
+class Reader(Generic[S]):
+    """States of one kind by their bytes: one that was written or read lately is not decoded again.
+
+    Thus a state that follows from another one holds the same HTLCs, not equal ones.
+    """
+
+    def __init__(self, kind: type[S], size: int = 64) -> None:
+        self._decoder: msgspec.msgpack.Decoder[S] = msgspec.msgpack.Decoder(kind)
+        self._size = size
+        self._known: dict[bytes, S] = {}
+
+    def read(self, data: bytes) -> S:
+        """Raises StateUnreadable."""
+        state = self._known.get(data)
+        if state is None:
+            try:
+                state = self._decoder.decode(data)
+            except (msgspec.MsgspecError, RecursionError) as error:
+                raise StateUnreadable(f"A provider's state cannot be read: {error}") from None
+            self.known(data, state)
+        return state
+
+    def known(self, data: bytes, state: S) -> None:
+        """These bytes are this state; what was learnt first is forgotten first."""
+        self._known[data] = state
+        if len(self._known) > self._size:
+            del self._known[next(iter(self._known))]
+
+
+_base_reader: Final = Reader(BaseState)
+_htlc_reader: Final = Reader(HtlcState)
 _NO_HTLCS: Final = HtlcState()
 
 
 def encode_state(state: BaseState | HtlcState) -> bytes:
     """The state's bytes, equal for equal states."""
-    return _encoder.encode(state)
+    data = _encoder.encode(state)
+    if isinstance(state, HtlcState):
+        _htlc_reader.known(data, state)
+    return data
 
 
-@lru_cache(maxsize=64)
 def decode_base(state: bytes) -> BaseState:
     """Raises StateUnreadable."""
-    return _decode(_base_decoder, state)
+    return _base_reader.read(state)
 
 
-@lru_cache(maxsize=64)
 def decode_htlcs(state: bytes) -> HtlcState:
     """No bytes are the state without HTLCs. Raises StateUnreadable."""
-    return _decode(_htlc_decoder, state) if state else _NO_HTLCS
+    return _htlc_reader.read(state) if state else _NO_HTLCS
 
 
 def feerate_of(states: States) -> int:
@@ -64,13 +109,11 @@ def feerate_of(states: States) -> int:
     return decode_base(dict(states).get(BASE, b"")).feerate_per_kw
 
 
+def htlc_state_of(states: States) -> HtlcState:
+    """The htlc provider's state among these; one without HTLCs if there is no such provider. Raises StateUnreadable."""
+    return decode_htlcs(dict(states).get(HTLC, b""))
+
+
 def htlcs_of(states: States) -> tuple[Htlc, ...]:
-    """The HTLCs of a commitment with these states; none if its type has no htlc provider. Raises StateUnreadable."""
-    return decode_htlcs(dict(states).get(HTLC, b"")).htlcs
-
-
-def _decode(decoder: msgspec.msgpack.Decoder[S], state: bytes) -> S:
-    try:
-        return decoder.decode(state)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise StateUnreadable(f"A provider's state cannot be read: {error}") from None
+    """The HTLCs of a commitment with these states. Raises StateUnreadable."""
+    return htlc_state_of(states).htlcs
