@@ -24,6 +24,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "payments": ("payment_hash", "amount_msat", "fee_msat", "state", "created_unix_seconds", "why"),
     "plugin.list": ("name", "status", "process", "providers", "rpc", "in_effect", "notes", "starts", "faults", "why"),
     "help": ("name", "help", "plugin"),
+    "coins": ("outpoint", "amount_sat", "state", "confirmations", "reserved_for", "address"),  # within `funds`
 }  # fmt: skip
 
 UNITS: Final[tuple[tuple[str, str], ...]] = (
@@ -175,6 +176,8 @@ def _until(height: int) -> str:
 def notes(row: Row) -> list[str]:
     """The lines beneath a table's row."""
     lines = []
+    if row.get("connected") is False and row.get("funding") and not row.get("closing_txid"):
+        lines.append("the peer is not connected")
     for name, reads in _NOTES:
         if name == "blocked_by" and row.get("closing_txid"):
             continue  # it is closed, whoever was against it
@@ -204,7 +207,7 @@ def _fields(row: Row, width: int) -> list[str]:
         suffix = f" {unit(name)}" if unit(name) and shown != "-" else ""
         lines += _wrapped(f"{title(name):<{margin}}{GAP}", shown + suffix, width)
     for name, rows in tables.items():
-        lines += ["", title(name), *_table(rows, None, width)]
+        lines += ["", title(name), *_table(rows, TABLES.get(name), width)]
     return lines
 
 
