@@ -200,7 +200,7 @@ def _arrow_rule(module: str, name: str) -> str | None:
 
 
 def _plugin_rule(module: str, name: str) -> str | None:
-    """A plugin imports the SDK and the msgspec that it brings, the standard library and the package beside it that bears its name."""
+    """A plugin imports the SDK (with its msgspec), the standard library and the package beside it of its own name."""
     top = name.split(".")[0]
     own = ".".join(module.split(".")[:2])
     if (

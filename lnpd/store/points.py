@@ -29,7 +29,7 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "wallet-funded": "The coins of a funding are reserved, and its change is known, before anyone sees it.",
     "wallet-released": "The coins of a funding that will not be broadcast are free again.",
     "wallet-given": "An address or script is given out: it is watched, and not given again.",
-    "wallet-followed": "What some blocks, or the mempool, did to the wallet is stored, and its cursor stands after them.",
+    "wallet-followed": "What blocks, or the mempool, did to the wallet is stored; its cursor stands after them.",
     "wallet-past-read": "What the past did to new addresses is stored, and they are new no more.",
     "store-owner": "This process has become the owner of the database: every older owner is refused from here on.",
     "invoice-created": "An invoice and its preimage are stored before anyone sees it.",
