@@ -18,11 +18,17 @@ from msgspec.structs import replace
 from lnpd import errors
 from lnpd.channel.actions import Tell
 from lnpd.tx import pipeline
-from lnpd.tx.checks import unique
 from lnpd.tx.fees import HTLC_OUTPUT_WEIGHT, fee_sat
 from lnpd.tx.graph import ChannelType, CommitmentSignatures, CommitmentSpec, Graph, ProviderCall, ProviderPin
-from lnpd.tx.pipeline import contribute, view_of
-from lnpd.tx.proposal import Side, check_debits, check_dust, check_grant, check_own_grant, check_reserve
+from lnpd.tx.proposal import (
+    Side,
+    SideMemory,
+    check_debits,
+    check_dust,
+    check_grant,
+    check_own_grant,
+    check_reserve,
+)
 from lnpd.tx.states import feerate_of
 
 R = TypeVar("R")
@@ -46,8 +52,8 @@ class ProviderQuery(Query[R]):
 
     __slots__ = ()
 
-    def calls(self) -> Calls[R]:
-        """The calls whose answers make up the reply; returns the reply."""
+    def calls(self, memory: "FoldMemory | None" = None) -> Calls[R]:
+        """The calls whose answers make up the reply; returns the reply. `memory` is the channel's, if one is kept."""
         raise NotImplementedError
 
 
@@ -62,12 +68,14 @@ class Folds(msgspec.Struct, frozen=True):
 
 
 class FoldMemory:
-    """What some updates folded to, so that one more update costs one more fold. A driver may keep one a channel.
+    """What some updates folded to, so that one more update costs one more fold, and the sides of what was judged. A
+    driver may keep one a channel.
 
     It is a cache and nothing else: an answer that was forgotten is worked out again.
     """
 
     def __init__(self, size: int = 32) -> None:
+        self.sides = SideMemory()
         self._size = size
         self._folds: dict[tuple[View, tuple[tuple[str, bytes], ...], tuple[Update, ...]], Folds] = {}
 
@@ -139,7 +147,7 @@ class BuildCommitment(msgspec.Struct, ProviderQuery[Graph], frozen=True):
 
     spec: CommitmentSpec
 
-    def calls(self) -> Calls[Graph]:
+    def calls(self, memory: FoldMemory | None = None) -> Calls[Graph]:
         """The pipeline's own calls."""
         return pipeline.build(self.spec)
 
@@ -162,12 +170,12 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | None]
     shrink: bool
     own_msat: int | None = None
 
-    def calls(self) -> Calls[errors.ProtocolWarning | None]:
+    def calls(self, memory: FoldMemory | None = None) -> Calls[errors.ProtocolWarning | None]:
         """What every provider wants in the commitment, before and after."""
+        sides = (memory or FoldMemory()).sides
         try:
-            was = Side(self.before, (yield from contribute(self.before, view_of(self.before))))
-            will = Side(self.after, (yield from contribute(self.after, view_of(self.after))))
-            unique(will.outputs)
+            was = yield from sides.side(self.before)
+            will = yield from sides.side(self.after, was)
             check_debits(was, will, self.update)
             check_grant(was, will, self.update, self.grant_msat)
             check_own_grant(was, will, self.update, self.own_msat)
@@ -187,7 +195,7 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | None]
 
 def check_shrink(was: Side, will: Side, provider: str) -> None:
     """After shutdown a provider's outputs may only become fewer or smaller (AddAfterShutdown)."""
-    before, after = ({o.id: o.value_sat for o in side.outputs if o.provider == provider} for side in (was, will))
+    before, after = ({o.id: o.value_sat for o in side.of(provider).outputs.values()} for side in (was, will))
     if any(value > before.get(name, -1) for name, value in after.items()):
         raise errors.AddAfterShutdown(f"{provider}: after shutdown an update may only take outputs back.")
 
@@ -195,9 +203,9 @@ def check_shrink(was: Side, will: Side, provider: str) -> None:
 def check_spike(will: Side, reserve_sat: PerParty) -> None:
     """The opener could still pay for one more HTLC, without anchors at twice the feerate (FeeSpikeBufferMissing)."""
     anchors = will.spec.type.fixed_cost_sat > 0
-    spec = will.spec if anchors else replace(will.spec, feerate_per_kw=2 * will.spec.feerate_per_kw)
-    left = Side(spec, will.outputs).available_msat(OPENER)
-    left -= 1000 * fee_sat(HTLC_OUTPUT_WEIGHT, spec.feerate_per_kw)
+    feerate_per_kw = will.spec.feerate_per_kw * (1 if anchors else 2)
+    left = will.at_feerate(feerate_per_kw).available_msat(OPENER)
+    left -= 1000 * fee_sat(HTLC_OUTPUT_WEIGHT, feerate_per_kw)
     if left < 1000 * reserve_sat[OPENER]:
         raise errors.FeeSpikeBufferMissing(
             f"The opener would have {left} msat above a raised fee, its reserve is {reserve_sat[OPENER]} sat."
@@ -211,7 +219,7 @@ class AskClose(msgspec.Struct, ProviderQuery[tuple[tuple[str, Blocked | Closable
     view: View
     states: tuple[tuple[str, bytes], ...]
 
-    def calls(self) -> Calls[tuple[tuple[str, Blocked | Closable], ...]]:
+    def calls(self, memory: FoldMemory | None = None) -> Calls[tuple[tuple[str, Blocked | Closable], ...]]:
         """One `close` for each provider."""
         states, answers = dict(self.states), []
         for pin in self.channel_type.providers:

@@ -6,7 +6,7 @@ What depends on how an output can be spent is in rules.py.
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from lnpd_sdk.script import DataCarrier, Miniscript, Sighash, SpendPath, Template
+from lnpd_sdk.script import DataCarrier, Sighash, SpendPath, Template
 from lnpd_sdk.types import PARTIES, ChildTx, OutputSpec, Party, PerParty
 
 from lnpd.errors import (
@@ -31,7 +31,10 @@ from lnpd.tx.transaction import Tx, TxOut
 MAX_ID: Final = 64  # characters of an output's id and kind
 MAX_CHILDREN: Final = 2000  # of one provider in one commitment
 MAX_CHILD_OUTPUTS: Final = 16
+_ONLY_OUTPUTS: Final = frozenset({OutputSpec})
 LONG_COUNT_WEIGHT: Final = 8  # BOLT 3 counts one byte for the number of outputs; from 253 on it takes three
+_KEY_WEIGHT: Final = 4 * (8 + 1 + 22)  # of a P2WPKH output
+_SCRIPT_WEIGHT: Final = 4 * (8 + 1 + 34)  # of a P2WSH output
 
 
 def title(spec: OutputSpec | ChildTx) -> str:
@@ -39,18 +42,29 @@ def title(spec: OutputSpec | ChildTx) -> str:
     return f"{spec.provider} {spec.id if isinstance(spec, OutputSpec) else spec.parent} ({spec.kind})"
 
 
+def outputs_of(pin: ProviderPin, answer: object) -> tuple[OutputSpec, ...]:
+    """A provider's answer as outputs; raises WrongProvider."""
+    if not isinstance(answer, tuple) or not _ONLY_OUTPUTS.issuperset(map(type, answer)):
+        raise WrongProvider(f"{pin.name} answered with something else than outputs.")
+    return answer
+
+
+def own(pin: ProviderPin, spec: OutputSpec) -> None:
+    """An output bears its provider's name and a name of its own; raises WrongProvider."""
+    if spec.provider != pin.name:
+        raise WrongProvider(f"{pin.name} answered with an output of {spec.provider}.")
+    if not 1 <= len(spec.id) <= MAX_ID or not 1 <= len(spec.kind) <= MAX_ID:
+        raise WrongProvider(f"An output of {pin.name} has an id or kind that is not 1 to {MAX_ID} characters long.")
+    if spec.second_stage_weight < 0 or spec.cltv_expiry < 0:
+        raise WrongProvider(f"{title(spec)}: a weight or an expiry is negative.")
+
+
 def specs_of(pin: ProviderPin, answer: object) -> tuple[OutputSpec, ...]:
     """A provider's answer as its own outputs; raises WrongProvider."""
-    if not isinstance(answer, tuple) or not all(isinstance(spec, OutputSpec) for spec in answer):
-        raise WrongProvider(f"{pin.name} answered with something else than outputs.")
-    for spec in answer:
-        if spec.provider != pin.name:
-            raise WrongProvider(f"{pin.name} answered with an output of {spec.provider}.")
-        if not 1 <= len(spec.id) <= MAX_ID or not 1 <= len(spec.kind) <= MAX_ID:
-            raise WrongProvider(f"An output of {pin.name} has an id or kind that is not 1 to {MAX_ID} characters long.")
-        if spec.second_stage_weight < 0 or spec.cltv_expiry < 0:
-            raise WrongProvider(f"{title(spec)}: a weight or an expiry is negative.")
-    return answer
+    specs = outputs_of(pin, answer)
+    for spec in specs:
+        own(pin, spec)
+    return specs
 
 
 def children_of(pin: ProviderPin, answer: object) -> tuple[ChildTx, ...]:
@@ -111,29 +125,32 @@ def owner(spec: OutputSpec) -> Party:
     return 0 if spec.debits_msat[0] >= spec.debits_msat[1] else 1
 
 
-def _script_bytes(spec: OutputSpec) -> int:
-    match spec.script:
-        case DataCarrier(length):
-            return length + 2 + (length > 75)
-        case Template("to_remote"):
-            return 22
-        case Template() | Miniscript():
-            return 34
-
-
 def spec_weight(spec: OutputSpec) -> int:
     """Weight units of an output, known before its script is compiled."""
-    return 4 * (8 + 1 + _script_bytes(spec))
+    script = spec.script
+    if isinstance(script, DataCarrier):
+        return 4 * (8 + 1 + script.length + 2 + (script.length > 75))
+    return _KEY_WEIGHT if isinstance(script, Template) and script.name == "to_remote" else _SCRIPT_WEIGHT
+
+
+def falls_away(spec: OutputSpec, dust_sat: int, feerate_per_kw: int) -> bool:
+    """Whether an output is too small for this dust limit and the fee of its second stage."""
+    return spec.trim != "never" and fees.is_trimmed(spec.value_sat, dust_sat, spec.second_stage_weight, feerate_per_kw)
 
 
 def limits(pin: ProviderPin, specs: Sequence[OutputSpec]) -> None:
     """Raises TooManyOutputs, WeightExceeded: limits are for each party's outputs of one provider."""
     for party in PARTIES:
         weights = [spec_weight(spec) for spec in specs if owner(spec) == party]
-        if len(weights) > pin.max_outputs:
-            raise TooManyOutputs(f"{pin.name} has {len(weights)} outputs of one party; its limit is {pin.max_outputs}.")
-        if sum(weights) > pin.max_weight:
-            raise WeightExceeded(f"{pin.name} adds {sum(weights)} weight units for one party, over {pin.max_weight}.")
+        limit(pin, len(weights), sum(weights))
+
+
+def limit(pin: ProviderPin, count: int, weight: int) -> None:
+    """One party's outputs of one provider; raises TooManyOutputs, WeightExceeded."""
+    if count > pin.max_outputs:
+        raise TooManyOutputs(f"{pin.name} has {count} outputs of one party; its limit is {pin.max_outputs}.")
+    if weight > pin.max_weight:
+        raise WeightExceeded(f"{pin.name} adds {weight} weight units for one party, over {pin.max_weight}.")
 
 
 def seal_slots(specs: Iterable[OutputSpec], pins: dict[str, ProviderPin]) -> None:

@@ -62,8 +62,8 @@ def build(spec: CommitmentSpec) -> Generator[ProviderCall, object, Graph]:
     compiler = Compiler(spec.keys, spec.to_self_delay[spec.holder])
     wanted = yield from contribute(spec, view)
     survivors, trimmed = trim(spec, wanted)
-    remaining_msat = charge(spec, wanted, survivors)
     charged_weight = weight_of(spec, survivors)
+    remaining_msat = charge(spec, wanted, charged_weight)
     survivors += yield from _settle(spec, view, remaining_msat)
     survivors += yield from _attach(spec, view, survivors)
     placed = arrange(compiler, survivors, spec)
@@ -129,7 +129,7 @@ def trim(spec: CommitmentSpec, wanted: Sequence[OutputSpec]) -> tuple[list[Outpu
     dust_sat, feerate = spec.dust_limit_sat[spec.holder], spec.feerate_per_kw
     survivors, trimmed = [], []
     for each in wanted:
-        if each.trim != "never" and fees.is_trimmed(each.value_sat, dust_sat, each.second_stage_weight, feerate):
+        if checks.falls_away(each, dust_sat, feerate):
             trimmed.append((each.provider, each.id))
         else:
             survivors.append(each)
@@ -141,20 +141,21 @@ def weight_of(spec: CommitmentSpec, survivors: Sequence[OutputSpec]) -> int:
     return spec.type.commitment_weight + sum(map(checks.spec_weight, survivors))
 
 
-def opener_cost_sat(spec: CommitmentSpec, survivors: Sequence[OutputSpec]) -> int:
+def opener_cost_sat(spec: CommitmentSpec, weight: int) -> int:
     """The fee of the expected weight and the type's fixed costs, in sat."""
-    return fees.fee_sat(weight_of(spec, survivors), spec.feerate_per_kw) + spec.type.fixed_cost_sat
+    return fees.fee_sat(weight, spec.feerate_per_kw) + spec.type.fixed_cost_sat
 
 
-def charge(spec: CommitmentSpec, wanted: Sequence[OutputSpec], survivors: Sequence[OutputSpec]) -> PerParty:
-    """What is left of the balances; trimmed outputs took theirs too, and it goes to the fee.
+def charge(spec: CommitmentSpec, wanted: Sequence[OutputSpec], weight: int) -> PerParty:
+    """What is left of the balances, once the opener paid for this weight; trimmed outputs took theirs too, and it goes
+    to the fee.
 
     Raises BalancesMismatch, BalanceOverdrawn.
     """
     if sum(spec.balances_msat) != 1000 * spec.funding.capacity_sat or min(spec.balances_msat) < 0:
         raise BalancesMismatch(f"Balances of {spec.balances_msat} msat are not {spec.funding.capacity_sat} sat.")
     opener, acceptor = checks.remaining(spec.balances_msat, wanted)
-    return max(0, opener - 1000 * opener_cost_sat(spec, survivors)), acceptor
+    return max(0, opener - 1000 * opener_cost_sat(spec, weight)), acceptor
 
 
 # settle, attach

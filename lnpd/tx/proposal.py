@@ -4,10 +4,11 @@ Proposer and receiver check it alike, once for each party's next commitment: the
 `after` the update is folded in.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping
 from typing import NamedTuple
 
-from lnpd_sdk.types import PARTIES, OutputSpec, Party, PerParty, Update, other
+from lnpd_sdk.types import ACCEPTOR, PARTIES, OutputSpec, Party, PerParty, Update, other
+from msgspec.structs import replace
 
 from lnpd.errors import (
     CreditUnfounded,
@@ -17,27 +18,67 @@ from lnpd.errors import (
     MovesUnbalanced,
     ReserveBroken,
 )
-from lnpd.tx import checks, fees
+from lnpd.tx import checks
 from lnpd.tx.graph import CommitmentSpec, ProviderCall
-from lnpd.tx.pipeline import contribute, opener_cost_sat, trim, view_of
+from lnpd.tx.phases import ask
+from lnpd.tx.pipeline import opener_cost_sat, view_of
+from lnpd.tx.tally import Tally, on_scale, scale_of, tally
 
 
 class Side(NamedTuple):
-    """A commitment as far as a proposal is judged by it."""
+    """A commitment as far as a proposal is judged by it: what each provider's outputs come to."""
 
     spec: CommitmentSpec
-    outputs: list[OutputSpec]
+    tallies: tuple[Tally, ...]
+
+    def of(self, provider: str) -> Tally:
+        """One provider's outputs."""
+        return next((each for each in self.tallies if each.provider == provider), Tally(provider))
 
     def net_msat(self, party: Party) -> int:
         """A party's balance less what the outputs take from it."""
-        return self.spec.balances_msat[party] - sum(each.debits_msat[party] for each in self.outputs)
+        return self.spec.balances_msat[party] - sum(each.debits_msat[party] for each in self.tallies)
 
     def available_msat(self, party: Party) -> int:
         """What is left for a party's reserve: the opener pays the fee and the type's fixed costs."""
-        if party == 1:
+        if party == ACCEPTOR:
             return self.net_msat(party)
-        survivors, _ = trim(self.spec, self.outputs)
-        return self.net_msat(party) - 1000 * opener_cost_sat(self.spec, survivors)
+        weight = self.spec.type.commitment_weight + sum(each.surviving_weight for each in self.tallies)
+        return self.net_msat(party) - 1000 * opener_cost_sat(self.spec, weight)
+
+    def at_feerate(self, feerate_per_kw: int) -> "Side":
+        """The same outputs at another feerate, at which others may be trimmed."""
+        if feerate_per_kw == self.spec.feerate_per_kw:
+            return self
+        spec = replace(self.spec, feerate_per_kw=feerate_per_kw)
+        return Side(spec, tuple(on_scale(each, scale_of(spec)) for each in self.tallies))
+
+
+class SideMemory:
+    """The sides of the last proposals, for what is `after` one of them is `before` the next. A driver may keep one a
+    channel; what was forgotten is asked and counted again."""
+
+    def __init__(self, size: int = 8) -> None:
+        self._size = size
+        self._sides: dict[CommitmentSpec, Side] = {}
+
+    def side(self, spec: CommitmentSpec, near: Side | None = None) -> Generator[ProviderCall, object, Side]:
+        """A commitment's side. `near` is one that differs in little. Raises OutputRefused by rule."""
+        known = self._sides.get(spec)
+        if known is None:
+            known = self._sides[spec] = yield from side_of(spec, near)
+            if len(self._sides) > self._size:
+                del self._sides[next(iter(self._sides))]
+        return known
+
+
+def side_of(spec: CommitmentSpec, near: Side | None = None) -> Generator[ProviderCall, object, Side]:
+    """What every provider wants in this commitment, counted; see `SideMemory.side`."""
+    scale = scale_of(spec)
+    counted = near.tallies if near is not None and scale_of(near.spec) == scale else ()
+    before = {each.provider: each for each in counted}
+    answers = yield from ask(spec, view_of(spec), "contribute")
+    return Side(spec, tuple(tally(pin, answer, scale, before.get(pin.name)) for pin, answer in answers))
 
 
 def check_proposal(
@@ -54,9 +95,8 @@ def check_proposal(
     update may move, `own_msat` how much of the proposer's own; None is no limit. Raises a ProposalRefused by rule, or
     what the pipeline raises.
     """
-    was = Side(before, (yield from contribute(before, view_of(before))))
-    will = Side(after, (yield from contribute(after, view_of(after))))
-    checks.unique(will.outputs)
+    was = yield from side_of(before)
+    will = yield from side_of(after, was)
     check_debits(was, will, update)
     check_grant(was, will, update, grant_msat)
     check_own_grant(was, will, update, own_msat)
@@ -78,16 +118,16 @@ def check_debits(was: Side, will: Side, update: Update) -> None:
             "propose it."
         )
     credited = sum(gain for gain in gains if gain > 0)
-    released = _released_msat(was.outputs, will.outputs, update.provider)
+    released = _released_msat(was.of(update.provider).outputs, will.of(update.provider).outputs)
     if credited > released:
         raise CreditUnfounded(
             f"{update.provider} {update.kind} credits {credited} msat, and {released} msat leave its outputs."
         )
 
 
-def _released_msat(was: Sequence[OutputSpec], will: Sequence[OutputSpec], provider: str) -> int:
-    kept = {each.id: sum(each.debits_msat) for each in will if each.provider == provider}
-    return sum(max(0, sum(each.debits_msat) - kept.get(each.id, 0)) for each in was if each.provider == provider)
+def _released_msat(was: Mapping[str, OutputSpec], will: Mapping[str, OutputSpec]) -> int:
+    gone = ((each, will.get(name)) for name, each in was.items() if will.get(name) is not each)
+    return sum(max(0, sum(each.debits_msat) - sum(left.debits_msat if left else ())) for each, left in gone)
 
 
 def check_grant(was: Side, will: Side, update: Update, grant_msat: int | None) -> None:
@@ -107,7 +147,7 @@ def check_own_grant(was: Side, will: Side, update: Update, left_msat: int | None
     moved = max(0, was.spec.balances_msat[party] - will.spec.balances_msat[party])
     if left_msat is None or (not moved and will.net_msat(party) >= was.net_msat(party)):
         return
-    held = sum(each.debits_msat[party] for each in will.outputs if each.provider == update.provider)
+    held = will.of(update.provider).debits_msat[party]
     if moved + held > left_msat:
         raise GrantExceeded(
             f"{update.provider} {update.kind} would have {moved + held} msat of our money, {left_msat} are granted."
@@ -126,17 +166,7 @@ def check_reserve(was: Side, will: Side, update: Update, reserve_sat: PerParty) 
 
 def check_dust(was: Side, will: Side) -> None:
     """An output under either dust limit, of a kind without a trim rule, may not newly appear (DustProposed)."""
-    small_before = {(each.provider, each.id) for each in _too_small(was)}
-    for each in _too_small(will):
-        if (each.provider, each.id) not in small_before:
+    for after in will.tallies:
+        for name in sorted(after.refused - was.of(after.provider).refused):
+            each = after.outputs[name]
             raise DustProposed(f"{checks.title(each)}: {each.value_sat} sat are too small for one of the commitments.")
-
-
-def _too_small(side: Side) -> list[OutputSpec]:
-    spec, dust_sat = side.spec, max(side.spec.dust_limit_sat)
-    return [
-        each
-        for each in side.outputs
-        if each.trim == "refuse"
-        and fees.is_trimmed(each.value_sat, dust_sat, each.second_stage_weight, spec.feerate_per_kw)
-    ]

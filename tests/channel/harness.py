@@ -115,10 +115,8 @@ class Node:
 
     def answer(self, query: Any) -> Any:
         """Any query."""
-        if isinstance(query, queries.FoldUpdates):
-            return drive(query.calls(self.folds), self.call)
         if isinstance(query, queries.ProviderQuery):
-            return drive(query.calls(), self.call)
+            return drive(query.calls(self.folds), self.call)
         match query:
             case queries.CommitmentPoint():
                 return self.signer.point(query.number)

@@ -12,7 +12,7 @@ from lnpd import errors
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, CORE_PROVIDERS, STATIC_REMOTEKEY, pin, with_extensions
 from lnpd.tx.graph import CommitmentSpec
 from lnpd.tx.pipeline import view_of
-from lnpd.tx.proposal import check_proposal
+from lnpd.tx.proposal import SideMemory, check_proposal
 from lnpd.tx.states import HtlcState, decode_base, encode_state
 from tests.tx.bolt3 import HTLCS, PREIMAGES, commitment_spec
 from tests.tx.extension import Extension, box
@@ -243,3 +243,27 @@ def test_an_htlc_can_be_added_and_removed_by_whoever_may(proposer: int, number: 
         assert dict(removed.states)["htlc"] == encode_state(
             HtlcState((number + 1, 0) if proposer == 0 else (0, number + 1), ())
         )
+
+
+def test_a_memory_asks_of_a_side_once_and_forgets_the_oldest() -> None:
+    asked: list[str] = []
+
+    def side(spec: CommitmentSpec) -> object:
+        calls, answer = memory.side(spec), None
+        try:
+            while True:
+                call = calls.send(answer)
+                asked.append(call.provider)
+                answer = getattr(CORE_PROVIDERS[call.provider], call.method)(*call.arguments)
+        except StopIteration as finished:
+            return finished.value
+
+    memory = SideMemory(size=2)
+    first, second, third = (commitment_spec(7_000_000_000, 3_000_000_000, feerate) for feerate in (1000, 2000, 3000))
+    assert side(first) is side(first)
+    assert asked == ["htlc"]
+    assert side(second) is not side(first)
+    assert len(asked) == 2
+    side(third)
+    side(first)
+    assert len(asked) == 4, "the first was forgotten"

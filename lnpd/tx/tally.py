@@ -1,0 +1,92 @@
+"""What do one provider's outputs come to in a commitment?
+
+Proposals are judged by sums over outputs, and one update changes one output of many. So a tally is made from the tally
+before it: what is there again, the same object, was checked and counted; only what came or went is looked at.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+from lnpd_sdk.types import PARTIES, OutputSpec, PerParty
+
+from lnpd.tx import checks
+from lnpd.tx.graph import CommitmentSpec, ProviderPin
+
+
+class Scale(NamedTuple):
+    """What decides which outputs are too small: of a commitment's holder, and of the party with the higher limit."""
+
+    dust_sat: int
+    higher_dust_sat: int
+    feerate_per_kw: int
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """One provider's outputs and their sums. `counts`, `weights` and `debits_msat` are by party, the first two by the
+    outputs' owners; `surviving_weight` is that of what is not trimmed; `refused` are the ids of outputs too small for
+    one of the commitments, of a kind that may not be."""
+
+    provider: str
+    outputs: dict[str, OutputSpec] = {}
+    counts: PerParty = (0, 0)
+    weights: PerParty = (0, 0)
+    debits_msat: PerParty = (0, 0)
+    surviving_weight: int = 0
+    refused: frozenset[str] = frozenset()
+
+
+def scale_of(spec: CommitmentSpec) -> Scale:
+    """The scale by which this commitment trims."""
+    return Scale(spec.dust_limit_sat[spec.holder], max(spec.dust_limit_sat), spec.feerate_per_kw)
+
+
+def tally(pin: ProviderPin, answer: object, scale: Scale, before: Tally | None = None) -> Tally:
+    """A provider's answer to `contribute`, checked and counted. `before` is a tally of that provider on that scale.
+
+    Raises WrongProvider, DuplicateOutput, WrongDebits, ValueOnDataCarrier, TooManyOutputs, WeightExceeded.
+    """
+    before = before or Tally(pin.name)
+    specs = checks.outputs_of(pin, answer)
+    outputs = {spec.id: spec for spec in specs}
+    if len(outputs) != len(specs):
+        checks.unique(specs)
+    new = [spec for name, spec in outputs.items() if before.outputs.get(name) is not spec]
+    for spec in new:
+        checks.own(pin, spec)
+        checks.debits(spec)
+    after = _counted(before, outputs, new, scale)
+    for party in PARTIES:
+        checks.limit(pin, after.counts[party], after.weights[party])
+    return after
+
+
+def on_scale(known: Tally, scale: Scale) -> Tally:
+    """The same outputs, counted anew."""
+    return _counted(Tally(known.provider), known.outputs, known.outputs.values(), scale)
+
+
+def _counted(before: Tally, outputs: dict[str, OutputSpec], new: Iterable[OutputSpec], scale: Scale) -> Tally:
+    gone = [spec for name, spec in before.outputs.items() if outputs.get(name) is not spec]
+    counts, weights, debits_msat = list(before.counts), list(before.weights), list(before.debits_msat)
+    surviving_weight, refused = before.surviving_weight, set(before.refused)
+    for sign, specs in ((-1, gone), (1, new)):
+        for spec in specs:
+            party, weight = checks.owner(spec), sign * checks.spec_weight(spec)
+            counts[party] += sign
+            weights[party] += weight
+            for each in PARTIES:
+                debits_msat[each] += sign * spec.debits_msat[each]
+            if not checks.falls_away(spec, scale.dust_sat, scale.feerate_per_kw):
+                surviving_weight += weight
+            if spec.trim == "refuse" and checks.falls_away(spec, scale.higher_dust_sat, scale.feerate_per_kw):
+                (refused.add if sign > 0 else refused.remove)(spec.id)
+    return Tally(
+        before.provider,
+        outputs,
+        (counts[0], counts[1]),
+        (weights[0], weights[1]),
+        (debits_msat[0], debits_msat[1]),
+        surviving_weight,
+        frozenset(refused),
+    )
