@@ -23,12 +23,12 @@ BADONION: Final = 0x8000
 
 
 class Addition(msgspec.Struct, frozen=True):
-    """An HTLC that is offered. `terms` are its recipient's; `offered` are all of the offerer's in the recipient's next
-    commitment, this one included."""
+    """An HTLC that is offered. `terms` are its recipient's; `offered_msat` are the amounts of all of the offerer's in
+    the recipient's next commitment, this one included."""
 
     htlc: Htlc
     terms: Terms
-    offered: tuple[Htlc, ...]
+    offered_msat: tuple[int, ...]
 
 
 ADD: Final[tuple[Rule[Addition], ...]] = (
@@ -45,12 +45,12 @@ ADD: Final[tuple[Rule[Addition], ...]] = (
     ),
     Rule(
         errors.TooManyHtlcs,
-        lambda a: len(a.offered) > a.terms.max_accepted_htlcs,
+        lambda a: len(a.offered_msat) > a.terms.max_accepted_htlcs,
         "there would be more HTLCs than max_accepted_htlcs",
     ),
     Rule(
         errors.InFlightExceeded,
-        lambda a: sum(h.amount_msat for h in a.offered) > a.terms.max_htlc_value_in_flight_msat,
+        lambda a: sum(a.offered_msat) > a.terms.max_htlc_value_in_flight_msat,
         "the HTLCs in flight would exceed max_htlc_value_in_flight_msat",
     ),
 )
@@ -109,8 +109,9 @@ def check_limits(channel: Channel, update: Update, before: Folds) -> None:
     """Raise the first broken limit of this update; `before` is the recipient's next commitment without it."""
     if update.provider == HTLC and update.kind == "add":
         htlc = htlc_of(update)
-        offered = tuple(h for h in htlcs_of(before.states) if h.offerer == update.proposer)
-        check(ADD, Addition(htlc, channel.terms[other(update.proposer)], (*offered, htlc)), "update_add_htlc")
+        offered_msat = [h.amount_msat for h in htlcs_of(before.states) if h.offerer == update.proposer]
+        terms = channel.terms[other(update.proposer)]
+        check(ADD, Addition(htlc, terms, (*offered_msat, htlc.amount_msat)), "update_add_htlc")
     if update.provider == BASE:
         feerate = msgspec.msgpack.decode(update.body, type=SetFee).feerate_per_kw
         check(FEE, FeeChange(feerate, update.proposer == OPENER, channel.policy), "update_fee")

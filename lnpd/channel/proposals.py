@@ -16,7 +16,7 @@ from lnpd.channel.actions import Action, Keep
 from lnpd.channel.limits import check_limits
 from lnpd.channel.queries import Folds, FoldUpdates, JudgeProposal, ask
 from lnpd.channel.state import Channel, update_key
-from lnpd.channel.updates import FUTURE, NEXT, is_removal, taken_msat, updates_in, with_proposed
+from lnpd.channel.updates import FUTURE, NEXT, is_removal, taken_msat, updates_by_party, with_proposed
 from lnpd.errors import (
     ChannelNotReady,
     CommandRefused,
@@ -111,8 +111,8 @@ def may_receive(channel: Channel) -> None:
 
 def _split(channel: Channel, recipient: Party, stages: tuple[int, int]) -> Both:
     """A commitment's pending updates: the proposer's, and the recipient's own."""
-    updates = updates_in(channel, recipient, stages)
-    return tuple(u for u in updates if u.proposer != recipient), tuple(u for u in updates if u.proposer == recipient)
+    updates = updates_by_party(channel, recipient, stages)
+    return updates[other(recipient)], updates[recipient]
 
 
 def _folded(channel: Channel, holder: Party, number: int, updates: tuple[Update, ...]) -> Generator[Any, Any, Folds]:

@@ -11,11 +11,13 @@ Pure functions on the log; the handlers in normal.py call them at these five mom
 
 from typing import Final
 
-from lnpd_sdk.types import PARTIES, Party, Update, other
+from lnpd_sdk.types import ACCEPTOR, OPENER, PARTIES, Party, Update, other
 from msgspec.structs import replace
 
 from lnpd.channel.state import Channel, NextIds, Pending
 from lnpd.tx.states import HTLC
+
+ByParty = tuple[tuple[Update, ...], tuple[Update, ...]]
 
 REMOVALS: Final = frozenset({"fulfill", "fail", "fail_malformed"})
 
@@ -30,15 +32,19 @@ def is_removal(update: Update) -> bool:
     return update.provider == HTLC and update.kind in REMOVALS
 
 
-def updates_in(channel: Channel, holder: Party, stages: tuple[int, int]) -> tuple[Update, ...]:
-    """The pending updates of a holder's commitment: the opener's first, each party's in the order of its proposals."""
-    least = {other(holder): stages[0], holder: stages[1]}
-    return tuple(
-        pending.update
-        for party in PARTIES
-        for pending in channel.log
-        if pending.update.proposer == party and pending.stage >= least[party]
+def updates_by_party(channel: Channel, holder: Party, stages: tuple[int, int]) -> ByParty:
+    """The pending updates of a holder's commitment, by party, each party's in the order of its proposals."""
+    opener, acceptor = (stages[party == holder] for party in PARTIES)
+    return (
+        tuple([p.update for p in channel.log if p.update.proposer == OPENER and p.stage >= opener]),
+        tuple([p.update for p in channel.log if p.update.proposer == ACCEPTOR and p.stage >= acceptor]),
     )
+
+
+def updates_in(channel: Channel, holder: Party, stages: tuple[int, int]) -> tuple[Update, ...]:
+    """The same, the opener's first."""
+    opener, acceptor = updates_by_party(channel, holder, stages)
+    return *opener, *acceptor
 
 
 def of_stage(channel: Channel, proposer: Party, stage: int) -> tuple[Pending, ...]:

@@ -27,7 +27,7 @@ from lnpd.tx.funding import locktime_and_sequence
 from lnpd.tx.graph import CommitmentSpec, Graph, Output, ProviderCall
 from lnpd.tx.phases import Placed, ask, fill_seal, shown_outputs
 from lnpd.tx.rules import check_rule_3
-from lnpd.tx.script import Compiler
+from lnpd.tx.script import Compiler, compiler_of
 from lnpd.tx.states import htlcs_of
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 
@@ -59,7 +59,7 @@ def view_of(spec: CommitmentSpec) -> View:
 def build(spec: CommitmentSpec) -> Generator[ProviderCall, object, Graph]:
     """The commitment of this specification. Raises OutputRefused and ScriptRefused by rule and provider."""
     view = view_of(spec)
-    compiler = Compiler(spec.keys, spec.to_self_delay[spec.holder])
+    compiler = compiler_of(spec.keys, spec.to_self_delay[spec.holder])
     wanted = yield from contribute(spec, view)
     survivors, trimmed = trim(spec, wanted)
     charged_weight = weight_of(spec, survivors)

@@ -6,6 +6,7 @@ with this commitment's revocation key.
 """
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Final
 
@@ -30,6 +31,7 @@ COUNTERPARTY_KEYS: Final = frozenset(
 )
 
 
+@lru_cache(maxsize=256)
 def is_counterpartys(key: str, keys: CommitmentKeys) -> bool:
     """Whether only the counterparty can sign with this key. A key that is not its for certain is the holder's."""
     if key not in COUNTERPARTY_KEYS:

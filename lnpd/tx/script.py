@@ -5,6 +5,7 @@ BOLT 3's scripts are rows of TEMPLATES; miniscript is compiled in miniscript.py.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -141,6 +142,13 @@ class Compiler:
         if not 1 <= script.length <= MAX_DATA_CARRIER:
             raise ScriptRefused(f"A data carrier holds 1 to {MAX_DATA_CARRIER} bytes, not {script.length}.")
         return Compiled(data_carrier(bytes(script.length)), b"", ())
+
+
+# A commitment is built by the channel and checked by the signer: its scripts are compiled once.
+@lru_cache(maxsize=8)
+def compiler_of(keys: CommitmentKeys, to_self_delay: int) -> Compiler:
+    """The compiler of these values; it remembers what it compiled. Raises ScriptRefused."""
+    return Compiler(keys, to_self_delay)
 
 
 def compile_script(script: Script, keys: CommitmentKeys, to_self_delay: int) -> Compiled:

@@ -101,7 +101,8 @@ class Tx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def weight(self) -> int:
         """Weight units (BIP 141)."""
-        return 3 * sum(map(len, self._body())) + len(self.serialise())
+        stripped = sum(map(len, self._body()))
+        return 3 * stripped + (len(self.serialise()) if any(i.witness for i in self.inputs) else stripped)
 
     def sighash(self, index: int, script_code: bytes, value_sat: int, flags: int = SIGHASH_ALL) -> bytes:
         """The digest that a signature of input `index` commits to (BIP 143).
