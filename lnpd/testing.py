@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from lnpd.chain.embedded import EmbeddedChain
+from lnpd.chain.interface import Outpoint
 from lnpd.channel.state import Channel
 from lnpd.config import Address, Config, Developer
 from lnpd.services import answers
@@ -171,6 +172,19 @@ class Network:
             return await self.chain.transaction(bytes.fromhex(txid)[::-1]) is not None
 
         await until_asked(known, f"the transaction {txid}")
+
+    async def spent(self, outpoint: str) -> None:
+        """Returns once an output ("txid:index") is spent, in the mempool or in a block, by whoever came first.
+
+        After a forced close the peer, who is told of it, broadcasts its commitment as well.
+        """
+        txid, _, index = outpoint.partition(":")
+
+        async def gone() -> bool:
+            output = await self.chain.output(Outpoint(bytes.fromhex(txid)[::-1], int(index)))
+            return output is None or output.spent_by is not None
+
+        await until_asked(gone, f"a spend of {outpoint}")
 
     async def active(self, channel_id: str, *nodes: Node) -> None:
         """Returns once a channel can be used on these nodes."""

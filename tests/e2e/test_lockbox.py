@@ -110,8 +110,10 @@ def test_a_forced_close_without_the_plugin_brings_the_box_home(tmp_path: Path, k
             bob = await network.restart(bob, plugins=(), grants=())
             before = (await alice.wallet.balance()).confirmed_sat
             node = alice if closer == "owner" else bob
-            closed = await node.api.close(channel, True, None)
-            await network.seen(closed.txid)
+            row = await shown(node, channel)
+            assert row is not None
+            await node.api.close(channel, True, None)
+            await network.spent(row.funding)
             await network.mine(145)
 
             async def settled() -> bool:
