@@ -26,12 +26,11 @@ from lnpd.errors import (
     UpdateRejected,
     UpdatesDoNotCommute,
 )
-from lnpd.tx.states import ANCHORS, BASE, HTLC, htlcs_of
+from lnpd.tx.states import CORE, htlcs_of
 from lnpd.wire.base import Message
 from lnpd.wire.message import encode
 
 Both = tuple[tuple[Update, ...], tuple[Update, ...]]  # the proposer's updates, and the recipient's
-CORE = frozenset({BASE, HTLC, ANCHORS})  # compiled in, hence trusted with balances
 Crossing = tuple[Folds, Folds]  # without and with an update
 Admitting = Generator[Any, Any, tuple[Channel, list[Action]]]  # Any: each reply is typed by its own query
 

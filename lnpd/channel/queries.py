@@ -29,7 +29,7 @@ from lnpd.tx.proposal import (
     check_own_grant,
     check_reserve,
 )
-from lnpd.tx.states import feerate_of
+from lnpd.tx.states import CORE, feerate_of
 
 R = TypeVar("R")
 Calls = Generator[ProviderCall, object, R]
@@ -77,17 +77,27 @@ class FoldMemory:
     def __init__(self, size: int = 32) -> None:
         self.sides = SideMemory()
         self._size = size
-        self._folds: dict[tuple[View, tuple[tuple[str, bytes], ...], tuple[Update, ...]], Folds] = {}
+        self._folds: dict[FoldKey, Folds] = {}
 
     def get(self, query: "FoldUpdates", count: int) -> Folds | None:
         """What the first `count` updates folded to."""
-        return self._folds.get((query.view, query.states, query.updates[:count]))
+        return self._folds.get(_fold_key(query, count))
 
     def put(self, query: "FoldUpdates", folds: Folds) -> None:
         """Remember an answer, and forget the oldest."""
-        self._folds[query.view, query.states, query.updates] = folds
+        self._folds[_fold_key(query, len(query.updates))] = folds
         if len(self._folds) > self._size:
             del self._folds[next(iter(self._folds))]
+
+
+FoldKey = tuple[View | PerParty, tuple[tuple[str, bytes], ...], tuple[Update, ...]]
+
+
+def _fold_key(query: "FoldUpdates", count: int) -> FoldKey:
+    """What the first `count` updates fold to depends on this. The core's providers fold the same for either party's
+    commitment, of whatever number; what an extension's read of the view is not known here."""
+    core = all(pin.name in CORE for pin in query.channel_type.providers)
+    return query.view.balances_msat if core else query.view, query.states, query.updates[:count]
 
 
 class FoldUpdates(msgspec.Struct, ProviderQuery[Folds | Reject], frozen=True):

@@ -26,7 +26,7 @@ def htlc_at(channel: Channel, offerer: Party, identity: int) -> Htlc | None:
 
 def being_removed(channel: Channel, remover: Party) -> frozenset[int]:
     """The ids of the HTLCs of which this party's removal is pending."""
-    return frozenset(p.update.id for p in channel.log if p.update.proposer == remover and is_removal(p.update))
+    return frozenset([p.update.id for p in channel.log if p.update.proposer == remover and is_removal(p.update)])
 
 
 def removal_update(proposer: Party, message: RemovalMessage) -> Update:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import lru_cache
 from hashlib import sha256
+from itertools import repeat
 from typing import Final
 
 import msgspec
@@ -91,7 +92,7 @@ class Htlcs(ProviderBase):
     def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
         """One output an HTLC. Under anchors the second stage pays no fee, so only the output's own dust counts."""
         anchors = ANCHORS_FEATURE in view.features
-        return tuple(_output(htlc, view.holder, anchors) for htlc in decode_htlcs(state).htlcs)
+        return tuple(map(_output, decode_htlcs(state).htlcs, repeat(view.holder), repeat(anchors)))
 
     def descend(self, view: View, state: bytes, transaction: Transaction) -> tuple[ChildTx, ...]:
         """HTLC-timeout for each HTLC that the holder offered, HTLC-success for each that it received."""

@@ -1,5 +1,6 @@
 """What is the output that commitments spend, and how does a commitment hide its number? (BOLT 3)"""
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -29,6 +30,7 @@ def make_funding(txid: bytes, vout: int, capacity_sat: int, funding_keys: tuple[
     return Funding(txid, vout, capacity_sat, funding_keys, funding_script(funding_keys))
 
 
+@lru_cache(maxsize=64)
 def obscuring_factor(payment_basepoints: tuple[bytes, bytes]) -> int:
     """48 bits of SHA256 over the opener's and the acceptor's payment_basepoint ("Commitment Transaction")."""
     return int.from_bytes(sha256(b"".join(payment_basepoints)).digest()[-6:], "big")

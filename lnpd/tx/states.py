@@ -15,6 +15,7 @@ from lnpd.errors import StateUnreadable
 BASE: Final = "base"
 HTLC: Final = "htlc"
 ANCHORS: Final = "anchors"
+CORE: Final = frozenset({BASE, HTLC, ANCHORS})  # compiled in, hence trusted with balances
 
 States = tuple[tuple[str, bytes], ...]
 

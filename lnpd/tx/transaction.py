@@ -18,6 +18,10 @@ SIGHASH_ANYONECANPAY = 0x80
 
 MAX_TRANSACTION_BYTES = 4_000_000
 
+_pack_uint = struct.Struct("<I").pack
+_pack_amount = struct.Struct("<q").pack
+_ONE_BYTE = tuple(bytes((number,)) for number in range(0xFD))
+
 
 def hash256(data: bytes) -> bytes:
     """SHA256 twice."""
@@ -27,7 +31,7 @@ def hash256(data: bytes) -> bytes:
 def compact_size(number: int) -> bytes:
     """Bitcoin's variable-length integer."""
     if number < 0xFD:
-        return bytes((number,))
+        return _ONE_BYTE[number]
     if number <= 0xFFFF:
         return b"\xfd" + struct.pack("<H", number)
     if number <= 0xFFFFFFFF:
@@ -52,7 +56,7 @@ class TxIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def outpoint(self) -> bytes:
         """The 36 bytes of the outpoint."""
-        return self.txid + struct.pack("<I", self.vout)
+        return self.txid + _pack_uint(self.vout)
 
 
 class TxOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,7 +67,7 @@ class TxOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def serialise(self) -> bytes:
         """Amount and script."""
-        return struct.pack("<q", self.value_sat) + with_length(self.script_pubkey)
+        return _pack_amount(self.value_sat) + with_length(self.script_pubkey)
 
 
 class Tx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,12 +79,12 @@ class Tx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int = 2
 
     def _body(self) -> tuple[bytes, bytes, bytes]:
-        inputs = b"".join(i.outpoint + with_length(i.script_sig) + struct.pack("<I", i.sequence) for i in self.inputs)
+        inputs = b"".join(i.outpoint + with_length(i.script_sig) + _pack_uint(i.sequence) for i in self.inputs)
         outputs = b"".join(o.serialise() for o in self.outputs)
         return (
             struct.pack("<i", self.version),
             compact_size(len(self.inputs)) + inputs + compact_size(len(self.outputs)) + outputs,
-            struct.pack("<I", self.locktime),
+            _pack_uint(self.locktime),
         )
 
     def serialise(self) -> bytes:
@@ -115,7 +119,7 @@ class Tx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not anyone:
             prevouts = hash256(b"".join(i.outpoint for i in self.inputs))
             if not single:
-                sequences = hash256(b"".join(struct.pack("<I", i.sequence) for i in self.inputs))
+                sequences = hash256(b"".join(_pack_uint(i.sequence) for i in self.inputs))
         if not single:
             outputs = hash256(b"".join(o.serialise() for o in self.outputs))
         elif index < len(self.outputs):
