@@ -134,10 +134,12 @@ def _commutes(
 
     Returns everything that is pending, without and with the update, where an extension could make a difference of it.
     """
+    # The core's own updates commute by construction (tests walk it); refolding hundreds of them twice is what costs.
+    if not channel.extensions:
+        return None
     own, pending = before
     everything = _split(channel, recipient, FUTURE)[1]
-    # The core's own updates commute by construction (tests walk it); refolding hundreds of them twice is what costs.
-    if not everything or not channel.extensions:
+    if not everything:
         return None
     if everything != pending:
         after = yield from _folded(channel, recipient, number, (*everything, *own, update))
@@ -168,10 +170,7 @@ def _judged(
     ours = update.proposer == channel.us
     # A peer's update may have crossed our shutdown; ours may not follow either.
     closing = bool(channel.shutdown[update.proposer]) or (ours and any(channel.shutdown))
-    left_msat = granted_msat(channel, update.provider)
-    if ours and max_taken_msat is not None:
-        left_msat = max(0, max_taken_msat - taken_msat(channel, update.provider))
-    unlimited = update.provider in CORE or (ours and max_taken_msat is None)
+    grant_msat, own_msat = _left_msat(channel, update, max_taken_msat)
     for holder in (recipient, other(recipient)):
         if holder != recipient and not (ours or channel.extensions):
             continue
@@ -182,11 +181,23 @@ def _judged(
             will,
             update,
             commitments.reserves_sat(channel),
-            grant_msat=None if ours or unlimited else left_msat,
-            own_msat=left_msat if ours and not unlimited else None,
+            grant_msat=grant_msat,
+            own_msat=own_msat,
             strict=not crossed and (ours or holder == recipient),
             spike=not crossed and ours and update.kind == "add",
             shrink=closing and update.provider not in CORE,
         )
         if refused := (yield from ask(query)):
             raise refused
+
+
+def _left_msat(channel: Channel, update: Update, max_taken_msat: int | None) -> tuple[int | None, int | None]:
+    """What this update's provider may still take of our money: by the peer's updates, and by our own. None is no limit,
+    which is what the core has, our own updates without `max_taken_msat`, and whoever the limit is not for."""
+    if update.provider in CORE:
+        return None, None
+    if update.proposer != channel.us:
+        return granted_msat(channel, update.provider), None
+    if max_taken_msat is None:
+        return None, None
+    return None, max(0, max_taken_msat - taken_msat(channel, update.provider))

@@ -205,7 +205,7 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | None]
 
 def check_shrink(was: Side, will: Side, provider: str) -> None:
     """After shutdown a provider's outputs may only become fewer or smaller (AddAfterShutdown)."""
-    before, after = ({o.id: o.value_sat for o in side.of(provider).outputs.values()} for side in (was, will))
+    before, after = ({o.id: o.value_sat for o in side.of(provider).specs} for side in (was, will))
     if any(value > before.get(name, -1) for name, value in after.items()):
         raise errors.AddAfterShutdown(f"{provider}: after shutdown an update may only take outputs back.")
 

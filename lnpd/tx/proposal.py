@@ -4,10 +4,10 @@ Proposer and receiver check it alike, once for each party's next commitment: the
 `after` the update is folded in.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from typing import NamedTuple
 
-from lnpd_sdk.types import ACCEPTOR, PARTIES, OutputSpec, Party, PerParty, Update, other
+from lnpd_sdk.types import ACCEPTOR, PARTIES, Party, PerParty, Update, other
 from msgspec.structs import replace
 
 from lnpd.errors import (
@@ -22,7 +22,7 @@ from lnpd.tx import checks
 from lnpd.tx.graph import CommitmentSpec, ProviderCall
 from lnpd.tx.phases import ask
 from lnpd.tx.pipeline import opener_cost_sat, view_of
-from lnpd.tx.tally import Tally, on_scale, scale_of, tally
+from lnpd.tx.tally import Tally, changed, on_scale, scale_of, tally
 
 
 class Side(NamedTuple):
@@ -118,16 +118,20 @@ def check_debits(was: Side, will: Side, update: Update) -> None:
             "propose it."
         )
     credited = sum(gain for gain in gains if gain > 0)
-    released = _released_msat(was.of(update.provider).outputs, will.of(update.provider).outputs)
+    released = _released_msat(was.of(update.provider), will.of(update.provider))
     if credited > released:
         raise CreditUnfounded(
             f"{update.provider} {update.kind} credits {credited} msat, and {released} msat leave its outputs."
         )
 
 
-def _released_msat(was: Mapping[str, OutputSpec], will: Mapping[str, OutputSpec]) -> int:
-    gone = ((each, will.get(name)) for name, each in was.items() if will.get(name) is not each)
-    return sum(max(0, sum(each.debits_msat) - sum(left.debits_msat if left else ())) for each, left in gone)
+def _released_msat(was: Tally, will: Tally) -> int:
+    gone, _ = changed(was.specs, will.specs)
+    left = (will.by_id.get(each.id) for each in gone)
+    return sum(
+        max(0, sum(each.debits_msat) - sum(kept.debits_msat if kept else ()))
+        for each, kept in zip(gone, left, strict=True)
+    )
 
 
 def check_grant(was: Side, will: Side, update: Update, grant_msat: int | None) -> None:
@@ -168,5 +172,5 @@ def check_dust(was: Side, will: Side) -> None:
     """An output under either dust limit, of a kind without a trim rule, may not newly appear (DustProposed)."""
     for after in will.tallies:
         for name in sorted(after.refused - was.of(after.provider).refused):
-            each = after.outputs[name]
+            each = after.by_id[name]
             raise DustProposed(f"{checks.title(each)}: {each.value_sat} sat are too small for one of the commitments.")

@@ -107,14 +107,21 @@ def decode_htlcs(state: bytes) -> HtlcState:
 
 def feerate_of(states: States) -> int:
     """The feerate that the base provider's state holds; raises StateUnreadable."""
-    return decode_base(dict(states).get(BASE, b"")).feerate_per_kw
+    return decode_base(_state_of(states, BASE)).feerate_per_kw
 
 
 def htlc_state_of(states: States) -> HtlcState:
     """The htlc provider's state among these; one without HTLCs if there is no such provider. Raises StateUnreadable."""
-    return decode_htlcs(dict(states).get(HTLC, b""))
+    return decode_htlcs(_state_of(states, HTLC))
 
 
 def htlcs_of(states: States) -> tuple[Htlc, ...]:
     """The HTLCs of a commitment with these states. Raises StateUnreadable."""
     return htlc_state_of(states).htlcs
+
+
+def _state_of(states: States, provider: str) -> bytes:
+    for name, state in states:
+        if name == provider:
+            return state
+    return b""

@@ -1,10 +1,11 @@
 """What do one provider's outputs come to in a commitment?
 
 Proposals are judged by sums over outputs, and one update changes one output of many. So a tally is made from the tally
-before it: what is there again, the same object, was checked and counted; only what came or went is looked at.
+before it: what both begin and end with, the same objects, was checked and counted; only what lies between is looked at.
 """
 
-from collections.abc import Iterable
+from itertools import compress, count
+from operator import is_not
 from typing import NamedTuple
 
 import msgspec
@@ -12,6 +13,8 @@ from lnpd_sdk.types import PARTIES, OutputSpec, PerParty
 
 from lnpd.tx import checks
 from lnpd.tx.graph import CommitmentSpec, ProviderPin
+
+Specs = tuple[OutputSpec, ...]
 
 
 class Scale(NamedTuple):
@@ -28,7 +31,8 @@ class Tally(msgspec.Struct, frozen=True):
     one of the commitments, of a kind that may not be."""
 
     provider: str
-    outputs: dict[str, OutputSpec] = {}
+    specs: Specs = ()
+    by_id: dict[str, OutputSpec] = {}
     counts: PerParty = (0, 0)
     weights: PerParty = (0, 0)
     debits_msat: PerParty = (0, 0)
@@ -48,14 +52,13 @@ def tally(pin: ProviderPin, answer: object, scale: Scale, before: Tally | None =
     """
     before = before or Tally(pin.name)
     specs = checks.outputs_of(pin, answer)
-    outputs = {spec.id: spec for spec in specs}
-    if len(outputs) != len(specs):
-        checks.unique(specs)
-    new = [spec for name, spec in outputs.items() if before.outputs.get(name) is not spec]
+    gone, new = changed(before.specs, specs)
     for spec in new:
         checks.own(pin, spec)
         checks.debits(spec)
-    after = _counted(before, outputs, new, scale)
+    after = _counted(before, specs, gone, new, scale)
+    if len(after.by_id) != len(specs):
+        checks.unique(specs)
     for party in PARTIES:
         checks.limit(pin, after.counts[party], after.weights[party])
     return after
@@ -63,27 +66,39 @@ def tally(pin: ProviderPin, answer: object, scale: Scale, before: Tally | None =
 
 def on_scale(known: Tally, scale: Scale) -> Tally:
     """The same outputs, counted anew."""
-    return _counted(Tally(known.provider), known.outputs, known.outputs.values(), scale)
+    return _counted(Tally(known.provider), known.specs, (), known.specs, scale)
 
 
-def _counted(before: Tally, outputs: dict[str, OutputSpec], new: Iterable[OutputSpec], scale: Scale) -> Tally:
-    gone = [spec for name, spec in before.outputs.items() if outputs.get(name) is not spec]
+def changed(before: Specs, after: Specs) -> tuple[Specs, Specs]:
+    """What went and what came: both without the objects that they begin and end with alike."""
+    least = min(len(before), len(after))
+    head = next(compress(count(), map(is_not, before, after)), least)
+    tail = next(compress(count(), map(is_not, reversed(before), reversed(after))), least)
+    tail = min(tail, least - head)
+    return before[head : len(before) - tail], after[head : len(after) - tail]
+
+
+def _counted(before: Tally, specs: Specs, gone: Specs, new: Specs, scale: Scale) -> Tally:
+    by_id = dict(before.by_id)
+    for spec in gone:
+        del by_id[spec.id]
+    by_id.update((spec.id, spec) for spec in new)
     counts, weights, debits_msat = list(before.counts), list(before.weights), list(before.debits_msat)
     surviving_weight, refused = before.surviving_weight, set(before.refused)
-    for sign, specs in ((-1, gone), (1, new)):
-        for spec in specs:
-            party, weight = checks.owner(spec), sign * checks.spec_weight(spec)
-            counts[party] += sign
-            weights[party] += weight
-            for each in PARTIES:
-                debits_msat[each] += sign * spec.debits_msat[each]
-            if not checks.falls_away(spec, scale.dust_sat, scale.feerate_per_kw):
-                surviving_weight += weight
-            if spec.trim == "refuse" and checks.falls_away(spec, scale.higher_dust_sat, scale.feerate_per_kw):
-                (refused.add if sign > 0 else refused.remove)(spec.id)
+    for sign, spec in (*((-1, spec) for spec in gone), *((1, spec) for spec in new)):
+        party, weight = checks.owner(spec), sign * checks.spec_weight(spec)
+        counts[party] += sign
+        weights[party] += weight
+        for each in PARTIES:
+            debits_msat[each] += sign * spec.debits_msat[each]
+        if not checks.falls_away(spec, scale.dust_sat, scale.feerate_per_kw):
+            surviving_weight += weight
+        if spec.trim == "refuse" and checks.falls_away(spec, scale.higher_dust_sat, scale.feerate_per_kw):
+            (refused.add if sign > 0 else refused.remove)(spec.id)
     return Tally(
         before.provider,
-        outputs,
+        specs,
+        by_id,
         (counts[0], counts[1]),
         (weights[0], weights[1]),
         (debits_msat[0], debits_msat[1]),

@@ -6,6 +6,7 @@ Hashes are in internal byte order throughout.
 """
 
 import struct
+from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
@@ -100,7 +101,7 @@ class Tx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def txid(self) -> bytes:
         """The transaction's id, internal byte order."""
-        return hash256(b"".join(self._body()))
+        return _txid(self)
 
     @property
     def weight(self) -> int:
@@ -140,6 +141,12 @@ class Tx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         inputs = list(self.inputs)
         inputs[index] = msgspec.structs.replace(inputs[index], witness=witness)
         return msgspec.structs.replace(self, inputs=tuple(inputs))
+
+
+# Whoever builds, keeps, checks and signs a commitment asks for its id.
+@lru_cache(maxsize=32)
+def _txid(tx: Tx) -> bytes:
+    return hash256(b"".join(tx._body()))
 
 
 def parse(data: bytes) -> Tx:
