@@ -22,13 +22,14 @@ from lnpd.tx import checks
 from lnpd.tx.graph import CommitmentSpec, ProviderCall
 from lnpd.tx.phases import ask
 from lnpd.tx.pipeline import opener_cost_sat, view_of
-from lnpd.tx.tally import Tally, changed, on_scale, scale_of, tally
+from lnpd.tx.tally import Scale, Tally, changed, on_scale, scale_of, tally
 
 
 class Side(NamedTuple):
     """A commitment as far as a proposal is judged by it: what each provider's outputs come to."""
 
     spec: CommitmentSpec
+    scale: Scale
     tallies: tuple[Tally, ...]
 
     def of(self, provider: str) -> Tally:
@@ -37,13 +38,13 @@ class Side(NamedTuple):
 
     def net_msat(self, party: Party) -> int:
         """A party's balance less what the outputs take from it."""
-        return self.spec.balances_msat[party] - sum(each.debits_msat[party] for each in self.tallies)
+        return self.spec.balances_msat[party] - sum([each.debits_msat[party] for each in self.tallies])
 
     def available_msat(self, party: Party) -> int:
         """What is left for a party's reserve: the opener pays the fee and the type's fixed costs."""
         if party == ACCEPTOR:
             return self.net_msat(party)
-        weight = self.spec.type.commitment_weight + sum(each.surviving_weight for each in self.tallies)
+        weight = self.spec.type.commitment_weight + sum([each.surviving_weight for each in self.tallies])
         return self.net_msat(party) - 1000 * opener_cost_sat(self.spec, weight)
 
     def at_feerate(self, feerate_per_kw: int) -> "Side":
@@ -51,7 +52,8 @@ class Side(NamedTuple):
         if feerate_per_kw == self.spec.feerate_per_kw:
             return self
         spec = replace(self.spec, feerate_per_kw=feerate_per_kw)
-        return Side(spec, tuple(on_scale(each, scale_of(spec)) for each in self.tallies))
+        scale = scale_of(spec)
+        return Side(spec, scale, tuple(on_scale(each, scale) for each in self.tallies))
 
 
 class SideMemory:
@@ -75,10 +77,9 @@ class SideMemory:
 def side_of(spec: CommitmentSpec, near: Side | None = None) -> Generator[ProviderCall, object, Side]:
     """What every provider wants in this commitment, counted; see `SideMemory.side`."""
     scale = scale_of(spec)
-    counted = near.tallies if near is not None and scale_of(near.spec) == scale else ()
-    before = {each.provider: each for each in counted}
+    before = {each.provider: each for each in near.tallies} if near is not None and near.scale == scale else {}
     answers = yield from ask(spec, view_of(spec), "contribute")
-    return Side(spec, tuple(tally(pin, answer, scale, before.get(pin.name)) for pin, answer in answers))
+    return Side(spec, scale, tuple([tally(pin, answer, scale, before.get(pin.name)) for pin, answer in answers]))
 
 
 def check_proposal(
@@ -118,8 +119,7 @@ def check_debits(was: Side, will: Side, update: Update) -> None:
             "propose it."
         )
     credited = sum(gain for gain in gains if gain > 0)
-    released = _released_msat(was.of(update.provider), will.of(update.provider))
-    if credited > released:
+    if credited and credited > (released := _released_msat(was.of(update.provider), will.of(update.provider))):
         raise CreditUnfounded(
             f"{update.provider} {update.kind} credits {credited} msat, and {released} msat leave its outputs."
         )

@@ -53,6 +53,8 @@ def tally(pin: ProviderPin, answer: object, scale: Scale, before: Tally | None =
     before = before or Tally(pin.name)
     specs = checks.outputs_of(pin, answer)
     gone, new = changed(before.specs, specs)
+    if not gone and not new:
+        return before
     for spec in new:
         checks.own(pin, spec)
         checks.debits(spec)
@@ -71,6 +73,8 @@ def on_scale(known: Tally, scale: Scale) -> Tally:
 
 def changed(before: Specs, after: Specs) -> tuple[Specs, Specs]:
     """What went and what came: both without the objects that they begin and end with alike."""
+    if not before or not after:
+        return before, after
     least = min(len(before), len(after))
     head = next(compress(count(), map(is_not, before, after)), least)
     tail = next(compress(count(), map(is_not, reversed(before), reversed(after))), least)
