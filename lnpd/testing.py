@@ -9,6 +9,7 @@ regtest chain. With `apart` the chain, and each node's signer, run in processes 
 """
 
 import asyncio
+import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,11 +21,11 @@ from lnpd.chain.embedded import EmbeddedChain
 from lnpd.chain.interface import Outpoint
 from lnpd.channel.state import Channel
 from lnpd.config import Address, Config, Developer
-from lnpd.services import answers
-from lnpd.services.chain_service import RemoteChain
-from lnpd.services.node import Node
-from lnpd.services.node_places import start_chain
-from lnpd.services.signer_seed import create_seed, new_seed
+from lnpd.services.chain.service import RemoteChain
+from lnpd.services.node.node import Node
+from lnpd.services.node.places import start_chain
+from lnpd.services.rpc import answers
+from lnpd.services.signer.seed import create_seed, new_seed
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 30.0
@@ -65,6 +66,9 @@ class Network:
 
     async def __aenter__(self) -> "Network":
         self.folder.mkdir(parents=True, exist_ok=True)
+        short = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lnpd-"))) / "n"
+        short.symlink_to(self.folder.resolve())  # a socket's path has at most 107 bytes, and pytest's folders are deep
+        self.folder = short
         self.endpoint = ""
         if self.apart:
             self.endpoint = f"ipc://{self.folder}/c"

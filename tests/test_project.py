@@ -33,7 +33,6 @@ GENERATED = ROOT / "lnpd" / "wire" / "messages.py"  # its rows name their BOLT; 
 
 # Files of more than 400 lines, each with the reason why it answers one question all the same.
 LONG_FILES: dict[str, str] = {
-    "lnpd/errors.py": "one class of three lines for each broken rule, a section for each layer",
     "lnpd/wire/messages.py": "generated from the rows: one class for each message of the catalogue",
 }
 MAX_LINES = 400

@@ -27,7 +27,7 @@ from contrib.bench.report import Section, at_least, at_most
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
-from lnpd.services.plugins import PluginHost
+from lnpd.services.plugins.host import PluginHost
 from lnpd.tx.graph import ProviderCall
 from lnpd.wire.catalogue import BOLT
 

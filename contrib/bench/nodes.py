@@ -23,8 +23,8 @@ from lnpd.channel.actions import Notify
 from lnpd.channel.state import Channel
 from lnpd.config import Developer
 from lnpd.providers.types import CORE_PROVIDERS
-from lnpd.services.node import Node
-from lnpd.services.plugins import Proposal
+from lnpd.services.node.node import Node
+from lnpd.services.plugins.host import Proposal
 from lnpd.testing import DEPTH, Network, until, until_asked, usable
 from lnpd.tx.states import htlcs_of
 

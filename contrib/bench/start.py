@@ -16,12 +16,12 @@ from contrib.bench.measure import Series, Size, contest
 from contrib.bench.nodes import LOCKBOX
 from contrib.bench.places import ROOT, scratch
 from contrib.bench.report import Section, at_most
-from lnpd.services.signer_seed import create_seed, new_seed
+from lnpd.services.signer.seed import create_seed, new_seed
 
 GOAL_SECONDS, GOAL_MB = at_most(1.5), at_most(80)
 IDLE_SECONDS = 1.0
 STOP_SECONDS = 15.0
-IMPORTS = "import lnpd.cli.daemon, lnpd.services.node"
+IMPORTS = "import lnpd.cli.daemon, lnpd.services.node.node"
 WAYS: dict[str, tuple[str, ...]] = {
     "lnpd": (),
     "lnpd, chain in a process of its own": ("--chain-process",),

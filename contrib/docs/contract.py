@@ -29,7 +29,7 @@ from contrib.docs.markdown import (
 from lnpd.hooks import answers, kinds, proxy
 from lnpd.hooks.capabilities import CAPABILITIES
 from lnpd.hooks.spec import HookSpecs
-from lnpd.services.plugin_process import STOP_SECONDS
+from lnpd.services.plugins.process import STOP_SECONDS
 
 SDK: tuple[ModuleType, ...] = (
     lnpd_sdk.types,

@@ -1,16 +1,18 @@
 """What may happen in a node, by name? (events, persistence points, errors, refusals of the signer, channel states)"""
 
+import importlib
 import inspect
+import pkgutil
 import re
 
 import lnpd.channel.step  # fills the table of transitions
-from contrib.docs.markdown import code, comments, line_of, members, page, prose, table
+from contrib.docs.markdown import code, line_of, members, page, prose, table
 from lnpd import errors
 from lnpd.channel.table import printed
 from lnpd.config import RULES
 from lnpd.services.events import KEPT_EVENTS, TOPICS
-from lnpd.services.rpc_errors import CODES
-from lnpd.services.signer_refusals import Rule
+from lnpd.services.rpc.errors import CODES
+from lnpd.services.signer.refusals import Rule
 from lnpd.store import points
 from lnpd.store.points import PERSISTENCE_POINTS
 
@@ -67,30 +69,19 @@ def refusals() -> str:
 
 
 def errors_page() -> str:
-    """Every error class, by the section of errors.py that it stands in."""
-    source = inspect.getsource(errors)
-    beside, lines = comments(source), source.splitlines()
-    heads: dict[int, str] = {}
-    for number, line in enumerate(lines, start=1):
-        if line.startswith("# ") and number not in beside:
-            before = heads.pop(number - 1, "")
-            heads[number] = f"{before} {line.strip('#- ')}".strip()
+    """Every error class, by the file of lnpd/errors that it stands in."""
     parts: list[str] = []
-    rows: list[tuple[str, str, str, str]] = []
-    for number, line in enumerate(lines, start=1):
-        if number in heads:
-            parts += [table(("class", "a kind of", "RPC", "meaning"), rows)] if rows else []
-            rows = []
-            title, _, more = heads[number].partition(". ")
-            parts.append(f"## {title}\n\n{more}\n")
-        if found := re.match(r"class (\w+)", line):
-            rows.append(_error_row(getattr(errors, found[1])))
+    for _, name, _ in pkgutil.iter_modules(errors.__path__):
+        module = importlib.import_module(f"lnpd.errors.{name}")
+        found = re.findall(r"^class (\w+)", inspect.getsource(module), re.MULTILINE)
+        rows = [_error_row(getattr(errors, each)) for each in found]
+        parts.append(f"## {name}\n\n{module.__doc__}\n")
+        parts.append(table(("class", "a kind of", "RPC", "meaning"), rows))
     return page(
         "Errors",
         f"One class for each broken rule. A peer hears of a ProtocolError as `error`, of a ProtocolWarning as "
         f"`warning`.\nThe RPC gives a code ({len(CODES)} classes have one of their own) and the class's name.\n",
         *parts,
-        table(("class", "a kind of", "RPC", "meaning"), rows),
     )
 
 

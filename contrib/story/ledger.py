@@ -12,7 +12,7 @@ from embit.script import address_to_scriptpubkey
 
 from contrib.story.telling import StoryFailed
 from lnpd.chain.interface import Outpoint, Output
-from lnpd.services.chain_service import RemoteChain
+from lnpd.services.chain.service import RemoteChain
 from lnpd.tx.transaction import Tx, parse
 
 DEADLINE_SECONDS: Final = 15.0

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from lnpd.cli.arguments import COMMON
-from lnpd.services.commands import Command, Parameter
+from lnpd.services.rpc.commands import Command, Parameter
 
 
 class Suggestion(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ from lnpd.cli.logs import set_up
 from lnpd.cli.secrets import known_passphrase
 from lnpd.config import Config
 from lnpd.errors import ChainError, DeadlineMissed, LnpdError, PluginNotFound, SeedFileMissing
-from lnpd.services.api import Running
+from lnpd.services.rpc.api import Running
 
 log = logging.getLogger("lnpd.daemon")
 
@@ -72,7 +72,7 @@ def daemon(words: Sequence[str]) -> int:
     if not fixed and not config.seed_path.exists():
         raise SeedFileMissing(f"{config.directory} has no seed yet: make one with `lnpd init`.")
     if not fixed and not config.plain_seed:
-        from lnpd.services.signer_seed import refuse_plain  # with much of lnpd, which --help need not load
+        from lnpd.services.signer.seed import refuse_plain  # with much of lnpd, which --help need not load
 
         refuse_plain(config.seed_path)
     passphrase = known_passphrase(config)
@@ -110,7 +110,7 @@ async def live(config: Config, passphrase: str | None) -> int:
 
 def make_node(config: Config, passphrase: str | None) -> Running:
     """The node of a configuration, not started yet. To be called in the event loop."""
-    from lnpd.services.node import Node  # with all of lnpd, which --help need not load
+    from lnpd.services.node.node import Node  # with all of lnpd, which --help need not load
 
     return Node(config, passphrase)
 

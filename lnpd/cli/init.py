@@ -13,7 +13,7 @@ from lnpd.cli.directory import prepare_directory
 from lnpd.cli.secrets import new_passphrase, typed
 from lnpd.config import SEED_RULES, Config
 from lnpd.errors import SeedFileExists, SeedInvalid
-from lnpd.services.signer_seed import (
+from lnpd.services.signer.seed import (
     Seed,
     create_seed,
     new_seed,

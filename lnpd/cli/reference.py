@@ -17,10 +17,10 @@ from lnpd.cli import init, regtest
 from lnpd.cli.arguments import COMMON
 from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
 from lnpd.cli.options import OPTIONS
-from lnpd.services.api import Backend
-from lnpd.services.commands import COMMANDS, Command
-from lnpd.services.kinds import KINDS
-from lnpd.services.rpc_errors import CODES
+from lnpd.services.rpc.api import Backend
+from lnpd.services.rpc.commands import COMMANDS, Command
+from lnpd.services.rpc.errors import CODES
+from lnpd.services.rpc.kinds import KINDS
 
 INTRODUCTION: Final = """# Commands and options
 

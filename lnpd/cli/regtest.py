@@ -34,7 +34,7 @@ def main(words: Sequence[str]) -> int:
     except ValueError as error:
         raise ConfigRefused(f"--endpoint takes {error}, not {parsed.endpoint[:60]!r}.") from None
     set_up(config.log_level)
-    from lnpd.services.chain_process import run  # with the kernel's library, which --help need not load
+    from lnpd.services.chain.process import run  # with the kernel's library, which --help need not load
 
     prepare_directory(directory)
     asyncio.run(run(directory, endpoint))

@@ -15,8 +15,8 @@ from lnpd import errors
 from lnpd.cli import daemon
 from lnpd.cli.exits import LNPD_EXITS, daemon_exit_of
 from lnpd.config import Config
-from lnpd.services.api import Backend
-from tests.services.small_node import NODE_ID, SmallNode
+from lnpd.services.rpc.api import Backend
+from tests.services.rpc.small_node import NODE_ID, SmallNode
 
 WORDS = "abandon " * 11 + "about"
 

@@ -12,7 +12,7 @@ import pytest
 
 from lnpd.cli.exits import LNPD_EXITS
 from lnpd.errors import WrongPassphrase
-from lnpd.services.signer_seed import open_seed
+from lnpd.services.signer.seed import open_seed
 
 WORDS = "abandon " * 11 + "about"
 XPRV = "xprv9s21ZrQH143K3GJpoapnV8SFfukcVBSfeCficPSGfubmSFDxo1kuHnLisriDvSnRRuL2Qrg5ggqHKNVpxR86QEC8w35uxmGoggxtQTPvfUu"

@@ -7,8 +7,8 @@ import pytest
 from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
 from lnpd.cli.options import OPTIONS
 from lnpd.cli.reference import bash_completion, main, reference
-from lnpd.services.commands import COMMANDS
-from lnpd.services.rpc_errors import CODES
+from lnpd.services.rpc.commands import COMMANDS
+from lnpd.services.rpc.errors import CODES
 
 
 def test_everything_that_the_tables_hold_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,8 @@ import pexpect
 import pyte
 import pytest
 
-from lnpd.services.commands import COMMANDS
-from tests.services.small_node import CHANNEL_ID, PEER_ID, SmallNode, in_thread
+from lnpd.services.rpc.commands import COMMANDS
+from tests.services.rpc.small_node import CHANNEL_ID, PEER_ID, SmallNode, in_thread
 
 ROWS, COLUMNS = 40, 110
 SECONDS = 20.0

@@ -24,10 +24,10 @@ from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.kinds import KINDS
 from lnpd.hooks.registry import Registry
 from lnpd.hooks.spec import HookSpecs
-from lnpd.services.commands import COMMANDS
 from lnpd.services.events import TOPICS
-from lnpd.services.plugins import PluginHost
-from lnpd.services.signer_refusals import Rule
+from lnpd.services.plugins.host import PluginHost
+from lnpd.services.rpc.commands import COMMANDS
+from lnpd.services.signer.refusals import Rule
 from lnpd.store.points import PERSISTENCE_POINTS
 from lnpd.wire.catalogue import CORE
 

@@ -14,7 +14,7 @@ from lnpd.errors import CloseBlocked
 from lnpd.hooks.kinds import KINDS
 from lnpd.hooks.spec import HookSpecs
 from lnpd.services.events import TOPICS
-from lnpd.services.node import Node
+from lnpd.services.node.node import Node
 from lnpd.testing import Network, until, until_asked
 
 LOCKBOX = Path(__file__).parents[2] / "plugins" / "lockbox.py"

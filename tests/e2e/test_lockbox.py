@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lnpd.errors import ChannelFrozen, CloseBlocked, LnpdError
-from lnpd.services.node import Node
+from lnpd.services.node.node import Node
 from lnpd.testing import Network, shown, until, until_asked, usable
 
 LOCKBOX = Path(__file__).parents[2] / "plugins" / "lockbox.py"

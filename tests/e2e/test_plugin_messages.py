@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lnpd.errors import LnpdError
-from lnpd.services.node import Node
+from lnpd.services.node.node import Node
 from lnpd.testing import Network, until, until_asked
 
 TALKER = Path(__file__).parents[1] / "plugins" / "talker.py"

@@ -10,10 +10,10 @@ from lnpd.channel.queries import commitment_key
 from lnpd.channel.state import Channel
 from lnpd.crypto import secp
 from lnpd.errors import LnpdError
-from lnpd.services.channel_batch import find_row, kept_of
-from lnpd.services.node import Node
+from lnpd.services.channels.batch import find_row, kept_of
+from lnpd.services.node.node import Node
 from lnpd.services.recipients import Effects, Recipient
-from lnpd.services.signer import KeySigner
+from lnpd.services.signer.service import KeySigner
 from lnpd.testing import Network, shown, until, until_asked
 from lnpd.tx.signatures import commitment_digest, signed_commitment
 from lnpd.tx.transaction import Tx

@@ -95,4 +95,4 @@ def test_the_kinds_and_the_specification_name_the_same_hooks() -> None:
 def test_every_hook_is_called_by_the_node(name: str) -> None:
     """Some service names it, beside the one that only passes names on."""
     services = Path(__file__).parents[2] / "lnpd" / "services"
-    assert any(f'"{name}"' in path.read_text() for path in services.glob("*.py"))
+    assert any(f'"{name}"' in path.read_text() for path in services.rglob("*.py"))

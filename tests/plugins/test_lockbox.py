@@ -16,7 +16,7 @@ from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.providers.types import CORE_PROVIDERS
-from lnpd.services.plugins import PluginHost
+from lnpd.services.plugins.host import PluginHost
 from lnpd.tx.claims import claimable, make_claim
 from lnpd.tx.graph import Graph
 from lnpd.tx.pipeline import build, view_of

@@ -16,8 +16,8 @@ from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.providers.types import CORE_PROVIDERS
-from lnpd.services import plugin_calls
-from lnpd.services.plugins import PluginHost
+from lnpd.services.plugins import calls as plugin_calls
+from lnpd.services.plugins.host import PluginHost
 from lnpd.tx.graph import CommitmentSpec, ProviderCall
 from lnpd.tx.pipeline import build, view_of
 from lnpd.tx.proposal import check_proposal

@@ -1,0 +1,68 @@
+"""What can a chain refuse?"""
+
+from lnpd.errors.base import LnpdError
+
+
+class ChainError(LnpdError):
+    """A view of the blockchain cannot answer, or cannot do what was asked."""
+
+
+class RegtestNotInstalled(ChainError):
+    """The embedded regtest chain needs a library that is not installed."""
+
+
+class ChainLocked(ChainError):
+    """Another process, or another part of this one, has the chain's directory open."""
+
+
+class ChainClosed(ChainError):
+    """The chain was closed, or is closing."""
+
+
+class BlockLogDamaged(ChainError):
+    """The block log holds something that a write cut short does not explain."""
+
+
+class KernelUnusable(ChainError):
+    """The kernel does not open, or disagrees with the block log even after its directory was rebuilt."""
+
+
+class UnknownBlock(ChainError):
+    """A block that the chain has never seen: the asker has followed another chain."""
+
+
+class WatchesTooMany(ChainError):
+    """A view watches as much as it can."""
+
+
+class FaucetDry(ChainError):
+    """The faucet of the regtest chain cannot pay an amount, even after mining."""
+
+
+class BlockRefused(ChainError):
+    """A block breaks a consensus rule. `reason` is in Bitcoin Core's words, `result` is the kind of failure."""
+
+    def __init__(self, reason: str, result: str) -> None:
+        super().__init__(f"The block was refused: {reason} ({result}).")
+        self.reason = reason
+        self.result = result
+
+
+class TransactionMalformed(ChainError):
+    """Bytes that are not one whole transaction in BIP 144's form."""
+
+
+class TransactionRefused(ChainError):
+    """A transaction breaks a rule of consensus or policy. `reason` begins with Bitcoin Core's name of the rule."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The transaction was refused: {reason}.")
+        self.reason = reason
+
+
+class NoSuchMethod(LnpdError):
+    """A service was asked for a method that it does not have."""
+
+
+class RemoteFault(LnpdError):
+    """A service in another process failed in a way of its own."""

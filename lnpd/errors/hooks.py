@@ -1,0 +1,19 @@
+"""What can go wrong with a plugin?"""
+
+from lnpd.errors.base import LnpdError
+
+
+class PluginFault(LnpdError):
+    """A plugin failed: it died, was late, raised, or answered with nonsense. `plugin` is its name."""
+
+    def __init__(self, plugin: str, why: str = "") -> None:
+        super().__init__(f"{plugin}: {why}" if why else plugin)
+        self.plugin = plugin
+
+
+class ProviderFault(PluginFault):
+    """A provider did not answer, or not as it must; channels that pin it freeze. `plugin` is the provider's name."""
+
+
+class ManifestRefused(LnpdError):
+    """A plugin's manifest is malformed, or claims what another owns; nothing of it was registered."""

@@ -1,0 +1,44 @@
+"""Why was a payment or an invoice refused?"""
+
+from lnpd.errors.base import LnpdError
+from lnpd.errors.rpc import CommandRefused, PaymentFailed
+
+
+class InvoiceTermsRefused(CommandRefused):
+    """An invoice of ours would have an expiry, a time lock or a label out of range."""
+
+
+class LabelTaken(CommandRefused):
+    """Another invoice of ours has this label."""
+
+
+class InvoiceOfOtherNetwork(CommandRefused):
+    """An invoice is for another network than this node's."""
+
+
+class InvoiceOfOurs(CommandRefused):
+    """An invoice is our own: a node cannot pay itself."""
+
+
+class InvoiceUnpayable(CommandRefused):
+    """An invoice requires of the payer what this node does not do, or longer locks than it allows."""
+
+
+class AmountUnfit(CommandRefused):
+    """An amount was given beside the invoice's own, or neither names one."""
+
+
+class NoDirectChannel(PaymentFailed):
+    """No usable channel leads to the payee; the text names the peers that could be paid."""
+
+
+class PaymentInFlight(CommandRefused):
+    """A payment is on its way, or arrived: it is not made twice."""
+
+
+class UnknownPayment(LnpdError):
+    """A channel offered an HTLC for a payment that nobody is making: it must not be stored."""
+
+
+class PluginRefused(CommandRefused):
+    """A plugin's command refused what it was asked for; the text is the plugin's."""

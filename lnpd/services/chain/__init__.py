@@ -1,0 +1,1 @@
+"""The chain, served, and followed for its watchers."""

@@ -1,0 +1,241 @@
+"""What happens on the chain to the channels, and how do their transactions get there?
+
+    add_watch, add_broadcast, remove_owner     rows, in the transaction of the step that wants them
+    applied                                    after its commit: look, and broadcast
+    a block                                    one transaction: events into inboxes, cursor moved; then `deliver`
+
+Everything is in the rows (chainwatch_rows.py); this object may be lost at any moment. A broadcast is completed anew at
+each block until the chain has spent its inputs, for fees change, mempools forget, and blocks are undone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from lnpd.chain.interface import BlockRef, ChainBackend, ChainDelta, Outcome
+from lnpd.channel.actions import WatchOutput, WatchTransaction
+from lnpd.errors import ChainError, LnpdError
+from lnpd.services.chain.follow import POLL_SECONDS, ChainFollower, Past, Wanted
+from lnpd.services.chain.rows import (
+    Fact,
+    Hits,
+    Row,
+    StoredFact,
+    Subject,
+    follow,
+    happened,
+    hits_in,
+    is_done,
+    new_row,
+    owner_prefix,
+    read_row,
+    row_key,
+    watches_of,
+    write_row,
+)
+from lnpd.services.onchain import BroadcastStatus, ChainListener, ChainWatcher, Outpoint, StoredBroadcast
+from lnpd.store.codec import encode
+from lnpd.store.read import Read
+from lnpd.store.store import Store
+from lnpd.store.write import Write
+
+log = logging.getLogger("lnpd.chain")
+# Somebody else spends the same output, mostly the peer, who closed the channel at the same time: one of them confirms.
+RIVAL = ("insufficient fee, rejecting replacement", "bad-txns-inputs-missingorspent", "txn-mempool-conflict")
+
+MIN_FEERATE_PER_KW: Final = 253
+"""The lowest rate that nodes relay, rounded as they round."""
+
+NAMESPACE: Final = "chain-watch"
+LOOK_BACK_BLOCKS: Final = 144
+"""How far before its first watch an owner's past begins: the node may have been away, and blocks may be undone."""
+
+
+class ChainWatch:
+    """Follows a backend for the channels. `broken` hears of an error after which the node must stop."""
+
+    def __init__(
+        self,
+        store: Store,
+        backend: ChainBackend,
+        listener: ChainListener,
+        broken: Callable[[Exception], None] | None = None,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._store, self._backend, self._listener = store, backend, listener
+        self._follower = ChainFollower(store, backend, self, broken, poll_seconds)
+        self._owed: set[bytes] = set()
+        self._broadcasts: dict[bytes, tuple[Row, BroadcastStatus]] = {}
+        self._feerates: dict[int, int] = {}
+
+    async def start(self) -> None:
+        """Catches up, delivering what happened since the last run, and follows. Raises ChainError."""
+        await self._follower.start()
+
+    async def stop(self) -> None:
+        """Ends between two transactions."""
+        await self._follower.stop()
+
+    async def sync(self) -> None:
+        """Returns when everything up to the present tip is delivered. Raises ChainError."""
+        await self._follower.sync()
+
+    def applied(self) -> None:
+        """A transaction with watches or broadcasts is committed."""
+        self._follower.wake()
+
+    @property
+    def height(self) -> int:
+        """The height up to which everything was delivered."""
+        return self._follower.tip.height if self._follower.tip else 0
+
+    async def feerate(self, target_blocks: int) -> int:
+        """Satoshi per 1000 weight units; the last known estimate, or the lowest rate, if the backend fails."""
+        try:
+            self._feerates[target_blocks] = await self._backend.feerate(target_blocks)
+        except ChainError as error:
+            log.warning("no estimate of the feerate: %s", error)
+        return max(MIN_FEERATE_PER_KW, self._feerates.get(target_blocks, MIN_FEERATE_PER_KW))
+
+    def status(self, owner: bytes) -> tuple[BroadcastStatus, ...]:
+        """How the broadcasts of an owner stand, as of the last block or broadcast."""
+        return tuple(status for row, status in self._broadcasts.values() if row.owner == owner)
+
+    # --- rows, in the caller's transaction
+
+    def add_watch(self, write: Write, owner: bytes, action: WatchTransaction | WatchOutput) -> None:
+        """Reports to this owner; the same again changes nothing, another one under its key replaces it."""
+        self._add(write, owner, action)
+
+    def add_broadcast(self, write: Write, owner: bytes, broadcast: StoredBroadcast) -> None:
+        """Broadcasts until the chain has spent all inputs; replaced and repeated as a watch is."""
+        self._add(write, owner, broadcast)
+
+    def remove_owner(self, write: Write, owner: bytes) -> None:
+        """Forgets all of an owner's rows; what waits in its inbox stays."""
+        for key, _ in write.values(NAMESPACE, owner_prefix(owner)):
+            write.delete_value(NAMESPACE, key)
+
+    def _add(self, write: Write, owner: bytes, subject: Subject) -> None:
+        siblings = [read_row(*each) for each in write.values(NAMESPACE, owner_prefix(owner))]
+        cursor = write.chain_cursor()
+        since = max(0, cursor.height - LOOK_BACK_BLOCKS) if cursor else 0
+        row = new_row(owner, subject, min([each.from_height for each in siblings], default=since))
+        for known in siblings:
+            if row_key(known) == row_key(row):
+                if (known.subject, known.broadcast) == (row.subject, row.broadcast):
+                    return
+                row = replace(row, events=known.events)
+        write.put_value(NAMESPACE, row_key(row), write_row(row))
+
+    # --- what the follower asks
+
+    def cursor(self, read: Read) -> BlockRef | None:
+        """The last block whose effects are stored."""
+        stored = read.chain_cursor()
+        return BlockRef(stored.height, stored.block_hash) if stored else None
+
+    def wanted(self, read: Read) -> Wanted:
+        """What all rows watch."""
+        rows = _rows(read)
+        fresh = [row for row in rows if not row.scanned]
+        return Wanted(
+            frozenset(watch for row in rows for watch in watches_of(row)),
+            frozenset(watch for row in fresh for watch in watches_of(row)),
+            min((row.from_height for row in fresh), default=0),
+        )
+
+    def take(self, write: Write, delta: ChainDelta) -> None:
+        """Puts into the inboxes what these blocks did."""
+        write.point("chain-followed")
+        gone = frozenset(block.hash for block in delta.disconnected)
+        hits = hits_in(delta.connected)
+        self._follow(write, [(row, row) for row in _rows(write)], gone, hits, delta.end.height)
+        write.set_chain_cursor(delta.end.height, delta.end.hash)
+
+    def learn(self, write: Write, past: Past) -> None:
+        """Puts into the inboxes what the past did to new watches."""
+        write.point("chain-past-read")
+        hits = hits_in(past.connected)
+        fresh = [row for row in _rows(write) if not row.scanned and past.watches.issuperset(watches_of(row))]
+        rows = [(row, replace(row, scanned=True)) for row in fresh]
+        self._follow(write, rows, frozenset(), hits, past.tip.height)
+
+    def _follow(
+        self, write: Write, rows: list[tuple[Row, Row]], gone: frozenset[bytes], hits: Hits, height: int
+    ) -> None:
+        """Changes rows, each given as it is stored and as it is known now, and tells in the order of the chain."""
+        told: list[tuple[Fact, bytes, str]] = []
+        for before, known in rows:
+            row, events = follow(known, gone, hits, height)
+            key = row_key(row)
+            for number, event in enumerate(events, row.events - len(events)):
+                told.append((event, row.owner, f"chain/{key.hex()}/{number}"))
+            if is_done(row, height):
+                write.delete_value(NAMESPACE, key)
+            elif row != before:
+                write.put_value(NAMESPACE, key, write_row(row))
+        for event, owner, name in sorted(told, key=lambda each: happened(each[0])):
+            write.add_inbox(owner, name, encode(StoredFact(event)))
+            self._owed.add(owner)
+
+    async def caught_up(self, tip: BlockRef, moved: bool) -> None:
+        """Wakes whom something happened to, and broadcasts."""
+        owed, self._owed = self._owed, set()
+        for owner in sorted(owed):
+            self._listener.deliver(owner)
+        if moved:
+            self._listener.deliver_block(tip.height)
+        rows = {row_key(row): row for row in await self._store.read(_rows) if row.broadcast is not None}
+        self._broadcasts = {key: known for key, known in self._broadcasts.items() if key in rows}
+        for key, row in rows.items():
+            known = self._broadcasts.get(key)
+            if moved or known is None or known[0].broadcast != row.broadcast or not known[1].attempts:
+                await self._broadcast(key, row)
+
+    # --- broadcasts
+
+    async def _broadcast(self, key: bytes, row: Row) -> None:
+        broadcast = row.broadcast
+        assert broadcast is not None, "only broadcasts are broadcast"
+        known = self._broadcasts.get(key)
+        same = known is not None and known[0].broadcast == broadcast
+        before = known[1] if known and same else BroadcastStatus(broadcast.key, inputs=len(broadcast.inputs))
+        status = replace(before, spent=row.spent)
+        if row.spent < len(row.found):
+            status = await self._attempt(row.owner, broadcast, _spent(row, broadcast), status)
+        if status.refused and status.refused != before.refused:
+            rival = any(reason in status.refused for reason in RIVAL)
+            text = "the transaction %s of %s is refused: %s"
+            log.log(logging.INFO if rival else logging.WARNING, text, broadcast.key, row.owner.decode(), status.refused)
+        self._broadcasts[key] = (row, status)
+
+    async def _attempt(
+        self, owner: bytes, broadcast: StoredBroadcast, spent: frozenset[Outpoint], status: BroadcastStatus
+    ) -> BroadcastStatus:
+        try:
+            txs = await self._listener.complete(owner, broadcast, spent)
+        except LnpdError as error:
+            return replace(status, refused=f"It cannot be completed: {error}", attempts=status.attempts + 1)
+        if txs is None:
+            return status
+        result = await self._backend.broadcast(txs)
+        refused = result.reason if result.outcome is Outcome.REFUSED else ""
+        txids = tuple(verdict.txid for verdict in result.verdicts)
+        return replace(status, txids=txids, refused=refused, attempts=status.attempts + 1)
+
+
+def _rows(read: Read) -> list[Row]:
+    return [read_row(*each) for each in read.values(NAMESPACE)]
+
+
+def _spent(row: Row, broadcast: StoredBroadcast) -> frozenset[Outpoint]:
+    return frozenset(each for each, found in zip(broadcast.inputs, row.found, strict=True) if found is not None)
+
+
+if TYPE_CHECKING:
+    _WATCHES: type[ChainWatcher] = ChainWatch

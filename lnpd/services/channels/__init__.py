@@ -1,0 +1,1 @@
+"""The drivers of channels: mailboxes, transactions, signatures after the commit."""

@@ -1,0 +1,178 @@
+"""How do channels, the chain and the wallet meet?
+
+Towards the drivers this is their `Outside` and the recipients `funding` and `plugins`; towards the chain watcher it is
+the listener. It translates, and decides nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
+
+from lnpd.channel.actions import Claim, ExtensionCommitted, ExtensionForgotten, FundingReleased, FundingWanted, Told
+from lnpd.channel.events import FundingFailed, FundingProvided
+from lnpd.channel.state import Channel
+from lnpd.errors import ClaimUneconomic, LnpdError
+from lnpd.services.channels.batch import Broadcasting, Watch
+from lnpd.services.channels.driver import Item
+from lnpd.services.events import Events
+from lnpd.services.onchain import ChainWatcher, FundingWallet, Outpoint, StoredBroadcast
+from lnpd.services.recipients import Effects
+from lnpd.store.codec import decode, encode
+from lnpd.store.write import Write
+
+if TYPE_CHECKING:
+    from lnpd.services.channels.service import Channels
+
+log = logging.getLogger("lnpd.channels")
+FUNDING_BLOCKS, CLAIM_BLOCKS, URGENT_BLOCKS = 6, 6, 2
+
+
+class StoredAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a broadcast's owner keeps, to complete it when it is sent."""
+
+    action: Broadcasting
+
+
+class ChannelChain:
+    """The channels' side of the chain. `on_block` hears the height of each new tip."""
+
+    def __init__(self, on_block: Callable[[int], object] = lambda _height: None) -> None:
+        self._on_block = on_block
+        self.channels: Channels | None = None
+        self.watcher: ChainWatcher | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._deliveries: set[asyncio.Task[None]] = set()  # what the chain did, on its way to mailboxes
+
+    def _spawn(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]] | None = None) -> None:
+        tasks = self._tasks if tasks is None else tasks
+        task = asyncio.get_running_loop().create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    # --- the drivers' Outside
+    def add_watch(self, write: Write, owner: bytes, action: Watch) -> None:
+        """Watches from now on."""
+        assert self.watcher is not None
+        self.watcher.add_watch(write, owner, action)
+
+    def add_broadcast(self, write: Write, owner: bytes, action: Broadcasting) -> None:
+        """Broadcasts until confirmed."""
+        assert self.watcher is not None
+        payload = encode(StoredAction(action))
+        if isinstance(action, Claim):
+            inputs = tuple((each.txid, each.vout) for each in action.claims)
+            broadcast = StoredBroadcast(action.key, inputs, payload)
+        else:
+            broadcast = StoredBroadcast.of(action.key, action.transaction, payload)
+        self.watcher.add_broadcast(write, owner, broadcast)
+
+    def remove_owner(self, write: Write, owner: bytes) -> None:
+        """The channel is closed for good."""
+        assert self.watcher is not None
+        self.watcher.remove_owner(write, owner)
+
+    def applied(self) -> None:
+        """The transaction is committed."""
+        assert self.watcher is not None
+        self.watcher.applied()
+
+    # --- the chain watcher's listener
+    def deliver(self, owner: bytes) -> None:
+        """Chain events wait in a channel's stored inbox."""
+        if self.channels is not None:
+            self._spawn(self.channels.deliver(owner), self._deliveries)
+
+    def deliver_block(self, height: int) -> None:
+        """The best chain has a new tip. What happened up to it is told before: a deadline may have been met."""
+        if self.channels is None:
+            return
+        if self._deliveries:
+            self._spawn(self._block_after(tuple(self._deliveries), height), self._deliveries)
+        else:
+            self.channels.deliver_block(height)
+
+    async def _block_after(self, deliveries: tuple[asyncio.Task[None], ...], height: int) -> None:
+        await asyncio.wait(deliveries)
+        if self.channels is not None:
+            self.channels.deliver_block(height)
+        self._on_block(height)
+
+    async def complete(
+        self, owner: bytes, broadcast: StoredBroadcast, spent: frozenset[Outpoint]
+    ) -> tuple[bytes, ...] | None:
+        """A transaction, complete at today's feerate; None if there is nothing (left) to send."""
+        driver = self.channels.drivers.get(owner.decode()) if self.channels else None
+        if driver is None or self.watcher is None:
+            return None
+        action = decode(broadcast.payload, StoredAction, table="broadcast", key=broadcast.key).action
+        blocks = CLAIM_BLOCKS
+        if isinstance(action, Claim):
+            left = tuple(each for each in action.claims if (each.txid, each.vout) not in spent)
+            if not left:
+                return None
+            blocks = URGENT_BLOCKS if action.urgent else CLAIM_BLOCKS
+            action = replace(action, claims=left)
+        try:
+            return ((await driver.transaction(action, await self.watcher.feerate(blocks))).serialise(),)
+        except ClaimUneconomic as error:
+            log.info("channel %s: %s is not claimed: %s", owner.decode(), broadcast.key, error)
+            return None
+
+
+class FundingRecipient:
+    """Asks the wallet for funding transactions."""
+
+    def __init__(self, chain: ChannelChain, wallet: FundingWallet) -> None:
+        self._chain, self._wallet = chain, wallet
+
+    async def told(self, channel: Channel, message: Told) -> Effects:
+        """FundingWanted and FundingReleased."""
+        match message:
+            case FundingWanted():
+                return Effects(after=(lambda: self._chain._spawn(self._fund(channel.key, message)),))
+            case FundingReleased(txid=txid):
+                return Effects(writes=(lambda write: self._wallet.released(write, txid),))
+        raise AssertionError(f"the wallet is not told of {type(message).__name__}")
+
+    async def _fund(self, key: str, wanted: FundingWanted) -> None:
+        channels, watcher = self._chain.channels, self._chain.watcher
+        assert channels is not None and watcher is not None
+        driver = channels.drivers.get(key)
+        if driver is None:
+            return
+        try:
+            feerate_per_kw = await watcher.feerate(FUNDING_BLOCKS)
+            made = await self._wallet.fund(key, wanted.output, feerate_per_kw)
+        except LnpdError as error:
+            driver.post(Item(FundingFailed(str(error))))
+            return
+        if channels.drivers.get(key) is driver:
+            driver.post(Item(FundingProvided(made.vout, made.transaction)))
+        else:  # given up while the wallet was at work
+            await self._wallet.release(made.txid)
+
+
+class PluginRecipient:
+    """Publishes what became of plugins' updates."""
+
+    async def told(self, channel: Channel, message: Told) -> Effects:
+        """ExtensionCommitted and ExtensionForgotten, as events of the log."""
+        match message:
+            case ExtensionCommitted():
+                topic, by_us = "update_committed", message.proposer == channel.us
+            case ExtensionForgotten():
+                topic, by_us = "update_forgotten", True
+            case _:
+                raise AssertionError(f"plugins are not told of {type(message).__name__}")
+        payload = {
+            "channel_id": channel.id.hex(),
+            "provider": message.provider,
+            "id": message.id,
+            "ours": by_us,
+            "body": message.body.hex(),
+        }
+        return Effects(writes=(lambda write: Events.record(write, topic, payload),))

@@ -1,0 +1,153 @@
+"""How does a person open and close a channel? What is asked before, how long it is waited for, and what is said then.
+
+No wait is without an end: an opening that is late is given up and leaves nothing behind; a close that is late goes on,
+and its error says what it waits for.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from lnpd.channel.actions import Notify
+from lnpd.channel.events import Close, ForceClose
+from lnpd.channel.state import AwaitingReady, Channel, Closed, Failed, Negotiating, OnChain
+from lnpd.errors import (
+    AlreadyClosed,
+    ChainError,
+    ChannelRefused,
+    CloseBlocked,
+    ClosePending,
+    OpenTimedOut,
+    PeerNotConnected,
+    UnknownChannel,
+)
+from lnpd.services.channels import view as channel_view
+from lnpd.services.channels.batch import put_records
+from lnpd.services.channels.driver import ChannelDriver
+from lnpd.services.channels.opening import DEFAULT_TYPE
+from lnpd.services.rpc import answers
+
+if TYPE_CHECKING:
+    from lnpd.services.node.node import Node
+
+OPEN_SECONDS: Final = 60.0
+CLOSE_SECONDS: Final = 60.0
+CONFIRM_BLOCKS: Final = 6
+CLOSE_WEIGHT: Final = 676  # a mutual close with two P2WSH outputs
+MIN_CLOSE_FEERATE_PER_KW: Final = 253
+
+
+async def open_channel(
+    node: "Node",
+    peer: bytes,
+    amount_sat: int,
+    push_msat: int,
+    channel_type: str,
+    providers: tuple[str, ...],
+    feerate_per_kw: int | None,
+) -> answers.Opened:
+    """Opens a channel; see Backend.open."""
+    feerate = feerate_per_kw or await node.watcher.feerate(CONFIRM_BLOCKS)
+    kind = node.kinds.named(channel_type or DEFAULT_TYPE, providers)
+    node.channels.room.check(kind, amount_sat)
+    if push_msat > 1000 * amount_sat:
+        raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")
+    await node.wallet.require(amount_sat, await node.watcher.feerate(CONFIRM_BLOCKS))  # before the peer hears of it
+    channel = await node.channels.open(peer, amount_sat, push_msat, kind, feerate, announce=False)
+    try:
+        async with asyncio.timeout(OPEN_SECONDS):
+            channel = await node.channels.until(channel.key, _funded)
+    except TimeoutError:
+        await node.channels.give_up(channel.key)
+        raise OpenTimedOut(
+            f"The peer has not answered within {OPEN_SECONDS:g} s. The opening is given up; its coins are free again."
+        ) from None
+    except UnknownChannel:
+        raise ChannelRefused("The connection was lost before the channel was funded.") from None
+    await _broadcast(node)
+    funding = channel.fundings[0]
+    outpoint = f"{channel_view.txid_text(funding.txid)}:{funding.vout}"
+    return answers.Opened(channel.id.hex(), outpoint, channel.capacity_sat, channel_view.state_name(channel))
+
+
+def _funded(channel: Channel, _notices: tuple[Notify, ...]) -> Channel | None:
+    if isinstance(channel.phase, Closed):
+        raise ChannelRefused(channel.phase.reason)
+    return channel if isinstance(channel.phase, AwaitingReady) or channel.depth_reached else None
+
+
+async def force_close(node: "Node", driver: ChannelDriver) -> answers.Closed:
+    """Broadcasts our commitment; see Backend.close."""
+    now = driver.channel
+    _refuse_closed(now)
+    done = await driver.command(ForceClose())
+    if isinstance(done.phase, Closed):
+        return answers.Closed(now.id.hex(), "", "forced", done.phase.reason)
+    await _broadcast(node)
+    graphs = await channel_view.graphs(node.store, now)
+    txid = channel_view.txid_text(graphs[int(now.us)].tx.txid)
+    return answers.Closed(now.id.hex(), txid, "forced", "What is ours is claimed when its delay has passed.")
+
+
+async def close_channel(node: "Node", driver: ChannelDriver, destination: str | None) -> answers.Closed:
+    """Closes by agreement; see Backend.close."""
+    now = driver.channel
+    _refuse_closed(now)
+    if isinstance(now.phase, Negotiating) and now.phase.agreed_fee_sat >= 0:
+        raise AlreadyClosed("The close is agreed on already: its transaction waits for a block.")
+    name = now.id.hex()
+    if now.peer not in node.channels.links and not driver.frozen:
+        raise PeerNotConnected(
+            f"The peer is not connected, and has to agree to a close: ask again when `lnp peers` shows it, or close"
+            f" without it: lnp close {name[:12]} --force"
+        )
+    script = now.policy.sweep_script
+    if destination:
+        script = node.wallet.scripts.script_of(destination)
+        records = await node.signer.allow_destination(driver.index, script)
+        await node.store.write(lambda write: put_records(write, records))
+    feerate = await node.watcher.feerate(CONFIRM_BLOCKS)
+    least = MIN_CLOSE_FEERATE_PER_KW * CLOSE_WEIGHT // 1000
+    command = Close(script, least, max(least, 2 * feerate * CLOSE_WEIGHT // 1000))
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            txid = await node.channels.until(now.key, _closing_txid, command)
+    except TimeoutError:
+        raise ClosePending(_waits_for(driver.channel)) from None
+    await _broadcast(node)
+    return answers.Closed(name, txid, "mutual")
+
+
+async def _broadcast(node: "Node") -> None:
+    """Returns once what is stored to be broadcast was broadcast; while the chain is away that is done later."""
+    with suppress(ChainError):
+        await node.watcher.sync()
+
+
+def _refuse_closed(channel: Channel) -> None:
+    phase = channel.phase
+    if isinstance(phase, OnChain):
+        raise AlreadyClosed(f"The channel is on chain already, closed by {channel_view.txid_text(phase.txid)}.")
+
+
+def _waits_for(channel: Channel) -> str:
+    """Why a close is not agreed on yet, and what a person can do."""
+    begun = f"The close has begun and goes on by itself, but is not done after {CLOSE_SECONDS:g} s:"
+    if in_flight := len(channel_view.htlcs(channel)):
+        return f"{begun} {in_flight} payments in flight have to end first. `lnp channels` shows them."
+    return f"{begun} the peer has not answered. lnp close {channel.id.hex()[:12]} --force ends it without the peer."
+
+
+def _closing_txid(channel: Channel, notices: tuple[Notify, ...]) -> str | None:
+    """The mutual close, once it is agreed on; what stands in its way is raised."""
+    for notice in notices:
+        if notice.topic == "close_agreed":
+            return str(dict(notice.fields)["txid"])
+    if channel.blocked_by:
+        blockers = "; ".join(f"{name}: {reason}" for name, reason in channel.blocked_by)
+        raise CloseBlocked(f"The channel cannot be closed by agreement yet: {blockers}.")
+    if isinstance(channel.phase, Failed):
+        raise ChannelRefused(f"The channel failed: {channel.phase.error}")
+    if isinstance(channel.phase, OnChain):
+        return channel_view.txid_text(channel.phase.txid)
+    return None

@@ -1,0 +1,392 @@
+"""How does one channel's mailbox turn events into stored state, and only then into messages?
+
+    events wait -> their steps run, one after the other -> one transaction -> what they wanted sent is signed and sent
+
+Everything that waited together is one batch. A chain event, a preimage or a forced close does not wait behind a step
+that asks a slow provider: that step is dropped, and its event is handled after them. When a provider fails, what was
+done before it stands, the connection is closed once with a warning that names it, and the channel is frozen.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from lnpd.channel import failure, step
+from lnpd.channel.actions import (
+    Action,
+    Notify,
+    Send,
+    Tell,
+)
+from lnpd.channel.events import (
+    Block,
+    Commit,
+    Connected,
+    Disconnected,
+    Event,
+    ForceClose,
+    FundingProvided,
+)
+from lnpd.channel.queries import FoldMemory
+from lnpd.channel.state import Channel, Closed
+from lnpd.channel.table import Step
+from lnpd.errors import (
+    ChannelFrozen,
+    ChannelGone,
+    CommandRefused,
+    LnpdError,
+    OutputRefused,
+    ProtocolError,
+    ProviderContradiction,
+    ProviderFault,
+    StoreHalted,
+)
+from lnpd.services.chain.rows import read_fact
+from lnpd.services.channels.batch import Batch, Broadcasting
+from lnpd.services.channels.fills import Fills
+from lnpd.services.channels.mailbox import CHAIN, LASTING, Item
+from lnpd.services.channels.opening import with_grants
+from lnpd.services.channels.parts import Link, Parts
+from lnpd.services.channels.queries import Preempted, Queries
+from lnpd.services.interfaces import ChannelIndex, SignerRecord
+from lnpd.services.recipients import Effects
+from lnpd.store.write import Write
+from lnpd.tx.transaction import Tx
+from lnpd.wire.base import Message
+from lnpd.wire.messages import ChannelReestablish, CommitmentSigned, Warning
+from lnpd.wire.messages import Error as ErrorMessage
+
+__all__ = ["ChannelDriver", "Item"]
+
+log = logging.getLogger("lnpd.channels")
+
+FAULTS = (ProviderFault, ProviderContradiction, OutputRefused)  # a provider is missing, late, or wrong
+MAX_BATCH = 1_000
+
+
+class ChannelDriver:
+    """One channel, its mailbox and its connection."""
+
+    def __init__(self, parts: Parts, channel: Channel, index: ChannelIndex, stored: bool) -> None:
+        self.parts, self.index = parts, index
+        self.channel = channel
+        self.grants = channel.policy.grants  # what the user lets providers take now: a batch begins with it
+        self.link: Link | None = None
+        self.frozen = ""
+        self.locked = False  # frozen for good: the signer does not go on with this channel
+        self._stored = channel if stored else None
+        self._memory = FoldMemory()
+        self._waiting: deque[Item] = deque()
+        self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._inbox: set[str] = set()  # every key that was posted: a slow read may show a row that is handled already
+        self._held: list[Item] = []  # the peer's channel_reestablish, while frozen
+        self._again: list[Item] = []  # chain events that could not be handled: they are tried again at the next block
+        self._fills = Fills(parts.signer, parts.store, index)
+        self._task: asyncio.Task[None] | None = None
+
+    async def transaction(self, action: Broadcasting, feerate_per_kw: int) -> Tx:
+        """A transaction that this channel wants broadcast, completed by the signer."""
+        return await self._fills.transaction(self.channel, action, feerate_per_kw)
+
+    # --- the mailbox
+    def start(self) -> None:
+        """Begins to handle what waits."""
+        self._task = asyncio.create_task(self._run(), name=f"channel {self.channel.key}")
+
+    async def stop(self) -> None:
+        """Handles what waits, then ends."""
+        await self._idle.wait()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def post(self, item: Item) -> None:
+        """Puts something into the mailbox. A channel that is closed has none any more."""
+        if self._task is not None and self._task.done():
+            if item.done is not None:
+                item.done.set_exception(ChannelGone("The channel is closed."))
+            return
+        if isinstance(item.event, Block):
+            self._waiting.extend(self._again)
+            self._again = []
+        self._waiting.append(item)
+        self._idle.clear()
+        self._wake.set()
+        if item.urgent:
+            self._urgent.set()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits that the sender should wait too."""
+        return len(self._waiting) >= MAX_BATCH
+
+    def post_inbox(self, key: str, data: bytes) -> None:
+        """Puts a stored event into the mailbox, once; its row goes with the batch that handles it."""
+        if key not in self._inbox:
+            self._inbox.add(key)
+            self.post(Item(read_fact(data), inbox=key))
+
+    async def command(self, event: Event) -> Channel:
+        """Runs a command; the channel as it left it, once its effects are stored. CommandRefused, ChannelFrozen."""
+        done: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
+        self.post(Item(event, done=done))
+        return await done
+
+    async def settled(self) -> None:
+        """Returns when the mailbox is empty."""
+        await self._idle.wait()
+
+    async def _run(self) -> None:
+        while not isinstance(self.channel.phase, Closed):
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                items = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+                await self._handled(items)
+            self._idle.set()
+
+    async def _handled(self, items: list[Item]) -> None:
+        """Handles these as one batch. If it fails, nothing of it is stored, so nothing of it happened."""
+        link = self.link
+        try:
+            await self._batch(items)
+        except Exception as error:
+            if not isinstance(error, StoreHalted):
+                log.exception("channel %s: a batch failed", self.channel.key, exc_info=error)
+            self.link = link
+            await self._take_back()
+            self.parts.broken(self.channel, error)
+            left = [item for item in items if item.done is None or not item.done.done()]
+            for item in sorted(left, key=lambda each: not each.urgent):
+                if len(items) == 1 or isinstance(error, StoreHalted):
+                    self._give_up(item, error)
+                else:  # one of them is ill: the others need not suffer
+                    await self._handled([item])
+
+    async def _take_back(self) -> None:
+        """The signer may have prepared what is not stored."""
+        try:
+            rows = await self.parts.store.read(lambda read: read.signer_states())
+            await self.parts.signer.take_back(self.index, tuple(SignerRecord(key, value) for key, value in rows))
+        except Exception as error:
+            log.error("channel %s: the signer goes on from a step that is not stored: %s", self.channel.key, error)
+
+    def _give_up(self, item: Item, error: Exception) -> None:
+        """An event cannot be handled. Its connection cannot go on; what nobody else repeats is tried again."""
+        if item.done and not item.done.done():
+            item.done.set_exception(error if isinstance(error, LnpdError) else ChannelGone(str(error)))
+        if self.link is not None or self.channel.link != "down":
+            self._disconnect(f"an internal error: {type(error).__name__}")
+        if item.inbox:
+            self._again.append(item)
+        elif isinstance(item.event, FundingProvided) and not item.fed:
+            self.post(Item(item.event, fed=True))  # the channel is over by then, and frees the coins
+
+    # --- a batch
+    async def _batch(self, items: list[Item]) -> None:
+        batch = Batch(self._stored, with_grants(self.channel, self.grants), self._memory)
+        queue = deque(sorted(items, key=lambda item: not item.urgent))  # stable: order is kept within both
+        self._urgent.clear()
+        finished: list[tuple[Item, Channel]] = []  # each with the channel as its own step left it
+        committed = False
+        while queue or not committed:
+            if not queue:
+                committed = True
+                queue.append(Item(Commit(), fed=True))
+            item = queue.popleft()
+            try:
+                events = await self._handle(batch, item)
+                queue.extendleft(Item(event, fed=True) for event in reversed(events))
+                committed = committed and not events
+                finished.append((item, batch.channel))
+            except Preempted:  # what may not wait goes first; this event and those behind it keep their order
+                self._urgent.clear()
+                queue.appendleft(item)
+                first = [w for w in self._waiting if w.urgent]
+                queue.extendleft(reversed(first))
+                items += first
+                self._waiting = deque(w for w in self._waiting if not w.urgent)
+            except CommandRefused as error:
+                self._refuse(item, error)
+        await self._commit(batch)
+        for item, channel in finished:
+            if item.done and not item.done.done():
+                item.done.set_result(channel)
+
+    async def _handle(self, batch: Batch, item: Item) -> tuple[Event, ...]:
+        """Runs one event's step into the batch; the events that other services answer with."""
+        event = item.event
+        if isinstance(event, Connected):
+            self.link = item.link
+        elif isinstance(event, Disconnected):
+            if item.link is not None and item.link is not self.link:
+                return ()  # an older connection's end
+            self.link, self._held = None, []
+        elif isinstance(event, Message) and (item.link is not self.link or batch.disconnects):
+            return ()  # it came over a connection that is gone, or is being closed
+        if self.frozen and not self._passes_frozen(item):
+            return ()
+        again: tuple[Event, ...] = ()
+        try:
+            channel, actions = await self._step(batch, step.step(batch.channel, event), item.urgent)
+        except FAULTS as error:
+            self._freeze(batch, error)
+            if item.done:
+                self._refuse(item, ChannelFrozen(f"The channel is frozen: {error}"))
+            return (Disconnected(), *((event,) if isinstance(event, LASTING) else ()))
+        except ProtocolError as error:
+            log.warning("channel %s: %s", batch.channel.key, error)
+            channel, actions = await self._step(batch, failure.failed(batch.channel, error), True)
+            if isinstance(event, FundingProvided):
+                again = (event,)  # the channel is over, and frees the coins
+        batch.records += await self._fills.prepare(Queries(self.parts, batch, self.index), channel, actions)
+        if any(isinstance(action, Send) and isinstance(action.message, CommitmentSigned) for action in actions):
+            batch.points.append("Committed")
+        if item.inbox:
+            batch.done.append(item.inbox)
+        batch.points.append(type(event).__name__)
+        batch.add(channel, actions)
+        return (*await self._tell(batch, actions), *again)
+
+    def _passes_frozen(self, item: Item) -> bool:
+        """While frozen a channel knows its chain, the end of its connection, a forced close by either side, and what is
+        decided about incoming HTLCs (it is remembered, and sent once the channel goes on)."""
+        if isinstance(item.event, (*CHAIN, *LASTING, Disconnected, ForceClose, ErrorMessage)):
+            return True
+        if isinstance(item.event, ChannelReestablish):
+            self._held = [item]
+        elif isinstance(item.event, Connected):
+            log.info("channel %s waits: %s", self.channel.key, self.frozen)
+        elif item.done is not None:
+            raise ChannelFrozen(f"The channel is frozen: {self.frozen}. lnp close --force still closes it.")
+        return False
+
+    async def _step(self, batch: Batch, running: Step, urgent: bool) -> tuple[Channel, list[Action]]:
+        queries = Queries(self.parts, batch, self.index, None if urgent else self._urgent)
+        reply: object = None
+        while True:
+            try:
+                query = running.send(reply)
+            except StopIteration as stop:
+                channel, actions = stop.value
+                return channel, actions
+            reply = await queries.answer(query)
+
+    async def _tell(self, batch: Batch, actions: list[Action]) -> tuple[Event, ...]:
+        events: list[Event] = []
+        for action in actions:
+            if isinstance(action, Tell):
+                effects: Effects = await self.parts.recipients[action.recipient].told(batch.channel, action.message)
+                batch.effects.append(effects)
+                events += effects.events
+        return tuple(events)
+
+    async def _commit(self, batch: Batch) -> None:
+        before, key = self.channel, batch.channel.key.encode()
+        if batch.changed:
+            outside, notices = self.parts.outside, tuple(batch.notices)
+
+            def rows(write: Write) -> None:
+                for watch in batch.watches:
+                    outside.add_watch(write, key, watch)
+                for broadcast in batch.broadcasts:
+                    outside.add_broadcast(write, key, broadcast)
+                if isinstance(batch.channel.phase, Closed):
+                    outside.remove_owner(write, key)
+                for notice in notices:
+                    self.parts.publish(write, notice)
+
+            await self.parts.store.write(lambda write: batch.write(write, (rows,)))
+            if batch.watches or batch.broadcasts:
+                outside.applied()
+        self.channel = batch.channel
+        self._stored = None if batch.given_up else batch.channel
+        await self._act(before, batch)
+
+    async def _act(self, before: Channel, batch: Batch) -> None:
+        """What is stored has happened, whatever becomes of acting on it: the peer will be told at reestablish."""
+        acts: list[Callable[[], object]] = [
+            partial(self.parts.changed, before, batch.channel, tuple(batch.notices)),
+            *(after for effects in batch.effects for after in effects.after),
+        ]
+        for act in acts:
+            try:
+                act()
+            except Exception:
+                log.exception("channel %s: what was stored could not be passed on", self.channel.key)
+        try:
+            await self._send(batch)
+        except Exception as error:
+            log.exception("channel %s: what was stored could not be sent", self.channel.key)
+            self._close_link(f"an internal error: {type(error).__name__}")
+            self.parts.broken(self.channel, error)
+
+    async def _send(self, batch: Batch) -> None:
+        """Signs and sends what the batch wanted sent. The link may be gone meanwhile: reestablish will say it again."""
+        messages: list[Message] = []
+        for action in batch.sends:
+            if isinstance(action, Send):
+                messages.append(await self._fills.message(batch.channel, action))
+            elif self.link is not None:
+                self.link.send(*messages)
+                messages = []
+                self._close_link(action.reason)
+        if messages and self.link is not None:
+            self.link.send(*messages)
+
+    # --- freezing
+    def _freeze(self, batch: Batch, error: LnpdError) -> None:
+        """As if disconnected: both sides forget what was not signed, and reestablish waits for the provider."""
+        if self.frozen:
+            return
+        self.frozen = str(error)
+        name = error.plugin if isinstance(error, ProviderFault) else "that errs"
+        text = f"The channel waits for the extension {name}."
+        log.warning("channel %s is frozen: %s", batch.channel.key, error)
+        batch.notices.append(
+            Notify("frozen", "channel_frozen", (("channel", batch.channel.key), ("reason", self.frozen)))
+        )
+        if self.link is not None:
+            self.link.close(self.frozen, Warning(channel_id=batch.channel.id, data=text.encode()))
+
+    def freeze(self, why: str, for_good: bool = False) -> None:
+        """A provider that this channel pins is not there; or, for good, its keys cannot be used any more."""
+        self.locked = self.locked or for_good
+        if not self.frozen:
+            self.frozen = why
+            log.warning("channel %s is frozen: %s", self.channel.key, why)
+            self._disconnect(why)
+
+    def thaw(self) -> None:
+        """Every provider is there again: reestablish, if the peer is connected."""
+        if not self.frozen or self.locked:
+            return
+        self.frozen = ""
+        log.info("channel %s goes on", self.channel.key)
+        held, self._held = self._held, []
+        if self.link is not None:
+            self.post(Item(Connected(), link=self.link))
+            for item in held:
+                self.post(item)
+
+    def _disconnect(self, reason: str) -> None:
+        """From now on nothing of this connection is handled, before its end is heard of too."""
+        self._close_link(reason)
+        self.link, self._held = None, []
+        self.post(Item(Disconnected()))
+
+    def _close_link(self, reason: str) -> None:
+        if self.link is not None:
+            self.link.close(reason)
+
+    def _refuse(self, item: Item, error: CommandRefused) -> None:
+        if item.done and not item.done.done():
+            item.done.set_exception(error)
+        elif not item.done:
+            level = logging.ERROR if item.fed else logging.INFO  # what another service decided has to be possible
+            log.log(level, "channel %s refused %s: %s", self.channel.key, type(item.event).__name__, error)

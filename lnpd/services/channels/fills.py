@@ -1,0 +1,127 @@
+"""How do signatures and secrets get into what was stored without them?
+
+Before the commit the signer says whether it will; after it, and not before, it is asked for what a message or a
+transaction lacks. It is deterministic: after a crash the same question gives the same bytes.
+"""
+
+from collections import OrderedDict
+
+from msgspec.structs import replace
+
+from lnpd.channel.actions import (
+    Action,
+    Broadcast,
+    Claim,
+    CompleteClosing,
+    ReleaseSecret,
+    Send,
+    SignBroadcast,
+    SignClosing,
+    SignCommitment,
+)
+from lnpd.channel.queries import Kept, commitment_key
+from lnpd.channel.state import Channel
+from lnpd.crypto.shachain import index_of
+from lnpd.services.channels.batch import find_row, kept_of
+from lnpd.services.channels.queries import Queries
+from lnpd.services.interfaces import ChannelIndex, ClaimInput, Signer, SignerRecords
+from lnpd.services.interfaces import Claim as ClaimRequest
+from lnpd.store.store import Store
+from lnpd.tx.claims import make_claim
+from lnpd.tx.graph import Graph
+from lnpd.tx.transaction import Tx
+from lnpd.wire.base import Message
+from lnpd.wire.messages import ClosingSigned, CommitmentSigned, FundingCreated, FundingSigned, RevokeAndAck
+
+REMEMBERED = 8  # graphs that were just built and are about to be signed
+
+
+class Fills:
+    """Fills for one channel."""
+
+    def __init__(self, signer: Signer, store: Store, index: ChannelIndex) -> None:
+        self._signer, self._store, self._index = signer, store, index
+        self._graphs: OrderedDict[str, Graph] = OrderedDict()
+
+    def _remember(self, graph: Graph) -> None:
+        """This graph is about to be signed: it need not be read back."""
+        self._graphs[commitment_key(graph.funding.txid, graph.holder, graph.number)] = graph
+        if len(self._graphs) > REMEMBERED:
+            self._graphs.popitem(last=False)
+
+    async def prepare(self, queries: Queries, channel: Channel, actions: list[Action]) -> list[SignerRecords]:
+        """Has the signer check, before anything is stored, what it will be asked for after it."""
+        prepared: list[SignerRecords] = []
+        fills = [fill for action in actions if isinstance(action, Send | Broadcast) for fill in action.fill]
+        for fill in fills:
+            match fill:
+                case SignCommitment(funding_txid=txid, number=number):
+                    graph = (await queries.kept(actions, channel, txid, number)).graph
+                    revealed = channel.their_secrets.get(index_of(number - 2)) if number > 1 else b""
+                    prepared.append(await self._signer.prepare_commitment(self._index, graph, revealed or b""))
+                    self._remember(graph)
+                case ReleaseSecret(number=number):
+                    prepared.append(await self._signer.prepare_release(self._index, number))
+                case SignBroadcast(number=number):
+                    prepared.append(await self._signer.prepare_broadcast(self._index, number))
+        return [records for records in prepared if records]
+
+    async def message(self, channel: Channel, send: Send) -> Message:
+        """A message with everything that it lacked."""
+        message = send.message
+        for fill in send.fill:
+            match fill, message:
+                case SignCommitment(), CommitmentSigned():
+                    signatures = await self._commitment(channel, fill)
+                    message = replace(message, signature=signatures[0], htlc_signature=signatures[1])
+                case SignCommitment(), FundingCreated() | FundingSigned():
+                    message = replace(message, signature=(await self._commitment(channel, fill))[0])
+                case ReleaseSecret(number=number), RevokeAndAck():
+                    released = await self._signer.release_secret(self._index, number)
+                    message = replace(
+                        message,
+                        per_commitment_secret=released.per_commitment_secret,
+                        next_per_commitment_point=released.next_per_commitment_point,
+                    )
+                case SignClosing(), ClosingSigned():
+                    message = replace(message, signature=await self._signer.sign_closing(self._index, fill))
+                case _:
+                    raise AssertionError(f"{type(fill).__name__} fills no {type(message).__name__}")
+        return message
+
+    async def transaction(self, channel: Channel, action: Broadcast | Claim, feerate_per_kw: int) -> Tx:
+        """A transaction that is ready for the network; a claim pays this feerate. Raises ClaimUneconomic."""
+        if isinstance(action, Claim):
+            return await self._claim(channel, action, feerate_per_kw)
+        tx = action.transaction
+        for fill in action.fill:
+            match fill:
+                case SignBroadcast(funding_txid=txid, number=number):
+                    kept = await self._kept(channel, commitment_key(txid, channel.us, number))
+                    assert kept.signatures is not None, "our own commitment is kept with the peer's signatures"
+                    tx = await self._signer.sign_broadcast(self._index, kept.graph, kept.signatures)
+                case CompleteClosing():
+                    tx = await self._signer.complete_closing(self._index, fill)
+                case _:
+                    raise AssertionError(f"{type(fill).__name__} completes no transaction")
+        return tx
+
+    async def _commitment(self, channel: Channel, fill: SignCommitment) -> tuple[bytes, tuple[bytes, ...]]:
+        key = commitment_key(fill.funding_txid, channel.them, fill.number)
+        graph = self._graphs.get(key) or (await self._kept(channel, key)).graph
+        signatures = await self._signer.sign_commitment(self._index, graph)
+        return signatures.commitment, signatures.children
+
+    async def _claim(self, channel: Channel, action: Claim, feerate_per_kw: int) -> Tx:
+        graph = (await self._kept(channel, action.commitment)).graph
+        made = make_claim(graph, action.claims, action.destination, feerate_per_kw)
+        children = {child.tx.txid: number for number, child in enumerate(graph.children)}
+        inputs = tuple(
+            ClaimInput(each.vout, each.path.name, children.get(each.txid, -1), each.late) for each in made.inputs
+        )
+        return await self._signer.sign_claim(self._index, ClaimRequest(graph, made.tx, inputs, action.secret))
+
+    async def _kept(self, channel: Channel, key: str) -> Kept:
+        kept = kept_of(await self._store.read(lambda read: find_row(read, channel, "commitment", key)))
+        assert kept is not None, "what is to be signed was kept in the transaction before"
+        return kept

@@ -1,0 +1,42 @@
+"""What waits in a channel's mailbox, and which of it may not wait for a provider?"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from lnpd.channel.events import (
+    Block,
+    Event,
+    Fail,
+    FailMalformed,
+    ForceClose,
+    Fulfill,
+    FundingFailed,
+    FundingProvided,
+    OutputSpent,
+    OutputUnspent,
+    TransactionConfirmed,
+    TransactionUnconfirmed,
+)
+from lnpd.channel.state import Channel
+from lnpd.services.channels.parts import Link
+from lnpd.wire.base import Message
+
+CHAIN = (TransactionConfirmed, TransactionUnconfirmed, OutputSpent, OutputUnspent, Block)
+LASTING = (Fulfill, Fail, FailMalformed, FundingProvided, FundingFailed)  # what this node did: nobody says it twice
+URGENT = (*CHAIN, Fulfill, ForceClose)
+
+
+@dataclass
+class Item:
+    """Something that waits in the mailbox. `link` is the connection that a message came over."""
+
+    event: Event | Message
+    link: Link | None = None
+    done: "asyncio.Future[Channel] | None" = None
+    inbox: str = ""
+    fed: bool = field(default=False)  # by the driver itself
+
+    @property
+    def urgent(self) -> bool:
+        """Whether it may not wait for a provider."""
+        return isinstance(self.event, URGENT)

@@ -1,0 +1,61 @@
+"""What does a channel's driver need of the rest of the node?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from lnpd.channel.actions import Notify
+from lnpd.channel.state import Channel
+from lnpd.hooks.answers import Answers
+from lnpd.services.channels.batch import Broadcasting, Watch
+from lnpd.services.interfaces import Signer
+from lnpd.services.recipients import Recipient
+from lnpd.store.store import Store
+from lnpd.store.write import Write
+from lnpd.wire.base import Message
+
+
+class Link(Protocol):
+    """A connection to the peer."""
+
+    def send(self, *messages: Message) -> None:
+        """Queues messages, which leave in this order."""
+        ...
+
+    def close(self, reason: str, message: Message | None = None) -> None:
+        """Sends a last message, then closes."""
+        ...
+
+
+class Outside(Protocol):
+    """What a driver changes beside its channel, with rows of its own in the same transaction."""
+
+    def add_watch(self, write: Write, owner: bytes, action: Watch) -> None:
+        """Watches from now on."""
+        ...
+
+    def add_broadcast(self, write: Write, owner: bytes, action: Broadcasting) -> None:
+        """Broadcasts until confirmed."""
+        ...
+
+    def remove_owner(self, write: Write, owner: bytes) -> None:
+        """The channel is closed for good."""
+        ...
+
+    def applied(self) -> None:
+        """The transaction is committed: act on it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The services that every driver uses."""
+
+    store: Store
+    signer: Signer
+    answers: Answers
+    outside: Outside
+    recipients: dict[str, Recipient]
+    publish: Callable[[Write, Notify], None]  # writes an event's row
+    changed: Callable[[Channel, Channel, tuple[Notify, ...]], None]  # after the commit: what it was, is, and published
+    broken: Callable[[Channel, Exception], None]  # a batch was lost

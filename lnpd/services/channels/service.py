@@ -1,0 +1,380 @@
+"""Which channels does this node have, and who reaches which?
+
+Peers' messages by channel_id, commands by key, chain events by owner, plugins by provider: each goes into the mailbox
+of one channel's driver. Nothing is decided here.
+"""
+
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lnpd_sdk.types import ACCEPTOR, OPENER, Party
+from msgspec.structs import replace
+
+from lnpd.channel.actions import Notify
+from lnpd.channel.events import Accept, Block, Connected, Disconnected, Event, ForceClose, Open, Propose
+from lnpd.channel.failure import UNFUNDED
+from lnpd.channel.state import Channel, Closed, Normal, OnChain, Policy, Terms, new_channel
+from lnpd.errors import (
+    ChannelRefused,
+    ChannelsFull,
+    ChannelTypeUnknown,
+    CommandRefused,
+    PeerNotConnected,
+    ProtocolError,
+    SignerRefused,
+    UnknownChannel,
+)
+from lnpd.hooks.dispatch import Hooks
+from lnpd.services.channels.batch import put_records
+from lnpd.services.channels.caps import Caps, Room
+from lnpd.services.channels.driver import ChannelDriver, Item
+from lnpd.services.channels.opening import Demands, Kind, Kinds, fresh_alias, policy_for
+from lnpd.services.channels.parts import Link, Parts
+from lnpd.services.channels.waiters import Waiters
+from lnpd.services.interfaces import ChannelIndex
+from lnpd.services.plugins.host import Proposal
+from lnpd.store.codec import decode, encode
+from lnpd.store.write import Write
+from lnpd.tx.states import BASE
+from lnpd.wire.base import Message
+from lnpd.wire.messages import AcceptChannel, ChannelReestablish, FundingCreated, OpenChannel
+from lnpd.wire.messages import Error as ErrorMessage
+from lnpd.wire.messages import Warning as WarningMessage
+
+log = logging.getLogger("lnpd.channels")
+T = TypeVar("T")
+
+ALL = bytes(32)  # the channel_id that means every channel with this peer (BOLT 1)
+INDEX = "channel-index"
+TURN = "payment-turn"
+TURNS = 1000
+MAX_PENDING_A_PEER = 4
+KEY_BYTES = 16
+NO_ROOM = "This node takes no more money into channels now."
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of the configuration concerns channels. `script` gives a fresh scriptPubKey of the wallet."""
+
+    chain_hash: bytes
+    demands: Demands
+    policy: Policy
+    script: Callable[[], Awaitable[bytes]]
+    caps: Caps
+
+
+class Channels:
+    """All drivers."""
+
+    def __init__(self, parts: Parts, kinds: Kinds, hooks: Hooks, settings: Settings) -> None:
+        self.parts, self.kinds, self._hooks, self._settings = parts, kinds, hooks, settings
+        self.drivers: dict[str, ChannelDriver] = {}
+        self.links: dict[bytes, Link] = {}
+        self._features: dict[bytes, bytes] = {}
+        self._turn = 0
+        self._waiters = Waiters(self.get)
+        self.room = Room(settings.caps)
+
+    # --- start and stop
+    async def restore(self) -> None:
+        """Every channel as it was stored; those whose providers are missing are frozen."""
+        store = self.parts.store
+        rows = await store.read(lambda read: read.channels())
+        turn = await store.read(lambda read: read.value("settings", TURN.encode()))
+        self._turn = int.from_bytes(turn or b"", "big")
+        for row in rows:
+            if row.closed:
+                continue
+            channel = decode(row.snapshot, Channel, table="channel", key=row.channel_id)
+            index = await self._index(row.channel_id)
+            channel = replace(channel, policy=replace(channel.policy, grants=self.kinds.grants()))
+            self.room.saw(channel)
+            driver = self._add(channel, index, stored=True)
+            try:
+                if channel.fundings:
+                    ours, theirs = channel.numbers[channel.us], channel.numbers[channel.them]
+                    await self.parts.signer.resume_channel(index, ours, theirs)
+            except SignerRefused as error:
+                driver.freeze(str(error), for_good=True)
+            driver.post(Item(Disconnected()))
+            await self._deliver_inbox(driver)
+        await self.providers_changed()
+
+    async def _index(self, key: bytes) -> ChannelIndex:
+        stored = await self.parts.store.read(lambda read: read.value(INDEX, key))
+        assert stored is not None, "a channel's index is stored before the channel"
+        return decode(stored, ChannelIndex, table=INDEX, key=key)
+
+    async def stop(self) -> None:
+        """Handles what waits in every mailbox, then ends them."""
+        for driver in list(self.drivers.values()):
+            await driver.stop()
+
+    def _add(self, channel: Channel, index: ChannelIndex, stored: bool) -> ChannelDriver:
+        driver = ChannelDriver(self.parts, channel, index, stored)
+        self.drivers[channel.key] = driver
+        driver.start()
+        return driver
+
+    # --- looking up
+    def get(self, key: str) -> Channel | None:
+        """A channel by its key, as last stored."""
+        driver = self.drivers.get(key)
+        return driver.channel if driver else None
+
+    def driver_of(self, text: str) -> ChannelDriver:
+        """A driver by its channel_id in hex, or its beginning if that is unique. UnknownChannel."""
+        found = [d for d in self.drivers.values() if text and d.channel.id.hex().startswith(text.lower())]
+        if len(found) != 1:
+            many = "there is no" if not found else f"{len(found)} channels have this beginning of a"
+            raise UnknownChannel(f"{many} channel_id {text[:64]!r}")
+        return found[0]
+
+    def usable(self) -> tuple[Channel, ...]:
+        """The channels in which an HTLC could be offered now."""
+        return tuple(
+            d.channel
+            for d in self.drivers.values()
+            if isinstance(d.channel.phase, Normal) and d.channel.live and not d.frozen
+        )
+
+    async def command(self, key: str, event: Event) -> Channel:
+        """Runs a command in a channel."""
+        driver = self.drivers.get(key)
+        if driver is None:
+            raise UnknownChannel("the channel is closed")
+        return await driver.command(event)
+
+    # --- the connection side (peers route here)
+    def wanted_peers(self) -> frozenset[bytes]:
+        """The peers with which a channel is not settled."""
+        return frozenset(d.channel.peer for d in self.drivers.values() if d.channel.fundings)
+
+    async def peer_connected(self, node_id: bytes, features: bytes, link: Link) -> None:
+        """A connection is up and `init` is done."""
+        self.links[node_id], self._features[node_id] = link, features
+        for driver in self._with(node_id):
+            driver.post(Item(Connected(), link=link))
+
+    async def peer_disconnected(self, node_id: bytes, link: Link) -> None:
+        """A connection is gone."""
+        if self.links.get(node_id) is link:
+            del self.links[node_id]
+        for driver in self._with(node_id):
+            driver.post(Item(Disconnected(), link=link))
+
+    async def messages(self, node_id: bytes, link: Link, batch: list[Message]) -> None:
+        """Messages of a peer, in order. Returns once the mailboxes took them; a full mailbox is waited for."""
+        for message in batch:
+            if isinstance(message, OpenChannel):
+                await self._accept(node_id, link, message)
+                continue
+            for driver in self._addressed(node_id, message):
+                driver.post(Item(message, link=link))
+                if driver.crowded:
+                    await driver.settled()
+
+    def _with(self, node_id: bytes) -> list[ChannelDriver]:
+        return [d for d in self.drivers.values() if d.channel.peer == node_id]
+
+    def _addressed(self, node_id: bytes, message: Message) -> list[ChannelDriver]:
+        name = "temporary_channel_id" if isinstance(message, AcceptChannel | FundingCreated) else "channel_id"
+        channel_id = getattr(message, name, None)
+        if channel_id is None:
+            return []
+        drivers = self._with(node_id)
+        if isinstance(message, ErrorMessage | WarningMessage) and channel_id == ALL:
+            return drivers
+        found = [d for d in drivers if channel_id == d.channel.id]
+        if not found and isinstance(message, ChannelReestablish) and node_id in self.links:
+            text = b"There is no such channel here."
+            self.links[node_id].send(ErrorMessage(channel_id=channel_id, data=text))
+        return found
+
+    # --- opening
+    async def open(
+        self, peer: bytes, capacity_sat: int, push_msat: int, kind: Kind, feerate_per_kw: int, announce: bool
+    ) -> Channel:
+        """Sends open_channel; the channel as it stands after that.
+
+        PeerNotConnected; ChannelRefused if our own caps do not allow it.
+        """
+        link = self.links.get(peer)
+        if link is None:
+            raise PeerNotConnected(f"There is no connection to {peer.hex()}: `lnp connect` makes one.")
+        driver, terms = await self._new(peer, OPENER, kind, capacity_sat, os.urandom(32), link)
+        command = Open(
+            chain_hash=self._settings.chain_hash,
+            capacity_sat=capacity_sat,
+            push_msat=push_msat,
+            feerate_per_kw=feerate_per_kw,
+            announce=announce,
+            channel_type=kind.type,
+            type_bits=kind.bits,
+            extensions=kind.extensions,
+            initial_states=kind.initial_states(feerate_per_kw),
+            terms=terms,
+            alias=fresh_alias(),
+        )
+        try:
+            return await driver.command(command)
+        except CommandRefused:
+            await self._forget(driver)
+            raise
+
+    async def _accept(self, node_id: bytes, link: Link, message: OpenChannel) -> None:
+        """A peer wants to open a channel."""
+        channel_id = message.temporary_channel_id
+        try:
+            kind = await self._judge(node_id, message)
+            driver, terms = await self._new(node_id, ACCEPTOR, kind, message.funding_satoshis, channel_id, link)
+        except (ChannelRefused, ChannelTypeUnknown, ProtocolError) as error:
+            log.info("refused a channel of %s: %s", node_id.hex(), error)
+            # How much is in our other channels is nobody's business.
+            text = NO_ROOM if isinstance(error, ChannelsFull) else str(error)
+            link.send(ErrorMessage(channel_id=channel_id, data=text.encode()[:1000]))
+            return
+        event = Accept(
+            message=message,
+            chain_hash=self._settings.chain_hash,
+            channel_type=kind.type,
+            initial_states=kind.initial_states(message.feerate_per_kw),
+            terms=terms,
+            minimum_depth=self._settings.demands.minimum_depth,
+            alias=fresh_alias(),
+        )
+        driver.post(Item(event))
+
+    async def _judge(self, node_id: bytes, message: OpenChannel) -> Kind:
+        pending = [d for d in self._with(node_id) if not isinstance(d.channel.phase, Normal)]
+        if len(pending) >= MAX_PENDING_A_PEER:
+            raise ProtocolError(f"{len(pending)} channels with this node are being opened or closed already")
+        if any(message.temporary_channel_id == d.channel.id for d in self._with(node_id)):
+            raise ProtocolError("this temporary_channel_id is in use")
+        if message.tlvs.channel_type is None and self._settings.policy.require_channel_type:
+            raise ProtocolError("open_channel has no channel_type")
+        kind = self.kinds.offered(message.tlvs.channel_type, message.tlvs.extensions)
+        refusal = await self._hooks.chain(
+            "open_channel_received",
+            node_id=node_id.hex(),
+            funding_sat=message.funding_satoshis,
+            push_msat=message.push_msat,
+            channel_type=kind.name,
+        )
+        if refusal is not None:
+            raise ProtocolError(str(refusal)[:1000])
+        return kind
+
+    async def _new(
+        self, peer: bytes, us: Party, kind: Kind, capacity_sat: int, temporary_id: bytes, link: Link
+    ) -> tuple[ChannelDriver, Terms]:
+        """A channel that begins, if the caps allow it. Raises ChannelRefused."""
+        key = os.urandom(KEY_BYTES).hex()
+        self.room.take(key, kind, capacity_sat)  # nothing is awaited in between: two openings cannot share room
+        try:
+            driver, terms = await self._begun(key, peer, us, capacity_sat, temporary_id)
+        except BaseException:
+            self.room.leave(key)
+            raise
+        driver.link = link
+        if self.links.get(peer) is not link:  # it was lost meanwhile, and nobody says so again
+            driver.post(Item(Disconnected(), link=link))
+        return driver, terms
+
+    async def _begun(
+        self, key: str, peer: bytes, us: Party, capacity_sat: int, temporary_id: bytes
+    ) -> tuple[ChannelDriver, Terms]:
+        """Its keys are drawn, and stored as its own, before any message shows them."""
+        self._turn = (self._turn + 1) % TURNS
+        turn = self._turn
+        index = ChannelIndex.drawn(os.urandom(8), turn)
+        reservation = await self.parts.signer.reserve_channel(index, key)
+
+        def rows(write: Write) -> None:
+            write.put_value(INDEX, key.encode(), encode(index))
+            write.put_value("settings", TURN.encode(), turn.to_bytes(2, "big"))
+            put_records(write, reservation.records)
+
+        await self.parts.store.write(rows)
+        sweep_script = await self._settings.script()
+        policy = policy_for(self._settings.policy, self._features.get(peer, b""), sweep_script, self.kinds.grants())
+        channel = new_channel(key, peer, us, policy, temporary_id)
+        terms = self._settings.demands.terms(reservation.publics, capacity_sat)
+        return self._add(channel, index, stored=False), terms
+
+    async def give_up(self, key: str) -> None:
+        """Ends an opening that nobody waits for any more: its coins are free again, and the peer is told."""
+        if (driver := self.drivers.get(key)) is not None and isinstance(driver.channel.phase, UNFUNDED):
+            await driver.command(ForceClose("The opening took too long."))
+
+    async def _forget(self, driver: ChannelDriver) -> None:
+        self.room.leave(driver.channel.key)
+        self.drivers.pop(driver.channel.key, None)
+        await driver.stop()
+
+    # --- the chain side
+    async def _deliver_inbox(self, driver: ChannelDriver) -> None:
+        key = driver.channel.key.encode()
+        for row in await self.parts.store.read(lambda read: read.inbox(key)):
+            driver.post_inbox(row.key, row.value)
+
+    async def deliver(self, owner: bytes) -> None:
+        """Chain events wait in a channel's stored inbox."""
+        if (driver := self.drivers.get(owner.decode())) is not None:
+            await self._deliver_inbox(driver)
+
+    def deliver_block(self, height: int) -> None:
+        """The best chain has a new tip."""
+        for driver in self.drivers.values():
+            driver.post(Item(Block(height)))
+
+    def changed(self, before: Channel, after: Channel, notices: tuple[Notify, ...]) -> None:
+        """A channel's state was stored: those that are closed leave, and who waits for this is told."""
+        self.room.saw(after)
+        self._waiters.look(after, notices)
+        if isinstance(after.phase, Closed) and not isinstance(before.phase, Closed):
+            self.drivers.pop(after.key, None)
+
+    async def until(
+        self, key: str, done: Callable[[Channel, tuple[Notify, ...]], T | None], command: Event | None = None
+    ) -> T:
+        """What `done` finds in a channel's state, or in what was published with it: now, or after some change.
+
+        `command` is run first; nothing that is published meanwhile is missed. UnknownChannel if there is no such
+        channel any more.
+        """
+        run = None if command is None else lambda: self.command(key, command)
+        return await self._waiters.until(key, done, run)
+
+    # --- the plugins' side
+    async def providers_changed(self) -> None:
+        """Providers came or went, and what the user grants them with them."""
+        grants = self.kinds.grants()
+        for driver in self.drivers.values():
+            pins = {p.name: p.format for p in driver.channel.channel_type.providers}
+            if (why := self.parts.answers.missing(pins)) and not isinstance(driver.channel.phase, OnChain):
+                driver.freeze(why)  # what is on chain is settled without anybody's answers
+            else:
+                driver.grants = grants
+                driver.thaw()
+
+    async def propose(self, proposal: Proposal, max_debit_sat: int) -> int:
+        """A plugin's update; at most `max_debit_sat` of our money may be its provider's in this channel, in all."""
+        driver = self.driver_of(proposal.channel_id)
+        channel = await driver.command(Propose(proposal.provider, proposal.body, 1000 * max_debit_sat))
+        return next((n.ids[channel.us] - 1 for n in channel.next_ids if n.provider == proposal.provider), 0)
+
+    async def pinning(self, providers: frozenset[str]) -> list[dict[str, object]]:
+        """The channels that pin one of these providers, with their base states."""
+        rows: list[dict[str, object]] = []
+        for driver in self.drivers.values():
+            channel = driver.channel
+            states = {name: state.hex() for name, state in channel.base.states if name in providers and name != BASE}
+            if states and channel.fundings:
+                row = {"channel_id": channel.id.hex(), "peer": channel.peer.hex(), "us": channel.us, "states": states}
+                rows.append({**row, "frozen": driver.frozen, "usable": isinstance(channel.phase, Normal)})
+        return rows

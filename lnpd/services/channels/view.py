@@ -1,0 +1,141 @@
+"""What does a person see of a channel?
+
+From the snapshot and the kept commitments, in the values of answers.py. Nothing here is asked of a provider.
+"""
+
+from msgspec.structs import replace
+
+from lnpd.channel.queries import commitment_key
+from lnpd.channel.state import Channel, Failed, OnChain, Resolution
+from lnpd.providers.types import CORE_PROVIDERS
+from lnpd.services.channels.batch import find_row, kept_of
+from lnpd.services.rpc.answers import Channel as Shown
+from lnpd.services.rpc.answers import ExtensionOutput, Htlc, OnchainOutput
+from lnpd.store.store import Store
+from lnpd.tx.graph import Graph
+from lnpd.tx.states import htlcs_of
+
+STATES = {
+    "waiting": "waiting",
+    "unclaimed": "unclaimed",
+    "claiming": "claimed",
+    "spent": "claimed",
+    "resolved": "resolved",
+}
+
+
+NOT_WORTH_IT = "It could be claimed, but is not worth a transaction's fee now."
+
+
+def txid_text(txid: bytes) -> str:
+    """As explorers write it: bytes reversed."""
+    return txid[::-1].hex()
+
+
+def type_name(channel: Channel) -> str:
+    """The BOLT type's name."""
+    anchors = "option_anchors" in channel.channel_type.features
+    return "anchors_zero_fee_htlc_tx" if anchors else "static_remotekey"
+
+
+async def graphs(store: Store, channel: Channel) -> dict[int, Graph]:
+    """The latest commitment of each holder, by party, as far as they are kept."""
+    found = {}
+    for funding in channel.fundings[:1]:
+        for holder in (channel.us, channel.them):
+            key = commitment_key(funding.txid, holder, channel.numbers[holder])
+            kept = kept_of(await store.read(lambda read, key=key: find_row(read, channel, "commitment", key)))  # type: ignore[misc]  # mypy does not infer a lambda's default
+            if kept is not None:
+                found[int(holder)] = kept.graph
+    return found
+
+
+def extension_outputs(channel: Channel, found: dict[int, Graph]) -> tuple[ExtensionOutput, ...]:
+    """The outputs of plugins' providers in both latest commitments."""
+    return tuple(
+        ExtensionOutput(
+            o.provider,
+            o.kind,
+            o.value_sat,
+            "ours" if holder == channel.us else "theirs",
+            outpoint=f"{txid_text(graph.tx.txid)}:{vout}",
+            script=o.script_pubkey.hex(),
+        )
+        for holder, graph in sorted(found.items())
+        for vout, o in enumerate(graph.outputs)
+        if o.provider not in CORE_PROVIDERS
+    )
+
+
+def htlcs(channel: Channel) -> tuple[Htlc, ...]:
+    """The HTLCs that are committed on both sides and not removed."""
+    return tuple(
+        Htlc("out" if h.offerer == channel.us else "in", h.amount_msat, h.payment_hash.hex(), h.cltv_expiry)
+        for h in htlcs_of(channel.base.states)
+    )
+
+
+def state_name(channel: Channel) -> str:
+    """The phase, in one word that a person can search for."""
+    phase = type(channel.phase).__name__
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in phase).lstrip("_")
+
+
+def onchain_rows(phase: OnChain, height: int) -> tuple[OnchainOutput, ...]:
+    """What becomes of each output."""
+    return tuple(_onchain_row(row, height) for row in phase.resolutions)
+
+
+def unclaimed(phase: OnChain) -> tuple[int, int]:
+    """How many outputs nobody claims yet, and how much is in them, in satoshi."""
+    values_sat = [row.value_sat for row in phase.resolutions if row.status == "unclaimed"]
+    return len(values_sat), sum(values_sat)
+
+
+def _onchain_row(row: Resolution, height: int) -> OnchainOutput:
+    waits = row.status == "waiting" and row.due_height > height
+    return OnchainOutput(
+        outpoint=f"{txid_text(row.txid)}:{row.vout}",
+        amount_sat=row.value_sat,
+        provider=row.provider,
+        kind=row.kind,
+        state=STATES[row.status],  # type: ignore[arg-type]  # a table of literals
+        until_height=row.due_height if waits else 0,
+        note=row.reason or (NOT_WORTH_IT if row.status == "waiting" and not waits else ""),
+    )
+
+
+def _why_frozen(channel: Channel, frozen: str) -> str:
+    if isinstance(channel.phase, OnChain):
+        return ""  # what is on chain is settled without anybody's answers
+    return frozen or (channel.phase.error if isinstance(channel.phase, Failed) else "")
+
+
+async def shown(store: Store, channel: Channel, height: int, frozen: str, connected: bool) -> Shown:
+    """A channel as the RPC shows it."""
+    us, them = channel.us, channel.them
+    funding = channel.fundings[0] if channel.fundings else None
+    opened = int.from_bytes(channel.short_channel_id[:3], "big")
+    row = Shown(
+        channel_id=channel.id.hex(),
+        peer=channel.peer.hex(),
+        connected=connected,
+        state=state_name(channel),
+        capacity_sat=channel.capacity_sat,
+        ours_msat=channel.base.balances_msat[us],
+        theirs_msat=channel.base.balances_msat[them],
+        reserve_sat=channel.terms[them].channel_reserve_sat if len(channel.terms) > 1 else 0,
+        opener="us" if us == 0 else "them",
+        type=type_name(channel),
+        providers=tuple(p.name for p in channel.channel_type.providers if p.name not in CORE_PROVIDERS),
+        funding=f"{txid_text(funding.txid)}:{funding.vout}" if funding else "",
+        confirmations=max(0, height - opened + 1) if opened else 0,
+        our_commitment=channel.numbers[us],
+        their_commitment=channel.numbers[them],
+        htlcs=htlcs(channel),
+        frozen=_why_frozen(channel, frozen),
+        blocked_by=tuple(f"{name}: {reason}" for name, reason in channel.blocked_by),
+    )
+    if isinstance(channel.phase, OnChain):
+        return replace(row, closing_txid=txid_text(channel.phase.txid), onchain=onchain_rows(channel.phase, height))
+    return replace(row, extension_outputs=extension_outputs(channel, await graphs(store, channel)))

@@ -1,0 +1,299 @@
+"""What does the node answer to a person or a program? The Backend of the RPC, over the services."""
+
+import os
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Literal
+
+from embit import script as scripts
+from embit.networks import NETWORKS as EMBIT
+from lnpd_sdk.envelope import CallFailed
+from lnpd_sdk.manifest import RpcMethod
+from msgspec.structs import replace
+
+from lnpd.channel.state import Closed, OnChain
+from lnpd.errors import OnlyOnRegtest, PluginRefused
+from lnpd.hooks.capabilities import explained, in_effect
+from lnpd.routing import invoice as invoices
+from lnpd.routing.invoice_prefix import NETWORKS
+from lnpd.services.channels import view as channel_view
+from lnpd.services.channels.commands import CONFIRM_BLOCKS, close_channel, force_close, open_channel
+from lnpd.services.channels.driver import ChannelDriver
+from lnpd.services.onchain import WalletCoin
+from lnpd.services.payments.ledger import PAID
+from lnpd.services.rpc import answers
+from lnpd.services.wallet.ledger import COINBASE_MATURITY
+
+if TYPE_CHECKING:
+    from lnpd.services.node.node import Node
+
+PAID_BEFORE = "It was paid before: nothing was paid now."
+EMBIT_NAMES = {"bitcoin": "main", "testnet": "test", "signet": "signet", "regtest": "regtest"}
+
+
+class NodeApi:
+    """The Backend of a node."""
+
+    def __init__(self, node: "Node") -> None:
+        self._node = node
+
+    # --- the node
+    async def info(self) -> answers.Info:
+        """The node as a whole."""
+        node = self._node
+        best = await node.backend.best_block()
+        return answers.Info(
+            node_id=node.node_id.hex(),
+            alias=node.config.alias,
+            network=node.config.network,
+            version=version("lnpd"),
+            height=best.height,
+            block_hash=best.hash[::-1].hex(),
+            feerate_per_kw=await node.watcher.feerate(CONFIRM_BLOCKS),
+            peers=len(node.peers.list()),
+            channels=sum(bool(d.channel.fundings) for d in node.channels.drivers.values()),
+            addresses=tuple(str(a) for a in node.peers.listening()),
+            plugins=tuple(p.name for p in node.plugins.plugins if p.status == "ready"),
+            warnings=self._warnings(),
+            process=os.getpid(),
+            directory=str(node.config.directory),
+        )
+
+    def _warnings(self) -> tuple[str, ...]:
+        found = [f"plugin {p.name}: {p.status}: {p.why}" for p in self._node.plugins.plugins if p.status != "ready"]
+        found += [f"channel {d.channel.id.hex()[:16]} is frozen: {d.frozen}" for d in self._drivers() if d.frozen]
+        for channel in (d.channel for d in self._drivers()):
+            count, sat = channel_view.unclaimed(channel.phase) if isinstance(channel.phase, OnChain) else (0, 0)
+            if count:
+                found.append(f"channel {channel.id.hex()[:16]} is on chain with {sat:,} sat that are not claimed yet")
+        return tuple(found)
+
+    def _drivers(self) -> list[ChannelDriver]:
+        return list(self._node.channels.drivers.values())
+
+    async def stop(self) -> answers.Done:
+        """Begins to stop the node."""
+        self._node.request_stop()
+        return answers.Done("The node stops.")
+
+    async def plugins(self) -> tuple[answers.Plugin, ...]:
+        """Every plugin."""
+        rows = []
+        for plugin in self._node.plugins.plugins:
+            manifest = plugin.manifest
+            asked = manifest.capabilities if manifest else ()
+            grants = self._node.config.granted().get(plugin.name, ())
+            rows.append(
+                answers.Plugin(
+                    name=plugin.name,
+                    path=str(plugin.path),
+                    process=plugin.pid,
+                    status=plugin.status,
+                    why=plugin.why,
+                    version=manifest.version if manifest else "",
+                    providers=tuple(p.name for p in manifest.providers) if manifest else (),
+                    rpc=tuple(m.name for m in manifest.rpc) if manifest else (),
+                    capabilities=asked,
+                    grants=grants,
+                    starts=plugin.starts,
+                    faults=plugin.faults,
+                    in_effect=in_effect(asked, grants),
+                    notes=explained(plugin.name, asked, grants) if manifest else (),
+                    dropped=plugin.dropped,
+                )
+            )
+        return tuple(rows)
+
+    def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
+        """The RPC methods of the plugins that run now."""
+        return self._node.registry.rpc_methods()
+
+    async def call_plugin(self, method: str, params: dict[str, Any]) -> object:  # Any: a plugin's values are its own
+        """Calls a plugin's RPC method."""
+        for name, value in params.items():
+            if name == "channel_id" and isinstance(value, str):
+                params = {**params, name: self._node.channels.driver_of(value).channel.id.hex()}
+        try:
+            return await self._node.plugins.call_rpc(method, params)
+        except CallFailed as error:
+            raise PluginRefused(str(error)) from None
+
+    # --- peers
+    async def listen(self, address: str) -> answers.Listening:
+        """Listens at one more address."""
+        await self._node.peers.listen(address)
+        return answers.Listening(tuple(str(a) for a in self._node.peers.listening()))
+
+    async def connect(self, address: str) -> answers.Connected:
+        """Connects to a peer."""
+        peer = await self._node.peers.connect(address)
+        return answers.Connected(peer.node_id.hex(), str(peer.address))
+
+    async def ping(self, peer: str) -> answers.Pong:
+        """Sends a ping."""
+        seconds = await self._node.peers.ping(bytes.fromhex(peer))
+        return answers.Pong(peer, round(1000 * seconds, 3))
+
+    async def peers(self) -> tuple[answers.Peer, ...]:
+        """The peers that are connected or have channels with us."""
+        counts: dict[bytes, int] = {}
+        for driver in self._drivers():
+            counts[driver.channel.peer] = counts.get(driver.channel.peer, 0) + bool(driver.channel.fundings)
+        rows = [
+            answers.Peer(
+                node_id=p.node_id.hex(),
+                address=str(p.address),
+                connected=True,
+                inbound=p.incoming,
+                channels=counts.pop(p.node_id, 0),
+                features=p.features.to_bytes().hex(),
+            )
+            for p in self._node.peers.list()
+        ]
+        rows += [answers.Peer(node_id.hex(), "", False, False, count, "") for node_id, count in counts.items() if count]
+        return tuple(rows)
+
+    async def disconnect(self, peer: str) -> answers.Done:
+        """Ends a connection."""
+        await self._node.peers.disconnect(bytes.fromhex(peer))
+        return answers.Done()
+
+    # --- the wallet
+    async def address(self) -> answers.Address:
+        """A fresh address."""
+        return answers.Address(await self._node.wallet.new_address())
+
+    async def funds(self) -> answers.Funds:
+        """The wallet's coins and our balances in channels."""
+        node = self._node
+        balance, height = await node.wallet.balance(), node.watcher.height
+        coins = tuple(
+            answers.Coin(
+                outpoint=f"{channel_view.txid_text(c.txid)}:{c.vout}",
+                amount_sat=c.value_sat,
+                address=self._address_of(c.script_pubkey),
+                confirmations=0 if c.height is None else height - c.height + 1,
+                reserved_for=c.reserved_for,
+                state=self._coin_state(c),
+            )
+            for c in await node.wallet.coins()
+        )
+        ours_msat = sum(
+            d.channel.base.balances_msat[d.channel.us]
+            for d in self._drivers()
+            if d.channel.fundings and not isinstance(d.channel.phase, OnChain | Closed)
+        )
+        return answers.Funds(
+            confirmed_sat=balance.confirmed_sat,
+            unconfirmed_sat=balance.unconfirmed_sat + balance.pending_sat,
+            reserved_sat=balance.reserved_sat,
+            immature_sat=balance.immature_sat,
+            channels_msat=ours_msat,
+            coins=coins,
+        )
+
+    def _coin_state(self, coin: WalletCoin) -> Literal["confirmed", "unconfirmed", "immature", "reserved"]:
+        if coin.reserved_for:
+            return "reserved"
+        if coin.height is None:
+            return "unconfirmed"
+        depth = self._node.watcher.height - coin.height + 1
+        return "immature" if coin.is_coinbase and depth < COINBASE_MATURITY else "confirmed"
+
+    def _address_of(self, script_pubkey: bytes) -> str:
+        return str(scripts.Script(script_pubkey).address(EMBIT[EMBIT_NAMES[self._node.config.network]]))
+
+    async def send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Sent:
+        """Pays from the wallet."""
+        feerate = feerate_per_kw or await self._node.watcher.feerate(CONFIRM_BLOCKS)
+        made = await self._node.wallet.send(address, amount_sat, feerate)
+        return answers.Sent(channel_view.txid_text(made.txid), amount_sat, made.fee_sat)
+
+    async def mine(self, blocks: int) -> answers.Mined:
+        """Mines blocks."""
+        miner = self._node.miner
+        if miner is None:
+            raise OnlyOnRegtest("Blocks are mined on the regtest chain only.")
+        found = await miner.mine(blocks, await self._node.wallet.next_script())
+        await self._node.watcher.sync()
+        await self._node.wallet.sync()
+        return answers.Mined(found[-1].height, tuple(block.hash[::-1].hex() for block in found))
+
+    async def fund(self, amount_sat: int) -> answers.Funded:
+        """Lets the faucet pay to our wallet."""
+        miner = self._node.miner
+        if miner is None:
+            raise OnlyOnRegtest("There is a faucet on the regtest chain only.")
+        script = await self._node.wallet.next_script()
+        paid = await miner.fund(script, amount_sat)
+        await self.mine(1)
+        outpoint = f"{channel_view.txid_text(paid.txid)}:{paid.index}"
+        return answers.Funded(outpoint, amount_sat, self._address_of(script))
+
+    # --- channels
+    async def open(
+        self,
+        peer: str,
+        amount_sat: int,
+        push_msat: int,
+        channel_type: str,
+        providers: tuple[str, ...],
+        feerate_per_kw: int | None,
+    ) -> answers.Opened:
+        """Opens a channel."""
+        wanted = (amount_sat, push_msat, channel_type, providers, feerate_per_kw)
+        return await open_channel(self._node, bytes.fromhex(peer), *wanted)
+
+    async def channels(self) -> tuple[answers.Channel, ...]:
+        """Every channel."""
+        node = self._node
+        return tuple(
+            [
+                await channel_view.shown(
+                    node.store, d.channel, node.watcher.height, d.frozen, d.channel.peer in node.channels.links
+                )
+                for d in self._drivers()
+            ]
+        )
+
+    async def close(self, channel: str, force: bool, destination: str | None) -> answers.Closed:
+        """Closes a channel."""
+        driver = self._node.channels.driver_of(channel)
+        if force:
+            return await force_close(self._node, driver)
+        return await close_channel(self._node, driver, destination)
+
+    # --- payments
+    async def invoice(self, amount_msat: int | None, description: str, expiry_seconds: int) -> answers.Invoice:
+        """Makes an invoice."""
+        return await self._node.payments.create_invoice(amount_msat, description, expiry_seconds)
+
+    async def invoices(self) -> tuple[answers.Invoice, ...]:
+        """Our last invoices."""
+        return await self._node.payments.invoices()
+
+    async def decode(self, invoice: str) -> answers.Decoded:
+        """Reads an invoice."""
+        read = invoices.decode(invoice)
+        return answers.Decoded(
+            network=NETWORKS[read.network],
+            payee=read.payee.hex(),
+            payment_hash=read.payment_hash.hex(),
+            amount_msat=read.amount_msat,
+            description=read.description or "",
+            created_unix_seconds=read.timestamp_seconds,
+            expiry_seconds=read.expiry_seconds,
+            expired=invoices.is_expired(read, int(time.time())),
+            min_final_cltv_expiry_delta=read.min_final_cltv_expiry_delta,
+            features=read.features.to_bytes().hex(),
+        )
+
+    async def pay(self, invoice: str, amount_msat: int | None, timeout_seconds: int) -> answers.Paid:
+        """Pays an invoice."""
+        before = await self._node.payments.payment(invoices.decode(invoice).payment_hash)
+        paid = await self._node.payments.pay(invoice, amount_msat, timeout_seconds)
+        return replace(paid, note=PAID_BEFORE) if before is not None and before.state == PAID else paid
+
+    async def payments(self) -> tuple[answers.Payment, ...]:
+        """Our last payments."""
+        return await self._node.payments.payments()

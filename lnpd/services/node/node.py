@@ -1,0 +1,273 @@
+"""What is a running node made of, in which order does it start, and how does it stop?
+
+    store -> signer -> chain -> plugins -> wallet and channels -> payments -> peers -> rpc
+
+Where the signer and the chain run is configuration: in this process, or in processes of their own over ipc. Stopping
+goes the other way round; mailboxes are emptied before the store is closed.
+"""
+
+import asyncio
+import logging
+import os
+import signal as signals
+import time
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+
+from lnpd.chain.embedded import EmbeddedChain
+from lnpd.channel.actions import Notify
+from lnpd.channel.state import Channel, Closed, Normal, Policy
+from lnpd.config import Config, Developer
+from lnpd.errors import ChainError, SignerEnded, StoreError
+from lnpd.hooks.answers import Answers
+from lnpd.hooks.dispatch import Hooks
+from lnpd.hooks.registry import Registry
+from lnpd.peer.chains import CHAIN_HASHES
+from lnpd.peer.greeting import Greeting
+from lnpd.providers.types import CORE_PROVIDERS
+from lnpd.services.chain.follow import POLL_SECONDS
+from lnpd.services.chain.watch import ChainWatch
+from lnpd.services.channels.caps import Caps
+from lnpd.services.channels.chain import ChannelChain, FundingRecipient, PluginRecipient
+from lnpd.services.channels.opening import Demands, Kinds
+from lnpd.services.channels.parts import Parts
+from lnpd.services.channels.service import Channels, Settings
+from lnpd.services.events import Events
+from lnpd.services.node.api import NodeApi
+from lnpd.services.node.places import open_chain, open_signer
+from lnpd.services.payments.service import Payments
+from lnpd.services.peers.limits import USUAL_LIMITS, Limits
+from lnpd.services.peers.service import Peers
+from lnpd.services.plugins.host import PluginHost
+from lnpd.services.plugins.messages import PluginMessages
+from lnpd.services.recipients import Recipient
+from lnpd.services.rpc.commands import BY_METHOD
+from lnpd.services.rpc.server import RpcServer
+from lnpd.services.wallet.service import Wallet
+from lnpd.store.store import Store
+from lnpd.store.transactions import Fault
+from lnpd.store.write import Write
+from lnpd.wire.catalogue import CORE
+
+log = logging.getLogger("lnpd.node")
+DRAIN_SECONDS = 5.0
+
+
+class Node:
+    """A node. `start` returns when it is ready; `ended` resolves when it has to stop.
+
+    `chain` is an embedded chain that several nodes in one process share, instead of what the configuration says.
+    `fault` is called around each commit, in place of the configuration's fail-points.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        passphrase: str | None = None,
+        chain: EmbeddedChain | None = None,
+        fault: Fault | None = None,
+        limits: Limits = USUAL_LIMITS,
+    ) -> None:
+        self.config, self.shared_chain, self._limits = config, chain, limits
+        self._fault = fault or self._fail_points()
+        self._passphrase = passphrase
+        self._stack = AsyncExitStack()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.answers = Answers(ask_twice=config.developer is not None)
+        self.hooks = Hooks()
+        self._beside: set[asyncio.Task[Any]] = set()  # Any: nobody waits for their results
+
+    # --- starting
+    async def start(self) -> None:
+        """Starts everything. What cannot start raises its own error, and what had started is stopped."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        self._passphrase = None
+
+    async def _start(self) -> None:
+        config = self.config
+        self.store = Store.open(config.directory, config.network, self._fault)
+        self._stack.push_async_callback(self.store.close)
+        config.runtime.mkdir(mode=0o700, exist_ok=True)
+        self.signer = await open_signer(config, self._passphrase, self.store, self._stack, self._broken)
+        self.node_id = await self.signer.node_id()
+        self.backend, self.miner = await open_chain(config, self._stack, self.shared_chain)
+        developer = config.developer or Developer()
+        poll_seconds = developer.poll_seconds or POLL_SECONDS
+        self.wallet = await Wallet.open(
+            self.store, self.backend, self.signer, config.network, broken=self._broken, poll_seconds=poll_seconds
+        )
+        self._stack.push_async_callback(self.wallet.close)
+        self._plugin_host()
+        self._compose(developer, poll_seconds)
+        self._stack.push_async_callback(self._stop_plugins)
+        await self.plugins.start(config.plugins)
+        await self.channels.restore()
+        self._stack.push_async_callback(self._drain)
+        await self._free_orphans()
+        await self.payments.reconcile(tuple(d.channel for d in self.channels.drivers.values()))
+        self._stack.push_async_callback(self.payments.stop)
+        await self.watcher.start()
+        self._stack.push_async_callback(self.watcher.stop)
+        self.plugins.backend = self.channels
+        await self.channels.providers_changed()
+        await self.peers.start()
+        self._stack.push_async_callback(self.peers.stop)
+        for address in config.listen:
+            await self.peers.listen(str(address))
+        await self.rpc.start()
+        self._stack.push_async_callback(self.rpc.stop)
+
+    def _plugin_host(self) -> None:
+        self.registry = Registry(CORE)
+        rpc = frozenset(BY_METHOD)
+        self.registry.claim_core(tuple(p.spec for p in CORE_PROVIDERS.values()), rpc)
+        for provider in CORE_PROVIDERS.values():
+            self.answers.add_core(provider)
+        self.plugins = PluginHost(self.config.runtime, self.registry, self.answers, self.hooks, self.config.granted())
+
+    def _compose(self, developer: Developer, poll_seconds: float) -> None:
+        config, store = self.config, self.store
+        self.events = Events(store)
+        self._channel_chain = ChannelChain(lambda height: self._spawn(self._tell_block(height)))
+        self.watcher = ChainWatch(store, self.backend, self._channel_chain, self._broken, poll_seconds)
+        self._channel_chain.watcher = self.watcher
+        recipients: dict[str, Recipient] = {
+            "funding": FundingRecipient(self._channel_chain, self.wallet),
+            "plugins": PluginRecipient(),
+        }
+        parts = Parts(
+            store=store,
+            signer=self.signer,
+            answers=self.answers,
+            outside=self._channel_chain,
+            recipients=recipients,
+            publish=self._record,
+            changed=self._changed,
+            broken=lambda _channel, error: self._broken(error),
+        )
+        chain_hash = CHAIN_HASHES[config.network]
+        caps = Caps(config.max_channel_sat, config.max_total_sat, config.experimental_types)
+        script = self.wallet.next_script
+        settings = Settings(chain_hash, self._demands(developer), self._policy(developer), script, caps)
+        self.kinds = Kinds(self.registry)
+        self.channels = Channels(parts, self.kinds, self.hooks, settings)
+        self._channel_chain.channels = self.channels
+        self.payments = Payments(
+            store,
+            self.signer,
+            self.channels,
+            self.node_id,
+            config.network,
+            time.time,
+            lambda: self.watcher.height,
+            self.hooks,
+            self.events,
+        )
+        recipients["payments"] = self.payments
+        greeting = Greeting(chain_hash)
+        messages = PluginMessages(self.channels, self.registry, self.plugins.ready)
+        self.peers = Peers(self.signer, messages, self.hooks, store, greeting, limits=self._limits)
+        self.plugins.messages, messages.speaker = messages, self.peers
+        self.api = NodeApi(self)
+        self.rpc = RpcServer(self.api, self.events, config.directory)
+
+    def _demands(self, developer: Developer) -> Demands:
+        depth = self.config.minimum_depth if developer.minimum_depth is None else developer.minimum_depth
+        return Demands(minimum_depth=depth)
+
+    def _policy(self, developer: Developer) -> Policy:
+        config = self.config
+        return Policy(
+            min_feerate_per_kw=config.min_feerate_per_kw,
+            max_feerate_per_kw=config.max_feerate_per_kw,
+            max_funding_sat=config.max_channel_sat,
+            require_channel_type=developer.require_channel_type,
+            htlc_deadlines=developer.htlc_timeouts,
+        )
+
+    async def _free_orphans(self) -> None:
+        """Coins that were reserved for an opening of which nothing else was stored."""
+        drivers = self.channels.drivers.values()
+        await self.wallet.release_orphans([d.channel.key for d in drivers if d.channel.fundings])
+
+    # --- what services tell the node
+    def _record(self, write: Write, notice: Notify) -> None:
+        Events.record(write, notice.topic, dict(notice.fields))
+
+    def _changed(self, before: Channel, after: Channel, notices: tuple[Notify, ...]) -> None:
+        for notice in notices:
+            log.info("%s %s", notice.topic, " ".join(f"{k}={v}" for k, v in notice.fields))
+        if notices:
+            self.events.stored()
+        self.channels.changed(before, after, notices)
+        channel_id, peer = after.id.hex(), after.peer.hex()
+        if isinstance(after.phase, Normal) and not isinstance(before.phase, Normal):
+            self._hook("channel_opened", channel_id=channel_id, node_id=peer, funding_sat=after.capacity_sat)
+        if isinstance(after.phase, Closed) and not isinstance(before.phase, Closed):
+            self._hook("channel_closed", channel_id=channel_id, reason=after.phase.reason)
+
+    async def _tell_block(self, height: int) -> None:
+        try:
+            found = await self.backend.block_at(height)
+        except ChainError as error:
+            log.warning("plugins do not hear of block %s: %s", height, error)
+            return
+        if found is not None:  # else it was undone meanwhile, and the next tip is told
+            await self.hooks.gather("block_connected", height=height, block_hash=found.block.hash[::-1].hex())
+
+    def _hook(self, name: str, **params: object) -> None:
+        self._spawn(self.hooks.gather(name, **params))
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:  # Any: nobody waits for its result
+        task = asyncio.get_running_loop().create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    def _broken(self, error: Exception) -> None:
+        """Something that the node cannot go on without failed."""
+        if isinstance(error, StoreError | SignerEnded) and not self.ended.done():
+            log.error("the node stops: %s", error)
+            self.ended.set_exception(error)
+
+    # --- stopping
+    def request_stop(self) -> None:
+        """Ends the node as soon as it can."""
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    async def stop(self) -> None:
+        """Stops everything, the last started first."""
+        await self._stack.aclose()
+        for task in tuple(self._beside):
+            task.cancel()
+
+    async def _stop_plugins(self) -> None:
+        self.plugins.backend = None  # no channel is left that could wait for them
+        await self.plugins.stop()
+
+    async def _drain(self) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.channels.stop()
+        except TimeoutError:
+            log.warning(
+                "mailboxes were not empty after %s s: what waited is handled after the next start", DRAIN_SECONDS
+            )
+
+    def _fail_points(self) -> Fault:
+        """The developer's fail-points: the power is cut at the N-th commit with a point."""
+        left = {(f.point, f"{f.moment}_commit"): f.count for f in (self.config.developer or Developer()).fail_at}
+
+        def fault(moment: str, points: frozenset[str]) -> None:
+            for point in points:
+                if (count := left.get((point, moment))) is not None:
+                    left[point, moment] = count - 1
+                    if count == 1:
+                        os.kill(os.getpid(), signals.SIGKILL)
+
+        return fault

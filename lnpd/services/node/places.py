@@ -1,0 +1,142 @@
+"""Where do the signer and the chain of a node run: in this process, or in one of their own?"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Protocol
+
+from lnpd.chain.embedded import EmbeddedChain
+from lnpd.chain.interface import BlockRef, ChainBackend, Outpoint
+from lnpd.config import Config, Developer
+from lnpd.crypto.hd import BITCOIN_COIN, TEST_COIN
+from lnpd.errors import ChainError, SignerEnded, WrongNetwork
+from lnpd.peer.chains import CHAIN_HASHES, chain_name
+from lnpd.services.chain.process import READY
+from lnpd.services.chain.service import RemoteChain
+from lnpd.services.interfaces import Signer, SignerRecord
+from lnpd.services.signer.keys import NO_OVERRIDES, FixedChannelSecrets, Keys, Overrides
+from lnpd.services.signer.process import SignerProcess, Start
+from lnpd.services.signer.seed import open_seed, seed_from_entropy
+from lnpd.services.signer.service import KeySigner
+from lnpd.store.store import Store
+
+STOP_SECONDS = 5.0
+
+
+class Miner(Protocol):
+    """A regtest chain that makes blocks on command."""
+
+    async def mine(self, count: int, script: bytes) -> list[BlockRef]:
+        """New blocks that pay to a script."""
+        ...
+
+    async def fund(self, script: bytes, amount_sat: int) -> Outpoint:
+        """Pays from the faucet; the payment waits in the mempool."""
+        ...
+
+
+async def open_signer(
+    config: Config, passphrase: str | None, store: Store, stack: AsyncExitStack, broken: Callable[[Exception], None]
+) -> Signer:
+    """The signer. Raises what opening the seed raises (SeedError, WrongPassphrase)."""
+    developer = config.developer or Developer()
+    fixed = FixedChannelSecrets(*developer.channel_secrets) if developer.channel_secrets else None
+    if config.signer_process:
+        start = Start(
+            seed_file=str(config.seed_path),
+            directory=str(config.directory / "signer"),
+            network=config.network,
+            endpoint=f"ipc://{config.runtime}/signer",
+            passphrase=passphrase,
+            plain=passphrase is None,
+            node_secret=developer.node_key,
+            channel_secrets=fixed,
+        )
+        process = await SignerProcess.start(start)
+        stack.push_async_callback(process.stop)
+
+        async def watch() -> None:
+            status = await process.ended()
+            broken(SignerEnded(f"The signer's process ended with status {status}."))
+
+        task = asyncio.create_task(watch())
+        stack.callback(task.cancel)
+        return process.signer
+    seed = (
+        seed_from_entropy(developer.seed)
+        if developer.seed
+        else await asyncio.to_thread(open_seed, config.seed_path, passphrase, plain=passphrase is None)
+    )
+    overrides = Overrides(developer.node_key, fixed) if developer.node_key or fixed else NO_OVERRIDES
+    keys = Keys(seed.master(BITCOIN_COIN if config.coin == 0 else TEST_COIN), overrides)
+    rows = await store.read(lambda read: read.signer_states())
+    return KeySigner(keys, tuple(SignerRecord(key, value) for key, value in rows))
+
+
+async def open_chain(
+    config: Config, stack: AsyncExitStack, shared: EmbeddedChain | None = None
+) -> tuple[ChainBackend, Miner | None]:
+    """The chain, and who mines on it if it is a regtest chain. A `shared` one belongs to somebody else."""
+    if shared is not None:
+        return _view(shared, stack), shared
+    if config.chain or config.chain_process:
+        endpoint = config.chain
+        if config.chain_process:
+            endpoint = f"ipc://{config.runtime}/chain"
+            await start_chain(config.directory / "chain", endpoint, stack)
+        remote = RemoteChain(endpoint)
+        stack.push_async_callback(remote.close)
+        await check_network(config.network, remote)
+        return remote, remote if config.network == "regtest" else None
+    chain = await EmbeddedChain.open(config.directory / "chain")
+    stack.push_async_callback(chain.close)
+    return _view(chain, stack), chain
+
+
+def _view(chain: EmbeddedChain, stack: AsyncExitStack) -> ChainBackend:
+    view = chain.view()
+    stack.push_async_callback(view.detach)
+    return view
+
+
+async def check_network(network: str, chain: ChainBackend) -> None:
+    """Whether a chain is the one of a network, by its first block. Raises WrongNetwork."""
+    first = await chain.block_at(0)
+    if first is None or first.block.hash != CHAIN_HASHES[network]:
+        found = chain_name(first.block.hash) if first else "empty"
+        raise WrongNetwork(f"The chain is {found}, and lnpd was started for {network}.")
+
+
+async def start_chain(directory: Path, endpoint: str, stack: AsyncExitStack) -> None:
+    """Starts a chain's own process, which ends with the stack. Raises ChainError."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "lnpd.services.chain.process",
+        f"--directory={directory}",
+        f"--endpoint={endpoint}",
+        "--until-eof",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=dict(os.environ),
+    )
+
+    async def stop() -> None:
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    stack.push_async_callback(stop)
+    assert process.stdout is not None
+    line = (await process.stdout.readline()).decode()
+    if not line.startswith(READY):
+        raise ChainError(f"The chain's process did not start{': ' + line.strip() if line else ''}.")

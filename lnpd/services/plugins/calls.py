@@ -1,0 +1,131 @@
+"""How is a plugin asked, wherever it runs?
+
+    PluginProcess (plugin_process.py)    its own process, over its own endpoint
+    PluginHere    (plugin_here.py)       the same object in this process
+
+Both are a `Plugin` here: they differ in how a call reaches the plugin's code and in what ends it.
+"""
+
+from typing import Literal, Protocol
+
+import msgspec
+from lnpd_sdk import envelope
+from lnpd_sdk.envelope import BadFrame, CallFailed
+from lnpd_sdk.manifest import Manifest
+from lnpd_sdk.questions import ProviderQuestion, RpcRequest
+
+from lnpd.errors import ManifestRefused, PluginFault, ProviderFault
+from lnpd.hooks.answers import DEADLINE_SECONDS
+from lnpd.services.plugins.output import Voice
+
+Status = Literal["starting", "ready", "waiting", "quarantined", "refused", "stopped"]
+
+
+class Owner(Protocol):
+    """Whom a plugin tells of what happens to it."""
+
+    def endpoint(self, number: int, start: int) -> str:
+        """The endpoint of a start."""
+        ...
+
+    def register(self, plugin: "Plugin", manifest: Manifest) -> None:
+        """Registers a manifest as a whole, or raises an LnpdError and registers nothing."""
+        ...
+
+    async def joined(self, plugin: "Plugin") -> None:
+        """It is ready."""
+        ...
+
+    async def left(self, plugin: "Plugin") -> None:
+        """It is gone."""
+        ...
+
+    async def serve(self, plugin: "Plugin", method: str, params: msgspec.Raw) -> object:
+        """It asks for a service of the node."""
+        ...
+
+
+class Plugin:
+    """A plugin as the node knows it. `why` says what went wrong last; `faults` counts what did.
+
+    `dropped` counts messages of peers for which there was no room left.
+    """
+
+    def __init__(self, host: Owner, name: str, path: str) -> None:
+        self.host, self.name, self.path = host, name, path
+        self.status: Status = "starting"
+        self.why = ""
+        self.starts, self.faults, self.dropped = 0, 0, 0
+        self.manifest: Manifest | None = None
+        self.voice = Voice(name)
+        self.known_as = ""  # grants and channels belong to a name: a later start may not take another
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id while it runs."""
+        raise NotImplementedError
+
+    async def call(self, method: str, params: object, deadline_seconds: float) -> bytes:
+        """The msgpack of the plugin's answer; PluginFault if there is none. CallFailed is its own refusal."""
+        raise NotImplementedError
+
+    def fail(self, why: str) -> None:
+        """The plugin cannot be trusted with the next question."""
+        raise NotImplementedError
+
+    async def start(self) -> None:
+        """Starts it and returns when it is registered, or failed for the first time."""
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        """Ends it; what it registered leaves with it."""
+        raise NotImplementedError
+
+    # --- its manifest
+    def enrol(self, manifest: Manifest) -> None:
+        """Registers it under the name of its manifest; raises what the host raises, and ManifestRefused."""
+        if self.known_as not in ("", manifest.name):
+            raise ManifestRefused(f"the plugin {self.known_as} calls itself {manifest.name[:40]!r} now")
+        self.host.register(self, manifest)
+        self.manifest = manifest
+        self.name = self.known_as = self.voice.name = manifest.name
+
+    def forget(self) -> Manifest | None:
+        """Its manifest, for the last time: the next start has to register anew."""
+        manifest, self.manifest = self.manifest, None
+        return manifest
+
+    # --- questions
+    async def ask(self, question: ProviderQuestion) -> bytes:
+        """A provider's answer; ProviderFault if there is none. The host then calls `fail`: nothing about money may
+        hang on a plugin that errs."""
+        try:
+            return await self.call("provider", question, DEADLINE_SECONDS)
+        except CallFailed as error:
+            why = f"{question.method} failed: {error.code}: {error}"
+            raise ProviderFault(question.provider, why) from None
+        except PluginFault as error:
+            raise ProviderFault(question.provider, str(error).removeprefix(f"{self.name}: ")) from None
+
+    async def hook(self, name: str, params: dict[str, object]) -> object:
+        """A hook's answer; PluginFault if there is none."""
+        try:
+            data = await self.call("hook", RpcRequest(name, envelope.raw(params)), DEADLINE_SECONDS)
+            answer: object = envelope.decode(data, object)
+            return answer
+        except (CallFailed, BadFrame) as error:
+            self.faults += 1
+            raise PluginFault(self.name, f"hook {name}: {error}") from None
+
+    async def rpc(self, name: str, params: dict[str, object], deadline_seconds: float) -> object:
+        """An RPC method's result. CallFailed is what the plugin refused or raised; PluginFault if it did not answer."""
+        try:
+            request = RpcRequest(name, envelope.raw(params))
+        except BadFrame as error:
+            raise CallFailed("BadParameters", f"{name}: {error}") from None
+        data = await self.call("rpc", request, deadline_seconds)
+        try:
+            answer: object = envelope.decode(data, object)
+        except BadFrame as error:
+            raise PluginFault(self.name, f"{name}: {error}") from None
+        return answer

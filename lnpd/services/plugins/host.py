@@ -1,0 +1,219 @@
+"""What plugins does this node have, what may each do, and what does the node do for them?
+
+What a plugin registered comes with its process and leaves with it: only the channels that pin one of its providers
+notice, for they freeze until it is back.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+from lnpd_sdk import envelope
+from lnpd_sdk.manifest import Manifest
+
+from lnpd.bus.link import check_endpoint
+from lnpd.errors import CapabilityMissing, ManifestRefused, NoSuchMethod, PluginNotFound
+from lnpd.hooks.answers import Answers
+from lnpd.hooks.capabilities import in_effect
+from lnpd.hooks.dispatch import Hooks
+from lnpd.hooks.registry import Registry
+from lnpd.services.plugins.calls import Plugin
+from lnpd.services.plugins.here import PluginHere, PluginObject
+from lnpd.services.plugins.messages import Outgoing, PluginMessages
+from lnpd.services.plugins.process import PluginProcess
+
+log = logging.getLogger("lnpd.plugins")
+RPC_SECONDS = 60.0
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """What a plugin gives to `propose`."""
+
+    channel_id: str
+    provider: str
+    body: bytes
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """What a plugin gives to `log`."""
+
+    level: Literal["debug", "info", "warning", "error"]
+    text: str
+
+
+class Backend(Protocol):
+    """What the host needs of the rest of the node to serve plugins."""
+
+    async def propose(self, proposal: Proposal, max_debit_sat: int) -> int:
+        """Proposes an update that may take at most `max_debit_sat` of our balance in this channel; its id."""
+        ...
+
+    async def pinning(self, providers: frozenset[str]) -> list[dict[str, object]]:
+        """The channels that pin one of these providers."""
+        ...
+
+    async def providers_changed(self) -> None:
+        """Providers came or went: freeze or thaw the channels that pin them."""
+        ...
+
+
+class PluginHost:
+    """All plugins of a node. `grants` are capabilities by plugin name, given by the user."""
+
+    def __init__(
+        self,
+        runtime: Path,
+        registry: Registry,
+        answers: Answers,
+        hooks: Hooks,
+        grants: dict[str, tuple[str, ...]],
+    ) -> None:
+        self._runtime = runtime
+        self.registry, self.answers, self.hooks = registry, answers, hooks
+        self._grants = grants
+        self.plugins: list[Plugin] = []
+        self.backend: Backend | None = None
+        self.messages: PluginMessages | None = None
+        self._services: dict[str, Callable[[Plugin, msgspec.Raw], Awaitable[object]]] = {
+            "propose": self._propose,
+            "channels": self._channels,
+            "send": self._send,
+            "log": self._log,
+        }
+
+    async def start(self, paths: tuple[Path, ...]) -> None:
+        """Starts every plugin, at once; returns when each is ready or has failed.
+
+        PluginNotFound names a bad path, EndpointRefused a directory whose path is too long for a socket.
+        """
+        for path in paths:
+            if not path.is_file():
+                raise PluginNotFound(f"there is no plugin at {path}")
+        check_endpoint(self.endpoint(len(self.plugins) + len(paths), 10**9))
+        self._runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._runtime.chmod(0o700)  # it may have been there, open to others
+        first = len(self.plugins)
+        started = [PluginProcess(self, path.resolve(), first + n) for n, path in enumerate(paths)]
+        self.plugins += started
+        await asyncio.gather(*(plugin.start() for plugin in started))
+
+    async def add_in_process(self, plugin: PluginObject) -> Plugin:
+        """Registers a plugin object in this process: the same checks, grants, calls and RPC as for a process.
+
+        Raises what is wrong with its manifest.
+        """
+        here = PluginHere(self, plugin)
+        await here.start()
+        self.plugins.append(here)
+        return here
+
+    async def stop(self) -> None:
+        """Stops every plugin, those too that are still starting."""
+        await asyncio.gather(*(plugin.stop() for plugin in self.plugins))
+
+    def endpoint(self, number: int, start: int) -> str:
+        """A fresh endpoint for each start: what an old process still holds is not the new one's."""
+        return f"ipc://{self._runtime}/plugin-{number}-{start}"
+
+    async def call_rpc(self, name: str, params: dict[str, object]) -> object:
+        """Calls a plugin's RPC method. NoSuchMethod; CallFailed is what the plugin refused or raised; PluginFault if it
+        did not answer."""
+        found = self.registry.rpc_method(name)
+        plugin = self.ready(found[0]) if found else None
+        if plugin is None:
+            raise NoSuchMethod(f"there is no method {name}")
+        return await plugin.rpc(name, params, RPC_SECONDS)
+
+    def ready(self, name: str) -> Plugin | None:
+        """A plugin that can be asked, by its name."""
+        return next((p for p in self.plugins if p.name == name and p.status == "ready"), None)
+
+    # --- what its plugins tell it
+    def register(self, plugin: Plugin, manifest: Manifest) -> None:
+        """Checks and registers a manifest, as a whole."""
+        for other in self.plugins:
+            # One that waits for its next start keeps its name: nobody else gets its grants and channels meanwhile.
+            if other is not plugin and other.known_as == manifest.name and other.status != "refused":
+                raise ManifestRefused(f"a plugin named {manifest.name} is registered already, from {other.path}")
+        owned = self.registry.register(manifest, plugin.hook, self._granted(manifest))
+        added: list[str] = []
+        try:
+            for spec in manifest.providers:
+                self.answers.add(spec, plugin.ask, plugin.fail)
+                added.append(spec.name)
+            self.hooks.plugins.register(owned.proxy, manifest.name)
+        except Exception:
+            self._unregister(manifest.name, added)
+            raise
+
+    async def joined(self, plugin: Plugin) -> None:
+        """A plugin is ready."""
+        log.info("plugin %s is ready, process %s", plugin.name, plugin.pid)
+        await self._changed()
+
+    async def left(self, plugin: Plugin) -> None:
+        """A plugin's process ended: what it registered leaves with it."""
+        manifest = plugin.forget()
+        if manifest is None:
+            return
+        self._unregister(manifest.name, [spec.name for spec in manifest.providers])
+        await self._changed()
+
+    async def _changed(self) -> None:
+        if self.messages is not None:
+            self.messages.refresh()
+        if self.backend is not None:
+            await self.backend.providers_changed()
+
+    def _unregister(self, name: str, providers: list[str]) -> None:
+        for provider in providers:
+            self.answers.remove(provider)
+        if self.hooks.plugins.has_plugin(name):
+            self.hooks.plugins.unregister(name=name)
+        self.registry.unregister(name)
+
+    async def serve(self, plugin: Plugin, method: str, params: msgspec.Raw) -> object:
+        """Answers a plugin's call of a host service."""
+        service = self._services.get(method)
+        if service is None:
+            raise NoSuchMethod(f"the node has no service {method!r}")
+        return await service(plugin, params)
+
+    def _granted(self, manifest: Manifest) -> tuple[str, ...]:
+        return in_effect(manifest.capabilities, self._grants.get(manifest.name, ()))
+
+    async def _propose(self, plugin: Plugin, params: msgspec.Raw) -> object:
+        proposal = envelope.decode(params, Proposal)
+        owner = self.registry.provider(proposal.provider)
+        if owner is None or owner[0] != plugin.name:
+            raise CapabilityMissing(f"{plugin.name} does not own the provider {proposal.provider[:40]!r}")
+        limit = self.registry.granted(plugin.name, "updates")
+        if limit is None:
+            raise CapabilityMissing(
+                f"{plugin.name} may not move money in channels: start lnpd with --grant {plugin.name}=updates:MAX_SAT"
+            )
+        return await self._node().propose(proposal, int(limit) if limit.isdecimal() else 0)
+
+    async def _channels(self, plugin: Plugin, params: msgspec.Raw) -> object:
+        specs = plugin.manifest.providers if plugin.manifest else ()
+        return await self._node().pinning(frozenset(spec.name for spec in specs))
+
+    async def _send(self, plugin: Plugin, params: msgspec.Raw) -> object:
+        if self.messages is None:
+            raise NoSuchMethod("the node is still starting: it has no peers yet")
+        await self.messages.send(plugin, envelope.decode(params, Outgoing))
+        return None
+
+    async def _log(self, plugin: Plugin, params: msgspec.Raw) -> object:
+        line = envelope.decode(params, LogLine)
+        plugin.voice.say(LEVELS[line.level], line.text)
+        return None
+
+    def _node(self) -> Backend:
+        if self.backend is None:
+            raise NoSuchMethod("the node is still starting: it has no channels yet")
+        return self.backend

@@ -1,0 +1,204 @@
+"""What can a person or a program ask a running node?
+
+`Backend` is what the RPC needs of the node, in the values of answers.py. What arrives here was checked for its form (a
+node id is 66 hex digits, an amount is not negative), never for its sense. What a method raises is a class of
+lnpd.errors; its text is shown to the person who asked.
+"""
+
+from collections.abc import Awaitable, Sequence
+from typing import Any, Protocol
+
+from lnpd_sdk.manifest import RpcMethod
+
+from lnpd.services.rpc.answers import (
+    Address,
+    Channel,
+    ChannelId,
+    Closed,
+    Connected,
+    Decoded,
+    Done,
+    Event,
+    Funded,
+    Funds,
+    Info,
+    Invoice,
+    Listening,
+    Mined,
+    NodeId,
+    Opened,
+    Paid,
+    Payment,
+    Peer,
+    Plugin,
+    Pong,
+    Sent,
+)
+
+
+class EventLog(Protocol):
+    """The stored events, as a subscriber reads them: it keeps its own place, so no queue can overflow."""
+
+    async def since(self, sequence: int, limit: int) -> Sequence[Event]:
+        """At most `limit` events later than `sequence`, oldest first."""
+        ...
+
+    async def newer(self, sequence: int) -> None:
+        """Returns once an event later than `sequence` is stored; at once if one is."""
+        ...
+
+    async def last(self) -> int:
+        """The sequence of the last stored event, 0 if there is none."""
+        ...
+
+
+class Backend(Protocol):
+    """What the node does for whoever asks over the RPC. A method may be called many times at once and be cancelled."""
+
+    # --- the node
+
+    async def info(self) -> Info:
+        """The node as a whole."""
+        ...
+
+    async def stop(self) -> Done:
+        """Begins to stop the node, as SIGTERM does, and returns at once: the answer still goes out."""
+        ...
+
+    async def plugins(self) -> tuple[Plugin, ...]:
+        """Every plugin, those too that did not start."""
+        ...
+
+    def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
+        """The RPC methods of the plugins that run now, each with its plugin's name."""
+        ...
+
+    async def call_plugin(self, method: str, params: dict[str, Any]) -> object:  # Any: a plugin's values are its own
+        """Calls a plugin's RPC method; `params` were checked against its declaration."""
+        ...
+
+    # --- peers
+
+    async def listen(self, address: str) -> Listening:
+        """Listens at one more "host:port", until the node ends. ListenRefused if that is not possible."""
+        ...
+
+    async def connect(self, address: str) -> Connected:
+        """Connects to "node_id@host:port" and exchanges `init`; at once if there is a connection.
+
+        PeerUnreachable, WrongNodeId.
+        """
+        ...
+
+    async def ping(self, peer: NodeId) -> Pong:
+        """Sends a ping and waits for its pong. PeerNotConnected."""
+        ...
+
+    async def peers(self) -> tuple[Peer, ...]:
+        """The peers that are connected or have channels with us."""
+        ...
+
+    async def disconnect(self, peer: NodeId) -> Done:
+        """Ends the connection; one with channels is not made again until the peer or `connect` does.
+        PeerNotConnected."""
+        ...
+
+    # --- the wallet
+
+    async def address(self) -> Address:
+        """A fresh address (P2WPKH)."""
+        ...
+
+    async def funds(self) -> Funds:
+        """The wallet's coins and our balances in channels."""
+        ...
+
+    async def send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> Sent:
+        """Pays from the wallet on chain. InsufficientFunds, AddressRefused."""
+        ...
+
+    async def mine(self, blocks: int) -> Mined:
+        """Mines blocks on the regtest chain. OnlyOnRegtest."""
+        ...
+
+    async def fund(self, amount_sat: int) -> Funded:
+        """Lets the regtest faucet pay to our wallet, and mines what confirms it. OnlyOnRegtest."""
+        ...
+
+    # --- channels
+
+    async def open(
+        self,
+        peer: NodeId,
+        amount_sat: int,
+        push_msat: int,
+        channel_type: str,
+        providers: tuple[str, ...],
+        feerate_per_kw: int | None,
+    ) -> Opened:
+        """Opens a channel; returns when its funding transaction is broadcast.
+
+        `channel_type` is a name of BOLT 2 or of a plugin's type ("" chooses the best that both speak); `providers` are
+        added to it, in order. PeerNotConnected, InsufficientFunds, ChannelRefused with the peer's words.
+        """
+        ...
+
+    async def channels(self) -> tuple[Channel, ...]:
+        """Every channel, until nothing of it is left to do on chain."""
+        ...
+
+    async def close(self, channel: ChannelId, force: bool, destination: str | None) -> Closed:
+        """Closes a channel; returns when the closing transaction is broadcast.
+
+        `destination` is an address for our balance, the wallet's if it is None. Without `force` the peer has to agree.
+        UnknownChannel, CloseBlocked (names the provider that blocks it), PeerNotConnected, AddressRefused.
+        """
+        ...
+
+    # --- payments
+
+    async def invoice(self, amount_msat: int | None, description: str, expiry_seconds: int) -> Invoice:
+        """Makes and stores an invoice."""
+        ...
+
+    async def invoices(self) -> tuple[Invoice, ...]:
+        """Our last 100 invoices, newest first."""
+        ...
+
+    async def decode(self, invoice: str) -> Decoded:
+        """Reads an invoice. An InvoiceError says what is wrong with it."""
+        ...
+
+    async def pay(self, invoice: str, amount_msat: int | None, timeout_seconds: int) -> Paid:
+        """Pays an invoice; returns when it is paid. `amount_msat` is for an invoice that names none.
+
+        PaymentFailed with the reason; PaymentPending if it is neither paid nor failed after `timeout_seconds`: it goes
+        on, and to ask again waits for the same payment and never pays twice. InvoiceExpired, InvoiceError.
+        """
+        ...
+
+    async def payments(self) -> tuple[Payment, ...]:
+        """Our last 100 payments, newest first."""
+        ...
+
+
+class Running(Protocol):
+    """A node as its program sees it: made of a Config and a passphrase, started, stopped."""
+
+    @property
+    def api(self) -> Backend:
+        """What the node does for whoever asks."""
+        ...
+
+    @property
+    def ended(self) -> Awaitable[None]:
+        """Done when `Backend.stop` was called; raises what keeps the node from going on (StoreHalted, ...)."""
+        ...
+
+    async def start(self) -> None:
+        """Returns when the node is ready. What was begun is ended again if it raises."""
+        ...
+
+    async def stop(self) -> None:
+        """Drains the mailboxes within 5 s, then ends everything."""
+        ...

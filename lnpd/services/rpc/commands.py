@@ -1,0 +1,249 @@
+"""Which commands does a node have? The one table: RPC, command line, completion, help and reference come from it.
+
+A row's parameters are those of the Backend's method `call`, by name; a test compares the two. The command `plugin
+list` is the RPC method `plugin.list`; what is required is a word on the command line, the rest are options.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from lnpd_sdk.manifest import RpcMethod
+
+from lnpd.services.rpc import answers
+
+NODE, PEERS, WALLET, CHANNELS, PAYMENTS, PLUGINS = "Node", "Peers", "Wallet", "Channels", "Payments", "Plugins"
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """A parameter of a command: its kind is a row of KINDS; an optional one that is not given has the default."""
+
+    name: str
+    kind: str
+    help: str
+    required: bool = True
+    default: Any = None  # a JSON value
+
+    @property
+    def flag(self) -> str:
+        """Its option on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+
+class Command(msgspec.Struct, frozen=True):
+    """A command. `result` is a class of answers.py, or a tuple of them; None where anything may come (a plugin's).
+
+    `mutating` commands change something; `streaming` ones answer with notifications until they are ended.
+    """
+
+    name: str
+    group: str
+    help: str
+    result: Any = None  # a type that msgspec converts into
+    parameters: tuple[Parameter, ...] = ()
+    mutating: bool = False
+    call: str = ""
+    examples: tuple[str, ...] = ()
+    streaming: bool = False
+    plugin: str = ""
+
+    @property
+    def method(self) -> str:
+        """Its name in the RPC."""
+        return self.name.replace(" ", ".")
+
+    @property
+    def handler(self) -> str:
+        """The Backend's method that does it."""
+        return self.call or self.name
+
+
+def _optional(name: str, kind: str, help: str, default: object = None) -> Parameter:
+    return Parameter(name, kind, help, False, default)
+
+
+_PEER: Final = Parameter("peer", "peer", "the peer's node id, or its first digits")
+_CHANNEL: Final = Parameter("channel", "channel", "the channel's id, or its first digits")
+_FEERATE: Final = _optional("feerate_per_kw", "per_kw", "satoshi per 1000 weight units (default: an estimate)")
+
+COMMANDS: Final[tuple[Command, ...]] = (
+    Command("info", NODE, "Show the node: its id, network, height, addresses, warnings.", answers.Info),
+    Command("help", NODE, "List the node's commands, those of its plugins included.", tuple[dict[str, Any], ...]),
+    Command(
+        "events",
+        NODE,
+        "Follow what happens, each event with its sequence number.",
+        answers.Event,
+        (_optional("since", "integer", "begin after this sequence number (default: from now on)"),),
+        streaming=True,
+        examples=("lnp events --since 0",),
+    ),
+    Command("stop", NODE, "Stop the node once its channels' waiting steps are done.", answers.Done, mutating=True),
+    Command(
+        "listen",
+        PEERS,
+        "Listen for peers at one more address until the node ends.",
+        answers.Listening,
+        (Parameter("address", "listen_address", "host:port"),),
+        mutating=True,
+        examples=("lnp listen 127.0.0.1:9735",),
+    ),
+    Command(
+        "connect",
+        PEERS,
+        "Connect to a peer.",
+        answers.Connected,
+        (Parameter("address", "peer_address", "node_id@host:port"),),
+        mutating=True,
+        examples=("lnp connect 0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798@127.0.0.1:9735",),
+    ),
+    Command("ping", PEERS, "Send a ping and time its pong.", answers.Pong, (_PEER,), examples=("lnp ping 0279be",)),
+    Command("peers", PEERS, "List the peers.", tuple[answers.Peer, ...]),
+    Command(
+        "disconnect",
+        PEERS,
+        "End a connection.",
+        answers.Done,
+        (_PEER,),
+        mutating=True,
+        examples=("lnp disconnect 0279be",),
+    ),
+    Command("address", WALLET, "Show a fresh address of the wallet.", answers.Address, mutating=True),
+    Command("funds", WALLET, "Show the wallet's coins and the balance in channels.", answers.Funds),
+    Command(
+        "send",
+        WALLET,
+        "Pay from the wallet on chain.",
+        answers.Sent,
+        (
+            Parameter("address", "bitcoin_address", "whom to pay"),
+            Parameter("amount_sat", "sat", "how much"),
+            _FEERATE,
+        ),
+        mutating=True,
+        examples=("lnp send bcrt1q... 50000",),
+    ),
+    Command(
+        "mine",
+        WALLET,
+        "Mine blocks (regtest only).",
+        answers.Mined,
+        (_optional("blocks", "blocks", "how many (default 1)", 1),),
+        mutating=True,
+        examples=("lnp mine --blocks 6",),
+    ),
+    Command(
+        "fund",
+        WALLET,
+        "Let the faucet pay to the wallet, and mine what confirms it (regtest only).",
+        answers.Funded,
+        (Parameter("amount_sat", "sat", "how much"),),
+        mutating=True,
+        examples=("lnp fund 0.1btc",),
+    ),
+    Command(
+        "open",
+        CHANNELS,
+        "Open a channel; wait until its funding transaction is broadcast.",
+        answers.Opened,
+        (
+            _PEER,
+            Parameter("amount_sat", "sat", "the channel's capacity"),
+            _optional("push_msat", "msat", "give this much of it to the peer", 0),
+            _optional("channel_type", "text", "a channel type's name (default: the best that both speak)", ""),
+            _optional("providers", "names", "add this plugin's provider to the channel (repeatable)", ()),
+            _FEERATE,
+        ),
+        mutating=True,
+        examples=("lnp open 0279be 1000000", "lnp open 0279be 0.01btc --providers lockbox"),
+    ),
+    Command(
+        "channels", CHANNELS, "List the channels, with what is not yet claimed on chain.", tuple[answers.Channel, ...]
+    ),
+    Command(
+        "close",
+        CHANNELS,
+        "Close a channel; wait until the closing transaction is broadcast.",
+        answers.Closed,
+        (
+            _CHANNEL,
+            _optional("force", "boolean", "broadcast our commitment: the peer need not agree", False),
+            _optional("destination", "bitcoin_address", "where our balance goes (default: the wallet)"),
+        ),
+        mutating=True,
+        examples=("lnp close 3f2a91", "lnp close 3f2a91 --force"),
+    ),
+    Command(
+        "invoice",
+        PAYMENTS,
+        "Make an invoice.",
+        answers.Invoice,
+        (
+            Parameter("description", "text", "what it is for"),
+            _optional("amount_msat", "msat", "how much (default: the payer chooses)"),
+            _optional("expiry_seconds", "seconds", "how long it can be paid (default 3600)", 3600),
+        ),
+        mutating=True,
+        examples=('lnp invoice "a coffee" --amount-msat 21sat',),
+    ),
+    Command("invoices", PAYMENTS, "List our last invoices, newest first.", tuple[answers.Invoice, ...]),
+    Command(
+        "decode",
+        PAYMENTS,
+        "Show what an invoice says.",
+        answers.Decoded,
+        (Parameter("invoice", "invoice", "the invoice, ln..."),),
+        examples=("lnp decode lnbcrt210n1...",),
+    ),
+    Command(
+        "pay",
+        PAYMENTS,
+        "Pay an invoice; wait until it is paid or has failed.",
+        answers.Paid,
+        (
+            Parameter("invoice", "invoice", "the invoice, ln..."),
+            _optional("amount_msat", "msat", "how much, for an invoice that names no amount"),
+            _optional("timeout_seconds", "seconds", "how long to wait (default 60)", 60),
+        ),
+        mutating=True,
+        examples=("lnp pay lnbcrt210n1...",),
+    ),
+    Command("payments", PAYMENTS, "List our last payments, newest first.", tuple[answers.Payment, ...]),
+    Command(
+        "plugin list",
+        PLUGINS,
+        "List the plugins: process, state, what each provides and may do.",
+        tuple[answers.Plugin, ...],
+        call="plugins",
+    ),
+)
+
+BY_METHOD: Final = {command.method: command for command in COMMANDS}
+
+
+def of_plugin(owner: str, row: RpcMethod) -> Command:
+    """A plugin's RPC method as a command."""
+    parameters = tuple(Parameter(p.name, p.kind, p.help, p.required) for p in row.parameters)
+    examples = (row.example,) if row.example else ()
+    return Command(row.name, PLUGINS, row.help, None, parameters, True, examples=examples, plugin=owner)
+
+
+def described(command: Command) -> dict[str, Any]:  # Any: a JSON object
+    """A command as `help` tells it: what a client needs to offer a command that it did not know."""
+    return {
+        "name": command.name,
+        "group": command.group,
+        "help": command.help,
+        "plugin": command.plugin,
+        "mutating": command.mutating,
+        "streaming": command.streaming,
+        "examples": list(command.examples),
+        "parameters": [
+            {"name": p.name, "kind": p.kind, "help": p.help, "required": p.required, "default": p.default}
+            for p in command.parameters
+        ],
+    }
+
+
+def from_description(row: dict[str, Any]) -> Command:  # Any: a JSON object
+    """A command of a plugin, as `described` told it. Raises msgspec.ValidationError."""
+    return msgspec.convert({**row, "result": None}, Command)

@@ -1,0 +1,382 @@
+"""May this commitment be signed, or held as ours? The signer's own reading of a graph, against the opening's terms.
+
+Nothing that a graph says about scripts, keys or paths is believed: scripts are compiled again with keys derived from
+the basepoints that were registered, and rule 3 is judged on what that yields.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+from lnpd_sdk.script import DataCarrier, Sighash, SignatureSlot, SpendPath, Template
+from lnpd_sdk.types import PARTIES, CommitmentKeys, Party, PerParty, other
+from msgspec.structs import replace
+
+from lnpd.channel.lost import NO_KEY
+from lnpd.errors import CryptoError, LnpdError, OutputRefused, ScriptRefused
+from lnpd.services.interfaces import ChannelPublics, SignerChannel
+from lnpd.services.signer.refusals import Rule, encodable, refuse
+from lnpd.services.signer.wallet import MAX_FEERATE_PER_KW
+from lnpd.tx import fees
+from lnpd.tx.funding import locktime_and_sequence
+from lnpd.tx.graph import Child, Funding, Graph, Output
+from lnpd.tx.keys import Basepoints, commitment_keys
+from lnpd.tx.rules import ANCHOR_KINDS, COUNTERPARTY_KEYS, HOLDER_KEYS, check_paths, is_counterpartys
+from lnpd.tx.script import Compiled, Compiler, data_carrier
+from lnpd.tx.signatures import FLAGS
+from lnpd.tx.states import HTLC
+from lnpd.tx.transaction import TxIn
+
+MAIN_TEMPLATES: Final = frozenset({"to_local", "to_remote", "to_remote_anchors"})
+DELAYED_TEMPLATES: Final = frozenset({"to_local"})
+OFFERED_TEMPLATES: Final = frozenset({"offered_htlc", "offered_htlc_anchors"})
+FINAL_SEQUENCE: Final = 0xFFFFFFFF
+FIRST_TIMESTAMP: Final = 500_000_000
+MAX_DIGESTS: Final = 16  # commitments whose digests are kept between prepare and sign
+
+NamesByVout = Mapping[int, tuple[str, ...]]
+
+
+def keys_of(terms: SignerChannel, holder: Party, point: bytes) -> CommitmentKeys:
+    """The keys that a holder's commitment with this point must have. Raises InvalidPoint."""
+    return commitment_keys(holder, _basepoints(terms.publics), point)
+
+
+def keys_without_point(terms: SignerChannel, holder: Party) -> CommitmentKeys:
+    """What is known of a commitment's keys without its per-commitment point: those that are never derived."""
+    unknown = dict.fromkeys(CommitmentKeys.__struct_fields__, NO_KEY)
+    theirs = terms.publics[other(holder)]
+    return CommitmentKeys(
+        **unknown
+        | {
+            "counterparty_payment": theirs.payment_basepoint,
+            "holder_funding": terms.publics[holder].funding_pubkey,
+            "counterparty_funding": theirs.funding_pubkey,
+        }
+    )
+
+
+@lru_cache(maxsize=1024)
+def _basepoints(publics: tuple[ChannelPublics, ChannelPublics]) -> tuple[Basepoints, Basepoints]:
+    opener, acceptor = (
+        Basepoints(
+            each.funding_pubkey,
+            each.revocation_basepoint,
+            each.payment_basepoint,
+            each.delayed_payment_basepoint,
+            each.htlc_basepoint,
+        )
+        for each in publics
+    )
+    return opener, acceptor
+
+
+def check_commitment(terms: SignerChannel, funding: Funding, graph: Graph, expected_point: bytes) -> PerParty:
+    """Raises SignerRefused by the first broken rule; returns what each party has beside what is in flight, in msat.
+
+    `expected_point` is the per-commitment point where it is known (ours, and the peer's first), else empty.
+    """
+    check_shape(terms, funding, graph, expected_point)
+    if graph.tx.inputs[0].witness:
+        refuse(Rule.WRONG_INPUT, "the commitment has a witness before anyone has signed it.")
+    compiler = Compiler(graph.keys, terms.to_self_delay[graph.holder])
+    compiled = [check_output(compiler, terms, graph, output) for output in graph.outputs]
+    _check_amounts(terms, graph)
+    taken = _check_children(compiler, terms, graph, compiled)
+    for vout, (output, scripts) in enumerate(zip(graph.outputs, compiled, strict=True)):
+        _check_rule_3(graph, terms, output, scripts, taken.get(vout, ()))
+    return _settled_msat(graph)
+
+
+def check_reserve(terms: SignerChannel, settled_msat: PerParty, before_msat: PerParty) -> None:
+    """Nobody goes under its channel reserve; who is under it already (by the opening) gets no further down."""
+    for party in PARTIES:
+        least_msat = terms.reserve_sat[party] * 1000
+        if settled_msat[party] < least_msat and settled_msat[party] < before_msat[party]:
+            refuse(
+                Rule.BELOW_RESERVE,
+                f"party {party} keeps {settled_msat[party]} msat of its reserve of {terms.reserve_sat[party]} sat.",
+            )
+
+
+def check_shape(
+    terms: SignerChannel, funding: Funding, graph: Graph, expected_point: bytes, *, lost: bool = False
+) -> None:
+    """Which funding a graph spends, with which keys and number.
+
+    `lost`: it may be a commitment of the peer that we have forgotten, whose point nobody tells (`NO_KEY`).
+    """
+    if graph.funding != funding:
+        refuse(Rule.UNKNOWN_FUNDING, "the commitment spends another funding than the registered one.")
+    if not (lost and graph.holder != terms.us and graph.keys == keys_without_point(terms, graph.holder)):
+        _check_keys(terms, graph, expected_point)
+    tx = graph.tx
+    if [(each.txid, each.vout, each.script_sig) for each in tx.inputs] != [(funding.txid, funding.vout, b"")]:
+        refuse(Rule.WRONG_INPUT, "the commitment does not spend its funding, and that alone.")
+    basepoints = (terms.publics[0].payment_basepoint, terms.publics[1].payment_basepoint)
+    try:
+        locktime, sequence = locktime_and_sequence(graph.number, basepoints)
+    except LnpdError:
+        refuse(Rule.WRONG_NUMBER, f"{graph.number} is no commitment number.")
+    if (tx.version, tx.locktime, tx.inputs[0].sequence) != (2, locktime, sequence):
+        refuse(Rule.WRONG_NUMBER, f"the transaction does not carry the commitment number {graph.number}.")
+
+
+def _check_keys(terms: SignerChannel, graph: Graph, expected_point: bytes) -> None:
+    point = graph.keys.per_commitment_point
+    if expected_point and point != expected_point:
+        refuse(Rule.WRONG_KEYS, f"the per-commitment point is not that of commitment {graph.number}.")
+    try:
+        expected = keys_of(terms, graph.holder, point)
+    except CryptoError:
+        refuse(Rule.WRONG_KEYS, "the per-commitment point is none.")
+    if graph.keys != expected:
+        refuse(Rule.WRONG_KEYS, "the keys are not those of the opening's basepoints and the per-commitment point.")
+
+
+# Outputs
+
+
+def check_output(compiler: Compiler, terms: SignerChannel, graph: Graph, output: Output) -> Compiled:
+    """The output's script, compiled again and equal to the graph's."""
+    try:
+        compiled = compiler.compile(output.script)
+    except ScriptRefused as error:
+        refuse(Rule.WRONG_SCRIPT, f"{output.provider} {output.id}: {error}")
+    if isinstance(output.script, DataCarrier):
+        length = output.script.length
+        head = data_carrier(bytes(length))[:-length]
+        same = output.script_pubkey[: len(head)] == head and len(output.script_pubkey) == len(head) + length
+        same = same and not output.value_sat and not output.witness_script
+    else:
+        same = (output.script_pubkey, output.witness_script) == (compiled.script_pubkey, compiled.witness_script)
+    if not same:
+        delayed = isinstance(output.script, Template) and output.script.name in DELAYED_TEMPLATES
+        delay = terms.to_self_delay[graph.holder]
+        if delayed:
+            refuse(Rule.WRONG_DELAY, f"{output.provider} {output.id} does not wait the {delay} blocks of the opening.")
+        refuse(Rule.WRONG_SCRIPT, f"{output.provider} {output.id}: the script is not what its expression compiles to.")
+    if output.value_sat < terms.dust_limit_sat[graph.holder] and not _may_be_dust(output):
+        refuse(Rule.BELOW_DUST, f"{output.provider} {output.id} of {output.value_sat} sat is dust by the opening.")
+    return compiled
+
+
+def _may_be_dust(output: Output) -> bool:
+    return isinstance(output.script, DataCarrier) or (output.kind in ANCHOR_KINDS and output.value_sat >= 0)
+
+
+def _check_amounts(terms: SignerChannel, graph: Graph) -> None:
+    capacity_sat = graph.funding.capacity_sat
+    if len(graph.tx.outputs) != len(graph.outputs) or any(
+        (shown.value_sat, shown.script_pubkey) != (meant.value_sat, meant.script_pubkey)
+        for shown, meant in zip(graph.tx.outputs, graph.outputs, strict=True)
+    ):
+        refuse(Rule.WRONG_AMOUNTS, "the transaction's outputs are not those of the graph.")
+    if graph.fee_sat < 0 or sum(each.value_sat for each in graph.outputs) + graph.fee_sat != capacity_sat:
+        refuse(Rule.WRONG_AMOUNTS, f"the outputs and the fee do not add up to the capacity of {capacity_sat} sat.")
+    if sum(graph.balances_msat) != capacity_sat * 1000 or min(graph.balances_msat) < 0:
+        refuse(Rule.WRONG_AMOUNTS, f"the balances do not add up to the capacity of {capacity_sat} sat.")
+    left = list(graph.balances_msat)
+    attached_sat = 0
+    for each in graph.outputs:
+        left[0] -= each.debits_msat[0]
+        left[1] -= each.debits_msat[1]
+        if each.debits_msat == (0, 0):
+            attached_sat += each.value_sat
+        elif min(each.debits_msat) < 0 or each.value_sat != sum(each.debits_msat) // 1000:
+            refuse(Rule.WRONG_AMOUNTS, f"{each.provider} {each.id} is not worth what it takes from the balances.")
+    if min(left) < 0 or attached_sat > terms.type.fixed_cost_sat:
+        refuse(Rule.WRONG_AMOUNTS, "the outputs take more than the balances, or the type's fixed costs, hold.")
+    _check_fee(terms, graph)
+
+
+def _check_fee(terms: SignerChannel, graph: Graph) -> None:
+    """What the feerate asks for, the fixed costs, and no more than what may have been trimmed or rounded away."""
+    if not 0 <= graph.feerate_per_kw <= MAX_FEERATE_PER_KW:
+        refuse(Rule.FEE_TOO_HIGH, f"nobody means a feerate of {graph.feerate_per_kw} sat per 1000 weight.")
+    dust_sat = terms.dust_limit_sat[graph.holder]
+    most_sat = terms.type.fixed_cost_sat + len(graph.outputs) + 2 * (dust_sat + 1)
+    extras = [each for each in graph.outputs if not _is_main(each) and each.debits_msat != (0, 0)]
+    weight = terms.type.commitment_weight + sum(fees.output_weight(each.script_pubkey) for each in extras)
+    most_sat += fees.fee_sat(weight, graph.feerate_per_kw)
+    limits = {pin.name: pin.max_weight for pin in terms.type.providers} | {HTLC: fees.HTLC_SUCCESS_WEIGHT}
+    for provider, _ in graph.trimmed:
+        most_sat += dust_sat + fees.fee_sat(limits.get(provider, 0), graph.feerate_per_kw) + 1
+    if graph.fee_sat > most_sat:
+        refuse(
+            Rule.FEE_TOO_HIGH, f"the commitment pays {graph.fee_sat} sat; its weight and trimmed outputs, {most_sat}."
+        )
+
+
+def _is_main(output: Output) -> bool:
+    return isinstance(output.script, Template) and output.script.name in MAIN_TEMPLATES
+
+
+def _settled_msat(graph: Graph) -> PerParty:
+    settled = list(graph.balances_msat)
+    for each in graph.outputs:
+        if not _is_main(each):
+            settled[0] -= each.debits_msat[0]
+            settled[1] -= each.debits_msat[1]
+    return settled[0], settled[1]
+
+
+# Children
+
+
+def _check_children(
+    compiler: Compiler, terms: SignerChannel, graph: Graph, compiled: list[Compiled]
+) -> dict[int, tuple[str, ...]]:
+    """The paths, by output, that second-stage transactions take."""
+    if not graph.children:
+        return {}
+    txid, taken = graph.tx.txid, dict[int, tuple[str, ...]]()
+    for child in graph.children:
+        if not 0 <= child.vout < len(compiled):
+            refuse(Rule.WRONG_CHILD, f"{_title(child)} spends output {child.vout}, which does not exist.")
+        parent = graph.outputs[child.vout]
+        _check_child(graph, child, parent, compiled[child.vout], txid)
+        for output in child.outputs:
+            below = check_output(compiler, terms, graph, output)
+            _check_rule_3(graph, terms, replace(output, kind="second_stage"), below, ())
+        taken[child.vout] = (*taken.get(child.vout, ()), child.path.name)
+    return taken
+
+
+def _check_child(graph: Graph, child: Child, parent: Output, compiled: Compiled, txid: bytes) -> None:
+    tx, title = child.tx, _title(child)
+    if tx.version != 2 or tx.inputs != (TxIn(txid, child.vout, tx.inputs[0].sequence if tx.inputs else 0),):
+        refuse(Rule.WRONG_CHILD, f"{title} does not spend output {child.vout} of the commitment, and that alone.")
+    path = next((each for each in compiled.paths if each.name == child.path.name), None)
+    if path is None or (child.path.older, child.path.after) != (path.older, path.after):
+        refuse(Rule.WRONG_CHILD, f"{title}: its output has no path {child.path.name}.")
+    if len(tx.outputs) != len(child.outputs) or any(
+        (shown.value_sat, shown.script_pubkey) != (meant.value_sat, meant.script_pubkey)
+        for shown, meant in zip(tx.outputs, child.outputs, strict=True)
+    ):
+        refuse(Rule.WRONG_CHILD, f"{title}: its transaction does not pay the outputs that it says.")
+    if not tx.outputs or sum(each.value_sat for each in tx.outputs) > parent.value_sat:
+        refuse(Rule.WRONG_CHILD, f"{title}: it pays nothing, or more than it spends.")
+    _check_sighash(graph, child, parent, path)
+    _check_locks(child, parent, path)
+
+
+def _check_sighash(graph: Graph, child: Child, parent: Output, path: SpendPath) -> None:
+    """Only the counterparty's signature has another sighash than ALL, and only where it covers every output."""
+    title = _title(child)
+    theirs = [
+        slot for slot in path.witness if isinstance(slot, SignatureSlot) and is_counterpartys(slot.key, graph.keys)
+    ]
+    if len(theirs) != 1 or len(path.keys) < 2:
+        refuse(Rule.WRONG_CHILD, f"{title}: the path {path.name} does not need exactly both parties.")
+    meant = tuple(
+        SignatureSlot(slot.key, child.sighash) if slot == theirs[0] else slot for slot in path.witness
+    )  # a miniscript leaves the sighash to its child
+    if child.path.witness != meant or (isinstance(parent.script, Template) and child.sighash != theirs[0].sighash):
+        refuse(Rule.WRONG_SIGHASH, f"{title}: the peer's signature must cover {theirs[0].sighash}.")
+    covered = len(child.outputs) == 1 and not isinstance(child.outputs[0].script, DataCarrier)
+    if child.sighash != Sighash.ALL and not covered:
+        refuse(Rule.WRONG_SIGHASH, f"{title}: {child.sighash} leaves outputs uncovered.")
+
+
+def _check_locks(child: Child, parent: Output, path: SpendPath) -> None:
+    sequence, locktime, title = child.tx.inputs[0].sequence, child.tx.locktime, _title(child)
+    if not (0 <= sequence <= FINAL_SEQUENCE and 0 <= locktime < FIRST_TIMESTAMP):
+        refuse(Rule.CHILD_LOCKS, f"{title} has no sequence, or its locktime is no block height.")
+    if path.older and not path.older <= sequence <= 0xFFFF:
+        refuse(Rule.CHILD_LOCKS, f"{title} does not wait the {path.older} blocks of its path.")
+    if path.after and (locktime < path.after or sequence == FINAL_SEQUENCE):
+        refuse(Rule.CHILD_LOCKS, f"{title} does not wait for height {path.after}.")
+    if isinstance(parent.script, Template):
+        # An offered HTLC's script does not hold its expiry: the second stage's locktime is what enforces it.
+        expiry = parent.cltv_expiry if parent.script.name in OFFERED_TEMPLATES else 0
+        if (locktime, sequence) != (expiry, path.older):
+            refuse(Rule.CHILD_LOCKS, f"{title} has the locktime {locktime} and the sequence {sequence} (BOLT 3).")
+
+
+def _title(child: Child) -> str:
+    return f"{child.provider} {child.id} ({child.kind})"
+
+
+# Rule 3
+
+
+# What the verdict on a template of the core's table depends on, once its keys are of both sides and its delay is the
+# holder's: which template it is, and which of its paths have a second stage.
+_judged: Final[set[tuple[str, bool, tuple[str, ...]]]] = set()
+_MAX_JUDGED: Final = 1000
+
+
+def _check_rule_3(
+    graph: Graph, terms: SignerChannel, output: Output, compiled: Compiled, taken: tuple[str, ...]
+) -> None:
+    verdict: tuple[str, bool, tuple[str, ...]] | None = None
+    if isinstance(output.script, Template) and output.kind not in ANCHOR_KINDS and _keys_apart(graph.keys):
+        verdict = (output.script.name, output.script.counterparty, taken)
+        if verdict in _judged:
+            return
+    try:
+        check_paths(
+            compiled.paths,
+            graph.keys,
+            terms.to_self_delay[graph.holder],
+            name=f"{output.provider} {output.id}",
+            kind=output.kind,
+            value_sat=output.value_sat,
+            children=taken,
+        )
+    except OutputRefused as error:
+        refuse(Rule.RULE_3, f"{type(error).__name__}: {error}")
+    if verdict is not None and len(_judged) < _MAX_JUDGED:
+        _judged.add(verdict)
+
+
+@lru_cache(maxsize=1024)
+def _keys_apart(keys: CommitmentKeys) -> bool:
+    """Whether no point is of both sides: then a name says who can sign."""
+    holders = {getattr(keys, name) for name in HOLDER_KEYS}
+    return holders.isdisjoint(getattr(keys, name) for name in COUNTERPARTY_KEYS)
+
+
+# What was signed
+
+
+def signing_digests(graph: Graph) -> tuple[bytes, tuple[bytes, ...]]:
+    """What the counterparty signs: of the commitment, and of each child. Of a graph that was checked, here or when it
+    was prepared: the digests say whether it is that one. Raises SignerRefused if it has no bytes."""
+    if not all(0 <= child.vout < len(graph.outputs) and child.tx.inputs for child in graph.children):
+        refuse(Rule.WRONG_CHILD, "a second-stage transaction spends an output that does not exist.")
+    with encodable():
+        commitment = graph.tx.sighash(0, graph.funding.witness_script, graph.funding.capacity_sat)
+        return commitment, tuple(_child_digest(graph, child) for child in graph.children)
+
+
+class Digests:
+    """Prepared and signed are two requests for one graph: what is hashed for the first serves the second."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[int, tuple[Graph, tuple[bytes, tuple[bytes, ...]]]] = OrderedDict()
+
+    def of(self, graph: Graph) -> tuple[bytes, tuple[bytes, ...]]:
+        """See `signing_digests`."""
+        found = self._known.get(id(graph))
+        if found is not None and found[0] is graph:
+            return found[1]
+        digests = signing_digests(graph)
+        self._known[id(graph)] = (graph, digests)
+        if len(self._known) > MAX_DIGESTS:
+            self._known.popitem(last=False)
+        return digests
+
+
+def _child_digest(graph: Graph, child: Child) -> bytes:
+    parent = graph.outputs[child.vout]
+    return child.tx.sighash(0, parent.witness_script, parent.value_sat, FLAGS[child.sighash])
+
+
+def content_digest(digests: tuple[bytes, tuple[bytes, ...]]) -> bytes:
+    """By which two commitments of one number are told apart: all that is signed in them."""
+    return sha256(msgspec.msgpack.encode(digests)).digest()

@@ -1,0 +1,263 @@
+"""Which transactions that leave a channel may be signed: mutual closes, claims, our own second stage?"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from lnpd_sdk.script import Key, Sighash, SignatureSlot, SpendPath
+from msgspec.structs import replace
+
+from lnpd.channel.actions import CompleteClosing, SignClosing
+from lnpd.channel.lost import NO_KEY
+from lnpd.crypto.secp import public_key, sign, verify
+from lnpd.errors import CryptoError, WitnessIncomplete
+from lnpd.services.interfaces import Claim, ClaimInput, SecondStage, SignerChannel
+from lnpd.services.signer.commitment import check_output
+from lnpd.services.signer.keys import ChannelKeys
+from lnpd.services.signer.refusals import Rule, check_encodable, refuse
+from lnpd.services.signer.state import UNKNOWN_MSAT, FundingState
+from lnpd.services.signer.wallet import MAX_FEERATE_PER_KW
+from lnpd.tx.graph import Child, Graph, Output
+from lnpd.tx.script import Compiled, Compiler, public_key_of, script_code
+from lnpd.tx.signatures import FLAGS, counterparty_key, funding_witness, witness
+from lnpd.tx.transaction import Tx, TxOut
+
+CORE_PROVIDERS: Final = frozenset({"base", "htlc", "anchors"})
+FINAL_SEQUENCE: Final = 0xFFFFFFFF
+MAX_BLOCKS: Final = 0xFFFF
+FIRST_TIMESTAMP: Final = 500_000_000
+
+IsOurs = Callable[[bytes], bool]
+
+
+# Mutual close (BOLT 2, closing_signed; BOLT 3, "Closing Transaction")
+
+
+def check_closing(terms: SignerChannel, state: FundingState, closing: SignClosing, is_ours: IsOurs) -> None:
+    """Raises SignerRefused unless the close spends the funding alone and pays us our balance less the agreed fee."""
+    tx, funding = closing.transaction, closing.funding
+    check_encodable(tx)
+    if len(tx.inputs) != 1 or (tx.inputs[0].txid, tx.inputs[0].vout) != (funding.txid, funding.vout):
+        refuse(Rule.CLOSE_MALFORMED, "the closing transaction does not spend its funding, and that alone.")
+    if tx.version != 2 or not 1 <= len(tx.outputs) <= 2:
+        refuse(Rule.CLOSE_MALFORMED, "a closing transaction has version 2 and one or two outputs.")
+    if sum(each.value_sat for each in tx.outputs) > funding.capacity_sat or min(o.value_sat for o in tx.outputs) < 0:
+        refuse(Rule.CLOSE_MALFORMED, "the closing transaction pays more than the channel holds.")
+    if closing.max_fee_sat < 0 or closing.max_fee_sat > fee_cap_sat(tx, 1):
+        refuse(Rule.FEE_TOO_HIGH, f"a fee of {closing.max_fee_sat} sat is more than anyone means to pay.")
+    balance_sat = max(closing.our_balance_sat, known_balance_sat(terms, state))
+    _check_nothing_pending(terms, state)
+    least_sat = balance_sat - closing.max_fee_sat
+    # What is under our own dust limit may be left out of a close (BOLT 3).
+    if least_sat < terms.dust_limit_sat[terms.us]:
+        return
+    paid_sat = sum(each.value_sat for each in tx.outputs if is_ours(each.script_pubkey))
+    if paid_sat < least_sat:
+        refuse(Rule.CLOSE_UNDERPAYS, f"the close pays us {paid_sat} sat; {balance_sat} less the fee is {least_sat}.")
+
+
+def known_balance_sat(terms: SignerChannel, state: FundingState) -> int:
+    """What the last commitments gave us at least."""
+    return min((side[terms.us] for side in _last_balances(terms, state)), default=0) // 1000
+
+
+def _check_nothing_pending(terms: SignerChannel, state: FundingState) -> None:
+    if any(sum(side) != state.funding.capacity_sat * 1000 for side in _last_balances(terms, state)):
+        refuse(Rule.CLOSE_PENDING, "the last commitments have outputs that are not settled yet.")
+
+
+def _last_balances(terms: SignerChannel, state: FundingState) -> list[tuple[int, int]]:
+    """Of the last commitment of each side. An extension may still move balance by its `close`: with one in the
+    channel's type, only the caller knows."""
+    if any(pin.name not in CORE_PROVIDERS for pin in terms.type.providers):
+        return []
+    return [side for side in state.settled_msat if UNKNOWN_MSAT not in side]
+
+
+def closing_signature(keys: ChannelKeys, closing: SignClosing) -> bytes:
+    """Our signature of a checked close."""
+    funding = closing.funding
+    return sign(keys.funding, closing.transaction.sighash(0, funding.witness_script, funding.capacity_sat))
+
+
+def completed_closing(keys: ChannelKeys, terms: SignerChannel, closing: CompleteClosing) -> Tx:
+    """A checked close with both signatures."""
+    signing = closing.signing
+    funding, tx = signing.funding, signing.transaction
+    our_key, their_key = funding.funding_keys[terms.us], funding.funding_keys[1 - terms.us]
+    digest = tx.sighash(0, funding.witness_script, funding.capacity_sat)
+    if not verify(their_key, digest, closing.their_signature):
+        refuse(Rule.PEER_SIGNATURE, "the peer's signature of the closing transaction is invalid.")
+    signatures = {our_key: sign(keys.funding, digest), their_key: closing.their_signature}
+    return tx.with_witness(0, funding_witness(funding.witness_script, signatures))
+
+
+def fee_cap_sat(tx: Tx, inputs: int) -> int:
+    """More than anyone means to pay for a transaction whose inputs are not signed yet."""
+    return (tx.weight + 700 * inputs) * MAX_FEERATE_PER_KW // 1000
+
+
+# Claims
+
+
+def signed_claim(keys: ChannelKeys, terms: SignerChannel, claim: Claim, is_ours: IsOurs) -> Tx:
+    """The claim with its witnesses; its graph's shape is checked. Raises SignerRefused."""
+    tx, graph = claim.tx, claim.graph
+    check_encodable(tx, graph.tx, *(child.tx for child in graph.children))
+    if not 1 <= len(claim.inputs) <= len(tx.inputs):
+        refuse(Rule.OTHER_COMMITMENT, f"{len(claim.inputs)} inputs are described of {len(tx.inputs)}.")
+    check_pays_us(tx.outputs, is_ours)
+    revealed = _revealed(terms, claim)
+    compiler = Compiler(graph.keys, terms.to_self_delay[graph.holder])
+    spent = [_spent(compiler, terms, graph, tx, position, described) for position, described in enumerate(claim.inputs)]
+    _check_claim_fee(tx, [output for output, _, _ in spent])
+    signed = tx
+    for position, (described, (output, compiled, path)) in enumerate(zip(claim.inputs, spent, strict=True)):
+        secrets = _secrets(keys, terms, graph, path, revealed)
+        code = script_code(compiled.script_pubkey, compiled.witness_script)
+        digest = tx.sighash(position, code, output.value_sat)
+        signatures = {key: sign(secret, digest) for key, secret in secrets.items()}
+        signed = signed.with_witness(position, _witness(path, compiled, signatures, described.late))
+    return signed
+
+
+def check_pays_us(outputs: Sequence[TxOut], is_ours: IsOurs) -> None:
+    """Every output is the wallet's, or a destination that the user named."""
+    if not outputs:
+        refuse(Rule.PAYS_ELSEWHERE, "it pays nobody.")
+    for each in outputs:
+        if not is_ours(each.script_pubkey):
+            refuse(Rule.PAYS_ELSEWHERE, f"{each.script_pubkey.hex()} is neither the wallet's nor named by the user.")
+
+
+def _revealed(terms: SignerChannel, claim: Claim) -> bytes:
+    if not claim.per_commitment_secret:
+        return b""
+    try:
+        point = public_key(claim.per_commitment_secret)
+    except CryptoError:
+        point = b""
+    if claim.graph.holder == terms.us or point != claim.graph.keys.per_commitment_point:
+        refuse(Rule.WRONG_REVEALED_SECRET, "it is not the secret of the peer's commitment that is claimed from.")
+    return claim.per_commitment_secret
+
+
+def _spent(
+    compiler: Compiler, terms: SignerChannel, graph: Graph, tx: Tx, position: int, described: ClaimInput
+) -> tuple[Output, Compiled, SpendPath]:
+    """The output that an input claims, its script compiled again, and the path."""
+    output, txid = _claimed(graph, described)
+    spending = tx.inputs[position]
+    if spending.vout != described.vout or (txid and spending.txid != txid):
+        refuse(Rule.OTHER_COMMITMENT, f"input {position} does not spend the output that it is said to spend.")
+    compiled = check_output(compiler, terms, graph, output)
+    path = next((each for each in compiled.paths if each.name == described.path), None)
+    if path is None:
+        refuse(Rule.UNKNOWN_PATH, f"{output.provider} {output.id} has no path {described.path[:100]}.")
+    sequence = spending.sequence
+    if path.older and not path.older <= sequence <= MAX_BLOCKS:
+        refuse(Rule.WRONG_LOCKS, f"input {position} does not wait the {path.older} blocks of {path.name}.")
+    if path.after and (not path.after <= tx.locktime < FIRST_TIMESTAMP or sequence == FINAL_SEQUENCE):
+        refuse(Rule.WRONG_LOCKS, f"input {position} does not wait for height {path.after}.")
+    return output, compiled, path
+
+
+def _claimed(graph: Graph, described: ClaimInput) -> tuple[Output, bytes]:
+    """The output, and its transaction's id; empty for a child that may have grown inputs since (its signature covers
+    one input and output only)."""
+    if described.child == -1:
+        outputs, txid = graph.outputs, graph.tx.txid
+        same = 0 <= described.vout < len(graph.tx.outputs) == len(outputs)
+        if same:
+            shown, meant = graph.tx.outputs[described.vout], outputs[described.vout]
+            same = (shown.value_sat, shown.script_pubkey) == (meant.value_sat, meant.script_pubkey)
+        if not same:
+            refuse(Rule.OTHER_COMMITMENT, f"the commitment has no such output {described.vout}.")
+        return outputs[described.vout], txid
+    if not 0 <= described.child < len(graph.children):
+        refuse(Rule.OTHER_COMMITMENT, f"the commitment has no second-stage transaction {described.child}.")
+    child = graph.children[described.child]
+    if not 0 <= described.vout < len(child.outputs):
+        refuse(Rule.OTHER_COMMITMENT, f"that second-stage transaction has no output {described.vout}.")
+    return child.outputs[described.vout], child.tx.txid if child.sighash == Sighash.ALL else b""
+
+
+def _check_claim_fee(tx: Tx, spent: list[Output]) -> None:
+    if len(spent) < len(tx.inputs):
+        return  # the wallet adds to the fee, and its own check sees the whole
+    fee_sat = sum(each.value_sat for each in spent) - sum(each.value_sat for each in tx.outputs)
+    cap_sat = fee_cap_sat(tx, len(spent))
+    if not 0 <= fee_sat <= cap_sat:
+        refuse(Rule.FEE_TOO_HIGH, f"the claim pays {fee_sat} sat of fee; at most {cap_sat} are allowed.")
+
+
+def _secrets(
+    keys: ChannelKeys, terms: SignerChannel, graph: Graph, path: SpendPath, revealed: bytes
+) -> dict[str, bytes]:
+    """The secret of each key that a path needs; all of them have to be ours."""
+    secrets = {}
+    for key in path.keys:
+        if key == Key.REVOCATION and graph.holder != terms.us and not revealed:
+            refuse(Rule.NOT_REVOKED, f"the path {path.name} needs the secret of commitment {graph.number}.")
+        point = graph.keys.per_commitment_point
+        known = point != NO_KEY or key == Key.COUNTERPARTY_PAYMENT  # of a commitment that we lost, nothing else is
+        secret = keys.secret(key, graph.holder == terms.us, point, revealed) if known else None
+        if secret is None:
+            refuse(Rule.NOT_OUR_PATH, f"the path {path.name} needs the key {key}, which is not ours.")
+        secrets[key] = secret
+    return secrets
+
+
+def _witness(
+    path: SpendPath, compiled: Compiled, signatures: dict[str, bytes], late: tuple[tuple[str, bytes], ...]
+) -> tuple[bytes, ...]:
+    # A claim's signatures always cover the whole of it: another sighash is for the other party's pre-signature.
+    slots = tuple(SignatureSlot(slot.key) if isinstance(slot, SignatureSlot) else slot for slot in path.witness)
+    try:
+        return witness(replace(path, witness=slots), compiled.witness_script, signatures, dict(late))
+    except WitnessIncomplete as error:
+        refuse(Rule.WITNESS_INCOMPLETE, str(error))
+
+
+# Our own second stage
+
+
+def signed_second_stage(keys: ChannelKeys, terms: SignerChannel, stage: SecondStage, is_ours: IsOurs) -> Tx:
+    """A child of our own checked commitment, complete in its first input. Raises SignerRefused."""
+    graph, tx = stage.graph, stage.tx
+    check_encodable(tx)
+    if not 0 <= stage.child < len(graph.children):
+        refuse(Rule.WRONG_CHILD, f"the commitment has no second-stage transaction {stage.child}.")
+    child = graph.children[stage.child]
+    _check_grown(child, tx, is_ours)
+    parent = graph.outputs[child.vout]
+    their_key = counterparty_key(graph, child)
+    their_digest = tx.sighash(0, parent.witness_script, parent.value_sat, FLAGS[child.sighash])
+    if not verify(public_key_of(their_key, graph.keys), their_digest, stage.signature):
+        refuse(Rule.PEER_SIGNATURE, f"the peer's signature of second-stage transaction {stage.child} is invalid.")
+    digest = tx.sighash(0, parent.witness_script, parent.value_sat)
+    signatures = {their_key: stage.signature}
+    for key in child.path.keys:
+        if key != their_key:
+            secret = keys.secret(key, True, graph.keys.per_commitment_point)
+            if secret is None:
+                refuse(Rule.NOT_OUR_PATH, f"the path {child.path.name} needs the key {key}, which is not ours.")
+            signatures[key] = sign(secret, digest)
+    try:
+        return tx.with_witness(0, witness(child.path, parent.witness_script, signatures, dict(stage.late)))
+    except WitnessIncomplete as error:
+        refuse(Rule.WITNESS_INCOMPLETE, str(error))
+
+
+def _check_grown(child: Child, tx: Tx, is_ours: IsOurs) -> None:
+    """The child as it was pre-signed; where that covers one input and output, more that pays us may follow."""
+    grows = child.sighash != Sighash.ALL
+    same = (
+        (tx.version, tx.locktime) == (child.tx.version, child.tx.locktime)
+        and tx.inputs[:1] == child.tx.inputs
+        and tx.outputs[: len(child.tx.outputs)] == child.tx.outputs
+        and (grows or (len(tx.inputs), len(tx.outputs)) == (len(child.tx.inputs), len(child.tx.outputs)))
+    )
+    if not same:
+        refuse(Rule.WRONG_CHILD, "the transaction is not the second stage that the peer signed.")
+    if len(tx.outputs) > len(child.tx.outputs):
+        check_pays_us(tx.outputs[len(child.tx.outputs) :], is_ours)

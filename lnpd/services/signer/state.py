@@ -1,0 +1,263 @@
+"""What does the signer remember of a channel, and which step of a channel's life may follow which?
+
+    ours    released ------ held        n is held with valid signatures before n - 1 is released
+    theirs  signed                      n + 1 is signed once n - 1 is revoked; one content a number and funding
+
+Numbers only grow. Each transition returns the next state or raises SignerRefused; nothing here has a secret.
+"""
+
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from lnpd.crypto.hd import ChannelIndex
+from lnpd.crypto.secp import public_key
+from lnpd.errors import CryptoError, SignerRefused
+from lnpd.services.interfaces import SignerChannel, SignerRecord
+from lnpd.services.signer.refusals import Rule, refuse
+from lnpd.tx.graph import Funding
+
+FORMAT: Final = 1
+MAX_FUNDINGS: Final = 16
+MAX_DESTINATIONS: Final = 64
+
+NONE: Final = -1
+UNKNOWN_MSAT: Final = -1
+
+
+class SignedCommitment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of the peer's commitments that we signed, or prepared to: the digest of all that was signed."""
+
+    number: int
+    digest: bytes
+
+
+class FundingState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is known of one funding. `settled_msat` is by side (the peer's commitment, ours): what each party had in
+    the last commitment beside its offers in flight."""
+
+    funding: Funding
+    held: int = NONE
+    signed: tuple[SignedCommitment, ...] = ()
+    settled_msat: tuple[tuple[int, int], tuple[int, int]] = ((UNKNOWN_MSAT, UNKNOWN_MSAT), (UNKNOWN_MSAT, UNKNOWN_MSAT))
+
+
+class ChannelState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may not be forgotten of a channel.
+
+    released: our commitments below this number are revoked. broadcast: ours that was given out signed, or -1.
+    signed: the highest number of the peer's that we signed. points: (number, per-commitment point) of its last two.
+    """
+
+    fundings: tuple[FundingState, ...]
+    released: int = 0
+    broadcast: int = NONE
+    signed: int = NONE
+    points: tuple[tuple[int, bytes], ...] = ()
+    destinations: tuple[bytes, ...] = ()
+
+    def funding(self, txid: bytes, vout: int) -> FundingState | None:
+        """The funding with this outpoint."""
+        for each in self.fundings:
+            if each.funding.txid == txid and each.funding.vout == vout:
+                return each
+        return None
+
+    @property
+    def held(self) -> int:
+        """The highest number of ours that is held on every funding."""
+        return min(each.held for each in self.fundings)
+
+    def with_funding(self, changed: FundingState) -> "ChannelState":
+        """The same with one funding changed."""
+        return replace(
+            self,
+            fundings=tuple(changed if each.funding == changed.funding else each for each in self.fundings),
+        )
+
+
+# Transitions
+
+
+def hold(state: ChannelState, funding: FundingState, number: int, settled_msat: tuple[int, int]) -> ChannelState:
+    """Our commitment `number` has valid signatures."""
+    if number < state.released:
+        refuse(Rule.WRONG_NUMBER, f"our commitment {number} is revoked; {state.released} is the oldest that is not.")
+    if number > state.released + 1:
+        refuse(
+            Rule.WENT_BACKWARDS,
+            f"our commitment {number} is offered; the signer has revoked up to {state.released - 1}.",
+        )
+    return state.with_funding(
+        replace(funding, held=max(funding.held, number), settled_msat=(funding.settled_msat[0], settled_msat))
+    )
+
+
+def sign(
+    state: ChannelState,
+    funding: FundingState,
+    commitment: SignedCommitment,
+    point: bytes,
+    revealed: bytes,
+    settled_msat: tuple[int, int],
+) -> ChannelState:
+    """The peer's commitment will be signed."""
+    number = commitment.number
+    if number > state.signed + 1:
+        refuse(
+            Rule.WENT_BACKWARDS, f"the peer's commitment {number} is asked for; the signer has signed {state.signed}."
+        )
+    if number < state.signed - 1:
+        refuse(Rule.WRONG_NUMBER, f"the peer's commitment {number} is over; {state.signed} was signed.")
+    for known in funding.signed:
+        if known.number == number:
+            if known.digest != commitment.digest:
+                refuse(Rule.TWO_REMOTE_COMMITMENTS, f"another commitment {number} was signed on this funding.")
+            return state
+    known_point = dict(state.points).get(number)
+    if known_point is not None and known_point != point:
+        refuse(Rule.WRONG_KEYS, f"the peer's commitment {number} was signed with another per-commitment point.")
+    if number == state.signed + 1:
+        _check_revoked(state, number - 2, revealed)
+        state = replace(state, signed=number, points=(*state.points, (number, point))[-2:])
+    changed = replace(
+        funding,
+        signed=(*funding.signed, commitment)[-2:],
+        settled_msat=(settled_msat, funding.settled_msat[1]),
+    )
+    return state.with_funding(changed)
+
+
+def unsign(funding: FundingState, number: int) -> FundingState:
+    """Without what was prepared for this number; only for what was never signed."""
+    return replace(funding, signed=tuple(each for each in funding.signed if each.number != number))
+
+
+def _check_revoked(state: ChannelState, number: int, revealed: bytes) -> None:
+    """The peer has revealed the secret of the commitment two before the next one."""
+    if number < 0:
+        return
+    if not revealed:
+        refuse(Rule.PREVIOUS_NOT_REVOKED, f"the peer's commitment {number} is not revoked yet.")
+    try:
+        matches = public_key(revealed) == dict(state.points).get(number)
+    except CryptoError:
+        matches = False
+    if not matches:
+        refuse(Rule.WRONG_REVEALED_SECRET, f"what was revealed is not the secret of the peer's commitment {number}.")
+
+
+def release(state: ChannelState, number: int) -> ChannelState:
+    """Our commitment `number` will be revoked."""
+    if number < state.released:
+        return state
+    if number > state.released or state.held <= number:
+        refuse(Rule.RELEASE_BEFORE_HELD, f"valid signatures of our commitment {number + 1} are not held.")
+    if state.broadcast != NONE:
+        refuse(Rule.RELEASE_AFTER_BROADCAST, f"our commitment {state.broadcast} was signed to be broadcast.")
+    return replace(state, released=number + 1)
+
+
+def broadcast(state: ChannelState, number: int) -> ChannelState:
+    """Our commitment `number` will be given out signed."""
+    if number < state.released:
+        refuse(Rule.REVOKED_BROADCAST, f"our commitment {number} is revoked: who broadcasts it loses everything.")
+    if number > max(each.held for each in state.fundings):
+        refuse(Rule.WENT_BACKWARDS, f"our commitment {number} is not held.")
+    return replace(state, broadcast=max(state.broadcast, number))
+
+
+def compare(state: ChannelState, ours: int, theirs: int, behind: int = 0) -> None:
+    """The snapshot's numbers fit these rows: neither side lost a step that the other one took.
+
+    The snapshot's `ours` is its latest commitment of ours, with those below revoked; `theirs` the latest that it
+    signed. A signer with a store of its own may hold one more, and be one behind with what it signs, for it writes when
+    it is asked to.
+    """
+    held = max((each.held for each in state.fundings), default=NONE)
+    if ours > max(held, 0) or theirs > max(state.signed + behind, 0):  # before the first commitments both are 0
+        refuse(
+            Rule.WENT_BACKWARDS,
+            f"the channel is at {ours} and {theirs}, the signer at {held} and {state.signed}: its rows are older.",
+        )
+    if ours < state.released - 1 or theirs < state.signed - 1:
+        refuse(
+            Rule.WENT_BACKWARDS,
+            f"the channel is at {ours} and {theirs}, the signer at {state.released} and {state.signed}: it is older.",
+        )
+
+
+# Rows
+
+_NAME, _TERMS, _STATE = b"name/", b"terms/", b"state/"
+_terms: Final = msgspec.msgpack.Decoder(SignerChannel)
+_state: Final = msgspec.msgpack.Decoder(ChannelState)
+_encoder: Final = msgspec.msgpack.Encoder()
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """What stored rows say, by the channel's levels (without the payment turn)."""
+
+    names: dict[bytes, tuple[str, ChannelIndex]]
+    terms: dict[bytes, SignerChannel]
+    states: dict[bytes, ChannelState]
+
+
+class NameRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose index this is."""
+
+    name: str
+    index: ChannelIndex
+
+
+def levels(index: ChannelIndex) -> bytes:
+    """What makes an index unique: the levels that its secrets are derived by. The payment turn is shared on purpose."""
+    return index.first.to_bytes(4, "big") + index.second.to_bytes(4, "big")
+
+
+def name_row(index: ChannelIndex, name: str) -> SignerRecord:
+    """The row of a reserved index."""
+    return SignerRecord(_NAME + levels(index), _row(NameRow(name, index)))
+
+
+def terms_row(channel: SignerChannel) -> SignerRecord:
+    """The row of a registered channel; it never changes."""
+    return SignerRecord(_TERMS + levels(channel.index), _row(channel))
+
+
+def state_row(index: ChannelIndex, state: ChannelState) -> SignerRecord:
+    """The row that changes with each step."""
+    return SignerRecord(_STATE + levels(index), _row(state))
+
+
+def load(rows: tuple[SignerRecord, ...]) -> Loaded:
+    """What rows say; raises SignerRefused for rows that this signer did not write."""
+    loaded = Loaded({}, {}, {})
+    names = msgspec.msgpack.Decoder(NameRow)
+    for row in rows:
+        kind, key = row.key[:-8], row.key[-8:]
+        if row.value[:1] != bytes((FORMAT,)) or kind not in (_NAME, _TERMS, _STATE):
+            raise SignerRefused(Rule.WENT_BACKWARDS, f"the signer's row {row.key.hex()} is of another version.")
+        try:
+            if kind == _NAME:
+                named = names.decode(row.value[1:])
+                loaded.names[key] = (named.name, named.index)
+            elif kind == _TERMS:
+                loaded.terms[key] = _terms.decode(row.value[1:])
+            else:
+                loaded.states[key] = _state.decode(row.value[1:])
+        except (msgspec.MsgspecError, RecursionError):
+            raise SignerRefused(Rule.WENT_BACKWARDS, f"the signer's row {row.key.hex()} is damaged.") from None
+    if loaded.terms.keys() - loaded.names.keys() or loaded.terms.keys() != loaded.states.keys():
+        raise SignerRefused(Rule.WENT_BACKWARDS, "some of the signer's rows are missing.")
+    return loaded
+
+
+def stored_state(levels_: bytes, rows: tuple[SignerRecord, ...]) -> ChannelState | None:
+    """A channel's state in the caller's rows."""
+    return load(tuple(row for row in rows if row.key[-8:] == levels_)).states.get(levels_)
+
+
+def _row(value: object) -> bytes:
+    return bytes((FORMAT,)) + _encoder.encode(value)

@@ -1,0 +1,78 @@
+"""What do blocks and the mempool do to the wallet?
+
+The service behind its ChainFollower: it watches every script that was given out or paid and the gap after them, and
+stores what happened to them together with the cursor.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from lnpd.chain.interface import BlockRef, ChainBackend, ChainDelta, Outcome, Watch, WatchScript
+from lnpd.services.chain.follow import Past, Wanted
+from lnpd.services.wallet.ledger import connect, disconnect, see
+from lnpd.services.wallet.rows import WalletRows
+from lnpd.services.wallet.scripts import BRANCHES
+from lnpd.store.read import Read
+from lnpd.store.store import Store
+from lnpd.store.write import Write
+
+log = logging.getLogger("lnpd.wallet")
+
+
+class WalletChain:
+    """A chainfollow.Service. `birth_height` is where the past of an address is read from."""
+
+    def __init__(self, store: Store, backend: ChainBackend, rows: WalletRows, birth_height: int) -> None:
+        self._store, self._backend, self._rows, self._scripts = store, backend, rows, rows.scripts
+        self._birth_height = birth_height
+        self._refusals: dict[bytes, str] = {}
+
+    def cursor(self, read: Read) -> BlockRef | None:
+        """The last block whose effects are stored."""
+        return self._rows.cursor(read)
+
+    def wanted(self, read: Read) -> Wanted:
+        """Every script that was given out or paid, and the gap after them."""
+        window = self._rows.derive(read, self._rows.ledger(read))
+        scanned = self._rows.numbers(read, b"scanned")
+        watches: set[Watch] = set()
+        fresh: set[Watch] = set()
+        for branch in BRANCHES:
+            for number in range(window.of(branch)):
+                watch = WatchScript(self._scripts.script(branch, number))
+                watches.add(watch)
+                if number >= scanned.of(branch):
+                    fresh.add(watch)
+        return Wanted(frozenset(watches), frozenset(fresh), self._birth_height)
+
+    def take(self, write: Write, delta: ChainDelta) -> None:
+        """Stores what blocks and the mempool did."""
+        write.point("wallet-followed")
+        before = self._rows.entries(write)
+        entries = disconnect(before, frozenset(block.hash for block in delta.disconnected))
+        entries = connect(entries, delta.connected)
+        if not delta.more:
+            entries = see(entries, delta.mempool, True)
+        self._rows.change_entries(write, before, entries)
+        self._rows.set_cursor(write, delta.end)
+
+    def learn(self, write: Write, past: Past) -> None:
+        """Stores what the past did to new addresses."""
+        write.point("wallet-past-read")
+        before = self._rows.entries(write)
+        self._rows.change_entries(write, before, see(connect(before, past.connected), past.mempool, False))
+        scanned = self._rows.numbers(write, b"scanned")
+        for branch in BRANCHES:
+            while WatchScript(self._scripts.script(branch, scanned.of(branch))) in past.watches:
+                scanned = scanned.at_least(branch, scanned.of(branch) + 1)
+        self._rows.set_numbers(write, b"scanned", scanned)
+
+    async def caught_up(self, tip: BlockRef, moved: bool) -> None:
+        """Broadcasts again what the wallet sent and nobody has."""
+        for txid, entry in (await self._store.read(self._rows.entries)).items() if moved else ():
+            if entry.is_sent and entry.is_pending:
+                result = await self._backend.broadcast((entry.tx.serialise(),))
+                if result.outcome is Outcome.REFUSED and self._refusals.get(txid) != result.reason:
+                    self._refusals[txid] = result.reason
+                    log.warning("the payment %s is refused: %s", txid[::-1].hex(), result.reason)

@@ -1,0 +1,111 @@
+"""What does the wallet keep in the database?
+
+wallet        cursor: the last block whose effects are stored; given, scanned: how far each branch is
+wallet-tx     one row for each transaction, by txid
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from lnpd.chain.interface import BlockRef
+from lnpd.services.wallet.ledger import Entries, Entry, Ledger
+from lnpd.services.wallet.scripts import BRANCHES, CHANGE, RECEIVE, WalletScripts
+from lnpd.store.codec import decode, encode
+from lnpd.store.read import Read
+from lnpd.store.write import Write
+
+STATE, TRANSACTIONS = "wallet", "wallet-tx"
+
+GAPS: Final = {RECEIVE: 20, CHANGE: 200}
+"""So many numbers beyond the last one that was given out or paid are watched, and at most so many unpaid ones in a row
+are given out. The change branch also has the scripts of closings, of which many are never paid."""
+
+
+class Cursor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The last block whose effects are stored."""
+
+    height: int
+    block_hash: bytes
+
+
+class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many numbers of each branch."""
+
+    receive: int = 0
+    change: int = 0
+
+    def of(self, branch: int) -> int:
+        """Those of one branch."""
+        return self.change if branch == CHANGE else self.receive
+
+    def at_least(self, branch: int, count: int) -> Numbers:
+        """The same with no fewer of one branch."""
+        count = max(count, self.of(branch))
+        return Numbers(self.receive, count) if branch == CHANGE else Numbers(count, self.change)
+
+
+class WalletRows:
+    """Reads and writes them. `scripts` finds our scripts."""
+
+    def __init__(self, scripts: WalletScripts) -> None:
+        self.scripts = scripts
+
+    def cursor(self, read: Read) -> BlockRef | None:
+        """The last block whose effects are stored."""
+        stored = read.value(STATE, b"cursor")
+        if stored is None:
+            return None
+        cursor = decode(stored, Cursor, table=STATE, key="cursor")
+        return BlockRef(cursor.height, cursor.block_hash)
+
+    def set_cursor(self, write: Write, block: BlockRef) -> None:
+        """Moves the cursor."""
+        write.put_value(STATE, b"cursor", encode(Cursor(block.height, block.hash)))
+
+    def numbers(self, read: Read, name: bytes) -> Numbers:
+        """How far each branch was `given` out, or its past `scanned`."""
+        stored = read.value(STATE, name)
+        return decode(stored, Numbers, table=STATE, key=name) if stored is not None else Numbers()
+
+    def set_numbers(self, write: Write, name: bytes, numbers: Numbers) -> None:
+        """Moves them."""
+        write.put_value(STATE, name, encode(numbers))
+
+    def entries(self, read: Read) -> Entries:
+        """All transactions."""
+        return {txid: decode(value, Entry, table=TRANSACTIONS, key=txid) for txid, value in read.values(TRANSACTIONS)}
+
+    def change_entries(self, write: Write, before: Entries, after: Entries) -> None:
+        """Writes what differs."""
+        for txid in before.keys() - after.keys():
+            write.delete_value(TRANSACTIONS, txid)
+        for txid, entry in after.items():
+            if before.get(txid) != entry:
+                write.put_value(TRANSACTIONS, txid, encode(entry))
+
+    def ledger(self, read: Read) -> Ledger:
+        """The wallet as it is stored."""
+        cursor = self.cursor(read)
+        ledger = Ledger(self.entries(read), self.scripts.path, cursor.height if cursor else 0)
+        self.derive(read, ledger)
+        return ledger
+
+    def derive(self, read: Read, ledger: Ledger) -> Numbers:
+        """Derives every script that may have been paid; returns how many of each branch these are."""
+        given, window = self.numbers(read, b"given"), Numbers()
+        for branch in BRANCHES:
+            derived = 0
+            while derived < (count := max(given.of(branch), ledger.used(branch)) + GAPS[branch]):
+                for number in range(derived, count):
+                    self.scripts.script(branch, number)
+                derived = count
+            window = window.at_least(branch, derived)
+        return window
+
+    def next_number(self, read: Read, ledger: Ledger, branch: int) -> int:
+        """The number to give out: a new one, or the oldest unpaid one if GAPS of them are."""
+        given, used = self.numbers(read, b"given").of(branch), ledger.used(branch)
+        return used if given - used >= GAPS[branch] else max(given, used)

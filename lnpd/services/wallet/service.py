@@ -1,0 +1,318 @@
+"""Which coins does this node own on chain, and how are channels funded from them?
+
+One transaction of the store for each step: coins are reserved, and change is known, before a signed transaction is
+shown to anybody; blocks move the wallet and its cursor together. What `fund` answered for a reference it answers
+again, so that a channel that asks after a crash gets the same transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from lnpd.chain.interface import ChainBackend, Outcome
+from lnpd.chain.policy import Policy, dust_limit_sat
+from lnpd.errors import (
+    BroadcastRefused,
+    ChainError,
+    FeeTooHigh,
+    InsufficientFunds,
+    OutputTooSmall,
+    ReferenceTaken,
+)
+from lnpd.services.chain.follow import POLL_SECONDS, ChainFollower
+from lnpd.services.interfaces import Signer
+from lnpd.services.onchain import Balance, Funded, FundingWallet, WalletCoin, WalletPayment
+from lnpd.services.wallet.chain import WalletChain
+from lnpd.services.wallet.ledger import Entry, Ledger
+from lnpd.services.wallet.psbt import from_psbt, to_psbt, unsigned
+from lnpd.services.wallet.rows import WalletRows
+from lnpd.services.wallet.scripts import BRANCHES, CHANGE, RECEIVE, WalletScripts
+from lnpd.services.wallet.select import Selection, select, select_all
+from lnpd.store.read import Read
+from lnpd.store.store import Store
+from lnpd.store.write import Write
+from lnpd.tx.transaction import Tx, TxOut
+
+log = logging.getLogger("lnpd.wallet")
+
+MIN_FEERATE_PER_KW: Final = 253
+FREE_FEE_SAT: Final = 25_000
+"""A fee up to this is never too high; above it, a tenth of what is paid is."""
+
+NOTHING: Final = Tx((), ())
+Plan = Callable[[Ledger], tuple[Selection, TxOut]]
+"""How to pay, given what there is: the coins, and the output that is asked for. May raise InsufficientFunds."""
+
+
+class Wallet:
+    """The wallet of a BIP 84 account. `open` makes one."""
+
+    def __init__(
+        self,
+        store: Store,
+        backend: ChainBackend,
+        signer: Signer,
+        rows: WalletRows,
+        follower: ChainFollower,
+        reserve_sat: int = 0,
+    ) -> None:
+        self.scripts = rows.scripts
+        self._store, self._backend, self._signer, self._rows = store, backend, signer, rows
+        self._follower, self._reserve_sat = follower, reserve_sat
+        self._spending = asyncio.Lock()
+
+    @classmethod
+    async def open(
+        cls,
+        store: Store,
+        backend: ChainBackend,
+        signer: Signer,
+        network: str,
+        *,
+        reserve_sat: int = 0,
+        birth_height: int = 0,
+        broken: Callable[[Exception], None] | None = None,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> Wallet:
+        """The wallet of the signer's account, caught up with the chain and following it.
+
+        `reserve_sat` stays in the wallet whatever is asked (for the fees of anchor channels). `birth_height` is where
+        the past of a new database is read from: 0 finds all of a restored seed's coins. `broken` hears of an error
+        after which the node must stop. Raises ChainError.
+        """
+        rows = WalletRows(WalletScripts(await signer.wallet_account(), network))
+        chain = WalletChain(store, backend, rows, birth_height)
+        follower = ChainFollower(store, backend, chain, broken, poll_seconds)
+        wallet = cls(store, backend, signer, rows, follower, reserve_sat)
+        await follower.start()
+        await wallet._tell_signer()
+        return wallet
+
+    async def close(self) -> None:
+        """Ends between two transactions."""
+        await self._follower.stop()
+
+    async def sync(self) -> None:
+        """Returns when the wallet knows the present tip and mempool. Raises ChainError."""
+        await self._follower.sync()
+
+    # --- what there is
+
+    async def balance(self) -> Balance:
+        """What the wallet owns."""
+        return (await self._ledger()).balance()
+
+    async def coins(self) -> tuple[WalletCoin, ...]:
+        """Every unspent output, reserved ones too."""
+        return tuple((await self._ledger()).coins())
+
+    async def listing(self) -> tuple[WalletPayment, ...]:
+        """Every transaction: unconfirmed ones first, then the newest block's."""
+        return tuple((await self._ledger()).payments())
+
+    async def _ledger(self) -> Ledger:
+        return await self._store.read(self._rows.ledger)
+
+    # --- addresses
+
+    async def new_address(self) -> str:
+        """A receive address that was never paid; after 20 unpaid ones in a row the oldest of them again."""
+        return self.scripts.address(await self._give(RECEIVE))
+
+    async def next_script(self) -> bytes:
+        """A scriptPubKey of ours for sweeps and closings, stored as given before it returns."""
+        return await self._give(CHANGE)
+
+    async def _give(self, branch: int) -> bytes:
+        def give(write: Write) -> bytes:
+            write.point("wallet-given")
+            number = self._rows.next_number(write, self._rows.ledger(write), branch)
+            given = self._rows.numbers(write, b"given").at_least(branch, number + 1)
+            self._rows.set_numbers(write, b"given", given)
+            return self.scripts.script(branch, number)
+
+        script = await self._store.write(give)
+        await self._tell_signer()
+        self._follower.wake()
+        return script
+
+    async def _tell_signer(self) -> None:
+        """The signer knows our scripts as far as it was told that they are in use."""
+
+        def in_use(read: Read) -> tuple[int, ...]:
+            ledger, given = self._rows.ledger(read), self._rows.numbers(read, b"given")
+            return tuple(max(given.of(branch), ledger.used(branch)) for branch in BRANCHES)
+
+        receive, change = await self._store.read(in_use)
+        await self._signer.wallet_used(receive, change)
+
+    # --- spending
+
+    async def require(self, amount_sat: int, feerate_per_kw: int) -> None:
+        """Whether a channel of this size could be funded now. InsufficientFunds names what there is and is needed."""
+        ledger = await self._ledger()
+        funding = TxOut(amount_sat, b"\0\x20" + bytes(32))
+        try:
+            select(ledger.spendable(), (funding,), max(MIN_FEERATE_PER_KW, feerate_per_kw), self._reserve_sat)
+        except InsufficientFunds as error:
+            raise InsufficientFunds(_explained(ledger, str(error))) from None
+
+    async def fund(self, reference: str, output: TxOut, feerate_per_kw: int, max_fee_sat: int | None = None) -> Funded:
+        """A signed transaction that pays `output`, its coins reserved before this returns; see FundingWallet."""
+        _require_relayable(output)
+        rate = max(MIN_FEERATE_PER_KW, feerate_per_kw)
+
+        def plan(ledger: Ledger) -> tuple[Selection, TxOut]:
+            return select(ledger.spendable(), (output,), rate, self._reserve_sat), output
+
+        async with self._spending:
+            known = (await self._ledger()).by_reference(reference)
+            if known is None:
+                return await self._spend(Entry(NOTHING, is_ours=True, reference=reference), plan, max_fee_sat)
+            if known.tx.outputs[known.vout] != output:
+                raise ReferenceTaken(f"Something else was funded for {reference!r} already.")
+            return _funded(known)
+
+    async def send(
+        self, address: str, amount_sat: int | None, feerate_per_kw: int, max_fee_sat: int | None = None
+    ) -> Funded:
+        """Pays an address and broadcasts; None is all there is beyond the reserve. See FundingWallet."""
+        script, rate = self.scripts.script_of(address), max(MIN_FEERATE_PER_KW, feerate_per_kw)
+        if amount_sat is not None:
+            _require_relayable(TxOut(amount_sat, script))
+
+        def plan(ledger: Ledger) -> tuple[Selection, TxOut]:
+            if amount_sat is None:
+                return _everything(ledger, script, rate, self._reserve_sat)
+            output = TxOut(amount_sat, script)
+            return select(ledger.spendable(), (output,), rate, self._reserve_sat), output
+
+        async with self._spending:
+            entry = Entry(NOTHING, is_ours=True, is_sent=True, reference=f"send {secrets.token_hex(8)}")
+            sent = await self._spend(entry, plan, max_fee_sat)
+        await self._publish(sent)
+        return sent
+
+    async def _spend(self, entry: Entry, plan: Plan, max_fee_sat: int | None) -> Funded:
+        """Chooses, signs and stores; the lock is held. Once more if a block took a coin in between."""
+        while True:
+            made = await self._signed(entry, plan, max_fee_sat)
+            if await self._store.write(lambda write, made=made: self._reserve(write, made)):  # type: ignore[misc]  # mypy: a default argument
+                self._follower.wake()
+                return _funded(made)
+
+    async def _signed(self, entry: Entry, plan: Plan, max_fee_sat: int | None) -> Entry:
+        """The entry with a transaction as planned. Nothing is stored yet: who dies here has shown it to nobody."""
+        ledger = await self._ledger()
+        try:
+            chosen, output = plan(ledger)
+        except InsufficientFunds as error:
+            raise InsufficientFunds(_explained(ledger, str(error))) from None
+        _require_modest(chosen, output, max_fee_sat)
+        outputs = [output]
+        ours: tuple[TxOut, ...] = ()
+        if chosen.change_sat:
+            ours = (TxOut(chosen.change_sat, await self.next_script()),)
+            outputs.insert(secrets.randbelow(2), *ours)  # its place tells nobody which output is change
+        tx = unsigned(chosen.coins, outputs)
+        await self._tell_signer()
+        psbt = await self._signer.sign_wallet(to_psbt(tx, chosen.coins, self.scripts), chosen.fee_sat, ours)
+        signed = from_psbt(psbt, tx, chosen.coins)
+        return replace(entry, tx=signed, vout=outputs.index(output), fee_sat=chosen.fee_sat)
+
+    def _reserve(self, write: Write, entry: Entry) -> bool:
+        """False if the coins are not free any more."""
+        ledger = self._rows.ledger(write)
+        if not ledger.are_free(entry.inputs()):
+            return False
+        write.point("wallet-funded")
+        self._rows.change_entries(write, ledger.entries, {**ledger.entries, entry.tx.txid: entry})
+        return True
+
+    async def _publish(self, sent: Funded) -> None:
+        """Broadcasts; a refused payment is as if it had never been made. If nobody answers it goes out later."""
+        try:
+            result = await self._backend.broadcast((sent.transaction.serialise(),))
+        except ChainError as error:
+            log.warning("%s will be broadcast later: %s", sent.txid[::-1].hex(), error)
+            return
+        if result.outcome is Outcome.REFUSED:
+            await self._store.write(lambda write: self.released(write, sent.txid))
+            raise BroadcastRefused(f"The payment was refused: {result.reason}.")
+        await self._follower.sync()
+
+    # --- releasing
+
+    async def release(self, txid: bytes) -> bool:
+        """Frees the coins of a funding that will not be broadcast. False if it is unknown, or on the network."""
+        return await self._store.write(lambda write: self.released(write, txid))
+
+    def released(self, write: Write, txid: bytes) -> bool:
+        """`release` within the transaction of the channel that gives its funding up."""
+        write.point("wallet-released")
+        entries = self._rows.entries(write)
+        if txid not in entries or not entries[txid].is_pending:
+            return False
+        self._rows.change_entries(write, entries, {each: entry for each, entry in entries.items() if each != txid})
+        return True
+
+    async def release_orphans(self, references: Collection[str]) -> tuple[bytes, ...]:
+        """After a start: frees fundings that were made for nobody whom we still know. Returns their txids."""
+
+        def release(write: Write) -> tuple[bytes, ...]:
+            entries = self._rows.entries(write)
+            orphans = [
+                txid
+                for txid, entry in entries.items()
+                if entry.is_pending and not entry.is_sent and entry.reference not in references
+            ]
+            return tuple(txid for txid in orphans if self.released(write, txid))
+
+        return await self._store.write(release)
+
+
+def _everything(ledger: Ledger, script: bytes, feerate_per_kw: int, keep_sat: int) -> tuple[Selection, TxOut]:
+    chosen = select_all(ledger.spendable(), script, feerate_per_kw, keep_sat)
+    left_sat = sum(coin.value_sat for coin in chosen.coins) - chosen.fee_sat - keep_sat
+    if left_sat < dust_limit_sat(script, Policy()):
+        raise InsufficientFunds("There is nothing to send.")
+    return chosen, TxOut(left_sat, script)
+
+
+def _explained(ledger: Ledger, what: str) -> str:
+    """What is needed, and where the rest of the money is."""
+    balance = ledger.balance()
+    elsewhere = (
+        (balance.unconfirmed_sat + balance.pending_sat, "unconfirmed"),
+        (balance.immature_sat, "of immature coinbases"),
+        (balance.reserved_sat, "reserved for openings"),
+    )
+    rest = "".join(f" {amount_sat:,} sat are {kind}." for amount_sat, kind in elsewhere if amount_sat)
+    return f"{what} The wallet has {balance.confirmed_sat:,} sat confirmed.{rest}"
+
+
+def _require_modest(chosen: Selection, output: TxOut, max_fee_sat: int | None) -> None:
+    cap_sat = max(FREE_FEE_SAT, output.value_sat // 10) if max_fee_sat is None else max_fee_sat
+    if chosen.fee_sat > cap_sat:
+        coins = "one coin" if len(chosen.coins) == 1 else f"{len(chosen.coins)} coins"
+        raise FeeTooHigh(f"The fee would be {chosen.fee_sat:,} sat, for {coins}; {cap_sat:,} are allowed.")
+
+
+def _funded(entry: Entry) -> Funded:
+    return Funded(entry.tx.txid, entry.vout, entry.tx, entry.fee_sat or 0)
+
+
+def _require_relayable(output: TxOut) -> None:
+    limit_sat = dust_limit_sat(output.script_pubkey, Policy())
+    if output.value_sat < limit_sat:
+        raise OutputTooSmall(f"{output.value_sat:,} sat are too few: nodes relay {limit_sat:,} and more.")
+
+
+if TYPE_CHECKING:
+    _A_WALLET_FUNDS: type[FundingWallet] = Wallet

@@ -1,0 +1,149 @@
+"""Does a follower lose or repeat anything when the power fails, the chain's process dies, or the store does?"""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from lnpd.chain.embedded import EmbeddedChain
+from lnpd.channel.events import OutputSpent, TransactionConfirmed
+from lnpd.errors import InsufficientFunds, StoreClosed, StoreHalted
+from lnpd.services.chain.service import RemoteChain, serve_chain
+from lnpd.services.chain.watch import ChainWatch
+from lnpd.services.wallet.service import Wallet
+from lnpd.store.store import Store
+from lnpd.store.transactions import Moment
+from tests.chain.purse import output_of, pay
+from tests.services.chain.chains import a_chain, a_spend, offer, told, until
+from tests.services.chain.watchers import ELSEWHERE, OWNER, Driver, add, of_output, of_transaction, watching
+from tests.services.wallet.wallets import RATE, a_funding, a_signer, a_wallet, paid, spent
+
+
+class Power:
+    """Fails once, at the `count`th commit that has this point, just before or after it."""
+
+    def __init__(self, moment: str, point: str, count: int = 1) -> None:
+        self.moment, self.point, self.left = moment, point, count
+
+    def __call__(self, moment: Moment, points: frozenset[str]) -> None:
+        if moment == self.moment and self.point in points:
+            self.left -= 1
+            if not self.left:
+                raise OSError("the power failed")
+
+
+@pytest.mark.parametrize("moment", ["before_commit", "after_commit"])
+@pytest.mark.parametrize(("point", "count"), [("chain-followed", 1), ("chain-followed", 2), ("chain-past-read", 1)])
+def test_a_cut_of_the_power_loses_and_repeats_no_event(tmp_path: Path, moment: str, point: str, count: int) -> None:
+    async def story() -> None:
+        async with a_chain("embedded", tmp_path) as chain:
+            funding = await a_spend(chain)
+            spend = pay(output_of(funding), to=ELSEWHERE)
+            async with watching(tmp_path, chain) as (watch, driver):
+                await add(watch, driver, of_transaction(funding))
+                # Added last and not applied: its past is read after the restart.
+                await driver.store.write(lambda write: watch.add_watch(write, OWNER, of_output(funding, 200)))
+            await offer(chain, funding)
+            await offer(chain, spend)
+            await chain.mine(250)
+            store = Store.open(tmp_path / "node", "regtest", Power(moment, point, count))
+            failing = ChainWatch(store, chain, Driver(store))
+            with pytest.raises(StoreHalted):
+                await failing.start()
+            store.close_sync()
+            async with watching(tmp_path, chain) as (_, driver):
+                events = driver.take()
+                kinds = [(type(each), getattr(each, "depth", 0)) for each in events]
+                assert kinds == [(OutputSpent, 1), (TransactionConfirmed, 3), (OutputSpent, 200)]
+
+    told(story)
+
+
+@pytest.mark.parametrize("moment", ["before_commit", "after_commit"])
+def test_a_cut_of_the_power_leaves_a_funding_wholly_or_not_at_all(tmp_path: Path, moment: str) -> None:
+    async def story() -> None:
+        async with a_chain("embedded", tmp_path) as chain:
+            async with a_wallet(tmp_path, chain) as wallet:
+                await paid(wallet, chain, 200_000)
+            store = Store.open(tmp_path / "node", "regtest", Power(moment, "wallet-funded"))
+            failing = await Wallet.open(store, chain, a_signer(), "regtest")
+            with pytest.raises(StoreHalted):
+                await failing.fund("one", a_funding(), RATE)
+            await failing.close()
+            store.close_sync()
+            async with a_wallet(tmp_path, chain) as wallet:
+                reserved = (await wallet.balance()).reserved_sat
+                assert reserved == (200_000 if moment == "after_commit" else 0)
+                if reserved:
+                    with pytest.raises(InsufficientFunds):
+                        await wallet.fund("two", a_funding(), RATE)
+                made = await wallet.fund("one", a_funding(), RATE)
+                assert len(spent(made)) == 1
+                await offer(chain, made.transaction)
+
+    told(story)
+
+
+@pytest.mark.parametrize("moment", ["before_commit", "after_commit"])
+@pytest.mark.parametrize("point", ["wallet-followed", "wallet-past-read"])
+def test_a_cut_of_the_power_does_not_change_what_the_wallet_owns(tmp_path: Path, moment: str, point: str) -> None:
+    async def story() -> None:
+        async with a_chain("embedded", tmp_path) as chain:
+            async with a_wallet(tmp_path, chain, "other") as wallet:
+                await paid(wallet, chain, 200_000, 100_000)
+                balance = await wallet.balance()
+            store = Store.open(tmp_path / "node", "regtest", Power(moment, point))
+            with pytest.raises(StoreHalted):
+                await Wallet.open(store, chain, a_signer(), "regtest")
+            store.close_sync()
+            async with a_wallet(tmp_path, chain) as wallet:
+                assert await wallet.balance() == balance
+
+    told(story)
+
+
+def test_the_chains_process_may_end_and_come_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        endpoint = f"ipc://{tmp_path}/c"
+        chain = await EmbeddedChain.open(tmp_path / "chain")
+        server = serve_chain(chain, endpoint)
+        remote = RemoteChain(endpoint, deadline_seconds=0.5)
+        store = Store.open(tmp_path / "node", "regtest")
+        driver = Driver(store)
+        watch = ChainWatch(store, remote, driver, poll_seconds=0.05)
+        await watch.start()
+        funding = await a_spend(chain)
+        await add(watch, driver, of_transaction(funding, 1))
+        await server.close()
+        await until(lambda: "cannot be followed" in caplog.text)
+        await offer(chain, funding)
+        await chain.mine()
+        server = serve_chain(chain, endpoint)
+        await until(lambda: OWNER in driver.woken)
+        assert [type(each) for each in driver.take()] == [TransactionConfirmed]
+        said = [record for record in caplog.records if "cannot be followed" in record.getMessage()]
+        assert len(said) <= 3, "a silence is complained of once, not at each try"
+        await watch.stop()
+        await remote.close()
+        await server.close()
+        await chain.close()
+        store.close_sync()
+
+    told(story)
+
+
+def test_a_store_that_stops_is_reported(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_chain("embedded", tmp_path) as chain:
+            store = Store.open(tmp_path / "node", "regtest")
+            failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+            watch = ChainWatch(store, chain, Driver(store), failed.set_result)
+            await watch.start()
+            store.close_sync()
+            watch.applied()
+            assert isinstance(await failed, StoreClosed)
+            with suppress(StoreClosed):
+                await watch.stop()
+
+    told(story)

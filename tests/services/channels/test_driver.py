@@ -1,0 +1,105 @@
+"""Does a channel's mailbox keep its promises when a provider is slow or dead, or something urgent comes?"""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lnpd.channel.events import Block, ForceClose
+from lnpd.channel.state import Failed
+from lnpd.errors import ChannelFrozen, LnpdError
+from lnpd.services.channels.driver import Item
+from lnpd.testing import until
+from tests.e2e.test_lockbox import boxes
+from tests.services.channels.two import Two, story
+
+
+def test_a_forced_close_does_not_wait_for_a_provider(tmp_path: Path) -> None:
+    async def told(both: Two) -> None:
+        both.alices.shut()
+        put = both.put(both.alice)
+        await both.alices.asked.wait()
+        async with asyncio.timeout(2):
+            closed = await both.driver(both.alice).command(ForceClose())
+        assert isinstance(closed.phase, Failed)
+        with pytest.raises(LnpdError, match="not possible while this channel is in phase Failed"):
+            await put
+
+    story(tmp_path, told)
+
+
+def test_a_message_that_waits_for_a_provider_keeps_its_place(tmp_path: Path) -> None:
+    async def told(both: Two) -> None:
+        both.bobs.shut()
+        await both.put(both.alice)
+        await both.bobs.asked.wait()
+        height = both.bob.watcher.height
+        handled = both.driver(both.bob)
+        for _ in range(3):  # each of them drops the step that waits
+            both.bobs.asked.clear()
+            handled.post(Item(Block(height)))
+            await both.bobs.asked.wait()
+        both.bobs.gate.set()
+        await boxes(both.alice, both.channel, 2)
+        await boxes(both.bob, both.channel, 2)
+        await both.pays()
+
+    story(tmp_path, told)
+
+
+# A dead provider
+
+
+def test_a_broken_provider_freezes_until_it_is_back(tmp_path: Path) -> None:
+    async def told(both: Two) -> None:
+        plain = await both.network.channel(both.alice, both.bob, 300_000, kind="anchors_zero_fee_htlc_tx")
+        both.bobs.broken = True
+        await both.put(both.alice)
+        await until(lambda: both.driver(both.bob).frozen, "the freeze")
+        await both.network.active(plain, both.alice, both.bob)
+        await both.pays()
+        with pytest.raises(ChannelFrozen):
+            await both.bob.api.close(both.channel, False, None)
+        both.bobs.broken = False
+        await both.bob.channels.providers_changed()
+        await boxes(both.alice, both.channel, 2)  # alice had signed it: it is said again
+        await boxes(both.bob, both.channel, 2)
+
+    story(tmp_path, told)
+
+
+def test_an_error_of_the_peers_ends_a_frozen_channel(tmp_path: Path) -> None:
+    """BOLT 1: whoever receives an error fails the channel, and waits for nobody."""
+
+    async def told(both: Two) -> None:
+        await both.bob.plugins.plugins[0].stop()
+        await both.down(both.bob)
+        await until(lambda: both.driver(both.bob).link, "the next connection")
+        await until(lambda: both.driver(both.alice).channel.link == "reestablishing", "what alice says")
+        await both.driver(both.alice).command(ForceClose())
+        await until(lambda: isinstance(both.driver(both.bob).channel.phase, Failed), "the end on bob's side")
+
+    story(tmp_path, told)
+
+
+def test_a_provider_that_is_back_at_once_loses_no_message(tmp_path: Path) -> None:
+    """What came in between was dropped: the old connection may not go on as if it had been handled."""
+
+    async def told(both: Two) -> None:
+        both.bobs.shut()
+        await both.put(both.alice)
+        await both.bobs.asked.wait()
+        driver = both.driver(both.bob)
+        driver.freeze("a test")
+        both.bobs.gate.set()
+        await asyncio.sleep(0)
+        driver.thaw()
+        await boxes(both.alice, both.channel, 2)
+        await boxes(both.bob, both.channel, 2)
+        await both.pays()
+        assert not [n for n in (both.alice, both.bob) if isinstance(both.driver(n).channel.phase, Failed)]
+
+    story(tmp_path, told)
+
+
+# A batch that fails

@@ -1,0 +1,180 @@
+"""Does a batch that fails take nothing with it that was not its own?"""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lnpd.channel.actions import HtlcReceived, Told
+from lnpd.channel.events import ForceClose
+from lnpd.channel.state import Channel, Failed
+from lnpd.errors import LnpdError
+from lnpd.services.node.node import Node
+from lnpd.services.recipients import Effects, Recipient
+from lnpd.testing import shown, until, until_asked
+from tests.e2e.test_lockbox import boxes
+from tests.services.channels.two import SECONDS, Two, story
+
+
+class Poison:
+    """A recipient that raises, while it is poisonous, for one kind of message."""
+
+    def __init__(self, inner: Recipient, kind: type) -> None:
+        self.inner, self.kind, self.times = inner, kind, 0
+
+    async def told(self, channel: Channel, message: Told) -> Effects:
+        if isinstance(message, self.kind) and self.times:
+            self.times -= 1
+            raise RuntimeError("poison")
+        return await self.inner.told(channel, message)
+
+
+def poison(node: Node, recipient: str, kind: type) -> Poison:
+    recipients = node.channels.parts.recipients
+    made = Poison(recipients[recipient], kind)
+    recipients[recipient] = made
+    return made
+
+
+def test_a_batch_that_failed_never_happened(tmp_path: Path) -> None:
+    async def told(both: Two) -> None:
+        bad = poison(both.bob, "payments", HtlcReceived)
+        bad.times = 1
+        await both.pays()
+        assert not bad.times
+        await both.active()
+        await both.put(both.alice)
+        await boxes(both.bob, both.channel, 2)
+        await both.pays()
+
+    story(tmp_path, told)
+
+
+def test_a_channel_can_be_closed_while_its_batches_fail(tmp_path: Path) -> None:
+    """The signer was asked to prepare what is never stored: it may not hold the release of a secret against us."""
+
+    async def told(both: Two) -> None:
+        signer, inner = both.bob.signer, both.bob.signer.prepare_release
+        failures: list[object] = []
+
+        async def failing(*args: Any) -> Any:
+            await inner(*args)
+            failures.append(args)
+            raise RuntimeError("the machine is ill")
+
+        signer.prepare_release = failing  # type: ignore[assignment, method-assign]
+        invoice = await both.bob.api.invoice(5_000_000, "never", 3600)
+        with pytest.raises(LnpdError):
+            await both.alice.api.pay(invoice.invoice, None, 1)
+        await until(lambda: failures, "a release that is prepared and not stored")
+        row = await shown(both.bob, both.channel)
+        assert row is not None
+        await both.bob.api.close(both.channel, True, None)
+        await both.network.spent(row.funding)
+        await both.network.mine(1)
+        row = await shown(both.bob, both.channel)
+        assert row is not None
+        assert row.closing_txid
+
+    story(tmp_path, told)
+
+
+def test_a_lost_chain_event_is_handled_with_the_next_block(tmp_path: Path) -> None:
+    async def told(both: Two) -> None:
+        parts, times = both.bob.channels.parts, [1, 1]
+
+        def failing(write: Any, notice: Any, inner: Any = parts.publish) -> None:
+            if notice.topic == "channel_on_chain" and times:
+                times.pop()
+                raise RuntimeError("poison")
+            inner(write, notice)
+
+        object.__setattr__(parts, "publish", failing)
+        row = await shown(both.alice, both.channel)
+        assert row is not None
+        await both.alice.api.close(both.channel, True, None)
+        await both.network.spent(row.funding)
+        await both.network.mine(1)
+        assert len(times) < 2
+
+        async def noticed() -> bool:
+            await both.network.mine(1)
+            row = await shown(both.bob, both.channel)
+            return row is not None and bool(row.closing_txid)
+
+        await until_asked(noticed, "the close")
+
+    story(tmp_path, told)
+
+
+def test_a_chain_event_is_handled_once(tmp_path: Path) -> None:
+    """A slow read of the inbox may show a row that was handled meanwhile, and is over by now."""
+
+    async def told(both: Two) -> None:
+        driver, posted = both.driver(both.bob), dict[str, bytes]()
+        inner = driver.post_inbox
+
+        def post(key: str, data: bytes) -> None:
+            posted[key] = data
+            inner(key, data)
+
+        driver.post_inbox = post  # type: ignore[method-assign]
+        row = await shown(both.alice, both.channel)
+        assert row is not None
+        await both.alice.api.close(both.channel, True, None)
+        await both.network.spent(row.funding)
+        await both.network.mine(1)
+        await until(lambda: posted, "a chain event")
+        await driver.settled()
+        for key, data in dict(posted).items():
+            inner(key, data)
+        assert not driver._waiting
+
+    story(tmp_path, told)
+
+
+def test_an_urgent_event_that_joined_a_batch_that_fails_is_not_lost(tmp_path: Path) -> None:
+    async def told(both: Two) -> None:
+        both.bobs.shut()
+        await both.put(both.alice)
+        await both.bobs.asked.wait()
+        parts, times = both.bob.channels.parts, [1]
+
+        def failing(write: Any, notice: Any, inner: Any = parts.publish) -> None:
+            if times:
+                times.pop()
+                raise RuntimeError("poison")
+            inner(write, notice)
+
+        object.__setattr__(parts, "publish", failing)
+        async with asyncio.timeout(SECONDS):
+            closed = await both.driver(both.bob).command(ForceClose())
+        assert isinstance(closed.phase, Failed)
+
+    story(tmp_path, told)
+
+
+def test_what_is_stored_has_happened_though_it_could_not_be_sent(tmp_path: Path) -> None:
+    async def told(both: Two) -> None:
+        signer, inner = both.alice.signer, both.alice.signer.sign_commitment
+        failures: list[object] = []
+
+        async def failing(*args: Any) -> Any:
+            if not failures:
+                failures.append(args)
+                raise RuntimeError("the signer hiccups")
+            return await inner(*args)
+
+        signer.sign_commitment = failing  # type: ignore[assignment, method-assign]
+        box = await both.put(both.alice)
+        assert failures
+        assert box is not None
+        await both.active()
+        await boxes(both.bob, both.channel, 2)
+        await both.pays()
+
+    story(tmp_path, told)
+
+
+# Openings

@@ -1,0 +1,99 @@
+"""Are the coins free again after every opening that did not come about?"""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lnpd.channel.actions import FundingReleased, FundingWanted
+from lnpd.channel.state import Normal
+from lnpd.errors import LnpdError
+from lnpd.services.node.node import Node
+from lnpd.testing import until_asked
+from tests.services.channels.two import KIND, SECONDS, Two, story
+
+
+async def reserved_sat(node: Node) -> int:
+    return (await node.wallet.balance()).reserved_sat
+
+
+async def free(node: Node) -> bool:
+    return not await reserved_sat(node)
+
+
+def test_a_provider_that_leaves_in_an_opening_frees_the_coins(tmp_path: Path) -> None:
+    async def told(both: Two) -> None:
+        await both.network.fund(both.alice, 500_000)
+        wallet, inner = both.alice.wallet, both.alice.wallet.fund
+
+        async def leaving(*args: Any) -> Any:
+            made = await inner(*args)
+            await both.alice.plugins.plugins[0].stop()
+            return made
+
+        wallet.fund = leaving  # type: ignore[assignment, method-assign]
+        with pytest.raises(LnpdError):
+            async with asyncio.timeout(SECONDS):
+                await both.alice.api.open(both.bob.node_id.hex(), 300_000, 0, KIND, (), None)
+        await until_asked(lambda: free(both.alice), "free coins")
+
+    story(tmp_path, told)
+
+
+@pytest.mark.parametrize("push_msat", [300_000_001, 299_999_000])
+def test_an_opening_that_cannot_be_frees_the_coins(tmp_path: Path, push_msat: int) -> None:
+    async def told(both: Two) -> None:
+        await both.network.fund(both.alice, 500_000)
+        with pytest.raises(LnpdError):
+            async with asyncio.timeout(SECONDS):
+                await both.alice.api.open(both.bob.node_id.hex(), 300_000, push_msat, "", (), None)
+        await until_asked(lambda: free(both.alice), "free coins")
+        await both.pays()
+
+    story(tmp_path, told)
+
+
+@pytest.mark.parametrize("kind", [FundingWanted, FundingReleased])
+def test_a_connection_lost_while_the_wallet_works_frees_the_coins(tmp_path: Path, kind: type) -> None:
+    async def told(both: Two) -> None:
+        await both.network.fund(both.alice, 500_000)
+        wallet, inner = both.alice.wallet, both.alice.wallet.fund
+
+        async def slow(*args: Any) -> Any:
+            made = await inner(*args)
+            if kind is FundingReleased:
+                return made
+            await both.alice.api.disconnect(both.bob.node_id.hex())
+            return made
+
+        wallet.fund = slow  # type: ignore[assignment, method-assign]
+        opening = asyncio.create_task(both.alice.api.open(both.bob.node_id.hex(), 300_000, 0, "", (), None))
+        if kind is FundingReleased:
+            await until_asked(lambda: reserved_sat(both.alice), "reserved coins")
+            await both.alice.api.disconnect(both.bob.node_id.hex())
+        try:
+            async with asyncio.timeout(SECONDS):
+                await opening
+        except LnpdError:
+            await until_asked(lambda: free(both.alice), "free coins")
+
+    story(tmp_path, told)
+
+
+def test_a_connection_lost_before_open_channel_ends_the_opening(tmp_path: Path) -> None:
+    async def told(both: Two) -> None:
+        signer, inner = both.alice.signer, both.alice.signer.reserve_channel
+
+        async def slow(*args: Any) -> Any:
+            await both.alice.api.disconnect(both.bob.node_id.hex())
+            return await inner(*args)
+
+        signer.reserve_channel = slow  # type: ignore[assignment, method-assign]
+        with pytest.raises(LnpdError):
+            async with asyncio.timeout(SECONDS):
+                await both.alice.api.open(both.bob.node_id.hex(), 300_000, 0, "", (), None)
+        assert len(both.alice.channels.drivers) == 1
+        assert isinstance(both.driver(both.alice).channel.phase, Normal)
+
+    story(tmp_path, told)

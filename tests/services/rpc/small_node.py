@@ -1,0 +1,187 @@
+"""Which node do the tests of the RPC, the command line and the shell talk to? A small one, that remembers what it did.
+
+It has one peer, one channel, one plugin with an RPC method, and a real store with its events; no money and no network.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+from lnpd_sdk.manifest import Parameter, RpcMethod
+
+from lnpd.errors import CloseBlocked, InsufficientFunds, PaymentFailed, PeerUnreachable
+from lnpd.services.events import Events
+from lnpd.services.rpc import answers
+from lnpd.services.rpc.server import RpcServer
+from lnpd.store.store import Store
+
+NODE_ID = "02" + "a1" * 32
+PEER_ID = "03" + "b2" * 32
+CHANNEL_ID = "c3" * 32
+TXID = "d4" * 32
+INVOICE = "lnbcrt210n1" + "q" * 200
+
+
+class SmallNode:
+    """A Backend. `asked` are the calls that changed something, in order."""
+
+    def __init__(self, channels: int = 1) -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self.events: Events | None = None
+        self.stopped = asyncio.Event()
+        self.rows = tuple(_channel(number) for number in range(channels))
+
+    async def info(self) -> answers.Info:
+        return answers.Info(
+            node_id=NODE_ID, alias="alice", network="regtest", version="0.1.0", height=101, block_hash=TXID,
+            feerate_per_kw=2500, peers=1, channels=len(self.rows), addresses=("127.0.0.1:9735",), plugins=("lockbox",),
+            warnings=("A channel is frozen.",), process=1, directory="/tmp/alice",
+        )  # fmt: skip
+
+    async def stop(self) -> answers.Done:
+        self.stopped.set()
+        return answers.Done("stopping")
+
+    async def plugins(self) -> tuple[answers.Plugin, ...]:
+        return (
+            answers.Plugin(
+                "lockbox", "plugins/lockbox.py", 4711, "ready", "", "1", ("lockbox",), ("lockbox-put",),
+                ("updates:100000",), ("updates:50000",), 1, 0,
+            ),
+        )  # fmt: skip
+
+    def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
+        parameters = (Parameter("channel", "channel", "which channel"), Parameter("amount_sat", "integer", "how much"))
+        return (
+            ("lockbox", RpcMethod("lockbox-put", "Locks an amount of ours.", parameters, example="lnp lockbox-put")),
+        )
+
+    async def call_plugin(self, method: str, params: dict[str, Any]) -> object:
+        self.asked.append((method, params))
+        return {"box": 0, "amount_sat": params["amount_sat"]}
+
+    async def listen(self, address: str) -> answers.Listening:
+        return answers.Listening(("127.0.0.1:9735", address))
+
+    async def connect(self, address: str) -> answers.Connected:
+        node_id, _, host_port = address.partition("@")
+        if host_port.endswith(":1"):
+            raise PeerUnreachable(f"Nobody answers at {host_port}: connection refused.")
+        return answers.Connected(node_id, host_port)
+
+    async def ping(self, peer: str) -> answers.Pong:
+        return answers.Pong(peer, 0.25)
+
+    async def peers(self) -> tuple[answers.Peer, ...]:
+        return (answers.Peer(PEER_ID, "127.0.0.1:9736", True, False, 1, "02a2", ("static_remotekey",)),)
+
+    async def disconnect(self, peer: str) -> answers.Done:
+        return answers.Done()
+
+    async def address(self) -> answers.Address:
+        return answers.Address("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080")
+
+    async def funds(self) -> answers.Funds:
+        coin = answers.Coin(f"{TXID}:1", 150_000_000, "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", 6)
+        return answers.Funds(150_000_000, 0, 0, 0, 700_000_500, (coin,))
+
+    async def send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Sent:
+        if amount_sat > 150_000_000:
+            raise InsufficientFunds(f"The wallet has 150000000 sat, and {amount_sat} sat are to be sent.")
+        return answers.Sent(TXID, amount_sat, 141)
+
+    async def mine(self, blocks: int) -> answers.Mined:
+        return answers.Mined(101 + blocks, (TXID,) * blocks)
+
+    async def fund(self, amount_sat: int) -> answers.Funded:
+        raise RuntimeError("the faucet has a defect of its own")
+
+    async def open(
+        self, peer: str, amount_sat: int, push_msat: int, channel_type: str, providers: tuple[str, ...],
+        feerate_per_kw: int | None,
+    ) -> answers.Opened:  # fmt: skip
+        self.asked.append(("open", peer, amount_sat, push_msat, channel_type, providers, feerate_per_kw))
+        return answers.Opened(CHANNEL_ID, f"{TXID}:0", amount_sat, "awaiting_depth")
+
+    async def channels(self) -> tuple[answers.Channel, ...]:
+        return self.rows
+
+    async def close(self, channel: str, force: bool, destination: str | None) -> answers.Closed:
+        if not force:
+            raise CloseBlocked(f"The provider lockbox blocks the close of {channel[:8]}: a box is open.")
+        return answers.Closed(channel, TXID, "forced")
+
+    async def invoice(self, amount_msat: int | None, description: str, expiry_seconds: int) -> answers.Invoice:
+        return answers.Invoice(INVOICE, "e5" * 32, amount_msat, description, "open", 1_800_000_000)
+
+    async def invoices(self) -> tuple[answers.Invoice, ...]:
+        return (await self.invoice(21_000, "a coffee\x1b[31m", 3600),)
+
+    async def decode(self, invoice: str) -> answers.Decoded:
+        return answers.Decoded(
+            "regtest", PEER_ID, "e5" * 32, 21_000, "Kaffee für zwei", 1_790_000_000, 3600, False, 18, ""
+        )
+
+    async def pay(self, invoice: str, amount_msat: int | None, timeout_seconds: int) -> answers.Paid:
+        if amount_msat == 13:
+            await asyncio.sleep(3600)
+        if amount_msat is not None:
+            raise PaymentFailed("The invoice names an amount already.")
+        return answers.Paid("e5" * 32, "f6" * 32, 21_000, 0, 1, 0.042)
+
+    async def payments(self) -> tuple[answers.Payment, ...]:
+        return (answers.Payment("e5" * 32, "paid", 21_000, 0, 1_790_000_000, "f6" * 32),)
+
+
+def _channel(number: int) -> answers.Channel:
+    return answers.Channel(
+        channel_id=CHANNEL_ID if number == 0 else f"{number:064x}", peer=PEER_ID, connected=True, state="normal",
+        capacity_sat=1_000_000, ours_msat=700_000_500, theirs_msat=279_999_500, reserve_sat=10_000, opener="us",
+        type="anchors_zero_fee_htlc_tx", providers=("lockbox",), funding=f"{TXID}:0", confirmations=6,
+        our_commitment=4, their_commitment=5,
+        htlcs=(answers.Htlc("out", 20_000_000, "e5" * 32, 150),),
+        extension_outputs=(answers.ExtensionOutput("lockbox", "box", 20_000, "ours", f"{TXID}:1", "0020" + "ab" * 32),),
+        frozen="the provider lockbox does not answer",
+        onchain=(answers.OnchainOutput(f"{TXID}:2", 20_000, "htlc", "offered_htlc", "unclaimed", note="not yet"),),
+    )  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def served(directory: Path, node: SmallNode | None = None) -> AsyncIterator[SmallNode]:
+    """A small node with its RPC in `directory`."""
+    node = node or SmallNode()
+    store = Store.open(directory, "regtest")
+    node.events = Events(store)
+    server = RpcServer(node, node.events, directory)
+    await server.start()
+    try:
+        yield node
+    finally:
+        await server.stop(0.1)
+        await store.close()
+
+
+@contextlib.contextmanager
+def in_thread(directory: Path) -> Iterator[SmallNode]:
+    """The same for tests that block: the node lives in a thread with a loop of its own."""
+    ready, nodes, loops = threading.Event(), [], []
+
+    async def live() -> None:
+        loops.append((asyncio.get_running_loop(), asyncio.Event()))
+        async with served(directory) as node:
+            nodes.append(node)
+            ready.set()
+            await loops[0][1].wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(live()))
+    thread.start()
+    assert ready.wait(10), "the small node did not start"
+    try:
+        yield nodes[0]
+    finally:
+        loop, ended = loops[0]
+        loop.call_soon_threadsafe(ended.set)
+        thread.join(10)

@@ -1,0 +1,184 @@
+"""Which transactions that leave a channel are forbidden?"""
+
+from lnpd_sdk.types import ACCEPTOR, OPENER
+from msgspec.structs import replace
+
+from lnpd.channel.actions import CompleteClosing
+from lnpd.services.interfaces import SecondStage
+from lnpd.services.signer.refusals import Rule
+from lnpd.tx.transaction import TxIn, TxOut
+from tests.services.signer.signers import Pair, htlc
+from tests.services.signer.world import ADDRESS, ME, STRANGER, Row, World, changed_output, table_of, vout_of
+
+CASES: list[Row] = []
+forbidden = table_of(CASES)
+
+
+@forbidden(Rule.PEER_SIGNATURE)
+async def broadcasting_with_an_invalid_signature_of_the_peer(world: World) -> None:
+    await world.signer.prepare_broadcast(ME, 1)
+    await world.signer.sign_broadcast(ME, world.own, replace(world.own_signatures, commitment=b"\x01" * 64))
+
+
+@forbidden(Rule.PEER_SIGNATURE)
+async def a_second_stage_with_an_invalid_signature_of_the_peer(world: World) -> None:
+    stage = SecondStage(world.own, 0, b"\x01" * 64, world.own.children[0].tx)
+    await world.signer.sign_second_stage(ME, stage)
+
+
+@forbidden(Rule.WRONG_CHILD)
+async def a_second_stage_that_pays_elsewhere(world: World) -> None:
+    tx = replace(world.own.children[0].tx, outputs=(TxOut(50_000, STRANGER),))
+    await world.signer.sign_second_stage(ME, SecondStage(world.own, 0, world.own_signatures.children[0], tx))
+
+
+@forbidden(Rule.PAYS_ELSEWHERE)
+async def a_second_stage_with_change_for_a_stranger(world: World) -> None:
+    tx = world.own.children[0].tx
+    grown = replace(tx, inputs=(*tx.inputs, TxIn(bytes(32), 0)), outputs=(*tx.outputs, TxOut(9_000, STRANGER)))
+    await world.signer.sign_second_stage(ME, SecondStage(world.own, 0, world.own_signatures.children[0], grown))
+
+
+@forbidden(Rule.CLOSE_UNDERPAYS)
+async def a_close_that_pays_us_less_than_our_balance_less_the_fee(world: World) -> None:
+    fresh = World(await Pair().opened())
+    for holder in (OPENER, ACCEPTOR):
+        await fresh.pair.hold(holder, await fresh.pair.graph(holder, 0))
+    assert await fresh.signer.sign_closing(ME, fresh.closing(699_500, balance_sat=0))
+    await fresh.signer.sign_closing(ME, fresh.closing(699_499, balance_sat=0))  # the signer knows our balance itself
+
+
+@forbidden(Rule.CLOSE_UNDERPAYS)
+async def a_close_that_pays_a_stranger_our_part(world: World) -> None:
+    fresh = World(await Pair().opened())
+    closing = fresh.closing(699_500, balance_sat=700_000)
+    outputs = tuple(replace(each, script_pubkey=STRANGER) for each in closing.transaction.outputs)
+    closing = replace(closing, transaction=replace(closing.transaction, outputs=outputs))
+    await fresh.signer.sign_closing(ME, closing)
+
+
+@forbidden(Rule.CLOSE_PENDING)
+async def a_close_while_an_htlc_is_pending(world: World) -> None:
+    await world.signer.sign_closing(ME, world.closing(699_500, balance_sat=700_000))
+
+
+@forbidden(Rule.CLOSE_MALFORMED)
+async def a_close_with_a_third_output(world: World) -> None:
+    closing = world.closing(600_000)
+    outputs = (*closing.transaction.outputs, TxOut(1_000, STRANGER))
+    await world.signer.sign_closing(ME, replace(closing, transaction=replace(closing.transaction, outputs=outputs)))
+
+
+@forbidden(Rule.FEE_TOO_HIGH)
+async def a_close_whose_agreed_fee_is_absurd(world: World) -> None:
+    await world.signer.sign_closing(ME, world.closing(100_000, balance_sat=700_000, max_fee_sat=600_000))
+
+
+@forbidden(Rule.UNKNOWN_FUNDING)
+async def a_close_of_a_funding_with_another_capacity(world: World) -> None:
+    closing = world.closing(699_500)
+    await world.signer.sign_closing(ME, replace(closing, funding=replace(closing.funding, capacity_sat=1)))
+
+
+@forbidden(Rule.PEER_SIGNATURE)
+async def completing_a_close_without_the_peers_signature(world: World) -> None:
+    fresh = World(await Pair().opened())
+    closing = fresh.closing(699_500, balance_sat=700_000)
+    await fresh.signer.complete_closing(ME, CompleteClosing(closing, b"\x01" * 64))
+
+
+@forbidden(Rule.PAYS_ELSEWHERE)
+async def a_claim_to_a_stranger(world: World) -> None:
+    graph = world.theirs
+    await world.signer.sign_claim(ME, world.claim(graph, vout_of(graph, "to_remote"), "payment", STRANGER))
+
+
+@forbidden(Rule.OTHER_COMMITMENT)
+async def a_claim_of_an_output_of_another_commitment(world: World) -> None:
+    graph = world.theirs
+    claim = world.claim(graph, vout_of(graph, "to_remote"), "payment")
+    inputs = (replace(claim.tx.inputs[0], txid=b"\x12" * 32),)
+    await world.signer.sign_claim(ME, replace(claim, tx=replace(claim.tx, inputs=inputs)))
+
+
+@forbidden(Rule.WRONG_KEYS)
+async def a_claim_by_keys_of_another_commitment(world: World) -> None:
+    graph = world.theirs
+    other = await world.pair.graph(ACCEPTOR, 0)
+    mixed = replace(graph, keys=replace(other.keys, per_commitment_point=graph.keys.per_commitment_point))
+    await world.signer.sign_claim(ME, world.claim(mixed, vout_of(graph, "to_remote"), "payment"))
+
+
+@forbidden(Rule.UNKNOWN_PATH)
+async def a_claim_by_a_path_of_another_output(world: World) -> None:
+    graph = world.theirs
+    await world.signer.sign_claim(ME, world.claim(graph, vout_of(graph, "to_remote"), "revocation"))
+
+
+@forbidden(Rule.NOT_OUR_PATH)
+async def a_claim_by_the_peers_path(world: World) -> None:
+    graph = world.theirs
+    await world.signer.sign_claim(ME, world.claim(graph, vout_of(graph, "to_local"), "delayed", sequence=96))
+
+
+@forbidden(Rule.NOT_REVOKED)
+async def a_penalty_without_the_secret(world: World) -> None:
+    graph = world.theirs
+    await world.signer.sign_claim(ME, world.claim(graph, vout_of(graph, "to_local"), "revocation"))
+
+
+@forbidden(Rule.WRONG_REVEALED_SECRET)
+async def a_penalty_with_the_secret_of_another_commitment(world: World) -> None:
+    graph = world.theirs
+    claim = world.claim(graph, vout_of(graph, "to_local"), "revocation")
+    await world.signer.sign_claim(ME, replace(claim, per_commitment_secret=world.pair.secret(ACCEPTOR, 0)))
+
+
+@forbidden(Rule.WRONG_LOCKS)
+async def a_claim_that_does_not_wait(world: World) -> None:
+    graph = world.own
+    await world.signer.sign_claim(ME, world.claim(graph, vout_of(graph, "to_local"), "delayed", sequence=5))
+
+
+@forbidden(Rule.WITNESS_INCOMPLETE)
+async def a_claim_without_its_preimage(world: World) -> None:
+    graph = await world.pair.graph(ACCEPTOR, 1, (htlc(ACCEPTOR),))
+    await world.signer.sign_claim(ME, world.claim(graph, vout_of(graph, "offered_htlc"), "preimage"))
+
+
+@forbidden(Rule.FEE_TOO_HIGH)
+async def a_claim_that_burns_what_it_takes(world: World) -> None:
+    graph = world.theirs
+    claim = world.claim(graph, vout_of(graph, "to_remote"), "payment")
+    await world.signer.sign_claim(ME, replace(claim, tx=replace(claim.tx, outputs=(TxOut(1_000, ADDRESS),))))
+
+
+@forbidden(Rule.WRONG_SCRIPT)
+async def a_claim_of_an_output_with_a_forged_script(world: World) -> None:
+    graph = world.theirs
+    forged = changed_output(graph, "to_remote", witness_script=b"\x51")
+    await world.signer.sign_claim(ME, world.claim(forged, vout_of(graph, "to_remote"), "payment"))
+
+
+@forbidden(Rule.INVOICE_MALFORMED)
+async def the_node_key_over_something_that_is_no_invoice(world: World) -> None:
+    await world.signer.sign_invoice("Lightning Signed Message:", b"")
+
+
+@forbidden(Rule.UNENCODABLE)
+async def a_claim_with_an_amount_that_no_transaction_has(world: World) -> None:
+    claim = world.claim(world.theirs, vout_of(world.theirs, "to_remote"), "payment")
+    await world.signer.sign_claim(ME, replace(claim, tx=replace(claim.tx, outputs=(TxOut(1 << 70, ADDRESS),))))
+
+
+@forbidden(Rule.UNENCODABLE)
+async def a_close_with_a_sequence_that_no_transaction_has(world: World) -> None:
+    closing = world.closing(699_500)
+    inputs = (replace(closing.transaction.inputs[0], sequence=1 << 40),)
+    await world.signer.sign_closing(ME, replace(closing, transaction=replace(closing.transaction, inputs=inputs)))
+
+
+@forbidden(Rule.UNENCODABLE)
+async def a_second_stage_with_a_locktime_that_no_transaction_has(world: World) -> None:
+    tx = replace(world.own.children[0].tx, locktime=-1)
+    await world.signer.sign_second_stage(ME, SecondStage(world.own, 0, world.own_signatures.children[0], tx))
