@@ -16,7 +16,6 @@ from lnpd.channel.queries import (
     FindCommitmentByTxid,
     FindMutualClose,
     FindRow,
-    FoldUpdates,
     IsOurSecret,
     Kept,
     ProviderQuery,
@@ -97,7 +96,7 @@ class Queries:
 
     async def _ask_providers(self, query: ProviderQuery[Any]) -> object:
         answers = self._parts.answers
-        calls = query.calls(self._batch.memory) if isinstance(query, FoldUpdates) else query.calls()
+        calls = query.calls(self._batch.memory)
         reply: object = None
         while True:
             try:

@@ -25,7 +25,7 @@ from lnpd.tx.funding import locktime_and_sequence
 from lnpd.tx.graph import Child, Funding, Graph, Output
 from lnpd.tx.keys import Basepoints, commitment_keys
 from lnpd.tx.rules import ANCHOR_KINDS, COUNTERPARTY_KEYS, HOLDER_KEYS, check_paths, is_counterpartys
-from lnpd.tx.script import Compiled, Compiler, data_carrier
+from lnpd.tx.script import Compiled, Compiler, compiler_of, data_carrier
 from lnpd.tx.signatures import FLAGS
 from lnpd.tx.states import HTLC
 from lnpd.tx.transaction import TxIn
@@ -82,7 +82,7 @@ def check_commitment(terms: SignerChannel, funding: Funding, graph: Graph, expec
     check_shape(terms, funding, graph, expected_point)
     if graph.tx.inputs[0].witness:
         refuse(Rule.WRONG_INPUT, "the commitment has a witness before anyone has signed it.")
-    compiler = Compiler(graph.keys, terms.to_self_delay[graph.holder])
+    compiler = compiler_of(graph.keys, terms.to_self_delay[graph.holder])
     compiled = [check_output(compiler, terms, graph, output) for output in graph.outputs]
     _check_amounts(terms, graph)
     taken = _check_children(compiler, terms, graph, compiled)

@@ -17,7 +17,7 @@ from lnpd.services.signer.refusals import Rule, check_encodable, refuse
 from lnpd.services.signer.state import UNKNOWN_MSAT, FundingState
 from lnpd.services.signer.wallet import MAX_FEERATE_PER_KW
 from lnpd.tx.graph import Child, Graph, Output
-from lnpd.tx.script import Compiled, Compiler, public_key_of, script_code
+from lnpd.tx.script import Compiled, Compiler, compiler_of, public_key_of, script_code
 from lnpd.tx.signatures import FLAGS, counterparty_key, funding_witness, witness
 from lnpd.tx.transaction import Tx, TxOut
 
@@ -107,7 +107,7 @@ def signed_claim(keys: ChannelKeys, terms: SignerChannel, claim: Claim, is_ours:
         refuse(Rule.OTHER_COMMITMENT, f"{len(claim.inputs)} inputs are described of {len(tx.inputs)}.")
     check_pays_us(tx.outputs, is_ours)
     revealed = _revealed(terms, claim)
-    compiler = Compiler(graph.keys, terms.to_self_delay[graph.holder])
+    compiler = compiler_of(graph.keys, terms.to_self_delay[graph.holder])
     spent = [_spent(compiler, terms, graph, tx, position, described) for position, described in enumerate(claim.inputs)]
     _check_claim_fee(tx, [output for output, _, _ in spent])
     signed = tx
