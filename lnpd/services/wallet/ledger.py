@@ -68,7 +68,9 @@ class Ledger:
     def __init__(self, entries: Entries, path_of: Callable[[bytes], Path | None], height: int) -> None:
         self.entries, self.height = entries, height
         self._path_of = path_of
-        self._spender = {point: txid for txid, entry in entries.items() for point in entry.inputs()}
+        # A released funding may yet be broadcast beside the one that reserved its coins anew: what was seen counts.
+        pending_first = sorted(entries.items(), key=lambda each: not each[1].is_pending)
+        self._spender = {point: txid for txid, entry in pending_first for point in entry.inputs()}
 
     def coins(self) -> list[WalletCoin]:
         """Outputs that are ours and not spent, or spent by a pending transaction only; oldest first."""
