@@ -1,0 +1,242 @@
+"""In which world do nodes die? Two whole nodes, one chain, and a cut that strikes once.
+
+    async with World(folder, Cut("alice", "commitment-signed", "before")) as world:
+        await world.begin()
+        ... steps of stories.py, each of which goes on after a death ...
+
+A node that dies is started again on its directory, at its old address; nobody does anything else for it.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from lnpd.config import Address
+from lnpd.services.node.node import Node
+from lnpd.services.peers.limits import Limits
+from lnpd.services.signer.seed import create_seed, new_seed
+from lnpd.testing import Network, usable
+from tests.crash.power import Died, Power, electrify
+
+T = TypeVar("T")
+LOCKBOX = Path(__file__).parents[2] / "plugins" / "lockbox.py"
+NODES = ("alice", "bob")
+PATIENCE_SECONDS = 20.0
+IMPATIENT = Limits(retry_first_seconds=0.1, retry_most_seconds=1.0)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Whose power fails (or whose plugin is killed), at which commit with this point, counted from 1."""
+
+    who: str
+    point: str
+    moment: Literal["before", "after"]
+    victim: Literal["daemon", "plugin"] = "daemon"
+    count: int = 1
+
+
+@dataclass(eq=False)
+class Life:
+    """A node from its start to its death."""
+
+    node: Node
+    power: Power
+
+
+class World:
+    """alice and bob, and their deaths."""
+
+    def __init__(self, folder: Path, cut: Cut | None = None) -> None:
+        self.network, self.cut = Network(folder), cut
+        self.hits: Counter[tuple[str, str]] = Counter()
+        self.deaths = 0
+        self.plugin_deaths = 0
+        self.broken_lines = 0
+        self.channel = ""  # the one that has to be active after each death
+        self._gates: dict[tuple[str, str], threading.Event] = {}
+        self._when: dict[tuple[str, str], Callable[[], object]] = {}
+        self._listen: dict[str, tuple[Address, ...]] = {}
+        self._lives: dict[str, Life] = {}
+        self._up = {name: asyncio.Event() for name in NODES}
+        self._keepers: list[asyncio.Task[None]] = []
+        self._left = cut.count if cut else 0
+
+    async def __aenter__(self) -> "World":
+        electrify()
+        await self.network.__aenter__()
+        self.chain = self.network.chain
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        for life in self._lives.values():
+            await life.node.stop()
+        await self.network.__aexit__(*error)
+
+    # --- life and death
+
+    async def begin(self) -> None:
+        """Both nodes start."""
+        for name in NODES:
+            self._keepers.append(asyncio.create_task(self._keep(name)))
+        for name in NODES:
+            await self.living(name)
+
+    async def _keep(self, name: str) -> None:
+        """Starts the node, again after each death."""
+        while True:
+            life = await self._start(name)
+            if life.power.on:
+                self._lives[name] = life
+                self._up[name].set()
+                await life.power.gone.wait()
+            self._up[name].clear()
+            await life.power.bury()
+            self._lives.pop(name, None)
+
+    async def _start(self, name: str) -> Life:
+        listen = self._listen.get(name, (Address("127.0.0.1", 0),))
+        grants = (("lockbox", "updates:1000000"),)
+        config = self.network.config(name, listen=listen, plugins=(LOCKBOX,), grants=grants)
+        config.directory.mkdir(mode=0o700, exist_ok=True)
+        if not config.seed_path.exists():
+            create_seed(config.seed_path, new_seed(), None, plain=True)
+        power = Power(lambda moment, points: self._strikes(name, moment, points))
+        power.node = Node(config, chain=self.chain, fault=power.fault, limits=IMPATIENT)  # type: ignore[arg-type]  # the network's chain is in this process
+        try:
+            await power.run(power.node.start())
+        except Died:
+            return Life(power.node, power)
+        self._listen[name] = power.node.peers.listening()
+        return Life(power.node, power)
+
+    async def living(self, name: str) -> Life:
+        """The node, as soon as it lives."""
+        up = asyncio.create_task(self._up[name].wait())
+        await asyncio.wait({up, *self._keepers}, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
+        for keeper in self._keepers:
+            if keeper.done():
+                keeper.result()
+        assert self._up[name].is_set(), f"{name} does not come back"
+        return self._lives[name]
+
+    def _strikes(self, name: str, moment: str, points: frozenset[str]) -> bool:
+        """On the store's thread: whether the power of this node fails now."""
+        for point in points if moment == "before_commit" else ():
+            if gate := self._gates.get((name, point)):
+                gate.wait(PATIENCE_SECONDS)
+        if moment == "after_commit":
+            for point in points:
+                self.hits[name, point] += 1
+                if happens := self._when.pop((name, point), None):
+                    happens()
+        cut = self.cut
+        if cut is None or not self._left or name != cut.who or cut.point not in points:
+            return False
+        if moment != f"{cut.moment}_commit":
+            return False
+        self._left -= 1
+        if self._left:
+            return False
+        if cut.victim == "daemon":
+            self.deaths += 1
+            return True
+        self.kill_plugin(name)
+        return False
+
+    def kill_plugin(self, name: str) -> None:
+        """From any thread."""
+        life = self._lives.get(name)
+        for plugin in life.node.plugins.plugins if life else ():
+            if plugin.pid:
+                self.plugin_deaths += 1
+                os.killpg(plugin.pid, signal.SIGKILL)
+
+    @property
+    def struck(self) -> bool:
+        """Whether the cut has happened, if there is one."""
+        return self.cut is None or not self._left
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether anything happened by now for which a payment or an update may be refused."""
+        return bool(self.deaths or self.plugin_deaths or self.broken_lines)
+
+    # --- asking the nodes
+
+    async def ask(self, name: str, what: Callable[[Node], Coroutine[Any, Any, T]]) -> T:
+        """What a node answers, once it lives. Died."""
+        life = await self.living(name)
+        return await life.power.run(what(life.node))
+
+    async def look(self, name: str, what: Callable[[Node], Coroutine[Any, Any, T]]) -> T:
+        """What a node answers to a question that may be asked again, if it dies meanwhile."""
+        while True:
+            try:
+                return await self.ask(name, what)
+            except Died:
+                continue
+
+    async def until(self, name: str, what: Callable[[Node], Coroutine[Any, Any, T | None]], why: str) -> T:
+        """The answer, once it is true."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE_SECONDS
+        while loop.time() < deadline:
+            if found := await self.look(name, what):
+                return found
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"{name}: never came true: {why}")
+
+    async def mine(self, blocks: int = 1) -> None:
+        """New blocks, which both nodes have handled when this returns."""
+        await self.chain.mine(blocks)
+        for name in NODES:
+            await self.look(name, _caught_up)
+
+    def cut_line(self, name: str) -> None:
+        """Resets the connections of a node."""
+        self.broken_lines += 1
+        if (life := self._lives.get(name)) is not None:
+            for link in list(life.node.channels.links.values()):
+                link.abort()  # type: ignore[attr-defined]  # every link here is a real connection
+
+    def at(self, name: str, point: str, happens: Callable[[], object]) -> None:
+        """Has something happen, on the loop, just after the node's next commit with this point."""
+        loop = asyncio.get_running_loop()
+        self._when[name, point] = lambda: loop.call_soon_threadsafe(happens)
+
+    def hold(self, name: str, point: str) -> None:
+        """The node's disk is slow: its next commit with this point waits for `nothing_more`."""
+        self._gates[name, point] = threading.Event()
+
+    def nothing_more(self) -> None:
+        """Forgets what has not happened yet, and lets go what is held."""
+        self._when.clear()
+        gates, self._gates = self._gates, {}
+        for gate in gates.values():
+            gate.set()
+
+    async def active(self) -> None:
+        """Returns once the channel can be used on both nodes, with nobody's help."""
+        for name in NODES:
+            await self.until(name, self._is_usable, "the channel is active again with no one's help")
+
+    async def _is_usable(self, node: Node) -> bool:
+        return usable(node, self.channel) is not None
+
+
+async def _caught_up(node: Node) -> None:
+    await node.watcher.sync()
+    await node.wallet.sync()
+    for driver in list(node.channels.drivers.values()):
+        await driver.settled()
