@@ -34,8 +34,8 @@ lint: setup ## ruff, mypy --strict over lnpd and the SDK, the layer test
 bench: setup ## the table of speeds and ratios, each beside its goal
 	$(call program,contrib.bench,stage 5)
 
-crash: setup ## every persistence point under kill -9, with payments in flight
-	$(call program,tests.crash,stage 5)
+crash: setup ## the power cut before and after every persistence point, of each node and its plugin
+	LNPD_CRASH=all .venv/bin/pytest -n 2 --dist worksteal tests/e2e/test_crash_points.py
 
 docs: setup ## the documentation that is printed from tables in the code
 	$(call program,contrib.docs,stage 2)
