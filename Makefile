@@ -34,8 +34,9 @@ lint: setup ## ruff, mypy --strict over lnpd and the SDK, the layer test
 bench: setup ## the table of speeds and ratios, each beside its goal
 	$(call program,contrib.bench,stage 5)
 
-crash: setup ## the power cut before and after every persistence point, of each node and its plugin
-	LNPD_CRASH=all .venv/bin/pytest -n 2 --dist worksteal tests/e2e/test_crash_points.py
+crash: setup ## power cut at every persistence point, then real kill -9 at each amid 50 payments
+	LNPD_CRASH=all $(PYTEST) -n 2 --dist worksteal tests/e2e/test_crash_points.py
+	$(BIN)/python -m tests.crash
 
 docs: setup ## the documentation that is printed from tables in the code
 	$(call program,contrib.docs,stage 2)

@@ -50,10 +50,14 @@ class Power:
                 self.cut()
             else:
                 done = threading.Event()
-                self._loop.call_soon_threadsafe(lambda: (self.cut(), done.set()))
+                self._loop.call_soon_threadsafe(self._cut, done)
                 done.wait()
         if not self.on:
             raise PowerCut("there is no power")
+
+    def _cut(self, done: threading.Event) -> None:
+        self.cut()
+        done.set()
 
     def cut(self) -> None:
         """Everything ends, between two steps of the event loop."""

@@ -6,13 +6,9 @@ millisatoshi, coins of an opening that failed are free, and the chain pays out w
 """
 
 import asyncio
-import os
 from hashlib import sha256
 from typing import Any
 
-from lnpd_sdk.types import ACCEPTOR
-
-from lnpd.channel.state import AwaitingReady, Failed, Normal
 from lnpd.errors import (
     ChannelFrozen,
     ChannelRefused,
@@ -23,10 +19,19 @@ from lnpd.errors import (
     PeerNotConnected,
     PeerUnreachable,
 )
-from lnpd.routing import invoice as invoices
 from lnpd.services.node.node import Node
-from lnpd.services.payments.incoming import FEATURES
 from lnpd.testing import DEPTH, shown
+from tests.crash.looks import (
+    agreed_to_close,
+    closing,
+    has,
+    has_no_channel,
+    is_normal,
+    list_boxes,
+    payment_state,
+    unknown_invoice,
+    waiting_channels,
+)
 from tests.crash.power import Died
 from tests.crash.world import NODES, World
 
@@ -76,16 +81,16 @@ class Story:
     async def _opened(self) -> bool:
         """Opens, unless an opening survived; whether there is a channel that awaits its depth now."""
         world = self.world
-        if not await world.look("alice", _waiting_channels):
+        if not await world.look("alice", waiting_channels):
             await self.connect()
             try:
                 await world.ask("alice", self._open)
             except (Died, ChannelRefused, PeerNotConnected):
                 await asyncio.sleep(0.01)
-        found = await world.look("alice", _waiting_channels)
+        found = await world.look("alice", waiting_channels)
         assert len(found) <= 1
         for world.channel in found:
-            await world.until("bob", _has(world.channel), "the acceptor has what the opener has")
+            await world.until("bob", has(world.channel), "the acceptor has what the opener has")
         return bool(found)
 
     async def _open(self, node: Node) -> None:
@@ -109,7 +114,7 @@ class Story:
             raise AssertionError("an opening without a line succeeded")
         finally:
             self.world.nothing_more()
-        if not await self.world.look("alice", _waiting_channels):
+        if not await self.world.look("alice", waiting_channels):
             await self.coins_are_free()
 
     async def coins_are_free(self) -> None:
@@ -163,13 +168,13 @@ class Story:
             invoice = await node.payments.invoice(key)
             return invoice.state if invoice else ""
 
-        assert await self.world.look(payer, _payment_state(payment_hash)) in sent
+        assert await self.world.look(payer, payment_state(payment_hash)) in sent
         assert await self.world.look(NODES[payer == "alice"], received_state) in received
 
     async def fail_to_pay(self, payer: str) -> None:
         """A payment that the payee never heard of fails, and says so."""
         payee = NODES[payer == "alice"]
-        text, payment_hash = await self.world.look(payee, _unknown_invoice)
+        text, payment_hash = await self.world.look(payee, unknown_invoice)
         while True:
             await self.world.active()
             try:
@@ -179,7 +184,7 @@ class Story:
                 continue
             except (NoDirectChannel, PaymentFailed, CommandRefused, ChannelFrozen):
                 await self._agreed(payer, payment_hash, ("", "failed"), ("",))
-                if await self.world.look(payer, _payment_state(payment_hash)) == "failed":
+                if await self.world.look(payer, payment_state(payment_hash)) == "failed":
                     return
                 assert self.world.disturbed, "an HTLC is not offered only when something died, or the line broke"
                 continue
@@ -198,13 +203,17 @@ class Story:
         first = asyncio.create_task(self._paid(payer, texts[0].invoice, texts[0].payment_hash))
         try:
             await asyncio.wait({first, asyncio.create_task(offered.wait())}, return_when=asyncio.FIRST_COMPLETED)
-            self.world.at(payer, "payment-offered", lambda: (self.world.cut_line(payer), self.world.nothing_more()))
+            self.world.at(payer, "payment-offered", lambda: self._break_off(payer))
             await self._paid(payer, texts[1].invoice, texts[1].payment_hash)
             await first
         finally:
             self.world.nothing_more()
             first.cancel()
         self.bobs_msat += 6_000_000 if payer == "alice" else -6_000_000
+
+    def _break_off(self, name: str) -> None:
+        self.world.cut_line(name)
+        self.world.nothing_more()
 
     # --- boxes
 
@@ -214,7 +223,7 @@ class Story:
 
     async def give(self) -> None:
         """bob gets what is in alice's box."""
-        (box,) = await self.world.look("alice", _list_boxes)
+        (box,) = await self.world.look("alice", list_boxes)
         await self._boxes("lockbox-give", {"box": box["box"]}, 0)
         self.bobs_msat += 1000 * BOX_SAT
 
@@ -236,7 +245,7 @@ class Story:
     async def _boxes_of(self, name: str) -> list[dict[str, Any]]:
         while True:
             try:
-                return await self.world.look(name, _list_boxes)
+                return await self.world.look(name, list_boxes)
             except LnpdError:  # its plugin was killed
                 assert self.world.cut is not None
                 await asyncio.sleep(0.05)
@@ -286,12 +295,12 @@ class Story:
                 await world.ask("alice", lambda node: node.api.close(channel, False, None))
                 break
             except Died:
-                if await world.look("alice", _closing(channel)):
+                if await world.look("alice", closing(channel)):
                     break
             except (ChannelFrozen, PeerNotConnected):
                 assert world.disturbed, "a close is refused only when something died"
                 await asyncio.sleep(0.05)
-        await world.until("alice", _agreed_to_close(channel), "the close goes on by itself")
+        await world.until("alice", agreed_to_close, "the close goes on by itself")
         await self._settle(1, self.bobs_msat // 1000)
 
     async def force_close(self, closer: str) -> None:
@@ -303,7 +312,7 @@ class Story:
                 await world.ask(closer, lambda node: node.api.close(channel, True, None))
                 break
             except Died:
-                if not await world.look(closer, _is_normal(channel)):
+                if not await world.look(closer, is_normal(channel)):
                     break
         await self._settle(150, self.bobs_msat // 1000)
 
@@ -320,88 +329,4 @@ class Story:
         assert bobs_sat - MOST_FEE_SAT <= bobs <= bobs_sat
         await world.mine(100)
         for name in NODES:
-            await world.until(name, _has_no_channel, "the channel is settled")
-
-
-async def _waiting_channels(node: Node) -> list[str]:
-    for driver in list(node.channels.drivers.values()):
-        await driver.settled()
-    phases = (AwaitingReady, Normal)
-    return [d.channel.id.hex() for d in node.channels.drivers.values() if isinstance(d.channel.phase, phases)]
-
-
-def _has(channel: str) -> Any:  # Any: a condition of World.until
-    async def has(node: Node) -> bool:
-        return any(d.channel.id.hex() == channel for d in node.channels.drivers.values())
-
-    return has
-
-
-def _payment_state(payment_hash: str) -> Any:  # Any: as above
-    async def state(node: Node) -> str:
-        payment = await node.payments.payment(bytes.fromhex(payment_hash))
-        return payment.state if payment else ""
-
-    return state
-
-
-def _is_normal(channel: str) -> Any:  # Any: as above
-    async def normal(node: Node) -> bool:
-        return any(
-            d.channel.id.hex() == channel and isinstance(d.channel.phase, Normal)
-            for d in node.channels.drivers.values()
-        )
-
-    return normal
-
-
-def _closing(channel: str) -> Any:  # Any: as above
-    async def closing(node: Node) -> bool:
-        return not any(
-            d.channel.id.hex() == channel and not d.channel.shutdown_script for d in node.channels.drivers.values()
-        )
-
-    return closing
-
-
-def _agreed_to_close(channel: str) -> Any:  # Any: as above
-    async def agreed(node: Node) -> bool:
-        return any(event.topic == "close_agreed" for event in await node.events.since(0, 1000))
-
-    return agreed
-
-
-async def _has_no_channel(node: Node) -> bool:
-    """But for one that its opener forgot: whoever accepted it cannot know that the funding will never come."""
-    channels = [d.channel for d in node.channels.drivers.values()]
-    return all(
-        channel.us == ACCEPTOR and isinstance(channel.phase, Failed | AwaitingReady) and not channel.depth_reached
-        for channel in channels
-    )
-
-
-async def _list_boxes(node: Node) -> list[dict[str, Any]]:
-    found = await node.api.call_plugin("lockbox-list", {})
-    assert isinstance(found, list)
-    return found
-
-
-async def _unknown_invoice(node: Node) -> tuple[str, str]:
-    """An invoice of the node's that it does not know."""
-    import time
-
-    payment_hash = sha256(os.urandom(32)).digest()
-    request = invoices.Invoice(
-        network="bcrt",
-        timestamp_seconds=int(time.time()),
-        payment_hash=payment_hash,
-        payment_secret=os.urandom(32),
-        payee=node.node_id,
-        amount_msat=2_000_000,
-        description="nobody knows it",
-        expiry_seconds=3600,
-        min_final_cltv_expiry_delta=36,
-        features=FEATURES,
-    )
-    draft = invoices.unsigned(request)
-    return invoices.signed(draft, *await node.signer.sign_invoice(draft.readable, draft.data)), payment_hash.hex()
+            await world.until(name, has_no_channel, "the channel is settled")

@@ -116,7 +116,7 @@ class World:
             await power.run(power.node.start())
         except Died:
             return Life(power.node, power)
-        self._listen[name] = power.node.peers.listening()
+        self._listen[name] = tuple(Address(at.host, at.port) for at in power.node.peers.listening())
         return Life(power.node, power)
 
     async def living(self, name: str) -> Life:
