@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from lnpd.chain.assemble import COINBASE_MATURITY
 from lnpd.chain.index import Coin
@@ -20,10 +20,8 @@ from lnpd.chain.scriptrules import broken_rule
 from lnpd.chain.timelocks import is_final, is_mature
 from lnpd.chain.transaction import Transaction
 from lnpd.chain.verify import first_failure
+from lnpd.chain.waiting import Waiting
 from lnpd.errors import TransactionRefused
-
-if TYPE_CHECKING:
-    from lnpd.chain.mempool import Mempool
 
 TRUC_VERSION: Final = 3
 TRUC_MAX_VBYTES: Final = 10_000
@@ -42,7 +40,7 @@ class Candidate:
     parent: Transaction | None = None
 
 
-def examine(tx: Transaction, pool: Mempool, parent: Transaction | None, *, returning: bool = False) -> Candidate:
+def examine(tx: Transaction, pool: Waiting, parent: Transaction | None, *, returning: bool = False) -> Candidate:
     """Everything but fees and scripts. Raises TransactionRefused.
 
     `parent`: the other transaction of a package, not yet in the pool. `returning`: it was in a block before, so rules
@@ -65,13 +63,13 @@ def examine(tx: Transaction, pool: Mempool, parent: Transaction | None, *, retur
     return candidate
 
 
-def _median_time(pool: Mempool, height: int) -> int:
+def _median_time(pool: Waiting, height: int) -> int:
     node = pool.tree.at(height)
     assert node is not None, "asked for heights of the best chain only"
     return pool.tree.median_time(node)
 
 
-def _coins(tx: Transaction, pool: Mempool, parent: Transaction | None) -> tuple[Coin, ...]:
+def _coins(tx: Transaction, pool: Waiting, parent: Transaction | None) -> tuple[Coin, ...]:
     coins = []
     for used in tx.inputs:
         coin = pool.coin(used.point)
@@ -100,7 +98,7 @@ def _fee(tx: Transaction, coins: Sequence[Coin], next_height: int) -> int:
 # Families: chains of unconfirmed transactions
 
 
-def _check_family(candidate: Candidate, pool: Mempool) -> None:
+def _check_family(candidate: Candidate, pool: Waiting) -> None:
     tx, policy = candidate.tx, pool.policy
     family = pool.ancestors(tx)
     if candidate.parent:
@@ -121,7 +119,7 @@ def _check_family(candidate: Candidate, pool: Mempool) -> None:
             raise TransactionRefused("too-long-mempool-chain, too many descendants")
 
 
-def _check_truc(candidate: Candidate, pool: Mempool, family: set[bytes]) -> None:
+def _check_truc(candidate: Candidate, pool: Waiting, family: set[bytes]) -> None:
     """Version 3 keeps to one parent and one child (BIP 431)."""
     tx, relatives = candidate.tx, [pool.entries[txid].tx for txid in family]
     if candidate.parent:
@@ -146,7 +144,7 @@ def fee_at(rate_sat_per_kvb: int, virtual_bytes: int) -> int:
     return -(-rate_sat_per_kvb * virtual_bytes // 1000)
 
 
-def weigh(candidates: Sequence[Candidate], pool: Mempool) -> set[bytes]:
+def weigh(candidates: Sequence[Candidate], pool: Waiting) -> set[bytes]:
     """The waiting transactions that the candidates together replace; TransactionRefused if they pay too little."""
     policy = pool.policy
     fee_sat = sum(candidate.fee_sat for candidate in candidates)
@@ -170,7 +168,7 @@ def weigh(candidates: Sequence[Candidate], pool: Mempool) -> set[bytes]:
 
 
 def _check_replacement(
-    candidates: Sequence[Candidate], pool: Mempool, replaced: set[bytes], fee_sat: int, size: int
+    candidates: Sequence[Candidate], pool: Waiting, replaced: set[bytes], fee_sat: int, size: int
 ) -> None:
     """BIP 125 as nodes apply it today: whatever was signalled, everything can be replaced."""
     policy = pool.policy

@@ -11,17 +11,15 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 import zmq
 
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import MAX_FRAME_BYTES, Answer, BadFrame, BusError, Call, CallFailed, Fault, Notice
-
-if TYPE_CHECKING:
-    from lnpd_sdk.plugin import Plugin
+from lnpd_sdk.manifest import Manifest
 
 ENDPOINT_VARIABLE = "LNPD_ENDPOINT"
 CALL_DEADLINE_SECONDS = 30.0
@@ -29,10 +27,31 @@ ORPHAN_SECONDS = 2.0  # what a plugin has to end in order when its node is gone
 MAX_TOKEN_BYTES = 100
 
 
+class Served(Protocol):
+    """What is served to the node: a `Plugin`."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    def attach(self, call: Callable[[str, object], Awaitable[msgspec.Raw]]) -> None:
+        """Gives it its way to the node."""
+        ...
+
+    def manifest(self) -> Manifest:
+        """What it declares."""
+        ...
+
+    async def answer(self, method: str, params: bytes | msgspec.Raw) -> object:
+        """Its answer to a question of the node's."""
+        ...
+
+
 class Client:
     """One connection to the node: it asks for the plugin and answers with it."""
 
-    def __init__(self, plugin: "Plugin", endpoint: str, token: bytes) -> None:
+    def __init__(self, plugin: Served, endpoint: str, token: bytes) -> None:
         self._plugin = plugin
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         for option, value in ((zmq.LINGER, 200), (zmq.MAXMSGSIZE, MAX_FRAME_BYTES), (zmq.IDENTITY, token)):
@@ -147,7 +166,7 @@ def _read_token() -> bytes:
     return token
 
 
-async def _serve(plugin: "Plugin", endpoint: str, token: bytes) -> None:
+async def _serve(plugin: Served, endpoint: str, token: bytes) -> None:
     client = Client(plugin, endpoint, token)
     loop = asyncio.get_running_loop()
 
@@ -167,7 +186,7 @@ async def _serve(plugin: "Plugin", endpoint: str, token: bytes) -> None:
         client.close()
 
 
-def main(plugin: "Plugin") -> None:
+def main(plugin: Served) -> None:
     """Runs a plugin's process to its end."""
     endpoint = os.environ.get(ENDPOINT_VARIABLE)
     token = _read_token() if endpoint else b""
