@@ -122,12 +122,13 @@ class FeatureTable(msgspec.Struct, frozen=True):
 
     def check(self, vector: "Features", context: str) -> None:
         """Check a received vector. Raises UnknownEvenFeature, MissingFeatureDependency."""
-        known = sum(feature.pair for feature in self.features.values() if feature.known_in(context))
+        present = [feature for feature in self.features.values() if vector.mask >> feature.bit & 3]
+        known = sum(feature.pair for feature in present if feature.known_in(context))
         unknown = vector.mask & ~known & _even_bits(vector.mask)
         if unknown:
             raise UnknownEvenFeature(f"feature bit {_lowest(unknown)} is compulsory and not known in context {context}")
-        for feature in self.features.values():
-            for name in feature.dependencies if vector.mask & feature.pair else ():
+        for feature in present:
+            for name in feature.dependencies:
                 needed = self.features[name]
                 if not needed.assumed and not vector.mask & needed.pair:
                     raise MissingFeatureDependency(f"{feature.name} is set without {name}")
