@@ -21,6 +21,7 @@ INDEX_BITS: Final = 48
 FIRST_INDEX: Final = (1 << INDEX_BITS) - 1
 SLOTS: Final = INDEX_BITS + 1
 _SECRET_BYTES: Final = 32
+_NEAR_BITS: Final = 8
 
 
 def secret_at(seed: bytes, index: int) -> bytes:
@@ -33,6 +34,30 @@ def secret_at(seed: bytes, index: int) -> bytes:
 def per_commitment_secret(seed: bytes, commitment_number: int) -> bytes:
     """The secret of commitment 0..2^48-1; raises ShachainIndexOutOfRange, InvalidSecret."""
     return secret_at(seed, index_of(commitment_number))
+
+
+class Near:
+    """The secrets of one seed, for a channel that goes from each index to the next: 256 of them share 40 of 48 steps.
+
+    What is kept yields those 256, so that it is as secret as the seed.
+    """
+
+    def __init__(self, seed: bytes) -> None:
+        """Raises InvalidSecret."""
+        _require_secret(seed)
+        self._seed = seed
+        self._start, self._shared = 0, seed
+
+    def __repr__(self) -> str:
+        return "Near(...)"
+
+    def secret(self, commitment_number: int) -> bytes:
+        """See `per_commitment_secret`; raises ShachainIndexOutOfRange."""
+        index = index_of(commitment_number)
+        start = index >> _NEAR_BITS << _NEAR_BITS
+        if start != self._start:
+            self._start, self._shared = start, _descend(self._seed, INDEX_BITS, start)
+        return _descend(self._shared, _NEAR_BITS, index)
 
 
 def index_of(commitment_number: int) -> int:

@@ -10,6 +10,7 @@ from lnpd.crypto.shachain import (
     FIRST_INDEX,
     SLOTS,
     Known,
+    Near,
     Shachain,
     index_of,
     per_commitment_secret,
@@ -72,6 +73,17 @@ def test_commitments_count_down_from_the_first_index() -> None:
     assert per_commitment_secret(SEED, 2**48 - 1) == SEED
 
 
+numbers = st.integers(0, FIRST_INDEX) | st.integers(0, 1000) | st.integers(FIRST_INDEX - 1000, FIRST_INDEX)
+
+
+@given(seeds, st.lists(numbers, max_size=20))
+def test_neighbours_share_steps_and_nothing_else(seed: bytes, wanted: list[int]) -> None:
+    near = Near(seed)
+    for number in wanted:
+        assert near.secret(number) == per_commitment_secret(seed, number)
+    assert seed.hex() not in repr(near) and repr(seed) not in repr(near)
+
+
 @given(seeds, st.integers(0, 300))
 def test_every_revealed_secret_stays_known_and_no_other(seed: bytes, count: int) -> None:
     chain = revealed(seed, count)
@@ -125,7 +137,13 @@ def test_the_last_secret_is_the_seed_and_must_yield_all_others() -> None:
 
 @pytest.mark.parametrize("index", [-1, 2**48])
 def test_indices_have_48_bits(index: int) -> None:
-    for call in (lambda: secret_at(SEED, index), lambda: index_of(index), lambda: Shachain().get(index)):
+    calls = (
+        lambda: secret_at(SEED, index),
+        lambda: index_of(index),
+        lambda: Shachain().get(index),
+        lambda: Near(SEED).secret(index),
+    )
+    for call in calls:
         with pytest.raises(errors.ShachainIndexOutOfRange):
             call()
 

@@ -13,9 +13,9 @@ from lnpd_sdk.script import Key
 
 from lnpd.crypto import hd
 from lnpd.crypto.hd import ChannelBasepoints, ChannelIndex, ChannelSecrets, ExtendedSecret, Master
-from lnpd.crypto.keys import derive_revocation_secret, derive_secret, per_commitment_point
+from lnpd.crypto.keys import derive_revocation_secret, derive_secret
 from lnpd.crypto.secp import check_secret, public_key
-from lnpd.crypto.shachain import per_commitment_secret
+from lnpd.crypto.shachain import Near
 from lnpd.errors import DerivationOutOfRange
 from lnpd.tx.script import hash160
 
@@ -57,6 +57,7 @@ class ChannelKeys:
         self._secrets = secrets
         self.publics: ChannelBasepoints = secrets.basepoints()
         self._points: OrderedDict[int, bytes] = OrderedDict()
+        self._near = Near(secrets.shachain_seed)
 
     def __repr__(self) -> str:
         return "ChannelKeys(...)"
@@ -70,14 +71,14 @@ class ChannelKeys:
         """Our per-commitment point; raises ShachainIndexOutOfRange."""
         found = self._points.get(number)
         if found is None:
-            found = self._points[number] = per_commitment_point(self._secrets.shachain_seed, number)
+            found = self._points[number] = public_key(self._near.secret(number))
             if len(self._points) > 8:
                 self._points.popitem(last=False)
         return found
 
     def released(self, number: int) -> bytes:
         """Our per-commitment secret; whoever calls this has asked the rules."""
-        return per_commitment_secret(self._secrets.shachain_seed, number)
+        return self._near.secret(number)
 
     def secret(self, key: str, is_holder: bool, point: bytes, revealed: bytes = b"") -> bytes | None:
         """The secret of a key's name in a commitment with this point, whose holder we are or not; None if it is not
