@@ -184,6 +184,7 @@ class Incoming:
         return self._settled(key, htlc, verdict, record.preimage)
 
     def _settled(self, key: HtlcKey, htlc: HtlcReceived, accepted: Accepted, preimage: bytes) -> Effects:
+        self._settling.pop(htlc.payment_hash, None)  # those that were set first are first
         self._settling[htlc.payment_hash] = _Settling(key, _loop_seconds() + SETTLING_SECONDS)
         change = Applied(
             partial(
@@ -207,7 +208,8 @@ class Incoming:
 
     def _is_taken(self, payment_hash: bytes, key: HtlcKey) -> bool:
         now_seconds = _loop_seconds()
-        self._settling = {h: s for h, s in self._settling.items() if s.until_seconds > now_seconds}
+        while self._settling and self._settling[oldest := next(iter(self._settling))].until_seconds <= now_seconds:
+            del self._settling[oldest]
         settling = self._settling.get(payment_hash)
         return settling is not None and settling.htlc != key
 
@@ -225,7 +227,7 @@ def _check_terms(expiry_seconds: int, min_final_cltv_expiry: int, label: str) ->
         raise InvoiceTermsRefused(f"An invoice can be paid for 1 to {MAX_EXPIRY_SECONDS} seconds.")
     low, high = LOWEST_MIN_FINAL_CLTV_EXPIRY_DELTA, MAX_MIN_FINAL_CLTV_EXPIRY_DELTA
     if not low <= min_final_cltv_expiry <= high:
-        raise InvoiceTermsRefused(f"min_final_cltv_expiry is {low} to {high} blocks, not {min_final_cltv_expiry}.")
+        raise InvoiceTermsRefused(f"A min_final_cltv_expiry is {low} to {high} blocks, not {min_final_cltv_expiry}.")
     if len(label) > MAX_LABEL_CHARACTERS or not label.isprintable():
         raise InvoiceTermsRefused(f"A label has at most {MAX_LABEL_CHARACTERS} characters, all of them printable.")
 
