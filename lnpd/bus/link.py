@@ -27,7 +27,8 @@ Receiver = Callable[[Identity, bytes], None]
 _context: zmq.Context[zmq.Socket[bytes]] | None = None
 
 
-def _shared_context() -> "zmq.Context[zmq.Socket[bytes]]":
+def shared_context() -> "zmq.Context[zmq.Socket[bytes]]":
+    """The one ZeroMQ context of this process."""
     global _context
     if _context is None or _context.closed:
         _context = zmq.Context()
@@ -50,7 +51,7 @@ class Link:
     def __init__(self, kind: int, receive: Receiver) -> None:
         self._receive = receive
         self._routed = kind == zmq.ROUTER
-        self._socket = _shared_context().socket(kind)
+        self._socket = shared_context().socket(kind)
         for option, value in (
             (zmq.LINGER, 200),
             (zmq.SNDHWM, SEND_FRAMES),

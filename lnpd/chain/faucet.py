@@ -6,6 +6,7 @@ mines only when it must.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from lnpd.chain.admission import fee_at
@@ -20,15 +21,15 @@ FIRST_BLOCKS: Final = COINBASE_MATURITY + 1
 
 _MAX_INPUTS: Final = 200
 _MIN_CHANGE_SAT: Final = 1_000
-_NUDGE_BLOCKS: Final = 10
+NUDGE_BLOCKS: Final = 10
 
 
 def fund(chain: KernelChain, script: bytes, amount_sat: int) -> Outpoint:
     """Pays `amount_sat` to a script and mines the payment; the outpoint. Raises FaucetDry."""
-    for _ in range(FIRST_BLOCKS // _NUDGE_BLOCKS + 1):
+    for _ in range(FIRST_BLOCKS // NUDGE_BLOCKS + 1):
         if tx := _payment(chain, script, amount_sat):
             break
-        chain.mine(_NUDGE_BLOCKS)
+        chain.mine(NUDGE_BLOCKS)
     else:
         raise FaucetDry(f"The regtest faucet cannot pay {amount_sat} sat: new blocks hardly pay any more.")
     result = chain.broadcast((tx.serialise(),))
@@ -39,21 +40,26 @@ def fund(chain: KernelChain, script: bytes, amount_sat: int) -> Outpoint:
 
 
 def _payment(chain: KernelChain, script: bytes, amount_sat: int) -> Tx | None:
-    """A signed payment from the largest mature coins, or None if they do not suffice."""
+    coins, floor = chain.read.unspent(ANYONE_SCRIPT), chain.mempool.floor_sat_per_kvb
+    return payment(coins, chain.height, floor, script, amount_sat)
+
+
+def payment(coins: Iterable[Output], height: int, floor_sat_per_kvb: int, script: bytes, amount_sat: int) -> Tx | None:
+    """A payment from the largest mature ones of anyone's coins, or None if they do not suffice."""
     inputs: list[TxIn] = []
     total_sat = 0
-    for coin in sorted(chain.read.unspent(ANYONE_SCRIPT), key=lambda coin: -coin.value_sat):
+    for coin in sorted(coins, key=lambda coin: -coin.value_sat):
         if len(inputs) == _MAX_INPUTS:
             return None
-        if not _is_mature(coin, chain.height):
+        if not _is_mature(coin, height):
             continue
         inputs.append(TxIn(coin.outpoint.txid, coin.outpoint.index, witness=(ANYONE,)))
         total_sat += coin.value_sat
-        payment, change = TxOut(amount_sat, script), TxOut(0, ANYONE_SCRIPT)
-        size = (Tx(tuple(inputs), (payment, change)).weight + 3) // 4
-        change_sat = total_sat - amount_sat - fee_at(2 * chain.mempool.floor_sat_per_kvb, size)
+        paid, change = TxOut(amount_sat, script), TxOut(0, ANYONE_SCRIPT)
+        size = (Tx(tuple(inputs), (paid, change)).weight + 3) // 4
+        change_sat = total_sat - amount_sat - fee_at(2 * floor_sat_per_kvb, size)
         if change_sat >= _MIN_CHANGE_SAT:
-            return Tx(tuple(inputs), (payment, TxOut(change_sat, ANYONE_SCRIPT)))
+            return Tx(tuple(inputs), (paid, TxOut(change_sat, ANYONE_SCRIPT)))
     return None
 
 

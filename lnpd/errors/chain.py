@@ -66,3 +66,48 @@ class NoSuchMethod(LnpdError):
 
 class RemoteFault(LnpdError):
     """A service in another process failed in a way of its own."""
+
+
+class BitcoindNotFound(ChainError):
+    """There is no bitcoind where it was looked for, or no cookie to log in with."""
+
+
+class BitcoindUnreachable(ChainError):
+    """bitcoind does not answer, or not in time."""
+
+
+class LoginRefused(ChainError):
+    """bitcoind refuses the password or the cookie."""
+
+
+class BitcoindBusy(ChainError):
+    """bitcoind is starting, or has too much to do."""
+
+
+class BitcoindMisbehaves(ChainError):
+    """bitcoind, or whatever answers in its place, says what cannot be or what nobody asked."""
+
+
+class BitcoindTooOld(ChainError):
+    """This version of bitcoind lacks what lnpd needs."""
+
+
+class BlockPruned(ChainError):
+    """bitcoind has thrown away a block that must be read."""
+
+
+class FeerateUnknown(ChainError):
+    """bitcoind has not seen enough of the world yet to estimate a feerate."""
+
+
+class BitcoindFault(ChainError):
+    """bitcoind refuses a call. `code` is its own, `words` are its own."""
+
+    def __init__(self, method: str, code: int, words: str) -> None:
+        super().__init__(f"bitcoind refuses {method}: {words} ({code}).")
+        self.code = code
+        self.words = words
+
+
+class ChainIsAnother(ChainError):
+    """bitcoind follows another chain than the one that lnpd was started for."""

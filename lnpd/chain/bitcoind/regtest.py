@@ -1,0 +1,78 @@
+"""What does only a bitcoind on regtest offer? Mining on command, a faucet, and reorganisations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from lnpd.chain import faucet
+from lnpd.chain.bitcoind.answers import Hash, MempoolInfo, internal, sat, shown
+from lnpd.chain.bitcoind.backend import BitcoindChain
+from lnpd.chain.interface import BlockRef, Outcome, Outpoint
+from lnpd.chain.kernel import ANYONE_SCRIPT
+from lnpd.errors import FaucetDry
+
+MINING_SECONDS: Final = 120.0
+
+
+class _Generated(Struct, frozen=True):
+    hash: Hash
+
+
+class RegtestBitcoind(BitcoindChain):
+    """A view of a regtest chain, and the hand that makes its blocks."""
+
+    async def mine(self, count: int = 1, script: bytes = ANYONE_SCRIPT) -> list[BlockRef]:
+        """Mines blocks upon the tip with what waits in the mempool; coinbases pay to `script`."""
+        descriptor = f"raw({script.hex()})"
+        hashes = await self._rpc.call(
+            tuple[Hash, ...], "generatetodescriptor", count, descriptor, seconds=MINING_SECONDS
+        )
+        return [await self._blocks.ref(internal(each)) for each in hashes]
+
+    async def fund(self, script: bytes, amount_sat: int) -> Outpoint:
+        """Pays from the faucet to a script and mines the payment. Raises FaucetDry."""
+        await self.mine(max(0, faucet.FIRST_BLOCKS - (await self.best_block()).height))
+        floor = sat((await self._rpc.call(MempoolInfo, "getmempoolinfo")).mempoolminfee)
+        for _ in range(faucet.FIRST_BLOCKS // faucet.NUDGE_BLOCKS + 1):
+            coins, height = await self.unspent(ANYONE_SCRIPT), (await self.best_block()).height
+            if tx := faucet.payment(coins, height, floor, script, amount_sat):
+                break
+            await self.mine(faucet.NUDGE_BLOCKS)
+        else:
+            raise FaucetDry(f"The regtest faucet cannot pay {amount_sat} sat: new blocks hardly pay any more.")
+        result = await self.broadcast((tx.serialise(),))
+        if result.outcome is Outcome.REFUSED:
+            raise FaucetDry(f"The regtest faucet's payment of {amount_sat} sat was refused: {result.reason}.")
+        await self.mine()
+        return Outpoint(tx.txid, 0)
+
+    async def reorganise(self, depth: int, new_length: int, txs: Sequence[bytes] = ()) -> list[BlockRef]:
+        """Replaces the last `depth` blocks by `new_length` others: the first holds `txs`, the rest are empty.
+
+        What the lost blocks held waits in the mempool again if it still can. Raises ValueError unless the new branch
+        is longer and begins above genesis.
+        """
+        height = (await self.best_block()).height
+        if not 1 <= depth < new_length or depth > height:
+            raise ValueError(f"{new_length} blocks cannot replace the last {depth} of {height}.")
+        (first,) = await self._blocks.hashes((height - depth + 1,))
+        await self._rpc.call(object, "invalidateblock", shown(first))
+        mined = [await self._generate([raw.hex() for raw in txs])]
+        return mined + [await self._generate([]) for _ in range(new_length - 1)]
+
+    async def invalidate(self, height: int) -> list[BlockRef]:
+        """Replaces the block at a height, and all after it, by an empty branch that is one block longer."""
+        depth = (await self.best_block()).height - height + 1
+        return await self.reorganise(depth, depth + 1)
+
+    async def test_accept(self, raw: bytes) -> str:
+        """Why bitcoind would not take a transaction, in its words; empty if it would."""
+        (verdict,) = await self._rpc.call(tuple[dict[str, Any], ...], "testmempoolaccept", [raw.hex()])  # Any: JSON
+        return "" if verdict["allowed"] else str(verdict["reject-reason"])
+
+    async def _generate(self, txs: list[str]) -> BlockRef:
+        made = await self._rpc.call(_Generated, "generateblock", f"raw({ANYONE_SCRIPT.hex()})", txs)
+        return await self._blocks.ref(internal(made.hash))

@@ -1,0 +1,71 @@
+"""May lnpd begin to use a bitcoind: is it the right chain, new enough, and does it know the whole of it?"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from lnpd.chain.bitcoind.address import CHAINS
+from lnpd.chain.bitcoind.answers import BlockchainInfo, NetworkInfo
+from lnpd.chain.bitcoind.rpc import Rpc
+from lnpd.errors import BitcoindBusy, BitcoindTooOld, ChainIsAnother
+
+log = logging.getLogger("lnpd.chain")
+
+OLDEST: Final = 240_000
+"""Bitcoin Core 24 has gettxspendingprevout."""
+
+# The public signet's (BIP 325). Other signets have the same first block, so that only this tells them apart.
+SIGNET_CHALLENGE: Final = (
+    "512103ad5e0edad18cb1f0fc0d28a3d4f1f3e445640337489abb10404f2d1e086be430"
+    "210359ef5021964fe22d6f8e05b2463c9540ce96883fe3b278760f048f5189f2e6c452ae"
+)
+ASK_AGAIN_SECONDS: Final = 1.0
+SAY_AGAIN_SECONDS: Final = 30.0
+
+
+async def ready(rpc: Rpc, network: str, ask_again_seconds: float = ASK_AGAIN_SECONDS) -> NetworkInfo:
+    """Returns once bitcoind has the whole chain of a network, and says meanwhile how far it is.
+
+    Raises ChainIsAnother, BitcoindTooOld, and what keeps bitcoind from answering, other than that it is starting.
+    """
+    said, at = "", 0.0
+    now = asyncio.get_running_loop().time
+    while line := await _missing(rpc, network):
+        if line.split()[0] != said or now() >= at + SAY_AGAIN_SECONDS:
+            said, at = line.split()[0], now()
+            log.warning("%s", line)
+        await asyncio.sleep(ask_again_seconds)
+    if said:
+        log.warning("bitcoind is ready")
+    info = await rpc.call(NetworkInfo, "getnetworkinfo")
+    if info.version < OLDEST:
+        raise BitcoindTooOld(
+            f"{info.subversion or 'This bitcoind'} is too old: lnpd needs Bitcoin Core {OLDEST // 10_000} or later."
+        )
+    return info
+
+
+async def _missing(rpc: Rpc, network: str) -> str:
+    """Why to wait; empty if there is nothing to wait for. Raises ChainIsAnother."""
+    try:
+        info = await rpc.call(BlockchainInfo, "getblockchaininfo")
+    except BitcoindBusy as error:
+        return f"waiting: {error}"
+    check_chain(info, network)
+    # An old regtest chain calls itself incomplete until somebody mines.
+    if not info.initialblockdownload or (network == "regtest" and info.headers <= info.blocks):
+        return ""
+    return (
+        f"downloading: bitcoind is at block {info.blocks:,} of {info.headers:,} "
+        f"({100 * info.verificationprogress:.1f} %), and lnpd waits for it"
+    )
+
+
+def check_chain(info: BlockchainInfo, network: str) -> None:
+    """Raises ChainIsAnother unless bitcoind's chain is the one of a network."""
+    if info.chain != CHAINS[network].name:
+        raise ChainIsAnother(f"bitcoind's chain is {info.chain[:20]!r}, and lnpd was started for {network}.")
+    if network == "signet" and info.signet_challenge not in ("", SIGNET_CHALLENGE):
+        raise ChainIsAnother("bitcoind is on a signet of its own, and lnpd knows the public one only.")
