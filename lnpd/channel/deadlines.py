@@ -13,13 +13,14 @@ from lnpd.channel.actions import Notify
 from lnpd.channel.events import Block
 from lnpd.channel.failure import fail
 from lnpd.channel.limits import htlc_of
-from lnpd.channel.state import AwaitingReady, Channel, Closed, Negotiating, Normal, ShuttingDown
+from lnpd.channel.state import AwaitingReady, Channel, Closed, Failed, Negotiating, Normal, ShuttingDown
 from lnpd.channel.table import Step, done, on
-from lnpd.errors import FulfillmentDeadlinePassed, HtlcTimedOut
+from lnpd.errors import FulfillmentDeadlinePassed, HtlcTimedOut, ProtocolError
 from lnpd.tx.states import HTLC, htlcs_of
 
 FUNDING_BLOCKS: Final = 2016
 GRACE_BLOCKS: Final = 2  # after an expiry, before we give up on the peer's update_fail_htlc
+PROOF_BLOCKS: Final = 6  # after a start, before a deadline no longer waits for the peer's channel_reestablish
 
 
 @on((AwaitingReady, Normal, ShuttingDown, Negotiating), Block)
@@ -27,16 +28,40 @@ def on_block(channel: Channel, event: Block) -> Step:
     """Close if an HTLC that we offered has timed out, or one that we fulfilled is about to."""
     if isinstance(channel.phase, AwaitingReady) and channel.us == ACCEPTOR and not channel.depth_reached:
         return (yield from _awaited(channel, event.height))
-    if not channel.policy.htlc_deadlines:
+    return (yield from _watched(channel, event.height))
+
+
+@on(Failed, Block)
+def on_block_failed(channel: Channel, event: Block) -> Step:
+    """A failed channel that waits for the peer's word does not wait longer than an HTLC can."""
+    assert isinstance(channel.phase, Failed)
+    if not channel.unproven or not channel.phase.may_broadcast:
         return (yield from done(channel))
+    return (yield from _watched(channel, event.height))
+
+
+def _watched(channel: Channel, height: int) -> Step:
+    """Fail for an HTLC that is due. While our state is unproven, the peer has a few blocks from the start on to show
+    what it knows: an old copy is full of HTLCs that ended long ago, and the deadline of a true one has room for it."""
+    if channel.unproven and not channel.unproven_since_height:
+        channel = replace(channel, unproven_since_height=height)
+    due = _due(channel, height)
+    if due is None or (channel.unproven and height < channel.unproven_since_height + PROOF_BLOCKS):
+        return (yield from done(channel))
+    return (yield from fail(channel, due, though_unproven=True))
+
+
+def _due(channel: Channel, height: int) -> ProtocolError | None:
+    """Why an HTLC closes the channel now."""
+    if not channel.policy.htlc_deadlines:
+        return None
     for htlc in committed_htlcs(channel):
-        if htlc.offerer == channel.us and event.height >= htlc.cltv_expiry + GRACE_BLOCKS:
-            error = HtlcTimedOut(f"HTLC {htlc.id} expired at height {htlc.cltv_expiry} and was not removed.")
-            return (yield from fail(channel, error))
-        if fulfilled(channel, htlc) and event.height >= htlc.cltv_expiry - channel.policy.htlc_deadline_blocks:
+        if htlc.offerer == channel.us and height >= htlc.cltv_expiry + GRACE_BLOCKS:
+            return HtlcTimedOut(f"HTLC {htlc.id} expired at height {htlc.cltv_expiry} and was not removed.")
+        if fulfilled(channel, htlc) and height >= htlc.cltv_expiry - channel.policy.htlc_deadline_blocks:
             text = f"HTLC {htlc.id} was fulfilled and not removed; it expires at height {htlc.cltv_expiry}."
-            return (yield from fail(channel, FulfillmentDeadlinePassed(text)))
-    return (yield from done(channel))
+            return FulfillmentDeadlinePassed(text)
+    return None
 
 
 def _awaited(channel: Channel, height: int) -> Step:

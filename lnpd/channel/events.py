@@ -13,7 +13,7 @@ import msgspec
 from lnpd.channel.state import Terms
 from lnpd.tx.graph import ChannelType
 from lnpd.tx.transaction import Tx
-from lnpd.wire.messages import Extension, OpenChannel
+from lnpd.wire.messages import ChannelReestablish, Extension, OpenChannel
 
 
 class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -152,9 +152,13 @@ class Close(Event, frozen=True, tag="close"):
 
 
 class ForceClose(Event, frozen=True, tag="force_close"):
-    """Command: broadcast our latest commitment, asking nobody. `reason` goes to the peer as an error."""
+    """Command: broadcast our latest commitment, asking nobody. `reason` goes to the peer as an error.
+
+    `not_restored`: the user vouches that the database is no older copy, where the peer has not shown it yet.
+    """
 
     reason: str = "The user closed this channel."
+    not_restored: bool = False
 
 
 # Connection
@@ -166,6 +170,13 @@ class Connected(Event, frozen=True, tag="connected"):
 
 class Disconnected(Event, frozen=True, tag="disconnected"):
     """The connection is gone; also the first event after a snapshot was restored. May be repeated."""
+
+
+class PeerPosition(Event, frozen=True, tag="peer_position"):
+    """Fact: where the peer says it is. Given before its channel_reestablish itself, and also while that has to wait for
+    a provider: an old copy of our database shows here."""
+
+    message: ChannelReestablish
 
 
 # Chain
@@ -233,6 +244,7 @@ EVENTS: tuple[type[Event], ...] = (
     ForceClose,
     Connected,
     Disconnected,
+    PeerPosition,
     TransactionConfirmed,
     TransactionUnconfirmed,
     OutputSpent,

@@ -3,7 +3,7 @@
 This is the one place where an error becomes a message. BOLT 2 mostly leaves the choice between a `warning` with a
 closed connection and an `error` that ends the channel: the class of the error makes it. A ProtocolWarning costs one
 reconnect; every other ProtocolError costs the channel, and once it has a funding, our latest commitment is broadcast
-unless it may be revoked (data loss).
+unless it may be revoked: never after data loss, and while our state is unproven not before the peer's word.
 """
 
 from collections.abc import Generator
@@ -31,7 +31,7 @@ from lnpd.channel.state import (
     ShuttingDown,
 )
 from lnpd.channel.table import Step, done, on
-from lnpd.errors import CommandRefused, DataLost, ProtocolError, ProtocolWarning
+from lnpd.errors import CommandRefused, DataLost, ProtocolError, ProtocolWarning, StateUnproven
 from lnpd.tx.graph import Graph
 from lnpd.wire.messages import Error as ErrorMessage
 from lnpd.wire.messages import Warning as WarningMessage
@@ -51,8 +51,8 @@ def failed(channel: Channel, error: ProtocolError) -> Step:
     return (yield from fail(channel, error))
 
 
-def fail(channel: Channel, error: ProtocolError, *, tell: bool = True) -> Step:
-    """End the channel: tell the peer (if it is there) and broadcast what settles it."""
+def fail(channel: Channel, error: ProtocolError, *, tell: bool = True, though_unproven: bool = False) -> Step:
+    """End the channel: tell the peer (if it is there) and broadcast what settles it, `though_unproven` at once."""
     text = str(error)
     sends: list[Action] = []
     if tell and channel.link != "down":
@@ -65,8 +65,9 @@ def fail(channel: Channel, error: ProtocolError, *, tell: bool = True) -> Step:
     may_broadcast = not isinstance(error, DataLost)
     if isinstance(channel.phase, Failed):
         may_broadcast = may_broadcast and channel.phase.may_broadcast
-    channel = replace(channel, phase=Failed(text, may_broadcast))
-    broadcasts = (yield from broadcast_latest(channel)) if may_broadcast else []
+    unproven = channel.unproven and not though_unproven
+    channel = replace(channel, phase=Failed(text, may_broadcast), unproven=unproven)
+    broadcasts = (yield from broadcast_latest(channel)) if may_broadcast and not unproven else []
     return channel, [*sends, *broadcasts, notice]
 
 
@@ -101,10 +102,16 @@ def our_anchor(graph: Graph, channel: Channel) -> int | None:
 
 @on((*FUNDED, Failed), ForceClose)
 def on_force_close(channel: Channel, command: ForceClose) -> Step:
-    """Close from stored data, asking nobody. Refused where our latest state may be revoked."""
+    """Close from stored data, asking nobody. Refused where our latest commitment is revoked, or may be."""
     if isinstance(channel.phase, Failed) and not channel.phase.may_broadcast:
         raise CommandRefused("Our state of this channel is old: only the peer can close it safely.")
-    return fail(channel, ProtocolError(command.reason))
+    if channel.unproven and not command.not_restored:
+        raise StateUnproven(
+            "Since this node started, the peer has not shown that our state of this channel is the latest. If this "
+            "database is an older copy that was restored, our commitment in it is revoked, and who broadcasts it loses "
+            "everything in the channel to the peer."
+        )
+    return fail(channel, ProtocolError(command.reason), though_unproven=True)
 
 
 @on(UNFUNDED, ForceClose)

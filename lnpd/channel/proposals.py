@@ -80,7 +80,7 @@ def may_propose(channel: Channel) -> None:
     if not channel.live:
         raise ChannelNotReady("The peer is not connected, or the channel is not reestablished yet.")
     if not all(channel.ready):
-        raise ChannelNotReady("The channel is not ready yet.")
+        raise ChannelNotReady("The channel is not ready yet: its funding has too few confirmations for a side.")
     if channel.quiescence.wanted or channel.quiescence.sent or channel.quiescence.received:
         raise ChannelNotReady("The channel is quiescing: no update may be sent.")
     if channel.shutdown[channel.us] and peer_may_be_clear(channel):
@@ -118,7 +118,7 @@ def _folded(channel: Channel, holder: Party, number: int, updates: tuple[Update,
     view = commitments.fold_view(channel, holder, number)
     reply = yield from ask(FoldUpdates(channel.channel_type, view, channel.base.states, updates, validate_last=True))
     if isinstance(reply, Reject):
-        raise UpdateRejected(f"{updates[-1].provider} {updates[-1].kind} {updates[-1].id}: {reply.reason}.")
+        raise UpdateRejected(f"The provider {updates[-1].provider} refuses it: {reply.reason.rstrip('.')}.")
     return reply
 
 
@@ -146,7 +146,7 @@ def _commutes(
     crossed = yield from _folded(channel, recipient, number, (*own, update, *everything))
     if crossed != after:
         raise UpdatesDoNotCommute(
-            f"{update.provider} {update.kind} {update.id}: it does not commute with what the other side has pending."
+            f"{update.provider}: this update does not commute with what the other side has pending; try it again."
         )
     if everything == pending or all(each.provider in CORE for each in (update, *everything)):
         return None
@@ -186,6 +186,7 @@ def _judged(
             strict=not crossed and (ours or holder == recipient),
             spike=not crossed and ours and update.kind == "add",
             shrink=closing and update.provider not in CORE,
+            whole=update.provider not in CORE,
         )
         if refused := (yield from ask(query)):
             raise refused

@@ -168,6 +168,8 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | None]
     `strict` is whether the reserves count; `spike` whether the fee-spike buffer does (BOLT 2, update_add_htlc);
     `shrink` whether the update's provider may only take outputs back, as after shutdown. `grant_msat` and `own_msat`
     are what the provider may still take of the other party's and of the proposer's own money; None is no limit.
+    `whole` is whether the commitment is also built, so that what its scripts and second stages break (rule 3 among
+    them) is refused now and not found when it is to be signed.
     """
 
     before: CommitmentSpec
@@ -179,6 +181,7 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | None]
     spike: bool
     shrink: bool
     own_msat: int | None = None
+    whole: bool = False
 
     def calls(self, memory: FoldMemory | None = None) -> Calls[errors.ProtocolWarning | None]:
         """What every provider wants in the commitment, before and after."""
@@ -196,9 +199,11 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | None]
                 check_shrink(was, will, self.update.provider)
             if self.spike:
                 check_spike(will, self.reserve_sat)
+            if self.whole:
+                yield from pipeline.build(self.after)
         except (errors.ProposalRefused, errors.UpdateBroken) as refused:
             return refused
-        except errors.OutputRefused as refused:
+        except (errors.OutputRefused, errors.ScriptRefused) as refused:
             return errors.UpdateRejected(str(refused))
         return None
 

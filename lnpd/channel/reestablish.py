@@ -22,7 +22,8 @@ from msgspec.structs import replace
 
 from lnpd.channel import commitments
 from lnpd.channel.actions import Action, ExtensionForgotten, HtlcForgotten, Notify, Send, Tell
-from lnpd.channel.events import Connected, Disconnected
+from lnpd.channel.events import Connected, Disconnected, PeerPosition
+from lnpd.channel.failure import broadcast_latest
 from lnpd.channel.negotiation import first_offer
 from lnpd.channel.normal import batched, commitment_signed, revoke_and_ack
 from lnpd.channel.outcomes import message_of, undecided
@@ -67,6 +68,19 @@ LIVING = (AwaitingReady, Normal, ShuttingDown, Negotiating)
 NO_SECRET = bytes(32)
 
 
+# The store
+
+
+def restored(channel: Channel) -> Channel:
+    """A snapshot that was read from a store, to be given Disconnected: the store may be an old copy.
+
+    What a failed channel decided is not doubted: nothing can have followed it.
+    """
+    if not isinstance(channel.phase, LIVING):
+        return replace(channel, unproven_since_height=0)
+    return replace(channel, unproven=True, unproven_since_height=0)
+
+
 # The connection
 
 
@@ -108,11 +122,16 @@ def on_disconnected_after_end(channel: Channel, event: Disconnected) -> Step:
 @on(LIVING, Connected)
 def on_connected(channel: Channel, event: Connected) -> Step:
     """Say where we are."""
+    states = yield from extension_states(channel)
+    message = yield from _position(channel, states)
+    return replace(channel, link="reestablishing"), [Send(message)]
+
+
+def _position(channel: Channel, states: tuple[ExtensionState, ...]) -> Generator[Any, Any, ChannelReestablish]:
     unrevoked = channel.numbers[channel.them] - channel.awaiting_revocation
     secret = channel.their_secrets.get(index_of(unrevoked - 1)) if unrevoked else NO_SECRET
     point = yield from ask(CommitmentPoint(channel.numbers[channel.us]))
-    states = yield from extension_states(channel)
-    message = ChannelReestablish(
+    return ChannelReestablish(
         channel_id=channel.id,
         next_commitment_number=channel.numbers[channel.us] + 1,
         next_revocation_number=unrevoked,
@@ -120,14 +139,17 @@ def on_connected(channel: Channel, event: Connected) -> Step:
         my_current_per_commitment_point=point,
         tlvs=ChannelReestablishTlvs(extension_states=states or None),
     )
-    return replace(channel, link="reestablishing"), [Send(message)]
 
 
 @on(Failed, Connected)
 def on_connected_failed(channel: Channel, event: Connected) -> Step:
-    """Repeat the error; nothing else is said any more (BOLT 2: a channel in an error state)."""
+    """Repeat the error; nothing else is said any more (BOLT 2: a channel in an error state), unless both sides may wait
+    for the other's word: then somebody has to say where it is."""
     assert isinstance(channel.phase, Failed)
-    return done(replace(channel, link="reestablishing"), Send(_error(channel, channel.phase.error)))
+    sends = [Send(_error(channel, channel.phase.error))]
+    if channel.unproven and channel.phase.may_broadcast:
+        sends.insert(0, Send((yield from _position(channel, ()))))
+    return replace(channel, link="reestablishing"), [*sends]
 
 
 @on(Failed, ChannelReestablish)
@@ -147,6 +169,32 @@ def _error(channel: Channel, text: str) -> ErrorMessage:
     return ErrorMessage(channel_id=channel.id, data=text.encode())
 
 
+# Whether our state is the latest
+
+
+@on(LIVING, PeerPosition)
+def on_position(channel: Channel, event: PeerPosition) -> Step:
+    """The peer knows of nothing newer than what we stored, or has just proved that it does."""
+    return (yield from _proven(channel, event.message)), []
+
+
+@on(Failed, PeerPosition)
+def on_position_failed(channel: Channel, event: PeerPosition) -> Step:
+    """What waited for this is broadcast."""
+    assert isinstance(channel.phase, Failed)
+    if not channel.unproven or not channel.phase.may_broadcast:
+        return (yield from done(channel))
+    channel = yield from _proven(channel, event.message)
+    return channel, [] if channel.unproven else (yield from broadcast_latest(channel))
+
+
+def _proven(channel: Channel, message: ChannelReestablish) -> Generator[Any, Any, Channel]:
+    """A peer that is behind us proves it too: who would lie about that could as well lie that we are in step."""
+    yield from check_secret(channel, message)
+    newer = message.next_commitment_number > channel.numbers[channel.them] + 1
+    return replace(channel, unproven=channel.unproven and newer)
+
+
 # What the peer lacks
 
 
@@ -164,7 +212,7 @@ def on_reestablish(channel: Channel, message: ChannelReestablish) -> Step:
     signature = (yield from _last_signature(channel)) if lacks_signature else []
     revocation = (yield from _last_revocation(channel)) if lacks_revocation else []
     actions += [*revocation, *signature] if channel.signed_after_revoking else [*signature, *revocation]
-    channel = replace(channel, link="up")
+    channel = replace(channel, link="up", unproven=False)
     if channel.shutdown[channel.us]:
         actions.append(Send(shutdown_message(channel)))
     if isinstance(channel.phase, Negotiating):
@@ -177,9 +225,23 @@ def on_reestablish(channel: Channel, message: ChannelReestablish) -> Step:
 
 def check_numbers(channel: Channel, message: ChannelReestablish) -> Generator[Any, Any, None]:
     """Raise the error of the first of BOLT 2's rules on the numbers and the secret that is broken."""
+    yield from check_secret(channel, message)
     theirs, ours = channel.numbers[channel.them], channel.numbers[channel.us]
     next_commitment, next_revocation = message.next_commitment_number, message.next_revocation_number
-    if next_commitment == 0:
+    if next_revocation not in (ours, ours - 1):
+        raise NextRevocationNumberWrong(
+            f"channel_reestablish: next_revocation_number is {next_revocation}, we are at {ours}."
+        )
+    if next_commitment not in ((theirs, theirs + 1) if channel.awaiting_revocation else (theirs + 1,)):
+        raise NextCommitmentNumberWrong(
+            f"channel_reestablish: next_commitment_number is {next_commitment}, we signed {theirs} last."
+        )
+
+
+def check_secret(channel: Channel, message: ChannelReestablish) -> Generator[Any, Any, None]:
+    """Raise CommitmentNumberZero, LastSecretWrong, or DataLost: the peer has a secret that we know nothing of."""
+    ours, next_revocation = channel.numbers[channel.us], message.next_revocation_number
+    if message.next_commitment_number == 0:
         raise CommitmentNumberZero("channel_reestablish: next_commitment_number is 0.")
     secret, known = message.your_last_per_commitment_secret, True
     if next_revocation > MAX_NUMBER:
@@ -195,14 +257,6 @@ def check_numbers(channel: Channel, message: ChannelReestablish) -> Generator[An
         )
     if not known:
         raise LastSecretWrong("channel_reestablish: your_last_per_commitment_secret is not the one that we revealed.")
-    if next_revocation not in (ours, ours - 1):
-        raise NextRevocationNumberWrong(
-            f"channel_reestablish: next_revocation_number is {next_revocation}, we are at {ours}."
-        )
-    if next_commitment not in ((theirs, theirs + 1) if channel.awaiting_revocation else (theirs + 1,)):
-        raise NextCommitmentNumberWrong(
-            f"channel_reestablish: next_commitment_number is {next_commitment}, we signed {theirs} last."
-        )
 
 
 def _last_signature(channel: Channel) -> Generator[Any, Any, list[Action]]:

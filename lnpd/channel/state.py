@@ -122,6 +122,7 @@ class Failed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="faile
     """The channel ended by an error; only the chain can settle it. `error` is repeated at each reestablish.
 
     `may_broadcast` is False after data loss: our latest commitment may be revoked, so that only the peer can close.
+    While the channel is `unproven` too, the broadcast is not decided yet.
     """
 
     error: str
@@ -282,6 +283,9 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     ready: who sent channel_ready. shutdown: the scriptpubkey of each party's shutdown, empty if not sent.
     batch: commitment_signed messages of an unfinished start_batch, encoded, and how many are still missing.
     awaited_since_height: the first block that an acceptor saw while it waited for the funding.
+    unproven: this snapshot was read from a store, which may be an old copy, and the peer has not shown yet that it
+        knows of nothing newer. Our latest commitment may be revoked: it is not broadcast without need.
+    unproven_since_height: the first block since then.
     taken_msat: by provider, what its irrevocable updates took from our balance in all: grants are for a channel.
     """
 
@@ -325,6 +329,8 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     batch_missing: int = 0
     taken_msat: tuple[tuple[str, int], ...] = ()
     awaited_since_height: int = 0
+    unproven: bool = False
+    unproven_since_height: int = 0
 
     @property
     def them(self) -> Party:

@@ -31,6 +31,7 @@ from lnpd.channel.events import (
     Event,
     OutputSpent,
     OutputUnspent,
+    PeerPosition,
     TransactionConfirmed,
     TransactionUnconfirmed,
 )
@@ -60,6 +61,7 @@ HANDLERS = (
 # What the chain or the connection did has happened, whether a phase cares or not; Commit is never refused.
 IGNORABLE = (
     Disconnected,
+    PeerPosition,
     TransactionConfirmed,
     TransactionUnconfirmed,
     OutputSpent,

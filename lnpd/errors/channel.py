@@ -13,6 +13,10 @@ class ChannelNotReady(CommandRefused):
     """A command came before the channel can follow it; it may be given again."""
 
 
+class StateUnproven(CommandRefused):
+    """A forced close before the peer has shown, since the start, that our state is the latest: it may be revoked."""
+
+
 class ProviderContradiction(ChannelError):
     """A provider refuses an update that it has accepted before: the channel is frozen until it agrees with itself."""
 

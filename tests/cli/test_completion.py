@@ -37,7 +37,10 @@ EXPECTED: dict[str, tuple[str, list[str]]] = {
     "a plugin's channel": ("lockbox-put c", ["lockbox-put c3c3"]),
     "an invoice": ("pay ln", ["pay lnbcrt1abc"]),
     "an amount is the person's": ("open 03b2 ", []),
-    "options after the words": ("close c3c3 ", ["close c3c3 --force", "close c3c3 --destination"]),
+    "options after the words": (
+        "close c3c3 ",
+        ["close c3c3 --force", "close c3c3 --destination", "close c3c3 --not-restored"],
+    ),
     "an option, begun": ("close c3c3 --f", ["close c3c3 --force"]),
     "an option is given once": ("close c3c3 --force --f", []),
     "an option's value": ("open 03b2 100000 --providers ", ["open 03b2 100000 --providers lockbox"]),

@@ -8,6 +8,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from lnpd.chain.interface import Outpoint
 from lnpd.channel.actions import Notify
 from lnpd.channel.events import Close, ForceClose
 from lnpd.channel.state import AwaitingReady, Channel, Closed, Failed, Negotiating, OnChain
@@ -19,6 +20,7 @@ from lnpd.errors import (
     ClosePending,
     OpenTimedOut,
     PeerNotConnected,
+    StateUnproven,
     UnknownChannel,
 )
 from lnpd.services.channels import view as channel_view
@@ -35,6 +37,11 @@ CLOSE_SECONDS: Final = 60.0
 CONFIRM_BLOCKS: Final = 6
 CLOSE_WEIGHT: Final = 676  # a mutual close with two P2WSH outputs
 MIN_CLOSE_FEERATE_PER_KW: Final = 253
+OURS_NOTE: Final = (
+    "This is our commitment: what is ours is claimed when its delay has passed. Should the peer's confirm in its place,"
+    " `lnp channels` shows that one."
+)
+THEIRS_NOTE: Final = "This is the peer's commitment, which came before ours: what is ours is claimed once it confirms."
 
 
 async def open_channel(
@@ -76,17 +83,34 @@ def _funded(channel: Channel, _notices: tuple[Notify, ...]) -> Channel | None:
     return channel if isinstance(channel.phase, AwaitingReady) or channel.depth_reached else None
 
 
-async def force_close(node: "Node", driver: ChannelDriver) -> answers.Closed:
+async def force_close(node: "Node", driver: ChannelDriver, not_restored: bool = False) -> answers.Closed:
     """Broadcasts our commitment; see Backend.close."""
     now = driver.channel
     _refuse_closed(now)
-    done = await driver.command(ForceClose())
+    name = now.id.hex()[:12]
+    try:
+        done = await driver.command(ForceClose(not_restored=not_restored))
+    except StateUnproven as error:
+        raise StateUnproven(
+            f"{error} It is safe once the peer was connected. If you are sure that the database is no restored copy: "
+            f"lnp close {name} --force --not-restored"
+        ) from None
     if isinstance(done.phase, Closed):
         return answers.Closed(now.id.hex(), "", "forced", done.phase.reason)
     await _broadcast(node)
-    graphs = await channel_view.graphs(node.store, now)
-    txid = channel_view.txid_text(graphs[int(now.us)].tx.txid)
-    return answers.Closed(now.id.hex(), txid, "forced", "What is ours is claimed when its delay has passed.")
+    ours = (await channel_view.graphs(node.store, now))[int(now.us)].tx.txid
+    found = await _spender(node, now) or ours
+    note = OURS_NOTE if found == ours else THEIRS_NOTE
+    return answers.Closed(now.id.hex(), channel_view.txid_text(found), "forced", note)
+
+
+async def _spender(node: "Node", channel: Channel) -> bytes | None:
+    """What spends a channel's funding, in the mempool or a block: the peer, who is told, may have been faster."""
+    funding = channel.fundings[0]
+    with suppress(ChainError):
+        output = await node.backend.output(Outpoint(funding.txid, funding.vout))
+        return output.spent_by if output else None
+    return None
 
 
 async def close_channel(node: "Node", driver: ChannelDriver, destination: str | None) -> answers.Closed:

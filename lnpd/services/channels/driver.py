@@ -28,6 +28,7 @@ from lnpd.channel.events import (
     Event,
     ForceClose,
     FundingProvided,
+    PeerPosition,
 )
 from lnpd.channel.queries import FoldMemory
 from lnpd.channel.state import Channel, Closed
@@ -114,6 +115,8 @@ class ChannelDriver:
         if isinstance(item.event, Block):
             self._waiting.extend(self._again)
             self._again = []
+        elif isinstance(item.event, ChannelReestablish) and self.channel.unproven:
+            self._waiting.append(Item(PeerPosition(item.event), link=item.link))
         self._waiting.append(item)
         self._idle.clear()
         self._wake.set()
@@ -254,9 +257,9 @@ class ChannelDriver:
         return (*await self._tell(batch, actions), *again)
 
     def _passes_frozen(self, item: Item) -> bool:
-        """While frozen a channel knows its chain, the end of its connection, a forced close by either side, and what is
-        decided about incoming HTLCs (it is remembered, and sent once the channel goes on)."""
-        if isinstance(item.event, (*CHAIN, *LASTING, Disconnected, ForceClose, ErrorMessage)):
+        """While frozen a channel knows its chain, the end of its connection, where the peer is, a close that a side
+        forces, and what is decided of incoming HTLCs (it is remembered, and sent once the channel goes on)."""
+        if isinstance(item.event, (*CHAIN, *LASTING, Disconnected, PeerPosition, ForceClose, ErrorMessage)):
             return True
         if isinstance(item.event, ChannelReestablish):
             self._held = [item]

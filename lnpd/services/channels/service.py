@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from lnpd.channel.actions import Notify
 from lnpd.channel.events import Accept, Block, Connected, Disconnected, Event, ForceClose, Open, Propose
 from lnpd.channel.failure import UNFUNDED
+from lnpd.channel.reestablish import restored
 from lnpd.channel.state import Channel, Closed, Normal, OnChain, Policy, Terms, new_channel
 from lnpd.errors import (
     ChannelRefused,
@@ -91,7 +92,7 @@ class Channels:
                 continue
             channel = decode(row.snapshot, Channel, table="channel", key=row.channel_id)
             index = await self._index(row.channel_id)
-            channel = replace(channel, policy=replace(channel.policy, grants=self.kinds.grants()))
+            channel = restored(replace(channel, policy=replace(channel.policy, grants=self.kinds.grants())))
             self.room.saw(channel)
             driver = self._add(channel, index, stored=True)
             try:
@@ -141,6 +142,19 @@ class Channels:
             for d in self.drivers.values()
             if isinstance(d.channel.phase, Normal) and d.channel.live and not d.frozen
         )
+
+    def every(self) -> tuple[Channel, ...]:
+        """All channels that are not closed."""
+        return tuple(driver.channel for driver in self.drivers.values())
+
+    def frozen(self, key: str) -> str:
+        """Why nothing can be done in a channel."""
+        return self.drivers[key].frozen if key in self.drivers else ""
+
+    async def settled(self, key: str) -> None:
+        """Returns when a channel's mailbox is empty."""
+        if (driver := self.drivers.get(key)) is not None:
+            await driver.settled()
 
     async def command(self, key: str, event: Event) -> Channel:
         """Runs a command in a channel."""

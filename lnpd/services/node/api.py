@@ -256,11 +256,13 @@ class NodeApi:
             ]
         )
 
-    async def close(self, channel: str, force: bool, destination: str | None) -> answers.Closed:
+    async def close(
+        self, channel: str, force: bool, destination: str | None, not_restored: bool = False
+    ) -> answers.Closed:
         """Closes a channel."""
         driver = self._node.channels.driver_of(channel)
         if force:
-            return await force_close(self._node, driver)
+            return await force_close(self._node, driver, not_restored)
         return await close_channel(self._node, driver, destination)
 
     # --- payments

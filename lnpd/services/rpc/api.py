@@ -147,11 +147,15 @@ class Backend(Protocol):
         """Every channel, until nothing of it is left to do on chain."""
         ...
 
-    async def close(self, channel: ChannelId, force: bool, destination: str | None) -> Closed:
+    async def close(
+        self, channel: ChannelId, force: bool, destination: str | None, not_restored: bool = False
+    ) -> Closed:
         """Closes a channel; returns when the closing transaction is broadcast.
 
         `destination` is an address for our balance, the wallet's if it is None. Without `force` the peer has to agree.
-        UnknownChannel, CloseBlocked (names the provider that blocks it), PeerNotConnected, AddressRefused.
+        With it, and before the peer was heard since the start, `not_restored` vouches that the database is no older
+        copy. UnknownChannel, StateUnproven, CloseBlocked (names the provider that blocks it), PeerNotConnected,
+        AddressRefused.
         """
         ...
 

@@ -168,6 +168,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
             _CHANNEL,
             _optional("force", "boolean", "broadcast our commitment: the peer need not agree", False),
             _optional("destination", "bitcoin_address", "where our balance goes (default: the wallet)"),
+            _optional("not_restored", "boolean", "with force: I am sure that the database is no older copy", False),
         ),
         mutating=True,
         examples=("lnp close 3f2a91", "lnp close 3f2a91 --force"),

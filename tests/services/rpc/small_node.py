@@ -109,7 +109,9 @@ class SmallNode:
     async def channels(self) -> tuple[answers.Channel, ...]:
         return self.rows
 
-    async def close(self, channel: str, force: bool, destination: str | None) -> answers.Closed:
+    async def close(
+        self, channel: str, force: bool, destination: str | None, not_restored: bool = False
+    ) -> answers.Closed:
         if not force:
             raise CloseBlocked(f"The provider lockbox blocks the close of {channel[:8]}: a box is open.")
         return answers.Closed(channel, TXID, "forced")

@@ -1,0 +1,84 @@
+"""What becomes of the money when a node is started from an older copy of its whole folder?"""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from lnpd.chain.interface import Outpoint
+from lnpd.channel.state import Failed
+from lnpd.errors import StateUnproven
+from lnpd.services.node.node import Node
+from lnpd.testing import Network, shown, until, until_asked
+
+
+async def again(network: Network, node: Node) -> Node:
+    """A node that is started from its folder, with the address that it had."""
+    restarted = network._made(node.config)
+    await restarted.start()
+    network.nodes.append(restarted)
+    return restarted
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one process", "processes"])
+def test_a_restored_old_copy_broadcasts_nothing_and_loses_nothing(tmp_path: Path, apart: bool) -> None:
+    async def main() -> None:
+        async with Network(tmp_path, apart=apart) as network:
+            alice, bob = await network.node("alice"), await network.node("bob")
+            channel = await network.channel(alice, bob, 1_000_000, push_sat=200_000)
+            folder, copy = network.folder / "alice", network.folder / "copy"
+            fixed = replace(alice.config, listen=alice.peers.listening())
+            await network.stop(alice)
+            shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("run"))
+            alice.config = fixed
+            alice = await again(network, alice)
+            await network.active(channel, alice, bob)
+            row = await shown(alice, channel)
+            assert row is not None
+            funding = row.funding
+            for _ in range(2):
+                await bob.api.pay((await alice.api.invoice(50_000_000, "later", 3600)).invoice, None, 20)
+            await network.stop(alice)
+            bob = await network.restart(bob)
+            at = bob.config.listen
+            await network.stop(bob)
+            shutil.rmtree(folder)
+            shutil.copytree(copy, folder)
+
+            alice = await again(network, alice)
+            with pytest.raises(StateUnproven, match=f"lnp close {channel[:12]} --force --not-restored"):
+                await alice.api.close(channel, True, None)
+            await network.mine(3)
+            assert await unspent(network, funding)
+
+            bob.config = replace(bob.config, listen=at)
+            bob = await again(network, bob)
+            driver = await until(lambda: alice.channels.driver_of(channel), "alice's channel")
+            phase = await until(lambda: isinstance(driver.channel.phase, Failed) and driver.channel.phase, "the alarm")
+            assert isinstance(phase, Failed)
+            assert not phase.may_broadcast
+            await network.spent(funding)
+            await network.mine(1)
+            spent = await until_asked(lambda: closed_by(alice, channel), "bob's commitment")
+            assert spent == await closed_by(bob, channel)
+
+            async def swept() -> bool:
+                await network.mine(1)
+                return (await alice.wallet.balance()).confirmed_sat > 100_000 + 880_000
+
+            await until_asked(swept, "alice's to_remote, with what she was paid after the copy")
+
+    asyncio.run(main())
+
+
+async def unspent(network: Network, outpoint: str) -> bool:
+    txid, _, index = outpoint.partition(":")
+    output = await network.chain.output(Outpoint(bytes.fromhex(txid)[::-1], int(index)))
+    return output is not None and output.spent_by is None
+
+
+async def closed_by(node: Node, channel: str) -> str:
+    row = await shown(node, channel)
+    return row.closing_txid if row is not None else ""
