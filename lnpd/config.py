@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from lnpd.chain.bitcoind.address import BitcoindUrl, read_url
 from lnpd.errors import ConfigRefused
 from lnpd.hooks.capabilities import wrong_with
 from lnpd.store.points import PERSISTENCE_POINTS
@@ -74,8 +75,9 @@ class Developer(msgspec.Struct, frozen=True):
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a node is told when it starts. `developer` is None unless --developer was given.
 
-    `chain` is the endpoint of a chain service; empty, the node runs an embedded regtest chain, in this process or,
-    with `chain_process`, in one of its own.
+    The chain is a bitcoind's if one is named (by `bitcoind`, or by its data directory), or if the network is not
+    regtest; or that of a chain service, whose endpoint is `chain`; or else an embedded regtest chain, in this process
+    or, with `chain_process`, in one of its own.
     """
 
     directory: Path
@@ -87,6 +89,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     grants: tuple[tuple[str, str], ...] = ()
     chain: str = ""
     chain_process: bool = False
+    bitcoind: BitcoindUrl | None = None
+    bitcoind_directory: Path | None = None
+    wallet_birth_height: int | None = None
     signer_process: bool = False
     passphrase_file: Path | None = None
     plain_seed: bool = False
@@ -117,6 +122,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def experimental_types(self) -> bool:
         """Whether channel types beyond BOLT 2's may be used."""
         return self.network != MAINNET
+
+    @property
+    def names_bitcoind(self) -> bool:
+        """Whether a bitcoind was asked for."""
+        return self.bitcoind is not None or self.bitcoind_directory is not None
+
+    @property
+    def uses_bitcoind(self) -> bool:
+        """Whether the chain is a bitcoind's."""
+        return self.names_bitcoind or (self.network != "regtest" and not self.chain)
 
     def granted(self) -> dict[str, tuple[str, ...]]:
         """The capabilities of each plugin, by its name."""
@@ -181,8 +196,12 @@ SEED_RULES: Final[tuple[Rule, ...]] = (
 RULES: Final[tuple[Rule, ...]] = (
     *SEED_RULES,
     (
-        lambda c: c.network != "regtest" and not c.chain,
-        "The embedded chain is a regtest chain: another --network needs the --chain endpoint of a chain service.",
+        lambda c: c.network != "regtest" and c.chain_process,
+        "The embedded chain is a regtest chain: --chain-process needs --network regtest.",
+    ),
+    (
+        lambda c: c.names_bitcoind and (bool(c.chain) or c.chain_process),
+        "--bitcoind and --bitcoind-directory exclude --chain and --chain-process.",
     ),
 )
 
@@ -268,6 +287,11 @@ def read_endpoint(word: str) -> str:
     if not re.fullmatch(r"ipc://[^\s]{1,100}", word):
         raise ValueError("an endpoint ipc://PATH")
     return word
+
+
+def read_bitcoind(word: str) -> BitcoindUrl:
+    """Reads where bitcoind answers."""
+    return read_url(word)
 
 
 def read_path(word: str) -> Path:

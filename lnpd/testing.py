@@ -5,7 +5,8 @@
         channel = await network.channel(alice, bob, 1_000_000)
 
 Each node is a whole daemon: store, signer, peers over TCP on loopback, plugins in processes. They share one embedded
-regtest chain. With `apart` the chain, and each node's signer, run in processes of their own. Nothing is simulated.
+regtest chain. With `apart` the chain, and each node's signer, run in processes of their own; with `bitcoind`, the data
+directory of one on regtest, its chain is used. Nothing is simulated.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from lnpd.chain.bitcoind.address import find
+from lnpd.chain.bitcoind.regtest import RegtestBitcoind
 from lnpd.chain.embedded import EmbeddedChain
 from lnpd.chain.interface import Outpoint
 from lnpd.channel.state import Channel
@@ -59,8 +62,8 @@ async def until_asked(condition: Callable[[], Awaitable[T | None]], what: str = 
 class Network:
     """A regtest chain and the nodes on it. Everything lives below one folder."""
 
-    def __init__(self, folder: Path, apart: bool = False) -> None:
-        self.folder, self.apart = folder, apart
+    def __init__(self, folder: Path, apart: bool = False, bitcoind: Path | None = None) -> None:
+        self.folder, self.apart, self.bitcoind = folder, apart, bitcoind
         self.nodes: list[Node] = []
         self._stack = AsyncExitStack()
 
@@ -70,10 +73,14 @@ class Network:
         short.symlink_to(self.folder.resolve())  # a socket's path has at most 107 bytes, and pytest's folders are deep
         self.folder = short
         self.endpoint = ""
-        if self.apart:
+        if self.bitcoind:
+            self.chain: EmbeddedChain | RemoteChain | RegtestBitcoind = await RegtestBitcoind.open(
+                find("regtest", directory=self.bitcoind), "regtest"
+            )
+        elif self.apart:
             self.endpoint = f"ipc://{self.folder}/c"
             await start_chain(self.folder / "chain", self.endpoint, self._stack)
-            self.chain: EmbeddedChain | RemoteChain = RemoteChain(self.endpoint)
+            self.chain = RemoteChain(self.endpoint)
         else:
             self.chain = await EmbeddedChain.open(self.folder / "chain")
         self._stack.push_async_callback(self.chain.close)
@@ -91,6 +98,7 @@ class Network:
             "alias": name,
             "listen": (Address("127.0.0.1", 0),),
             "chain": self.endpoint,
+            "bitcoind_directory": self.bitcoind,
             "signer_process": self.apart,
             "plain_seed": True,
             "minimum_depth": DEPTH,

@@ -4,6 +4,7 @@ Rows name the field of Config, or of Developer, that they set; what they may not
 """
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, NoReturn
 
@@ -23,7 +24,7 @@ class Option(msgspec.Struct, frozen=True):
     """An option. `read` makes its value of a word, raising ValueError.
 
     Without `metavar` it is a flag, and means `value`. A repeatable one makes a tuple. `developer` ones set a field of
-    Developer.
+    Developer. One that may hold a password can come from a variable of the `environment`, and is never shown.
     """
 
     flag: str
@@ -35,6 +36,7 @@ class Option(msgspec.Struct, frozen=True):
     programs: tuple[str, ...] = NODE
     repeatable: bool = False
     developer: bool = False
+    environment: str = ""
 
 
 def _developer(flag: str, field: str, help: str, metavar: str = "", **more: Any) -> Option:  # Any: fields of Option
@@ -61,6 +63,14 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("--chain", "chain", "use the chain service at this endpoint (lnpd regtest) instead of an embedded chain",
            "ipc://PATH", config.read_endpoint),
     Option("--chain-process", "chain_process", "run the embedded chain in a process of its own"),
+    Option("--bitcoind", "bitcoind", "use the chain of this bitcoind; without user and password its cookie is "
+           "read; auto: look into its data directory (the default on other networks than regtest). The environment's "
+           "LNPD_BITCOIND means the same, and other users cannot see it", "URL", config.read_bitcoind,
+           environment="LNPD_BITCOIND"),
+    Option("--bitcoind-directory", "bitcoind_directory", "bitcoind's data directory, for bitcoin.conf and the cookie "
+           "(default: ~/.bitcoin)", "PATH", config.read_path),
+    Option("--wallet-birth-height", "wallet_birth_height", "where a new database begins to look for the wallet's coins "
+           "(default: at the present block; on regtest at the first)", "HEIGHT", config.read_number(0, 10_000_000)),
     Option("--signer", "signer_process", "where the keys are: in-process or process (default: in-process)", "WHERE",
            lambda word: config.read_choice("in-process", "process")(word) == "process"),
     Option("--min-feerate-per-kw", "min_feerate_per_kw", "refuse channels below this feerate", "SAT",
@@ -126,6 +136,8 @@ def config_of(given: argparse.Namespace, rules: tuple[config.Rule, ...] = config
     developer: dict[str, Any] = {}
     for row in OPTIONS:
         words = getattr(given, row.flag, None)
+        if words is None and row.environment and hasattr(given, row.flag):
+            words = os.environ.get(row.environment)
         if words is None or words is False:
             continue
         if row.developer and not getattr(given, "--developer"):
@@ -149,5 +161,7 @@ def _value(row: Option, words: str | bool | Sequence[str]) -> object:
     try:
         return row.read(words) if isinstance(words, str) else tuple(row.read(word) for word in words)
     except ValueError as error:
+        if row.environment:  # it may hold a password
+            raise ConfigRefused(f"{row.flag} takes {error}, and this is not.") from None
         shown = words if isinstance(words, str) else " ".join(words)
         raise ConfigRefused(f"{row.flag} takes {error}, not {shown[:60]!r}.") from None

@@ -89,9 +89,10 @@ class Bitcoind:
     def start(self) -> None:
         """Starts it; returns when it answers."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        (self.directory / "bitcoin.conf").write_text(f"[{self.chain}]\nrpcport={self.rpc_port}\n")
         endpoint = f"tcp://{LOCAL}:{self.notify_port}"
         words = [
-            program(), f"-chain={self.chain}", f"-datadir={self.directory}", f"-rpcport={self.rpc_port}",
+            program(), f"-chain={self.chain}", f"-datadir={self.directory}",
             "-server=1", "-listen=0", "-listenonion=0", "-dnsseed=0", "-fixedseeds=0", "-natpmp=0", "-daemon=0",
             "-disablewallet=1", "-printtoconsole=0", "-dbcache=16", "-fallbackfee=0.0001", "-maxconnections=8",
             *([f"-zmqpubhashblock={endpoint}", f"-zmqpubsequence={endpoint}"] if self.notify else []),

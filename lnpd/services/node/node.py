@@ -98,8 +98,15 @@ class Node:
         self.backend, self.miner = await open_chain(config, self._stack, self.shared_chain)
         developer = config.developer or Developer()
         poll_seconds = developer.poll_seconds or POLL_SECONDS
+        birth = 0 if config.network == "regtest" and config.wallet_birth_height is None else config.wallet_birth_height
         self.wallet = await Wallet.open(
-            self.store, self.backend, self.signer, config.network, broken=self._broken, poll_seconds=poll_seconds
+            self.store,
+            self.backend,
+            self.signer,
+            config.network,
+            birth_height=birth,
+            broken=self._broken,
+            poll_seconds=poll_seconds,
         )
         self._stack.push_async_callback(self.wallet.close)
         self._plugin_host()

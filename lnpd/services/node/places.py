@@ -8,6 +8,10 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Protocol
 
+from lnpd.bus.subscription import Subscription
+from lnpd.chain.bitcoind.address import find
+from lnpd.chain.bitcoind.backend import BitcoindChain
+from lnpd.chain.bitcoind.regtest import RegtestBitcoind
 from lnpd.chain.embedded import EmbeddedChain
 from lnpd.chain.interface import BlockRef, ChainBackend, Outpoint
 from lnpd.config import Config, Developer
@@ -82,6 +86,8 @@ async def open_chain(
     """The chain, and who mines on it if it is a regtest chain. A `shared` one belongs to somebody else."""
     if shared is not None:
         return _view(shared, stack), shared
+    if config.uses_bitcoind:
+        return await _open_bitcoind(config, stack)
     if config.chain or config.chain_process:
         endpoint = config.chain
         if config.chain_process:
@@ -94,6 +100,19 @@ async def open_chain(
     chain = await EmbeddedChain.open(config.directory / "chain")
     stack.push_async_callback(chain.close)
     return _view(chain, stack), chain
+
+
+async def _open_bitcoind(config: Config, stack: AsyncExitStack) -> tuple[ChainBackend, Miner | None]:
+    """Returns once bitcoind has the whole chain."""
+    address = find(config.network, config.bitcoind, config.bitcoind_directory)
+    poll_seconds = config.developer.poll_seconds if config.developer else None
+    if config.network == "regtest":
+        miner = await RegtestBitcoind.open(address, "regtest", subscribe=Subscription, poll_seconds=poll_seconds)
+        stack.push_async_callback(miner.close)
+        return miner, miner
+    chain = await BitcoindChain.open(address, config.network, subscribe=Subscription, poll_seconds=poll_seconds)
+    stack.push_async_callback(chain.close)
+    return chain, None
 
 
 def _view(chain: EmbeddedChain, stack: AsyncExitStack) -> ChainBackend:

@@ -21,9 +21,9 @@ log = logging.getLogger("lnpd.wallet")
 
 
 class WalletChain:
-    """A chainfollow.Service. `birth_height` is where the past of an address is read from."""
+    """A chainfollow.Service. `birth_height` is where the past of an address is read from; None: where it began."""
 
-    def __init__(self, store: Store, backend: ChainBackend, rows: WalletRows, birth_height: int) -> None:
+    def __init__(self, store: Store, backend: ChainBackend, rows: WalletRows, birth_height: int | None) -> None:
         self._store, self._backend, self._rows, self._scripts = store, backend, rows, rows.scripts
         self._birth_height = birth_height
         self._refusals: dict[bytes, str] = {}
@@ -44,7 +44,8 @@ class WalletChain:
                 watches.add(watch)
                 if number >= scanned.of(branch):
                     fresh.add(watch)
-        return Wanted(frozenset(watches), frozenset(fresh), self._birth_height)
+        birth = self._rows.began(read) if self._birth_height is None else self._birth_height
+        return Wanted(frozenset(watches), frozenset(fresh), birth)
 
     def take(self, write: Write, delta: ChainDelta) -> None:
         """Stores what blocks and the mempool did."""
@@ -55,6 +56,8 @@ class WalletChain:
         if not delta.more:
             entries = see(entries, delta.mempool, True)
         self._rows.change_entries(write, before, entries)
+        if self._rows.cursor(write) is None:
+            self._rows.set_began(write, delta.end)
         self._rows.set_cursor(write, delta.end)
 
     def learn(self, write: Write, past: Past) -> None:

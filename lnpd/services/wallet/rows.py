@@ -1,6 +1,7 @@
 """What does the wallet keep in the database?
 
-wallet        cursor: the last block whose effects are stored; given, scanned: how far each branch is
+wallet        cursor: the last block whose effects are stored; began: the first of them
+              given, scanned: how far each branch is
 wallet-tx     one row for each transaction, by txid
 """
 
@@ -64,6 +65,15 @@ class WalletRows:
     def set_cursor(self, write: Write, block: BlockRef) -> None:
         """Moves the cursor."""
         write.put_value(STATE, b"cursor", encode(Cursor(block.height, block.hash)))
+
+    def began(self, read: Read) -> int:
+        """The height at which the wallet first stood; 0 if it is older than this row."""
+        stored = read.value(STATE, b"began")
+        return decode(stored, Cursor, table=STATE, key="began").height if stored is not None else 0
+
+    def set_began(self, write: Write, block: BlockRef) -> None:
+        """The wallet stands upon a block for the first time."""
+        write.put_value(STATE, b"began", encode(Cursor(block.height, block.hash)))
 
     def numbers(self, read: Read, name: bytes) -> Numbers:
         """How far each branch was `given` out, or its past `scanned`."""

@@ -76,15 +76,15 @@ class Wallet:
         network: str,
         *,
         reserve_sat: int = 0,
-        birth_height: int = 0,
+        birth_height: int | None = 0,
         broken: Callable[[Exception], None] | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> Wallet:
         """The wallet of the signer's account, caught up with the chain and following it.
 
         `reserve_sat` stays in the wallet whatever is asked (for the fees of anchor channels). `birth_height` is where
-        the past of a new database is read from: 0 finds all of a restored seed's coins. `broken` hears of an error
-        after which the node must stop. Raises ChainError.
+        the past of a new database is read from: 0 finds all of a restored seed's coins, None means the block of its
+        first start. `broken` hears of an error after which the node must stop. Raises ChainError.
         """
         rows = WalletRows(WalletScripts(await signer.wallet_account(), network))
         chain = WalletChain(store, backend, rows, birth_height)
