@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
@@ -153,3 +154,19 @@ def test_an_unsuitable_python_is_refused_in_one_line() -> None:
     )
     assert outcome.returncode == 1
     assert outcome.stderr == "setup: PYTHON=/bin/false is not a Python 3.11, 3.12 or 3.13\n"
+
+
+def test_without_ensurepip_and_root_the_one_command_is_named(tmp_path: Path) -> None:
+    python, tools = tmp_path / "python3.12", tmp_path / "bin"
+    python.write_text('#!/bin/sh\ncase "$2" in *ensurepip*) exit 1 ;; *print*) echo 3.12.99 ;; esac\n')
+    python.chmod(0o755)
+    tools.mkdir()
+    for name in ("sh", "dirname", "cat", "sha256sum", "sed", "id", "flock"):  # and no apt-get
+        if found := shutil.which(name):
+            (tools / name).symlink_to(found)
+    outcome = subprocess.run(
+        [ROOT / "contrib" / "setup"], env={"PATH": str(tools), "PYTHON": str(python)}, capture_output=True, text=True
+    )
+    assert outcome.returncode == 1
+    command = "sudo apt-get install -y python3.12-venv"
+    assert outcome.stderr == f"setup: {python} has no ensurepip. Run this once, then make again: {command}\n"

@@ -54,7 +54,7 @@ def on_propose(channel: Channel, command: Propose) -> Step:
     may_propose(channel)
     names = [extension.name for extension in channel.extensions]
     if command.provider not in names:
-        raise CommandRefused(f"This channel does not pin {command.provider}.")
+        raise CommandRefused(f"This channel was opened without the provider {command.provider}.")
     identity = next_id(channel, command.provider, channel.us)
     message = UpdateExt(channel_id=channel.id, namespace=names.index(command.provider), id=identity, data=command.body)
     update = Update(channel.us, command.provider, EXTENSION, identity, command.body)

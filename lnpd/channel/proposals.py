@@ -82,7 +82,7 @@ def may_propose(channel: Channel) -> None:
     if not all(channel.ready):
         raise ChannelNotReady("The channel is not ready yet: its funding has too few confirmations for a side.")
     if channel.quiescence.wanted or channel.quiescence.sent or channel.quiescence.received:
-        raise ChannelNotReady("The channel is quiescing: no update may be sent.")
+        raise ChannelNotReady("The channel rests for a moment (stfu): no update may be sent.")
     if channel.shutdown[channel.us] and peer_may_be_clear(channel):
         raise CommandRefused("The closing transaction is being negotiated: nothing may change any more.")
 

@@ -27,6 +27,7 @@ from lnpd.channel import (  # the handlers register themselves
 from lnpd.channel.events import (
     Block,
     Commit,
+    Connected,
     Disconnected,
     Event,
     OutputSpent,
@@ -35,9 +36,10 @@ from lnpd.channel.events import (
     TransactionConfirmed,
     TransactionUnconfirmed,
 )
+from lnpd.channel.refusals import refused
 from lnpd.channel.state import Channel, Closed, Failed, OnChain
 from lnpd.channel.table import TRANSITIONS, Step, done
-from lnpd.errors import BatchInterrupted, CommandRefused, MessageBeforeReestablish, UnexpectedMessage
+from lnpd.errors import BatchInterrupted, MessageBeforeReestablish, UnexpectedMessage
 from lnpd.wire.base import Message, Unknown
 from lnpd.wire.messages import ChannelReestablish, CommitmentSigned
 from lnpd.wire.messages import Error as ErrorMessage
@@ -60,6 +62,7 @@ HANDLERS = (
 )
 # What the chain or the connection did has happened, whether a phase cares or not; Commit is never refused.
 IGNORABLE = (
+    Connected,
     Disconnected,
     PeerPosition,
     TransactionConfirmed,
@@ -86,10 +89,10 @@ def step(channel: Channel, event: Event | Message | Unknown) -> Step:
         return (yield from handler(channel, event))
     if isinstance(event, IGNORABLE) or (isinstance(event, Message) and isinstance(channel.phase, OVER)):
         return (yield from done(channel))
-    phase, name = type(channel.phase).__name__, type(event).__name__
     if isinstance(event, Message):
+        phase = type(channel.phase).__name__
         raise UnexpectedMessage(f"{event.NAME}: not expected while this channel is in phase {phase}.")
-    raise CommandRefused(f"{name} is not possible while this channel is in phase {phase}.")
+    raise refused(channel.phase, event)
 
 
 def check_order(channel: Channel, message: Message) -> None:

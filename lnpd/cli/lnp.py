@@ -20,7 +20,10 @@ def main(words: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # the streams of a program are text files
     try:
-        return run(words)
+        try:
+            return run(words)
+        finally:
+            sys.stdout.flush()  # else a pipe that nobody reads is found when the interpreter ends
     except LnpdError as error:
         print(refusal(error, "--json" in words), file=sys.stderr)
         return exit_of(error)

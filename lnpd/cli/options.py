@@ -5,7 +5,7 @@ Rows name the field of Config, or of Developer, that they set; what they may not
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, NoReturn
 
 import msgspec
@@ -109,8 +109,8 @@ class Parser(argparse.ArgumentParser):
         raise ConfigRefused(f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.")
 
 
-def parser(program: Program, description: str, epilog: str = "") -> Parser:
-    """The parser of one program, from the table."""
+def parser(program: Program, description: str, epilog: str = "", helps: Mapping[str, str] | None = None) -> Parser:
+    """The parser of one program, from the table; `helps` are the texts of options that mean something else in it."""
     made = Parser(
         program, description=description, epilog=epilog, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -122,7 +122,8 @@ def parser(program: Program, description: str, epilog: str = "") -> Parser:
         target = developers if row.developer else made
         if row.metavar:
             action = "append" if row.repeatable else "store"
-            target.add_argument(row.flag, metavar=row.metavar, help=row.help, action=action, dest=row.flag)
+            help = (helps or {}).get(row.flag, row.help)
+            target.add_argument(row.flag, metavar=row.metavar, help=help, action=action, dest=row.flag)
         else:
             target.add_argument(row.flag, help=row.help, action="store_true", dest=row.flag)
     if program != "lnpd":

@@ -13,17 +13,15 @@ from lnpd.cli.logs import set_up
 from lnpd.config import SEED_RULES, default_directory, read_endpoint
 from lnpd.errors import ConfigRefused
 
-DESCRIPTION: Final = (
-    "Serve one embedded regtest chain to several nodes; its directory is ~/.lnpd/chain unless another is\n"
-    "given. Mine its blocks with `lnp mine`."
-)
+DESCRIPTION: Final = "Serve one embedded regtest chain to several nodes. Mine its blocks with `lnp mine`."
+HELPS: Final = {"--directory": "the chain's directory (default: ~/.lnpd/chain)"}
 # Beside the options that all programs share.
 OWN_OPTIONS: Final = (("--endpoint", "ipc://PATH", "where nodes reach it (default: ipc://DIRECTORY/chain.sock)"),)
 
 
 def main(words: Sequence[str]) -> int:
     """The program `lnpd regtest`; returns its exit code. Raises LnpdError."""
-    parser = options.parser("lnpd regtest", DESCRIPTION)
+    parser = options.parser("lnpd regtest", DESCRIPTION, helps=HELPS)
     for flag, metavar, help in OWN_OPTIONS:
         parser.add_argument(flag, metavar=metavar, help=help)
     parsed = parser.parse_args(list(words))

@@ -27,6 +27,9 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "coins": ("outpoint", "amount_sat", "state", "confirmations", "reserved_for", "address"),  # within `funds`
 }  # fmt: skip
 
+# Rows that a person wants as one: by table, a field, its value, and what the rows are called together.
+SUMMED: Final[dict[str, tuple[str, str, str]]] = {"coins": ("state", "immature", "coinbases")}
+
 UNITS: Final[tuple[tuple[str, str], ...]] = (
     ("_unix_seconds", ""), ("_msat", "sat"), ("_sat", "sat"), ("_per_kw", "sat/kw"), ("_seconds", "s"),
 )  # fmt: skip
@@ -207,8 +210,19 @@ def _fields(row: Row, width: int) -> list[str]:
         suffix = f" {unit(name)}" if unit(name) and shown != "-" else ""
         lines += _wrapped(f"{title(name):<{margin}}{GAP}", shown + suffix, width)
     for name, rows in tables.items():
-        lines += ["", title(name), *_table(rows, TABLES.get(name), width)]
+        lines += ["", title(name), *_table(_summed(name, rows), TABLES.get(name), width)]
     return lines
+
+
+def _summed(name: str, rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows of a table, those of SUMMED as one, with what they come to; the JSON has each."""
+    field, value, called = SUMMED.get(name, ("", None, ""))
+    many = [row for row in rows if field and row.get(field) == value]
+    if len(many) < 2:
+        return rows
+    sums = {key: sum(row[key] for row in many) for key in many[0] if key.endswith("_sat")}
+    one = {next(iter(many[0])): f"{len(many)} {called}", field: value, **sums}
+    return [*(row for row in rows if row.get(field) != value), one]
 
 
 def _wrapped(head: str, value: str, width: int) -> list[str]:

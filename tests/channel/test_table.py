@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from lnpd.channel import events, state
 from lnpd.channel.events import EVENTS
+from lnpd.channel.refusals import BECAUSE, WANTED
 from lnpd.channel.state import PHASES, Channel
-from lnpd.channel.step import OVER, step
+from lnpd.channel.step import IGNORABLE, OVER, step
 from lnpd.channel.table import TRANSITIONS, described, printed
 from lnpd.errors import CommandRefused, UnexpectedMessage
 from lnpd.wire.base import Message
@@ -38,11 +39,20 @@ def test_what_is_not_listed_is_refused(phase: type) -> None:
             continue
         channel = replace(node.channel, phase=_sample(phase))
         refusal = UnexpectedMessage if isinstance(event, Message) else CommandRefused
+        says = phase.__name__ if isinstance(event, Message) else BECAUSE[phase]
         if isinstance(event, Message) and phase in OVER:
             assert drive(step(channel, event), node.answer) == (channel, [])
             continue
-        with pytest.raises(refusal, match=phase.__name__):
+        with pytest.raises(refusal, match=says):
             drive(step(channel, event), node.answer)
+
+
+def test_every_command_has_words_for_its_refusal_in_every_phase() -> None:
+    commands = {event for event in EVENTS if event not in IGNORABLE}
+    assert set(WANTED) == commands and set(BECAUSE) == set(PHASES)
+    names = {kind.__name__ for kind in (*PHASES, *EVENTS)} - {"Open", "Closed", "New", "Normal"}
+    for sentence in (*WANTED.values(), *BECAUSE.values()):
+        assert not names & set(sentence.split()), "a class's name is no word for a person"
 
 
 def _sample(phase: type) -> object:
@@ -56,6 +66,8 @@ def test_facts_without_a_handler_change_nothing() -> None:
     for event in (events.Block(1), events.Commit()):
         channel, actions = drive(step(node.channel, event), node.answer)
         assert channel == node.channel and actions == []
+    closed = replace(node.channel, phase=state.OnChain("mutual", b"", 1))
+    assert drive(step(closed, events.Connected()), node.answer) == (closed, []), "a reconnect is nothing to refuse"
 
 
 def full(count: int) -> Pair:

@@ -51,6 +51,20 @@ def test_what_a_channel_needs_to_have_said_is_said() -> None:
     assert any(line.startswith("on chain: unclaimed 20,000 sat (htlc offered_htlc) not yet") for line in lines)
 
 
+def test_immature_coins_are_one_line_for_a_person_and_each_a_row_for_a_program() -> None:
+    def coin(number: int, state: str, amount_sat: int) -> dict[str, Any]:
+        return {"outpoint": f"{number:064x}:0", "amount_sat": amount_sat, "state": state, "confirmations": number}
+
+    funds = {"immature_sat": 15, "coins": [coin(1, "immature", 5), coin(2, "confirmed", 7), coin(3, "immature", 10)]}
+    lines = render("funds", funds, 200).splitlines()
+    assert [line.split() for line in lines[-2:]] == [
+        [f"{2:064x}:0", "7", "confirmed", "2"],
+        ["2", "coinbases", "15", "immature", "-"],
+    ]
+    funds["coins"] = [coin(1, "immature", 5)]
+    assert f"{1:064x}:0" in render("funds", funds, 200), "a single one stays as it is"
+
+
 def test_a_closed_channel_says_by_what_and_what_is_awaited_until_when() -> None:
     (row,) = answer("channels", 1)
     row |= {"closing_txid": "ab" * 32, "blocked_by": ["lockbox: a box is open"]}

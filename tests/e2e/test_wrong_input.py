@@ -43,7 +43,8 @@ ROWS = (
     Row("127.0.0.1:1 cannot be reached", 1, "connect {stranger}@127.0.0.1:1"),
     Row("most likely it is not {stranger}", 1, "connect {stranger}@{bob_address}"),
     Row("That is this node itself", 1, "connect {alice}@{alice_address}"),
-    Row("address must be", 2, "connect {stranger}"),
+    Row("lnp connect {stranger}@HOST:PORT", 1, "connect {stranger}"),
+    Row("address must be", 2, "connect {stranger}@"),
     Row("No peer begins with 03ffff", 1, "ping 03ffff"),
     Row("peer must be a node id", 2, "ping nobody"),
     Row("There is no connection to", 1, "ping {stranger}"),
@@ -65,7 +66,7 @@ ROWS = (
     Row("cannot be given away", 1, "open {bob} 100000 --push-msat 100001sat"),
     Row("cannot pay the first commitment's fee", 1, "open {bob} 100000 --push-msat 100000sat"),
     Row("no channel type 'golden'", 1, "open {bob} 100000 --channel-type golden"),
-    Row("no plugin here provides 'gold'", 1, "open {bob} 100000 --providers gold"),
+    Row("No plugin here provides 'gold'.", 1, "open {bob} 100000 --providers gold"),
     Row("There is no connection to", 1, "open {stranger} 100000"),
     Row("feerate_per_kw must be", 2, "open {bob} 100000 --feerate-per-kw 1"),
     # invoices and payments

@@ -80,7 +80,7 @@ class Kinds:
         base = spec.base if found else name
         if base not in BY_NAME:
             known = [*BY_NAME, *self.names()]
-            raise ChannelTypeUnknown(f"there is no channel type {name[:60]!r}; this node has {', '.join(known)}")
+            raise ChannelTypeUnknown(f"There is no channel type {name[:60]!r}; this node has {', '.join(known)}.")
         pins = [*spec.providers, *((each, self._newest(each)) for each in providers)]
         extensions = tuple(Extension(name=each, format=number) for each, number in pins)
         bits = features.ChannelType(base).features().to_bytes()
@@ -106,14 +106,14 @@ class Kinds:
         except UnknownChannelType as error:
             raise ChannelTypeUnknown(str(error)) from None
         if base.zeroconf or base.scid_alias:
-            raise ChannelTypeUnknown("this node opens no channels of the zeroconf and scid_alias variants yet")
+            raise ChannelTypeUnknown("This node opens no channels of the zeroconf and scid_alias variants yet.")
         listed = extensions or ()
         return Kind(base.name, self._pinned(BY_NAME[base.name], listed), bits or b"", listed)
 
     def _newest(self, provider: str) -> int:
         found = self._registry.provider(provider)
         if found is None:
-            raise ChannelTypeUnknown(f"no plugin here provides {provider[:40]!r}")
+            raise ChannelTypeUnknown(f"No plugin here provides {provider[:40]!r}.")
         return max(found[1].formats)
 
     def _pinned(self, base: ChannelType, extensions: tuple[Extension, ...]) -> ChannelType:
@@ -121,7 +121,7 @@ class Kinds:
         for each in extensions:
             found = self._registry.provider(each.name)
             if found is None or each.format not in found[1].formats:
-                raise ChannelTypeUnknown(f"no plugin here provides {each.name[:40]!r} at format {each.format}")
+                raise ChannelTypeUnknown(f"No plugin here provides {each.name[:40]!r} at format {each.format}.")
             pins.append(pin(found[1], each.format))
         return with_extensions(base, pins)
 

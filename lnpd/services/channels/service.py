@@ -131,8 +131,8 @@ class Channels:
         """A driver by its channel_id in hex, or its beginning if that is unique. UnknownChannel."""
         found = [d for d in self.drivers.values() if text and d.channel.id.hex().startswith(text.lower())]
         if len(found) != 1:
-            many = "there is no" if not found else f"{len(found)} channels have this beginning of a"
-            raise UnknownChannel(f"{many} channel_id {text[:64]!r}")
+            many = f"{len(found)} channels begin" if found else "No channel begins"
+            raise UnknownChannel(f"{many} with {text[:64]!r}.")
         return found[0]
 
     def usable(self) -> tuple[Channel, ...]:
@@ -160,7 +160,7 @@ class Channels:
         """Runs a command in a channel."""
         driver = self.drivers.get(key)
         if driver is None:
-            raise UnknownChannel("the channel is closed")
+            raise UnknownChannel("The channel is closed.")
         return await driver.command(event)
 
     # --- the connection side (peers route here)

@@ -113,7 +113,7 @@ class Reconnector:
                     await self._dial(node_id, address)
                     return
                 except LnpdError as error:
-                    log.info("%s at %s: %s", node_id.hex(), address, error)
+                    log.info("%s: %s", node_id.hex(), error)
 
     def _pause(self, node_id: bytes) -> float:
         attempt = self._attempts.get(node_id, 0)

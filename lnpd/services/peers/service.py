@@ -9,7 +9,6 @@ strangers            bounded before `init` and after it                         
 import asyncio
 import errno
 import logging
-import os
 import time
 from collections.abc import Coroutine
 from typing import Any, Final
@@ -30,7 +29,7 @@ from lnpd.errors import (
     ProtocolError,
 )
 from lnpd.hooks.dispatch import Hooks
-from lnpd.peer.farewell import ALL_CHANNELS, printable
+from lnpd.peer.farewell import printable
 from lnpd.peer.greeting import Greeting
 from lnpd.peer.liveness import Timeouts
 from lnpd.peer.session import USUAL_TIMEOUTS
@@ -39,11 +38,11 @@ from lnpd.services.peers.address import Address, parse_address, parse_peer
 from lnpd.services.peers.connection import Connection, Settings
 from lnpd.services.peers.limits import USUAL_LIMITS, HalfOpen, Limits
 from lnpd.services.peers.reconnect import Reconnector
+from lnpd.services.peers.words import at, log_words, why
 from lnpd.store.store import Store
-from lnpd.wire.base import Message
 from lnpd.wire.features import Features
 from lnpd.wire.message import CODEC, Codec
-from lnpd.wire.messages import Error, Extension, Warning
+from lnpd.wire.messages import Extension
 
 log = logging.getLogger("lnpd.peers")
 
@@ -152,8 +151,8 @@ class Peers:
             server = await loop.create_server(lambda: Connection(self, self._settings), address.host, address.port)
         except OSError as error:
             in_use = error.errno == errno.EADDRINUSE
-            why = "is in use by another program" if in_use else f"cannot be listened at: {_why(error)}"
-            raise ListenRefused(f"{address} {why}.") from None
+            reason = "is in use by another program" if in_use else f"cannot be listened at: {why(error)}"
+            raise ListenRefused(f"{address} {reason}.") from None
         self._servers.append(server)
         return _addresses(server)
 
@@ -173,12 +172,15 @@ class Peers:
             return peer.info
         addresses = (address,) if address else self._reconnector.addresses(node_id)
         if not addresses:
-            raise PeerAddressUnknown(f"Nobody knows where {node_id.hex()} is: say node_id@host:port.")
+            name = node_id.hex()
+            raise PeerAddressUnknown(
+                f"This node never connected to {name}, so it does not know where that is: lnp connect {name}@HOST:PORT"
+            )
         for candidate in addresses[:-1]:
             try:
                 return await self._dial(node_id, candidate)
             except LnpdError as error:
-                log.info("%s at %s: %s", node_id.hex(), candidate, error)
+                log.info("%s: %s", node_id.hex(), error)
         return await self._dial(node_id, addresses[-1])
 
     async def disconnect(self, node_id: bytes) -> None:
@@ -298,7 +300,7 @@ class Peers:
             self._announce("peer_connected", node_id=node_id.hex(), features=info.features.to_bytes().hex())
             connection.settled.set()
             while batch := await connection.batch():
-                _log_words(node_id, batch)
+                log_words(node_id, batch)
                 await self._router.messages(node_id, connection, batch)
         except ProtocolError as error:
             connection.fail(error)
@@ -334,7 +336,7 @@ class Peers:
         except TimeoutError:
             raise PeerUnreachable(f"{address} does not answer within {seconds:g} s.") from None
         except OSError as error:
-            raise PeerUnreachable(f"{address} cannot be reached: {_why(error)}.") from None
+            raise PeerUnreachable(f"{address} cannot be reached: {why(error)}.") from None
         try:
             await connection.settled.wait()
         except asyncio.CancelledError:
@@ -343,7 +345,7 @@ class Peers:
             raise
         if (peer := self._peers.get(node_id)) is not None:
             return peer.info
-        raise connection.error or ConnectionLost("The connection was lost.")
+        raise at(address, connection.error or ConnectionLost("The connection was lost."))
 
     def _stays(self, before: _Peer, connection: Connection, now: float) -> bool:
         """Two nodes that dial each other at once would each close what the other keeps: so the connection that the
@@ -384,17 +386,5 @@ class Peers:
             log.error("a task of the peers failed", exc_info=error)
 
 
-def _why(error: OSError) -> str:
-    """The system's words, without those that asyncio puts around them."""
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-
-
 def _addresses(server: asyncio.Server) -> tuple[Address, ...]:
     return tuple(Address(*socket.getsockname()[:2]) for socket in server.sockets)
-
-
-def _log_words(node_id: bytes, batch: "list[Message]") -> None:
-    for message in batch:
-        if isinstance(message, Error | Warning):
-            about = "all channels" if message.channel_id == ALL_CHANNELS else message.channel_id.hex()
-            log.warning("%s: %s about %s: %s", node_id.hex(), message.NAME, about, printable(message.data))

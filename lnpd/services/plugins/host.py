@@ -125,7 +125,7 @@ class PluginHost:
         found = self.registry.rpc_method(name)
         plugin = self.ready(found[0]) if found else None
         if plugin is None:
-            raise NoSuchMethod(f"there is no method {name}")
+            raise NoSuchMethod(f"There is no command {name}: its plugin does not run.")
         return await plugin.rpc(name, params, RPC_SECONDS)
 
     def ready(self, name: str) -> Plugin | None:
@@ -180,7 +180,7 @@ class PluginHost:
         """Answers a plugin's call of a host service."""
         service = self._services.get(method)
         if service is None:
-            raise NoSuchMethod(f"the node has no service {method!r}")
+            raise NoSuchMethod(f"The node has no service {method!r}.")
         return await service(plugin, params)
 
     def _granted(self, manifest: Manifest) -> tuple[str, ...]:
@@ -190,11 +190,12 @@ class PluginHost:
         proposal = envelope.decode(params, Proposal)
         owner = self.registry.provider(proposal.provider)
         if owner is None or owner[0] != plugin.name:
-            raise CapabilityMissing(f"{plugin.name} does not own the provider {proposal.provider[:40]!r}")
+            raise CapabilityMissing(f"The plugin {plugin.name} does not own the provider {proposal.provider[:40]!r}.")
         limit = self.registry.granted(plugin.name, "updates")
         if limit is None:
             raise CapabilityMissing(
-                f"{plugin.name} may not move money in channels: start lnpd with --grant {plugin.name}=updates:MAX_SAT"
+                f"The plugin {plugin.name} may not move money in channels; to allow it, start lnpd with"
+                f" --grant {plugin.name}=updates:MAX_SAT"
             )
         return await self._node().propose(proposal, int(limit) if limit.isdecimal() else 0)
 
@@ -204,7 +205,7 @@ class PluginHost:
 
     async def _send(self, plugin: Plugin, params: msgspec.Raw) -> object:
         if self.messages is None:
-            raise NoSuchMethod("the node is still starting: it has no peers yet")
+            raise NoSuchMethod("The node is still starting: it has no peers yet.")
         await self.messages.send(plugin, envelope.decode(params, Outgoing))
         return None
 
@@ -215,5 +216,5 @@ class PluginHost:
 
     def _node(self) -> Backend:
         if self.backend is None:
-            raise NoSuchMethod("the node is still starting: it has no channels yet")
+            raise NoSuchMethod("The node is still starting: it has no channels yet.")
         return self.backend

@@ -92,7 +92,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
         PEERS,
         "Connect to a peer.",
         answers.Connected,
-        (Parameter("address", "peer_address", "node_id@host:port"),),
+        (Parameter("address", "peer_address", "node_id@host:port; the node id alone if it was connected to before"),),
         mutating=True,
         examples=("lnp connect 0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798@127.0.0.1:9735",),
     ),

@@ -4,10 +4,12 @@ A code stands for a family of errors and never changes; the name says exactly wh
 ours: the log has it, the client learns only that it happened.
 """
 
+import re
 from typing import Any, Final
 
 from lnpd import errors
 
+_TO_TYPE: Final = re.compile(r"(: lnp |--[a-z])[^.]*$|@HOST:PORT$|=[A-Z_]+$")
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 NO_SUCH_METHOD: Final = -32601
@@ -64,4 +66,10 @@ def error_object(error: BaseException) -> dict[str, Any]:  # Any: a JSON object
             "message": "The node failed in a way of its own; its log says how.",
             "data": {"name": "InternalError"},
         }
-    return {"code": code_of(error), "message": str(error), "data": {"name": type(error).__name__}}
+    return {"code": code_of(error), "message": sentence(str(error)), "data": {"name": type(error).__name__}}
+
+
+def sentence(text: str) -> str:
+    """A text in one line that ends like a sentence, unless it ends with something to type: plugins write them too."""
+    line = " ".join(text.split())
+    return line if not line or line[-1] in ".!?:" or _TO_TYPE.search(line) else f"{line}."

@@ -63,7 +63,7 @@ def _matching(pattern: str) -> Any:  # Any: an Annotated type
     return Annotated[str, Meta(pattern=rf"\A(?:{pattern})\Z", max_length=MAX_TEXT)]
 
 
-_HOST_PORT: Final = r"(?:\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,255}):[0-9]{1,5}"
+_HOST: Final = r"(?:\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,255})"
 
 KINDS: Final[dict[str, Kind]] = {
     "text": Kind(f"a text of at most {MAX_TEXT} characters", Text),
@@ -90,8 +90,11 @@ KINDS: Final[dict[str, Kind]] = {
         _matching(rf"[0-9a-f]{{{SHORTEST_PREFIX},64}}"),
         str.lower,
     ),
-    "listen_address": Kind("an address host:port (an IPv6 host in brackets)", _matching(_HOST_PORT)),
-    "peer_address": Kind("an address node_id@host:port", _matching(rf"0[23][0-9a-f]{{64}}@{_HOST_PORT}")),
+    "listen_address": Kind("an address host:port (an IPv6 host in brackets)", _matching(rf"{_HOST}:[0-9]{{1,5}}")),
+    "peer_address": Kind(
+        "node_id@host:port, or the node id alone of a node that was connected to before",
+        _matching(rf"0[23][0-9a-f]{{64}}(?:@{_HOST}(?::[0-9]{{1,5}})?)?"),
+    ),
     "bitcoin_address": Kind("a bitcoin address", _matching(r"[A-Za-z0-9]{14,90}")),
     "invoice": Kind(
         "a BOLT 11 invoice", _matching(r"(?i:(?:lightning:)?ln[a-z0-9]{10,7000})"), lambda word: word.strip()

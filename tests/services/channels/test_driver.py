@@ -22,7 +22,7 @@ def test_a_forced_close_does_not_wait_for_a_provider(tmp_path: Path) -> None:
         async with asyncio.timeout(2):
             closed = await both.driver(both.alice).command(ForceClose())
         assert isinstance(closed.phase, Failed)
-        with pytest.raises(LnpdError, match="not possible while this channel is in phase Failed"):
+        with pytest.raises(LnpdError, match="No plugin can change this channel: it has failed"):
             await put
 
     story(tmp_path, told)

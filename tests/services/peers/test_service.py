@@ -133,10 +133,11 @@ def test_each_failure_to_connect_has_a_name_and_a_sentence(tmp_path: Path) -> No
                 (f"{bob.id.hex()}@127.0.0.1:{closed}", errors.PeerUnreachable, f"127.0.0.1:{closed} cannot be reached"),
                 (f"{bob.id.hex()}@no-such-host.invalid", errors.PeerUnreachable, "no-such-host.invalid:9735"),
                 (f"{bob.id.hex()}@127.0.0.1:{port}", errors.HandshakeLate, "0.2 s"),
+                (f"{mainnet.id.hex()}@127.0.0.1:{port_of(bob)}", errors.WrongNodeId, f"127.0.0.1:{port_of(bob)}: "),
                 (f"{mainnet.id.hex()}@127.0.0.1:{port_of(bob)}", errors.WrongNodeId, mainnet.id.hex()),
                 (mainnet.at, errors.NoCommonChain, "We are on regtest, you are on bitcoin."),
                 (f"{alice.id.hex()}@127.0.0.1:1", errors.PeerTurnedAway, "itself"),
-                (mainnet.id.hex(), errors.PeerAddressUnknown, mainnet.id.hex()),
+                (mainnet.id.hex(), errors.PeerAddressUnknown, f"lnp connect {mainnet.id.hex()}@HOST:PORT"),
                 ("02" * 32 + "@127.0.0.1:1", errors.PeerAddressMalformed, "66 hex digits"),
                 ("02" + "ff" * 32 + "@127.0.0.1:1", errors.PeerAddressMalformed, "public key"),
                 (f"{bob.id.hex()}@127.0.0.1:99999", errors.PeerAddressMalformed, "host:port"),
@@ -196,7 +197,7 @@ def test_a_hook_may_refuse_a_node_and_others_are_told_of_it_coming_and_going(tmp
         await alice.peers.disconnect(bob.id)
         await until(lambda: keeper.told == [("connected", bob.id.hex()), ("disconnected", bob.id.hex())])
         alice.hooks.plugins.register(refuser, "refuser")
-        with pytest.raises(errors.PeerTurnedAway, match=r"^not today\?\[2J$"):
+        with pytest.raises(errors.PeerTurnedAway, match=r"^127\.0\.0\.1:\d+: not today\?\[2J$"):
             await alice.peers.connect(bob.at)
         assert (keeper.asked, refuser.asked) == (1, 1), "the last one registered is asked first, and its no is enough"
         with pytest.raises(errors.PeerRefused):
