@@ -51,6 +51,13 @@ def program() -> str:
     pytest.skip(f"not run: there is no bitcoind ({why})")
 
 
+@functools.cache
+def policy() -> tuple[str, ...]:
+    """Options that make every bitcoind relay alike: Knots keeps to BIP 431 only when told to, as Core always does."""
+    version = subprocess.run([program(), "-version"], capture_output=True, text=True, timeout=60).stdout
+    return ("-mempooltruc=enforce",) if "Knots" in version else ()
+
+
 def free_port() -> int:
     """A port that nobody listens at now."""
     with socket.socket() as probe:
@@ -96,7 +103,7 @@ class Bitcoind:
             "-server=1", "-listen=0", "-listenonion=0", "-dnsseed=0", "-fixedseeds=0", "-natpmp=0", "-daemon=0",
             "-disablewallet=1", "-printtoconsole=0", "-dbcache=16", "-fallbackfee=0.0001", "-maxconnections=8",
             *([f"-zmqpubhashblock={endpoint}", f"-zmqpubsequence={endpoint}"] if self.notify else []),
-            *self.options,
+            *policy(), *self.options,
         ]  # fmt: skip
         with (self.directory / "output").open("ab") as output:
             self._process = subprocess.Popen(words, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
