@@ -98,21 +98,26 @@ class Keep(Action, frozen=True, tag="keep"):
 class Broadcast(Action, frozen=True, tag="broadcast"):
     """Fill and broadcast a transaction until it, or one that conflicts, is confirmed.
 
-    `anchor_vout` is an output that we may spend at once: a child of it can pay for the transaction.
+    `anchor_vout` is an output that we may spend at once: a child of it can pay for the transaction, as much as the
+    `stake_sat` that we may lose allows, by the `deadline_height` from which on we may lose it (0: never).
     """
 
     key: str
     transaction: Tx
     fill: tuple[Fill, ...] = ()
     anchor_vout: int | None = None
+    stake_sat: int = 0
+    deadline_height: int = 0
 
 
 class Claim(Action, frozen=True, tag="claim"):
-    """Take these outputs of the kept commitment `commitment` (see queries.commitment_key) to `destination`.
+    """Take these outputs of the kept commitment `commitment` (see queries.commitment_key) until each is spent.
 
-    Their locks have passed. The driver makes the transaction with `lnpd.tx.claims.make_claim` at its own feerate, again
-    at a higher one while it is not confirmed, and has it signed; what is not worth its fee is left out. `secret` is the
-    holder's per-commitment secret where it has revoked. `urgent`: the peer can take the outputs too, later.
+    Their locks have passed. The driver makes one transaction with lnpd.tx.sweeps, at the feerate that
+    lnpd.tx.feerates schedules, and replaces it as the deadline nears or as others take some of the outputs; what is not
+    worth its fee is left out. A sweep goes to `destination`; claims through a second stage go through it, and have one
+    locktime. `secret` is the holder's per-commitment secret where it has revoked. `deadline_height`: from there on the
+    peer can take one of the outputs too; 0 if it never can.
     """
 
     key: str
@@ -120,7 +125,7 @@ class Claim(Action, frozen=True, tag="claim"):
     claims: tuple[Claimable, ...]
     destination: bytes
     secret: bytes = b""
-    urgent: bool = False
+    deadline_height: int = 0
 
 
 class WatchTransaction(Action, frozen=True, tag="watch_transaction"):
@@ -205,6 +210,7 @@ class HtlcFailed(msgspec.Struct, frozen=True, tag="htlc_failed"):
     """To `payments`: our HTLC is irrevocably removed without a preimage.
 
     `reason` is BOLT 4's blob; for a malformed onion it is empty and `failure_code` and `sha256_of_onion` are set.
+    `on_chain`: the channel is closed and nobody said why (BOLT 5); upstream that is permanent_channel_failure.
     """
 
     id: int
@@ -212,6 +218,7 @@ class HtlcFailed(msgspec.Struct, frozen=True, tag="htlc_failed"):
     reason: bytes = b""
     failure_code: int = 0
     sha256_of_onion: bytes = b""
+    on_chain: bool = False
 
 
 class ExtensionCommitted(msgspec.Struct, frozen=True, tag="extension_committed"):

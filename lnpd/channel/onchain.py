@@ -2,40 +2,52 @@
 
     the funding is spent by
       a mutual close             wait until it is deep
-      our latest commitment      claim to_local after its delay
-      the peer's current, next   claim to_remote (and whatever else needs our keys alone)
-      a revoked one              claim everything that the revocation key opens, at once
-      one of a future number     we have lost data: claim to_remote
+      our latest commitment      HTLCs through their second stage, then that and to_local after the delay
+      the peer's current, next   to_remote, and HTLCs by timeout or preimage
+      a revoked one              everything that the revocation key opens, at once, in the second stage too
+      one of a future number     we have lost data: to_remote
       anything else              alarm
 
-Everything follows from the kept graph; no provider is asked. HTLC outputs of commitments that are not revoked are not
-claimed yet: they stay in the state as `unclaimed`. A reorganisation takes back what it undid.
+Everything follows from the kept graph; no provider is asked. onchain_outputs.py says what we have a part in,
+onchain_claims.py what is claimed when, onchain_htlcs.py who is told what of an HTLC. A reorganisation takes back what
+it undid, and nothing that was told.
 """
 
 from collections.abc import Generator
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+from lnpd_sdk.types import other
 from msgspec.structs import replace
 
-from lnpd.channel.actions import Action, Claim, Notify, WatchOutput
+from lnpd.channel.actions import Action, Notify
 from lnpd.channel.commitments import keep
-from lnpd.channel.events import Block, OutputSpent, OutputUnspent
+from lnpd.channel.events import Block, Fulfill, OutputSpent, OutputUnspent
 from lnpd.channel.failure import FUNDED, broadcast_latest
 from lnpd.channel.lost import future_commitment
-from lnpd.channel.queries import FindCommitment, FindCommitmentByTxid, FindMutualClose, Kept, ask, commitment_key
+from lnpd.channel.onchain_claims import claim_what_is_due, give_again, split_what_is_close
+from lnpd.channel.onchain_htlcs import fail_what_is_over, missing_from, remember_preimage, spent_htlc, waits_to_fail
+from lnpd.channel.onchain_outputs import (
+    ANCHOR,
+    as_waiting,
+    claims_by_output,
+    kept_graph,
+    planned,
+    resolutions_of,
+    second_stage,
+    watches,
+)
+from lnpd.channel.queries import FindCommitmentByTxid, FindMutualClose, Kept, ask, commitment_key
 from lnpd.channel.state import Channel, Closed, Failed, OnChain, Resolution
 from lnpd.channel.table import Step, done, on
-from lnpd.crypto.shachain import index_of
 from lnpd.errors import NotThisCommitment
-from lnpd.tx.claims import MAX_INPUTS, Claimable, Plan, claimable, claimable_child
+from lnpd.tx.claims import Confirmed
 from lnpd.tx.funding import commitment_number
-from lnpd.tx.graph import Graph, Output
+from lnpd.tx.graph import Graph
 from lnpd.tx.transaction import Tx
 
 Spend = Literal["mutual", "ours", "theirs", "theirs_next", "revoked", "future", "unknown"]
-ANCHOR = "anchor"
-Acting = Generator[Any, Any, tuple[Channel, list[Action]]]
 Found = Generator[Any, Any, tuple[Spend, Graph | None]]  # Any: each reply is typed by its own query
+NOT_WORTH_SAT: Final = 500  # an output of less does not pay for its own sweep at the lowest feerate
 
 
 @on((*FUNDED, Failed), OutputSpent)
@@ -46,20 +58,20 @@ def on_funding_spent(channel: Channel, event: OutputSpent) -> Step:
     spend, graph = yield from recognise(channel, event.transaction)
     reason = channel.phase.error if isinstance(channel.phase, Failed) else f"The funding was spent: {spend}."
     phase = OnChain(spend, event.transaction.txid, event.height, reason=reason)
+    channel = replace(channel, phase=phase)
     actions: list[Action] = []
     if graph is not None:
-        plan = claimable(graph, channel.us, "revoked" if spend == "revoked" else "latest")
+        confirmed = Confirmed(graph, event.height, graph.tx.txid)
+        resolutions = resolutions_of(confirmed, planned(channel, confirmed))
         key = commitment_key(graph.funding.txid, graph.holder, graph.number)
-        resolutions = resolutions_of(graph.tx.txid, plan, event.height)
-        phase = replace(phase, commitment=key, resolutions=resolutions)
+        missing = missing_from(channel, graph)
+        channel = replace(channel, phase=replace(phase, commitment=key, resolutions=resolutions, missing=missing))
         actions += watches(channel, graph, resolutions)
         if spend == "future":
             actions.append(keep(graph))
     fields = (("channel", channel.key), ("spend", spend), ("txid", event.transaction.txid[::-1].hex()))
-    notice = Notify("phase", "channel_on_chain", fields)
-    channel = replace(channel, phase=phase)
-    channel, claims = yield from claim_what_is_due(channel, event.height, graph)
-    return (yield from close_if_done(channel, [*actions, *claims, notice], event))
+    actions.append(Notify("phase", "channel_on_chain", fields))
+    return _after(channel, graph, actions, event)
 
 
 def recognise(channel: Channel, tx: Tx) -> Found:
@@ -85,106 +97,38 @@ def recognise(channel: Channel, tx: Tx) -> Found:
     return "future", future_commitment(channel, tx, number)
 
 
-def resolutions_of(txid: bytes, plan: Plan, height: int, child: int = -1) -> tuple[Resolution, ...]:
-    """What we take and what we leave, as it stands before anything was claimed."""
-    taken = tuple(
-        Resolution(
-            txid,
-            claim.vout,
-            claim.output.provider,
-            claim.output.id,
-            claim.output.kind,
-            claim.output.value_sat,
-            "waiting",
-            height,
-            claim.path.older,
-            claim.path.after,
-            child=child,
-        )
-        for claim in plan.claims
-    )
-    left = tuple(
-        Resolution(txid, u.vout, u.provider, u.id, "", u.value_sat, "unclaimed", height, reason=u.reason, child=child)
-        for u in plan.unclaimed
-    )
-    return (*taken, *left)
-
-
-def watches(channel: Channel, graph: Graph, resolutions: tuple[Resolution, ...]) -> list[Action]:
-    """Watch every output in which we have a part."""
-    return [
-        WatchOutput(
-            f"output/{r.txid.hex()}/{r.vout}",
-            r.txid,
-            r.vout,
-            output_of(graph, r).script_pubkey,
-            channel.policy.resolution_depth,
-        )
-        for r in resolutions
-    ]
-
-
-def output_of(graph: Graph, resolution: Resolution) -> Output:
-    """The output that a resolution is about."""
-    outputs = graph.outputs if resolution.child < 0 else graph.children[resolution.child].outputs
-    return next(o for o in outputs if o.id == resolution.id and o.provider == resolution.provider)
-
-
-# Claims
-
-
-def claim_what_is_due(channel: Channel, height: int, graph: Graph | None) -> Acting:
-    """Claim every output whose lock has passed; an anchor only goes with others, for alone it is not worth its fee."""
-    phase = channel.phase
-    assert isinstance(phase, OnChain)
-    due = [r for r in phase.resolutions if r.status == "waiting" and height >= r.due_height]
-    if not any(r.kind != ANCHOR for r in due) or graph is None:
-        return channel, []
-    secret = channel.their_secrets.get(index_of(graph.number)) if phase.spend == "revoked" else b""
-    claims = [
-        Claim(
-            f"claim/{part[0].txid.hex()}/{part[0].vout}",
-            phase.commitment,
-            tuple(claim_of(channel, graph, r) for r in part),
-            channel.policy.sweep_script,
-            secret,
-            urgent=phase.spend == "revoked",
-        )
-        for part in (due[start : start + MAX_INPUTS] for start in range(0, len(due), MAX_INPUTS))
-    ]
-    resolutions = tuple(replace(r, status="claiming") if r in due else r for r in phase.resolutions)
-    return replace(channel, phase=replace(phase, resolutions=resolutions)), [*claims]
-    yield  # nothing is asked, but every part of a step is a generator
-
-
-def claim_of(channel: Channel, graph: Graph, resolution: Resolution) -> Claimable:
-    """The claim of one output, as planned when it confirmed."""
-    assert isinstance(channel.phase, OnChain)
-    state: Literal["latest", "revoked"] = "revoked" if channel.phase.spend == "revoked" else "latest"
-    if resolution.child < 0:
-        plan = claimable(graph, channel.us, state)
-        return next(c for c in plan.claims if c.vout == resolution.vout)
-    plan = claimable_child(graph, resolution.child, resolution.txid, channel.us, state)
-    return replace(plan.claims[0], vout=resolution.vout)
-
-
-def kept_graph(channel: Channel) -> Generator[Any, Any, Graph | None]:
-    """The graph of the commitment that spent the funding, if we know one."""
-    assert isinstance(channel.phase, OnChain)
-    if not channel.phase.commitment:
-        return None
-    kept: Kept | None = yield from ask(FindCommitment(channel.phase.commitment))
-    return kept.graph if kept else None
+# What changes with time, and with what we learn
 
 
 @on(OnChain, Block)
 def on_block(channel: Channel, event: Block) -> Step:
-    """Locks pass with blocks."""
-    assert isinstance(channel.phase, OnChain)
-    if not any(r.status == "waiting" and event.height >= r.due_height for r in channel.phase.resolutions):
+    """Locks pass with blocks, deadlines near, and what was spent becomes deep."""
+    phase = channel.phase
+    assert isinstance(phase, OnChain)
+    moving = any(r.status in ("waiting", "claiming", "unclaimed") for r in phase.resolutions)
+    if not moving and not waits_to_fail(channel, event.height):
         return (yield from done(channel))
     graph = yield from kept_graph(channel)
-    return (yield from claim_what_is_due(channel, event.height, graph))
+    return _onwards(channel, graph, [], event.height)
+
+
+@on(OnChain, Fulfill)
+def on_fulfill(channel: Channel, command: Fulfill) -> Step:
+    """A preimage that came late opens what waited for it; with the next block at the latest it is claimed."""
+    channel, actions = remember_preimage(channel, command)
+    phase = channel.phase
+    assert isinstance(phase, OnChain)
+    graph = yield from kept_graph(channel)
+    if graph is None:
+        return channel, actions
+    unclaimed = [r for r in phase.resolutions if r.status == "unclaimed"]
+    found = claims_by_output(channel, graph, unclaimed)
+    resolutions = tuple(
+        as_waiting(r, found[r.txid, r.vout]) if r.status == "unclaimed" and (r.txid, r.vout) in found else r
+        for r in phase.resolutions
+    )
+    channel = replace(channel, phase=replace(phase, resolutions=resolutions))
+    return _onwards(channel, graph, actions, max(r.height for r in resolutions) if resolutions else 0)
 
 
 # What becomes of the outputs
@@ -195,53 +139,34 @@ def on_output_spent(channel: Channel, event: OutputSpent) -> Step:
     """The funding's spend is deep, or somebody (we, most often) took an output."""
     phase = channel.phase
     assert isinstance(phase, OnChain)
-    actions: list[Action] = []
+    graph = yield from kept_graph(channel)
     if _is_funding(channel, event.txid, event.vout):
         if event.transaction.txid != phase.txid:  # another spender, after a reorganisation
             channel = replace(channel, phase=Failed(phase.reason))
             return (yield from on_funding_spent(channel, event))
-        return (yield from close_if_done(channel, actions, event))
-    deep = event.depth >= channel.policy.resolution_depth
-    graph = yield from kept_graph(channel)
+        return _after(channel, graph, [], event)
+    actions: list[Action] = []
     resolutions: list[Resolution] = []
-    taken = {(spent.txid, spent.vout) for spent in event.transaction.inputs}
     for r in phase.resolutions:
         if (r.txid, r.vout) != (event.txid, event.vout):
-            # A claim that shared this output can no longer confirm: the rest is claimed anew.
-            orphaned = event.depth == 1 and r.status == "claiming" and (r.txid, r.vout) not in taken
-            resolutions.append(replace(r, status="waiting") if orphaned else r)
+            resolutions.append(r)
             continue
-        resolutions.append(replace(r, status="resolved" if deep else "spent"))
-        if graph is not None and phase.spend == "revoked" and event.depth == 1:
-            below = _second_stage(channel, graph, r, event)
+        deep = event.depth >= channel.policy.resolution_depth
+        r, told = spent_htlc(channel, graph, r, event)
+        resolutions.append(replace(r, status="resolved" if deep else "spent", spent_height=event.height))
+        actions += told
+        if graph is not None and event.depth == 1:
+            known = {(each.txid, each.vout) for each in phase.resolutions}
+            below = tuple(s for s in second_stage(channel, graph, r, event) if (s.txid, s.vout) not in known)
             resolutions += below
             actions += watches(channel, graph, below)
     channel = replace(channel, phase=replace(phase, resolutions=tuple(resolutions)))
-    channel, claims = yield from claim_what_is_due(channel, event.height, graph)
-    return (yield from close_if_done(channel, [*actions, *claims], event))
-
-
-def _second_stage(channel: Channel, graph: Graph, taken: Resolution, event: OutputSpent) -> tuple[Resolution, ...]:
-    """A cheat moved an HTLC output on by its second stage: the revocation key opens what came of it.
-
-    The child's output stands beside its input, whatever else the transaction holds (SINGLE, BOLT 3).
-    """
-    tx = event.transaction
-    for position, spent in enumerate(tx.inputs):
-        for index, child in enumerate(graph.children):
-            beside = tx.outputs[position : position + 1]
-            if (spent.txid, spent.vout) != (event.txid, event.vout) or child.vout != taken.vout or taken.child >= 0:
-                continue
-            if beside and beside[0].script_pubkey == child.outputs[0].script_pubkey:
-                plan = claimable_child(graph, index, tx.txid, channel.us, "revoked")
-                found = resolutions_of(tx.txid, plan, event.height, index)[:1]
-                return tuple(replace(r, vout=position) for r in found)
-    return ()
+    return _after(channel, graph, actions, event)
 
 
 @on(OnChain, OutputUnspent)
 def on_output_unspent(channel: Channel, event: OutputUnspent) -> Step:
-    """A reorganisation: what was spent is not, and we begin again from there."""
+    """A reorganisation: what was spent is not, and what came of it does not exist."""
     phase = channel.phase
     assert isinstance(phase, OnChain)
     if _is_funding(channel, event.txid, event.vout):
@@ -249,27 +174,59 @@ def on_output_unspent(channel: Channel, event: OutputUnspent) -> Step:
         channel = replace(channel, phase=Failed(phase.reason, may_broadcast))
         actions = (yield from broadcast_latest(channel)) if phase.spend == "ours" else []
         return channel, [*actions, Notify("phase", "channel_spend_undone", (("channel", channel.key),))]
-    resolutions = tuple(
-        replace(r, status="waiting") if (r.txid, r.vout) == (event.txid, event.vout) else r for r in phase.resolutions
-    )
-    return channel if resolutions == phase.resolutions else replace(
-        channel, phase=replace(phase, resolutions=resolutions)
-    ), []
+    undone = next((r for r in phase.resolutions if (r.txid, r.vout) == (event.txid, event.vout)), None)
+    if undone is None:
+        return channel, []
+    graph = yield from kept_graph(channel)
+    assert graph is not None, "a resolution is about a kept graph's output"
+    gone = [r for r in phase.resolutions if r.child >= 0 > undone.child and graph.children[r.child].vout == undone.vout]
+    claim = claims_by_output(channel, graph, [undone]).get((undone.txid, undone.vout))
+    again = replace(undone, spent_height=0, status="claiming" if undone.claim else "unclaimed")
+    if claim is not None and not undone.claim:
+        again = as_waiting(again, claim)
+    kept = tuple(again if r is undone else r for r in phase.resolutions if r not in gone)
+    channel = replace(channel, phase=replace(phase, resolutions=kept))
+    return give_again(channel, graph, {r.claim for r in gone if r.claim})
 
 
-def close_if_done(channel: Channel, actions: list[Action], event: OutputSpent) -> Step:
-    """Closed once the spend is deep and everything that we can take was taken as deep."""
+# The end of each step
+
+
+def _after(
+    channel: Channel, graph: Graph | None, actions: list[Action], event: OutputSpent
+) -> tuple[Channel, list[Action]]:
+    """After a spend: the tip is as high as the spend is deep."""
     phase = channel.phase
     assert isinstance(phase, OnChain)
     if _is_funding(channel, event.txid, event.vout) and event.depth >= channel.policy.resolution_depth:
-        phase = replace(phase, deep=True)
-        channel = replace(channel, phase=phase)
-    settled = all(r.status == "resolved" or r.kind == ANCHOR for r in phase.resolutions)
-    if not (phase.deep and settled) or phase.spend == "unknown":
+        channel = replace(channel, phase=replace(phase, deep=True))
+    return _onwards(channel, graph, actions, event.height + event.depth - 1)
+
+
+def _onwards(channel: Channel, graph: Graph | None, actions: list[Action], height: int) -> tuple[Channel, list[Action]]:
+    """Claim what is due, fail what is over, and close the channel if nothing is left."""
+    for act in (claim_what_is_due, split_what_is_close, fail_what_is_over):
+        channel, more = act(channel, height, graph)
+        actions = [*actions, *more]
+    phase = channel.phase
+    assert isinstance(phase, OnChain)
+    if not phase.deep or phase.missing or phase.spend == "unknown":
+        return channel, actions
+    if not all(_is_over(channel, r, height) for r in phase.resolutions):
         return channel, actions
     notice = Notify("phase", "channel_closed", (("channel", channel.key), ("reason", phase.reason)))
     return replace(channel, phase=Closed(phase.reason)), [*actions, notice]
-    yield  # nothing is asked, but every part of a step is a generator
+
+
+def _is_over(channel: Channel, resolution: Resolution, height: int) -> bool:
+    """Whether an output needs nobody's attention: it was taken deeply, or is not worth it, or is the peer's to take
+    back since its HTLC expired (BOLT 5: irrevocably resolved)."""
+    if resolution.status == "resolved" or resolution.kind == ANCHOR:
+        return True
+    if resolution.status in ("waiting", "claiming"):
+        return resolution.value_sat < NOT_WORTH_SAT
+    expired = 0 < resolution.after <= height - channel.policy.resolution_depth
+    return resolution.status == "unclaimed" and resolution.id.startswith(f"{other(channel.us)}/") and expired
 
 
 def _is_funding(channel: Channel, txid: bytes, vout: int) -> bool:

@@ -63,6 +63,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     htlc_deadlines: bool = True  # a developer option may turn it off
     htlc_deadline_blocks: int = 18  # before an HTLC's expiry
     resolution_depth: int = 100
+    settlement_depth: int = 6  # BOLT 5's "reasonable depth": from there on an HTLC that nobody took is failed upstream
     grants: tuple[tuple[str, int], ...] = ()  # (provider, sat): what its updates may take of our balance in all
     sweep_script: bytes = b""  # where claims on chain, and a close that the peer began, pay to
 
@@ -133,7 +134,10 @@ class Resolution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One output of the transaction that spent the funding, in which we have a part, and what becomes of it.
 
     `status`: `waiting` (for a lock), `claiming` (a Claim was given), `spent` (not deep enough yet), `resolved`, or
-    `unclaimed` (`reason` says why). `height` is where its transaction confirmed, `older` its relative lock.
+    `unclaimed` (`reason` says why). `height` is where its transaction confirmed, `older` and `after` are the locks of
+    the path by which we take it, `stage` the child that it goes through (-1: none). `claim` is the key of the Claim
+    that holds it; from `rival_height` on the peer can take it too (0: never). Once it is spent: `spent_height`, and
+    `outcome`, what was told of an HTLC that we offered.
     """
 
     txid: bytes
@@ -148,6 +152,11 @@ class Resolution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after: int = 0
     reason: str = ""
     child: int = -1  # its transaction is this child of the commitment, not the commitment itself
+    stage: int = -1
+    rival_height: int = 0
+    claim: str = ""
+    spent_height: int = 0
+    outcome: Literal["", "fulfilled", "failed"] = ""
 
     @property
     def due_height(self) -> int:
@@ -159,7 +168,8 @@ class OnChain(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="on_c
     """The funding output was spent. `spend` says by what (BOLT 5).
 
     `commitment` is the key of the kept commitment (empty for a mutual close and what we do not know); `reason` is why
-    the channel ended; `deep`: the spend itself cannot be undone any more.
+    the channel ended; `deep`: the spend itself cannot be undone any more. `missing` are the ids of HTLCs that we
+    offered, that this commitment has no output for, and that are not failed yet.
     """
 
     spend: Literal["mutual", "ours", "theirs", "theirs_next", "revoked", "future", "unknown"]
@@ -169,6 +179,7 @@ class OnChain(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="on_c
     resolutions: tuple[Resolution, ...] = ()
     reason: str = ""
     deep: bool = False
+    missing: tuple[int, ...] = ()
 
 
 class Closed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="closed"):

@@ -32,6 +32,7 @@ __all__ = [
     "Signer",
     "SignerChannel",
     "SignerRecord",
+    "StagePart",
 ]
 
 
@@ -93,7 +94,8 @@ class Released(msgspec.Struct, frozen=True):
 class ClaimInput(msgspec.Struct, frozen=True):
     """One input of a claim: which output it spends, and by which of its paths (SpendPath.name).
 
-    `child` is an index of the graph's children whose output `vout` is spent; -1 is the commitment itself.
+    `child` is an index of the graph's children whose output `output` is spent; -1 is the commitment itself. `vout` is
+    where the output stands in its transaction: a child may stand beside others there (SINGLE|ANYONECANPAY).
     `late` are the late data that the path needs, by name.
     """
 
@@ -101,6 +103,7 @@ class ClaimInput(msgspec.Struct, frozen=True):
     path: str
     child: int = -1
     late: tuple[tuple[str, bytes], ...] = ()
+    output: int = 0
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -115,18 +118,24 @@ class Claim(msgspec.Struct, frozen=True):
     per_commitment_secret: bytes = b""
 
 
-class SecondStage(msgspec.Struct, frozen=True):
-    """A second-stage transaction of our own commitment: child number `child` of the kept graph.
+class StagePart(msgspec.Struct, frozen=True):
+    """A child of our own commitment: its number in the kept graph, the peer's signature, and late data by name."""
 
-    `tx` is the child's transaction; with SINGLE|ANYONECANPAY it may have further inputs, and outputs that pay us,
-    after the first ones. `signature` is the peer's.
+    child: int
+    signature: bytes
+    late: tuple[tuple[str, bytes], ...] = ()
+
+
+class SecondStage(msgspec.Struct, frozen=True):
+    """A second-stage transaction of our own commitment: input i and output i are those of `parts[i]`.
+
+    A child that the peer signed with SINGLE|ANYONECANPAY may stand beside others, and further inputs, and outputs that
+    pay us, may follow; any other child is alone and as it was signed.
     """
 
     graph: Graph
-    child: int
-    signature: bytes
+    parts: tuple[StagePart, ...]
     tx: Tx
-    late: tuple[tuple[str, bytes], ...] = ()
 
 
 class Signer(Protocol):
@@ -253,7 +262,7 @@ class Signer(Protocol):
         ...
 
     async def sign_second_stage(self, index: ChannelIndex, stage: SecondStage) -> Tx:
-        """A second-stage transaction of our own commitment with the witness of its first input."""
+        """A second-stage transaction of our own commitment with the witness of each of its children's inputs."""
         ...
 
     # The wallet

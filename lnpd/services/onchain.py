@@ -38,7 +38,8 @@ class StoredBroadcast(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class BroadcastStatus(msgspec.Struct, frozen=True):
     """How a broadcast stands. `refused` is the mempool's last reason, or why it could not be completed; empty if it
-    was taken. `spent` counts its inputs that a confirmed transaction spends (itself, or one that conflicts).
+    was taken. `spent` counts its inputs that a confirmed transaction spends (itself, or one that conflicts); `ended`:
+    all of them, some blocks ago.
     """
 
     key: str
@@ -47,6 +48,7 @@ class BroadcastStatus(msgspec.Struct, frozen=True):
     attempts: int = 0
     inputs: int = 0
     spent: int = 0
+    ended: bool = False
 
 
 class ChainListener(Protocol):
@@ -67,6 +69,10 @@ class ChainListener(Protocol):
 
         `spent` are those of its inputs that are spent in the best chain.
         """
+        ...
+
+    async def ended(self, owner: bytes, key: str) -> None:
+        """All inputs of this owner's broadcast were spent some blocks ago; told once, and once after a start."""
         ...
 
 
@@ -113,6 +119,31 @@ class Funded(msgspec.Struct, frozen=True):
     vout: int
     transaction: Tx
     fee_sat: int
+
+
+class FeeWanted(msgspec.Struct, frozen=True):
+    """A transaction whose fee the wallet shall pay.
+
+    `tx` spends `spent`, weighs at most `weight` once it is signed, and has its inputs and outputs first; the wallet's
+    come after them. With a `parent_weight` the fee is that of both, and the parent pays `parent_fee_sat` of it.
+    `reference` names it through all its versions.
+    """
+
+    reference: str
+    tx: Tx
+    spent: tuple[TxOut, ...]
+    weight: int
+    feerate_per_kw: int
+    parent_weight: int = 0
+    parent_fee_sat: int = 0
+
+
+class FeePaid(msgspec.Struct, frozen=True):
+    """The transaction with the wallet's inputs, signed, and its change; what it pays, and weighs at most."""
+
+    tx: Tx
+    fee_sat: int
+    weight: int
 
 
 class Balance(msgspec.Struct, frozen=True):
@@ -172,6 +203,15 @@ class FundingWallet(Protocol):
         The same reference and output again answer the same. InsufficientFunds, FeeTooHigh, ReferenceTaken,
         OutputTooSmall.
         """
+        ...
+
+    async def pay_fee(self, wanted: FeeWanted) -> FeePaid:
+        """The transaction with coins that pay its fee, reserved before this returns; an older version of the same
+        reference gives its coins back. The reserve may be spent for it. InsufficientFunds."""
+        ...
+
+    async def give_back(self, reference: str) -> None:
+        """Frees the coins of a `pay_fee` that cannot confirm any more; nothing if it is confirmed, or unknown."""
         ...
 
     async def release(self, txid: bytes) -> bool:

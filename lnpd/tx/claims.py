@@ -1,36 +1,38 @@
-"""What of a confirmed commitment can a party take, when, and by which transaction?
+"""What of a confirmed commitment can a party take, how, from when on, and until when without a rival?
 
-All of it follows from a stored graph: no provider is asked. A claim is planned (`claimable`, `claimable_child`),
-made into an unsigned transaction (`make_claim`), and completed with `signatures.witness`.
+All of it follows from a stored graph: no provider is asked. A claim is planned here (`claimable`, `claimable_child`);
+lnpd.tx.sweeps makes transactions of claims.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 
 import msgspec
-from lnpd_sdk.script import DataCarrier, Key, SignatureSlot, SpendPath
-from lnpd_sdk.types import Party
+from lnpd_sdk.script import DataCarrier, Key, SpendPath
+from lnpd_sdk.types import Party, other
+from msgspec.structs import replace
 
-from lnpd.errors import ClaimUneconomic
 from lnpd.tx import fees
-from lnpd.tx.graph import Graph, Output
+from lnpd.tx.graph import Child, Graph, Output
 from lnpd.tx.rules import is_counterpartys
-from lnpd.tx.script import script_code
-from lnpd.tx.signatures import FLAGS
-from lnpd.tx.states import HTLC
-from lnpd.tx.transaction import Tx, TxIn, TxOut
 
-RBF_SEQUENCE: Final = 0xFFFFFFFD  # replaceable, and a locktime holds
-MAX_INPUTS: Final = 200
+RACE_BLOCKS: Final = 24  # how long a timeout may take that the peer could still forestall by a preimage
+_NO_RELATIVE_LOCK: Final = 1 << 31  # of a sequence (BIP 68)
 
-# Outputs that this release does not claim while their commitment is not revoked, and what it says of them.
-DEFERRED: Final[dict[str, str]] = {HTLC: "HTLC outputs are not claimed yet."}
+NOT_OURS: Final = "No path can be taken with this party's keys and what is known."
+NO_PREIMAGE: Final = "Its preimage is not known."
 
 
 class Claimable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An output that a party can take by a path that needs its own keys alone.
+    """An output that a party can take without asking the other one.
 
-    `older` blocks after the output confirmed, and from height `after` on. `late` is the late data that the path needs.
+    `path` has the locks: `older` blocks after the output confirmed, and from height `after` on. `late` is the late data
+    that it needs. `stage`: the output has to pass through this child of its commitment, which the counterparty has
+    signed (an HTLC transaction of the holder's own commitment); -1 if it goes where the party wants.
+    `rival_height`: from there on the other party can take it too; 0 if it never can. `child`: it is an output of this
+    child of the commitment; -1 of the commitment itself.
     """
 
     txid: bytes
@@ -38,10 +40,13 @@ class Claimable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output: Output
     path: SpendPath
     late: tuple[tuple[str, bytes], ...] = ()
+    stage: int = -1
+    rival_height: int = 0
+    child: int = -1
 
     @property
     def weight(self) -> int:
-        """The most that this input adds to a claim."""
+        """The most that this input adds to a transaction."""
         return fees.input_weight(self.path, self.output.witness_script)
 
 
@@ -53,6 +58,7 @@ class Unclaimed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     value_sat: int
     reason: str
+    kind: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,78 +68,104 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unclaimed: tuple[Unclaimed, ...]
 
 
-class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An unsigned transaction that takes outputs of one commitment to one script; input i spends `inputs[i]`."""
-
-    funding_txid: bytes
-    holder: Party
-    number: int
-    inputs: tuple[Claimable, ...]
-    tx: Tx
-    fee_sat: int
-    uneconomic: tuple[Claimable, ...]  # left out: their input costs more than they are worth
-
-    def digests(self, index: int) -> tuple[tuple[str, bytes], ...]:
-        """(key, digest) of each signature that input `index` needs, in witness order."""
-        taken = self.inputs[index]
-        code = script_code(taken.output.script_pubkey, taken.output.witness_script)
-        return tuple(
-            (slot.key, self.tx.sighash(index, code, taken.output.value_sat, FLAGS[slot.sighash]))
-            for slot in taken.path.witness
-            if isinstance(slot, SignatureSlot)
-        )
-
-
 State = Literal["latest", "revoked"]
+Way = tuple[SpendPath, int]  # a path with its locks, and the child that it goes through, or -1
 
 
-def claimable(graph: Graph, party: Party, state: State, late: Mapping[str, bytes] | None = None) -> Plan:
-    """What `party` takes of the outputs of this commitment, once it confirmed.
+@dataclass(frozen=True)
+class Confirmed:
+    """A transaction of a graph that is in the best chain: the commitment, or (`child`) what came of a child of it.
+
+    With SINGLE|ANYONECANPAY a child's holder may have added inputs and outputs: its txid is not the graph's then.
+    """
+
+    graph: Graph
+    height: int
+    txid: bytes = b""
+    child: int = -1
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The graph's outputs of this transaction."""
+        return self.graph.outputs if self.child < 0 else self.graph.children[self.child].outputs
+
+    @cached_property
+    def children(self) -> Mapping[int, list[tuple[int, Child]]]:
+        """What the counterparty has signed below each of its outputs."""
+        below: dict[int, list[tuple[int, Child]]] = {}
+        for index, child in enumerate(self.graph.children if self.child < 0 else ()):
+            below.setdefault(child.vout, []).append((index, child))
+        return below
+
+
+def claimable(
+    graph: Graph, party: Party, state: State, late: Mapping[str, bytes] | None = None, height: int = 0
+) -> Plan:
+    """What `party` takes of the outputs of this commitment, once it confirmed at this height.
 
     `revoked`: its holder has released its secret, and the party is the other one. `late` is what is known by name.
     """
-    return _plan(graph, graph.tx.txid, graph.outputs, party, state, late or {})
+    return plan(Confirmed(graph, height, graph.tx.txid), party, state, late or {})
 
 
-def claimable_child(
-    graph: Graph, index: int, txid: bytes, party: Party, state: State, late: Mapping[str, bytes] | None = None
-) -> Plan:
-    """What `party` takes of the outputs of child `index`, once it confirmed with this txid.
-
-    With SINGLE|ANYONECANPAY the holder may have added inputs and outputs: the child's own outputs keep their place.
-    """
-    return _plan(graph, txid, graph.children[index].outputs, party, state, late or {})
+def claimable_child(graph: Graph, index: int, txid: bytes, party: Party, state: State, height: int = 0) -> Plan:
+    """What `party` takes of the outputs of child `index`, once it confirmed with this txid at this height."""
+    return plan(Confirmed(graph, height, txid, index), party, state, {})
 
 
-def _plan(
-    graph: Graph, txid: bytes, outputs: Sequence[Output], party: Party, state: State, late: Mapping[str, bytes]
-) -> Plan:
+def plan(confirmed: Confirmed, party: Party, state: State, late: Mapping[str, bytes]) -> Plan:
+    """What `party` takes of a confirmed transaction, and what of its own it cannot take now."""
     claims: list[Claimable] = []
     unclaimed: list[Unclaimed] = []
-    for vout, output in enumerate(outputs):
+    for vout, output in enumerate(confirmed.outputs):
         if isinstance(output.script, DataCarrier):
             continue
-        path = _best_path(graph, output, party, state, late)
-        deferred = DEFERRED.get(output.provider) if state == "latest" else None
-        if path is not None and deferred is None:
+        ways = _ways(confirmed, vout, party, state)
+        known = [way for way in ways if all(name in late for name in way[0].late)]
+        if known:
+            path, stage = min(known, key=lambda way: (way[0].older, way[0].after, fees.witness_weight(way[0], b"")))
             data = tuple((name, late[name]) for name in path.late)
-            claims.append(Claimable(txid, vout, output, path, data))
-        elif deferred is not None or _has_part_in(graph, output, party):
-            reason = deferred or "No path can be taken with this party's keys and what is known."
-            unclaimed.append(Unclaimed(vout, output.provider, output.id, output.value_sat, reason))
+            rival = _rival_height(confirmed, vout, path, party, state)
+            claims.append(Claimable(confirmed.txid, vout, output, path, data, stage, rival, confirmed.child))
+        elif ways or _has_part_in(confirmed.graph, output, party):
+            reason = NO_PREIMAGE if ways else NOT_OURS
+            unclaimed.append(Unclaimed(vout, output.provider, output.id, output.value_sat, reason, output.kind))
     return Plan(tuple(claims), tuple(unclaimed))
 
 
-def _best_path(graph: Graph, output: Output, party: Party, state: State, late: Mapping[str, bytes]) -> SpendPath | None:
-    """The soonest path that this party can take alone."""
-    usable = [
-        path
+def _ways(confirmed: Confirmed, vout: int, party: Party, state: State) -> list[Way]:
+    """How a party can take an output, once it knows the late data: alone, or through a child if it is the holder."""
+    graph, output = confirmed.graph, confirmed.outputs[vout]
+    alone = [
+        (path, -1)
         for path in output.paths
-        if path.keys
-        and all(_can_sign(graph, key, party, state) for key in path.keys)
-        and all(name in late for name in path.late)
+        if path.keys and all(_can_sign(graph, key, party, state) for key in path.keys)
     ]
-    return min(usable, key=lambda path: (path.older, path.after, fees.witness_weight(path, b"")), default=None)
+    if party != graph.holder:
+        return alone
+    return [*alone, *((_locked(child), index) for index, child in confirmed.children.get(vout, ()))]
+
+
+def _locked(child: Child) -> SpendPath:
+    """A child's path with the locks of its transaction."""
+    sequence = child.tx.inputs[0].sequence
+    older = 0 if sequence & _NO_RELATIVE_LOCK else sequence & 0xFFFF
+    return replace(child.path, older=older, after=child.tx.locktime)
+
+
+def _rival_height(confirmed: Confirmed, vout: int, path: SpendPath, party: Party, state: State) -> int:
+    """From which height the other party can take an output that `party` takes by this path; 0 if it never can.
+
+    Late data has no height: before the HTLC's expiry nobody loses by its being shown, and after it there is a race.
+    """
+    expiry_height = confirmed.outputs[vout].cltv_expiry
+    heights = []
+    for rival, _ in _ways(confirmed, vout, other(party), state):
+        if rival.late:
+            heights.append(expiry_height + RACE_BLOCKS * (path.after >= expiry_height))
+        else:
+            heights.append(max(confirmed.height + rival.older, rival.after))
+    return min(heights, default=0)
 
 
 def _can_sign(graph: Graph, key: str, party: Party, state: State) -> bool:
@@ -160,30 +192,3 @@ def due(claims: Sequence[Claimable]) -> dict[tuple[int, int], tuple[Claimable, .
         key = (each.path.older, each.path.after)
         groups[key] = (*groups.get(key, ()), each)
     return groups
-
-
-def make_claim(graph: Graph, claims: Sequence[Claimable], destination: bytes, feerate_per_kw: int) -> Claim:
-    """An unsigned transaction that takes these outputs to `destination` (a scriptPubKey).
-
-    Outputs that cost more than they hold are left out and named. Raises ClaimUneconomic if nothing above the dust limit
-    remains, or if there are more than 200 inputs.
-    """
-    worth = [each for each in claims if each.output.value_sat > fees.fee_sat(each.weight, feerate_per_kw)]
-    if not worth or len(worth) > MAX_INPUTS:
-        raise ClaimUneconomic(
-            f"{len(worth)} of {len(claims)} outputs are worth their fee; a claim has 1 to {MAX_INPUTS}."
-        )
-    empty = (TxOut(0, destination),)
-    weight = fees.transaction_weight(sum(each.weight for each in worth), len(worth), empty)
-    total_sat, fee_sat = sum(each.output.value_sat for each in worth), fees.fee_sat(weight, feerate_per_kw)
-    if total_sat - fee_sat < fees.dust_limit_sat(destination):
-        raise ClaimUneconomic(
-            f"A claim of {total_sat} sat that pays {fee_sat} sat leaves no output above the dust limit."
-        )
-    tx = Tx(
-        inputs=tuple(TxIn(each.txid, each.vout, each.path.older or RBF_SEQUENCE) for each in worth),
-        outputs=(TxOut(total_sat - fee_sat, destination),),
-        locktime=max(each.path.after for each in worth),
-    )
-    left_out = tuple(each for each in claims if each not in worth)
-    return Claim(graph.funding.txid, graph.holder, graph.number, tuple(worth), tx, fee_sat, left_out)

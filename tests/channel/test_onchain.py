@@ -9,9 +9,9 @@ from lnpd.channel import actions, events, queries
 from lnpd.channel.state import Closed, Failed, OnChain
 from lnpd.crypto.shachain import per_commitment_secret
 from lnpd.providers.types import STATIC_REMOTEKEY
-from lnpd.tx.claims import make_claim
 from lnpd.tx.funding import locktime_and_sequence
 from lnpd.tx.graph import ChannelType
+from lnpd.tx.sweeps import make_claim
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.channel.harness import PLAIN, SCRIPTS, WITH_VAULT, Node, Pair, add, opened, preimage
 from tests.channel.vault import body
@@ -67,7 +67,7 @@ def test_our_latest_commitment(channel_type: ChannelType) -> None:
     tx = node.broadcast[-1]
     spend(node, tx)
     assert on_chain(node).spend == "ours"
-    assert statuses(node)["base main/0"] == "waiting" and statuses(node)["htlc 0/0"] == "unclaimed"
+    assert statuses(node)["base main/0"] == "waiting" and statuses(node)["htlc 0/0"] == "waiting"
     assert not claims(node)
     node.run(events.Block(HEIGHT + 142))
     assert not claims(node)
@@ -116,7 +116,7 @@ def test_a_revoked_commitment_is_punished_at_once_and_whole() -> None:
     taken = {f"{c.output.provider} {c.output.id}": c.path.name for c in claim.claims}
     assert (taken["base main/1"] == "revocation" and taken["base main/0"] == "payment") or "base main/0" not in taken
     assert taken["htlc 0/0"] == taken["htlc 1/0"] == "revocation" and "vault 1" in taken
-    assert claim.urgent and claim.secret == _secret(pair, number)
+    assert claim.deadline_height == HEIGHT + 144 and claim.secret == _secret(pair, number)
 
 
 def _secret(pair: Pair, number: int) -> bytes:
@@ -137,9 +137,10 @@ def test_a_cheats_second_stage_is_punished_too() -> None:
     # The cheat adds an input for the fee and its change, as SINGLE|ANYONECANPAY lets it.
     tx = replace(child.tx, inputs=(TxIn(b"\x44" * 32, 0), *child.tx.inputs), outputs=(TxOut(9, b""), *child.tx.outputs))
     node.run(events.OutputSpent(cheat.graph.tx.txid, child.vout, tx, HEIGHT + 1))
-    claim = claims(node)[-1]  # the first one is dead, for it shared the output that the cheat moved on
-    assert (tx.txid, 1, "revocation") in [(c.txid, c.vout, c.path.name) for c in claim.claims]
-    assert {c.output.id for c in claim.claims} > {"main/0", "main/1"}
+    first, claim = claims(node)  # the first one goes on without the output that the cheat moved on
+    assert [(c.txid, c.vout, c.child, c.path.name) for c in claim.claims] == [(tx.txid, 1, 0, "revocation")]
+    assert {c.output.id for c in first.claims} > {"main/0", "main/1"}
+    assert statuses(node)["base main/0"] == statuses(node)["base main/1"] == "claiming"
     assert statuses(node)[f"htlc {child.outputs[0].id}"] == "claiming"
 
 
@@ -197,7 +198,7 @@ def test_reorganisations_take_back_what_they_undid() -> None:
         node.run(events.OutputSpent(taken.txid, taken.vout, made, HEIGHT + 1))
     assert statuses(node)["base main/1"] == "spent"
     node.run(events.OutputUnspent(claim.claims[0].txid, claim.claims[0].vout))
-    assert "waiting" in statuses(node).values()
+    assert "claiming" in statuses(node).values()  # the Claim that was given goes on
     node.run(events.OutputUnspent(node.channel.fundings[0].txid, node.channel.fundings[0].vout))
     assert isinstance(node.channel.phase, Failed)
     ours = node.latest().graph.tx

@@ -17,11 +17,12 @@ from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.services.plugins.host import PluginHost
-from lnpd.tx.claims import claimable, make_claim
+from lnpd.tx.claims import claimable
 from lnpd.tx.graph import Graph
 from lnpd.tx.pipeline import build, view_of
 from lnpd.tx.proposal import check_proposal
 from lnpd.tx.rules import check_paths
+from lnpd.tx.sweeps import make_claim
 from lnpd.wire.catalogue import BOLT
 from tests.plugins.two_parties import (
     DELAYS,

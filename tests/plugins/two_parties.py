@@ -19,12 +19,12 @@ from lnpd.chain.verify import first_failure
 from lnpd.crypto.keys import derive_revocation_secret, derive_secret
 from lnpd.crypto.secp import public_key, sign
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, CORE_PROVIDERS, STATIC_REMOTEKEY, pin, with_extensions
-from lnpd.tx.claims import Claim
 from lnpd.tx.graph import ChannelType, CommitmentSpec, Graph, ProviderCall
 from lnpd.tx.keys import commitment_keys
 from lnpd.tx.pipeline import build, run
 from lnpd.tx.signatures import witness
 from lnpd.tx.states import BaseState, encode_state
+from lnpd.tx.sweeps import Claim
 from lnpd.tx.transaction import Tx
 from tests.tx.bolt3 import BASEPOINTS, FUNDING, SECRETS
 

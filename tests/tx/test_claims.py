@@ -10,16 +10,18 @@ import msgspec
 import pytest
 from lnpd_sdk.script import DataCarrier, Key, Miniscript
 from lnpd_sdk.types import OutputSpec
+from msgspec.structs import replace
 
 from lnpd.crypto.keys import derive_secret
 from lnpd.crypto.secp import sign
 from lnpd.errors import ClaimUneconomic, WitnessIncomplete
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
-from lnpd.tx.claims import Claim, Claimable, claimable, claimable_child, due, make_claim
+from lnpd.tx.claims import NO_PREIMAGE, RACE_BLOCKS, Claimable, Confirmed, claimable, claimable_child, due, plan
 from lnpd.tx.graph import ChannelType, Graph
 from lnpd.tx.keys import commitment_keys
 from lnpd.tx.signatures import child_digest, commitment_digest, signed_child, signed_commitment, witness
-from lnpd.tx.transaction import Tx
+from lnpd.tx.sweeps import Claim, make_claim, may_share, second_stage, second_stage_weight
+from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.tx.bolt3 import BASEPOINTS, FUNDING, POINTS, PREIMAGES, REVOCATION_SECRET, SECRETS, commitment_spec, graph_of
 from tests.tx.extension import Extension, box
 from tests.tx.kernel import accepts
@@ -84,10 +86,12 @@ def test_the_holder_of_the_latest(channel_type: ChannelType) -> None:
     graph = graph_with_everything(channel_type)
     plan = claimable(graph, 0, "latest", LATE)
     anchors = {"anchors anchor/0"} if channel_type is ANCHORS_ZERO_FEE_HTLC_TX else set()
-    assert ids(plan.claims) == {"base main/0", "box 1"} | anchors
-    assert {(each.provider, each.reason) for each in plan.unclaimed} == {("htlc", "HTLC outputs are not claimed yet.")}
-    assert len(plan.unclaimed) == 5
-    groups = due(plan.claims)
+    htlcs = {f"htlc {o.id}" for o in graph.outputs if o.provider == "htlc"}
+    assert ids(plan.claims) == {"base main/0", "box 1"} | anchors | htlcs
+    assert not plan.unclaimed and len(htlcs) == 5
+    straight = [each for each in plan.claims if each.stage < 0]
+    assert ids(tuple(straight)) == {"base main/0", "box 1"} | anchors
+    groups = due(straight)
     assert set(groups) == ({(144, 0), (0, 0)} if anchors else {(144, 0)})
     tx = complete(make_claim(graph, groups[144, 0], DESTINATION, 253), HOLDERS)
     assert {each.sequence for each in tx.inputs} == {144}
@@ -98,15 +102,84 @@ def test_the_holder_of_the_latest(channel_type: ChannelType) -> None:
 
 
 @pytest.mark.parametrize("channel_type", TYPES.values(), ids=TYPES)
+def test_the_holders_htlcs_go_through_their_second_stage(channel_type: ChannelType) -> None:
+    graph = graph_with_everything(channel_type)
+    anchors = channel_type is ANCHORS_ZERO_FEE_HTLC_TX
+    staged = [each for each in claimable(graph, 0, "latest", LATE, 100).claims if each.stage >= 0]
+    for each in staged:
+        child, expiry = graph.children[each.stage], each.output.cltv_expiry
+        offered = each.output.kind == "offered_htlc"
+        assert (each.path.older, each.path.after) == (1 if anchors else 0, expiry if offered else 0)
+        assert each.rival_height == (expiry + RACE_BLOCKS if offered else expiry)
+        assert may_share(child) == anchors
+        (tx,) = [complete_stage(graph, [each])]
+        assert tx.locktime == each.path.after
+    without = claimable(graph, 0, "latest").unclaimed
+    assert {each.reason for each in without} == {NO_PREIMAGE}
+    assert len(without) == sum(each.output.kind == "received_htlc" for each in staged)
+
+
+def test_htlcs_of_one_locktime_share_a_transaction_and_its_fee() -> None:
+    graph = graph_with_everything(ANCHORS_ZERO_FEE_HTLC_TX)
+    staged = [each for each in claimable(graph, 0, "latest", LATE).claims if each.stage >= 0]
+    received = [each for each in staged if each.output.kind == "received_htlc"]
+    assert len(received) == 3
+    tx = complete_stage(graph, received)
+    assert tx.outputs[:3] == tuple(graph.children[each.stage].tx.outputs[0] for each in received)
+    # What the wallet adds is an input of 41 bytes with a key's witness, and a change output.
+    assert 0 <= second_stage_weight(second_stage(graph, received), received) - (tx.weight - 4 * 41 - 4 * 31) - 1 <= 12
+    for position, each in enumerate(received):
+        confirmed = Confirmed(graph, 7, tx.txid, each.stage)
+        (own,), (punished,) = plan(confirmed, 0, "latest", {}).claims, plan(confirmed, 1, "revoked", {}).claims
+        assert (own.path.older, own.rival_height, punished.rival_height) == (144, 0, 7 + 144)
+        complete(make_claim(graph, [replace(own, vout=position)], DESTINATION, 253), HOLDERS)
+        complete(make_claim(graph, [replace(punished, vout=position)], DESTINATION, 253), REVOKED)
+    with pytest.raises(AssertionError):
+        second_stage(graph, staged)  # their locktimes differ
+
+
+def complete_stage(graph: Graph, claims: list[Claimable]) -> Tx:
+    """The second stage of these claims with a coin for its fee where it takes one, judged by the kernel."""
+    tx = second_stage(graph, claims)
+    spent = [(each.output.value_sat, each.output.script_pubkey) for each in claims]
+    if all(may_share(graph.children[each.stage]) for each in claims):
+        coin = TxIn(b"\x07" * 32, 0)
+        tx = replace(tx, inputs=(*tx.inputs, coin), outputs=(*tx.outputs, TxOut(9_000, DESTINATION)))
+        spent.append((10_000, DESTINATION))
+    signed = tx
+    for position, each in enumerate(claims):
+        child = graph.children[each.stage]
+        code, value_sat = each.output.witness_script, each.output.value_sat
+        theirs = child_digest(graph, child, child.sighash)  # of the child as it was signed, long before
+        signatures = {
+            Key.HOLDER_HTLC: sign(HOLDERS[Key.HOLDER_HTLC], tx.sighash(position, code, value_sat)),
+            Key.COUNTERPARTY_HTLC: sign(COUNTERPARTYS[Key.COUNTERPARTY_HTLC], theirs),
+        }
+        signed = signed.with_witness(position, witness(child.path, code, signatures, dict(each.late)))
+    for position, (value_sat, script_pubkey) in enumerate(spent[: len(claims)]):
+        assert accepts(signed, script_pubkey, value_sat, position, tuple(spent))
+    return signed
+
+
+@pytest.mark.parametrize("channel_type", TYPES.values(), ids=TYPES)
 def test_the_counterparty_of_the_latest(channel_type: ChannelType) -> None:
     graph = graph_with_everything(channel_type)
     plan = claimable(graph, 1, "latest", LATE)
     anchors = {"anchors anchor/1"} if channel_type is ANCHORS_ZERO_FEE_HTLC_TX else set()
-    assert ids(plan.claims) == {"base main/1", "box gift"} | anchors
-    assert len(plan.unclaimed) == 5
+    htlcs = {f"htlc {o.id}" for o in graph.outputs if o.provider == "htlc"}
+    assert ids(plan.claims) == {"base main/1", "box gift"} | anchors | htlcs
+    assert not plan.unclaimed
     older = 1 if anchors else 0
     main = next(each for each in plan.claims if each.output.kind == "to_remote")
     assert main.path.older == older
+    for each in plan.claims:
+        if each.output.provider == "htlc":
+            offered, expiry = each.output.kind == "offered_htlc", each.output.cltv_expiry
+            assert (each.path.name, each.path.after) == (("preimage", 0) if offered else ("expired", expiry))
+            assert each.rival_height == (expiry if offered else expiry + RACE_BLOCKS)
+            assert each.stage == -1
+        else:
+            assert each.rival_height == 0 or each.output.kind == "anchor"
     complete(make_claim(graph, plan.claims, DESTINATION, 253), COUNTERPARTYS)
 
 
@@ -149,8 +222,7 @@ def test_second_stages_of_both_sides(channel_type: ChannelType) -> None:
             claimable_child(graph, index, tx.txid, 0, "latest"),
             claimable_child(graph, index, tx.txid, 1, "revoked"),
         )
-        assert not own.claims
-        assert own.unclaimed[0].reason == "HTLC outputs are not claimed yet."
+        complete(make_claim(graph, own.claims, DESTINATION, 253), HOLDERS)
         complete(make_claim(graph, punished.claims, DESTINATION, 253), REVOKED)
 
 
@@ -206,6 +278,23 @@ def test_an_extension_output_that_waits_for_a_height() -> None:
     claim = make_claim(graph, taken, DESTINATION, 253)
     assert claim.tx.locktime == 700
     complete(claim, COUNTERPARTYS)
+
+
+RIVALS: dict[str, tuple[str, int]] = {
+    "the cheat's balance, after its delay": ("base main/0", 1000 + 144),
+    "our own output": ("base main/1", 0),
+    "an HTLC of the cheat's, at its expiry": ("htlc 0/2", 502),
+    "an HTLC of ours, whose preimage may be known": ("htlc 1/1", 501),
+}
+
+
+@pytest.mark.parametrize(("output", "expected"), RIVALS.values(), ids=RIVALS)
+def test_until_when_a_cheat_can_be_punished_without_a_rival(output: str, expected: int) -> None:
+    graph = graph_with_everything(ANCHORS_ZERO_FEE_HTLC_TX)
+    found = {f"{c.output.provider} {c.output.id}": c for c in claimable(graph, 1, "revoked", height=1000).claims}
+    height = found[output].rival_height
+    # The HTLCs of the vectors expired long before 1000: the lock is the later one of the two.
+    assert height == (max(expected, 1001) if output == "htlc 0/2" else expected)
 
 
 def test_the_acceptors_commitment_too() -> None:

@@ -51,6 +51,9 @@ MIN_FEERATE_PER_KW: Final = 253
 """The lowest rate that nodes relay, rounded as they round."""
 
 NAMESPACE: Final = "chain-watch"
+SETTLED_BLOCKS: Final = 6
+"""So deep a spend is taken for settled by whoever kept coins to pay for a rival of it."""
+
 LOOK_BACK_BLOCKS: Final = 144
 """How far before its first watch an owner's past begins: the node may have been away, and blocks may be undone."""
 
@@ -206,7 +209,12 @@ class ChainWatch:
         same = known is not None and known[0].broadcast == broadcast
         before = known[1] if known and same else BroadcastStatus(broadcast.key, inputs=len(broadcast.inputs))
         status = replace(before, spent=row.spent)
-        if row.spent < len(row.found):
+        if row.spent == len(row.found):
+            ended = self.height >= SETTLED_BLOCKS - 1 + max(each.block_height for each in row.found if each)
+            if ended and not before.ended:
+                await self._listener.ended(row.owner, broadcast.key)
+            status = replace(status, ended=ended)
+        else:
             status = await self._attempt(row.owner, broadcast, _spent(row, broadcast), status)
         if status.refused and status.refused != before.refused:
             rival = any(reason in status.refused for reason in RIVAL)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec.structs import replace
 
 from lnpd.channel.actions import Claim, ExtensionCommitted, ExtensionForgotten, FundingReleased, FundingWanted, Told
 from lnpd.channel.events import FundingFailed, FundingProvided
@@ -18,6 +17,7 @@ from lnpd.channel.state import Channel
 from lnpd.errors import ClaimUneconomic, LnpdError
 from lnpd.services.channels.batch import Broadcasting, Watch
 from lnpd.services.channels.driver import Item
+from lnpd.services.channels.fees import FeePayer
 from lnpd.services.events import Events
 from lnpd.services.onchain import ChainWatcher, FundingWallet, Outpoint, StoredBroadcast
 from lnpd.services.recipients import Effects
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lnpd.services.channels.service import Channels
 
 log = logging.getLogger("lnpd.channels")
-FUNDING_BLOCKS, CLAIM_BLOCKS, URGENT_BLOCKS = 6, 6, 2
+FUNDING_BLOCKS = 6
 
 
 class StoredAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,6 +44,7 @@ class ChannelChain:
         self._on_block = on_block
         self.channels: Channels | None = None
         self.watcher: ChainWatcher | None = None
+        self.payer: FeePayer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._deliveries: set[asyncio.Task[None]] = set()  # what the chain did, on its way to mailboxes
 
@@ -74,6 +75,7 @@ class ChannelChain:
         """The channel is closed for good."""
         assert self.watcher is not None
         self.watcher.remove_owner(write, owner)
+        FeePayer.forget(write, owner)
 
     def applied(self) -> None:
         """The transaction is committed."""
@@ -106,21 +108,22 @@ class ChannelChain:
     ) -> tuple[bytes, ...] | None:
         """A transaction, complete at today's feerate; None if there is nothing (left) to send."""
         driver = self.channels.drivers.get(owner.decode()) if self.channels else None
-        if driver is None or self.watcher is None:
+        if driver is None or self.payer is None:
             return None
         action = decode(broadcast.payload, StoredAction, table="broadcast", key=broadcast.key).action
-        blocks = CLAIM_BLOCKS
-        if isinstance(action, Claim):
-            left = tuple(each for each in action.claims if (each.txid, each.vout) not in spent)
-            if not left:
-                return None
-            blocks = URGENT_BLOCKS if action.urgent else CLAIM_BLOCKS
-            action = replace(action, claims=left)
+        if not isinstance(action, Claim):
+            return tuple(tx.serialise() for tx in await self.payer.commitment(driver, action))
         try:
-            return ((await driver.transaction(action, await self.watcher.feerate(blocks))).serialise(),)
+            tx = await self.payer.claim(driver, action, spent)
         except ClaimUneconomic as error:
             log.info("channel %s: %s is not claimed: %s", owner.decode(), broadcast.key, error)
             return None
+        return (tx.serialise(),) if tx else None
+
+    async def ended(self, owner: bytes, key: str) -> None:
+        """All that a broadcast spends is spent for good, as far as is usual."""
+        if self.payer is not None:
+            await self.payer.ended(owner, key)
 
 
 class FundingRecipient:

@@ -45,7 +45,7 @@ from lnpd.errors import (
     StoreHalted,
 )
 from lnpd.services.chain.rows import read_fact
-from lnpd.services.channels.batch import Batch, Broadcasting
+from lnpd.services.channels.batch import Batch
 from lnpd.services.channels.fills import Fills
 from lnpd.services.channels.mailbox import CHAIN, LASTING, Item
 from lnpd.services.channels.opening import with_grants
@@ -54,7 +54,7 @@ from lnpd.services.channels.queries import Preempted, Queries
 from lnpd.services.interfaces import ChannelIndex, SignerRecord
 from lnpd.services.recipients import Effects
 from lnpd.store.write import Write
-from lnpd.tx.transaction import Tx
+from lnpd.services.signer.state import row_keys
 from lnpd.wire.base import Message
 from lnpd.wire.messages import ChannelReestablish, CommitmentSigned, Warning
 from lnpd.wire.messages import Error as ErrorMessage
@@ -87,12 +87,8 @@ class ChannelDriver:
         self._inbox: set[str] = set()  # every key that was posted: a slow read may show a row that is handled already
         self._held: list[Item] = []  # the peer's channel_reestablish, while frozen
         self._again: list[Item] = []  # chain events that could not be handled: they are tried again at the next block
-        self._fills = Fills(parts.signer, parts.store, index)
+        self.fills = Fills(parts.signer, parts.store, index)
         self._task: asyncio.Task[None] | None = None
-
-    async def transaction(self, action: Broadcasting, feerate_per_kw: int) -> Tx:
-        """A transaction that this channel wants broadcast, completed by the signer."""
-        return await self._fills.transaction(self.channel, action, feerate_per_kw)
 
     # --- the mailbox
     def start(self) -> None:
@@ -247,7 +243,7 @@ class ChannelDriver:
             channel, actions = await self._step(batch, failure.failed(batch.channel, error), True)
             if isinstance(event, FundingProvided):
                 again = (event,)  # the channel is over, and frees the coins
-        batch.records += await self._fills.prepare(Queries(self.parts, batch, self.index), channel, actions)
+        batch.records += await self.fills.prepare(Queries(self.parts, batch, self.index), channel, actions)
         if any(isinstance(action, Send) and isinstance(action.message, CommitmentSigned) for action in actions):
             batch.points.append("Committed")
         if item.inbox:
@@ -306,6 +302,9 @@ class ChannelDriver:
 
             await self.parts.store.write(lambda write: batch.write(write, (rows,)))
             if batch.watches or batch.broadcasts:
+                if batch.given_up:
+                    for row_key in row_keys(self.index):
+                        write.delete_signer_state(row_key)
                 outside.applied()
         self.channel = batch.channel
         self._stored = None if batch.given_up else batch.channel
@@ -334,7 +333,7 @@ class ChannelDriver:
         messages: list[Message] = []
         for action in batch.sends:
             if isinstance(action, Send):
-                messages.append(await self._fills.message(batch.channel, action))
+                messages.append(await self.fills.message(batch.channel, action))
             elif self.link is not None:
                 self.link.send(*messages)
                 messages = []

@@ -5,13 +5,13 @@ transaction lacks. It is deterministic: after a crash the same question gives th
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
 from lnpd.channel.actions import (
     Action,
     Broadcast,
-    Claim,
     CompleteClosing,
     ReleaseSecret,
     Send,
@@ -24,10 +24,10 @@ from lnpd.channel.state import Channel
 from lnpd.crypto.shachain import index_of
 from lnpd.services.channels.batch import find_row, kept_of
 from lnpd.services.channels.queries import Queries
-from lnpd.services.interfaces import ChannelIndex, ClaimInput, Signer, SignerRecords
+from lnpd.services.interfaces import ChannelIndex, ClaimInput, SecondStage, Signer, SignerRecords, StagePart
 from lnpd.services.interfaces import Claim as ClaimRequest
 from lnpd.store.store import Store
-from lnpd.tx.claims import make_claim
+from lnpd.tx.claims import Claimable
 from lnpd.tx.graph import Graph
 from lnpd.tx.transaction import Tx
 from lnpd.wire.base import Message
@@ -89,15 +89,13 @@ class Fills:
                     raise AssertionError(f"{type(fill).__name__} fills no {type(message).__name__}")
         return message
 
-    async def transaction(self, channel: Channel, action: Broadcast | Claim, feerate_per_kw: int) -> Tx:
-        """A transaction that is ready for the network; a claim pays this feerate. Raises ClaimUneconomic."""
-        if isinstance(action, Claim):
-            return await self._claim(channel, action, feerate_per_kw)
+    async def transaction(self, channel: Channel, action: Broadcast) -> Tx:
+        """A commitment or a mutual close that is ready for the network."""
         tx = action.transaction
         for fill in action.fill:
             match fill:
                 case SignBroadcast(funding_txid=txid, number=number):
-                    kept = await self._kept(channel, commitment_key(txid, channel.us, number))
+                    kept = await self.kept(channel, commitment_key(txid, channel.us, number))
                     assert kept.signatures is not None, "our own commitment is kept with the peer's signatures"
                     tx = await self._signer.sign_broadcast(self._index, kept.graph, kept.signatures)
                 case CompleteClosing():
@@ -106,22 +104,35 @@ class Fills:
                     raise AssertionError(f"{type(fill).__name__} completes no transaction")
         return tx
 
+    async def sweep(self, graph: Graph, tx: Tx, claims: Sequence[Claimable], secret: bytes = b"") -> Tx:
+        """A transaction whose first inputs take these outputs of a commitment, or of its children, with their
+        witnesses."""
+        inputs = tuple(
+            ClaimInput(each.vout, each.path.name, each.child, each.late, _place(graph, each)) for each in claims
+        )
+        return await self._signer.sign_claim(self._index, ClaimRequest(graph, tx, inputs, secret))
+
+    async def second_stage(self, kept: Kept, tx: Tx, claims: Sequence[Claimable]) -> Tx:
+        """A transaction whose first inputs take outputs of our own commitment through these claims' children, with
+        their witnesses."""
+        assert kept.signatures is not None, "our own commitment is kept with the peer's signatures"
+        theirs = kept.signatures.children
+        parts = tuple(StagePart(each.stage, theirs[each.stage], each.late) for each in claims)
+        return await self._signer.sign_second_stage(self._index, SecondStage(kept.graph, parts, tx))
+
     async def _commitment(self, channel: Channel, fill: SignCommitment) -> tuple[bytes, tuple[bytes, ...]]:
         key = commitment_key(fill.funding_txid, channel.them, fill.number)
-        graph = self._graphs.get(key) or (await self._kept(channel, key)).graph
+        graph = self._graphs.get(key) or (await self.kept(channel, key)).graph
         signatures = await self._signer.sign_commitment(self._index, graph)
         return signatures.commitment, signatures.children
 
-    async def _claim(self, channel: Channel, action: Claim, feerate_per_kw: int) -> Tx:
-        graph = (await self._kept(channel, action.commitment)).graph
-        made = make_claim(graph, action.claims, action.destination, feerate_per_kw)
-        children = {child.tx.txid: number for number, child in enumerate(graph.children)}
-        inputs = tuple(
-            ClaimInput(each.vout, each.path.name, children.get(each.txid, -1), each.late) for each in made.inputs
-        )
-        return await self._signer.sign_claim(self._index, ClaimRequest(graph, made.tx, inputs, action.secret))
-
-    async def _kept(self, channel: Channel, key: str) -> Kept:
+    async def kept(self, channel: Channel, key: str) -> Kept:
+        """A commitment that was stored; see commitment_key."""
         kept = kept_of(await self._store.read(lambda read: find_row(read, channel, "commitment", key)))
         assert kept is not None, "what is to be signed was kept in the transaction before"
         return kept
+
+
+def _place(graph: Graph, claim: Claimable) -> int:
+    """Which output of its child a claim takes."""
+    return graph.children[claim.child].outputs.index(claim.output) if claim.child >= 0 else 0

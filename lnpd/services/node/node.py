@@ -19,7 +19,7 @@ from lnpd.chain.embedded import EmbeddedChain
 from lnpd.channel.actions import Notify
 from lnpd.channel.state import Channel, Closed, Normal, Policy
 from lnpd.config import Config, Developer
-from lnpd.errors import ChainError, SignerEnded, StoreError
+from lnpd.errors import ChainError, RowRefused, SignerEnded, StoreError
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
@@ -30,6 +30,7 @@ from lnpd.services.chain.follow import POLL_SECONDS
 from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels.caps import Caps
 from lnpd.services.channels.chain import ChannelChain, FundingRecipient, PluginRecipient
+from lnpd.services.channels.fees import FeePayer
 from lnpd.services.channels.opening import Demands, Kinds
 from lnpd.services.channels.parts import Parts
 from lnpd.services.channels.service import Channels, Settings
@@ -145,6 +146,7 @@ class Node:
         self._channel_chain.watcher = self.watcher
         recipients: dict[str, Recipient] = {
             "funding": FundingRecipient(self._channel_chain, self.wallet),
+        self._channel_chain.payer = FeePayer(store, self.watcher, self.wallet)
             "plugins": PluginRecipient(),
         }
         parts = Parts(
@@ -236,7 +238,9 @@ class Node:
         task.add_done_callback(self._beside.discard)
 
     def _broken(self, error: Exception) -> None:
-        """Something that the node cannot go on without failed."""
+        """A batch of a channel was lost: the node ends where nobody could go on."""
+        if isinstance(error, RowRefused):
+            return
         if isinstance(error, StoreError | SignerEnded) and not self.ended.done():
             log.error("the node stops: %s", error)
             self.ended.set_exception(error)

@@ -10,7 +10,7 @@ from lnpd.channel.actions import CompleteClosing, SignClosing
 from lnpd.channel.lost import NO_KEY
 from lnpd.crypto.secp import public_key, sign, verify
 from lnpd.errors import CryptoError, WitnessIncomplete
-from lnpd.services.interfaces import Claim, ClaimInput, SecondStage, SignerChannel
+from lnpd.services.interfaces import Claim, ClaimInput, SecondStage, SignerChannel, StagePart
 from lnpd.services.signer.commitment import check_output
 from lnpd.services.signer.keys import ChannelKeys
 from lnpd.services.signer.refusals import Rule, check_encodable, refuse
@@ -19,6 +19,7 @@ from lnpd.services.signer.wallet import MAX_FEERATE_PER_KW
 from lnpd.tx.graph import Child, Graph, Output
 from lnpd.tx.script import Compiled, Compiler, compiler_of, public_key_of, script_code
 from lnpd.tx.signatures import FLAGS, counterparty_key, funding_witness, witness
+from lnpd.tx.sweeps import may_share
 from lnpd.tx.transaction import Tx, TxOut
 
 CORE_PROVIDERS: Final = frozenset({"base", "htlc", "anchors"})
@@ -176,9 +177,11 @@ def _claimed(graph: Graph, described: ClaimInput) -> tuple[Output, bytes]:
     if not 0 <= described.child < len(graph.children):
         refuse(Rule.OTHER_COMMITMENT, f"the commitment has no second-stage transaction {described.child}.")
     child = graph.children[described.child]
-    if not 0 <= described.vout < len(child.outputs):
-        refuse(Rule.OTHER_COMMITMENT, f"that second-stage transaction has no output {described.vout}.")
-    return child.outputs[described.vout], child.tx.txid if child.sighash == Sighash.ALL else b""
+    if not 0 <= described.output < len(child.outputs):
+        refuse(Rule.OTHER_COMMITMENT, f"that second-stage transaction has no output {described.output}.")
+    if child.sighash == Sighash.ALL and described.vout != described.output:
+        refuse(Rule.OTHER_COMMITMENT, f"output {described.output} of that transaction cannot stand elsewhere in it.")
+    return child.outputs[described.output], child.tx.txid if child.sighash == Sighash.ALL else b""
 
 
 def _check_claim_fee(tx: Tx, spent: list[Output]) -> None:
@@ -222,20 +225,30 @@ def _witness(
 
 
 def signed_second_stage(keys: ChannelKeys, terms: SignerChannel, stage: SecondStage, is_ours: IsOurs) -> Tx:
-    """A child of our own checked commitment, complete in its first input. Raises SignerRefused."""
+    """Children of our own checked commitment, each complete in its input. Raises SignerRefused."""
     graph, tx = stage.graph, stage.tx
     check_encodable(tx)
-    if not 0 <= stage.child < len(graph.children):
-        refuse(Rule.WRONG_CHILD, f"the commitment has no second-stage transaction {stage.child}.")
-    child = graph.children[stage.child]
-    _check_grown(child, tx, is_ours)
+    if not stage.parts or len({part.child for part in stage.parts}) < len(stage.parts):
+        refuse(Rule.WRONG_CHILD, "a second-stage transaction has one child or several different ones.")
+    for part in stage.parts:
+        if not 0 <= part.child < len(graph.children):
+            refuse(Rule.WRONG_CHILD, f"the commitment has no second-stage transaction {part.child}.")
+    _check_grown([graph.children[part.child] for part in stage.parts], tx, is_ours)
+    signed = tx
+    for position, part in enumerate(stage.parts):
+        signed = signed.with_witness(position, _stage_witness(keys, graph, part, tx, position))
+    return signed
+
+
+def _stage_witness(keys: ChannelKeys, graph: Graph, part: StagePart, tx: Tx, position: int) -> tuple[bytes, ...]:
+    child = graph.children[part.child]
     parent = graph.outputs[child.vout]
     their_key = counterparty_key(graph, child)
-    their_digest = tx.sighash(0, parent.witness_script, parent.value_sat, FLAGS[child.sighash])
-    if not verify(public_key_of(their_key, graph.keys), their_digest, stage.signature):
-        refuse(Rule.PEER_SIGNATURE, f"the peer's signature of second-stage transaction {stage.child} is invalid.")
-    digest = tx.sighash(0, parent.witness_script, parent.value_sat)
-    signatures = {their_key: stage.signature}
+    their_digest = tx.sighash(position, parent.witness_script, parent.value_sat, FLAGS[child.sighash])
+    if not verify(public_key_of(their_key, graph.keys), their_digest, part.signature):
+        refuse(Rule.PEER_SIGNATURE, f"the peer's signature of second-stage transaction {part.child} is invalid.")
+    digest = tx.sighash(position, parent.witness_script, parent.value_sat)
+    signatures = {their_key: part.signature}
     for key in child.path.keys:
         if key != their_key:
             secret = keys.secret(key, True, graph.keys.per_commitment_point)
@@ -243,21 +256,25 @@ def signed_second_stage(keys: ChannelKeys, terms: SignerChannel, stage: SecondSt
                 refuse(Rule.NOT_OUR_PATH, f"the path {child.path.name} needs the key {key}, which is not ours.")
             signatures[key] = sign(secret, digest)
     try:
-        return tx.with_witness(0, witness(child.path, parent.witness_script, signatures, dict(stage.late)))
+        return witness(child.path, parent.witness_script, signatures, dict(part.late))
     except WitnessIncomplete as error:
         refuse(Rule.WITNESS_INCOMPLETE, str(error))
 
 
-def _check_grown(child: Child, tx: Tx, is_ours: IsOurs) -> None:
-    """The child as it was pre-signed; where that covers one input and output, more that pays us may follow."""
-    grows = child.sighash != Sighash.ALL
+def _check_grown(children: Sequence[Child], tx: Tx, is_ours: IsOurs) -> None:
+    """The children as they were pre-signed; where that covers one input and output each, they may stand together, and
+    more that pays us may follow."""
+    grows = all(may_share(child) for child in children)
+    inputs = tuple(child.tx.inputs[0] for child in children)
+    outputs = tuple(output for child in children for output in child.tx.outputs)
     same = (
-        (tx.version, tx.locktime) == (child.tx.version, child.tx.locktime)
-        and tx.inputs[:1] == child.tx.inputs
-        and tx.outputs[: len(child.tx.outputs)] == child.tx.outputs
-        and (grows or (len(tx.inputs), len(tx.outputs)) == (len(child.tx.inputs), len(child.tx.outputs)))
+        (grows or len(children) == 1)
+        and all((tx.version, tx.locktime) == (child.tx.version, child.tx.locktime) for child in children)
+        and tx.inputs[: len(inputs)] == inputs
+        and tx.outputs[: len(outputs)] == outputs
+        and (grows or (len(tx.inputs), len(tx.outputs)) == (len(inputs), len(outputs)))
     )
     if not same:
         refuse(Rule.WRONG_CHILD, "the transaction is not the second stage that the peer signed.")
-    if len(tx.outputs) > len(child.tx.outputs):
-        check_pays_us(tx.outputs[len(child.tx.outputs) :], is_ours)
+    if len(tx.outputs) > len(outputs):
+        check_pays_us(tx.outputs[len(outputs) :], is_ours)

@@ -30,7 +30,8 @@ COINBASE_OUTPOINT: Final[Outpoint] = (bytes(32), 0xFFFFFFFF)
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A transaction of the wallet. `reference`, `vout` and `fee_sat` are of one that we made (`is_ours`); the wallet
-    itself broadcasts it if `is_sent`."""
+    itself broadcasts it if `is_sent`. One that `may_change` may be replaced while it is not confirmed: nothing is
+    built on it."""
 
     tx: Tx
     height: int | None = None
@@ -39,6 +40,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_seen: bool = False
     is_ours: bool = False
     is_sent: bool = False
+    may_change: bool = False
     reference: str = ""
     vout: int = 0
     fee_sat: int | None = None
@@ -90,7 +92,7 @@ class Ledger:
     def _may_spend(self, coin: WalletCoin) -> bool:
         entry = self.entries[coin.txid]
         if entry.height is None:
-            return entry.is_ours and entry.is_seen
+            return entry.is_ours and entry.is_seen and not entry.may_change
         return self._is_mature(entry)
 
     def _is_mature(self, entry: Entry) -> bool:
@@ -133,6 +135,24 @@ class Ledger:
     def by_reference(self, reference: str) -> Entry | None:
         """The transaction that we made for somebody."""
         return next((entry for entry in self.entries.values() if entry.is_ours and entry.reference == reference), None)
+
+    def versions(self, reference: str, tx: Tx) -> Entries:
+        """The unconfirmed transactions in whose place a new one of this reference stands: those that were made under
+        it, and what else of them the mempool still shows, which spends the same that `tx` does."""
+        points = {(each.txid, each.vout) for each in tx.inputs}
+        return {
+            txid: entry
+            for txid, entry in self.entries.items()
+            if entry.height is None
+            and (
+                entry.reference == reference if entry.may_change else not entry.is_ours and points & set(entry.inputs())
+            )
+        }
+
+    def without(self, txids: Iterable[bytes]) -> Ledger:
+        """As if these transactions did not exist."""
+        left = set(txids)
+        return Ledger({t: e for t, e in self.entries.items() if t not in left}, self._path_of, self.height)
 
     def are_free(self, points: Iterable[Outpoint]) -> bool:
         """Whether these coins may still be spent."""

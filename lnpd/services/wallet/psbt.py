@@ -24,10 +24,15 @@ def unsigned(coins: Sequence[WalletCoin], outputs: Sequence[TxOut]) -> Tx:
     return Tx(tuple(TxIn(coin.txid, coin.vout, REPLACEABLE) for coin in coins), tuple(outputs))
 
 
-def to_psbt(tx: Tx, coins: Sequence[WalletCoin], scripts: WalletScripts) -> bytes:
-    """The PSBT of an unsigned transaction: what each input spends, and which keys are ours, change included."""
+def to_psbt(tx: Tx, coins: Sequence[WalletCoin], scripts: WalletScripts, others: Sequence[TxOut] = ()) -> bytes:
+    """The PSBT of an unsigned transaction: what each input spends, and which keys are ours, change included.
+
+    `others` are what the first inputs spend, which are not the wallet's.
+    """
     psbt: Any = PSBT(Transaction.parse(tx.serialise()))  # Any: embit has no types
-    for scope, coin in zip(psbt.inputs, coins, strict=True):
+    for scope, output in zip(psbt.inputs[: len(others)], others, strict=True):
+        scope.witness_utxo = TransactionOutput(output.value_sat, Script(output.script_pubkey))
+    for scope, coin in zip(psbt.inputs[len(others) :], coins, strict=True):
         scope.witness_utxo = TransactionOutput(coin.value_sat, Script(coin.script_pubkey))
         key, origin = scripts.origin((coin.branch, coin.number))
         scope.bip32_derivations[key] = origin
@@ -38,10 +43,10 @@ def to_psbt(tx: Tx, coins: Sequence[WalletCoin], scripts: WalletScripts) -> byte
     return bytes(psbt.serialize())
 
 
-def from_psbt(data: bytes, tx: Tx, coins: Sequence[WalletCoin]) -> Tx:
+def from_psbt(data: bytes, tx: Tx, coins: Sequence[WalletCoin], others: int = 0) -> Tx:
     """`tx` with the signer's witnesses, each of them verified: a channel's money will depend on its id and validity.
 
-    Raises WalletSignatureMissing.
+    The first `others` inputs are not the wallet's. Raises WalletSignatureMissing.
     """
     try:
         psbt: Any = PSBT.parse(data)
@@ -55,7 +60,7 @@ def from_psbt(data: bytes, tx: Tx, coins: Sequence[WalletCoin]) -> Tx:
     if not is_same:
         raise WalletSignatureMissing("The signer changed the transaction.")
     signed = tx
-    for index, coin in enumerate(coins):
+    for index, coin in enumerate(coins, others):
         witness = next((pair for pair in signatures[index] if _is_valid(tx, index, coin, *pair)), None)
         if witness is None:
             raise WalletSignatureMissing(f"The signer did not sign input {index}, {coin.txid[::-1].hex()}:{coin.vout}.")

@@ -27,13 +27,14 @@ from lnpd.errors import (
 )
 from lnpd.services.chain.follow import POLL_SECONDS, ChainFollower
 from lnpd.services.interfaces import Signer
-from lnpd.services.onchain import Balance, Funded, FundingWallet, WalletCoin, WalletPayment
+from lnpd.services.onchain import Balance, FeePaid, FeeWanted, Funded, FundingWallet, WalletCoin, WalletPayment
 from lnpd.services.wallet.chain import WalletChain
-from lnpd.services.wallet.ledger import Entry, Ledger
+from lnpd.services.wallet.ledger import Entries, Entry, Ledger
 from lnpd.services.wallet.psbt import from_psbt, to_psbt, unsigned
 from lnpd.services.wallet.rows import WalletRows
 from lnpd.services.wallet.scripts import BRANCHES, CHANGE, RECEIVE, WalletScripts
 from lnpd.services.wallet.select import Selection, select, select_all
+from lnpd.services.wallet.topup import top_up
 from lnpd.store.read import Read
 from lnpd.store.store import Store
 from lnpd.store.write import Write
@@ -246,6 +247,60 @@ class Wallet:
             await self._store.write(lambda write: self.released(write, sent.txid))
             raise BroadcastRefused(f"The payment was refused: {result.reason}.")
         await self._follower.sync()
+
+    # --- fees of transactions that channels make
+
+    async def pay_fee(self, wanted: FeeWanted) -> FeePaid:
+        """The transaction with coins that pay its fee; see FundingWallet. The reserve is there for it."""
+        async with self._spending:
+            while True:
+                made = await self._topped_up(wanted)
+                if await self._store.write(lambda write, made=made: self._supersede(write, wanted, made)):  # type: ignore[misc]  # mypy: a default argument
+                    return made
+
+    async def _topped_up(self, wanted: FeeWanted) -> FeePaid:
+        ledger = await self._ledger()
+        older = ledger.versions(wanted.reference, wanted.tx)
+        points = {point for entry in older.values() for point in entry.inputs()}
+        coins = [coin for coin in ledger.without(older).spendable() if coin.height is not None]
+        chosen = top_up(coins, wanted, points)
+        change = (TxOut(chosen.change_sat, await self._change_script(older)),) if chosen.change_sat else ()
+        inputs = (*wanted.tx.inputs, *unsigned(chosen.coins, ()).inputs)
+        tx = replace(wanted.tx, inputs=inputs, outputs=(*wanted.tx.outputs, *change))
+        await self._tell_signer()
+        psbt = to_psbt(tx, chosen.coins, self.scripts, wanted.spent)
+        signed = await self._signer.sign_wallet(psbt, chosen.fee_sat, change)
+        made = from_psbt(signed, tx, chosen.coins, len(wanted.spent))
+        return FeePaid(made, chosen.fee_sat, chosen.weight)
+
+    async def _change_script(self, older: Entries) -> bytes:
+        """The last version's, or a new one."""
+        outputs = (output for entry in older.values() for output in entry.tx.outputs)
+        known = next((o.script_pubkey for o in outputs if self.scripts.path(o.script_pubkey) is not None), None)
+        return known or await self.next_script()
+
+    def _supersede(self, write: Write, wanted: FeeWanted, made: FeePaid) -> bool:
+        """In the place of all its versions. False if its coins are not free any more."""
+        before = self._rows.ledger(write)
+        left = before.without(before.versions(wanted.reference, wanted.tx))
+        coins = made.tx.inputs[len(wanted.spent) :]
+        if not left.are_free((each.txid, each.vout) for each in coins):
+            return False
+        write.point("wallet-funded")
+        entry = Entry(made.tx, is_ours=True, may_change=True, reference=wanted.reference, fee_sat=made.fee_sat)
+        self._rows.change_entries(write, before.entries, {**left.entries, made.tx.txid: entry})
+        return True
+
+    async def give_back(self, reference: str) -> None:
+        """Frees the coins of a `pay_fee` that cannot confirm any more."""
+
+        def give_back(write: Write) -> None:
+            ledger = self._rows.ledger(write)
+            if older := ledger.versions(reference, NOTHING):
+                write.point("wallet-released")
+                self._rows.change_entries(write, ledger.entries, ledger.without(older).entries)
+
+        await self._store.write(give_back)
 
     # --- releasing
 

@@ -1,19 +1,22 @@
 """How does a schedule end on the chain: by a mutual close, by the latest commitment of a side, or by a revoked one?
 
 The transactions are judged before they confirm; claims are made from the actions of the machines, signed, judged, and
-confirmed in turn. A reorganisation takes back each first spend once.
+confirmed in turn, until nothing is left. A reorganisation takes back each first spend once.
 """
 
+from collections.abc import Callable
+
 from lnpd.channel import actions, events
-from lnpd.channel.state import Closed, OnChain
+from lnpd.channel.state import Closed, Failed, OnChain
 from lnpd.errors import ClaimUneconomic
-from lnpd.tx.claims import make_claim
 from lnpd.tx.funding import funding_script_pubkey
+from lnpd.tx.states import htlcs_of
+from lnpd.tx.sweeps import make_claim
 from lnpd.tx.transaction import Tx
-from tests.channel.harness import Node
+from tests.channel.harness import Node, preimage
 from tests.channel.schedules import checks, judge
 from tests.channel.schedules.observed import DELAYS
-from tests.channel.schedules.world import DEPTH, HEIGHT, World
+from tests.channel.schedules.world import DEPTH, EXPIRY_HEIGHT, HEIGHT, World
 
 
 def end_mutual(world: World, party: int, value: int) -> None:
@@ -86,44 +89,108 @@ def _judge_spend(world: World, tx: Tx) -> None:
 def _confirm(world: World, tx: Tx, *, reorganised: bool) -> None:
     """Both sides see this spend of the funding, perhaps undone once before; then all that follows from it."""
     txid, vout = tx.inputs[0].txid, tx.inputs[0].vout
+    _decide_late(world, len(tx.outputs))
     for node in world.nodes:
         node.run(events.OutputSpent(txid, vout, tx, HEIGHT))
         assert isinstance(node.channel.phase, OnChain) and node.channel.phase.spend != "unknown", node.channel.phase
         if reorganised:
             node.run(events.OutputUnspent(txid, vout))
             node.run(events.OutputSpent(txid, vout, tx, HEIGHT))
+    _decide_late(world, len(tx.outputs) + 1)
     _follow(world, list(world.nodes), tx, txid, vout)
 
 
-def _follow(world: World, nodes: list[Node], tx: Tx, txid: bytes, vout: int) -> None:
-    """Blocks go by, claims confirm, everything becomes deep."""
-    for node in nodes:
-        done: set[str] = set()
-        for height in (HEIGHT, HEIGHT + 1, *(HEIGHT + delay + more for delay in DELAYS for more in (-2, -1))):
-            node.run(events.Block(height))
-            for claim in [a for a in node.did if isinstance(a, actions.Claim) and a.key not in done]:
-                done.add(claim.key)
-                _claim(node, claim, height)
-        node.run(events.OutputSpent(txid, vout, tx, HEIGHT, DEPTH))
+def _decide_late(world: World, value: int) -> None:
+    """What was not decided before is decided while the chain settles it."""
+    for node in world.nodes:
         phase = node.channel.phase
-        if isinstance(phase, OnChain):  # what this release does not claim yet, or what is not worth its fee
-            assert all(
-                r.status in ("resolved", "unclaimed", "claiming") or r.kind == "anchor" for r in phase.resolutions
-            )
+        decided = {d.id for d in node.channel.decisions}
+        for htlc in htlcs_of(node.channel.base.states):
+            if htlc.offerer == node.channel.them and htlc.id not in decided and isinstance(phase, Failed | OnChain):
+                known = preimage(world.numbers[htlc.payment_hash])
+                node.run(LATE[(value + htlc.id) % len(LATE)](htlc.id, known))
 
 
-def _claim(node: Node, action: actions.Claim, height: int) -> None:
-    kept = node.kept(action.commitment)
-    assert kept is not None
-    soonest = max(each.path.older for each in action.claims if each.output.kind != "anchor")
-    assert height == HEIGHT + max(soonest - 1, 0), "a claim comes as soon as it may be in the next block"
-    try:
-        claim = make_claim(kept.graph, action.claims, action.destination, judge.FEERATE_PER_KW)
-    except ClaimUneconomic:
-        judge.COUNTS["uneconomic claims"] += 1
-        return
-    tx = judge.complete_claim(node, kept.graph, claim, action.secret)
-    judge.judge("claims", tx, judge.spent_by(claim))
-    for depth in (1, DEPTH):
-        for each in (*claim.inputs, *claim.uneconomic):
-            node.run(events.OutputSpent(each.txid, each.vout, tx, height, depth))
+LATE: tuple[Callable[[int, bytes], events.Event], ...] = (
+    lambda number, known: events.Fulfill(number, known),
+    lambda number, known: events.Fulfill(number, known),
+    lambda number, _: events.Fail(number, b"reason"),
+    lambda number, _: events.FailMalformed(number, bytes(32), 0x8000 | 4),
+)
+
+
+def _follow(world: World, nodes: list[Node], tx: Tx, txid: bytes, vout: int) -> None:
+    """Blocks go by, claims confirm as soon as they may, everything becomes deep, and every channel is closed."""
+    chain = Chain(nodes, HEIGHT)
+    chain.spent[txid, vout] = (tx, HEIGHT)
+    locks = (*DELAYS, DELAYS[-1] + 1)
+    expiries = range(EXPIRY_HEIGHT - 1, EXPIRY_HEIGHT + 6)
+    later = (expiry + lock + more for expiry in expiries for lock in (0, *locks) for more in (-1, 0))
+    soon = (HEIGHT + lock + more for lock in (0, *locks) for more in (-1, 0, 1) if lock + more >= 0)
+    for height in sorted({*soon, *later}):
+        chain.pass_to(height)
+    chain.bury()
+    for node in nodes:
+        phase = node.channel.phase
+        if isinstance(phase, OnChain):
+            left = [r for r in phase.resolutions if r.status != "resolved" and r.kind != "anchor"]
+            assert {(r.txid, r.vout) for r in left} <= chain.uneconomic, left
+        else:
+            assert isinstance(phase, Closed), phase
+
+
+class Chain:
+    """Whatever the nodes claim confirms in the next block, if nobody else was first."""
+
+    def __init__(self, nodes: list[Node], height: int) -> None:
+        self.nodes, self.height = nodes, height
+        self.spent: dict[tuple[bytes, int], tuple[Tx, int]] = {}
+        self.uneconomic: set[tuple[bytes, int]] = set()
+        self._seen = {node.us: 0 for node in nodes}
+
+    def pass_to(self, height: int) -> None:
+        """The blocks up to a height."""
+        self.height = height
+        for node in self.nodes:
+            node.run(events.Block(height))
+        for node in self.nodes:
+            for claim in self._new_claims(node):
+                self._claim(node, claim)
+
+    def _new_claims(self, node: Node) -> list[actions.Claim]:
+        new = {a.key: a for a in node.did[self._seen[node.us] :] if isinstance(a, actions.Claim)}
+        self._seen[node.us] = len(node.did)
+        return list(new.values())
+
+    def _claim(self, node: Node, action: actions.Claim) -> None:
+        kept = node.kept(action.commitment)
+        assert kept is not None
+        for each in action.claims:
+            assert self.height >= each.path.after, "a claim comes before its lock"
+        left = [c for c in action.claims if (c.txid, c.vout) not in self.spent]
+        if not left:
+            return
+        if left[0].stage >= 0:
+            tx, taken = judge.complete_stage(node, kept, left), left
+        else:
+            try:
+                claim = make_claim(kept.graph, left, action.destination, judge.FEERATE_PER_KW)
+            except ClaimUneconomic:
+                judge.COUNTS["uneconomic claims"] += 1
+                self.uneconomic |= {(c.txid, c.vout) for c in left}
+                return
+            tx, taken = judge.complete_claim(node, kept.graph, claim, action.secret), list(claim.inputs)
+            self.uneconomic |= {(c.txid, c.vout) for c in claim.uneconomic}
+            judge.judge("claims", tx, judge.spent_by(claim))
+        for each in taken:
+            self.spent[each.txid, each.vout] = (tx, self.height)
+            for party in self.nodes:
+                party.run(events.OutputSpent(each.txid, each.vout, tx, self.height))
+
+    def bury(self) -> None:
+        """Everything becomes as deep as it has to be."""
+        for (txid, vout), (tx, height) in self.spent.items():
+            for node in self.nodes:
+                node.run(events.OutputSpent(txid, vout, tx, height, DEPTH))
+        for node in self.nodes:
+            node.run(events.Block(self.height + 2 * DEPTH))

@@ -10,13 +10,15 @@ from hashlib import sha256
 
 from lnpd_sdk.script import Key, Sighash
 from lnpd_sdk.types import other
+from msgspec.structs import replace
 
 from lnpd.chain.verify import first_failure
+from lnpd.channel.queries import Kept
 from lnpd.crypto.keys import derive_revocation_secret, derive_secret
 from lnpd.crypto.secp import sign
 from lnpd.crypto.shachain import index_of
 from lnpd.errors import ClaimUneconomic
-from lnpd.tx.claims import Claim, Claimable, Plan, claimable, claimable_child, make_claim
+from lnpd.tx.claims import Claimable, Plan, claimable, claimable_child
 from lnpd.tx.funding import funding_script_pubkey
 from lnpd.tx.graph import Child, CommitmentSignatures, Graph
 from lnpd.tx.signatures import (
@@ -27,7 +29,8 @@ from lnpd.tx.signatures import (
     signed_commitment,
     witness,
 )
-from lnpd.tx.transaction import Tx
+from lnpd.tx.sweeps import Claim, make_claim, may_share, second_stage
+from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.channel.harness import SCRIPTS, Node, preimage
 from tests.channel.signer import SoftSigner
 
@@ -122,6 +125,27 @@ def complete_claim(node: Node, graph: Graph, claim: Claim, secret: bytes) -> Tx:
         by_key = {k: sign(private_key(node.signer, k, graph, secret), digest) for k, digest in claim.digests(index)}
         tx = tx.with_witness(index, witness(each.path, each.output.witness_script, by_key, dict(each.late)))
     return tx
+
+
+def complete_stage(node: Node, kept: Kept, claims: Sequence[Claimable]) -> Tx:
+    """The second stage of some claims, signed; where the peer's signatures allow it, a stranger's coin adds a fee."""
+    graph, signatures = kept.graph, kept.signatures
+    assert signatures is not None
+    tx = second_stage(graph, claims)
+    spent = [(each.output.value_sat, each.output.script_pubkey) for each in claims]
+    if all(may_share(graph.children[each.stage]) for each in claims):
+        tx = replace(tx, inputs=(*tx.inputs, TxIn(b"\x66" * 32, 0)), outputs=(*tx.outputs, TxOut(900, SCRIPTS[0])))
+        spent.append((1_000, b"\x51"))
+    signed = tx
+    for position, each in enumerate(claims):
+        child = graph.children[each.stage]
+        digest = tx.sighash(position, each.output.witness_script, each.output.value_sat)
+        by_key = {key: sign(private_key(node.signer, key, graph), digest) for key in child.path.keys}
+        by_key[counterparty_key(graph, child)] = signatures.children[each.stage]
+        made = witness(child.path, each.output.witness_script, by_key, dict(each.late))
+        signed = signed.with_witness(position, made)
+    judge("second stages", signed, spent)
+    return signed
 
 
 def spent_by(claim: Claim) -> list[tuple[int, bytes]]:

@@ -30,7 +30,7 @@ COUNTS: Counter[str] = Counter()
 
 TYPES = {"static_remotekey": STATIC_REMOTEKEY, "anchors": PLAIN, "vault": WITH_VAULT}
 OVER = (Failed, OnChain, Closed)
-HEIGHT, DEPTH = 500_100, 100
+HEIGHT, DEPTH, EXPIRY_HEIGHT = 500_100, 100, 600_000
 # Around htlc_minimum_msat, the dust limits, these with a second stage's fee, and all that may be in flight.
 AMOUNTS_MSAT = (1_000, 353_999, 354_000, 900_001, 1_016_999, 1_057_000, 2_500_500, 5_000_000, 40_000_003, 499_000_000)
 FEERATES_PER_KW = (253, 500, 900, 1_000, 1_001, 2_500, 5_000, 10_000, 25_000)
@@ -122,7 +122,7 @@ class World:
             htlc = Htlc(*_terms(ledger.htlcs[party][-1]))
         else:
             self.count += 1
-            htlc = Htlc(AMOUNTS_MSAT[value % len(AMOUNTS_MSAT)], self.count, 600_000 + value % 3)
+            htlc = Htlc(AMOUNTS_MSAT[value % len(AMOUNTS_MSAT)], self.count, EXPIRY_HEIGHT + value % 3)
         command = add(htlc.number, htlc.amount_msat, htlc.cltv_expiry)
         self.numbers[sha256(preimage(htlc.number)).digest()] = htlc.number
         if self.command(party, command):

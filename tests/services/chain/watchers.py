@@ -28,6 +28,7 @@ class Driver:
         self.heights: list[int] = []
         self.transactions: dict[str, Tx | LnpdError | None] = {}
         self.asked: list[tuple[str, int]] = []
+        self.over: list[str] = []
 
     def deliver(self, owner: bytes) -> None:
         self.woken.append(owner)
@@ -43,6 +44,9 @@ class Driver:
         if isinstance(found, LnpdError):
             raise found
         return None if found is None else (found.serialise(),)
+
+    async def ended(self, owner: bytes, key: str) -> None:
+        self.over.append(key)
 
     def take(self, owner: bytes = OWNER) -> list[Fact]:
         """The events that wait, and takes them out."""

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from lnpd.crypto.hd import ChannelIndex
 from lnpd.errors import SignerRefused
-from lnpd.services.interfaces import SecondStage
+from lnpd.services.interfaces import SecondStage, StagePart
 from lnpd.services.signer.refusals import Rule
 from lnpd.services.signer.service import KeySigner
 from tests.services.signer.signers import CAPACITY_SAT, Pair, htlc, keys_from
@@ -111,7 +111,7 @@ async def signing_a_commitment_whose_secret_was_released(world: World) -> None:
 @forbidden(Rule.REVOKED_BROADCAST)
 async def a_second_stage_of_a_revoked_commitment(world: World) -> None:
     graph = await world.pair.graph(OPENER, 0, (htlc(OPENER),))
-    await world.signer.sign_second_stage(ME, SecondStage(graph, 0, bytes(64), graph.children[0].tx))
+    await world.signer.sign_second_stage(ME, SecondStage(graph, (StagePart(0, bytes(64)),), graph.children[0].tx))
 
 
 @forbidden(Rule.BROADCAST_UNPREPARED)

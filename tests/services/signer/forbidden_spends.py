@@ -4,7 +4,7 @@ from lnpd_sdk.types import ACCEPTOR, OPENER
 from msgspec.structs import replace
 
 from lnpd.channel.actions import CompleteClosing
-from lnpd.services.interfaces import SecondStage
+from lnpd.services.interfaces import SecondStage, StagePart
 from lnpd.services.signer.refusals import Rule
 from lnpd.tx.transaction import TxIn, TxOut
 from tests.services.signer.signers import Pair, htlc
@@ -22,21 +22,25 @@ async def broadcasting_with_an_invalid_signature_of_the_peer(world: World) -> No
 
 @forbidden(Rule.PEER_SIGNATURE)
 async def a_second_stage_with_an_invalid_signature_of_the_peer(world: World) -> None:
-    stage = SecondStage(world.own, 0, b"\x01" * 64, world.own.children[0].tx)
+    stage = SecondStage(world.own, (StagePart(0, b"\x01" * 64),), world.own.children[0].tx)
     await world.signer.sign_second_stage(ME, stage)
 
 
 @forbidden(Rule.WRONG_CHILD)
 async def a_second_stage_that_pays_elsewhere(world: World) -> None:
     tx = replace(world.own.children[0].tx, outputs=(TxOut(50_000, STRANGER),))
-    await world.signer.sign_second_stage(ME, SecondStage(world.own, 0, world.own_signatures.children[0], tx))
+    await world.signer.sign_second_stage(
+        ME, SecondStage(world.own, (StagePart(0, world.own_signatures.children[0]),), tx)
+    )
 
 
 @forbidden(Rule.PAYS_ELSEWHERE)
 async def a_second_stage_with_change_for_a_stranger(world: World) -> None:
     tx = world.own.children[0].tx
     grown = replace(tx, inputs=(*tx.inputs, TxIn(bytes(32), 0)), outputs=(*tx.outputs, TxOut(9_000, STRANGER)))
-    await world.signer.sign_second_stage(ME, SecondStage(world.own, 0, world.own_signatures.children[0], grown))
+    await world.signer.sign_second_stage(
+        ME, SecondStage(world.own, (StagePart(0, world.own_signatures.children[0]),), grown)
+    )
 
 
 @forbidden(Rule.CLOSE_UNDERPAYS)
@@ -165,6 +169,16 @@ async def the_node_key_over_something_that_is_no_invoice(world: World) -> None:
     await world.signer.sign_invoice("Lightning Signed Message:", b"")
 
 
+@forbidden(Rule.UPDATE_MALFORMED)
+async def the_node_key_over_something_that_is_no_channel_update(world: World) -> None:
+    await world.signer.sign_channel_update(bytes(73))
+
+
+@forbidden(Rule.UPDATE_MALFORMED)
+async def the_node_key_over_a_channel_update_that_no_one_would_read(world: World) -> None:
+    await world.signer.sign_channel_update(bytes(72))
+
+
 @forbidden(Rule.UNENCODABLE)
 async def a_claim_with_an_amount_that_no_transaction_has(world: World) -> None:
     claim = world.claim(world.theirs, vout_of(world.theirs, "to_remote"), "payment")
@@ -181,4 +195,6 @@ async def a_close_with_a_sequence_that_no_transaction_has(world: World) -> None:
 @forbidden(Rule.UNENCODABLE)
 async def a_second_stage_with_a_locktime_that_no_transaction_has(world: World) -> None:
     tx = replace(world.own.children[0].tx, locktime=-1)
-    await world.signer.sign_second_stage(ME, SecondStage(world.own, 0, world.own_signatures.children[0], tx))
+    await world.signer.sign_second_stage(
+        ME, SecondStage(world.own, (StagePart(0, world.own_signatures.children[0]),), tx)
+    )

@@ -138,11 +138,11 @@ def test_our_commitment_and_its_second_stage_are_completed_for_the_chain(name: s
         script_pubkey = b"\0\x20" + sha256(graph.funding.witness_script).digest()
         assert accepts(tx, script_pubkey, CAPACITY_SAT)
         for number, child in enumerate(graph.children):
-            stage = SecondStage(graph, number, signatures.children[number], child.tx, LATE)
+            stage = SecondStage(graph, (StagePart(number, signatures.children[number], LATE),), child.tx)
             assert kernel_takes(await signer.sign_second_stage(INDEX[0], stage), graph, child.vout)
         grown = replace(graph.children[0].tx, inputs=(*graph.children[0].tx.inputs, TxIn(b"\x09" * 32, 0)))
         grown = replace(grown, outputs=(*grown.outputs, TxOut(5_000, ours(OPENER))))
-        stage = SecondStage(graph, 0, signatures.children[0], grown, LATE)
+        stage = SecondStage(graph, (StagePart(0, signatures.children[0], LATE),), grown)
         if name == "anchors":
             done = await signer.sign_second_stage(INDEX[0], stage)
             spent = graph.outputs[graph.children[0].vout]
