@@ -53,8 +53,8 @@ from lnpd.services.channels.parts import Link, Parts
 from lnpd.services.channels.queries import Preempted, Queries
 from lnpd.services.interfaces import ChannelIndex, SignerRecord
 from lnpd.services.recipients import Effects
-from lnpd.store.write import Write
 from lnpd.services.signer.state import row_keys
+from lnpd.store.write import Write
 from lnpd.wire.base import Message
 from lnpd.wire.messages import ChannelReestablish, CommitmentSigned, Warning
 from lnpd.wire.messages import Error as ErrorMessage
@@ -297,14 +297,14 @@ class ChannelDriver:
                     outside.add_broadcast(write, key, broadcast)
                 if isinstance(batch.channel.phase, Closed):
                     outside.remove_owner(write, key)
+                if batch.given_up:
+                    for row_key in row_keys(self.index):
+                        write.delete_signer_state(row_key)
                 for notice in notices:
                     self.parts.publish(write, notice)
 
             await self.parts.store.write(lambda write: batch.write(write, (rows,)))
             if batch.watches or batch.broadcasts:
-                if batch.given_up:
-                    for row_key in row_keys(self.index):
-                        write.delete_signer_state(row_key)
                 outside.applied()
         self.channel = batch.channel
         self._stored = None if batch.given_up else batch.channel

@@ -144,9 +144,9 @@ class Node:
         self._channel_chain = ChannelChain(lambda height: self._spawn(self._tell_block(height)))
         self.watcher = ChainWatch(store, self.backend, self._channel_chain, self._broken, poll_seconds)
         self._channel_chain.watcher = self.watcher
+        self._channel_chain.payer = FeePayer(store, self.watcher, self.wallet)
         recipients: dict[str, Recipient] = {
             "funding": FundingRecipient(self._channel_chain, self.wallet),
-        self._channel_chain.payer = FeePayer(store, self.watcher, self.wallet)
             "plugins": PluginRecipient(),
         }
         parts = Parts(
