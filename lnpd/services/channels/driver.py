@@ -53,7 +53,6 @@ from lnpd.services.channels.parts import Link, Parts
 from lnpd.services.channels.queries import Preempted, Queries
 from lnpd.services.interfaces import ChannelIndex, SignerRecord
 from lnpd.services.recipients import Effects
-from lnpd.services.signer.state import row_keys
 from lnpd.store.write import Write
 from lnpd.wire.base import Message
 from lnpd.wire.messages import ChannelReestablish, CommitmentSigned, Warning
@@ -297,9 +296,6 @@ class ChannelDriver:
                     outside.add_broadcast(write, key, broadcast)
                 if isinstance(batch.channel.phase, Closed):
                     outside.remove_owner(write, key)
-                if batch.given_up:
-                    for row_key in row_keys(self.index):
-                        write.delete_signer_state(row_key)
                 for notice in notices:
                     self.parts.publish(write, notice)
 

@@ -19,7 +19,7 @@ from lnpd.chain.embedded import EmbeddedChain
 from lnpd.channel.actions import Notify
 from lnpd.channel.state import Channel, Closed, Normal, Policy
 from lnpd.config import Config, Developer
-from lnpd.errors import ChainError, RowRefused, SignerEnded, StoreError
+from lnpd.errors import ChainError, SignerEnded, StoreError
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
@@ -238,9 +238,7 @@ class Node:
         task.add_done_callback(self._beside.discard)
 
     def _broken(self, error: Exception) -> None:
-        """A batch of a channel was lost: the node ends where nobody could go on."""
-        if isinstance(error, RowRefused):
-            return
+        """Something that the node cannot go on without failed."""
         if isinstance(error, StoreError | SignerEnded) and not self.ended.done():
             log.error("the node stops: %s", error)
             self.ended.set_exception(error)
