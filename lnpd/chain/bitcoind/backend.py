@@ -88,11 +88,12 @@ class BitcoindChain:
         self._notices: list[Notice] = []
         self._compare = True
         self._subscription: Closable | None = None
-        self._endpoints: tuple[str, ...] = ()
+        self._endpoints: tuple[str, ...] | None = None
         self._silent = False
         self._tip: bytes | None = None
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        rpc.on_silence = self._wake.set
 
     @classmethod
     async def open(
@@ -231,9 +232,12 @@ class BitcoindChain:
         complaint = ""
         while True:
             told = False
-            with suppress(TimeoutError):
-                async with asyncio.timeout(RETRY_SECONDS if complaint else self._pause_seconds):
-                    told = await self._wake.wait()
+            if complaint:
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._pause_seconds):
+                        told = await self._wake.wait()
             self._wake.clear()
             self._compare = self._compare or not told
             try:

@@ -6,13 +6,13 @@ BitcoindFault with its code and words. Several questions can go in one request.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from lnpd.chain.bitcoind.address import BitcoindAddress
-from lnpd.chain.bitcoind.http import HttpClient
+from lnpd.chain.bitcoind.http import NO_ANSWER, HttpClient
 from lnpd.errors import BitcoindBusy, BitcoindFault, BitcoindMisbehaves
 
 T = TypeVar("T")
@@ -51,10 +51,11 @@ class _Reply(msgspec.Struct, frozen=True):
 
 
 class Rpc:
-    """JSON-RPC to one bitcoind."""
+    """JSON-RPC to one bitcoind. `on_silence` is called when it could not be asked."""
 
     def __init__(self, address: BitcoindAddress) -> None:
         self.address = address
+        self.on_silence: Callable[[], None] = lambda: None
         self._http = HttpClient(address)
         self._decode = msgspec.json.Decoder(_Reply).decode
         self._decode_many = msgspec.json.Decoder(list[_Reply]).decode
@@ -73,7 +74,7 @@ class Rpc:
     ) -> T:
         """The answer to one question. Raises BitcoindFault, and what is under ChainError if there is no answer."""
         body = {"jsonrpc": "1.0", "id": 0, "method": method, "params": params}
-        status, raw = await self._http.post(msgspec.json.encode(body), max_bytes, seconds)
+        status, raw = await self._post(body, max_bytes, seconds)
         reply = _readable(self._decode, raw, status, method)
         if reply.id != 0:
             raise BitcoindMisbehaves(f"bitcoind answers {method} with what was not asked.")
@@ -86,13 +87,20 @@ class Rpc:
         if not asks:
             return []
         body = [{"jsonrpc": "1.0", "id": n, "method": ask.method, "params": ask.params} for n, ask in enumerate(asks)]
-        status, raw = await self._http.post(msgspec.json.encode(body), max_bytes, seconds)
+        status, raw = await self._post(body, max_bytes, seconds)
         if raw[:1] == b"{":  # a refusal of the whole
             _value(_readable(self._decode, raw, status, asks[0].method), object, asks[0].method)
         replies = {reply.id: reply for reply in _readable(self._decode_many, raw, status, asks[0].method)}
         if replies.keys() != set(range(len(asks))):
             raise BitcoindMisbehaves(f"bitcoind answers {len(replies)} of {len(asks)} questions.")
         return [replies[number] for number in range(len(asks))]
+
+    async def _post(self, body: object, max_bytes: int, seconds: float) -> tuple[int, bytes]:
+        try:
+            return await self._http.post(msgspec.json.encode(body), max_bytes, seconds)
+        except NO_ANSWER:
+            self.on_silence()
+            raise
 
 
 Reply = _Reply
