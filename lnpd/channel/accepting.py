@@ -16,11 +16,11 @@ from lnpd.channel.actions import Send, SignCommitment
 from lnpd.channel.events import Accept
 from lnpd.channel.opening import UNSIGNED, demands_on_wire, start_balances, terms_of, with_funding
 from lnpd.channel.opening_rules import ANNOUNCE, Demands, Offer, Start, check
-from lnpd.channel.queries import CheckSignatures, CommitmentPoint, ask
+from lnpd.channel.queries import CheckSignatures, ClaimId, CommitmentPoint, ask
 from lnpd.channel.ready import await_ready
 from lnpd.channel.state import AwaitingFundingCreated, Base, Channel, New
 from lnpd.channel.table import Step, on
-from lnpd.errors import WrongSignature
+from lnpd.errors import ChannelIdInUse, WrongSignature
 from lnpd.tx.graph import CommitmentSignatures
 from lnpd.wire.messages import AcceptChannel, AcceptChannelTlvs, FundingCreated, FundingSigned
 
@@ -71,6 +71,8 @@ def on_open_channel(channel: Channel, event: Accept) -> Step:
 def on_funding_created(channel: Channel, message: FundingCreated) -> Step:
     """Hold our first commitment, then sign the peer's."""
     channel = with_funding(channel, message.funding_txid, message.funding_output_index)
+    if not (yield from ask(ClaimId(channel.id))):
+        raise ChannelIdInUse("funding_created: another channel has the channel_id of this funding.")
     point = yield from ask(CommitmentPoint(0))
     ours = yield from commitments.first(channel, ACCEPTOR, point)
     signatures = CommitmentSignatures(message.signature)

@@ -19,6 +19,11 @@ from lnpd.tx.fees import HTLC_SUCCESS_WEIGHT, HTLC_TIMEOUT_WEIGHT, is_trimmed
 from lnpd.tx.states import BASE, HTLC, htlcs_of
 
 MAX_CLTV_EXPIRY: Final = 500_000_000
+# What pends stands in every snapshot and in the database: nobody fills it as they please.
+MAX_RECORDS_BYTES: Final = 256
+MAX_PENDING_HTLC_UPDATES: Final = 2 * 483
+MAX_PENDING_OTHERS: Final = 64
+MAX_PENDING_BYTES: Final = 128 * 1024
 BADONION: Final = 0x8000
 
 
@@ -52,6 +57,38 @@ ADD: Final[tuple[Rule[Addition], ...]] = (
         errors.InFlightExceeded,
         lambda a: sum(a.offered_msat) > a.terms.max_htlc_value_in_flight_msat,
         "the HTLCs in flight would exceed max_htlc_value_in_flight_msat",
+    ),
+    Rule(
+        errors.HtlcRecordsTooLong,
+        lambda a: sum(len(value) for _, value in a.htlc.tlvs) > MAX_RECORDS_BYTES,
+        f"its records hold more than {MAX_RECORDS_BYTES} bytes",
+    ),
+)
+
+
+class Pile(msgspec.Struct, frozen=True):
+    """One party's updates that are not irrevocable yet, one more included: how many, and their bodies' bytes."""
+
+    htlc_updates: int
+    others: int
+    size_bytes: int
+
+
+PENDING: Final[tuple[Rule[Pile], ...]] = (
+    Rule(
+        errors.TooMuchPending,
+        lambda p: p.htlc_updates > MAX_PENDING_HTLC_UPDATES,
+        f"more than {MAX_PENDING_HTLC_UPDATES} updates of HTLCs would be pending",
+    ),
+    Rule(
+        errors.TooMuchPending,
+        lambda p: p.others > MAX_PENDING_OTHERS,
+        f"more than {MAX_PENDING_OTHERS} updates that are not of HTLCs would be pending",
+    ),
+    Rule(
+        errors.TooMuchPending,
+        lambda p: p.size_bytes > MAX_PENDING_BYTES,
+        f"updates of more than {MAX_PENDING_BYTES} bytes would be pending",
     ),
 )
 
@@ -107,6 +144,7 @@ FEE: Final[tuple[Rule[FeeChange], ...]] = (
 
 def check_limits(channel: Channel, update: Update, before: Folds) -> None:
     """Raise the first broken limit of this update; `before` is the recipient's next commitment without it."""
+    check(PENDING, _pile(channel, update), "the update")
     if update.provider == HTLC and update.kind == "add":
         htlc = htlc_of(update)
         offered_msat = [h.amount_msat for h in htlcs_of(before.states) if h.offerer == update.proposer]
@@ -115,6 +153,13 @@ def check_limits(channel: Channel, update: Update, before: Folds) -> None:
     if update.provider == BASE:
         feerate = msgspec.msgpack.decode(update.body, type=SetFee).feerate_per_kw
         check(FEE, FeeChange(feerate, update.proposer == OPENER, channel.policy), "update_fee")
+
+
+def _pile(channel: Channel, update: Update) -> Pile:
+    pending = [p.update for p in channel.log if p.update.proposer == update.proposer]
+    htlc_updates = [u for u in (*pending, update) if u.provider == HTLC]
+    others = [u for u in (*pending, update) if u.provider != HTLC]
+    return Pile(len(htlc_updates), len(others), sum(len(u.body) for u in others))
 
 
 def htlc_of(update: Update) -> Htlc:

@@ -187,6 +187,11 @@ OPEN: Final[tuple[Rule[Offer], ...]] = (
         lambda o: o.message.dust_limit_satoshis > o.message.channel_reserve_satoshis,
         "dust_limit_satoshis is greater than channel_reserve_satoshis",
     ),
+    Rule(  # else all that a cheat must keep could be dust: BOLT 2 has our reserve reach the opener's dust limit
+        errors.DustAboveReserve,
+        lambda o: o.message.dust_limit_satoshis > o.ours.channel_reserve_sat,
+        "dust_limit_satoshis is greater than our channel_reserve_satoshis",
+    ),
 )
 
 # Afford: the opener's side of the first commitments. They need the channel type, so they come after OPEN.

@@ -290,6 +290,15 @@ class Secure(msgspec.Struct, Query[None], frozen=True):
     actions: tuple[Tell, ...]
 
 
+class ClaimId(msgspec.Struct, Query[bool], frozen=True):
+    """Whether no other channel of this node has this channel_id; this one has it from here on.
+
+    It is made of a funding outpoint that the opener names unproven, so a stranger could take another channel's.
+    """
+
+    channel_id: bytes
+
+
 # Asked of the kept rows
 
 

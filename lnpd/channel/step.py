@@ -41,7 +41,7 @@ from lnpd.channel.state import Channel, Closed, Failed, OnChain
 from lnpd.channel.table import TRANSITIONS, Step, done
 from lnpd.errors import BatchInterrupted, MessageBeforeReestablish, UnexpectedMessage
 from lnpd.wire.base import Message, Unknown
-from lnpd.wire.messages import ChannelReestablish, CommitmentSigned
+from lnpd.wire.messages import AnnouncementSignatures, ChannelReestablish, CommitmentSigned
 from lnpd.wire.messages import Error as ErrorMessage
 from lnpd.wire.messages import Warning as WarningMessage
 
@@ -72,6 +72,7 @@ IGNORABLE = (
     Block,
     Commit,
     Unknown,
+    AnnouncementSignatures,  # we announce nothing; a peer that does may ask for our part at any time
 )
 OVER = (Failed, OnChain, Closed)  # BOLT 2: ignore any other packets for a channel in an error state
 AT_ANY_TIME = (ChannelReestablish, ErrorMessage, WarningMessage)

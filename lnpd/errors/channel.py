@@ -33,6 +33,10 @@ class OpeningRefused(ChannelError, ProtocolError):
     """An open_channel or accept_channel breaks a rule, or asks for what we do not accept (BOLT 2)."""
 
 
+class ChannelIdInUse(OpeningRefused):
+    """The funding outpoint of funding_created makes the channel_id that another channel has."""
+
+
 class UnknownChain(OpeningRefused):
     """The chain_hash is not our chain's."""
 
@@ -183,6 +187,14 @@ class TooManyHtlcs(UpdateBroken):
 
 class InFlightExceeded(UpdateBroken):
     """More value is offered than the receiver's max_htlc_value_in_flight_msat."""
+
+
+class HtlcRecordsTooLong(UpdateBroken):
+    """The records that an update_add_htlc carries beside BOLT 2's own are too long."""
+
+
+class TooMuchPending(UpdateBroken):
+    """A party has too many updates, or too long ones, that are not irrevocable yet."""
 
 
 class UnknownHtlc(UpdateBroken):

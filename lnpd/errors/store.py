@@ -55,19 +55,23 @@ class UnknownPoint(StoreError):
     """A persistence point that the table of lnpd/store/points.py lacks."""
 
 
-class RecordConflict(StoreError):
+class RowRefused(StoreError):
+    """The database is well, but this row cannot stand in it: that costs whoever wrote it, and nobody else."""
+
+
+class RecordConflict(RowRefused):
     """A record, or its entry in the index, exists with other content: records are never rewritten."""
 
 
-class RowExists(StoreError):
+class RowExists(RowRefused):
     """A row of this key exists, and taking its place would lose it."""
 
 
-class RowMissing(StoreError):
+class RowMissing(RowRefused):
     """No row has this key."""
 
 
-class ValueUnfit(StoreError):
+class ValueUnfit(RowRefused):
     """A value, or the type of a value, cannot be stored: too large, out of range, or against the rules of codec.py."""
 
 

@@ -69,6 +69,7 @@ class Node:
         self.providers = PROVIDERS if providers is None else providers
         self.rows: dict[tuple[str, str], bytes] = {}
         self.by_txid: dict[bytes, tuple[str, str]] = {}
+        self.ids_in_use: set[bytes] = set()
         self.sent: deque[bytes] = deque()
         self.did: list[actions.Action] = []
         self.broadcast: list[Tx] = []
@@ -133,6 +134,8 @@ class Node:
                 return self.by_txid.get(query.txid, ("", ""))[0] == "closing"
             case queries.FindRow():
                 return self.rows.get((query.kind, query.key))
+            case queries.ClaimId():
+                return query.channel_id not in self.ids_in_use
             case queries.Secure():
                 for action in query.actions:
                     self.act(action)

@@ -6,16 +6,18 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from lnpd_sdk.types import Folded
+from lnpd_sdk.types import Folded, Update
 from msgspec.structs import replace
 
 from lnpd import errors
 from lnpd.channel import actions, events
-from lnpd.channel.limits import ADD, FEE, REMOVE, dust_exposure_msat
-from lnpd.channel.state import Failed, Normal
+from lnpd.channel.limits import ADD, FEE, MAX_PENDING_OTHERS, PENDING, REMOVE, check_limits, dust_exposure_msat
+from lnpd.channel.queries import Folds
+from lnpd.channel.state import Failed, Normal, Pending
 from lnpd.providers.types import STATIC_REMOTEKEY
 from lnpd.wire.message import decode
 from lnpd.wire.messages import (
+    AnnouncementSignatures,
     ChannelReady,
     CommitmentSigned,
     CommitmentSignedTlvs,
@@ -25,6 +27,7 @@ from lnpd.wire.messages import (
     StartBatchTlvs,
     Stfu,
     UpdateAddHtlc,
+    UpdateAddHtlcTlvs,
     UpdateExt,
     UpdateFailHtlc,
     UpdateFailMalformedHtlc,
@@ -111,6 +114,8 @@ CASES: dict[str, tuple[int, Any, list[Any], type[errors.ProtocolError]]] = {
     "below the minimum": (1, opened, [htlc(amount_msat=999)], errors.HtlcBelowMinimum),
     "an expiry in seconds": (1, opened, [htlc(cltv_expiry=500_000_000)], errors.HtlcExpiryNotAHeight),
     "31 of 30 HTLCs": (1, opened, adds(31), errors.TooManyHtlcs),
+    "257 bytes of records": (1, opened, [htlc(tlvs=UpdateAddHtlcTlvs(unknown=((65537, bytes(200)), (65539, bytes(57)))))], errors.HtlcRecordsTooLong),
+    "65 changes of the fee": (1, opened, [fee(1000 + n) for n in range(MAX_PENDING_OTHERS + 1)], errors.TooMuchPending),
     "500,000,001 msat in flight": (1, opened, [htlc(amount_msat=500_000_001)], errors.InFlightExceeded),
     "the reserve of the acceptor": (0, opened, [htlc(amount_msat=290_000_001)], errors.ReserveBroken),
     "the reserve and fee of the opener": (1, opened, [htlc(amount_msat=495_000_000), htlc(id=1, amount_msat=194_000_000)], errors.InFlightExceeded),
@@ -175,7 +180,7 @@ def test_a_peers_message(party: int, before: Any, messages: list[Any], error: ty
 
 def test_every_limit_has_a_case() -> None:
     cases = {case[3] for case in CASES.values()}
-    assert {rule.error for table in (ADD, REMOVE, FEE) for rule in table} <= cases
+    assert {rule.error for table in (ADD, PENDING, REMOVE, FEE) for rule in table} <= cases
 
 
 OURS: dict[str, tuple[int, Any, events.Event]] = {
@@ -266,3 +271,23 @@ def test_a_legacy_channel_counts_second_stage_fees_as_dust() -> None:
     pair.check()
     assert [t[0] for t in pair.nodes[1].latest().graph.trimmed] == ["htlc"]
     assert isinstance(pair.nodes[0].channel.phase, Normal)
+
+
+def test_a_stack_of_long_updates_is_refused() -> None:
+    """Bodies count together: three of 60,000 bytes are too much."""
+    channel = opened(WITH_VAULT).nodes[1].channel
+    long = Update(0, "vault", "ext", 0, bytes(60_000))
+    full = replace(channel, log=(Pending(long), Pending(long)))
+    with pytest.raises(errors.TooMuchPending, match="131072 bytes"):
+        check_limits(full, long, Folds((), (0, 0)))
+    check_limits(channel, long, Folds((), (0, 0)))
+
+
+def test_a_channel_survives_the_question_for_its_announcement() -> None:
+    pair = opened()
+    asked = AnnouncementSignatures(
+        channel_id=ID, short_channel_id=bytes(8), node_signature=bytes(64), bitcoin_signature=bytes(64)
+    )
+    before = pair.nodes[1].channel
+    pair.nodes[1].run(asked)
+    assert pair.nodes[1].channel == before and not pair.nodes[1].sent and not pair.nodes[1].errors

@@ -34,6 +34,7 @@ OPEN_CASES: list[tuple[type[errors.ProtocolError], dict[str, Any], dict[str, Any
     (errors.FeerateTooLow, {"feerate_per_kw": 252}, {}),
     (errors.FeerateTooHigh, {"feerate_per_kw": 100_001}, {}),
     (errors.DustAboveReserve, {"dust_limit_satoshis": 2000, "channel_reserve_satoshis": 1999}, {}),
+    (errors.DustAboveReserve, {"dust_limit_satoshis": 10_001, "channel_reserve_satoshis": 20_000}, {}),
     (errors.DustLimitTooSmall, {"dust_limit_satoshis": 353}, {}),
     (errors.DustLimitTooLarge, {"dust_limit_satoshis": 5001}, {}),
     (errors.ReserveTooLarge, {"channel_reserve_satoshis": 200_001}, {}),
@@ -161,6 +162,21 @@ def test_a_wrong_first_signature_ends_the_opening(message_name: str) -> None:
     assert [type(e) for e in victim.errors] == [errors.WrongSignature]
     assert isinstance(victim.channel.phase, Closed) and not victim.broadcast
     assert len(opener.told(actions.FundingReleased)) == (victim is opener)
+
+
+def test_a_funding_may_not_take_the_id_of_another_channel() -> None:
+    """The opener names the outpoint, and txid xor vout may be anything."""
+    pair = Pair()
+    opener, acceptor = pair.nodes
+    pair.command(0, open_event(opener))
+    pair.command(1, accept_event(acceptor, decode(opener.sent.popleft())))  # type: ignore[arg-type]
+    pair.deliver(1)
+    (wanted,) = opener.told(actions.FundingWanted)
+    pair.command(0, events.FundingProvided(1, funding_tx(wanted.output)))
+    acceptor.ids_in_use.add(opener.channel.id)
+    acceptor.run(decode(opener.sent.popleft()))
+    assert [type(e) for e in acceptor.errors] == [errors.ChannelIdInUse]
+    assert isinstance(acceptor.channel.phase, Closed)
 
 
 def test_a_lost_connection_before_the_funding_forgets_the_channel() -> None:

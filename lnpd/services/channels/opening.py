@@ -50,6 +50,11 @@ class Demands(msgspec.Struct, frozen=True):
         )
 
 
+def reserving(terms: Terms, dust_limit_sat: int) -> Terms:
+    """An acceptor's terms: what the opener must keep is not dust to it (BOLT 2, accept_channel)."""
+    return msgspec.structs.replace(terms, channel_reserve_sat=max(terms.channel_reserve_sat, dust_limit_sat))
+
+
 class Kind(msgspec.Struct, frozen=True):
     """A channel type as it goes over the wire, and what it means here."""
 

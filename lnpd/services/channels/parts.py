@@ -1,13 +1,14 @@
 """What does a channel's driver need of the rest of the node?"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lnpd.channel.actions import Notify
 from lnpd.channel.state import Channel
 from lnpd.hooks.answers import Answers
 from lnpd.services.channels.batch import Broadcasting, Watch
+from lnpd.services.channels.ids import Ids
 from lnpd.services.interfaces import Signer
 from lnpd.services.recipients import Recipient
 from lnpd.store.store import Store
@@ -59,3 +60,4 @@ class Parts:
     publish: Callable[[Write, Notify], None]  # writes an event's row
     changed: Callable[[Channel, Channel, tuple[Notify, ...]], None]  # after the commit: what it was, is, and published
     broken: Callable[[Channel, Exception], None]  # a batch was lost
+    ids: Ids = field(default_factory=Ids)

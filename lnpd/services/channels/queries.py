@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from lnpd.channel.actions import Action, Keep
 from lnpd.channel.queries import (
     CheckSignatures,
+    ClaimId,
     CommitmentPoint,
     FindCommitment,
     FindCommitmentByTxid,
@@ -61,6 +62,8 @@ class Queries:
                 held = await signer.hold_commitment(self._index, graph, signatures)
                 self._batch.records.append(held.records)
                 return held.wrong
+            case ClaimId(channel_id=channel_id):
+                return self._parts.ids.claim(channel_id, self._batch.channel.key)
             case Secure(actions=tells):
                 for tell in tells:
                     told = await self._parts.recipients[tell.recipient].told(self._batch.channel, tell.message)

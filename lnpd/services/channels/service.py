@@ -29,10 +29,10 @@ from lnpd.errors import (
     UnknownChannel,
 )
 from lnpd.hooks.dispatch import Hooks
-from lnpd.services.channels.batch import put_records
+from lnpd.services.channels.batch import INDEX, put_records
 from lnpd.services.channels.caps import Caps, Room
 from lnpd.services.channels.driver import ChannelDriver, Item
-from lnpd.services.channels.opening import Demands, Kind, Kinds, fresh_alias, policy_for
+from lnpd.services.channels.opening import Demands, Kind, Kinds, fresh_alias, policy_for, reserving
 from lnpd.services.channels.parts import Link, Parts
 from lnpd.services.channels.waiters import Waiters
 from lnpd.services.interfaces import ChannelIndex
@@ -49,10 +49,8 @@ log = logging.getLogger("lnpd.channels")
 T = TypeVar("T")
 
 ALL = bytes(32)  # the channel_id that means every channel with this peer (BOLT 1)
-INDEX = "channel-index"
 TURN = "payment-turn"
 TURNS = 1000
-MAX_PENDING_A_PEER = 4
 KEY_BYTES = 16
 NO_ROOM = "This node takes no more money into channels now."
 
@@ -79,6 +77,7 @@ class Channels:
         self._turn = 0
         self._waiters = Waiters(self.get)
         self.room = Room(settings.caps)
+        self._spare_scripts: list[bytes] = []  # of openings that came to nothing: nobody was shown them
 
     # --- start and stop
     async def restore(self) -> None:
@@ -118,6 +117,7 @@ class Channels:
     def _add(self, channel: Channel, index: ChannelIndex, stored: bool) -> ChannelDriver:
         driver = ChannelDriver(self.parts, channel, index, stored)
         self.drivers[channel.key] = driver
+        self.parts.ids.claim(channel.id, channel.key)
         driver.start()
         return driver
 
@@ -201,8 +201,8 @@ class Channels:
         if channel_id is None:
             return []
         drivers = self._with(node_id)
-        if isinstance(message, ErrorMessage | WarningMessage) and channel_id == ALL:
-            return drivers
+        if isinstance(message, ErrorMessage | WarningMessage):  # of funding_created it has the temporary id (BOLT 1)
+            return [d for d in drivers if channel_id == ALL or d.channel.key == self.parts.ids.key(channel_id)]
         found = [d for d in drivers if channel_id == d.channel.id]
         if not found and isinstance(message, ChannelReestablish) and node_id in self.links:
             text = b"There is no such channel here."
@@ -257,17 +257,14 @@ class Channels:
             chain_hash=self._settings.chain_hash,
             channel_type=kind.type,
             initial_states=kind.initial_states(message.feerate_per_kw),
-            terms=terms,
+            terms=reserving(terms, message.dust_limit_satoshis),
             minimum_depth=self._settings.demands.minimum_depth,
             alias=fresh_alias(),
         )
         driver.post(Item(event))
 
     async def _judge(self, node_id: bytes, message: OpenChannel) -> Kind:
-        pending = [d for d in self._with(node_id) if not isinstance(d.channel.phase, Normal)]
-        if len(pending) >= MAX_PENDING_A_PEER:
-            raise ProtocolError(f"{len(pending)} channels with this node are being opened or closed already")
-        if any(message.temporary_channel_id == d.channel.id for d in self._with(node_id)):
+        if message.temporary_channel_id in self.parts.ids:
             raise ProtocolError("this temporary_channel_id is in use")
         if message.tlvs.channel_type is None and self._settings.policy.require_channel_type:
             raise ProtocolError("open_channel has no channel_type")
@@ -288,7 +285,12 @@ class Channels:
     ) -> tuple[ChannelDriver, Terms]:
         """A channel that begins, if the caps allow it. Raises ChannelRefused."""
         key = os.urandom(KEY_BYTES).hex()
-        self.room.take(key, kind, capacity_sat)  # nothing is awaited in between: two openings cannot share room
+        # Nothing is awaited in between: two openings cannot share room.
+        if us == OPENER:
+            self.room.take(key, kind, capacity_sat)
+        else:
+            known = any(driver.channel.depth_reached for driver in self._with(peer))
+            self.room.admit(key, kind, capacity_sat, peer, known)
         try:
             driver, terms = await self._begun(key, peer, us, capacity_sat, temporary_id)
         except BaseException:
@@ -303,8 +305,7 @@ class Channels:
         self, key: str, peer: bytes, us: Party, capacity_sat: int, temporary_id: bytes
     ) -> tuple[ChannelDriver, Terms]:
         """Its keys are drawn, and stored as its own, before any message shows them."""
-        self._turn = (self._turn + 1) % TURNS
-        turn = self._turn
+        self._turn = turn = (self._turn + 1) % TURNS
         index = ChannelIndex.drawn(os.urandom(8), turn)
         reservation = await self.parts.signer.reserve_channel(index, key)
 
@@ -314,7 +315,7 @@ class Channels:
             put_records(write, reservation.records)
 
         await self.parts.store.write(rows)
-        sweep_script = await self._settings.script()
+        sweep_script = self._spare_scripts.pop() if self._spare_scripts else await self._settings.script()
         policy = policy_for(self._settings.policy, self._features.get(peer, b""), sweep_script, self.kinds.grants())
         channel = new_channel(key, peer, us, policy, temporary_id)
         terms = self._settings.demands.terms(reservation.publics, capacity_sat)
@@ -328,6 +329,7 @@ class Channels:
     async def _forget(self, driver: ChannelDriver) -> None:
         self.room.leave(driver.channel.key)
         self.drivers.pop(driver.channel.key, None)
+        self.parts.ids.leave(driver.channel.key)
         await driver.stop()
 
     # --- the chain side
@@ -349,9 +351,13 @@ class Channels:
     def changed(self, before: Channel, after: Channel, notices: tuple[Notify, ...]) -> None:
         """A channel's state was stored: those that are closed leave, and who waits for this is told."""
         self.room.saw(after)
+        self.parts.ids.claim(after.id, after.key)
         self._waiters.look(after, notices)
         if isinstance(after.phase, Closed) and not isinstance(before.phase, Closed):
             self.drivers.pop(after.key, None)
+            self.parts.ids.leave(after.key)
+            if not after.fundings:
+                self._spare_scripts.append(after.policy.sweep_script)
 
     async def until(
         self, key: str, done: Callable[[Channel, tuple[Notify, ...]], T | None], command: Event | None = None

@@ -19,7 +19,7 @@ from lnpd.chain.embedded import EmbeddedChain
 from lnpd.channel.actions import Notify
 from lnpd.channel.state import Channel, Closed, Normal, Policy
 from lnpd.config import Config, Developer
-from lnpd.errors import ChainError, SignerEnded, StoreError
+from lnpd.errors import ChainError, RowRefused, SignerEnded, StoreError
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
@@ -38,6 +38,7 @@ from lnpd.services.events import Events
 from lnpd.services.node.api import NodeApi
 from lnpd.services.node.places import open_chain, open_signer
 from lnpd.services.payments.service import Payments
+from lnpd.services.payments.updates import UpdateRouter
 from lnpd.services.peers.limits import USUAL_LIMITS, Limits
 from lnpd.services.peers.service import Peers
 from lnpd.services.plugins.host import PluginHost
@@ -114,6 +115,7 @@ class Node:
         self._compose(developer, poll_seconds)
         self._stack.push_async_callback(self._stop_plugins)
         await self.plugins.start(config.plugins)
+        await self.payments.load()
         await self.channels.restore()
         self._stack.push_async_callback(self._drain)
         await self._free_orphans()
@@ -144,7 +146,7 @@ class Node:
         self._channel_chain = ChannelChain(lambda height: self._spawn(self._tell_block(height)))
         self.watcher = ChainWatch(store, self.backend, self._channel_chain, self._broken, poll_seconds)
         self._channel_chain.watcher = self.watcher
-        self._channel_chain.payer = FeePayer(store, self.watcher, self.wallet)
+        self._channel_chain.payer = FeePayer(store, self.backend, self.watcher, self.wallet)
         recipients: dict[str, Recipient] = {
             "funding": FundingRecipient(self._channel_chain, self.wallet),
             "plugins": PluginRecipient(),
@@ -176,10 +178,12 @@ class Node:
             lambda: self.watcher.height,
             self.hooks,
             self.events,
+            config.relay,
         )
         recipients["payments"] = self.payments
         greeting = Greeting(chain_hash)
-        messages = PluginMessages(self.channels, self.registry, self.plugins.ready)
+        router = UpdateRouter(self.channels, self.payments.relay, self.payments.updates)
+        messages = PluginMessages(router, self.registry, self.plugins.ready)
         self.peers = Peers(self.signer, messages, self.hooks, store, greeting, limits=self._limits)
         self.plugins.messages, messages.speaker = messages, self.peers
         self.api = NodeApi(self)
@@ -214,6 +218,7 @@ class Node:
         if notices:
             self.events.stored()
         self.channels.changed(before, after, notices)
+        self.payments.relay.changed(before, after)
         channel_id, peer = after.id.hex(), after.peer.hex()
         if isinstance(after.phase, Normal) and not isinstance(before.phase, Normal):
             self._hook("channel_opened", channel_id=channel_id, node_id=peer, funding_sat=after.capacity_sat)
@@ -238,7 +243,9 @@ class Node:
         task.add_done_callback(self._beside.discard)
 
     def _broken(self, error: Exception) -> None:
-        """Something that the node cannot go on without failed."""
+        """A batch of a channel was lost: the node ends where nobody could go on."""
+        if isinstance(error, RowRefused):
+            return
         if isinstance(error, StoreError | SignerEnded) and not self.ended.done():
             log.error("the node stops: %s", error)
             self.ended.set_exception(error)

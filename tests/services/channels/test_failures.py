@@ -9,7 +9,7 @@ import pytest
 from lnpd.channel.actions import HtlcReceived, Told
 from lnpd.channel.events import ForceClose
 from lnpd.channel.state import Channel, Failed
-from lnpd.errors import LnpdError
+from lnpd.errors import LnpdError, ValueUnfit
 from lnpd.services.node.node import Node
 from lnpd.services.recipients import Effects, Recipient
 from lnpd.testing import shown, until, until_asked
@@ -47,6 +47,25 @@ def test_a_batch_that_failed_never_happened(tmp_path: Path) -> None:
         await both.put(both.alice)
         await boxes(both.bob, both.channel, 2)
         await both.pays()
+
+    story(tmp_path, told)
+
+
+def test_a_row_that_cannot_stand_costs_its_channel_and_not_the_node(tmp_path: Path) -> None:
+    async def told(both: Two) -> None:
+        store, inner = both.bob.store, both.bob.store.write
+        refused: list[object] = []
+
+        async def refusing(work: Any) -> Any:
+            if not refused and "ChannelDriver" in getattr(work, "__qualname__", ""):
+                refused.append(work)
+                raise ValueUnfit("A value of 18652823 bytes is longer than 16777216.")
+            return await inner(work)
+
+        store.write = refusing  # type: ignore[assignment, method-assign]
+        await both.pays()
+        assert refused and not both.bob.ended.done()
+        await both.active()
 
     story(tmp_path, told)
 
