@@ -162,6 +162,10 @@ class Signer(Protocol):
         """
         ...
 
+    async def sign_channel_update(self, data: bytes) -> bytes:
+        """The node's signature of a channel_update (BOLT 7); `data` is all of the message behind the signature."""
+        ...
+
     # A channel's life
 
     async def reserve_channel(self, index: ChannelIndex, name: str) -> Reservation:

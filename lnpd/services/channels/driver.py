@@ -27,11 +27,12 @@ from lnpd.channel.events import (
     Disconnected,
     Event,
     ForceClose,
+    Fulfill,
     FundingProvided,
     PeerPosition,
 )
 from lnpd.channel.queries import FoldMemory
-from lnpd.channel.state import Channel, Closed
+from lnpd.channel.state import Channel, Closed, Failed, OnChain
 from lnpd.channel.table import Step
 from lnpd.errors import (
     ChannelFrozen,
@@ -53,6 +54,7 @@ from lnpd.services.channels.parts import Link, Parts
 from lnpd.services.channels.queries import Preempted, Queries
 from lnpd.services.interfaces import ChannelIndex, SignerRecord
 from lnpd.services.recipients import Effects
+from lnpd.services.signer.state import row_keys
 from lnpd.store.write import Write
 from lnpd.wire.base import Message
 from lnpd.wire.messages import ChannelReestablish, CommitmentSigned, Warning
@@ -211,6 +213,10 @@ class ChannelDriver:
                 self._waiting = deque(w for w in self._waiting if not w.urgent)
             except CommandRefused as error:
                 self._refuse(item, error)
+                if item.inbox and isinstance(item.event, Fulfill) and isinstance(batch.channel.phase, Failed | OnChain):
+                    self._again.append(item)  # the preimage is worth money as long as the channel is not closed
+                elif item.inbox:
+                    batch.done.append(item.inbox)
         await self._commit(batch)
         for item, channel in finished:
             if item.done and not item.done.done():
@@ -296,6 +302,9 @@ class ChannelDriver:
                     outside.add_broadcast(write, key, broadcast)
                 if isinstance(batch.channel.phase, Closed):
                     outside.remove_owner(write, key)
+                if batch.given_up:
+                    for row_key in row_keys(self.index):
+                        write.delete_signer_state(row_key)
                 for notice in notices:
                     self.parts.publish(write, notice)
 

@@ -13,7 +13,8 @@ from lnpd.crypto.keys import derive_secret
 from lnpd.crypto.secp import ecdh, public_key, recover, sign
 from lnpd.errors import InvalidPoint, SignerRefused
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY
-from lnpd.services.interfaces import Claim, ClaimInput, SecondStage, SignerRecord
+from lnpd.services.interfaces import Claim, ClaimInput, SecondStage, SignerRecord, StagePart
+from lnpd.routing.relay import RelayPolicy, is_signed_by, signed_part, unsigned_update
 from lnpd.services.signer.commitment import keys_without_point
 from lnpd.services.signer.keys import FixedChannelSecrets, Keys, Overrides
 from lnpd.services.signer.seed import seed_from_entropy
@@ -287,6 +288,9 @@ def test_the_node_key_answers_handshakes_onions_and_invoices() -> None:
             await signer.ecdh(b"\x02" * 33 if not _is_point(b"\x02" * 33) else bytes(33))
         signature, recid = await signer.sign_invoice("lnbcrt20u", b"data")
         assert recover(sha256(b"lnbcrt20udata").digest(), signature, recid) == public_key(node)
+        update = unsigned_update(RelayPolicy(), bytes(32), bytes(8), 1, public_key(node), other)
+        signed = replace(update, signature=await signer.sign_channel_update(signed_part(update)))
+        assert is_signed_by(signed, public_key(node)) and not is_signed_by(update, public_key(node))
 
     run_now(story())
 
