@@ -86,10 +86,11 @@ class Keep(Action, frozen=True, tag="keep"):
     """Store a row of this channel in the same transaction as the snapshot; an equal (kind, key) is replaced.
 
     Kinds: `commitment` (value: msgpack of queries.Kept; key: `commitment_key`; also found by `txid`), `update` (an
-    update's message, encoded), `decision` (a removal's message), `closing` (msgpack of the mutual close, by txid).
+    update's message, encoded), `decision` (a removal's message), `closing` (msgpack of the mutual close, by txid),
+    `funding` (msgpack of the confirmed funding transaction, for when it is undone).
     """
 
-    kind: Literal["commitment", "update", "decision", "closing"]
+    kind: Literal["commitment", "update", "decision", "closing", "funding"]
     key: str
     value: bytes
     txid: bytes = b""

@@ -39,6 +39,7 @@ from lnpd.channel.onchain_outputs import (
 from lnpd.channel.queries import FindCommitmentByTxid, FindMutualClose, Kept, ask, commitment_key
 from lnpd.channel.state import Channel, Closed, Failed, OnChain, Resolution
 from lnpd.channel.table import Step, done, on
+from lnpd.channel.undone import on_coin_spent
 from lnpd.errors import NotThisCommitment
 from lnpd.tx.claims import Confirmed
 from lnpd.tx.funding import commitment_number
@@ -54,7 +55,7 @@ NOT_WORTH_SAT: Final = 500  # an output of less does not pay for its own sweep a
 def on_funding_spent(channel: Channel, event: OutputSpent) -> Step:
     """Recognise the spender, and plan what we take of it."""
     if not _is_funding(channel, event.txid, event.vout):
-        return (yield from done(channel))
+        return (yield from on_coin_spent(channel, event))
     spend, graph = yield from recognise(channel, event.transaction)
     reason = channel.phase.error if isinstance(channel.phase, Failed) else f"The funding was spent: {spend}."
     phase = OnChain(spend, event.transaction.txid, event.height, reason=reason)

@@ -28,7 +28,7 @@ def settle(channel: Channel, revoker: Party, irrevocable: tuple[Update, ...]) ->
     actions: list[Action] = []
     for update in irrevocable:
         if update.provider == HTLC and update.kind == "add":
-            if update.proposer == channel.them:
+            if update.proposer == channel.them and not channel.funding_undone:
                 actions.append((yield from _received(channel, update)))
         elif is_removal(update):
             channel, told = yield from _removed(channel, update, before[other(update.proposer), update.id])
@@ -47,7 +47,10 @@ def message_of(update: Update) -> Generator[Any, Any, Message | Unknown]:
 
 
 def undecided(channel: Channel) -> Generator[Any, Any, list[Action]]:
-    """Tell again of every HTLC of the peer's that waits for our decision: whoever was told may have lost it."""
+    """Tell again of every HTLC of the peer's that waits for our decision: whoever was told may have lost it. Not while
+    the funding is undone: who answers counts it as paid."""
+    if channel.funding_undone:
+        return []
     decided = {decision.id for decision in channel.decisions}
     told: list[Action] = []
     for htlc in htlcs_of(channel.base.states):

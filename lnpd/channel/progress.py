@@ -41,6 +41,8 @@ def after_change(channel: Channel, actions: list[Action], fresh: Mapping[int, Re
 
 def _send_removals(channel: Channel, fresh: Mapping[int, RemovalMessage]) -> Doing:
     actions: list[Action] = []
+    if channel.funding_undone:  # a preimage is worth nothing to us if the funding never comes back
+        return channel, actions
     if channel.quiescence.sent or channel.quiescence.received or not isinstance(channel.phase, Normal | ShuttingDown):
         return channel, actions
     on_the_way = being_removed(channel, channel.us) if channel.decisions else frozenset()

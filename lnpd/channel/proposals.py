@@ -81,6 +81,8 @@ def may_propose(channel: Channel) -> None:
         raise ChannelNotReady("The peer is not connected, or the channel is not reestablished yet.")
     if not all(channel.ready):
         raise ChannelNotReady("The channel is not ready yet: its funding has too few confirmations for a side.")
+    if channel.funding_undone:
+        raise ChannelNotReady("A reorganisation took the funding out of the chain: it has to be deep again first.")
     if channel.quiescence.wanted or channel.quiescence.sent or channel.quiescence.received:
         raise ChannelNotReady("The channel rests for a moment (stfu): no update may be sent.")
     if channel.shutdown[channel.us] and peer_may_be_clear(channel):

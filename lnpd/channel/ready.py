@@ -5,7 +5,7 @@
      |<--- channel_ready(point 1, alias) ----|
      both sent and received: Normal
 
-A reorganisation before that takes the depth back; after it, the channel goes on and the funding is watched.
+A reorganisation before that takes the depth back; what it means after that is in undone.py.
 """
 
 from collections.abc import Generator
@@ -15,11 +15,14 @@ from lnpd_sdk.types import Party
 from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, Notify, Send, WatchOutput, WatchTransaction
-from lnpd.channel.events import TransactionConfirmed, TransactionUnconfirmed
+from lnpd.channel.events import TransactionConfirmed
 from lnpd.channel.failure import fail
+from lnpd.channel.outcomes import undecided
+from lnpd.channel.progress import after_change
 from lnpd.channel.queries import CommitmentPoint, ask
 from lnpd.channel.state import AwaitingReady, Channel, Negotiating, Normal, ShuttingDown
 from lnpd.channel.table import Step, done, on
+from lnpd.channel.undone import keep_funding
 from lnpd.crypto.secp import is_point
 from lnpd.errors import FundingOutputWrong, InvalidPerCommitmentPoint
 from lnpd.tx.funding import funding_script_pubkey
@@ -71,17 +74,15 @@ def on_confirmed(channel: Channel, event: TransactionConfirmed) -> Step:
     if event.transaction.outputs[funding.vout : funding.vout + 1] != (output,):
         return (yield from fail(channel, FundingOutputWrong("The funding transaction does not pay what was agreed.")))
     scid = short_channel_id(event.height, event.index, funding.vout)
-    return (yield from announce_ready(replace(channel, depth_reached=True, short_channel_id=scid)))
-
-
-@on((AwaitingReady, Normal, ShuttingDown, Negotiating), TransactionUnconfirmed)
-def on_unconfirmed(channel: Channel, event: TransactionUnconfirmed) -> Step:
-    """A reorganisation took the funding out of the chain. What we said in channel_ready stays said."""
-    if event.txid != channel.fundings[0].txid:
-        return done(channel)
-    notice = Notify("funding", "funding_unconfirmed", (("channel", channel.key),))
-    reached = channel.depth_reached and (channel.ready[channel.us] or channel.minimum_depth == 0)
-    return done(replace(channel, depth_reached=reached, short_channel_id=b""), notice)
+    undone = channel.funding_undone
+    channel = replace(channel, depth_reached=True, funding_undone=False, short_channel_id=scid)
+    channel, actions = yield from announce_ready(channel)
+    actions.append(keep_funding(event.transaction))
+    if not undone:
+        return channel, actions
+    notice = Notify("funding", "funding_confirmed_again", (("channel", channel.key),))
+    waited = yield from undecided(channel)
+    return (yield from after_change(channel, [*actions, *waited, notice]))
 
 
 @on((AwaitingReady, Normal, ShuttingDown, Negotiating), ChannelReady)

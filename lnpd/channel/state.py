@@ -297,6 +297,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     unproven: this snapshot was read from a store, which may be an old copy, and the peer has not shown yet that it
         knows of nothing newer. Our latest commitment may be revoked: it is not broadcast without need.
     unproven_since_height: the first block since then.
+    funding_undone: a reorganisation took the funding out of the chain after our channel_ready.
     taken_msat: by provider, what its irrevocable updates took from our balance in all: grants are for a channel.
     """
 
@@ -342,6 +343,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     awaited_since_height: int = 0
     unproven: bool = False
     unproven_since_height: int = 0
+    funding_undone: bool = False
 
     @property
     def them(self) -> Party:

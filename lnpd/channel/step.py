@@ -23,6 +23,7 @@ from lnpd.channel import (  # the handlers register themselves
     ready,
     reestablish,
     shutdown,
+    undone,
 )
 from lnpd.channel.events import (
     Block,
@@ -58,6 +59,7 @@ HANDLERS = (
     reestablish,
     failure,
     deadlines,
+    undone,
     onchain,
 )
 # What the chain or the connection did has happened, whether a phase cares or not; Commit is never refused.

@@ -13,6 +13,10 @@ class ChannelNotReady(CommandRefused):
     """A command came before the channel can follow it; it may be given again."""
 
 
+class FundingDoubleSpent(ChannelError, ProtocolError):
+    """A reorganisation took the funding out of the chain, and another transaction spent its coins."""
+
+
 class StateUnproven(CommandRefused):
     """A forced close before the peer has shown, since the start, that our state is the latest: it may be revoked."""
 

@@ -38,6 +38,7 @@ TOPICS: Final[dict[str, Topic]] = {
     "channel_failed": Topic("The channel cannot go on, and is settled on chain if it was funded.",
                             ("channel", "reason")),
     "funding_unconfirmed": Topic("A reorganisation took the funding transaction out of the chain.", ("channel",)),
+    "funding_confirmed_again": Topic("It is deep again, and the channel goes on.", ("channel",)),
     "update_committed": Topic("A plugin's update is irrevocable on both sides. `body` is hex.",
                               ("channel_id", "provider", "id", "ours", "body")),
     "update_forgotten": Topic("An update of ours was not signed before the connection was lost: propose it again.",

@@ -17,7 +17,7 @@ from lnpd.store.write import Write
 
 Watch = WatchTransaction | WatchOutput
 Broadcasting = Broadcast | Claim
-REPLACED = ("update", "decision")  # rows whose key comes round again; all others are written once
+REPLACED = ("update", "decision", "funding")  # rows whose key comes round again; all others are written once
 
 
 class Batch:

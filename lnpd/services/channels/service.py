@@ -140,7 +140,7 @@ class Channels:
         return tuple(
             d.channel
             for d in self.drivers.values()
-            if isinstance(d.channel.phase, Normal) and d.channel.live and not d.frozen
+            if isinstance(d.channel.phase, Normal) and d.channel.live and not d.frozen and not d.channel.funding_undone
         )
 
     def every(self) -> tuple[Channel, ...]:

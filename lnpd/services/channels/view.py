@@ -24,6 +24,8 @@ STATES = {
 }
 
 
+UNDONE = "A reorganisation took the funding out of the chain. Nothing new is agreed on before it is deep again."
+UNPROVEN = " Our commitment waits until the peer was heard: this database could be an older copy."
 NOT_WORTH_IT = "It could be claimed, but is not worth a transaction's fee now."
 
 
@@ -108,7 +110,10 @@ def _onchain_row(row: Resolution, height: int) -> OnchainOutput:
 def _why_frozen(channel: Channel, frozen: str) -> str:
     if isinstance(channel.phase, OnChain):
         return ""  # what is on chain is settled without anybody's answers
-    return frozen or (channel.phase.error if isinstance(channel.phase, Failed) else "")
+    if isinstance(channel.phase, Failed):
+        waits = channel.unproven and channel.phase.may_broadcast
+        return frozen or channel.phase.error + (UNPROVEN if waits else "")
+    return frozen or (UNDONE if channel.funding_undone else "")
 
 
 async def shown(store: Store, channel: Channel, height: int, frozen: str, connected: bool) -> Shown:
