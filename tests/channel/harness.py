@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from lnpd.channel import actions, commitments, events, queries
 from lnpd.channel.failure import failed
+from lnpd.channel.reestablish import restored
 from lnpd.channel.state import Channel, Normal, Policy, new_channel
 from lnpd.channel.step import step
 from lnpd.errors import ProtocolError
@@ -32,7 +33,7 @@ from lnpd.tx.states import BASE, BaseState, encode_state
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from lnpd.wire.base import Message
 from lnpd.wire.message import decode, encode
-from lnpd.wire.messages import Extension, OpenChannel
+from lnpd.wire.messages import ChannelReestablish, Extension, OpenChannel
 from tests.channel.signer import SoftSigner
 from tests.channel.vault import NAME as VAULT
 from tests.channel.vault import Vault
@@ -92,9 +93,9 @@ class Node:
 
     def restart(self) -> None:
         """Go on from the stored bytes."""
-        restored = _snapshot_decoder.decode(self.stored)
-        assert restored == self._channel
-        self._channel = restored
+        read = _snapshot_decoder.decode(self.stored)
+        assert read == self._channel
+        self.store(restored(read))
         self.run(events.Disconnected())
 
     def run(self, event: events.Event | Message) -> list[actions.Action]:
@@ -228,7 +229,10 @@ class Pair:
             return False
         message = decode(self.nodes[party].sent.popleft())
         self.delivered += 1
-        self.nodes[other(party)].run(message)  # type: ignore[arg-type]
+        node = self.nodes[other(party)]
+        if isinstance(message, ChannelReestablish) and node.channel.unproven:
+            node.run(events.PeerPosition(message))
+        node.run(message)  # type: ignore[arg-type]
         self._disconnects()
         return True
 

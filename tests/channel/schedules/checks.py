@@ -59,6 +59,8 @@ def at_rest(world: World) -> bool:
         return False
     if a.quiescence != Quiescence() or b.quiescence != Quiescence():
         return False
+    if a.funding_undone or b.funding_undone:  # decisions wait
+        return False
     COUNTS["rests"] += 1
     pair.check()
     assert not a.log and not b.log, "the logs are not empty"

@@ -107,6 +107,9 @@ DIRECTED: dict[str, Schedule] = {
         told(*DEAD),
         ("force", 0, 3),
     ),
+    "a failed channel that waits for the peer's word": Schedule(
+        Start(), told("restart 0", "error 0", "force 0", "block 0", "reconnect", "settle"), ("force", 0, 0)
+    ),
     "a closed channel": Schedule(
         Start(), told("close 0", "settle", "spend 0 1", "warn 0", "greet 0", "cut"), NOTHING
     ),

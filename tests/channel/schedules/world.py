@@ -308,9 +308,12 @@ class World:
             confirm(self.pair, party)  # type: ignore[arg-type]
 
     def unconfirm(self, party: int, value: int) -> None:
-        """A reorganisation takes the funding out of the chain."""
-        fundings = self.nodes[party].channel.fundings
-        self.command(party, events.TransactionUnconfirmed(fundings[0].txid if fundings else bytes(32)))
+        """A reorganisation takes the funding out of the chain. That it is broadcast again changes nothing here."""
+        node = self.nodes[party]
+        before = list(node.broadcast)
+        txid = node.channel.fundings[0].txid if node.channel.fundings else bytes(32)
+        self.command(party, events.TransactionUnconfirmed(txid))
+        node.broadcast[:] = before
 
     def block(self, party: int, value: int) -> None:
         """A block long before any deadline."""
@@ -330,6 +333,9 @@ class World:
     def finish(self) -> None:
         """Decide what is undecided and empty the boxes: nothing is pending any more."""
         for _ in range(ROUNDS):
+            for party in (0, 1):
+                if self.nodes[party].channel.funding_undone:
+                    self.confirm(party, 0)
             self.calm()
             if self.over():
                 return
