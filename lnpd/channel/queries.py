@@ -280,6 +280,15 @@ class CheckSignatures(msgspec.Struct, Query[str], frozen=True):
     signatures: CommitmentSignatures
 
 
+class AllowDestination(msgspec.Struct, Query[None], frozen=True):
+    """Tell the signer that the user wants a close to pay to this script, which is none of the wallet's.
+
+    A script that the signer does not take is a refused command.
+    """
+
+    script_pubkey: bytes
+
+
 # Asked of the driver
 
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from lnpd.channel.actions import Action
 from lnpd.channel.events import Close
 from lnpd.channel.progress import after_change, with_shutdown
+from lnpd.channel.queries import AllowDestination, ask
 from lnpd.channel.scripts import shutdown_script_allowed
 from lnpd.channel.state import AwaitingReady, Channel, Negotiating, Normal, ShuttingDown
 from lnpd.channel.table import Step, on
@@ -30,6 +31,8 @@ def on_close(channel: Channel, command: Close) -> Step:
         raise CommandRefused("A channel closes to P2WPKH, P2WSH or, if the peer allows it, a later witness program.")
     if not 0 <= command.min_fee_sat <= command.max_fee_sat:
         raise CommandRefused("The lowest fee has to be at most the highest.")
+    if script not in (upfront, channel.policy.sweep_script):
+        yield from ask(AllowDestination(script))
     fees = (command.min_fee_sat, command.max_fee_sat)
     return (yield from after_change(replace(channel, shutdown_script=script, closing_range_sat=fees), []))
 

@@ -74,6 +74,7 @@ class Node:
         self.sent: deque[bytes] = deque()
         self.did: list[actions.Action] = []
         self.broadcast: list[Tx] = []
+        self.destinations: list[bytes] = []
         self.errors: list[ProtocolError] = []
         self.disconnect = False
         self.folds = queries.FoldMemory()
@@ -126,6 +127,9 @@ class Node:
                 return self.signer.is_ours(query.number, query.secret)
             case queries.CheckSignatures():
                 return self.signer.hold(self.us, query.graph, query.signatures)
+            case queries.AllowDestination():
+                self.destinations.append(query.script_pubkey)
+                return None
             case queries.FindCommitment():
                 return self.kept(query.key)
             case queries.FindCommitmentByTxid():

@@ -24,7 +24,6 @@ from lnpd.errors import (
     UnknownChannel,
 )
 from lnpd.services.channels import view as channel_view
-from lnpd.services.channels.batch import put_records
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.channels.opening import DEFAULT_TYPE
 from lnpd.services.rpc import answers
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
 OPEN_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 60.0
+PROOF_SECONDS: Final = 5.0
 CONFIRM_BLOCKS: Final = 6
 CLOSE_WEIGHT: Final = 676  # a mutual close with two P2WSH outputs
 MIN_CLOSE_FEERATE_PER_KW: Final = 253
@@ -88,6 +88,10 @@ async def force_close(node: "Node", driver: ChannelDriver, not_restored: bool = 
     now = driver.channel
     _refuse_closed(now)
     name = now.id.hex()[:12]
+    if now.unproven and now.peer in node.channels.links:  # it was only just connected: its word is on the way
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PROOF_SECONDS):
+                await node.channels.until(now.key, lambda channel, _notices: None if channel.unproven else True)
     try:
         done = await driver.command(ForceClose(not_restored=not_restored))
     except StateUnproven as error:
@@ -128,8 +132,6 @@ async def close_channel(node: "Node", driver: ChannelDriver, destination: str | 
     script = now.policy.sweep_script
     if destination:
         script = node.wallet.scripts.script_of(destination)
-        records = await node.signer.allow_destination(driver.index, script)
-        await node.store.write(lambda write: put_records(write, records))
     feerate = await node.watcher.feerate(CONFIRM_BLOCKS)
     least = MIN_CLOSE_FEERATE_PER_KW * CLOSE_WEIGHT // 1000
     command = Close(script, least, max(least, 2 * feerate * CLOSE_WEIGHT // 1000))

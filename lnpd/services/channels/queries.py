@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from lnpd.channel.actions import Action, Keep
 from lnpd.channel.queries import (
+    AllowDestination,
     CheckSignatures,
     ClaimId,
     CommitmentPoint,
@@ -26,7 +27,7 @@ from lnpd.channel.queries import (
 )
 from lnpd.channel.state import Channel
 from lnpd.crypto.secp import is_secret, public_key
-from lnpd.errors import LnpdError
+from lnpd.errors import CommandRefused, LnpdError, SignerRefused
 from lnpd.hooks.answers import PENDING
 from lnpd.services.channels.batch import Batch, find_by_txid, find_row, kept_of
 from lnpd.services.channels.parts import Parts
@@ -64,6 +65,12 @@ class Queries:
                 return held.wrong
             case ClaimId(channel_id=channel_id):
                 return self._parts.ids.claim(channel_id, self._batch.channel.key)
+            case AllowDestination(script_pubkey=script):
+                try:
+                    self._batch.records.append(await signer.allow_destination(self._index, script))
+                except SignerRefused as error:
+                    raise CommandRefused(str(error)) from error
+                return None
             case Secure(actions=tells):
                 for tell in tells:
                     told = await self._parts.recipients[tell.recipient].told(self._batch.channel, tell.message)

@@ -13,6 +13,7 @@ from lnpd.errors import LnpdError, ValueUnfit
 from lnpd.services.node.node import Node
 from lnpd.services.recipients import Effects, Recipient
 from lnpd.testing import shown, until, until_asked
+from lnpd.tx.transaction import parse
 from tests.e2e.test_lockbox import boxes
 from tests.services.channels.two import SECONDS, Two, story
 
@@ -197,3 +198,38 @@ def test_what_is_stored_has_happened_though_it_could_not_be_sent(tmp_path: Path)
 
 
 # Openings
+
+
+def test_a_close_elsewhere_does_not_store_what_another_batch_prepared(tmp_path: Path) -> None:
+    """The signer's row of a channel holds both: what a batch prepared, and where the user wants the close to pay."""
+
+    async def told(both: Two) -> None:
+        alice = both.alice
+        parts, prepared, fail = alice.channels.parts, asyncio.Event(), asyncio.Event()
+        inner = alice.signer.prepare_commitment
+
+        async def failing(*args: Any) -> Any:
+            await inner(*args)
+            prepared.set()
+            await fail.wait()
+            raise RuntimeError("the machine is ill")
+
+        before = await parts.store.read(lambda read: read.signer_states())
+        alice.signer.prepare_commitment = failing  # type: ignore[assignment, method-assign]
+        paying = asyncio.create_task(both.pays())
+        await prepared.wait()
+        elsewhere = (await both.bob.api.address()).address
+        closing = asyncio.create_task(alice.api.close(both.channel, False, elsewhere))
+        await until(lambda: both.driver(alice)._waiting, "the close waits for its turn")
+        assert await parts.store.read(lambda read: read.signer_states()) == before
+        alice.signer.prepare_commitment = inner  # type: ignore[method-assign]
+        fail.set()
+        await asyncio.gather(paying, return_exceptions=True)
+        closed = await closing
+        await both.network.seen(closed.txid)
+        found = await both.network.chain.transaction(bytes.fromhex(closed.txid)[::-1])
+        assert found is not None
+        paid_to = {output.script_pubkey for output in parse(found.transaction).outputs}
+        assert both.bob.wallet.scripts.script_of(elsewhere) in paid_to
+
+    story(tmp_path, told)
