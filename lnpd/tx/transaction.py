@@ -19,6 +19,7 @@ SIGHASH_ANYONECANPAY = 0x80
 
 MAX_TRANSACTION_BYTES = 4_000_000
 
+_pack_version = struct.Struct("<i").pack
 _pack_uint = struct.Struct("<I").pack
 _pack_amount = struct.Struct("<q").pack
 _ONE_BYTE = tuple(bytes((number,)) for number in range(0xFD))
@@ -80,11 +81,10 @@ class Tx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int = 2
 
     def _body(self) -> tuple[bytes, bytes, bytes]:
-        inputs = b"".join(i.outpoint + with_length(i.script_sig) + _pack_uint(i.sequence) for i in self.inputs)
-        outputs = b"".join(o.serialise() for o in self.outputs)
+        inputs = b"".join([i.outpoint + with_length(i.script_sig) + _pack_uint(i.sequence) for i in self.inputs])
         return (
-            struct.pack("<i", self.version),
-            compact_size(len(self.inputs)) + inputs + compact_size(len(self.outputs)) + outputs,
+            _pack_version(self.version),
+            compact_size(len(self.inputs)) + inputs + compact_size(len(self.outputs)) + _outputs(self.outputs),
             _pack_uint(self.locktime),
         )
 
@@ -122,18 +122,20 @@ class Tx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if not single:
                 sequences = hash256(b"".join(_pack_uint(i.sequence) for i in self.inputs))
         if not single:
-            outputs = hash256(b"".join(o.serialise() for o in self.outputs))
+            outputs = hash256(_outputs(self.outputs))
         elif index < len(self.outputs):
             outputs = hash256(self.outputs[index].serialise())
         return hash256(
-            struct.pack("<i", self.version)
+            _pack_version(self.version)
             + prevouts
             + sequences
             + spent.outpoint
             + with_length(script_code)
-            + struct.pack("<qI", value_sat, spent.sequence)
+            + _pack_amount(value_sat)
+            + _pack_uint(spent.sequence)
             + outputs
-            + struct.pack("<II", self.locktime, flags)
+            + _pack_uint(self.locktime)
+            + _pack_uint(flags)
         )
 
     def with_witness(self, index: int, witness: tuple[bytes, ...]) -> "Tx":
@@ -143,7 +145,12 @@ class Tx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.structs.replace(self, inputs=tuple(inputs))
 
 
-# Whoever builds, keeps, checks and signs a commitment asks for its id.
+# Whoever builds, keeps, checks and signs a commitment asks for its id, its weight or what is signed of it.
+@lru_cache(maxsize=32)
+def _outputs(outputs: tuple[TxOut, ...]) -> bytes:
+    return b"".join([output.serialise() for output in outputs])
+
+
 @lru_cache(maxsize=32)
 def _txid(tx: Tx) -> bytes:
     return hash256(b"".join(tx._body()))
