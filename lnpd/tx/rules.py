@@ -7,7 +7,6 @@ with this commitment's revocation key.
 
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import Final
 
 from lnpd_sdk.script import Key, SpendPath, Template
@@ -25,6 +24,7 @@ from lnpd.tx.fees import ANCHOR_SAT
 from lnpd.tx.graph import Child, Output
 
 ANCHOR_KINDS: Final = frozenset({"anchor"})
+SECOND_STAGE: Final = "second_stage"  # the kind by which the outputs of children are judged
 HOLDER_KEYS: Final = frozenset({Key.DELAYED, Key.HOLDER_HTLC, Key.HOLDER_FUNDING})
 COUNTERPARTY_KEYS: Final = frozenset(
     {Key.REVOCATION, Key.COUNTERPARTY_HTLC, Key.COUNTERPARTY_PAYMENT, Key.COUNTERPARTY_FUNDING}
@@ -51,17 +51,45 @@ def check_rule_3(
     taken: dict[int, tuple[str, ...]] = {}
     for child in children:
         taken[child.vout] = (*taken.get(child.vout, ()), child.path.name)
-    # The paths of a template differ in hashes and heights alone, on which the verdict does not depend.
-    judged: set[tuple[str, bool, tuple[str, ...]]] = set()
-    below = (("second_stage", output, ()) for child in children for output in child.outputs)
-    for kind, output, paths in chain(((o.kind, o, taken.get(v, ())) for v, o in enumerate(outputs)), below):
-        if isinstance(output.script, Template) and kind not in ANCHOR_KINDS:
-            verdict = (output.script.name, output.script.counterparty, paths)
-            if verdict in judged:
-                continue
-            judged.add(verdict)
-        name = f"{output.provider} {output.id} ({output.kind})"
-        check_paths(output.paths, keys, to_self_delay, name=name, kind=kind, value_sat=output.value_sat, children=paths)
+    for vout, output in enumerate(outputs):
+        check_output(output, output.paths, keys, to_self_delay, output.kind, taken.get(vout, ()))
+    for child in children:
+        for output in child.outputs:
+            check_output(output, output.paths, keys, to_self_delay, SECOND_STAGE)
+
+
+# The paths of a core template differ in hashes and heights alone. Once no point is of both sides, the verdict on them
+# depends on which template it is, and which of its paths second-stage transactions take.
+_passed: Final[set[tuple[str, bool, tuple[str, ...]]]] = set()
+_MAX_PASSED: Final = 1000
+
+
+def check_output(
+    output: Output,
+    paths: Sequence[SpendPath],
+    keys: CommitmentKeys,
+    to_self_delay: int,
+    kind: str,
+    children: tuple[str, ...] = (),
+) -> None:
+    """`check_paths` for one output, whose script was compiled to these paths with these keys and this delay. What a
+    core template allows is judged once. Raises the SpendPathRefused of the first broken rule."""
+    verdict: tuple[str, bool, tuple[str, ...]] | None = None
+    if isinstance(output.script, Template) and kind not in ANCHOR_KINDS and _apart(keys):
+        verdict = (output.script.name, output.script.counterparty, children)
+        if verdict in _passed:
+            return
+    name = f"{output.provider} {output.id} ({output.kind})"
+    check_paths(paths, keys, to_self_delay, name=name, kind=kind, value_sat=output.value_sat, children=children)
+    if verdict is not None and len(_passed) < _MAX_PASSED:
+        _passed.add(verdict)
+
+
+@lru_cache(maxsize=256)
+def _apart(keys: CommitmentKeys) -> bool:
+    """Whether no point is of both sides: then a name says who can sign."""
+    holders = {getattr(keys, name) for name in HOLDER_KEYS}
+    return holders.isdisjoint(getattr(keys, name) for name in COUNTERPARTY_KEYS)
 
 
 def check_paths(

@@ -13,7 +13,6 @@ from typing import Final
 import msgspec
 from lnpd_sdk.script import DataCarrier, Sighash, SignatureSlot, SpendPath, Template
 from lnpd_sdk.types import PARTIES, CommitmentKeys, Party, PerParty, other
-from msgspec.structs import replace
 
 from lnpd.channel.lost import NO_KEY
 from lnpd.errors import CryptoError, LnpdError, OutputRefused, ScriptRefused
@@ -24,7 +23,8 @@ from lnpd.tx import fees
 from lnpd.tx.funding import locktime_and_sequence
 from lnpd.tx.graph import Child, Funding, Graph, Output
 from lnpd.tx.keys import Basepoints, commitment_keys
-from lnpd.tx.rules import ANCHOR_KINDS, COUNTERPARTY_KEYS, HOLDER_KEYS, check_paths, is_counterpartys
+from lnpd.tx.rules import ANCHOR_KINDS, SECOND_STAGE, is_counterpartys
+from lnpd.tx.rules import check_output as check_rule_3
 from lnpd.tx.script import Compiled, Compiler, compiler_of, data_carrier
 from lnpd.tx.signatures import FLAGS
 from lnpd.tx.states import HTLC
@@ -87,7 +87,7 @@ def check_commitment(terms: SignerChannel, funding: Funding, graph: Graph, expec
     _check_amounts(terms, graph)
     taken = _check_children(compiler, terms, graph, compiled)
     for vout, (output, scripts) in enumerate(zip(graph.outputs, compiled, strict=True)):
-        _check_rule_3(graph, terms, output, scripts, taken.get(vout, ()))
+        _check_rule_3(graph, terms, output, scripts, output.kind, taken.get(vout, ()))
     return _settled_msat(graph)
 
 
@@ -241,60 +241,63 @@ def _check_children(
         _check_child(graph, child, parent, compiled[child.vout], txid)
         for output in child.outputs:
             below = check_output(compiler, terms, graph, output)
-            _check_rule_3(graph, terms, replace(output, kind="second_stage"), below, ())
+            _check_rule_3(graph, terms, output, below, SECOND_STAGE, ())
         taken[child.vout] = (*taken.get(child.vout, ()), child.path.name)
     return taken
 
 
 def _check_child(graph: Graph, child: Child, parent: Output, compiled: Compiled, txid: bytes) -> None:
-    tx, title = child.tx, _title(child)
+    tx = child.tx
     if tx.version != 2 or tx.inputs != (TxIn(txid, child.vout, tx.inputs[0].sequence if tx.inputs else 0),):
-        refuse(Rule.WRONG_CHILD, f"{title} does not spend output {child.vout} of the commitment, and that alone.")
+        refuse(
+            Rule.WRONG_CHILD, f"{_title(child)} does not spend output {child.vout} of the commitment, and that alone."
+        )
     path = next((each for each in compiled.paths if each.name == child.path.name), None)
     if path is None or (child.path.older, child.path.after) != (path.older, path.after):
-        refuse(Rule.WRONG_CHILD, f"{title}: its output has no path {child.path.name}.")
+        refuse(Rule.WRONG_CHILD, f"{_title(child)}: its output has no path {child.path.name}.")
     if len(tx.outputs) != len(child.outputs) or any(
         (shown.value_sat, shown.script_pubkey) != (meant.value_sat, meant.script_pubkey)
         for shown, meant in zip(tx.outputs, child.outputs, strict=True)
     ):
-        refuse(Rule.WRONG_CHILD, f"{title}: its transaction does not pay the outputs that it says.")
+        refuse(Rule.WRONG_CHILD, f"{_title(child)}: its transaction does not pay the outputs that it says.")
     if not tx.outputs or sum(each.value_sat for each in tx.outputs) > parent.value_sat:
-        refuse(Rule.WRONG_CHILD, f"{title}: it pays nothing, or more than it spends.")
+        refuse(Rule.WRONG_CHILD, f"{_title(child)}: it pays nothing, or more than it spends.")
     _check_sighash(graph, child, parent, path)
     _check_locks(child, parent, path)
 
 
 def _check_sighash(graph: Graph, child: Child, parent: Output, path: SpendPath) -> None:
     """Only the counterparty's signature has another sighash than ALL, and only where it covers every output."""
-    title = _title(child)
     theirs = [
         slot for slot in path.witness if isinstance(slot, SignatureSlot) and is_counterpartys(slot.key, graph.keys)
     ]
     if len(theirs) != 1 or len(path.keys) < 2:
-        refuse(Rule.WRONG_CHILD, f"{title}: the path {path.name} does not need exactly both parties.")
+        refuse(Rule.WRONG_CHILD, f"{_title(child)}: the path {path.name} does not need exactly both parties.")
     meant = tuple(
         SignatureSlot(slot.key, child.sighash) if slot == theirs[0] else slot for slot in path.witness
     )  # a miniscript leaves the sighash to its child
     if child.path.witness != meant or (isinstance(parent.script, Template) and child.sighash != theirs[0].sighash):
-        refuse(Rule.WRONG_SIGHASH, f"{title}: the peer's signature must cover {theirs[0].sighash}.")
+        refuse(Rule.WRONG_SIGHASH, f"{_title(child)}: the peer's signature must cover {theirs[0].sighash}.")
     covered = len(child.outputs) == 1 and not isinstance(child.outputs[0].script, DataCarrier)
     if child.sighash != Sighash.ALL and not covered:
-        refuse(Rule.WRONG_SIGHASH, f"{title}: {child.sighash} leaves outputs uncovered.")
+        refuse(Rule.WRONG_SIGHASH, f"{_title(child)}: {child.sighash} leaves outputs uncovered.")
 
 
 def _check_locks(child: Child, parent: Output, path: SpendPath) -> None:
-    sequence, locktime, title = child.tx.inputs[0].sequence, child.tx.locktime, _title(child)
+    sequence, locktime = child.tx.inputs[0].sequence, child.tx.locktime
     if not (0 <= sequence <= FINAL_SEQUENCE and 0 <= locktime < FIRST_TIMESTAMP):
-        refuse(Rule.CHILD_LOCKS, f"{title} has no sequence, or its locktime is no block height.")
+        refuse(Rule.CHILD_LOCKS, f"{_title(child)} has no sequence, or its locktime is no block height.")
     if path.older and not path.older <= sequence <= 0xFFFF:
-        refuse(Rule.CHILD_LOCKS, f"{title} does not wait the {path.older} blocks of its path.")
+        refuse(Rule.CHILD_LOCKS, f"{_title(child)} does not wait the {path.older} blocks of its path.")
     if path.after and (locktime < path.after or sequence == FINAL_SEQUENCE):
-        refuse(Rule.CHILD_LOCKS, f"{title} does not wait for height {path.after}.")
+        refuse(Rule.CHILD_LOCKS, f"{_title(child)} does not wait for height {path.after}.")
     if isinstance(parent.script, Template):
         # An offered HTLC's script does not hold its expiry: the second stage's locktime is what enforces it.
         expiry = parent.cltv_expiry if parent.script.name in OFFERED_TEMPLATES else 0
         if (locktime, sequence) != (expiry, path.older):
-            refuse(Rule.CHILD_LOCKS, f"{title} has the locktime {locktime} and the sequence {sequence} (BOLT 3).")
+            refuse(
+                Rule.CHILD_LOCKS, f"{_title(child)} has the locktime {locktime} and the sequence {sequence} (BOLT 3)."
+            )
 
 
 def _title(child: Child) -> str:
@@ -304,41 +307,13 @@ def _title(child: Child) -> str:
 # Rule 3
 
 
-# What the verdict on a template of the core's table depends on, once its keys are of both sides and its delay is the
-# holder's: which template it is, and which of its paths have a second stage.
-_judged: Final[set[tuple[str, bool, tuple[str, ...]]]] = set()
-_MAX_JUDGED: Final = 1000
-
-
 def _check_rule_3(
-    graph: Graph, terms: SignerChannel, output: Output, compiled: Compiled, taken: tuple[str, ...]
+    graph: Graph, terms: SignerChannel, output: Output, compiled: Compiled, kind: str, taken: tuple[str, ...]
 ) -> None:
-    verdict: tuple[str, bool, tuple[str, ...]] | None = None
-    if isinstance(output.script, Template) and output.kind not in ANCHOR_KINDS and _keys_apart(graph.keys):
-        verdict = (output.script.name, output.script.counterparty, taken)
-        if verdict in _judged:
-            return
     try:
-        check_paths(
-            compiled.paths,
-            graph.keys,
-            terms.to_self_delay[graph.holder],
-            name=f"{output.provider} {output.id}",
-            kind=output.kind,
-            value_sat=output.value_sat,
-            children=taken,
-        )
+        check_rule_3(output, compiled.paths, graph.keys, terms.to_self_delay[graph.holder], kind, taken)
     except OutputRefused as error:
         refuse(Rule.RULE_3, f"{type(error).__name__}: {error}")
-    if verdict is not None and len(_judged) < _MAX_JUDGED:
-        _judged.add(verdict)
-
-
-@lru_cache(maxsize=1024)
-def _keys_apart(keys: CommitmentKeys) -> bool:
-    """Whether no point is of both sides: then a name says who can sign."""
-    holders = {getattr(keys, name) for name in HOLDER_KEYS}
-    return holders.isdisjoint(getattr(keys, name) for name in COUNTERPARTY_KEYS)
 
 
 # What was signed
