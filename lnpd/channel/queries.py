@@ -219,7 +219,7 @@ def check_spike(will: Side, reserve_sat: PerParty) -> None:
     """The opener could still pay for one more HTLC, without anchors at twice the feerate (FeeSpikeBufferMissing)."""
     anchors = will.spec.type.fixed_cost_sat > 0
     feerate_per_kw = will.spec.feerate_per_kw * (1 if anchors else 2)
-    left = will.at_feerate(feerate_per_kw).available_msat(OPENER)
+    left = will.at_feerate(feerate_per_kw).available_msat[OPENER]
     left -= 1000 * fee_sat(HTLC_OUTPUT_WEIGHT, feerate_per_kw)
     if left < 1000 * reserve_sat[OPENER]:
         raise errors.FeeSpikeBufferMissing(

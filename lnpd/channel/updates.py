@@ -29,7 +29,7 @@ FUTURE: Final = (0, 0)  # once everything that is proposed is committed
 
 def is_removal(update: Update) -> bool:
     """Whether an update removes an HTLC: its id is then that HTLC's."""
-    return update.provider == HTLC and update.kind in REMOVALS
+    return update.kind in REMOVALS and update.provider == HTLC
 
 
 def updates_by_party(channel: Channel, holder: Party, stages: tuple[int, int]) -> ByParty:
@@ -78,7 +78,8 @@ def with_revocation(channel: Channel, revoker: Party) -> tuple[Channel, tuple[Up
     done = of_stage(channel, revoker, 3)
     for pending in done:
         channel = _with_taken(channel, pending)
-    channel = replace(channel, log=tuple(p for p in channel.log if p not in done))
+    left = tuple(p for p in channel.log if p.stage != 3 or p.update.proposer != revoker)
+    channel = replace(channel, log=left)
     return _advance(channel, {other(revoker): (1, 2)}), tuple(p.update for p in done)
 
 

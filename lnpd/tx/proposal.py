@@ -7,7 +7,7 @@ Proposer and receiver check it alike, once for each party's next commitment: the
 from collections.abc import Generator
 from typing import NamedTuple
 
-from lnpd_sdk.types import ACCEPTOR, PARTIES, Party, PerParty, Update, other
+from lnpd_sdk.types import PARTIES, PerParty, Update, other
 from msgspec.structs import replace
 
 from lnpd.errors import (
@@ -26,26 +26,21 @@ from lnpd.tx.tally import Scale, Tally, changed, on_scale, scale_of, tally
 
 
 class Side(NamedTuple):
-    """A commitment as far as a proposal is judged by it: what each provider's outputs come to."""
+    """A commitment as far as a proposal is judged by it: what each provider's outputs come to.
+
+    `net_msat` is each party's balance less what the outputs take from it, `available_msat` what of that is left for its
+    reserve: the opener pays the fee and the type's fixed costs.
+    """
 
     spec: CommitmentSpec
     scale: Scale
     tallies: tuple[Tally, ...]
+    net_msat: PerParty
+    available_msat: PerParty
 
     def of(self, provider: str) -> Tally:
         """One provider's outputs."""
         return next((each for each in self.tallies if each.provider == provider), Tally(provider))
-
-    def net_msat(self, party: Party) -> int:
-        """A party's balance less what the outputs take from it."""
-        return self.spec.balances_msat[party] - sum([each.debits_msat[party] for each in self.tallies])
-
-    def available_msat(self, party: Party) -> int:
-        """What is left for a party's reserve: the opener pays the fee and the type's fixed costs."""
-        if party == ACCEPTOR:
-            return self.net_msat(party)
-        weight = self.spec.type.commitment_weight + sum([each.surviving_weight for each in self.tallies])
-        return self.net_msat(party) - 1000 * opener_cost_sat(self.spec, weight)
 
     def at_feerate(self, feerate_per_kw: int) -> "Side":
         """The same outputs at another feerate, at which others may be trimmed."""
@@ -53,7 +48,18 @@ class Side(NamedTuple):
             return self
         spec = replace(self.spec, feerate_per_kw=feerate_per_kw)
         scale = scale_of(spec)
-        return Side(spec, scale, tuple(on_scale(each, scale) for each in self.tallies))
+        return _summed(spec, scale, tuple(on_scale(each, scale) for each in self.tallies))
+
+
+def _summed(spec: CommitmentSpec, scale: Scale, tallies: tuple[Tally, ...]) -> Side:
+    opener, acceptor = spec.balances_msat
+    weight = spec.type.commitment_weight
+    for each in tallies:
+        opener -= each.debits_msat[0]
+        acceptor -= each.debits_msat[1]
+        weight += each.surviving_weight
+    available = opener - 1000 * opener_cost_sat(spec, weight)
+    return Side(spec, scale, tallies, (opener, acceptor), (available, acceptor))
 
 
 class SideMemory:
@@ -79,7 +85,7 @@ def side_of(spec: CommitmentSpec, near: Side | None = None) -> Generator[Provide
     scale = scale_of(spec)
     before = {each.provider: each for each in near.tallies} if near is not None and near.scale == scale else {}
     answers = yield from ask(spec, view_of(spec), "contribute")
-    return Side(spec, scale, tuple([tally(pin, answer, scale, before.get(pin.name)) for pin, answer in answers]))
+    return _summed(spec, scale, tuple([tally(pin, answer, scale, before.get(pin.name)) for pin, answer in answers]))
 
 
 def check_proposal(
@@ -112,7 +118,7 @@ def check_debits(was: Side, will: Side, update: Update) -> None:
     """
     if sum(was.spec.balances_msat) != sum(will.spec.balances_msat):
         raise MovesUnbalanced(f"{update.provider} {update.kind} makes or destroys balance.")
-    gains = [will.net_msat(party) - was.net_msat(party) for party in PARTIES]
+    gains = [will.net_msat[party] - was.net_msat[party] for party in PARTIES]
     if gains[other(update.proposer)] < 0:
         raise DebitsOtherParty(
             f"{update.provider} {update.kind} takes {-gains[other(update.proposer)]} msat from the party that did not "
@@ -149,7 +155,7 @@ def check_own_grant(was: Side, will: Side, update: Update, left_msat: int | None
     is left of the user's grant. What only gives back is free (GrantExceeded)."""
     party = update.proposer
     moved = max(0, was.spec.balances_msat[party] - will.spec.balances_msat[party])
-    if left_msat is None or (not moved and will.net_msat(party) >= was.net_msat(party)):
+    if left_msat is None or (not moved and will.net_msat[party] >= was.net_msat[party]):
         return
     held = will.of(update.provider).debits_msat[party]
     if moved + held > left_msat:
@@ -161,8 +167,8 @@ def check_own_grant(was: Side, will: Side, update: Update, left_msat: int | None
 def check_reserve(was: Side, will: Side, update: Update, reserve_sat: PerParty) -> None:
     """A proposer whose means shrink keeps its reserve, and the fee if it is the opener (ReserveBroken)."""
     party = update.proposer
-    left = will.available_msat(party)
-    if left < was.available_msat(party) and left < 1000 * reserve_sat[party]:
+    left = will.available_msat[party]
+    if left < was.available_msat[party] and left < 1000 * reserve_sat[party]:
         raise ReserveBroken(
             f"{update.provider} {update.kind} would leave {left} msat to a reserve of {reserve_sat[party]} sat."
         )

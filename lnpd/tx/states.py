@@ -5,6 +5,8 @@ here, below both the channel, which reads them, and the providers, which own the
 """
 
 from bisect import bisect_left
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -45,10 +47,7 @@ class HtlcState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return found[0] if found and _order(found[0]) == (offerer, identity) else None
 
 
-def _order(htlc: Htlc) -> tuple[Party, int]:
-    return htlc.offerer, htlc.id
-
-
+_order: Final[Callable[[Htlc], tuple[Party, int]]] = attrgetter("offerer", "id")
 S = TypeVar("S", BaseState, HtlcState)
 _encoder: Final = msgspec.msgpack.Encoder()
 
