@@ -110,9 +110,10 @@ class Answers:
         return answer
 
     def _entry(self, call: ProviderCall) -> _Entry:
-        if why := self.missing({call.provider: call.format}):
-            raise ProviderFault(call.provider, why)
-        return self._entries[call.provider]
+        entry = self._entries.get(call.provider)
+        if entry is None or call.format not in entry.spec.formats:
+            raise ProviderFault(call.provider, self.missing({call.provider: call.format}))
+        return entry
 
     def _memory(self, provider: str) -> Memory:
         return self._memories.setdefault(provider, Memory(provider))

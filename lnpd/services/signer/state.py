@@ -6,6 +6,7 @@
 Numbers only grow. Each transition returns the next state or raises SignerRefused; nothing here has a secret.
 """
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -211,6 +212,7 @@ class NameRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     index: ChannelIndex
 
 
+@lru_cache(maxsize=1024)
 def levels(index: ChannelIndex) -> bytes:
     """What makes an index unique: the levels that its secrets are derived by. The payment turn is shared on purpose."""
     return index.first.to_bytes(4, "big") + index.second.to_bytes(4, "big")
