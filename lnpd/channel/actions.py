@@ -15,7 +15,7 @@ import msgspec
 from lnpd_sdk.types import Party
 
 from lnpd.tx.claims import Claimable
-from lnpd.tx.graph import Funding
+from lnpd.tx.graph import Funding, Graph
 from lnpd.tx.transaction import Tx, TxOut
 from lnpd.wire.base import Message
 
@@ -88,12 +88,14 @@ class Keep(Action, frozen=True, tag="keep"):
     Kinds: `commitment` (value: msgpack of queries.Kept; key: `commitment_key`; also found by `txid`), `update` (an
     update's message, encoded), `decision` (a removal's message), `closing` (msgpack of the mutual close, by txid),
     `funding` (msgpack of the confirmed funding transaction, for when it is undone).
+    `graph` is the commitment that `value` holds: who signs it next need not decode it.
     """
 
     kind: Literal["commitment", "update", "decision", "closing", "funding"]
     key: str
     value: bytes
     txid: bytes = b""
+    graph: Graph | None = None
 
 
 class Broadcast(Action, frozen=True, tag="broadcast"):

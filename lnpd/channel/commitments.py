@@ -110,7 +110,7 @@ def keep(graph: Graph, signatures: CommitmentSignatures | None = None) -> Keep:
     """The row of a commitment; `signatures` are the peer's, of ours."""
     value = msgspec.msgpack.encode(Kept(graph, signatures))
     key = commitment_key(graph.funding.txid, graph.holder, graph.number)
-    return Keep("commitment", key, value, graph.tx.txid)
+    return Keep("commitment", key, value, graph.tx.txid, graph)
 
 
 def with_irrevocable(channel: Channel, revoker: Party, updates: tuple[Update, ...]) -> Generator[Any, Any, Channel]:

@@ -56,7 +56,7 @@ class Fills:
         for fill in fills:
             match fill:
                 case SignCommitment(funding_txid=txid, number=number):
-                    graph = (await queries.kept(actions, channel, txid, number)).graph
+                    graph = await queries.unsigned(actions, channel, txid, number)
                     revealed = channel.their_secrets.get(index_of(number - 2)) if number > 1 else b""
                     prepared.append(await self._signer.prepare_commitment(self._index, graph, revealed or b""))
                     self._remember(graph)

@@ -19,7 +19,6 @@ from lnpd.channel.queries import (
     FindMutualClose,
     FindRow,
     IsOurSecret,
-    Kept,
     ProviderQuery,
     Query,
     Secure,
@@ -32,7 +31,7 @@ from lnpd.hooks.answers import PENDING
 from lnpd.services.channels.batch import Batch, find_by_txid, find_row, kept_of
 from lnpd.services.channels.parts import Parts
 from lnpd.services.interfaces import ChannelIndex, ChannelPublics, SignerChannel
-from lnpd.tx.graph import Funding
+from lnpd.tx.graph import Funding, Graph
 
 T = TypeVar("T")
 COMMITMENT = "commitment"
@@ -86,14 +85,16 @@ class Queries:
                 return await self._row(kind, key)
         raise AssertionError(f"nobody answers {type(query).__name__}")
 
-    async def kept(self, actions: list[Action], channel: Channel, funding_txid: bytes, number: int) -> Kept:
+    async def unsigned(self, actions: list[Action], channel: Channel, funding_txid: bytes, number: int) -> Graph:
         """The peer's commitment that is to be signed, kept by these actions or before."""
         key = commitment_key(funding_txid, channel.them, number)
-        row = next((a.value for a in actions if isinstance(a, Keep) and (a.kind, a.key) == (COMMITMENT, key)), None)
-        kept = kept_of(row or await self._row(COMMITMENT, key))
-        assert kept is not None, "a commitment is kept before it is signed"
-        await self._register(kept.graph.funding)
-        return kept
+        graph = next((a.graph for a in actions if isinstance(a, Keep) and (a.kind, a.key) == (COMMITMENT, key)), None)
+        if graph is None:
+            kept = kept_of(await self._row(COMMITMENT, key))
+            assert kept is not None, "a commitment is kept before it is signed"
+            graph = kept.graph
+        await self._register(graph.funding)
+        return graph
 
     async def _row(self, kind: str, key: str) -> bytes | None:
         here = self._batch.row(kind, key)
