@@ -33,8 +33,12 @@ def on_block(channel: Channel, event: Block) -> Step:
 
 @on(Failed, Block)
 def on_block_failed(channel: Channel, event: Block) -> Step:
-    """A failed channel that waits for the peer's word does not wait longer than an HTLC can."""
+    """A failed channel that waits for the peer's word does not wait longer than an HTLC can; one that the peer never
+    funded is forgotten, unless an old copy of our database would forget money of ours with it."""
     assert isinstance(channel.phase, Failed)
+    if channel.us == ACCEPTOR and not channel.depth_reached:
+        risk = channel.unproven and channel.base.balances_msat[channel.us]
+        return (yield from done(channel) if risk else _awaited(channel, event.height))
     if not channel.unproven or not channel.phase.may_broadcast:
         return (yield from done(channel))
     return (yield from _watched(channel, event.height))

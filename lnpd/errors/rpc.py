@@ -96,6 +96,10 @@ class ChannelsFull(ChannelRefused):
     """All channels together would hold more than they may (--max-total-sat)."""
 
 
+class UnfundedTooMany(ChannelRefused):
+    """A peer, or all peers, opened more channels to us than may wait for their funding."""
+
+
 class ExperimentalTypeRefused(ChannelRefused):
     """A channel type beyond those of BOLT 2, on a network where only those are allowed."""
 

@@ -145,6 +145,10 @@ class Write(Read):
     def put_signer_state(self, key: bytes, value: bytes) -> None:
         self._change(UPSERT_SIGNER_STATE, _key(key), _blob(value))
 
+    def delete_signer_state(self, key: bytes) -> bool:
+        """Only of a channel that holds nothing, and never will."""
+        return bool(self._change("DELETE FROM signer_state WHERE key = ?", key))
+
     def put_value(self, namespace: str, key: bytes, value: bytes) -> None:
         self._change(UPSERT_KEY_VALUE, _text(namespace), _key(key), _blob(value))
 

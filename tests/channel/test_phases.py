@@ -251,6 +251,17 @@ def test_an_acceptor_does_not_wait_for_ever() -> None:
         assert isinstance(node.channel.phase, AwaitingReady if party == 0 else Closed)
 
 
+def test_an_acceptor_does_not_wait_for_ever_for_what_failed() -> None:
+    """A stranger may open a channel that it never funds, and send an error: this leaves nothing for ever either."""
+    node = opening().nodes[1]
+    node.run(events.ForceClose())
+    for height in (500_000, 502_015):
+        node.run(events.Block(height))
+        assert isinstance(node.channel.phase, Failed)
+    node.run(events.Block(502_016))
+    assert isinstance(node.channel.phase, Closed)
+
+
 def test_an_acceptor_that_saw_the_funding_keeps_its_channel() -> None:
     pair = opening()
     pair.nodes[1].run(events.Block(500_000))

@@ -6,6 +6,8 @@ stored, and the events that are thereby done. Nothing leaves this node before it
 
 from collections.abc import Callable
 
+from lnpd_sdk.types import ACCEPTOR
+
 from lnpd.channel.actions import Action, Broadcast, Claim, Disconnect, Keep, Notify, Send, WatchOutput, WatchTransaction
 from lnpd.channel.queries import FoldMemory, Kept
 from lnpd.channel.state import Channel, Closed
@@ -15,6 +17,7 @@ from lnpd.store.codec import decode, encode
 from lnpd.store.read import Read
 from lnpd.store.write import Write
 
+INDEX = "channel-index"  # where a channel's keys are derived from, by its key
 Watch = WatchTransaction | WatchOutput
 Broadcasting = Broadcast | Claim
 REPLACED = ("update", "decision", "funding")  # rows whose key comes round again; all others are written once
@@ -85,8 +88,10 @@ class Batch:
 
     @property
     def given_up(self) -> bool:
-        """Whether the channel ended before it had a funding: then nothing of it is worth a row."""
-        return isinstance(self.channel.phase, Closed) and not self.channel.fundings
+        """Whether the channel ended before it had a funding, or a peer's never did: nothing of it is worth a row."""
+        channel = self.channel
+        never = not channel.fundings or (channel.us == ACCEPTOR and not channel.depth_reached)
+        return isinstance(channel.phase, Closed) and never
 
     def write(self, write: Write, more: tuple[Callable[[Write], object], ...]) -> None:
         """All of it. `more` are the driver's own rows (watches, broadcasts, events)."""
@@ -94,6 +99,7 @@ class Batch:
         if self.given_up:
             if write.channel(key) is not None:
                 write.delete_channel(key)
+            write.delete_value(INDEX, key)
         else:
             closed = isinstance(self.channel.phase, Closed)
             write.save_channel(key, self.channel.peer, encode(self.channel), closed)

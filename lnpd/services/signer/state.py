@@ -233,6 +233,11 @@ def state_row(index: ChannelIndex, state: ChannelState) -> SignerRecord:
     return SignerRecord(_STATE + levels(index), _row(state))
 
 
+def row_keys(index: ChannelIndex) -> tuple[bytes, ...]:
+    """Where all rows of a channel are."""
+    return tuple(kind + levels(index) for kind in (_NAME, _TERMS, _STATE))
+
+
 def load(rows: tuple[SignerRecord, ...]) -> Loaded:
     """What rows say; raises SignerRefused for rows that this signer did not write."""
     loaded = Loaded({}, {}, {})

@@ -4,12 +4,19 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lnpd_sdk.types import OPENER
+from lnpd_sdk.types import ACCEPTOR, OPENER
 
-from lnpd.channel.state import Closed, Policy, new_channel
-from lnpd.errors import ChannelRefused, ChannelsFull, ChannelTooLarge, ChannelTooSmall, ExperimentalTypeRefused
+from lnpd.channel.state import AwaitingReady, Channel, Closed, Policy, new_channel
+from lnpd.errors import (
+    ChannelRefused,
+    ChannelsFull,
+    ChannelTooLarge,
+    ChannelTooSmall,
+    ExperimentalTypeRefused,
+    UnfundedTooMany,
+)
 from lnpd.providers.types import STATIC_REMOTEKEY
-from lnpd.services.channels.caps import MIN_CHANNEL_SAT, Caps, Room
+from lnpd.services.channels.caps import MAX_UNFUNDED, MAX_UNFUNDED_A_PEER, MIN_CHANNEL_SAT, Caps, Room
 from lnpd.services.channels.opening import Kind
 from lnpd.wire.messages import Extension
 
@@ -61,6 +68,43 @@ def test_room_is_free_again_after_a_close_and_after_an_opening_that_failed() -> 
     room.take("b", PLAIN, 900_000)
     room.leave("b")
     assert room.taken_sat == 0
+
+
+def stranger(number: int, peer: int) -> Channel:
+    channel = new_channel(f"s{number}", peer.to_bytes(33, "big"), ACCEPTOR, Policy(), bytes(32))
+    return msgspec.structs.replace(channel, capacity_sat=900_000, phase=AwaitingReady())
+
+
+def test_what_strangers_do_not_fund_takes_no_room_and_is_bounded_in_number() -> None:
+    room = Room(CAPS)
+
+    def admit(number: int, peer: int, known: bool = False) -> None:
+        channel = stranger(number, peer)
+        room.admit(channel.key, PLAIN, 900_000, channel.peer, known)
+        room.saw(channel)
+
+    for number in range(MAX_UNFUNDED):
+        admit(number, number // MAX_UNFUNDED_A_PEER)
+    assert room.taken_sat == 0
+    room.take("ours", PLAIN, 900_000)
+    with pytest.raises(UnfundedTooMany, match="4 channels that you opened"):
+        admit(MAX_UNFUNDED, 0, known=True)
+    with pytest.raises(UnfundedTooMany, match="try it again later"):
+        admit(MAX_UNFUNDED, MAX_UNFUNDED)
+    admit(MAX_UNFUNDED, MAX_UNFUNDED, known=True)
+
+    funded = msgspec.structs.replace(stranger(0, 0), depth_reached=True)
+    room.saw(funded)
+    assert room.taken_sat == 1_800_000, "what is funded counts"
+    with pytest.raises(ChannelsFull):
+        admit(MAX_UNFUNDED + 1, 0)
+    room.saw(msgspec.structs.replace(funded, phase=Closed("done")))
+    admit(MAX_UNFUNDED + 1, 0, known=True)
+    with pytest.raises(UnfundedTooMany, match="try it again later"):
+        admit(MAX_UNFUNDED + 2, MAX_UNFUNDED)
+    for number in (1, 2):
+        room.saw(msgspec.structs.replace(stranger(number, 0), phase=Closed("forgotten")))
+    admit(MAX_UNFUNDED + 2, MAX_UNFUNDED)
 
 
 @given(st.lists(st.integers(0, 3_000_000), max_size=20))

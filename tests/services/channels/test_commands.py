@@ -20,7 +20,7 @@ from lnpd.errors import (
 )
 from lnpd.services.channels import commands as channel_commands
 from lnpd.services.node.node import Node
-from lnpd.testing import Network, shown, until, until_asked
+from lnpd.testing import DEPTH, Network, shown, until, until_asked
 from lnpd.wire.base import Message
 from tests.e2e.test_lockbox import KINDS, WITH_LOCKBOX
 
@@ -119,7 +119,10 @@ def test_the_wallet_is_asked_before_the_peer(tmp_path: Path) -> None:
 def test_the_total_holds_for_both_sides_and_at_once(tmp_path: Path) -> None:
     async def story(network: Network) -> None:
         alice, bob = await connected(network, 5_000_000, max_total_sat=1_500_000, max_channel_sat=1_500_000)
-        await opened(alice, bob, 1_000_000)
+        channel = await opened(alice, bob, 1_000_000)
+        assert bob.channels.room.taken_sat == 0, "what is not funded yet costs alice nothing, and takes no room"
+        await network.mine(DEPTH)
+        await network.active(channel, alice, bob)
         with pytest.raises(ChannelRefused, match="takes no more money into channels now") as refused:
             await opened(alice, bob, 500_001)
         assert "1,000,000" not in str(refused.value)  # how much bob has elsewhere is his own business

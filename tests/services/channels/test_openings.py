@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 
 from lnpd.channel.actions import FundingReleased, FundingWanted
+from lnpd.channel.deadlines import FUNDING_BLOCKS
+from lnpd.channel.events import ForceClose
 from lnpd.channel.state import Normal
 from lnpd.errors import LnpdError
+from lnpd.services.channels.batch import INDEX
 from lnpd.services.node.node import Node
+from lnpd.services.wallet.rows import STATE
 from lnpd.testing import until_asked
 from tests.services.channels.two import KIND, SECONDS, Two, story
 
@@ -20,6 +24,52 @@ async def reserved_sat(node: Node) -> int:
 
 async def free(node: Node) -> bool:
     return not await reserved_sat(node)
+
+
+async def rows(node: Node) -> tuple[int, int, int]:
+    """How many rows a node has of channels, of where their keys come from, and of what the signer remembers."""
+    found = await node.store.read(lambda read: (read.channels(), read.values(INDEX), read.signer_states()))
+    return len(found[0]), len(found[1]), len(found[2])
+
+
+def test_what_a_stranger_never_funds_leaves_nothing(tmp_path: Path) -> None:
+    async def told(both: Two) -> None:
+        bob, height = both.bob, both.bob.watcher.height
+        await both.network.fund(both.alice, 500_000)
+        taken_sat, before = bob.channels.room.taken_sat, await rows(bob)
+        opened = await both.alice.api.open(bob.node_id.hex(), 300_000, 0, "", (), None)  # and no block is mined
+        driver = bob.channels.driver_of(opened.channel_id)
+        assert bob.channels.room.taken_sat == taken_sat, "what is not funded takes no room"
+        assert await rows(bob) > before
+        await driver.command(ForceClose())  # a failed one is forgotten too
+        for passed in (0, FUNDING_BLOCKS):
+            bob.channels.deliver_block(height + passed)
+            await driver.settled()
+        await until_asked(lambda: gone(bob, before), "no row of the channel")
+        assert driver.channel.key not in bob.channels.drivers
+
+    async def gone(node: Node, before: tuple[int, int, int]) -> bool:
+        return await rows(node) == before
+
+    story(tmp_path, told)
+
+
+def test_openings_that_come_to_nothing_leave_nothing(tmp_path: Path) -> None:
+    async def told(both: Two) -> None:
+        await both.network.fund(both.alice, 500_000)
+        before, given = await rows(both.bob), None
+        for turn in range(6):
+            with pytest.raises(LnpdError):
+                await both.alice.api.open(both.bob.node_id.hex(), 300_000, 299_999_000, "", (), None)
+            await until_asked(lambda: gone(both.bob, before), "no row of the opening")
+            scripts = await both.bob.store.read(lambda read: read.value(STATE, b"given"))
+            given = scripts if turn == 0 else given
+            assert given and scripts == given, "a script of the wallet that nobody saw is used again"
+
+    async def gone(node: Node, before: tuple[int, int, int]) -> bool:
+        return await rows(node) == before
+
+    story(tmp_path, told)
 
 
 def test_a_provider_that_leaves_in_an_opening_frees_the_coins(tmp_path: Path) -> None:
