@@ -4,7 +4,7 @@ One batch is one transaction: the last snapshot, every kept row, what the signer
 stored, and the events that are thereby done. Nothing leaves this node before it is committed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from lnpd_sdk.types import ACCEPTOR
 
@@ -20,15 +20,37 @@ from lnpd.store.write import Write
 INDEX = "channel-index"  # where a channel's keys are derived from, by its key
 Watch = WatchTransaction | WatchOutput
 Broadcasting = Broadcast | Claim
-REPLACED = ("update", "decision", "funding")  # rows whose key comes round again; all others are written once
+UPDATE = "update"
+REPLACED = (UPDATE, "decision", "funding")  # rows whose key comes round again; all others are written once
+MAX_RECENT = 1000  # rows of a channel; an onion makes most of each 1.4 KB
+
+
+class Recent:
+    """Messages of updates that are stored, and that a step will ask for once, when they are irrevocable. A cache: what
+    is not here is read from the store."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, bytes] = {}
+
+    def keep(self, rows: Iterable[Keep]) -> None:
+        """These rows were stored; the oldest leave."""
+        self._rows.update((row.key, row.value) for row in rows if row.kind == UPDATE)
+        while len(self._rows) > MAX_RECENT:
+            del self._rows[next(iter(self._rows))]
+
+    def take(self, kind: str, key: str) -> bytes | None:
+        """A row, once."""
+        return self._rows.pop(key, None) if kind == UPDATE else None
 
 
 class Batch:
-    """A transaction in the making. `before` is the channel as it is stored; `memory` is the channel's own cache."""
+    """A transaction in the making. `before` is the channel as it is stored; `memory` and `recent` are the channel's own
+    caches."""
 
-    def __init__(self, before: Channel | None, channel: Channel, memory: FoldMemory) -> None:
+    def __init__(self, before: Channel | None, channel: Channel, memory: FoldMemory, recent: Recent) -> None:
         self.before = before
         self.memory = memory
+        self.recent = recent
         self.channel = channel
         self.sends: list[Send | Disconnect] = []
         self.watches: list[Watch] = []
@@ -63,15 +85,19 @@ class Batch:
 
     # --- reading, with what is not committed yet
     def row(self, kind: str, key: str) -> bytes | None:
-        """A kept row of this batch."""
+        """A kept row of this batch, or of one before it."""
         kept = self._kept.get((kind, key))
-        return kept.value if kept else None
+        return kept.value if kept else self.recent.take(kind, key)
 
     def row_by_txid(self, kind: str, txid: bytes) -> bytes | None:
         """A kept row of this batch, by its transaction."""
         return next((k.value for k in self._kept.values() if k.kind == kind and k.txid == txid), None)
 
     # --- writing
+    def stored(self) -> None:
+        """The transaction is committed."""
+        self.recent.keep(self._kept.values())
+
     @property
     def changed(self) -> bool:
         """Whether there is anything to store."""

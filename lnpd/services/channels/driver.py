@@ -14,12 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 from lnpd.channel import failure, step
-from lnpd.channel.actions import (
-    Action,
-    Notify,
-    Send,
-    Tell,
-)
+from lnpd.channel.actions import Action, Notify, Send, Tell
 from lnpd.channel.events import (
     Block,
     Commit,
@@ -46,7 +41,7 @@ from lnpd.errors import (
     StoreHalted,
 )
 from lnpd.services.chain.rows import read_fact
-from lnpd.services.channels.batch import Batch
+from lnpd.services.channels.batch import Batch, Recent
 from lnpd.services.channels.fills import Fills
 from lnpd.services.channels.mailbox import CHAIN, LASTING, Item
 from lnpd.services.channels.opening import with_grants
@@ -79,7 +74,7 @@ class ChannelDriver:
         self.frozen = ""
         self.locked = False  # frozen for good: the signer does not go on with this channel
         self._stored = channel if stored else None
-        self._memory = FoldMemory()
+        self._memory, self._recent = FoldMemory(), Recent()
         self._waiting: deque[Item] = deque()
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -189,7 +184,7 @@ class ChannelDriver:
 
     # --- a batch
     async def _batch(self, items: list[Item]) -> None:
-        batch = Batch(self._stored, with_grants(self.channel, self.grants), self._memory)
+        batch = Batch(self._stored, with_grants(self.channel, self.grants), self._memory, self._recent)
         queue = deque(sorted(items, key=lambda item: not item.urgent))  # stable: order is kept within both
         self._urgent.clear()
         finished: list[tuple[Item, Channel]] = []  # each with the channel as its own step left it
@@ -309,6 +304,7 @@ class ChannelDriver:
                     self.parts.publish(write, notice)
 
             await self.parts.store.write(lambda write: batch.write(write, (rows,)))
+            batch.stored()
             if batch.watches or batch.broadcasts:
                 outside.applied()
         self.channel = batch.channel
