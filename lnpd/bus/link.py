@@ -19,6 +19,7 @@ from lnpd.errors import EndpointRefused, LinkOverflow
 SEND_FRAMES = 10_000
 RECEIVE_FRAMES = 64
 TURN_FRAMES = 1_000
+_EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)  # as numbers they take a third less time
 IPC_PATH_MAX_BYTES = 107
 GONE = f"the other side is gone: it closed the connection or sent over {MAX_FRAME_BYTES // 2**20} MiB"
 Identity = bytes
@@ -94,7 +95,6 @@ class Link:
         self._schedule()
 
     def _schedule(self) -> None:
-        # The descriptor is edge-triggered: after a send, events may be pending that it will not report.
         if not self._scheduled and not self.closed:
             self._scheduled = True
             self._loop.call_soon(self._drain)
@@ -125,7 +125,9 @@ class Link:
         except zmq.ZMQError as error:
             gone = error.errno == zmq.EHOSTUNREACH
             raise LinkOverflow(GONE if gone else "the other side takes no more frames") from None
-        self._schedule()
+        # The descriptor is edge-triggered: what came meanwhile is not announced again.
+        if not self._scheduled and int(self._socket.getsockopt(_EVENTS)) & _POLLIN:
+            self._schedule()
 
     def close(self) -> None:
         """Closes the socket; frames already queued have a moment to leave."""

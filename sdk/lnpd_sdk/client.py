@@ -25,6 +25,7 @@ ENDPOINT_VARIABLE = "LNPD_ENDPOINT"
 CALL_DEADLINE_SECONDS = 30.0
 ORPHAN_SECONDS = 2.0  # what a plugin has to end in order when its node is gone
 MAX_TOKEN_BYTES = 100
+_EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
 
 
 class Served(Protocol):
@@ -99,7 +100,7 @@ class Client:
             self._loop.call_soon(self._drain)
 
     def _drain(self) -> None:
-        # The descriptor is edge-triggered: read until nothing is left, and look again after each send.
+        # The descriptor is edge-triggered: read until nothing is left.
         self._again = False
         while not self._socket.closed:
             try:
@@ -119,7 +120,8 @@ class Client:
             self._socket.send(envelope.pack(frame), zmq.NOBLOCK)
         except zmq.ZMQError:
             raise BusError("the node takes no more frames") from None
-        self._schedule()
+        if not self._again and int(self._socket.getsockopt(_EVENTS)) & _POLLIN:  # it is not announced again
+            self._schedule()
 
     def _receive(self, frame: envelope.Frame) -> None:
         match frame:
