@@ -1,27 +1,82 @@
-"""Do whole nodes live on a real bitcoind as they do on the embedded chain?"""
+"""Do whole nodes live on a real bitcoind as on the embedded chain, and does it take every transaction they make?"""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from lnpd.chain.bitcoind.regtest import RegtestBitcoind
+from lnpd.chain.interface import BroadcastResult
+from lnpd.services.node.node import Node
 from lnpd.testing import Network, shown, until, until_asked
-from tests.interop.bitcoind import a_bitcoind
+from lnpd.tx.transaction import parse
+from tests.e2e.closing import Ears, Money, broadcast_commitment, ears, finish, know, offer, pass_blocks
+from tests.e2e.kinds import kinds_of
+from tests.e2e.test_worst_days import present_commitment
+from tests.interop.bitcoind import Bitcoind, a_bitcoind
+
+KINDS = ["anchors_zero_fee_htlc_tx", "static_remotekey"]
+TO_REMOTE = {"anchors_zero_fee_htlc_tx": "sweep of to_remote (anchors)", "static_remotekey": "payment from keys"}
+
+# What bitcoind may say of a transaction that is right: it has it, or somebody was first.
+TOO_LATE = ("txn-already-in-mempool", "txn-already-known", "insufficient fee", "bad-txns-inputs-missingorspent",
+            "missing-inputs", "txn-mempool-conflict", "non-BIP68-final", "non-final")  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["anchors_zero_fee_htlc_tx", "static_remotekey"])
-def test_open_pay_restart_and_close_on_bitcoind(tmp_path: Path, kind: str) -> None:
+class Judged:
+    """What testmempoolaccept says of each transaction before it is broadcast."""
+
+    def __init__(self) -> None:
+        self.accepted: set[str] = set()
+        self.refused: list[str] = []
+
+    def note(self, raw: bytes, why: str) -> None:
+        kinds = kinds_of(parse(raw))
+        if not why:
+            self.accepted |= kinds
+        elif not why.startswith(TOO_LATE):
+            self.refused.append(f"{sorted(kinds)}: {why}")
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> Judged:
+    """Has every broadcast of every node judged first."""
+    found, broadcast = Judged(), RegtestBitcoind.broadcast
+
+    async def judging(self: RegtestBitcoind, txs: tuple[bytes, ...]) -> BroadcastResult:
+        if len(txs) == 1:
+            found.note(txs[0], await self.test_accept(txs[0]))
+        return await broadcast(self, txs)
+
+    monkeypatch.setattr(RegtestBitcoind, "broadcast", judging)
+    return found
+
+
+@asynccontextmanager
+async def a_network(directory: Path) -> AsyncIterator[tuple[Network, Bitcoind]]:
+    """A network on a bitcoind that finds every transaction again."""
+    made = a_bitcoind(directory, "-txindex=1")
+    async with made as bitcoind, Network(directory / "n", bitcoind=bitcoind.directory) as network:
+        yield network, bitcoind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_open_pay_restart_and_close(tmp_path: Path, kind: str, judged: Judged) -> None:
     async def main() -> None:
-        async with a_bitcoind(tmp_path) as bitcoind, Network(tmp_path / "n", bitcoind=bitcoind.directory) as network:
+        async with a_network(tmp_path) as (network, bitcoind):
             alice, bob = await network.node("alice"), await network.node("bob")
             channel = await network.channel(alice, bob, 1_000_000, kind=kind)
             invoice = await bob.api.invoice(50_000_000, "coffee", 3600)
             paid = await alice.api.pay(invoice.invoice, None, 20)
             assert paid.amount_msat == 50_000_000
             bob = await network.restart(bob)
+            await asyncio.to_thread(bitcoind.stop)
             await network.active(channel, alice, bob)
             back = await alice.api.invoice(7_000_000, "change", 3600)
-            await bob.api.pay(back.invoice, None, 20)
+            await bob.api.pay(back.invoice, None, 20)  # a channel needs no chain to be paid in
+            await asyncio.to_thread(bitcoind.start)
 
             async def settled() -> bool:
                 rows = [await shown(node, channel) for node in (alice, bob)]
@@ -35,5 +90,85 @@ def test_open_pay_restart_and_close_on_bitcoind(tmp_path: Path, kind: str) -> No
             assert (await bob.wallet.balance()).confirmed_sat - before == 43_000
             await network.mine(100)
             await until(lambda: not alice.channels.drivers and not bob.channels.drivers, "the channels are settled")
+
+    asyncio.run(main())
+    assert judged.accepted >= {"payment from keys", "mutual close"}
+    assert not judged.refused
+
+
+async def in_flight(network: Network, kind: str) -> tuple[Node, Node, Ears, Ears]:
+    """A channel of alice's with bob, with HTLCs both ways, of which each will know one preimage."""
+    alice, bob = await network.node("alice"), await network.node("bob")
+    await network.channel(alice, bob, 1_000_000, push_sat=400_000, kind=kind)
+    await network.fund(bob, 200_000)
+    heard = ears(alice), ears(bob)
+    height = (await network.chain.best_block()).height
+    for number, (payer, payee, amount_sat) in enumerate(
+        ((alice, bob, 40_000), (alice, bob, 30_000), (bob, alice, 20_000), (bob, alice, 25_000)), 1
+    ):
+        await offer(payer, payee, number, amount_sat, height + 38 + 2 * number)
+    return alice, bob, *heard
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_transaction_of_a_forced_close_is_taken(tmp_path: Path, kind: str, judged: Judged) -> None:
+    async def main() -> None:
+        async with a_network(tmp_path) as (network, _):
+            alice, bob, _alices, _bobs = await in_flight(network, kind)
+            money = Money(network)
+            await money.begin(alice, bob)
+            await broadcast_commitment(network, alice)
+            await know(alice, 0, 3)
+            await pass_blocks(network, 2)
+            await know(bob, 0, 1)
+            await finish(network, alice, bob)
+            assert await money.gained_sat(bob) > 400_000 + 40_000 - 20_000 - 10_000
+            assert await money.gained_sat(alice) > 600_000 - 40_000 + 20_000 - 20_000
+
+    asyncio.run(main())
+    second_stage = {"HTLC-success", "HTLC-timeout", "sweep of a delayed output"}
+    direct = {"claim by preimage", "claim by timeout", TO_REMOTE[kind]}
+    assert judged.accepted >= {"commitment"} | second_stage | direct
+    assert not judged.refused
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_penalty_is_taken(tmp_path: Path, kind: str, judged: Judged) -> None:
+    async def main() -> None:
+        async with a_network(tmp_path) as (network, _):
+            alice, bob = await network.node("alice"), await network.node("bob")
+            channel = await network.channel(alice, bob, 1_000_000, push_sat=200_000, kind=kind)
+            stale = await present_commitment(alice, channel)
+            await alice.api.pay((await bob.api.invoice(300_000_000, "goods", 3600)).invoice, None, 20)
+            await until(lambda: not alice.channels.usable()[0].log, "settled")
+            await network.stop(alice)
+            result = await network.chain.broadcast((stale.serialise(),))
+            assert not result.reason
+
+            async def punished() -> bool:
+                await network.mine(1)
+                return (await bob.wallet.balance()).confirmed_sat > 1_000_000 - 15_000
+
+            await until_asked(punished, "every output of the cheat's")
+
+    asyncio.run(main())
+    assert judged.accepted >= {"commitment", "penalty of a delayed output"}
+    assert not judged.refused
+
+
+@pytest.mark.parametrize("depth", [1, 3, 6])
+def test_a_funding_that_is_reorganised_away_comes_again(tmp_path: Path, depth: int) -> None:
+    async def main() -> None:
+        async with a_network(tmp_path) as (network, _):
+            alice, bob = await network.node("alice"), await network.node("bob")
+            channel = await network.channel(alice, bob, 1_000_000)
+            await network.mine(max(0, depth - 3))
+            await network.chain.reorganise(depth, depth + 1)
+            await network.mine(6)
+            await network.active(channel, alice, bob)
+            invoice = await bob.api.invoice(1_000_000, "after all", 3600)
+            assert (await alice.api.pay(invoice.invoice, None, 20)).amount_msat == 1_000_000
+            row = await shown(alice, channel)
+            assert row is not None
 
     asyncio.run(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -74,5 +75,7 @@ class RegtestBitcoind(BitcoindChain):
         return "" if verdict["allowed"] else str(verdict["reject-reason"])
 
     async def _generate(self, txs: list[str]) -> BlockRef:
-        made = await self._rpc.call(_Generated, "generateblock", f"raw({ANYONE_SCRIPT.hex()})", txs)
+        # Of the same second and with the same coinbase it could be the very block that was just invalidated.
+        salt = b"\x6a\x08" + secrets.token_bytes(8)
+        made = await self._rpc.call(_Generated, "generateblock", f"raw({salt.hex()})", txs)
         return await self._blocks.ref(internal(made.hash))
