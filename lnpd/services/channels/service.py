@@ -355,8 +355,6 @@ class Channels:
         self._waiters.look(after, notices)
         if isinstance(after.phase, Closed) and not isinstance(before.phase, Closed):
             self.drivers.pop(after.key, None)
-            if not after.fundings:
-                self._spare_scripts.append(after.policy.sweep_script)
             self.parts.ids.leave(after.key)
             if not after.fundings:
                 self._spare_scripts.append(after.policy.sweep_script)
