@@ -9,7 +9,6 @@ from embit import script as scripts
 from embit.networks import NETWORKS as EMBIT
 from lnpd_sdk.envelope import CallFailed
 from lnpd_sdk.manifest import RpcMethod
-from msgspec.structs import replace
 
 from lnpd.channel.state import Closed, OnChain
 from lnpd.errors import OnlyOnRegtest, PluginRefused
@@ -20,14 +19,12 @@ from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.commands import CONFIRM_BLOCKS, close_channel, force_close, open_channel
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.onchain import WalletCoin
-from lnpd.services.payments.ledger import PAID
 from lnpd.services.rpc import answers
 from lnpd.services.wallet.ledger import COINBASE_MATURITY
 
 if TYPE_CHECKING:
     from lnpd.services.node.node import Node
 
-PAID_BEFORE = "It was paid before: nothing was paid now."
 EMBIT_NAMES = {"bitcoin": "main", "testnet": "test", "signet": "signet", "regtest": "regtest"}
 
 
@@ -292,9 +289,7 @@ class NodeApi:
 
     async def pay(self, invoice: str, amount_msat: int | None, timeout_seconds: int) -> answers.Paid:
         """Pays an invoice."""
-        before = await self._node.payments.payment(invoices.decode(invoice).payment_hash)
-        paid = await self._node.payments.pay(invoice, amount_msat, timeout_seconds)
-        return replace(paid, note=PAID_BEFORE) if before is not None and before.state == PAID else paid
+        return await self._node.payments.pay(invoice, amount_msat, timeout_seconds)
 
     async def payments(self) -> tuple[answers.Payment, ...]:
         """Our last payments."""

@@ -111,7 +111,8 @@ class Outgoing:
             await self._look(attempt)
         attempt.deadline_seconds = max(attempt.deadline_seconds, deadline_seconds)
         await asyncio.wait({attempt.ended}, timeout=timeout_seconds)  # neither cancels it nor raises
-        return _paid(request.payment_hash, await self._outcome(attempt, timeout_seconds))
+        paid = _paid(request.payment_hash, await self._outcome(attempt, timeout_seconds))
+        return replace(paid, note=answers.PAID_BEFORE) if attempt.record is None else paid
 
     async def _outcome(self, attempt: Attempt, timeout_seconds: float) -> PaymentRecord:
         await self._look(attempt)

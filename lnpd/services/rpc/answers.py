@@ -232,6 +232,9 @@ class Decoded(msgspec.Struct, frozen=True):
     fallback_addresses: tuple[str, ...] = ()
 
 
+PAID_BEFORE = "It was paid before: nothing was paid now."
+
+
 class Paid(msgspec.Struct, frozen=True):
     """A payment that arrived: the preimage is the receipt. `note` says so if it had arrived before."""
 

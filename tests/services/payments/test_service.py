@@ -13,6 +13,7 @@ from lnpd import errors
 from lnpd.crypto import secp
 from lnpd.hooks.kinds import hookimpl
 from lnpd.routing import invoice
+from lnpd.services.rpc.answers import PAID_BEFORE
 from lnpd.wire.base import Message
 from lnpd.wire.features import Features
 from lnpd.wire.messages import UpdateAddHtlc, UpdateFailHtlc
@@ -90,10 +91,11 @@ async def test_what_is_paid_is_not_paid_again(pair: Joined) -> None:
     text = await asked(pair)
     first = await pair.both(pair.payer.payments.pay(text))
     pair.payer.now += 1_000_000  # expired meanwhile
-    assert await pair.both(pair.payer.payments.pay(text)) == first
+    again = replace(first, note=PAID_BEFORE)
+    assert await pair.both(pair.payer.payments.pay(text)) == again != first
     assert moved_msat(pair) == AMOUNT_MSAT
     await pair.payer.restart()
-    assert await pair.payer.payments.pay(text) == first
+    assert await pair.payer.payments.pay(text) == again
 
 
 @played
