@@ -139,6 +139,10 @@ class Network:
     async def mine(self, blocks: int = 1) -> int:
         """New blocks, with all that waits in the mempool; returns once every node has handled them."""
         await self.chain.mine(blocks)
+        return await self.followed()
+
+    async def followed(self) -> int:
+        """The height of the best chain, once every node has handled it."""
         height = (await self.chain.best_block()).height
         for node in self.nodes:
             await node.watcher.sync()

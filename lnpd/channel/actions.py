@@ -101,14 +101,15 @@ class Keep(Action, frozen=True, tag="keep"):
 class Broadcast(Action, frozen=True, tag="broadcast"):
     """Fill and broadcast a transaction until it, or one that conflicts, is confirmed.
 
-    `anchor_vout` is an output that we may spend at once: a child of it can pay for the transaction, as much as the
-    `stake_sat` that we may lose allows, by the `deadline_height` from which on we may lose it (0: never).
+    `anchor_vout` is an output that we may spend at once: a child of it can pay for the transaction. `ours_sat` is what
+    is ours of it in all; `stake_sat` of that may be lost from `deadline_height` on (0: never).
     """
 
     key: str
     transaction: Tx
     fill: tuple[Fill, ...] = ()
     anchor_vout: int | None = None
+    ours_sat: int = 0
     stake_sat: int = 0
     deadline_height: int = 0
 

@@ -9,12 +9,12 @@ unless it may be revoked: never after data loss, and while our state is unproven
 from collections.abc import Generator
 from typing import Any
 
-from lnpd_sdk.script import Template
 from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, Broadcast, Disconnect, FundingReleased, Notify, Send, SignBroadcast, Tell
 from lnpd.channel.events import ForceClose
 from lnpd.channel.queries import FindCommitment, Kept, ask, commitment_key
+from lnpd.channel.stakes import our_anchor, stake_in
 from lnpd.channel.state import (
     AwaitingAccept,
     AwaitingFunding,
@@ -32,7 +32,6 @@ from lnpd.channel.state import (
 )
 from lnpd.channel.table import Step, done, on
 from lnpd.errors import CommandRefused, DataLost, ProtocolError, ProtocolWarning, StateUnproven
-from lnpd.tx.graph import Graph
 from lnpd.wire.messages import Error as ErrorMessage
 from lnpd.wire.messages import Warning as WarningMessage
 
@@ -80,7 +79,11 @@ def broadcast_latest(channel: Channel) -> Generator[Any, Any, list[Action]]:
         assert kept is not None and kept.signatures is not None, "our latest commitment is always kept"
         fill = SignBroadcast(funding.txid, number)
         key = f"commitment/{funding.txid.hex()}"
-        actions.append(Broadcast(key, kept.graph.tx, (fill,), anchor_vout=our_anchor(kept.graph, channel)))
+        stake = stake_in(channel, kept.graph)
+        anchor_vout = our_anchor(kept.graph, channel.us)
+        actions.append(
+            Broadcast(key, kept.graph.tx, (fill,), anchor_vout, stake.ours_sat, stake.stake_sat, stake.deadline_height)
+        )
     return actions
 
 
@@ -89,15 +92,6 @@ def released(channel: Channel) -> tuple[Action, ...]:
     if not isinstance(channel.phase, AwaitingFundingSigned):
         return ()
     return (Tell("released", "funding", FundingReleased(channel.phase.transaction.txid)),)
-
-
-def our_anchor(graph: Graph, channel: Channel) -> int | None:
-    """The output of a commitment that we may spend at once to pay for it."""
-    for vout, output in enumerate(graph.outputs):
-        ours = isinstance(output.script, Template) and output.script.counterparty == (graph.holder != channel.us)
-        if output.kind == "anchor" and ours:
-            return vout
-    return None
 
 
 @on((*FUNDED, Failed), ForceClose)

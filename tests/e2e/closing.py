@@ -3,13 +3,15 @@
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from lnpd.chain.embedded import EmbeddedChain
+from lnpd.chain.interface import Outpoint
 from lnpd.channel.actions import HtlcFailed, HtlcFulfilled, HtlcReceived, Told
 from lnpd.channel.events import Add, Fulfill
 from lnpd.channel.state import Channel, Closed
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.node.node import Node
 from lnpd.services.recipients import Effects, Recipient
-from lnpd.testing import Network, until
+from lnpd.testing import Network, until, until_asked
 from lnpd.tx.graph import Funding
 from lnpd.tx.transaction import Tx, parse
 
@@ -138,15 +140,13 @@ async def know(node: Node, identity: int, number: int) -> None:
     await driver_of(node).command(Fulfill(identity, preimage(number)))
 
 
-async def broadcast_commitment(network: Network, node: Node) -> str:
-    """The node closes by force, before its peer knows, and its commitment is in the mempool."""
+async def broadcast_commitment(network: Network, node: Node) -> Tx:
+    """The node closes by force, before its peer knows; what then spends the funding in the mempool."""
     funding = driver_of(node).channel.fundings[0]
     await node.api.disconnect(driver_of(node).channel.peer.hex())
     await until(lambda: driver_of(node).channel.link == "down", "the end of the connection")
     await node.api.close(driver_of(node).channel.id.hex(), True, None)
-    outpoint = f"{funding.txid[::-1].hex()}:{funding.vout}"
-    await network.spent(outpoint)
-    return outpoint
+    return await until_asked(lambda: spender(network, funding.txid, funding.vout), "a commitment in the mempool")
 
 
 def is_closed(node: Node) -> bool:
@@ -159,6 +159,23 @@ async def pass_blocks(network: Network, count: int = 1, step: int = 1) -> None:
         await network.mine(min(step, count))
         count -= step
         await broadcasts(network)
+
+
+async def full_blocks(network: Network, count: int = 1) -> None:
+    """Blocks in which nothing that waits finds room."""
+    assert isinstance(network.chain, EmbeddedChain)
+    await network.chain.mine_without(count)
+    await network.followed()
+    await broadcasts(network)
+
+
+async def spender(network: Network, txid: bytes, vout: int) -> Tx | None:
+    """What spends an output in the mempool."""
+    output = await network.chain.output(Outpoint(txid, vout))
+    if output is None or output.spent_by is None:
+        return None
+    found = await network.chain.transaction(output.spent_by)
+    return parse(found.transaction) if found is not None else None
 
 
 async def broadcasts(network: Network) -> None:

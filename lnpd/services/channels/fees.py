@@ -10,9 +10,13 @@ is lnpd.tx.feerates' to say.
 
 import logging
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from lnpd.chain.interface import ChainBackend
+from lnpd.chain.interface import Outpoint as ChainOutpoint
 from lnpd.channel.actions import Broadcast, Claim
-from lnpd.channel.queries import Kept, commitment_key
+from lnpd.channel.queries import Kept
+from lnpd.channel.stakes import our_anchor
 from lnpd.errors import ClaimUneconomic, InsufficientFunds
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.onchain import ChainWatcher, FeeWanted, FundingWallet, Outpoint
@@ -25,7 +29,7 @@ from lnpd.tx.claims import Claimable
 from lnpd.tx.feerates import Paid, estimate_blocks, least_per_kw, scheduled_per_kw
 from lnpd.tx.graph import Graph
 from lnpd.tx.sweeps import RBF_SEQUENCE, make_claim, may_share, second_stage, second_stage_weight, sweep_weight
-from lnpd.tx.transaction import Tx, TxIn, TxOut
+from lnpd.tx.transaction import Tx, TxIn, TxOut, parse
 
 log = logging.getLogger("lnpd.channels")
 
@@ -34,11 +38,20 @@ WALLET_WEIGHT = 4 * 41 + 109 + 4 * 31  # one coin and the change
 SWEEP_WEIGHT = 4 * 41 + 160  # what it costs later to take a second stage's output home
 
 
+class Parent(NamedTuple):
+    """A commitment for which a child of our anchor, its output `vout`, shall pay."""
+
+    tx: Tx
+    graph: Graph
+    vout: int
+    fee_sat: int
+
+
 class FeePayer:
     """Completes broadcasts and claims at the feerate that is due."""
 
-    def __init__(self, store: Store, watcher: ChainWatcher, wallet: FundingWallet) -> None:
-        self._store, self._watcher, self._wallet = store, watcher, wallet
+    def __init__(self, store: Store, backend: ChainBackend, watcher: ChainWatcher, wallet: FundingWallet) -> None:
+        self._store, self._backend, self._watcher, self._wallet = store, backend, watcher, wallet
 
     async def claim(self, driver: ChannelDriver, action: Claim, spent: frozenset[Outpoint]) -> Tx | None:
         """The transaction of a claim, less what others took; None if nothing is left. ClaimUneconomic."""
@@ -90,52 +103,63 @@ class FeePayer:
     # Our commitment
 
     async def commitment(self, driver: ChannelDriver, action: Broadcast) -> tuple[Tx, ...]:
-        """The transaction; with a child of our anchor if it does not pay enough by itself."""
+        """The transaction, with a child of our anchor if it does not pay enough by itself; or a child of the peer's
+        commitment alone, if that is in the mempool and keeps ours out."""
         tx = await driver.fills.transaction(driver.channel, action)
-        funding = next((f for f in driver.channel.fundings if tx.inputs[0].txid == f.txid), None)
-        if action.anchor_vout is None or funding is None:
+        if action.anchor_vout is None:
             return (tx,)
-        channel = driver.channel
-        kept = await driver.fills.kept(channel, commitment_key(funding.txid, channel.us, channel.numbers[channel.us]))
-        parent_sat = funding.capacity_sat - sum(output.value_sat for output in tx.outputs)
-        wanted = await self._scheduled(action.deadline_height, action.stake_sat, tx.weight)
-        if 1000 * parent_sat >= wanted * tx.weight:
+        rival = await self._rival(driver, tx)
+        parent = rival or await self._parent(driver, tx)
+        if parent is None:
+            return (tx,)
+        wanted = max(
+            await self._scheduled(0, action.ours_sat, parent.tx.weight),
+            await self._scheduled(action.deadline_height, action.stake_sat, parent.tx.weight),
+        )
+        if 1000 * parent.fee_sat >= wanted * parent.tx.weight:
             return (tx,)
         try:
-            return tx, await self._child(driver, action, kept.graph, tx, wanted, parent_sat)
+            child = await self._child(driver, action.key, parent, wanted)
         except InsufficientFunds as error:
-            log.warning(
-                "channel %s: its commitment pays %s sat and cannot be helped: %s", channel.key, parent_sat, error
-            )
+            text = "channel %s: its commitment pays %s sat, which is too little, and cannot be helped: %s"
+            log.warning(text, driver.channel.key, parent.fee_sat, error)
             return (tx,)
+        return (child,) if rival else (tx, child)
 
-    async def _child(
-        self, driver: ChannelDriver, action: Broadcast, graph: Graph, parent: Tx, wanted: int, parent_sat: int
-    ) -> Tx:
-        assert action.anchor_vout is not None
-        anchor = graph.outputs[action.anchor_vout]
+    async def _parent(self, driver: ChannelDriver, tx: Tx) -> Parent | None:
+        """A commitment of either side with an anchor of ours."""
+        graph = await driver.fills.commitment(tx.txid)
+        vout = our_anchor(graph, driver.channel.us) if graph is not None else None
+        if graph is None or vout is None:
+            return None
+        return Parent(tx, graph, vout, graph.funding.capacity_sat - sum(output.value_sat for output in tx.outputs))
+
+    async def _rival(self, driver: ChannelDriver, ours: Tx) -> Parent | None:
+        """The peer's commitment, if the mempool has it."""
+        spent = ours.inputs[0]
+        output = await self._backend.output(ChainOutpoint(spent.txid, spent.vout))
+        if output is None or output.spent_by is None or output.spent_by == ours.txid:
+            return None
+        found = await self._backend.transaction(output.spent_by)
+        return await self._parent(driver, parse(found.transaction)) if found is not None else None
+
+    async def _child(self, driver: ChannelDriver, key: str, parent: Parent, wanted: int) -> Tx:
+        anchor, above = parent.graph.outputs[parent.vout], parent.tx.weight
         path = next(path for path in anchor.paths if path.name == "owner")
-        claim = Claimable(parent.txid, action.anchor_vout, anchor, path)
-        base = Tx((TxIn(parent.txid, action.anchor_vout, RBF_SEQUENCE),), ())
+        claim = Claimable(parent.tx.txid, parent.vout, anchor, path)
+        base = Tx((TxIn(parent.tx.txid, parent.vout, RBF_SEQUENCE),), ())
         weight = fees.transaction_weight(claim.weight, 1, ())
+        # Miners count the package; a replacement is measured by the child alone (BIP 125).
         own = weight + WALLET_WEIGHT
-        # The whole package counts for a miner, but a replacement is measured by the child alone (BIP 125).
-        alone = -(-(wanted * (own + parent.weight) - 1000 * parent_sat) // own)
-        least = await self._replacing(driver, (claim,), frozenset(), own, alone)
-        package_per_kw = (least * own + 1000 * parent_sat) // (own + parent.weight)
-        paid = await self._wallet.pay_fee(
-            FeeWanted(
-                reference(driver, action.key),
-                base,
-                (TxOut(anchor.value_sat, anchor.script_pubkey),),
-                weight,
-                package_per_kw,
-                parent.weight,
-                parent_sat,
-            )
-        )
-        await self._remember(driver, action.key, Paid(_points((claim,)), paid.fee_sat, paid.weight))
-        return await driver.fills.sweep(graph, paid.tx, (claim,))
+        alone = -(-(wanted * (own + above) - 1000 * parent.fee_sat) // own)
+        alone = await self._replacing(driver, (claim,), frozenset(), own, alone)
+        package_per_kw = -(-(alone * own + 1000 * parent.fee_sat) // (own + above))
+        output = TxOut(anchor.value_sat, anchor.script_pubkey)
+        name = reference(driver, key)
+        fee = FeeWanted(name, base, (output,), weight, package_per_kw, above, parent.fee_sat)
+        paid = await self._wallet.pay_fee(fee)
+        await self._remember(driver, key, Paid(_points((claim,)), paid.fee_sat, paid.weight))
+        return await driver.fills.sweep(parent.graph, paid.tx, (claim,))
 
     # Feerates, and what was paid before
 

@@ -22,7 +22,7 @@ from lnpd.channel.actions import (
 from lnpd.channel.queries import Kept, commitment_key
 from lnpd.channel.state import Channel
 from lnpd.crypto.shachain import index_of
-from lnpd.services.channels.batch import find_row, kept_of
+from lnpd.services.channels.batch import find_by_txid, find_row, kept_of
 from lnpd.services.channels.queries import Queries
 from lnpd.services.interfaces import ChannelIndex, ClaimInput, SecondStage, Signer, SignerRecords, StagePart
 from lnpd.services.interfaces import Claim as ClaimRequest
@@ -125,6 +125,11 @@ class Fills:
         graph = self._graphs.get(key) or (await self.kept(channel, key)).graph
         signatures = await self._signer.sign_commitment(self._index, graph)
         return signatures.commitment, signatures.children
+
+    async def commitment(self, txid: bytes) -> Graph | None:
+        """The kept commitment, of either side, whose transaction has this id."""
+        kept = kept_of(await self._store.read(lambda read: find_by_txid(read, "commitment", txid)))
+        return kept.graph if kept is not None else None
 
     async def kept(self, channel: Channel, key: str) -> Kept:
         """A commitment that was stored; see commitment_key."""
