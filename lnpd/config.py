@@ -17,6 +17,7 @@ import msgspec
 from lnpd.chain.bitcoind.address import BitcoindUrl, read_url
 from lnpd.errors import ConfigRefused
 from lnpd.hooks.capabilities import wrong_with
+from lnpd.routing.relay import RelayPolicy
 from lnpd.store.points import PERSISTENCE_POINTS
 
 Network = Literal["regtest", "testnet", "signet", "bitcoin"]
@@ -27,6 +28,7 @@ MAINNET_MAX_TOTAL_SAT: Final = 5_000_000
 MAX_CHANNEL_SAT: Final = (1 << 24) - 1  # BOLT 2: more needs option_support_large_channel
 MAX_TOTAL_SAT: Final = 21_000_000 * 100_000_000
 MAX_DIRECTORY_BYTES: Final = 80  # a unix socket's path has at most 107, and ours lie in the directory
+USUAL_RELAY: Final = RelayPolicy()
 MAX_ALIAS_BYTES: Final = 32  # BOLT 7, node_announcement
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 CHANNEL_SECRETS: Final = ("funding", "revocation", "payment", "delayed_payment", "htlc", "shachain_seed")
@@ -100,6 +102,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     minimum_depth: int = 3
     max_channel_sat: int = MAX_CHANNEL_SAT
     max_total_sat: int = MAX_TOTAL_SAT
+    fee_base_msat: int = USUAL_RELAY.fee_base_msat
+    fee_proportional_millionths: int = USUAL_RELAY.fee_proportional_millionths
+    cltv_expiry_delta: int = USUAL_RELAY.cltv_expiry_delta
+    htlc_minimum_msat: int = USUAL_RELAY.htlc_minimum_msat
+    htlc_maximum_msat: int = USUAL_RELAY.htlc_maximum_msat
     log_level: str = "info"
     developer: Developer | None = None
 
@@ -112,6 +119,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def runtime(self) -> Path:
         """The folder of the sockets between this node's processes."""
         return self.directory / "run"
+
+    @property
+    def relay(self) -> RelayPolicy:
+        """What is asked for forwarding, where a channel has no terms of its own."""
+        return RelayPolicy(
+            self.fee_base_msat,
+            self.fee_proportional_millionths,
+            self.cltv_expiry_delta,
+            self.htlc_minimum_msat,
+            self.htlc_maximum_msat,
+        )
 
     @property
     def coin(self) -> int:
@@ -184,6 +202,10 @@ SEED_RULES: Final[tuple[Rule, ...]] = (
         "--min-feerate-per-kw is above --max-feerate-per-kw.",
     ),
     (lambda c: c.max_channel_sat > c.max_total_sat, "--max-channel-sat is above --max-total-sat."),
+    (
+        lambda c: c.htlc_minimum_msat > c.htlc_maximum_msat,
+        "--htlc-minimum-msat is above --htlc-maximum-msat.",
+    ),
     (
         lambda c: c.plain_seed and c.passphrase_file is not None,
         "--plain-seed and --passphrase-file exclude each other.",

@@ -13,6 +13,7 @@ import msgspec
 from lnpd import config
 from lnpd.config import Config, Developer, default_directory
 from lnpd.errors import ConfigRefused
+from lnpd.routing.relay import HIGHEST_CLTV_EXPIRY_DELTA, LOWEST_CLTV_EXPIRY_DELTA, MAX_FEE, MAX_HTLC_MSAT
 
 Program = Literal["lnpd", "lnpd init", "lnpd regtest"]
 NODE: Final = ("lnpd",)
@@ -83,6 +84,18 @@ OPTIONS: Final[tuple[Option, ...]] = (
            config.read_number(20_000, config.MAX_CHANNEL_SAT)),
     Option("--max-total-sat", "max_total_sat", "the most that all channels together may hold", "SAT",
            config.read_number(20_000, config.MAX_TOTAL_SAT)),
+    Option("--fee-base-msat", "fee_base_msat", "ask this much for forwarding an HTLC (default: 1000)", "MSAT",
+           config.read_number(0, MAX_FEE)),
+    Option("--fee-proportional-millionths", "fee_proportional_millionths",
+           "ask this much of a million for forwarding, beside the base (default: 10)", "MILLIONTHS",
+           config.read_number(0, MAX_FEE)),
+    Option("--cltv-expiry-delta", "cltv_expiry_delta", "ask for so many blocks between an HTLC that comes in and the"
+           " one that goes out (default: 80)", "BLOCKS",
+           config.read_number(LOWEST_CLTV_EXPIRY_DELTA, HIGHEST_CLTV_EXPIRY_DELTA)),
+    Option("--htlc-minimum-msat", "htlc_minimum_msat", "forward nothing smaller (default: 1)", "MSAT",
+           config.read_number(0, MAX_HTLC_MSAT)),
+    Option("--htlc-maximum-msat", "htlc_maximum_msat", "forward nothing larger (default: what a channel can hold)",
+           "MSAT", config.read_number(1, MAX_HTLC_MSAT)),
     Option("--log-level", "log_level", f"{', '.join(config.LOG_LEVELS)} (default: info)", "LEVEL",
            config.read_choice(*config.LOG_LEVELS), programs=ALL),
     Option("--developer", "developer", "allow the --dev options; never with money"),

@@ -40,5 +40,17 @@ class UnknownPayment(LnpdError):
     """A channel offered an HTLC for a payment that nobody is making: it must not be stored."""
 
 
+class RouteFeeTooHigh(CommandRefused):
+    """A route would cost more than the payer allows: --max-fee-msat allows more."""
+
+
+class CircuitTaken(LnpdError):
+    """An HTLC was offered for one that waits for none: it must not be stored."""
+
+
+class RelayTermsRefused(CommandRefused):
+    """Terms of forwarding are out of range, or contradict each other."""
+
+
 class PluginRefused(CommandRefused):
     """A plugin's command refused what it was asked for; the text is the plugin's."""

@@ -1,6 +1,7 @@
 """What can be wrong with an invoice, or inside an onion?"""
 
-from lnpd.errors.base import LnpdError
+from lnpd.errors.base import LnpdError, ProtocolWarning
+from lnpd.errors.rpc import CommandRefused
 
 
 class InvoiceError(LnpdError):
@@ -129,3 +130,19 @@ class InvalidOnionPayload(LnpdError):
 
 class FailureMalformed(LnpdError):
     """A failure message, or what is to be written into one, does not fit its code (BOLT 4)."""
+
+
+class RouteMalformed(CommandRefused):
+    """A route is too long, or one of its hops is written in no form that this node reads."""
+
+
+class RouteUnknown(CommandRefused):
+    """A route does not lead to the payee, or what one of its hops asks for forwarding is not known."""
+
+
+class RouteTooLong(CommandRefused):
+    """Over this route an amount could be locked up for longer than nodes forward it."""
+
+
+class ChannelUpdateSignatureWrong(ProtocolWarning):
+    """A peer's channel_update of our channel is not signed by it (BOLT 7)."""

@@ -174,6 +174,22 @@ def failure(name: str, **fields: int | bytes) -> Failure:
     return Failure(row.code, tuple((field, fields[field]) for field in wanted))
 
 
+def code_of(name: str) -> int:
+    """The code of a failure; raises FailureMalformed."""
+    row = _BY_NAME.get(name)
+    if row is None:
+        raise FailureMalformed(f"BOLT 4 has no failure {name!r}.")
+    return row.code
+
+
+def of_malformed(code: int, sha256_of_onion: bytes) -> Failure:
+    """The failure that an update_fail_malformed_htlc means, for the payer (BOLT 2, Removing an HTLC)."""
+    row = _BY_CODE.get(code)
+    if row is not None and row.fields == _ONION:
+        return Failure(code, (("sha256_of_onion", sha256_of_onion),))
+    return Failure(code, extra=sha256_of_onion) if row is None else failure("temporary_node_failure")
+
+
 def incorrect_or_unknown_payment_details(htlc_msat: int, height: int) -> Failure:
     """What a final node answers to all that does not fit an invoice, so that nobody learns which it was."""
     return failure("incorrect_or_unknown_payment_details", htlc_msat=htlc_msat, height=height)

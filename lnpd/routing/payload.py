@@ -56,6 +56,11 @@ def for_final_node(
     )
 
 
+def for_hop(amount_msat: int, cltv_expiry: int, short_channel_id: bytes) -> Payload:
+    """What a node in the middle is told: to send this amount, with this expiry, over this channel (BOLT 4)."""
+    return Payload(amt_to_forward=amount_msat, outgoing_cltv_value=cltv_expiry, short_channel_id=short_channel_id)
+
+
 def require(payload: Payload, name: str) -> int:
     """The number in a record that must be there; raises InvalidOnionPayload with the type that is missing."""
     value = getattr(payload, name)

@@ -54,6 +54,10 @@ TOPICS: Final[dict[str, Topic]] = {
     "payment_failed": Topic("A payment of ours failed, and nothing of it is in flight.",
                             ("payment_hash", "amount_msat", "why")),
     "payment_received": Topic("An invoice of ours is paid.", ("payment_hash", "amount_msat")),
+    "forward_settled": Topic("An HTLC passed through this node and was fulfilled: `fee_msat` is what it earned.",
+                             ("payment_hash", "amount_msat", "incoming", "outgoing", "fee_msat")),
+    "forward_failed": Topic("An HTLC that was to pass through this node failed after it was accepted.",
+                            ("payment_hash", "amount_msat", "incoming", "outgoing", "why")),
 }  # fmt: skip
 
 

@@ -37,8 +37,24 @@ class Channels(Protocol):
         """The channels in which an HTLC could be offered now."""
         ...
 
+    def every(self) -> tuple[Channel, ...]:
+        """All channels that are not closed."""
+        ...
+
+    def frozen(self, key: str) -> str:
+        """Why nothing can be done in a channel, "" if all can."""
+        ...
+
     def get(self, key: str) -> Channel | None:
         """A channel by its key, as last stored."""
+        ...
+
+    def deliver(self, owner: bytes) -> Awaitable[None]:
+        """What is in this channel's stored inbox is in its mailbox when this returns."""
+        ...
+
+    def settled(self, key: str) -> Awaitable[None]:
+        """Returns when the channel has handled, and said, all that waits."""
         ...
 
     def command(self, key: str, event: Event) -> Awaitable[Channel]:

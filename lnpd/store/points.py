@@ -38,4 +38,12 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "payment-forgotten": "A payment's HTLC is gone from the log unsent; it may be offered again.",
     "payment-paid": "A payment's preimage is stored on arrival.",
     "payment-failed": "A payment's HTLC is gone for good, and why; it may be tried again from here on.",
+    "circuit-opened": "An HTLC is joined with an outgoing channel in the transaction that makes it irrevocable.",
+    "circuit-offered": "A circuit's outgoing HTLC is in its channel's log: it is offered once.",
+    "circuit-forgotten": "A circuit's outgoing HTLC is gone from the log unsent; it may be offered again.",
+    "circuit-fulfilled": "A circuit's preimage is stored on arrival, with the order to claim its incoming HTLC.",
+    "circuit-failed": "A circuit's outgoing HTLC is gone for good, with the order to fail its incoming one.",
+    "relay-policy-set": "What a person asks for forwarding over a channel is stored before its peer hears of it.",
+    "channel-update-made": "A channel_update is stored before it is sent: the next one has a later timestamp.",
+    "channel-update-kept": "A peer's channel_update, its signature checked, is stored in the place of the one before.",
 }

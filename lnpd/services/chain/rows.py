@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from lnpd.chain.interface import BlockRef, ConnectedBlock, Match, Watch, WatchOutpoint, WatchTxid
 from lnpd.chain.interface import Outpoint as ChainOutpoint
 from lnpd.channel.actions import WatchOutput, WatchTransaction
-from lnpd.channel.events import OutputSpent, OutputUnspent, TransactionConfirmed, TransactionUnconfirmed
+from lnpd.channel.events import Fail, Fulfill, OutputSpent, OutputUnspent, TransactionConfirmed, TransactionUnconfirmed
 from lnpd.services.onchain import StoredBroadcast
 from lnpd.store.codec import decode, encode
 from lnpd.tx.transaction import Tx, parse
@@ -30,9 +30,9 @@ Fact = TransactionConfirmed | TransactionUnconfirmed | OutputSpent | OutputUnspe
 
 
 class StoredFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an inbox row of the chain watcher holds."""
+    """What a row of a channel's inbox holds: a fact of the chain, or what a circuit orders (payments/circuits)."""
 
-    event: Fact
+    event: Fact | Fulfill | Fail
 
 
 class Found(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,8 +112,8 @@ def read_row(key: bytes, value: bytes) -> Row:
     return decode(value, Row, table="chain watch", key=key)
 
 
-def read_fact(value: bytes) -> Fact:
-    """The event that an inbox row of the chain watcher holds. Raises ValueUnreadable."""
+def read_fact(value: bytes) -> Fact | Fulfill | Fail:
+    """The event that a row of a channel's inbox holds. Raises ValueUnreadable."""
     return decode(value, StoredFact, table="inbox").event
 
 

@@ -262,6 +262,25 @@ class NodeApi:
             return await force_close(self._node, driver, not_restored)
         return await close_channel(self._node, driver, destination)
 
+    async def relay(
+        self,
+        channel: str,
+        fee_base_msat: int | None = None,
+        fee_proportional_millionths: int | None = None,
+        cltv_expiry_delta: int | None = None,
+        htlc_minimum_msat: int | None = None,
+        htlc_maximum_msat: int | None = None,
+    ) -> answers.Relayed:
+        """What is asked for forwarding over a channel."""
+        return await self._node.payments.relayed(
+            self._node.channels.driver_of(channel).channel,
+            fee_base_msat=fee_base_msat,
+            fee_proportional_millionths=fee_proportional_millionths,
+            cltv_expiry_delta=cltv_expiry_delta,
+            htlc_minimum_msat=htlc_minimum_msat,
+            htlc_maximum_msat=htlc_maximum_msat,
+        )
+
     # --- payments
     async def invoice(self, amount_msat: int | None, description: str, expiry_seconds: int) -> answers.Invoice:
         """Makes an invoice."""
@@ -287,9 +306,20 @@ class NodeApi:
             features=read.features.to_bytes().hex(),
         )
 
-    async def pay(self, invoice: str, amount_msat: int | None, timeout_seconds: int) -> answers.Paid:
+    async def pay(
+        self,
+        invoice: str,
+        amount_msat: int | None,
+        timeout_seconds: int,
+        route: tuple[str, ...] = (),
+        max_fee_msat: int | None = None,
+    ) -> answers.Paid:
         """Pays an invoice."""
-        return await self._node.payments.pay(invoice, amount_msat, timeout_seconds)
+        return await self._node.payments.pay(invoice, amount_msat, timeout_seconds, route, max_fee_msat)
+
+    async def forwards(self) -> tuple[answers.Forward, ...]:
+        """What passed through this node last."""
+        return await self._node.payments.forwards()
 
     async def payments(self) -> tuple[answers.Payment, ...]:
         """Our last payments."""

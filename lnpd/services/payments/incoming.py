@@ -2,7 +2,8 @@
 
 HtlcReceived -> peel -> decode -> accept? -> Fulfill, and the invoice is paid, in one transaction
                  |        |         '------> Fail, encrypted: one answer for all that is wrong about the invoice
-                 |        '----------------> Fail, encrypted: invalid_onion_payload
+                 |        |----------------> Fail, encrypted: invalid_onion_payload
+                 |        '----------------> not for us, the last: forwarding.py
                  '-------------------------> FailMalformed
 """
 
@@ -22,8 +23,10 @@ from lnpd.routing import failures, invoice
 from lnpd.routing import payload as payloads
 from lnpd.routing.acceptance import Accepted, Htlc, Terms, accept
 from lnpd.routing.failures import Failure, failure
+from lnpd.routing.invoice_fields import HintedHop
 from lnpd.services.interfaces import Signer
 from lnpd.services.payments import ledger as payments_ledger
+from lnpd.services.payments.forwarding import Forwards
 from lnpd.services.payments.ledger import OPEN, Applied, HtlcKey, InvoiceRecord, invoice_of
 from lnpd.services.payments.news import News
 from lnpd.services.recipients import Effects
@@ -33,6 +36,8 @@ from lnpd.store.store import Store
 from lnpd.store.write import Write
 from lnpd.wire.features import Features
 from lnpd.wire.messages import Payload
+
+Hints = Callable[[int | None], tuple[tuple[HintedHop, ...], ...]]
 
 DEFAULT_EXPIRY_SECONDS: Final = invoice.DEFAULT_EXPIRY_SECONDS
 MAX_EXPIRY_SECONDS: Final = 10 * 365 * 24 * 3600
@@ -67,9 +72,12 @@ class Incoming:
         clock: Callable[[], float],
         height: Callable[[], int],
         news: News,
+        forwards: Forwards,
+        hints: Hints,
     ) -> None:
         self._store, self._signer, self._node_id, self._network = store, signer, node_id, network
         self._clock, self._height, self._news = clock, height, news
+        self._forwards, self._hints = forwards, hints
         # Two HTLCs of one batch, or of two channels at once, both find the invoice open: the first one has it.
         # Nothing is lost with this: if the first one's batch is, that HTLC is told again.
         self._settling: dict[bytes, _Settling] = {}
@@ -102,6 +110,7 @@ class Incoming:
             expiry_seconds=expiry_seconds,
             min_final_cltv_expiry_delta=min_final_cltv_expiry,
             features=FEATURES,
+            routes=self._hints(amount_msat),
         )
         draft = invoice.unsigned(request)
         record = InvoiceRecord(
@@ -155,13 +164,17 @@ class Incoming:
             return _malformed(htlc, digest, _code("invalid_onion_blinding"))
         try:
             shared_secret = await self._signer.ecdh(sphinx.ephemeral_key(htlc.onion))
-            payload = _peeled(shared_secret, htlc)
+            peeled = sphinx.peel_shared(shared_secret, htlc.onion, htlc.payment_hash)
+            payload = payloads.decode(peeled.payload)
+        except InvalidOnionPayload as error:
+            reported = failure("invalid_onion_payload", type=error.tlv_type, offset=error.offset)
+            return _failed(htlc, shared_secret, reported)
         except BadOnion as bad:
             return _malformed(htlc, bad.sha256_of_onion, bad.failure_code)
         except InvalidOnionLength:  # the message fixes it: only a caller that is no channel gets here
             return _malformed(htlc, digest, _code("invalid_onion_version"))
-        if isinstance(payload, Failure):
-            return _failed(htlc, shared_secret, payload)
+        if peeled.next_onion is not None:
+            return await self._forwards.received(channel, htlc, peeled, payload)
         row = await self._store.read(lambda read: read.invoice(htlc.payment_hash))
         return self._judged(HtlcKey(channel.key, htlc.id), htlc, row, payload, shared_secret)
 
@@ -230,17 +243,6 @@ def _check_terms(expiry_seconds: int, min_final_cltv_expiry: int, label: str) ->
         raise InvoiceTermsRefused(f"A min_final_cltv_expiry is {low} to {high} blocks, not {min_final_cltv_expiry}.")
     if len(label) > MAX_LABEL_CHARACTERS or not label.isprintable():
         raise InvoiceTermsRefused(f"A label has at most {MAX_LABEL_CHARACTERS} characters, all of them printable.")
-
-
-def _peeled(shared_secret: bytes, htlc: HtlcReceived) -> Payload | Failure:
-    """Our part of the onion; raises BadOnion."""
-    try:
-        peeled = sphinx.peel_shared(shared_secret, htlc.onion, htlc.payment_hash)
-        payload = payloads.decode(peeled.payload)
-    except InvalidOnionPayload as error:
-        return failure("invalid_onion_payload", type=error.tlv_type, offset=error.offset)
-    # Nothing is forwarded yet: whatever channel the payload names, we do not have it.
-    return payload if peeled.next_onion is None else failure("unknown_next_peer")
 
 
 def _terms(record: InvoiceRecord) -> Terms:

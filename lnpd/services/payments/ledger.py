@@ -56,7 +56,8 @@ class InvoiceRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class PaymentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A payment of ours. htlc: where it is, or was last; None while it waits to be offered again.
 
-    session_key: of the onion, so that a failure can still be read after a restart. why: what made it fail.
+    session_key and node_ids (the payee last; empty: the payee alone): of the onion, so that a failure can still be read
+    after a restart. amount_msat: what the payee gets; fee_msat: what the nodes between get. why: what made it fail.
     """
 
     text: str
@@ -68,6 +69,8 @@ class PaymentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ended_unix_seconds: float = 0
     preimage: bytes = b""
     why: str = ""
+    node_ids: tuple[bytes, ...] = ()
+    fee_msat: int = 0
 
     def __repr__(self) -> str:
         return f"PaymentRecord({self.amount_msat} msat to {self.payee.hex()}, ...)"

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from lnpd.hooks.dispatch import Hooks
+from lnpd.services.payments.circuits import Circuit
 from lnpd.store.write import Write
 
 log = logging.getLogger("lnpd.payments")
@@ -71,6 +72,22 @@ class News:
     def record_failed(self, write: Write, payment_hash: bytes, amount_msat: int, why: str) -> None:
         """A payment of ours did not arrive, and nothing of it is in flight."""
         self._publisher.record(write, "payment_failed", {**_fields(payment_hash, amount_msat), "why": why})
+
+    def record_forward(self, write: Write, circuit: Circuit) -> None:
+        """A circuit ended."""
+        payload: dict[str, str | int] = {
+            **_fields(circuit.payment_hash, circuit.outgoing_msat),
+            "incoming": circuit.incoming.channel,
+            "outgoing": circuit.channel,
+        }
+        if circuit.state == "fulfilled":
+            self._publisher.record(write, "forward_settled", {**payload, "fee_msat": circuit.fee_msat})
+        else:
+            self._publisher.record(write, "forward_failed", {**payload, "why": circuit.why})
+
+    def tell_forward(self) -> None:
+        """After the transaction of `record_forward`."""
+        self._publisher.stored()
 
     def tell_sent(self, payment_hash: bytes, amount_msat: int, preimage: bytes) -> None:
         """After the transaction of `record_sent`."""

@@ -34,10 +34,12 @@ from lnpd.errors import (
     UnknownPayment,
 )
 from lnpd.routing.invoice import Invoice
+from lnpd.routing.route import Hop
 from lnpd.services.payments import ledger as payments_ledger
 from lnpd.services.payments.ledger import PAID, PENDING, Applied, HtlcKey, PaymentRecord, payment_of
 from lnpd.services.payments.news import News, Tasks
-from lnpd.services.payments.offer import amount_of, offer_for, readable, refuse_expired, too_much, why_failed
+from lnpd.services.payments.offer import amount_of, offer_for, readable, refuse_expired, way_to, why_failed
+from lnpd.services.payments.view import channels_to, no_way, paid, shown, too_much
 from lnpd.services.recipients import Channels, Effects
 from lnpd.services.rpc import answers
 from lnpd.store.read import ALL_ROWS
@@ -66,11 +68,13 @@ class Attempt:
     amount_msat: int
     deadline_seconds: float
     ended: "asyncio.Future[PaymentRecord | LnpdError]"
+    route: tuple[str, ...] = ()
+    max_fee_msat: int | None = None
     record: PaymentRecord | None = field(default=None, repr=False)
 
 
 class Outgoing:
-    """Pays invoices over channels with their payees. network: BIP 173's prefix."""
+    """Pays invoices over channels with their payees, or over others on the way to them. network: BIP 173's prefix."""
 
     def __init__(
         self,
@@ -90,11 +94,19 @@ class Outgoing:
         # An id that comes round again is told by HtlcOffered first: an entry of a batch that was lost does no harm.
         self._hashes: dict[HtlcKey, bytes] = {}
 
-    async def pay(self, text: str, amount_msat: int | None, timeout_seconds: float) -> answers.Paid:
+    async def pay(
+        self,
+        text: str,
+        amount_msat: int | None,
+        timeout_seconds: float,
+        route: tuple[str, ...] = (),
+        max_fee_msat: int | None = None,
+    ) -> answers.Paid:
         """Pays an invoice, or waits for the payment that is on its way; what is paid already is not paid again.
 
         Raises InvoiceError, InvoiceOfOtherNetwork, InvoiceOfOurs, InvoiceUnpayable, AmountUnfit, InvoiceExpired,
-        NoDirectChannel, PaymentInFlight (with another amount), PaymentFailed; PaymentPending after the timeout.
+        NoDirectChannel, PaymentInFlight (with another amount), PaymentFailed; PaymentPending after the timeout;
+        RouteMalformed, RouteUnknown, RouteTooLong, RouteFeeTooHigh.
         """
         request = readable(text, self._network, self._node_id)
         amount_msat = amount_of(request, amount_msat)
@@ -102,7 +114,7 @@ class Outgoing:
         attempt = self._attempts.get(request.payment_hash)
         if attempt is None:
             ended: asyncio.Future[PaymentRecord | LnpdError] = asyncio.get_running_loop().create_future()
-            attempt = Attempt(request, text, amount_msat, deadline_seconds, ended)
+            attempt = Attempt(request, text, amount_msat, deadline_seconds, ended, route, max_fee_msat)
             self._attempts[request.payment_hash] = attempt
             self._tasks.start(self._begin(attempt), f"payment {request.payment_hash.hex()}")
         elif attempt.amount_msat != amount_msat:
@@ -111,8 +123,8 @@ class Outgoing:
             await self._look(attempt)
         attempt.deadline_seconds = max(attempt.deadline_seconds, deadline_seconds)
         await asyncio.wait({attempt.ended}, timeout=timeout_seconds)  # neither cancels it nor raises
-        paid = _paid(request.payment_hash, await self._outcome(attempt, timeout_seconds))
-        return replace(paid, note=answers.PAID_BEFORE) if attempt.record is None else paid
+        found = paid(request.payment_hash, await self._outcome(attempt, timeout_seconds))
+        return replace(found, note=answers.PAID_BEFORE) if attempt.record is None else found
 
     async def _outcome(self, attempt: Attempt, timeout_seconds: float) -> PaymentRecord:
         await self._look(attempt)
@@ -158,31 +170,33 @@ class Outgoing:
         """Returns once an HTLC is in a channel's log. Raises CommandRefused: nothing is."""
         refuse_expired(attempt.request, self._clock())
         usable = self._channels.usable()
-        direct = [channel for channel in usable if channel.peer == attempt.request.payee]
-        if not direct:
-            raise NoDirectChannel(_no_way(attempt.request.payee, usable))
-        direct.sort(key=lambda channel: channel.base.balances_msat[channel.us], reverse=True)
+        way = way_to(attempt.request, attempt.route, usable)
+        first = channels_to(way[0], usable) if way else []
+        if way is None or not first:
+            raise NoDirectChannel(no_way(way[0].node_id if way else attempt.request.payee, usable))
         refusals: dict[str, None] = {}  # in order, each sentence once
-        for channel in direct:
+        for channel in first:
             try:
-                await self._offer_in(channel, attempt)
-            except CommandRefused as refused:
+                await self._offer_in(channel, attempt, way)
+            except PaymentFailed as refused:
                 refusals[str(refused)] = None
             else:
                 return
-        raise PaymentFailed(too_much(direct, attempt.amount_msat) or " ".join(refusals))
+        raise PaymentFailed(too_much(first, attempt.amount_msat) or " ".join(refusals))
 
-    async def _offer_in(self, channel: Channel, attempt: Attempt) -> None:
+    async def _offer_in(self, channel: Channel, attempt: Attempt, way: tuple[Hop, ...]) -> None:
         payment_hash = attempt.request.payment_hash
-        offer = offer_for(attempt.request, attempt.amount_msat, self._height())
+        offer = offer_for(attempt.request, attempt.amount_msat, self._height(), way, attempt.max_fee_msat)
         attempt.record = PaymentRecord(
             text=attempt.text,
             payee=attempt.request.payee,
             amount_msat=attempt.amount_msat,
             session_key=offer.session_key,
             started_unix_seconds=self._clock(),
+            node_ids=offer.node_ids,
+            fee_msat=offer.fee_msat,
         )
-        command = Add(attempt.amount_msat, payment_hash, offer.cltv_expiry, offer.onion, payment_hash.hex())
+        command = Add(offer.amount_msat, payment_hash, offer.cltv_expiry, offer.onion, payment_hash.hex())
         try:
             await self._channels.command(channel.key, command)
         except LnpdError as error:
@@ -268,7 +282,7 @@ class Outgoing:
         if row is None:
             return Effects()
         record = payment_of(row)
-        why = why_failed(told, record.session_key, record.payee)
+        why = why_failed(told, record.session_key, record.node_ids or (record.payee,))
         return self._failing_effects(told.payment_hash, HtlcKey(channel.key, told.id), why)
 
     async def reconcile(self, channels: Iterable[Channel]) -> None:
@@ -293,12 +307,12 @@ class Outgoing:
     async def newest(self, before: int | None = None, limit: int = 100) -> tuple[answers.Payment, ...]:
         """Our payments, newest first."""
         rows = await self._store.read(lambda read: read.payments(before=before, limit=limit))
-        return tuple(_shown(row) for row in rows)
+        return tuple(shown(row) for row in rows)
 
     async def find(self, payment_hash: bytes) -> answers.Payment | None:
         """Our payment of this hash."""
         row = await self._row(payment_hash)
-        return _shown(row) if row else None
+        return shown(row) if row else None
 
     # How
 
@@ -351,37 +365,6 @@ def _all(changes: Iterable[Callable[[Write], None]]) -> Callable[[Write], None]:
             change(write)
 
     return apply
-
-
-def _paid(payment_hash: bytes, record: PaymentRecord) -> answers.Paid:
-    return answers.Paid(
-        payment_hash=payment_hash.hex(),
-        preimage=record.preimage.hex(),
-        amount_msat=record.amount_msat,
-        fee_msat=0,  # one hop: nobody forwards
-        parts=1,
-        seconds=record.ended_unix_seconds - record.started_unix_seconds,
-    )
-
-
-def _shown(row: PaymentRow) -> answers.Payment:
-    record = payment_of(row)
-    return answers.Payment(
-        payment_hash=row.payment_hash.hex(),
-        state=row.state,
-        amount_msat=record.amount_msat,
-        fee_msat=0,
-        created_unix_seconds=row.created_unix_seconds,
-        preimage=record.preimage.hex(),
-        why=record.why,
-    )
-
-
-def _no_way(payee: bytes, usable: tuple[Channel, ...]) -> str:
-    peers = sorted({channel.peer.hex() for channel in usable})
-    payable = f"Who can be paid now: {', '.join(peers)}." if peers else "No channel is usable now."
-    way = "payments over several hops do not exist yet"
-    return f"No usable channel leads to the payee {payee.hex()}, and {way}. {payable}"
 
 
 def _carries(channel: Channel, identity: int, payment_hash: bytes) -> bool:

@@ -259,6 +259,50 @@ class Payment(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+class Forward(msgspec.Struct, frozen=True):
+    """An HTLC that passed through this node, or tried to: from the channel `incoming` to `outgoing`.
+
+    `state` is "waiting" (to be offered), "offered", "fulfilled" or "failed"; `why` says what made it fail. `fee_msat`
+    is what it earned. `short_channel_id` is what the payer called the outgoing channel.
+    """
+
+    payment_hash: Hex
+    state: str
+    incoming: ChannelId
+    outgoing: ChannelId
+    short_channel_id: str
+    incoming_msat: int
+    outgoing_msat: int
+    fee_msat: int
+    incoming_expiry_height: int
+    outgoing_expiry_height: int
+    created_unix_seconds: int
+    why: str = ""
+
+
+class RelayTerms(msgspec.Struct, frozen=True):
+    """What one side of a channel asks for forwarding HTLCs over it (BOLT 7, channel_update)."""
+
+    fee_base_msat: int
+    fee_proportional_millionths: int
+    cltv_expiry_delta: int
+    htlc_minimum_msat: int
+    htlc_maximum_msat: int
+    disabled: bool = False
+
+
+class Relayed(msgspec.Struct, frozen=True):
+    """What is asked for forwarding over a channel: by us, to the peer, and by the peer, to us (None: not told yet).
+
+    `short_channel_ids` are what payers may call the channel when we forward over it.
+    """
+
+    channel_id: ChannelId
+    short_channel_ids: tuple[str, ...]
+    ours: RelayTerms
+    theirs: RelayTerms | None
+
+
 class Closed(msgspec.Struct, frozen=True):
     """A channel whose closing transaction was broadcast."""
 

@@ -19,6 +19,7 @@ from lnpd.services.rpc.answers import (
     Decoded,
     Done,
     Event,
+    Forward,
     Funded,
     Funds,
     Info,
@@ -32,6 +33,7 @@ from lnpd.services.rpc.answers import (
     Peer,
     Plugin,
     Pong,
+    Relayed,
     Sent,
 )
 
@@ -159,6 +161,21 @@ class Backend(Protocol):
         """
         ...
 
+    async def relay(
+        self,
+        channel: ChannelId,
+        fee_base_msat: int | None,
+        fee_proportional_millionths: int | None,
+        cltv_expiry_delta: int | None,
+        htlc_minimum_msat: int | None,
+        htlc_maximum_msat: int | None,
+    ) -> Relayed:
+        """What is asked for forwarding over a channel; what is given is set first, and told to the peer.
+
+        UnknownChannel, RelayTermsRefused.
+        """
+        ...
+
     # --- payments
 
     async def invoice(self, amount_msat: int | None, description: str, expiry_seconds: int) -> Invoice:
@@ -173,12 +190,25 @@ class Backend(Protocol):
         """Reads an invoice. An InvoiceError says what is wrong with it."""
         ...
 
-    async def pay(self, invoice: str, amount_msat: int | None, timeout_seconds: int) -> Paid:
-        """Pays an invoice; returns when it is paid. `amount_msat` is for an invoice that names none.
+    async def pay(
+        self,
+        invoice: str,
+        amount_msat: int | None,
+        timeout_seconds: int,
+        route: tuple[str, ...] = (),
+        max_fee_msat: int | None = None,
+    ) -> Paid:
+        """Pays an invoice; returns when it is paid. `amount_msat` is for an invoice that names none. `route` are the
+        hops in order (routing/route, HOP_FORM), the payee last unless a hint of the invoice leads to it.
 
         PaymentFailed with the reason; PaymentPending if it is neither paid nor failed after `timeout_seconds`: it goes
-        on, and to ask again waits for the same payment and never pays twice. InvoiceExpired, InvoiceError.
+        on, and to ask again waits for the same payment and never pays twice. InvoiceExpired, InvoiceError,
+        RouteMalformed, RouteUnknown, RouteTooLong, RouteFeeTooHigh.
         """
+        ...
+
+    async def forwards(self) -> tuple[Forward, ...]:
+        """The last 100 HTLCs that passed through this node, or tried to, newest first."""
         ...
 
     async def payments(self) -> tuple[Payment, ...]:

@@ -174,6 +174,22 @@ COMMANDS: Final[tuple[Command, ...]] = (
         examples=("lnp close 3f2a91", "lnp close 3f2a91 --force"),
     ),
     Command(
+        "relay",
+        CHANNELS,
+        "Show, or set, what is asked for forwarding over a channel.",
+        answers.Relayed,
+        (
+            _CHANNEL,
+            _optional("fee_base_msat", "msat", "the fee for any HTLC"),
+            _optional("fee_proportional_millionths", "integer", "and this much of a million of its amount"),
+            _optional("cltv_expiry_delta", "integer", "blocks between the HTLC that comes in and that which goes out"),
+            _optional("htlc_minimum_msat", "msat", "forward nothing smaller"),
+            _optional("htlc_maximum_msat", "msat", "forward nothing larger"),
+        ),
+        mutating=True,
+        examples=("lnp relay 3f2a91", "lnp relay 3f2a91 --fee-base-msat 0 --fee-proportional-millionths 200"),
+    ),
+    Command(
         "invoice",
         PAYMENTS,
         "Make an invoice.",
@@ -204,10 +220,19 @@ COMMANDS: Final[tuple[Command, ...]] = (
             Parameter("invoice", "invoice", "the invoice, ln..."),
             _optional("amount_msat", "msat", "how much, for an invoice that names no amount"),
             _optional("timeout_seconds", "seconds", "how long to wait (default 60)", 60),
+            _optional(
+                "route",
+                "hops",
+                "pay over this node: NODE_ID, or NODE_ID@SCID with the channel that leads to it, or"
+                " NODE_ID@SCID:BASE_MSAT:MILLIONTHS:CLTV_DELTA with what is asked for it (repeatable, in order)",
+                (),
+            ),
+            _optional("max_fee_msat", "msat", "pay at most this for forwarding (default: 5 per cent, at least 5 sat)"),
         ),
         mutating=True,
-        examples=("lnp pay lnbcrt210n1...",),
+        examples=("lnp pay lnbcrt210n1...", "lnp pay lnbcrt210n1... --route 0279be... --route 02c604...@539x1x0"),
     ),
+    Command("forwards", PAYMENTS, "List what passed through this node, newest first.", tuple[answers.Forward, ...]),
     Command("payments", PAYMENTS, "List our last payments, newest first.", tuple[answers.Payment, ...]),
     Command(
         "plugin list",

@@ -22,6 +22,8 @@ UNITS_MSAT: Final = {"msat": 1, "sat": 1000, "btc": 100_000_000_000}
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Words = tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...]
 
+Hops = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=150)], ...], Meta(max_length=20)]
+
 
 class Kind(msgspec.Struct, frozen=True):
     """A kind of value. `what` completes "must be ..."; `read` makes a JSON value of a word, raising ValueError."""
@@ -101,6 +103,7 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "hex": Kind("bytes in hex, two digits each", _matching(r"(?:[0-9a-f]{2})*"), str.lower),
     "names": Kind("a list of names", Words),
+    "hops": Kind("a list of hops NODE_ID, NODE_ID@SCID or NODE_ID@SCID:BASE_MSAT:MILLIONTHS:CLTV_DELTA", Hops),
 }
 
 

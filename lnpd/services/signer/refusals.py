@@ -69,6 +69,7 @@ class Rule(StrEnum):
     WRONG_CHANGE = "wrong_change"  # an output is said to be ours, and is not
     COIN_VALUE_CHANGED = "coin_value_changed"  # one coin was shown with two amounts: its fee is a lie
     INVOICE_MALFORMED = "invoice_malformed"  # bytes that are no unsigned invoice
+    UPDATE_MALFORMED = "update_malformed"  # bytes that are no unsigned channel_update
 
 
 def refuse(rule: Rule, why: str) -> NoReturn:

@@ -7,16 +7,14 @@ Rules: signer_state (order), signer_commitment (content), signer_spends (closing
 """
 
 import asyncio
-import re
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Final, NamedTuple
 
 from lnpd_sdk.types import other
 from msgspec.structs import replace
 
 from lnpd.channel.actions import CompleteClosing, SignClosing
-from lnpd.crypto.secp import ecdh, sign, sign_recoverable, verify
+from lnpd.crypto.secp import ecdh, sign, verify
 from lnpd.errors import SignerRefused, WrongSignature, WrongSignatureCount
 from lnpd.services.interfaces import (
     ChannelIndex,
@@ -35,6 +33,7 @@ from lnpd.services.signer import state as order
 from lnpd.services.signer import terms as terms_of
 from lnpd.services.signer.given import Given
 from lnpd.services.signer.keys import ChannelKeys, Keys
+from lnpd.services.signer.node import signed_channel_update, signed_invoice
 from lnpd.services.signer.refusals import Rule, refuse
 from lnpd.services.signer.state import ChannelState, FundingState, SignedCommitment
 from lnpd.services.signer.wallet import WalletKeys
@@ -43,10 +42,7 @@ from lnpd.tx.rules import is_counterpartys
 from lnpd.tx.signatures import commitment_digest, signed_commitment, verify_signatures
 from lnpd.tx.transaction import Tx, TxOut
 
-MAX_INVOICE_BYTES: Final = 8192
 MAX_NAME: Final = 200
-
-_INVOICE_PREFIX: Final = re.compile(r"ln(bc|tb|tbs|bcrt)([0-9]{1,18}[munp]?)?")
 
 
 class Known(NamedTuple):
@@ -99,9 +95,11 @@ class KeySigner:
 
     async def sign_invoice(self, human_readable: str, data: bytes) -> tuple[bytes, int]:
         """See Signer."""
-        if len(human_readable) > 40 or not _INVOICE_PREFIX.fullmatch(human_readable) or len(data) > MAX_INVOICE_BYTES:
-            refuse(Rule.INVOICE_MALFORMED, "this is no invoice's readable part and data.")
-        return sign_recoverable(self._keys.node_secret, sha256(human_readable.encode() + data).digest())
+        return signed_invoice(self._keys.node_secret, human_readable, data)
+
+    async def sign_channel_update(self, data: bytes) -> bytes:
+        """See Signer."""
+        return signed_channel_update(self._keys.node_secret, data)
 
     # A channel's life
 

@@ -60,6 +60,9 @@ class NodeKey:
     async def sign_invoice(self, human_readable: str, data: bytes) -> tuple[bytes, int]:
         return secp.sign_recoverable(self.secret, sha256(human_readable.encode() + data).digest())
 
+    async def sign_channel_update(self, data: bytes) -> bytes:
+        return secp.sign(self.secret, sha256(sha256(data).digest()).digest())
+
 
 class Side:
     """One node: store, payments, and its half of the channel."""
@@ -109,6 +112,18 @@ class Side:
 
     def usable(self) -> tuple[Channel, ...]:
         return (self.channel,) if self.channel.live and isinstance(self.channel.phase, Normal) else ()
+
+    def every(self) -> tuple[Channel, ...]:
+        return (self.channel,)
+
+    def frozen(self, key: str) -> str:
+        return ""
+
+    async def deliver(self, owner: bytes) -> None:
+        pass
+
+    async def settled(self, key: str) -> None:
+        pass
 
     def get(self, key: str) -> Channel | None:
         return self.channel if key == self.channel.key else None

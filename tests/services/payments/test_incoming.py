@@ -52,7 +52,7 @@ def reported(event: events.Event, node: NodeKey) -> Failure:
 async def test_onions_that_no_payer_of_ours_makes(pair: Joined) -> None:
     key, other = pair.payee.key, NodeKey("other")
     assert isinstance(await answered(pair), events.Fulfill)
-    assert reported(await answered(pair, hops=[(other.node_id, b"\x02\x01\x01")]), key).name == "unknown_next_peer"
+    assert reported(await answered(pair, hops=[(other.node_id, b"\x02\x01\x01")]), key).name == "invalid_onion_payload"
     unreadable = reported(await answered(pair, payload=b"\x16\x01\x00"), key)  # an even type that nobody knows
     assert (unreadable.name, unreadable.fields) == ("invalid_onion_payload", (("type", 22), ("offset", 0)))
     missing = reported(await answered(pair, payload=b"\x02\x01\x01"), key)  # no expiry

@@ -127,12 +127,30 @@ class SmallNode:
             "regtest", PEER_ID, "e5" * 32, 21_000, "Kaffee für zwei", 1_790_000_000, 3600, False, 18, ""
         )
 
-    async def pay(self, invoice: str, amount_msat: int | None, timeout_seconds: int) -> answers.Paid:
+    async def relay(self, channel: str, **changes: int | None) -> answers.Relayed:
+        terms = answers.RelayTerms(changes["fee_base_msat"] or 1_000, 10, 80, 1, 990_000_000)
+        return answers.Relayed(channel, ("539268x845x1",), terms, None)
+
+    async def pay(
+        self,
+        invoice: str,
+        amount_msat: int | None,
+        timeout_seconds: int,
+        route: tuple[str, ...] = (),
+        max_fee_msat: int | None = None,
+    ) -> answers.Paid:
         if amount_msat == 13:
             await asyncio.sleep(3600)
         if amount_msat is not None:
             raise PaymentFailed("The invoice names an amount already.")
         return answers.Paid("e5" * 32, "f6" * 32, 21_000, 0, 1, 0.042)
+
+    async def forwards(self) -> tuple[answers.Forward, ...]:
+        heights = (480, 400)
+        return (
+            answers.Forward("e5" * 32, "fulfilled", CHANNEL_ID, CHANNEL_ID, "539268x845x1", 22_000, 21_000, 1_000,
+                            *heights, 1_790_000_000),
+        )  # fmt: skip
 
     async def payments(self) -> tuple[answers.Payment, ...]:
         return (answers.Payment("e5" * 32, "paid", 21_000, 0, 1_790_000_000, "f6" * 32),)

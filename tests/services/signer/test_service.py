@@ -13,8 +13,9 @@ from lnpd.crypto.keys import derive_secret
 from lnpd.crypto.secp import ecdh, public_key, recover, sign
 from lnpd.errors import InvalidPoint, SignerRefused
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY
+from lnpd.routing.channel_update import is_signed_by, signed_part, unsigned_update
+from lnpd.routing.relay import RelayPolicy
 from lnpd.services.interfaces import Claim, ClaimInput, SecondStage, SignerRecord, StagePart
-from lnpd.routing.relay import RelayPolicy, is_signed_by, signed_part, unsigned_update
 from lnpd.services.signer.commitment import keys_without_point
 from lnpd.services.signer.keys import FixedChannelSecrets, Keys, Overrides
 from lnpd.services.signer.seed import seed_from_entropy
