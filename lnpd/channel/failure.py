@@ -32,6 +32,7 @@ from lnpd.channel.state import (
 )
 from lnpd.channel.table import Step, done, on
 from lnpd.errors import CommandRefused, DataLost, ProtocolError, ProtocolWarning, StateUnproven
+from lnpd.errors.words import one_line
 from lnpd.wire.messages import Error as ErrorMessage
 from lnpd.wire.messages import Warning as WarningMessage
 
@@ -117,7 +118,7 @@ def on_give_up(channel: Channel, command: ForceClose) -> Step:
 @on((*UNFUNDED, *FUNDED, Failed), ErrorMessage)
 def on_error(channel: Channel, message: ErrorMessage) -> Step:
     """The peer ended the channel: so do we (BOLT 1, error)."""
-    text = readable(message.data)
+    text = one_line(message.data)
     if isinstance(channel.phase, Failed):
         return done(channel)
     return fail(channel, ProtocolError(f"The peer sent an error: {text}"), tell=False)
@@ -126,11 +127,5 @@ def on_error(channel: Channel, message: ErrorMessage) -> Step:
 @on((*UNFUNDED, *FUNDED, Failed, OnChain, Closed), WarningMessage)
 def on_warning(channel: Channel, message: WarningMessage) -> Step:
     """Only shown to a person."""
-    fields = (("channel", channel.key), ("reason", readable(message.data)))
+    fields = (("channel", channel.key), ("reason", one_line(message.data)))
     return done(channel, Notify("warning", "peer_warning", fields))
-
-
-def readable(data: bytes) -> str:
-    """What a peer wrote, as one printable line (BOLT 1: print only if it is printable)."""
-    text = data[:MAX_TEXT_BYTES].decode("utf-8", "replace")
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,13 +1,15 @@
 """What can go wrong with a plugin?"""
 
 from lnpd.errors.base import LnpdError
+from lnpd.errors.words import one_line
 
 
 class PluginFault(LnpdError):
-    """A plugin failed: it died, was late, raised, or answered with nonsense. `plugin` is its name."""
+    """A plugin failed: it died, was late, raised, or answered with nonsense. `plugin` is its name; `why`, which it may
+    have written itself, is shown in one line."""
 
     def __init__(self, plugin: str, why: str = "") -> None:
-        super().__init__(f"{plugin}: {why}" if why else plugin)
+        super().__init__(one_line(f"{plugin}: {why}" if why else plugin))
         self.plugin = plugin
 
 

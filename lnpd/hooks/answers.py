@@ -16,6 +16,7 @@ from lnpd_sdk.questions import PROVIDER_METHODS, ProviderQuestion
 from lnpd_sdk.types import Blocked, Closable, Folded, Provider, ProviderSpec, Reject, Update, View
 
 from lnpd.errors import ManifestRefused, ProviderFault
+from lnpd.errors.words import one_line
 from lnpd.hooks.memory import UNKNOWN, Memory
 from lnpd.tx.graph import ProviderCall
 
@@ -136,7 +137,7 @@ def _bounded(call: ProviderCall, answer: object) -> object:
                 call.provider, f"answered fold with a state of {len(state)} bytes, over {MAX_STATE_BYTES}"
             )
         case Reject(reason=reason) | Blocked(reason=reason):
-            return msgspec.structs.replace(answer, reason=reason[:MAX_REASON])
+            return msgspec.structs.replace(answer, reason=one_line(reason, MAX_REASON))
     return answer
 
 

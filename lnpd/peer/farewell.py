@@ -7,10 +7,10 @@ fail them all; where BOLT 1 only has the connection closed, as for bytes that ca
 from typing import Final
 
 from lnpd.errors import CryptoError, FeatureError, LnpdError, ProtocolError, ProtocolWarning, WireError
+from lnpd.errors.words import one_line
 from lnpd.wire.messages import Error, Warning
 
 ALL_CHANNELS: Final = bytes(32)
-MAX_TEXT_BYTES: Final = 1000
 
 # The first row that fits counts. What is no ProtocolError is our own affair: nothing is said.
 _MESSAGES: Final[tuple[tuple[type[LnpdError], type[Error] | type[Warning]], ...]] = (
@@ -26,11 +26,5 @@ def farewell(error: LnpdError) -> Error | Warning | None:
     """The last message of a connection that ends for this reason, about all channels, or None."""
     for kind, message in _MESSAGES:
         if isinstance(error, kind):
-            return message(channel_id=ALL_CHANNELS, data=printable(str(error).encode()).encode())
+            return message(channel_id=ALL_CHANNELS, data=one_line(str(error)).encode())
     return None
-
-
-def printable(data: bytes) -> str:
-    """The text of an `error` or `warning`: at most 1000 characters, what is not printable ASCII replaced."""
-    text = "".join(chr(byte) if 32 <= byte < 127 else "?" for byte in data[:MAX_TEXT_BYTES])
-    return text + ("..." if len(data) > MAX_TEXT_BYTES else "")

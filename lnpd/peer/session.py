@@ -31,7 +31,8 @@ from lnpd.errors import (
     PeerSilent,
     WrongNodeId,
 )
-from lnpd.peer.farewell import farewell, printable
+from lnpd.errors.words import one_line
+from lnpd.peer.farewell import farewell
 from lnpd.peer.greeting import Agreement, Greeting
 from lnpd.peer.liveness import KEEPALIVE_PONG_BYTES, Liveness, Timeouts
 from lnpd.peer.outputs import Authenticated, Close, Deliver, Initialised, NeedEcdh, Output, Ponged, Write
@@ -252,7 +253,7 @@ class Session:
                 self._liveness.heard(now)
                 self._outputs.append(Initialised(self._agreement))
             case Error() | Warning():
-                raise PeerRefused(f"The peer does not want this connection: {printable(message.data)}")
+                raise PeerRefused(f"The peer does not want this connection: {one_line(message.data)}")
             case Message():
                 raise InitMissing(f"The first message was {message.NAME}, not init.")
 

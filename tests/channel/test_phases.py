@@ -122,7 +122,7 @@ def test_an_error_of_the_peer(phase: type) -> None:
     assert len(node.broadcast) == (phase in FUNDED)
     assert len(node.told(actions.FundingReleased)) == (phase is AwaitingFundingSigned)
     if phase in FUNDED:
-        assert isinstance(node.channel.phase, Failed) and node.channel.phase.error.endswith("no ?")
+        assert isinstance(node.channel.phase, Failed) and node.channel.phase.error.endswith("no \\x07")
 
 
 @every_phase

@@ -167,7 +167,7 @@ def test_states_and_reasons_are_bounded() -> None:
 
     answers, update = Answers(), Update(0, "memo", "ext", 0)
     served(answers, Long())
-    assert asyncio.run(answers.answer(call("validate", VIEW, b"", update))) == Reject("x" * 500)
+    assert asyncio.run(answers.answer(call("validate", VIEW, b"", update))) == Reject("x" * 497 + "...")
     assert asyncio.run(answers.answer(call("fold", VIEW, b"", update))) == Folded(bytes(65_536))
     with pytest.raises(ProviderFault, match="state of 65537 bytes"):
         asyncio.run(answers.answer(call("fold", VIEW, b"x", update)))

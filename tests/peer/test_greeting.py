@@ -7,7 +7,7 @@ import pytest
 
 from lnpd import errors
 from lnpd.peer.chains import CHAIN_HASHES, chain_name
-from lnpd.peer.farewell import farewell, printable
+from lnpd.peer.farewell import farewell
 from lnpd.peer.greeting import NEEDS, OFFERED, Greeting
 from lnpd.wire.catalogue import CORE
 from lnpd.wire.features import BOLT9, Features
@@ -91,11 +91,3 @@ def test_only_an_error_of_the_channels_costs_channels() -> None:
         errors.ConnectionClosed: type(None),
     }
     assert {kind: type(farewell(kind("why"))) for kind in kinds} == kinds
-
-
-@pytest.mark.parametrize(
-    ("data", "text"),
-    [(b"", ""), (b"plain ~", "plain ~"), (b"a\x1b[2J\n\xff\x7f", "a?[2J???"), (b"x" * 2000, "x" * 1000 + "...")],
-)
-def test_a_peers_words_are_printed_in_ascii_and_not_without_end(data: bytes, text: str) -> None:
-    assert printable(data) == text

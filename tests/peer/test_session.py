@@ -258,7 +258,7 @@ def test_what_comes_instead_of_init_ends_the_link_in_silence(first: bytes, error
     bob.take(bob.session.receive(sealed, 0.0))
     assert isinstance(closed_by(bob), error) and not bob.sent
     if error is errors.PeerRefused:
-        assert str(closed_by(bob)).endswith(": go ? away")
+        assert str(closed_by(bob)).endswith(": go \\xff away")
 
 
 # Messages of an open link

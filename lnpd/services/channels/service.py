@@ -28,6 +28,7 @@ from lnpd.errors import (
     SignerRefused,
     UnknownChannel,
 )
+from lnpd.errors.words import one_line
 from lnpd.hooks.dispatch import Hooks
 from lnpd.services.channels.batch import INDEX, put_records
 from lnpd.services.channels.caps import Caps, Room
@@ -277,7 +278,7 @@ class Channels:
             channel_type=kind.name,
         )
         if refusal is not None:
-            raise ProtocolError(str(refusal)[:1000])
+            raise ProtocolError(one_line(str(refusal)))
         return kind
 
     async def _new(

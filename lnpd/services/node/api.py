@@ -12,6 +12,7 @@ from lnpd_sdk.manifest import RpcMethod
 
 from lnpd.channel.state import Closed, OnChain
 from lnpd.errors import OnlyOnRegtest, PluginRefused
+from lnpd.errors.words import one_line
 from lnpd.hooks.capabilities import explained, in_effect
 from lnpd.routing import invoice as invoices
 from lnpd.routing.invoice_prefix import NETWORKS
@@ -113,7 +114,7 @@ class NodeApi:
         try:
             return await self._node.plugins.call_rpc(method, params)
         except CallFailed as error:
-            raise PluginRefused(str(error)) from None
+            raise PluginRefused(one_line(str(error))) from None
 
     # --- peers
     async def listen(self, address: str) -> answers.Listening:

@@ -28,8 +28,8 @@ from lnpd.errors import (
     PeerUnreachable,
     ProtocolError,
 )
+from lnpd.errors.words import one_line
 from lnpd.hooks.dispatch import Hooks
-from lnpd.peer.farewell import printable
 from lnpd.peer.greeting import Greeting
 from lnpd.peer.liveness import Timeouts
 from lnpd.peer.session import USUAL_TIMEOUTS
@@ -236,7 +236,7 @@ class Peers:
         answer = await self._hooks.chain(
             "peer_connecting", node_id=node_id.hex(), address=str(connection.address), incoming=connection.incoming
         )
-        return None if answer is None else printable(str(answer).encode())
+        return None if answer is None else one_line(str(answer))
 
     def initialised(self, connection: Connection) -> None:
         """`init` went both ways: this is the node's connection now, unless two crossed."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from copy import copy
 
 from lnpd.errors import LnpdError
-from lnpd.peer.farewell import ALL_CHANNELS, printable
+from lnpd.errors.words import one_line
+from lnpd.peer.farewell import ALL_CHANNELS
 from lnpd.services.peers.address import Address
 from lnpd.wire.base import Message
 from lnpd.wire.messages import Error, Warning
@@ -31,4 +32,4 @@ def log_words(node_id: bytes, batch: Sequence[Message]) -> None:
     for message in batch:
         if isinstance(message, Error | Warning):
             about = "all channels" if message.channel_id == ALL_CHANNELS else message.channel_id.hex()
-            log.warning("%s: %s about %s: %s", node_id.hex(), message.NAME, about, printable(message.data))
+            log.warning("%s: %s about %s: %s", node_id.hex(), message.NAME, about, one_line(message.data))

@@ -8,6 +8,8 @@ import asyncio
 import logging
 import time
 
+from lnpd.errors.words import one_line
+
 log = logging.getLogger("lnpd.plugins")
 
 LINE_BYTES = 10_000
@@ -35,7 +37,7 @@ class Voice:
             self.left_out += 1
             return
         self._written += 1
-        log.log(level, "plugin %s: %s", self.name, printable(text))
+        log.log(level, "plugin %s: %s", self.name, one_line(text, LINE_BYTES))
 
     async def listen(self, stream: asyncio.StreamReader) -> None:
         """Reads what the plugin prints until it ends. A line over the limit is dropped."""
@@ -47,11 +49,6 @@ class Voice:
                 continue
             if not line:
                 return
-            if text := printable(line.decode(errors="replace")).strip():
+            if text := one_line(line.strip(), LINE_BYTES):
                 self.last = text
                 self.say(logging.INFO, text)
-
-
-def printable(text: str) -> str:
-    """A text in one line, without control characters."""
-    return "".join(c if c.isprintable() else " " for c in text[:LINE_BYTES])

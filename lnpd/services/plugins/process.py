@@ -26,6 +26,7 @@ from lnpd_sdk.manifest import Manifest
 from lnpd.bus.link import Identity
 from lnpd.bus.peer import BusPeer
 from lnpd.errors import DeadlineMissed, LinkOverflow, LnpdError, ManifestRefused, PluginFault
+from lnpd.errors.words import one_line
 from lnpd.services.plugins.calls import Owner, Plugin
 from lnpd.services.plugins.child import Child
 from lnpd.services.plugins.output import LINE_BYTES
@@ -87,7 +88,7 @@ class PluginProcess(Plugin):
             return
         self._failed = True
         self.faults += 1
-        self.why = why
+        self.why = why = one_line(why)
         log.warning("plugin %s: %s", self.name, why)
         if self._bus is not None:
             self._bus.fail_all(PluginFault(self.name, why))
@@ -109,13 +110,13 @@ class PluginProcess(Plugin):
         try:
             await self._once(first)
         except ManifestRefused as error:
-            self.status, self.why = "refused", str(error)
+            self.status, self.why = "refused", one_line(str(error))
             log.error("plugin %s is refused: %s", self.name, error)
         except (LnpdError, OSError) as error:
-            self.why = str(error)
+            self.why = one_line(str(error))
             log.warning("plugin %s: %s", self.name, error)
         except Exception as error:  # a defect of ours: it must not leave a plugin half registered
-            self.why = f"{type(error).__name__}: {error}"
+            self.why = one_line(f"{type(error).__name__}: {error}")
             log.exception("plugin %s", self.name)
         finally:
             if self._bus is not None:

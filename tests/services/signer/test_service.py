@@ -3,6 +3,7 @@
 from hashlib import sha256
 
 import pytest
+from lnpd.routing.relay import RelayPolicy, is_signed_by, signed_part, unsigned_update
 from lnpd_sdk.script import Key, Template
 from lnpd_sdk.types import ACCEPTOR, OPENER, Party
 from msgspec.structs import replace

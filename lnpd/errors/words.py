@@ -1,0 +1,20 @@
+"""How is a text shown that somebody else wrote: a peer, a plugin, a backend? In one line that forges nothing.
+
+Each such text passes through here where it enters the node. What the log says passes through here once more.
+"""
+
+from typing import Final
+
+MAX_CHARACTERS: Final = 1000
+MARK: Final = "..."
+
+
+def one_line(text: str | bytes, limit: int = MAX_CHARACTERS) -> str:
+    """A text without what could begin a line, steer a terminal or fill a disk: each character that cannot be printed is
+    written as Python writes it (`\\n`, `\\x1b`), and beyond `limit` characters it is cut, which three dots show.
+
+    BOLT 1 (error, warning) wants it of a peer's data, whose bytes are read as UTF-8; what is none is escaped too.
+    """
+    text = text[: 4 * limit].decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text[: limit + 1]
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return line if len(line) <= limit else line[: limit - len(MARK)] + MARK
