@@ -88,29 +88,6 @@ def side_of(spec: CommitmentSpec, near: Side | None = None) -> Generator[Provide
     return _summed(spec, scale, tuple([tally(pin, answer, scale, before.get(pin.name)) for pin, answer in answers]))
 
 
-def check_proposal(
-    before: CommitmentSpec,
-    after: CommitmentSpec,
-    update: Update,
-    reserve_sat: PerParty,
-    grant_msat: int | None = None,
-    own_msat: int | None = None,
-) -> Generator[ProviderCall, object, None]:
-    """Both specifications are of one holder's next commitment, without and with the update.
-
-    `reserve_sat[p]` is what p must keep. `grant_msat` is how much of the balance of the party that did not propose the
-    update may move, `own_msat` how much of the proposer's own; None is no limit. Raises a ProposalRefused by rule, or
-    what the pipeline raises.
-    """
-    was = yield from side_of(before)
-    will = yield from side_of(after, was)
-    check_debits(was, will, update)
-    check_grant(was, will, update, grant_msat)
-    check_own_grant(was, will, update, own_msat)
-    check_reserve(was, will, update, reserve_sat)
-    check_dust(was, will)
-
-
 def check_debits(was: Side, will: Side, update: Update) -> None:
     """Only the proposer's net balance may fall; others' rise by what leaves this provider's own outputs.
 

@@ -5,8 +5,9 @@
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import pytest
-from lnpd_sdk.types import Folded, Update
+from lnpd_sdk.types import Folded, Update, View, other
 from msgspec.structs import replace
 
 from lnpd import errors
@@ -47,7 +48,7 @@ from tests.channel.harness import (
     preimage,
     with_second_funding,
 )
-from tests.channel.vault import Vault, body
+from tests.channel.vault import NAME, Vault, body, boxes
 
 ID = b"\x11" * 32
 
@@ -106,6 +107,31 @@ FULFILL = UpdateFulfillHtlc(channel_id=ID, id=0, payment_preimage=preimage(1))
 SIGNED = CommitmentSigned(channel_id=ID, signature=b"\1" * 64, htlc_signature=())
 VAULT_PAIR = lambda: opened(WITH_VAULT)  # noqa: E731
 
+
+class Unruly(Vault):
+    """A vault that refuses nothing: `grab` puts the other party's money into a box of its, `pay` moves the proposer's
+    without an output."""
+
+    def validate(self, view: View, state: bytes, update: Update) -> None:
+        return None
+
+    def fold(self, view: View, state: bytes, update: Update) -> Folded:
+        if update.provider != NAME or (verb := msgspec.msgpack.decode(update.body)[0]) not in ("grab", "pay"):
+            return super().fold(view, state, update)
+        amount_sat = msgspec.msgpack.decode(update.body)[1]
+        if verb == "pay":
+            return Folded(state, (-1000 * amount_sat, 1000 * amount_sat))
+        held = list(boxes(state))
+        held[other(update.proposer)] += amount_sat
+        return Folded(msgspec.msgpack.encode(tuple(held)))
+
+
+def unruly() -> Pair:
+    """Party 0's provider refuses nothing, and neither does party 1's: only the host's rules are left."""
+    providers = {**PROVIDERS, NAME: Unruly()}
+    return opened(WITH_VAULT, Pair(Node(0, providers=providers), Node(1, providers=providers)))
+
+
 # The side that is told, the messages that it gets (all but the last are good), how it stands before, the error.
 CASES: dict[str, tuple[int, Any, list[Any], type[errors.ProtocolError]]] = {
     "an id is skipped": (1, opened, [htlc(id=1)], errors.HtlcIdOutOfOrder),
@@ -135,6 +161,9 @@ CASES: dict[str, tuple[int, Any, list[Any], type[errors.ProtocolError]]] = {
     "an extension's id is skipped": (1, VAULT_PAIR, [ext(body("put", 5000), id=1)], errors.ExtensionIdOutOfOrder),
     "a provider refuses": (1, VAULT_PAIR, [ext(body("put", 5))], errors.UpdateRejected),
     "more than is there": (1, VAULT_PAIR, [ext(body("put", 700_000))], errors.ReserveBroken),
+    "the other party's money into an output": (1, unruly, [ext(body("grab", 5000))], errors.DebitsOtherParty),
+    "money that leaves no output": (1, unruly, [ext(body("pay", 5000))], errors.CreditUnfounded),
+    "an output that is dust": (1, unruly, [ext(body("put", 353))], errors.DustProposed),
     "after stfu": (1, quiet, [htlc(id=1)], errors.UpdateAfterStfu),
     "stfu twice": (1, quiet, [Stfu(channel_id=ID, initiator=1)], errors.StfuTwice),
     "stfu while an update is pending": (1, opened, [htlc(), Stfu(channel_id=ID, initiator=1)], errors.StfuWhilePending),
@@ -190,6 +219,9 @@ OURS: dict[str, tuple[int, Any, events.Event]] = {
     "no fee change by the acceptor": (1, opened, events.SetFeerate(2000)),
     "no fee beyond our means": (0, lambda: opened(push_msat=980_000_000), events.SetFeerate(20_000)),
     "no HTLC while closing": (1, closing, add(2)),
+    "no other party's money into an output": (0, unruly, events.Propose(NAME, body("grab", 5000))),
+    "no money that leaves no output": (0, unruly, events.Propose(NAME, body("pay", 5000))),
+    "no output that is dust": (0, unruly, events.Propose(NAME, body("put", 353))),
     "no extension's output after the peer's shutdown": (1, closing, events.Propose("vault", body("put", 5000))),
     "no update after stfu": (1, quiet, add(2)),
     "no removal of what is not there": (1, opened, events.Fail(0, b"")),

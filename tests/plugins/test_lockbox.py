@@ -20,7 +20,6 @@ from lnpd.services.plugins.host import PluginHost
 from lnpd.tx.claims import claimable
 from lnpd.tx.graph import Graph
 from lnpd.tx.pipeline import build, view_of
-from lnpd.tx.proposal import check_proposal
 from lnpd.tx.rules import check_paths
 from lnpd.tx.sweeps import make_claim
 from lnpd.wire.catalogue import BOLT
@@ -37,6 +36,7 @@ from tests.plugins.two_parties import (
     pinned,
     secrets_of,
 )
+from tests.tx.judge import judged
 
 LOCKBOX = PLUGINS / "lockbox.py"
 lockbox: Any = load(LOCKBOX)
@@ -239,8 +239,7 @@ class Books:
         moved = (self.balances_msat[0] + folded.moves_msat[0], self.balances_msat[1] + folded.moves_msat[1])
         before, after = self.spec(self.state, self.balances_msat), self.spec(folded.state, moved)
         try:
-            judged = check_proposal(before, after, update, (10_000, 10_000), None)
-            asyncio.run(driven(judged, answered))
+            asyncio.run(driven(judged(before, after, update, (10_000, 10_000)), answered))
         except errors.ProposalRefused:
             return False
         self.state, self.balances_msat = folded.state, moved

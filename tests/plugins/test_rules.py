@@ -20,9 +20,9 @@ from lnpd.services.plugins import calls as plugin_calls
 from lnpd.services.plugins.host import PluginHost
 from lnpd.tx.graph import CommitmentSpec, ProviderCall
 from lnpd.tx.pipeline import build, view_of
-from lnpd.tx.proposal import check_proposal
 from lnpd.wire.catalogue import CORE
 from tests.plugins.two_parties import PLUGINS, commitment, driven, pinned
+from tests.tx.judge import judged
 
 BAD = Path(__file__).parent / "bad"
 LOCKBOX = PLUGINS / "lockbox.py"
@@ -120,7 +120,7 @@ def test_refused_when_proposed(tmp_path: Path, name: str) -> None:
     async def scenario(host: PluginHost, provider: ProviderSpec) -> None:
         before, after = spec(provider, state=b""), spec(provider)
         with pytest.raises(rule, match=words) as refused:
-            await driven(check_proposal(before, after, UPDATE, (10_000, 10_000)), host.answers.answer)
+            await driven(judged(before, after, UPDATE, (10_000, 10_000)), host.answers.answer)
         assert type(refused.value) is rule
 
     run(tmp_path, name, scenario)

@@ -12,10 +12,11 @@ from lnpd import errors
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, CORE_PROVIDERS, STATIC_REMOTEKEY, pin, with_extensions
 from lnpd.tx.graph import CommitmentSpec
 from lnpd.tx.pipeline import view_of
-from lnpd.tx.proposal import SideMemory, check_proposal
+from lnpd.tx.proposal import SideMemory
 from lnpd.tx.states import HtlcState, decode_base, encode_state
 from tests.tx.bolt3 import HTLCS, PREIMAGES, commitment_spec
 from tests.tx.extension import Extension, box
+from tests.tx.judge import judged
 
 CALL = Update(0, "box", "change", 0)
 
@@ -54,7 +55,7 @@ def drive(
     before: CommitmentSpec, after: CommitmentSpec, update: Update, grants: tuple[int | None, int | None], *more: Any
 ) -> None:
     providers = CORE_PROVIDERS | {each.spec.name: each for each in more}
-    calls = check_proposal(before, after, update, (100_000, 100_000), *grants)
+    calls = judged(before, after, update, (100_000, 100_000), *grants)
     answer = None
     try:
         while True:
@@ -165,9 +166,9 @@ def test_a_declared_trim_rule_allows_dust() -> None:
 
 
 def test_limits_and_ids_count_when_proposed() -> None:
-    with pytest.raises(errors.TooManyOutputs):
+    with pytest.raises(errors.UpdateRejected, match="box has 17 outputs"):
         propose((), tuple(box(1000, id=str(n)) for n in range(17)))
-    with pytest.raises(errors.DuplicateOutput):
+    with pytest.raises(errors.UpdateRejected, match="two outputs named m"):
         propose((), (MINE, MINE))
 
 
