@@ -29,6 +29,7 @@ MAX_CHANNEL_SAT: Final = (1 << 24) - 1  # BOLT 2: more needs option_support_larg
 MAX_TOTAL_SAT: Final = 21_000_000 * 100_000_000
 MAX_DIRECTORY_BYTES: Final = 80  # a unix socket's path has at most 107, and ours lie in the directory
 USUAL_RELAY: Final = RelayPolicy()
+ANCHOR_RESERVE_SAT: Final = 10_000  # for each channel with anchors, as LND keeps
 MAX_ALIAS_BYTES: Final = 32  # BOLT 7, node_announcement
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 CHANNEL_SECRETS: Final = ("funding", "revocation", "payment", "delayed_payment", "htlc", "shachain_seed")
@@ -79,7 +80,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     The chain is a bitcoind's if one is named (by `bitcoind`, or by its data directory), or if the network is not
     regtest; or that of a chain service, whose endpoint is `chain`; or else an embedded regtest chain, in this process
-    or, with `chain_process`, in one of its own.
+    or, with `chain_process`, in one of its own. `anchor_reserve_sat` None: what is usual on the network.
     """
 
     directory: Path
@@ -102,6 +103,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     minimum_depth: int = 3
     max_channel_sat: int = MAX_CHANNEL_SAT
     max_total_sat: int = MAX_TOTAL_SAT
+    anchor_reserve_sat: int | None = None
     fee_base_msat: int = USUAL_RELAY.fee_base_msat
     fee_proportional_millionths: int = USUAL_RELAY.fee_proportional_millionths
     cltv_expiry_delta: int = USUAL_RELAY.cltv_expiry_delta
@@ -130,6 +132,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             self.htlc_minimum_msat,
             self.htlc_maximum_msat,
         )
+
+    @property
+    def reserve_sat(self) -> int:
+        """What the wallet keeps for closing each channel with anchors: on regtest, where fees are play, nothing."""
+        if self.anchor_reserve_sat is not None:
+            return self.anchor_reserve_sat
+        return 0 if self.network == "regtest" else ANCHOR_RESERVE_SAT
 
     @property
     def coin(self) -> int:

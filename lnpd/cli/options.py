@@ -96,6 +96,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
            config.read_number(0, MAX_HTLC_MSAT)),
     Option("--htlc-maximum-msat", "htlc_maximum_msat", "forward nothing larger (default: what a channel can hold)",
            "MSAT", config.read_number(1, MAX_HTLC_MSAT)),
+    Option("--anchor-reserve-sat", "anchor_reserve_sat", "keep so many satoshi in the wallet for closing each channel"
+           f" with anchors, up to 10 of them (default: {config.ANCHOR_RESERVE_SAT}; on regtest 0)", "SAT",
+           config.read_number(0, 1_000_000)),
     Option("--log-level", "log_level", f"{', '.join(config.LOG_LEVELS)} (default: info)", "LEVEL",
            config.read_choice(*config.LOG_LEVELS), programs=ALL),
     Option("--developer", "developer", "allow the --dev options; never with money"),

@@ -100,6 +100,10 @@ class UnfundedTooMany(ChannelRefused):
     """A peer, or all peers, opened more channels to us than may wait for their funding."""
 
 
+class AnchorReserveMissing(ChannelRefused):
+    """The wallet keeps too little for closing one more channel with anchors (--anchor-reserve-sat)."""
+
+
 class ExperimentalTypeRefused(ChannelRefused):
     """A channel type beyond those of BOLT 2, on a network where only those are allowed."""
 

@@ -59,6 +59,7 @@ async def open_channel(
     node.channels.room.check(kind, amount_sat)
     if push_msat > 1000 * amount_sat:
         raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")
+    await node.channels.parts.reserve.for_one_more(kind, amount_sat)
     await node.wallet.require(amount_sat, await node.watcher.feerate(CONFIRM_BLOCKS))  # before the peer hears of it
     channel = await node.channels.open(peer, amount_sat, push_msat, kind, feerate, announce=False)
     try:

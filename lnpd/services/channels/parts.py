@@ -9,6 +9,7 @@ from lnpd.channel.state import Channel
 from lnpd.hooks.answers import Answers
 from lnpd.services.channels.batch import Broadcasting, Watch
 from lnpd.services.channels.ids import Ids
+from lnpd.services.channels.reserve import AnchorReserve
 from lnpd.services.interfaces import Signer
 from lnpd.services.recipients import Recipient
 from lnpd.store.store import Store
@@ -59,5 +60,6 @@ class Parts:
     recipients: dict[str, Recipient]
     publish: Callable[[Write, Notify], None]  # writes an event's row
     changed: Callable[[Channel, Channel, tuple[Notify, ...]], None]  # after the commit: what it was, is, and published
+    reserve: AnchorReserve
     broken: Callable[[Channel, Exception], None]  # a batch was lost
     ids: Ids = field(default_factory=Ids)

@@ -279,7 +279,7 @@ class Channels:
         )
         if refusal is not None:
             raise ProtocolError(one_line(str(refusal)))
-        return kind
+        return await self.parts.reserve.for_one_more(kind)
 
     async def _new(
         self, peer: bytes, us: Party, kind: Kind, capacity_sat: int, temporary_id: bytes, link: Link

@@ -33,6 +33,7 @@ from lnpd.services.channels.chain import ChannelChain, FundingRecipient, PluginR
 from lnpd.services.channels.fees import FeePayer
 from lnpd.services.channels.opening import Demands, Kinds
 from lnpd.services.channels.parts import Parts
+from lnpd.services.channels.reserve import AnchorReserve
 from lnpd.services.channels.service import Channels, Settings
 from lnpd.services.events import Events
 from lnpd.services.node.api import NodeApi
@@ -159,6 +160,7 @@ class Node:
             recipients=recipients,
             publish=self._record,
             changed=self._changed,
+            reserve=self._reserve(),
             broken=lambda _channel, error: self._broken(error),
         )
         chain_hash = CHAIN_HASHES[config.network]
@@ -188,6 +190,16 @@ class Node:
         self.plugins.messages, messages.speaker = messages, self.peers
         self.api = NodeApi(self)
         self.rpc = RpcServer(self.api, self.events, config.directory)
+
+    def _reserve(self) -> AnchorReserve:
+        """What the wallet keeps for closing channels."""
+        reserve = AnchorReserve(
+            self.config.reserve_sat,
+            self.wallet,
+            lambda: [driver.channel for driver in self.channels.drivers.values()],
+        )
+        self.wallet.reserve_sat = reserve.kept_sat
+        return reserve
 
     def _demands(self, developer: Developer) -> Demands:
         depth = self.config.minimum_depth if developer.minimum_depth is None else developer.minimum_depth

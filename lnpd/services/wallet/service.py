@@ -65,7 +65,8 @@ class Wallet:
     ) -> None:
         self.scripts = rows.scripts
         self._store, self._backend, self._signer, self._rows = store, backend, signer, rows
-        self._follower, self._reserve_sat = follower, reserve_sat
+        self._follower = follower
+        self.reserve_sat: Callable[[], int] = lambda: reserve_sat  # what funding and paying leave in the wallet
         self._spending = asyncio.Lock()
 
     @classmethod
@@ -160,7 +161,7 @@ class Wallet:
         ledger = await self._ledger()
         funding = TxOut(amount_sat, b"\0\x20" + bytes(32))
         try:
-            select(ledger.spendable(), (funding,), max(MIN_FEERATE_PER_KW, feerate_per_kw), self._reserve_sat)
+            select(ledger.spendable(), (funding,), max(MIN_FEERATE_PER_KW, feerate_per_kw), self.reserve_sat())
         except InsufficientFunds as error:
             raise InsufficientFunds(_explained(ledger, str(error))) from None
 
@@ -170,7 +171,7 @@ class Wallet:
         rate = max(MIN_FEERATE_PER_KW, feerate_per_kw)
 
         def plan(ledger: Ledger) -> tuple[Selection, TxOut]:
-            return select(ledger.spendable(), (output,), rate, self._reserve_sat), output
+            return select(ledger.spendable(), (output,), rate, self.reserve_sat()), output
 
         async with self._spending:
             known = (await self._ledger()).by_reference(reference)
@@ -190,9 +191,9 @@ class Wallet:
 
         def plan(ledger: Ledger) -> tuple[Selection, TxOut]:
             if amount_sat is None:
-                return _everything(ledger, script, rate, self._reserve_sat)
+                return _everything(ledger, script, rate, self.reserve_sat())
             output = TxOut(amount_sat, script)
-            return select(ledger.spendable(), (output,), rate, self._reserve_sat), output
+            return select(ledger.spendable(), (output,), rate, self.reserve_sat()), output
 
         async with self._spending:
             entry = Entry(NOTHING, is_ours=True, is_sent=True, reference=f"send {secrets.token_hex(8)}")
