@@ -120,7 +120,7 @@ def _folded(channel: Channel, holder: Party, number: int, updates: tuple[Update,
     view = commitments.fold_view(channel, holder, number)
     reply = yield from ask(FoldUpdates(channel.channel_type, view, channel.base.states, updates, validate_last=True))
     if isinstance(reply, Reject):
-        raise UpdateRejected(f"The provider {updates[-1].provider} refuses it: {reply.reason.rstrip('.')}.")
+        raise UpdateRejected(f"The update is refused: {reply.reason.rstrip('.')}.")
     return reply
 
 

@@ -41,8 +41,12 @@ class Parser(argparse.ArgumentParser):
     """An argparse parser whose refusals are errors of ours."""
 
     def error(self, message: str) -> NoReturn:
-        """Raises ParameterRefused in place of an exit."""
-        raise ParameterRefused(f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.")
+        """Raises ParameterRefused in place of an exit; it names the options that are like one that there is not."""
+        wrong = message.removeprefix("unrecognized arguments: ").split(" ")[0].partition("=")[0]
+        options = list(self._option_string_actions)
+        near = [flag for flag in options if flag.startswith(wrong)] or difflib.get_close_matches(wrong, options, 2, 0.6)
+        hint = f"Did you mean {' or '.join(near)}?" if near and wrong.startswith("--") else f"See {self.prog} --help."
+        raise ParameterRefused(f"{message[:1].upper()}{message[1:]}. {hint}")
 
 
 def split(words: Sequence[str]) -> tuple[list[str], list[str]]:

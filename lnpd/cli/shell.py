@@ -79,8 +79,10 @@ def perform(line: str, common: Common) -> int:
     except ValueError as error:
         words, refused = [], ParameterRefused(f"The line cannot be read: {error}.")
         return _refuse(refused, common)
+    if words[:1] == ["lnp"]:
+        words = words[1:]  # as texts and manuals write it
     try:
-        if words[:1] == ["help"]:
+        if words[:1] in (["help"], ["?"]):
             print(explain(words[1:], common, ""))
         elif words:
             do(words, common)

@@ -123,7 +123,7 @@ def check_grant(was: Side, will: Side, update: Update, grant_msat: int | None) -
     lost = was.spec.balances_msat[victim] - will.spec.balances_msat[victim]
     if grant_msat is not None and lost > grant_msat:
         raise GrantExceeded(
-            f"{update.provider} {update.kind} would move {lost} msat of the other party, {grant_msat} are granted."
+            f"{update.provider} would move {lost} msat of the other party, {grant_msat} are granted."
         )
 
 
@@ -137,7 +137,7 @@ def check_own_grant(was: Side, will: Side, update: Update, left_msat: int | None
     held = will.of(update.provider).debits_msat[party]
     if moved + held > left_msat:
         raise GrantExceeded(
-            f"{update.provider} {update.kind} would have {moved + held} msat of our money, {left_msat} are granted."
+            f"{update.provider} would have {moved + held} msat of our money, {left_msat} are granted."
         )
 
 
@@ -147,7 +147,8 @@ def check_reserve(was: Side, will: Side, update: Update, reserve_sat: PerParty) 
     left = will.available_msat[party]
     if left < was.available_msat[party] and left < 1000 * reserve_sat[party]:
         raise ReserveBroken(
-            f"{update.provider} {update.kind} would leave {left} msat to a reserve of {reserve_sat[party]} sat."
+            f"It would take {(1000 * reserve_sat[party] - left + 999) // 1000:,} sat too much: beside the fees, a reserve"
+            f" of {reserve_sat[party]:,} sat stays with who proposes it."
         )
 
 

@@ -84,6 +84,8 @@ WRONG: dict[str, tuple[list[str], int, str]] = {
     "more than exists": (["fund", "21000001btc"], 2, "amount_sat must be"),
     "node id": (["ping", "zz"], 2, "peer must be a node id"),
     "peer's address": (["connect", "localhost:9735"], 2, "node_id@host:port"),
+    "like an option": (["invoice", "a", "--amount", "3"], 2, "Did you mean --amount-msat?"),
+    "no such option": (["invoice", "a", "--zzz"], 2, "See lnp invoice --help."),
     "invoice": (["pay", "hello"], 2, "invoice must be a BOLT 11 invoice"),
     "unreachable peer": (["connect", f"{PEER_ID}@127.0.0.1:1"], 1, "Nobody answers at 127.0.0.1:1"),
     "unknown channel": (["close", "ffffff"], 1, "No channel begins with ffffff"),

@@ -94,6 +94,8 @@ def test_what_is_wrong_is_a_line_and_the_shell_goes_on(terminal: Terminal) -> No
     terminal.shows("lockbox blocks the close")
     terminal.child.send("ping --help\r")
     terminal.shows("usage: lnp ping")
+    terminal.child.send("lnp decode --help\r")  # as a manual writes it
+    terminal.shows("usage: lnp decode")
     terminal.child.send("exit\r")
     assert terminal.end() == 0
     assert "Traceback" not in terminal.text

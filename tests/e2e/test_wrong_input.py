@@ -45,6 +45,7 @@ ROWS = (
     Row("That is this node itself", 1, "connect {alice}@{alice_address}"),
     Row("lnp connect {stranger}@HOST:PORT", 1, "connect {stranger}"),
     Row("address must be", 2, "connect {stranger}@"),
+    Row("No peer begins with 02ffff", 1, "connect 02ffffff"),
     Row("No peer begins with 03ffff", 1, "ping 03ffff"),
     Row("peer must be a node id", 2, "ping nobody"),
     Row("There is no connection to", 1, "ping {stranger}"),

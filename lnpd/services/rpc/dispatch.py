@@ -13,7 +13,7 @@ from lnpd.services.rpc import kinds
 from lnpd.services.rpc.api import Backend
 from lnpd.services.rpc.commands import BY_METHOD, COMMANDS, Command, Parameter, described, of_plugin
 
-_WHOLE_ID_DIGITS = {"peer": 66, "channel": 64}
+_WHOLE_ID_DIGITS = {"peer": 66, "peer_address": 66, "channel": 64}
 
 
 def commands(backend: Backend) -> tuple[Command, ...]:
@@ -79,9 +79,9 @@ def _value(command: Command, parameter: Parameter, params: dict[str, Any]) -> ob
 async def _completed(backend: Backend, parameter: Parameter, text: str) -> str:
     """The whole id that shortened digits mean."""
     whole = _WHOLE_ID_DIGITS.get(parameter.kind)
-    if whole is None or len(text) == whole:
+    if whole is None or len(text) >= whole:
         return text
-    if parameter.kind == "peer":
+    if parameter.kind != "channel":
         return _only("peer", text, {row.node_id for row in await backend.peers()}, UnknownPeer)
     return _only("channel", text, {row.channel_id for row in await backend.channels()}, UnknownChannel)
 

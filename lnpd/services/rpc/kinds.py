@@ -94,8 +94,8 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "listen_address": Kind("an address host:port (an IPv6 host in brackets)", _matching(rf"{_HOST}:[0-9]{{1,5}}")),
     "peer_address": Kind(
-        "node_id@host:port, or the node id alone of a node that was connected to before",
-        _matching(rf"0[23][0-9a-f]{{64}}(?:@{_HOST}(?::[0-9]{{1,5}})?)?"),
+        "node_id@host:port, or the node id alone (or its first digits) of a node that was connected to before",
+        _matching(rf"0[23][0-9a-f]{{64}}(?:@{_HOST}(?::[0-9]{{1,5}})?)?|0[23][0-9a-f]{{{SHORTEST_PREFIX - 2},63}}"),
     ),
     "bitcoin_address": Kind("a bitcoin address", _matching(r"[A-Za-z0-9]{14,90}")),
     "invoice": Kind(
