@@ -14,7 +14,6 @@ from typing import Final, Literal
 
 import msgspec
 
-from lnpd.chain.bitcoind.address import BitcoindUrl, read_url
 from lnpd.errors import ConfigRefused
 from lnpd.hooks.capabilities import wrong_with
 from lnpd.routing.relay import RelayPolicy
@@ -46,6 +45,15 @@ class Address(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """A word that may hold a password, and is never shown."""
+
+    word: str
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
 
 
 class FailPoint(msgspec.Struct, frozen=True):
@@ -92,7 +100,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     grants: tuple[tuple[str, str], ...] = ()
     chain: str = ""
     chain_process: bool = False
-    bitcoind: BitcoindUrl | None = None
+    bitcoind: Secret | None = None
     bitcoind_directory: Path | None = None
     wallet_birth_height: int | None = None
     signer_process: bool = False
@@ -320,9 +328,11 @@ def read_endpoint(word: str) -> str:
     return word
 
 
-def read_bitcoind(word: str) -> BitcoindUrl:
-    """Reads where bitcoind answers."""
-    return read_url(word)
+def read_bitcoind(word: str) -> Secret:
+    """Reads the URL of a bitcoind."""
+    from lnpd.chain.bitcoind.address import read_url  # `lnp` reads no such option, and loads little
+
+    return Secret(read_url(word))
 
 
 def read_path(word: str) -> Path:

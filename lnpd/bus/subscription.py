@@ -6,7 +6,6 @@ A SUB socket that connects by itself again and again. Messages may be lost: each
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 import zmq
 
@@ -65,9 +64,7 @@ class Subscription:
     def _take(self, parts: list[bytes]) -> None:
         if len(parts) != 3 or len(parts[2]) != 4:
             return
-        topic, number = "", int.from_bytes(parts[2], "little")
-        with suppress(UnicodeDecodeError):
-            topic = parts[0].decode("ascii")
+        topic, number = parts[0].decode("ascii", errors="replace"), int.from_bytes(parts[2], "little")
         if topic not in self._topics:  # a subscription is to a prefix
             return
         last = self._numbers.get(topic)

@@ -82,6 +82,10 @@ def daemon(words: Sequence[str]) -> int:
 
 def check_places(config: Config) -> None:
     """Whether what was named is there, so that nobody waits for it. Raises PluginNotFound, ChainError."""
+    if config.uses_bitcoind:
+        from lnpd.services.node.places import find_bitcoind  # with much of lnpd, which --help need not load
+
+        find_bitcoind(config)
     for path in config.plugins:
         if not path.is_file():
             raise PluginNotFound(f"There is no plugin at {path}.")

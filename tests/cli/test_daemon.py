@@ -31,7 +31,9 @@ REFUSED: dict[str, tuple[list[str], int, str]] = {
     "unknown plugin": (["--plugin", "/nowhere/lockbox.py"], 17, "There is no plugin at /nowhere/lockbox.py"),
     "unknown option": (["--bogus"], 2, "--bogus"),
     "developer's option": (["--dev-seed", "00" * 16], 2, "needs --developer"),
-    "other network": (["--network", "testnet"], 2, "--chain"),
+    "other network": (["--network", "testnet", "--chain-process"], 2, "--network regtest"),
+    "no bitcoind": (["--bitcoind-directory", "/nowhere"], 19, "There is no bitcoind for regtest in /nowhere"),
+    "no URL": (["--bitcoind", "ftp://alice:hunter2@h"], 2, "http://[USER:PASSWORD@]HOST[:PORT] or auto, and this is"),
     "a word that is no program": (["initialise"], 2, "initialise"),
 }
 
@@ -68,6 +70,8 @@ EXITS: list[tuple[errors.LnpdError, int]] = [
     (errors.SeedFileMissing("x"), 14),
     (errors.ListenRefused("x"), 15),
     (errors.WrongNetwork("x"), 16),
+    (errors.ChainIsAnother("x"), 16),
+    (errors.LoginRefused("x"), 19),
     (errors.PluginNotFound("x"), 17),
     (errors.SeedFileExists("x"), 18),
     (errors.KernelUnusable("x"), 19),

@@ -12,7 +12,18 @@ from lnpd.chain.interface import BroadcastResult
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, shown, until, until_asked
 from lnpd.tx.transaction import parse
-from tests.e2e.closing import Ears, Money, broadcast_commitment, ears, finish, know, offer, pass_blocks
+from tests.e2e.closing import (
+    Ears,
+    Money,
+    broadcast_commitment,
+    confirmed_sat,
+    driver_of,
+    ears,
+    finish,
+    know,
+    offer,
+    pass_blocks,
+)
 from tests.e2e.kinds import kinds_of
 from tests.e2e.test_worst_days import present_commitment
 from tests.interop.bitcoind import Bitcoind, a_bitcoind
@@ -133,26 +144,27 @@ def test_every_transaction_of_a_forced_close_is_taken(tmp_path: Path, kind: str,
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_penalty_is_taken(tmp_path: Path, kind: str, judged: Judged) -> None:
+def test_every_penalty_is_taken(tmp_path: Path, kind: str, judged: Judged) -> None:
     async def main() -> None:
         async with a_network(tmp_path) as (network, _):
-            alice, bob = await network.node("alice"), await network.node("bob")
-            channel = await network.channel(alice, bob, 1_000_000, push_sat=200_000, kind=kind)
-            stale = await present_commitment(alice, channel)
-            await alice.api.pay((await bob.api.invoice(300_000_000, "goods", 3600)).invoice, None, 20)
-            await until(lambda: not alice.channels.usable()[0].log, "settled")
+            alice, bob, *_ears = await in_flight(network, kind)
+            stale = await present_commitment(alice, alice.channels.usable()[0].id.hex())
+            await know(bob, 0, 1)
+            await know(alice, 0, 3)
+            await until(lambda: all(not driver_of(node).channel.log for node in (alice, bob)), "settled")
+            before_sat = await confirmed_sat(bob)
             await network.stop(alice)
             result = await network.chain.broadcast((stale.serialise(),))
             assert not result.reason
 
             async def punished() -> bool:
                 await network.mine(1)
-                return (await bob.wallet.balance()).confirmed_sat > 1_000_000 - 15_000
+                return await confirmed_sat(bob) > before_sat + 1_000_000 - 20_000
 
             await until_asked(punished, "every output of the cheat's")
 
     asyncio.run(main())
-    assert judged.accepted >= {"commitment", "penalty of a delayed output"}
+    assert judged.accepted >= {"commitment", "penalty of a delayed output", "penalty of an HTLC"}
     assert not judged.refused
 
 

@@ -45,15 +45,6 @@ CHAINS: Final = {
 }
 
 
-class BitcoindUrl(msgspec.Struct, frozen=True):
-    """What a person said of where bitcoind is. Shown, it has no password in it."""
-
-    text: str = AUTO
-
-    def __repr__(self) -> str:
-        return re.sub(r"//.*@", "//...@", self.text)
-
-
 class Login(msgspec.Struct, frozen=True):
     """A user and a password, or the cookie file that bitcoind writes anew at each start."""
 
@@ -86,21 +77,21 @@ def default_directory() -> Path:
     return Path(os.path.expanduser("~")) / ".bitcoin"
 
 
-def read_url(word: str) -> BitcoindUrl:
-    """A URL, or `auto`. Raises ValueError with what is expected, and never with a password."""
+def read_url(word: str) -> str:
+    """The URL itself, or `auto`. Raises ValueError with what is expected, and never with a password."""
     match = URL.fullmatch(word)
     if word != AUTO and (not match or int(match[4] or 1) not in range(1, 65_536)):
         raise ValueError("http://[USER:PASSWORD@]HOST[:PORT] or auto")
-    return BitcoindUrl(word)
+    return word
 
 
-def find(network: str, url: BitcoindUrl | None = None, directory: Path | None = None) -> BitcoindAddress:
+def find(network: str, url: str = AUTO, directory: Path | None = None) -> BitcoindAddress:
     """The bitcoind of a network. What the URL leaves open is read in bitcoind's data directory, or is the usual.
 
     Raises BitcoindNotFound.
     """
     chain, directory = CHAINS[network], directory or default_directory()
-    match = URL.fullmatch(url.text) if url else None
+    match = URL.fullmatch(url)
     if match and match[1]:
         login = Login(unquote(match[1]), unquote(match[2]))
         return BitcoindAddress(match[3].strip("[]"), int(match[4] or chain.port), login)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lnpd.bus.subscription import Subscription
-from lnpd.chain.bitcoind.address import find
+from lnpd.chain.bitcoind.address import AUTO, BitcoindAddress, find
 from lnpd.chain.bitcoind.backend import BitcoindChain
 from lnpd.chain.bitcoind.regtest import RegtestBitcoind
 from lnpd.chain.embedded import EmbeddedChain
@@ -102,9 +102,14 @@ async def open_chain(
     return _view(chain, stack), chain
 
 
+def find_bitcoind(config: Config) -> BitcoindAddress:
+    """Where a node's bitcoind answers. Raises BitcoindNotFound."""
+    return find(config.network, config.bitcoind.word if config.bitcoind else AUTO, config.bitcoind_directory)
+
+
 async def _open_bitcoind(config: Config, stack: AsyncExitStack) -> tuple[ChainBackend, Miner | None]:
     """Returns once bitcoind has the whole chain."""
-    address = find(config.network, config.bitcoind, config.bitcoind_directory)
+    address = find_bitcoind(config)
     poll_seconds = config.developer.poll_seconds if config.developer else None
     if config.network == "regtest":
         miner = await RegtestBitcoind.open(address, "regtest", subscribe=Subscription, poll_seconds=poll_seconds)
