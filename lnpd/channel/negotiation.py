@@ -146,7 +146,7 @@ def agreed(
     if channel.phase.our_fee_sat != fee or channel.phase.our_max_sat == 0:
         channel, actions = offered(channel, fee, low, high, tx)
     assert isinstance(channel.phase, Negotiating)
-    phase = replace(channel.phase, their_fee_sat=fee, agreed_fee_sat=fee)
+    phase = replace(channel.phase, their_fee_sat=fee, agreed_fee_sat=fee, agreed_txid=tx.txid)
     completing = CompleteClosing(signing(channel, tx, fee), message.signature)
     fields = (("channel", channel.key), ("txid", tx.txid[::-1].hex()), ("fee_sat", fee))
     kept = Keep("closing", tx.txid.hex(), msgspec.msgpack.encode(tx), tx.txid)

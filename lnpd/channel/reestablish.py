@@ -99,7 +99,7 @@ def on_disconnected(channel: Channel, event: Disconnected) -> Step:
             told.append(Tell(f"forgotten/{channel.losses}/{update_key(update)}", "plugins", lost))
     phase = channel.phase
     if isinstance(phase, Negotiating):
-        phase = Negotiating(phase.balances_msat, agreed_fee_sat=phase.agreed_fee_sat)
+        phase = Negotiating(phase.balances_msat, agreed_fee_sat=phase.agreed_fee_sat, agreed_txid=phase.agreed_txid)
     channel = replace(
         channel,
         link="down",

@@ -116,7 +116,8 @@ class Negotiating(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     our_min_sat: int = 0
     our_max_sat: int = 0
     their_fee_sat: int = 0
-    agreed_fee_sat: int = -1  # of the closing transaction that is broadcast; it outlives the connection
+    agreed_fee_sat: int = -1  # of the closing transaction that is broadcast; both outlive the connection
+    agreed_txid: bytes = b""
 
 
 class Failed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="failed"):

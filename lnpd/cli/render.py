@@ -156,13 +156,12 @@ def _line(values: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -
 # What a channel needs to have said beneath its line: (field, how each of its values reads)
 _NOTES: Final[tuple[tuple[str, Callable[[Any], str]], ...]] = (
     ("frozen", lambda why: f"frozen: {why}"),
-    ("blocked_by", lambda name: f"close blocked by {name}"),
+    ("blocked_by", lambda name: f"close begun, and blocked by {name}"),
     ("htlcs", lambda h: f"htlc {h['direction']} {text('_msat', h['amount_msat'])} sat, expires at height "
                         f"{h['cltv_expiry_height']}, {h['payment_hash'][:16]}"),
     ("extension_outputs", lambda o: f"output of {o['provider']} ({o['kind']}) {text('_sat', o['amount_sat'])} sat in "
                                     f"{ {'ours': 'our', 'theirs': 'their'}[o['commitment']]} commitment, "
                                     f"{o['outpoint']}"),
-    ("closing_txid", lambda txid: f"closed by {txid}"),
     ("onchain", lambda o: f"on chain: {o['state']}{_until(o['until_height'])} {text('_sat', o['amount_sat'])} sat "
                           f"({_whose(o)}) {o['note'] + ' ' if o['note'] else ''}{o['outpoint']}"),
 )  # fmt: skip
@@ -170,6 +169,12 @@ _NOTES: Final[tuple[tuple[str, Callable[[Any], str]], ...]] = (
 
 def _whose(output: Row) -> str:
     return f"{output['provider']} {output['kind']}".strip()
+
+
+def _closed(row: Row) -> str:
+    deep = row.get("closing_confirmations") or 0
+    blocks = f"{deep} {'block' if deep == 1 else 'blocks'} deep" if deep else "in no block yet"
+    return f"{'closing' if row.get('state') == 'closing' else 'closed'} by {row['closing_txid']}, {blocks}"
 
 
 def _until(height: int) -> str:
@@ -181,6 +186,8 @@ def notes(row: Row) -> list[str]:
     lines = []
     if row.get("connected") is False and row.get("funding") and not row.get("closing_txid"):
         lines.append("the peer is not connected")
+    if row.get("closing_txid"):
+        lines.append(_clean(_closed(row)))
     for name, reads in _NOTES:
         if name == "blocked_by" and row.get("closing_txid"):
             continue  # it is closed, whoever was against it

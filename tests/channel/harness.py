@@ -74,7 +74,6 @@ class Node:
         self.sent: deque[bytes] = deque()
         self.did: list[actions.Action] = []
         self.broadcast: list[Tx] = []
-        self.destinations: list[bytes] = []
         self.errors: list[ProtocolError] = []
         self.disconnect = False
         self.folds = queries.FoldMemory()
@@ -94,8 +93,7 @@ class Node:
 
     def restart(self) -> None:
         """Go on from the stored bytes."""
-        read = _snapshot_decoder.decode(self.stored)
-        assert read == self._channel
+        assert (read := _snapshot_decoder.decode(self.stored)) == self._channel
         self.store(restored(read))
         self.run(events.Disconnected())
 
@@ -128,7 +126,6 @@ class Node:
             case queries.CheckSignatures():
                 return self.signer.hold(self.us, query.graph, query.signatures)
             case queries.AllowDestination():
-                self.destinations.append(query.script_pubkey)
                 return None
             case queries.FindCommitment():
                 return self.kept(query.key)

@@ -72,7 +72,11 @@ def test_a_closed_channel_says_by_what_and_what_is_awaited_until_when() -> None:
     shown = render("channels", [row], 200)
     assert f"closed by {'ab' * 32}" in shown and "blocked" not in shown
     assert "on chain: waiting until height 254 20,000 sat" in shown
-    assert "close blocked by lockbox: a box is open" in render("channels", [row | {"closing_txid": ""}], 200)
+    assert "close begun, and blocked by lockbox: a box is open" in render("channels", [row | {"closing_txid": ""}], 200)
+    row |= {"state": "closing", "onchain": []}
+    assert f"closing by {'ab' * 32}, in no block yet" in render("channels", [row], 200)
+    row |= {"state": "on_chain", "closing_confirmations": 3}
+    assert f"closed by {'ab' * 32}, 3 blocks deep" in render("channels", [row], 200)
 
 
 def test_fields_have_their_units_and_ids_stay_whole() -> None:

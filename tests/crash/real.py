@@ -26,7 +26,7 @@ CAPACITY_SAT, PUSH_SAT, EXTRA_SAT, BOX_SAT = 2_000_000, 1_000_000, 100_000, 5_00
 PATIENCE_SECONDS: Final = 60.0
 DIES_WITHIN_SECONDS: Final = 20.0
 ATTEMPTS: Final = 5
-OPENING: Final = ("awaiting_ready", "normal", "shutting_down", "negotiating")
+OPENING: Final = ("awaiting_ready", "normal", "shutting_down", "negotiating", "closing")
 Row = dict[str, Any]  # a JSON object
 
 

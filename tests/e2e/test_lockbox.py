@@ -50,12 +50,18 @@ def test_a_box_is_in_both_commitments_and_blocks_a_close_until_it_is_given(tmp_p
             assert outputs == {("lockbox", 25_000, "ours"), ("lockbox", 25_000, "theirs")}
             invoice = await bob.api.invoice(5_000_000, "beside the box", 3600)
             await alice.api.pay(invoice.invoice, None, 20)
-            with pytest.raises(CloseBlocked, match="lockbox: 1 open, with 25000 sat"):
+            with pytest.raises(CloseBlocked, match=r"lockbox: 1 open, with 25000 sat.*goes on by itself"):
                 await alice.api.close(channel, False, None)
             await alice.api.call_plugin("lockbox-give", {"channel_id": channel, "box": 0})
             closing = await until_asked(lambda: closing_txid(alice, channel), "the close goes on by itself")
             await network.seen(closing)
+            row = await shown(alice, channel)
+            assert row is not None
+            assert (row.state, row.closing_txid, row.closing_confirmations) == ("closing", closing, 0)
             await network.mine(1)
+            row = await shown(alice, channel)
+            assert row is not None
+            assert (row.state, row.closing_txid, row.closing_confirmations) == ("on_chain", closing, 1)
             balance = await bob.wallet.balance()
             assert balance.confirmed_sat == 200_000 + 5_000 + 25_000
 

@@ -5,6 +5,7 @@ stored, and the events that are thereby done. Nothing leaves this node before it
 """
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from lnpd_sdk.types import ACCEPTOR
 
@@ -150,40 +151,32 @@ def put_records(write: Write, records: SignerRecords) -> None:
         write.put_signer_state(record.key, record.value)
 
 
+# What a transaction contains, and its name: literal, so that a test finds each.
+POINTS: Final[tuple[tuple[frozenset[str], Callable[[Write], None]], ...]] = (
+    (frozenset({"Open"}), lambda write: write.point("channel-proposed")),
+    (frozenset({"Accept"}), lambda write: write.point("channel-accepted")),
+    (frozenset({"FundingProvided"}), lambda write: write.point("funding-created")),
+    (frozenset({"FundingCreated"}), lambda write: write.point("funding-signed")),
+    (frozenset({"FundingSigned"}), lambda write: write.point("funding-broadcast")),
+    (frozenset({"ChannelReady"}), lambda write: write.point("channel-ready")),
+    (frozenset({"Add", "Propose", "SetFeerate"}), lambda write: write.point("update-proposed")),
+    (frozenset({"Committed"}), lambda write: write.point("commitment-signed")),
+    (frozenset({"CommitmentSigned"}), lambda write: write.point("commitment-held")),
+    (frozenset({"RevokeAndAck"}), lambda write: write.point("revocation-stored")),
+    (frozenset({"UpdateFulfillHtlc"}), lambda write: write.point("preimage-learned")),
+    (frozenset({"ChannelReestablish"}), lambda write: write.point("channel-reestablished")),
+    (frozenset({"Shutdown", "Close"}), lambda write: write.point("shutdown-stored")),
+    (frozenset({"ClosingSigned"}), lambda write: write.point("closing-signed")),
+    (frozenset({"ForceClose"}), lambda write: write.point("force-close")),
+    (frozenset({"OutputSpent", "TransactionConfirmed"}), lambda write: write.point("chain-event")),
+)
+
+
 def _mark(write: Write, points: list[str]) -> None:
     """Names what this transaction contains, so that the power can be cut just before and after it."""
-    if "Open" in points:
-        write.point("channel-proposed")
-    if "Accept" in points:
-        write.point("channel-accepted")
-    if "FundingProvided" in points:
-        write.point("funding-created")
-    if "FundingCreated" in points:
-        write.point("funding-signed")
-    if "FundingSigned" in points:
-        write.point("funding-broadcast")
-    if "ChannelReady" in points:
-        write.point("channel-ready")
-    if "Add" in points or "Propose" in points or "SetFeerate" in points:
-        write.point("update-proposed")
-    if "Committed" in points:
-        write.point("commitment-signed")
-    if "CommitmentSigned" in points:
-        write.point("commitment-held")
-    if "RevokeAndAck" in points:
-        write.point("revocation-stored")
-    if "UpdateFulfillHtlc" in points:
-        write.point("preimage-learned")
-    if "ChannelReestablish" in points:
-        write.point("channel-reestablished")
-    if "Shutdown" in points or "Close" in points:
-        write.point("shutdown-stored")
-    if "ClosingSigned" in points:
-        write.point("closing-signed")
-    if "ForceClose" in points:
-        write.point("force-close")
-    if "OutputSpent" in points or "TransactionConfirmed" in points:
-        write.point("chain-event")
+    for contents, point in POINTS:
+        if not contents.isdisjoint(points):
+            point(write)
 
 
 def find_row(read: Read, channel: Channel, kind: str, key: str) -> bytes | None:

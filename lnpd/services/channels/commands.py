@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 OPEN_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 60.0
 PROOF_SECONDS: Final = 5.0
+GOES_ON: Final = "The close has begun and goes on by itself as soon as it can: `lnp channels` shows it."
 CONFIRM_BLOCKS: Final = 6
 CLOSE_WEIGHT: Final = 676  # a mutual close with two P2WSH outputs
 MIN_CLOSE_FEERATE_PER_KW: Final = 253
@@ -172,7 +173,7 @@ def _closing_txid(channel: Channel, notices: tuple[Notify, ...]) -> str | None:
             return str(dict(notice.fields)["txid"])
     if channel.blocked_by:
         blockers = "; ".join(f"{name}: {reason}" for name, reason in channel.blocked_by)
-        raise CloseBlocked(f"The channel cannot be closed by agreement yet: {blockers}.")
+        raise CloseBlocked(f"The channel cannot be closed by agreement yet: {blockers}. {GOES_ON}")
     if isinstance(channel.phase, Failed):
         raise ChannelRefused(f"The channel failed: {channel.phase.error}")
     if isinstance(channel.phase, OnChain):

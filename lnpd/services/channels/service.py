@@ -50,8 +50,7 @@ log = logging.getLogger("lnpd.channels")
 T = TypeVar("T")
 
 ALL = bytes(32)  # the channel_id that means every channel with this peer (BOLT 1)
-TURN = "payment-turn"
-TURNS = 1000
+TURN, TURNS = "payment-turn", 1000
 KEY_BYTES = 16
 NO_ROOM = "This node takes no more money into channels now."
 

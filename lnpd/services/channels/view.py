@@ -6,7 +6,7 @@ From the snapshot and the kept commitments, in the values of answers.py. Nothing
 from msgspec.structs import replace
 
 from lnpd.channel.queries import commitment_key
-from lnpd.channel.state import Channel, Failed, OnChain, Resolution
+from lnpd.channel.state import Channel, Failed, Negotiating, OnChain, Resolution
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.services.channels.batch import find_row, kept_of
 from lnpd.services.rpc.answers import Channel as Shown
@@ -79,6 +79,8 @@ def htlcs(channel: Channel) -> tuple[Htlc, ...]:
 
 def state_name(channel: Channel) -> str:
     """The phase, in one word that a person can search for."""
+    if isinstance(channel.phase, Negotiating) and channel.phase.agreed_txid:
+        return "closing"
     phase = type(channel.phase).__name__
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in phase).lstrip("_")
 
@@ -142,5 +144,12 @@ async def shown(store: Store, channel: Channel, height: int, frozen: str, connec
         blocked_by=tuple(f"{name}: {reason}" for name, reason in channel.blocked_by),
     )
     if isinstance(channel.phase, OnChain):
-        return replace(row, closing_txid=txid_text(channel.phase.txid), onchain=onchain_rows(channel.phase, height))
+        return replace(
+            row,
+            closing_txid=txid_text(channel.phase.txid),
+            closing_confirmations=max(0, height - channel.phase.height + 1),
+            onchain=onchain_rows(channel.phase, height),
+        )
+    if isinstance(channel.phase, Negotiating):
+        row = replace(row, closing_txid=txid_text(channel.phase.agreed_txid))
     return replace(row, extension_outputs=extension_outputs(channel, await graphs(store, channel)))

@@ -178,8 +178,8 @@ class Channel(msgspec.Struct, frozen=True):
     """A channel. `state` is the phase, in BOLT 2's words; `frozen` says why nothing can be done in it, "" if all can.
 
     `our_commitment` and `their_commitment` are the present commitment numbers. `blocked_by` names the providers that
-    keep a mutual close from going on, each with its reason. `onchain` is empty until the funding output is spent, by
-    `closing_txid`.
+    keep a mutual close from going on, each with its reason; it goes on by itself once they let it. `closing_txid` is
+    what spends the funding output, or will: `closing_confirmations` is 0 until it does, and `onchain` is empty.
     """
 
     channel_id: ChannelId
@@ -202,6 +202,7 @@ class Channel(msgspec.Struct, frozen=True):
     frozen: str = ""
     blocked_by: tuple[str, ...] = ()
     closing_txid: Txid = ""
+    closing_confirmations: int = 0
     onchain: tuple[OnchainOutput, ...] = ()
 
 
