@@ -93,8 +93,8 @@ class Node:
 
     def restart(self) -> None:
         """Go on from the stored bytes."""
-        assert (read := _snapshot_decoder.decode(self.stored)) == self._channel
-        self.store(restored(read))
+        assert _snapshot_decoder.decode(self.stored) == self._channel
+        self.store(restored(self._channel))
         self.run(events.Disconnected())
 
     def run(self, event: events.Event | Message) -> list[actions.Action]:
