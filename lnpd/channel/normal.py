@@ -23,7 +23,8 @@ from lnpd.channel.queries import CheckSignatures, CommitmentPoint, ask
 from lnpd.channel.state import AwaitingReady, Channel, Negotiating, Normal, ShuttingDown
 from lnpd.channel.table import Step, done, on
 from lnpd.channel.updates import NEXT, unsigned, with_revocation, with_signature
-from lnpd.crypto.secp import is_point, is_secret, public_key
+from lnpd.crypto.keys import point_of_revealed
+from lnpd.crypto.secp import is_point, is_secret
 from lnpd.crypto.shachain import index_of
 from lnpd.errors import (
     BatchTooLarge,
@@ -194,7 +195,7 @@ def on_revoke_and_ack(channel: Channel, message: RevokeAndAck) -> Step:
     if not channel.awaiting_revocation:
         raise RevocationUnexpected("revoke_and_ack: no commitment_signed of ours is unanswered.")
     secret, number = message.per_commitment_secret, channel.numbers[peer] - 1
-    if not is_secret(secret) or public_key(secret) != channel.their_points[0]:
+    if not is_secret(secret) or point_of_revealed(secret) != channel.their_points[0]:
         raise WrongPerCommitmentSecret(
             f"revoke_and_ack: per_commitment_secret does not generate the point of commitment {number}."
         )

@@ -4,6 +4,7 @@ Points are 33 bytes, secrets 32. The payment basepoint is never derived from: wi
 is the basepoint itself.
 """
 
+from functools import lru_cache
 from hashlib import sha256
 
 from lnpd.crypto.secp import (
@@ -22,14 +23,21 @@ def per_commitment_point(shachain_seed: bytes, commitment_number: int) -> bytes:
     return public_key(per_commitment_secret(shachain_seed, commitment_number))
 
 
+@lru_cache(maxsize=64)
+def point_of_revealed(per_commitment_secret: bytes) -> bytes:
+    """The point of a secret that its owner has revealed: the channel looks, and the signer by itself. Raises
+    InvalidSecret. What is asked for is remembered: never ask for a secret of ours."""
+    return public_key(per_commitment_secret)
+
+
 def derive_public_key(basepoint: bytes, per_commitment_point: bytes) -> bytes:
     """`local_htlcpubkey`, `local_delayedpubkey` and their remote twins; raises InvalidPoint."""
     return tweak_add_point(basepoint, _hash(per_commitment_point, basepoint))
 
 
-def derive_secret(base_secret: bytes, per_commitment_point: bytes) -> bytes:
-    """The secret of `derive_public_key`; raises InvalidSecret."""
-    return tweak_add_secret(base_secret, _hash(per_commitment_point, public_key(base_secret)))
+def derive_secret(base_secret: bytes, per_commitment_point: bytes, basepoint: bytes = b"") -> bytes:
+    """The secret of `derive_public_key`; `basepoint` is base_secret's, for who has it. Raises InvalidSecret."""
+    return tweak_add_secret(base_secret, _hash(per_commitment_point, basepoint or public_key(base_secret)))
 
 
 def derive_revocation_public_key(revocation_basepoint: bytes, per_commitment_point: bytes) -> bytes:

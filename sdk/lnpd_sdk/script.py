@@ -103,7 +103,7 @@ class SpendPath(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys whose signatures this path needs, in witness order."""
-        return tuple(slot.key for slot in self.witness if isinstance(slot, SignatureSlot))
+        return tuple([slot.key for slot in self.witness if isinstance(slot, SignatureSlot)])
 
     @property
     def late(self) -> tuple[str, ...]:

@@ -86,19 +86,21 @@ class ChannelKeys:
         if key == Key.REVOCATION:
             return derive_revocation_secret(self._secrets.revocation, revealed) if revealed and not is_holder else None
         row = (_HOLDERS if is_holder else _COUNTERPARTYS).get(key)
-        return row(self._secrets, point) if row else None
+        return row(self._secrets, self.publics, point) if row else None
 
 
-_OfPoint = Callable[[ChannelSecrets, bytes], bytes]
+_OfPoint = Callable[[ChannelSecrets, ChannelBasepoints, bytes], bytes]
 _HOLDERS: Final[dict[str, _OfPoint]] = {
-    Key.DELAYED: lambda secrets, point: derive_secret(secrets.delayed_payment, point),
-    Key.HOLDER_HTLC: lambda secrets, point: derive_secret(secrets.htlc, point),
-    Key.HOLDER_FUNDING: lambda secrets, _: secrets.funding,
+    Key.DELAYED: lambda secrets, publics, point: derive_secret(
+        secrets.delayed_payment, point, publics.delayed_payment_basepoint
+    ),
+    Key.HOLDER_HTLC: lambda secrets, publics, point: derive_secret(secrets.htlc, point, publics.htlc_basepoint),
+    Key.HOLDER_FUNDING: lambda secrets, _, __: secrets.funding,
 }
 _COUNTERPARTYS: Final[dict[str, _OfPoint]] = {
-    Key.COUNTERPARTY_HTLC: lambda secrets, point: derive_secret(secrets.htlc, point),
-    Key.COUNTERPARTY_PAYMENT: lambda secrets, _: secrets.payment,
-    Key.COUNTERPARTY_FUNDING: lambda secrets, _: secrets.funding,
+    Key.COUNTERPARTY_HTLC: lambda secrets, publics, point: derive_secret(secrets.htlc, point, publics.htlc_basepoint),
+    Key.COUNTERPARTY_PAYMENT: lambda secrets, _, __: secrets.payment,
+    Key.COUNTERPARTY_FUNDING: lambda secrets, _, __: secrets.funding,
 }
 
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lnpd.crypto.hd import ChannelIndex
-from lnpd.crypto.secp import public_key
+from lnpd.crypto.keys import point_of_revealed
 from lnpd.errors import CryptoError, SignerRefused
 from lnpd.services.interfaces import SignerChannel, SignerRecord
 from lnpd.services.signer.refusals import Rule, refuse
@@ -142,7 +142,7 @@ def _check_revoked(state: ChannelState, number: int, revealed: bytes) -> None:
     if not revealed:
         refuse(Rule.PREVIOUS_NOT_REVOKED, f"the peer's commitment {number} is not revoked yet.")
     try:
-        matches = public_key(revealed) == dict(state.points).get(number)
+        matches = point_of_revealed(revealed) == dict(state.points).get(number)
     except CryptoError:
         matches = False
     if not matches:
