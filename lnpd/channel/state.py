@@ -231,7 +231,7 @@ def update_key(update: Update) -> str:
     return f"{update.proposer}/{update.provider}/{update.kind}/{update.id}"
 
 
-class Pending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Pending(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """An update that is not irrevocable yet, and how far it has come. X is its proposer, Y the other party.
 
     stage 0: X proposed it. 1: X signed it into Y's commitment. 2: Y revoked, it is acked. 3: Y signed it into X's
