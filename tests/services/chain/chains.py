@@ -1,24 +1,34 @@
-"""How do tests of services get a regtest chain: in this process, or served by it over the bus?"""
+"""How do tests of services get a regtest chain: in this process, served by it over the bus, or a bitcoind's?"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from lnpd.chain.bitcoind.regtest import RegtestBitcoind
 from lnpd.chain.embedded import EmbeddedChain
+from lnpd.chain.faucet import FIRST_BLOCKS
 from lnpd.chain.interface import Outcome
 from lnpd.services.chain.service import RemoteChain, serve_chain
 from lnpd.tx.transaction import Tx
 from tests.chain.purse import P2WPKH, pay
+from tests.interop.bitcoind import a_bitcoind
 
-Chain = EmbeddedChain | RemoteChain
-KINDS = ("embedded", "remote")
+Chain = EmbeddedChain | RemoteChain | RegtestBitcoind
+KINDS = ("embedded", "remote", "bitcoind")
 LIMIT_SECONDS = 60
 
 
 @asynccontextmanager
 async def a_chain(kind: str, directory: Path) -> AsyncIterator[Chain]:
     """The chain of a directory."""
+    if kind == "bitcoind":
+        async with a_bitcoind(directory, "-txindex=1") as bitcoind:
+            view = await bitcoind.view(poll_seconds=0.05)
+            await view.mine(FIRST_BLOCKS)
+            yield view
+            await view.close()
+        return
     chain = await EmbeddedChain.open(directory / "chain")
     try:
         if kind == "embedded":
