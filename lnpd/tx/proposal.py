@@ -122,9 +122,7 @@ def check_grant(was: Side, will: Side, update: Update, grant_msat: int | None) -
     victim = other(update.proposer)
     lost = was.spec.balances_msat[victim] - will.spec.balances_msat[victim]
     if grant_msat is not None and lost > grant_msat:
-        raise GrantExceeded(
-            f"{update.provider} would move {lost} msat of the other party, {grant_msat} are granted."
-        )
+        raise GrantExceeded(f"{update.provider} would move {lost} msat of the other party, {grant_msat} are granted.")
 
 
 def check_own_grant(was: Side, will: Side, update: Update, left_msat: int | None) -> None:
@@ -136,9 +134,7 @@ def check_own_grant(was: Side, will: Side, update: Update, left_msat: int | None
         return
     held = will.of(update.provider).debits_msat[party]
     if moved + held > left_msat:
-        raise GrantExceeded(
-            f"{update.provider} would have {moved + held} msat of our money, {left_msat} are granted."
-        )
+        raise GrantExceeded(f"{update.provider} would have {moved + held} msat of our money, {left_msat} are granted.")
 
 
 def check_reserve(was: Side, will: Side, update: Update, reserve_sat: PerParty) -> None:
@@ -146,9 +142,10 @@ def check_reserve(was: Side, will: Side, update: Update, reserve_sat: PerParty) 
     party = update.proposer
     left = will.available_msat[party]
     if left < was.available_msat[party] and left < 1000 * reserve_sat[party]:
+        missing_sat = -((left - 1000 * reserve_sat[party]) // 1000)
         raise ReserveBroken(
-            f"It would take {(1000 * reserve_sat[party] - left + 999) // 1000:,} sat too much: beside the fees, a reserve"
-            f" of {reserve_sat[party]:,} sat stays with who proposes it."
+            f"It would take {missing_sat:,} sat too much: beside the fees, a reserve of {reserve_sat[party]:,} sat stays"
+            " with who proposes it."
         )
 
 
