@@ -7,6 +7,7 @@ stores what happened to them together with the cursor.
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from lnpd.chain.interface import BlockRef, ChainBackend, ChainDelta, Outcome, Watch, WatchScript
 from lnpd.services.chain.follow import Past, Wanted
@@ -19,9 +20,17 @@ from lnpd.store.write import Write
 
 log = logging.getLogger("lnpd.wallet")
 
+NO_PAST_HEIGHT: Final = 1 << 31
+REORGANISED_BLOCKS: Final = 12
+"""So many blocks may be undone under what was settled."""
+
 
 class WalletChain:
-    """A chainfollow.Service. `birth_height` is where the past of an address is read from; None: where it began."""
+    """A chainfollow.Service. `birth_height` is where the past of a new database is read from; None: it has none.
+
+    Once that is read, the past of a new address begins where the wallet was settled last: before, nobody could pay to
+    it, unless another wallet has the same seed; then this is an older copy, whose last settled block lies behind.
+    """
 
     def __init__(self, store: Store, backend: ChainBackend, rows: WalletRows, birth_height: int | None) -> None:
         self._store, self._backend, self._rows, self._scripts = store, backend, rows, rows.scripts
@@ -44,8 +53,10 @@ class WalletChain:
                 watches.add(watch)
                 if number >= scanned.of(branch):
                     fresh.add(watch)
-        birth = self._rows.began(read) if self._birth_height is None else self._birth_height
-        return Wanted(frozenset(watches), frozenset(fresh), birth)
+        settled = self._rows.settled(read)
+        birth = NO_PAST_HEIGHT if self._birth_height is None else self._birth_height
+        start = birth if settled is None else max(0, settled - REORGANISED_BLOCKS)
+        return Wanted(frozenset(watches), frozenset(fresh), start)
 
     def take(self, write: Write, delta: ChainDelta) -> None:
         """Stores what blocks and the mempool did."""
@@ -56,9 +67,17 @@ class WalletChain:
         if not delta.more:
             entries = see(entries, delta.mempool, True)
         self._rows.change_entries(write, before, entries)
-        if self._rows.cursor(write) is None:
-            self._rows.set_began(write, delta.end)
+        self._settle(write, delta.end)
         self._rows.set_cursor(write, delta.end)
+
+    def _settle(self, write: Write, end: BlockRef) -> None:
+        """Remembers the last block, if all that had a past was known there."""
+        cursor = self._rows.cursor(write)
+        if cursor is None:
+            if self._birth_height is None:
+                self._rows.set_settled(write, end)
+        elif not self.wanted(write).fresh:
+            self._rows.set_settled(write, cursor)
 
     def learn(self, write: Write, past: Past) -> None:
         """Stores what the past did to new addresses."""

@@ -1,6 +1,6 @@
 """What does the wallet keep in the database?
 
-wallet        cursor: the last block whose effects are stored; began: the first of them
+wallet        cursor: the last block whose effects are stored; settled: the last one at which no past was to be read
               given, scanned: how far each branch is
 wallet-tx     one row for each transaction, by txid
 """
@@ -66,14 +66,14 @@ class WalletRows:
         """Moves the cursor."""
         write.put_value(STATE, b"cursor", encode(Cursor(block.height, block.hash)))
 
-    def began(self, read: Read) -> int:
-        """The height at which the wallet first stood; 0 if it is older than this row."""
-        stored = read.value(STATE, b"began")
-        return decode(stored, Cursor, table=STATE, key="began").height if stored is not None else 0
+    def settled(self, read: Read) -> int | None:
+        """The last height at which no address had a past to be read; None while there is none."""
+        stored = read.value(STATE, b"settled")
+        return decode(stored, Cursor, table=STATE, key="settled").height if stored is not None else None
 
-    def set_began(self, write: Write, block: BlockRef) -> None:
-        """The wallet stands upon a block for the first time."""
-        write.put_value(STATE, b"began", encode(Cursor(block.height, block.hash)))
+    def set_settled(self, write: Write, block: BlockRef) -> None:
+        """Up to this block everything is known, of all addresses that were ever given out."""
+        write.put_value(STATE, b"settled", encode(Cursor(block.height, block.hash)))
 
     def numbers(self, read: Read, name: bytes) -> Numbers:
         """How far each branch was `given` out, or its past `scanned`."""

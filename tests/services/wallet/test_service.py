@@ -19,7 +19,7 @@ from lnpd.services.wallet.service import Wallet
 from lnpd.tx.transaction import TxOut
 from tests.chain.purse import P2WPKH, output_of, pay
 from tests.services.chain.chains import KINDS, Chain, a_chain, a_spend, offer, told
-from tests.services.wallet.wallets import FUNDING_SCRIPT, RATE, a_funding, a_signer, a_wallet
+from tests.services.wallet.wallets import FUNDING_SCRIPT, RATE, a_funding, a_signer, a_wallet, paid
 
 # BIP 84's own example: its account, first two receive addresses and first change address.
 BIP84_ACCOUNT = (
@@ -194,6 +194,11 @@ def test_a_restored_seed_finds_all_of_its_coins(tmp_path: Path, kind: str) -> No
                 assert [row.change_sat for row in await wallet.listing()] == [row.change_sat for row in listing]
                 assert (await wallet.listing())[0].fee_sat == made.fee_sat
                 assert await wallet.new_address() not in addresses, "numbers that were paid are not given again"
+            async with a_wallet(tmp_path, chain, "late", birth_height=None) as wallet:
+                assert await wallet.balance() == Balance(), "a new wallet has no past"
+                await paid(wallet, chain, 70_000)
+            async with a_wallet(tmp_path, chain, "late", birth_height=None) as wallet:
+                assert (await wallet.balance()).confirmed_sat == 70_000
             async with a_wallet(tmp_path, chain, "other", a_signer(2)) as wallet:
                 assert await wallet.balance() == Balance()
 

@@ -25,7 +25,7 @@ def a_signer(byte: int = 1) -> KeySigner:
 
 @asynccontextmanager
 async def a_wallet(
-    directory: Path, chain: Chain, name: str = "node", signer: KeySigner | None = None, **options: int
+    directory: Path, chain: Chain, name: str = "node", signer: KeySigner | None = None, **options: int | None
 ) -> AsyncIterator[Wallet]:
     """A wallet on the store of a directory; hints alone wake it, for its poll is an hour."""
     store = Store.open(directory / name, "regtest")
