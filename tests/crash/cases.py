@@ -9,6 +9,14 @@ from lnpd.store.points import PERSISTENCE_POINTS
 from tests.crash.stories import Story
 from tests.crash.world import NODES, Cut, World
 
+FORWARDING: Final = (
+    "circuit-opened",
+    "circuit-offered",
+    "circuit-forgotten",
+    "circuit-fulfilled",
+    "circuit-failed",
+    "relay-policy-set",
+)
 # Who never passes a point, and why.
 NEVER: Final = {
     ("bob", "channel-proposed"): "alice opens",
@@ -18,6 +26,7 @@ NEVER: Final = {
     ("bob", "funding-broadcast"): "alice opens",
     ("bob", "wallet-funded"): "the opener funds",
     ("bob", "wallet-released"): "the opener funds",
+    **{(who, point): "nothing is forwarded between two: tests/crash/line.py" for who in NODES for point in FORWARDING},
 }
 FORCED: Final = ("force-close",)  # its story ends with a forced close; so does a second one of each of ON_CHAIN
 ON_CHAIN: Final = ("chain-event", "chain-followed", "chain-past-read", "wallet-followed")

@@ -1,4 +1,4 @@
-"""In which world do nodes die? Two whole nodes, one chain, and a cut that strikes once.
+"""In which world do nodes die? Two whole nodes or more, one chain, and a cut that strikes once.
 
     async with World(folder, Cut("alice", "commitment-signed", "before")) as world:
         await world.begin()
@@ -51,9 +51,11 @@ class Life:
 
 
 class World:
-    """alice and bob, and their deaths."""
+    """alice and bob (or `names`), and their deaths."""
 
-    def __init__(self, folder: Path, cut: Cut | None = None) -> None:
+    def __init__(self, folder: Path, cut: Cut | None = None, names: tuple[str, ...] = NODES) -> None:
+        self.names = names
+        self.plugins: tuple[Path, ...] = (LOCKBOX,)
         self.network, self.cut = Network(folder), cut
         self.hits: Counter[tuple[str, str]] = Counter()
         self.deaths = 0
@@ -64,7 +66,7 @@ class World:
         self._when: dict[tuple[str, str], Callable[[], object]] = {}
         self._listen: dict[str, tuple[Address, ...]] = {}
         self._lives: dict[str, Life] = {}
-        self._up = {name: asyncio.Event() for name in NODES}
+        self._up = {name: asyncio.Event() for name in names}
         self._keepers: list[asyncio.Task[None]] = []
         self._left = cut.count if cut else 0
 
@@ -85,11 +87,15 @@ class World:
     # --- life and death
 
     async def begin(self) -> None:
-        """Both nodes start."""
-        for name in NODES:
+        """All nodes start."""
+        for name in self.names:
             self._keepers.append(asyncio.create_task(self._keep(name)))
-        for name in NODES:
+        for name in self.names:
             await self.living(name)
+
+    def arm(self, cut: Cut | None) -> None:
+        """From now on this death may come."""
+        self.cut, self._left = cut, cut.count if cut else 0
 
     async def _keep(self, name: str) -> None:
         """Starts the node, again after each death."""
@@ -106,7 +112,7 @@ class World:
     async def _start(self, name: str) -> Life:
         listen = self._listen.get(name, (Address("127.0.0.1", 0),))
         grants = (("lockbox", "updates:1000000"),)
-        config = self.network.config(name, listen=listen, plugins=(LOCKBOX,), grants=grants)
+        config = self.network.config(name, listen=listen, plugins=self.plugins, grants=grants)
         config.directory.mkdir(mode=0o700, exist_ok=True)
         if not config.seed_path.exists():
             create_seed(config.seed_path, new_seed(), None, plain=True)
@@ -198,9 +204,9 @@ class World:
         raise AssertionError(f"{name}: never came true: {why}")
 
     async def mine(self, blocks: int = 1) -> None:
-        """New blocks, which both nodes have handled when this returns."""
+        """New blocks, which all nodes have handled when this returns."""
         await self.chain.mine(blocks)
-        for name in NODES:
+        for name in self.names:
             await self.look(name, _caught_up)
 
     def cut_line(self, name: str) -> None:

@@ -206,6 +206,9 @@ class Forwards:
             circuit.onion,
             f"{REFERENCE}{incoming.channel}/{incoming.id}",
         )
+        stored = await self._store.read(lambda read: circuits.circuit_of(read, incoming))
+        if stored is None or stored.state != "waiting":
+            return  # whoever asked for this had looked before an attempt that is over now
         while circuit.outgoing_expiry >= self._height() + LEAST_OUTGOING_BLOCKS:
             try:
                 await self._channels.command(circuit.channel, add)

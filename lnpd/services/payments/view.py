@@ -87,14 +87,14 @@ def channels_to(hop: Hop, usable: Sequence[Channel]) -> list[Channel]:
     return sorted(found, key=lambda channel: channel.base.balances_msat[channel.us], reverse=True)
 
 
-def too_much(channels: Sequence[Channel], amount_msat: int) -> str:
-    """Why none of these channels holds enough of ours for an amount; "" if one does."""
+def too_much(channels: Sequence[Channel], amount_msat: int, whom: str = "the payee") -> str:
+    """Why none of these channels (with whom?) holds enough of ours for an amount; "" if one does."""
     held = [(c.base.balances_msat[c.us], 1000 * c.terms[c.them].channel_reserve_sat) for c in channels]
     balance_msat, reserve_msat = max(held, key=lambda each: each[0] - each[1], default=(0, 0))
     if amount_msat <= balance_msat - reserve_msat:
         return ""
     ours, kept = f"{balance_msat // 1000:,} sat are ours", f"{reserve_msat // 1000:,} of them stay in reserve"
-    return f"{amount_msat // 1000:,} sat cannot be sent: {ours} in the channel with the payee, {kept}."
+    return f"{amount_msat // 1000:,} sat cannot be sent: {ours} in the channel with {whom}, {kept}."
 
 
 def no_way(payee: bytes, usable: Sequence[Channel]) -> str:

@@ -1,0 +1,39 @@
+"""Whatever the moment of its death, does a node in the middle of a route lose or make nobody a millisatoshi?
+
+Each case cuts the power of one node of three once, just before or just after one commit, while HTLCs pass through the
+middle one. One alone:
+
+    pytest "tests/e2e/test_crash_line.py::test_a_death[bob:circuit-opened:after:1]"
+"""
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.crash.cases import FORWARDING
+from tests.crash.line import cuts, name_of, read, run
+
+# A third of the cases in `make test`; LNPD_CRASH=all (as `make crash` sets it) runs all of them.
+EACH = 1 if os.environ.get("LNPD_CRASH") == "all" else 3
+
+
+def defects(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was logged as a failure of the program's own."""
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("case", [name_of(cut) for cut in cuts()][::EACH])
+def test_a_death(tmp_path: Path, caplog: pytest.LogCaptureFixture, case: str) -> None:
+    world = run(tmp_path, read(case))
+    assert world.deaths == 1
+    assert not defects(caplog)
+
+
+def test_without_a_death_every_point_is_passed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    world = run(tmp_path, None)
+    passed = {point for who, point in world.hits if who == "bob"}
+    print(f"{len(cuts())} deaths; {len(passed & set(FORWARDING))} of {len(FORWARDING)} points of forwarding passed")
+    assert set(FORWARDING) <= passed
+    assert not defects(caplog)
