@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lnpd import config
 from lnpd.cli import options
-from lnpd.config import Address, Config, Developer, FailPoint
+from lnpd.config import Address, Config, Developer, FailPoint, Secret
 from lnpd.errors import ConfigRefused
 from lnpd.store.points import PERSISTENCE_POINTS
 
@@ -39,6 +39,11 @@ READ: dict[str, tuple[list[str], str, object]] = {
     "signer here": (["--signer", "in-process"], "signer_process", False),
     "chain": (["--chain", "ipc:///tmp/c"], "chain", "ipc:///tmp/c"),
     "chain's process": (["--chain-process"], "chain_process", True),
+    "bitcoind": (["--bitcoind", "http://a:b@h:5"], "bitcoind", Secret("http://a:b@h:5")),
+    "bitcoind by itself": (["--network", "bitcoin", "--experimental-mainnet"], "uses_bitcoind", True),
+    "bitcoind on regtest": (["--bitcoind-directory", "/b"], "uses_bitcoind", True),
+    "no bitcoind": ([], "uses_bitcoind", False),
+    "wallet's birth": (["--wallet-birth-height", "800000"], "wallet_birth_height", 800_000),
     "depth": (["--minimum-depth", "6"], "minimum_depth", 6),
     "feerate": (["--max-feerate-per-kw", "5000"], "max_feerate_per_kw", 5000),
     "alias": (["--alias", "Zoë"], "alias", "Zoë"),
@@ -160,3 +165,14 @@ def test_an_address_reads_back(text: str) -> None:
     except ValueError:
         return
     assert config.read_address(str(found)) == found
+
+
+def test_bitcoind_can_be_named_where_nobody_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LNPD_BITCOIND", "http://alice:hunter2@h")
+    assert parse().bitcoind == Secret("http://alice:hunter2@h")
+    assert parse("--bitcoind", "auto").bitcoind == Secret("auto")
+    assert options.config_of(options.parser("lnpd init", "").parse_args([]), config.SEED_RULES).bitcoind is None
+    monkeypatch.setenv("LNPD_BITCOIND", "https://alice:hunter2@h")
+    with pytest.raises(ConfigRefused, match="--bitcoind takes") as refused:
+        parse()
+    assert "hunter2" not in str(refused.value) and "hunter2" not in repr(parse("--bitcoind", "http://a:hunter2@h"))

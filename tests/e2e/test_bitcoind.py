@@ -1,6 +1,9 @@
 """Do whole nodes live on a real bitcoind as on the embedded chain, and does it take every transaction they make?"""
 
 import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +29,7 @@ from tests.e2e.closing import (
 )
 from tests.e2e.kinds import kinds_of
 from tests.e2e.test_worst_days import present_commitment
+from tests.interop import bitcoind as interop
 from tests.interop.bitcoind import Bitcoind, a_bitcoind
 
 KINDS = ["anchors_zero_fee_htlc_tx", "static_remotekey"]
@@ -166,6 +170,41 @@ def test_every_penalty_is_taken(tmp_path: Path, kind: str, judged: Judged) -> No
     asyncio.run(main())
     assert judged.accepted >= {"commitment", "penalty of a delayed output", "penalty of an HTLC"}
     assert not judged.refused
+
+
+def test_a_daemon_finds_its_bitcoind_in_the_environment(tmp_path: Path) -> None:
+    """And shows its password nowhere."""
+
+    async def main() -> None:
+        async with a_bitcoind(tmp_path) as bitcoind:
+            line, place = [sys.executable, "-m"], [f"--directory={tmp_path}/node"]
+            made = await asyncio.create_subprocess_exec(*line, "lnpd", "init", "--plain-seed", *place, stdout=PIPE)
+            await made.communicate()
+            node = await asyncio.create_subprocess_exec(
+                *line, "lnpd", "--plain-seed", "--listen=none", "--log-level=debug", *place,
+                stdout=PIPE, stderr=PIPE, env={**os.environ, "LNPD_BITCOIND": bitcoind.url},
+            )  # fmt: skip
+            assert node.stdout is not None
+            assert b"ready" in await asyncio.wait_for(node.stdout.readline(), 30)
+            asked = await asyncio.create_subprocess_exec(*line, "lnpd.cli.lnp", *place, "mine", stdout=PIPE)
+            await asked.communicate()
+            assert (asked.returncode, bitcoind.call("getblockcount")) == (0, 1)
+            node.terminate()
+            _, log = await asyncio.wait_for(node.communicate(), 30)
+            assert node.returncode == 0 and b"Satoshi" in log
+            assert bitcoind.cookie.read_bytes().partition(b":")[2].strip() not in log
+
+    asyncio.run(main())
+
+
+def test_without_a_bitcoind_tests_are_skipped_but_never_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interop, "_program", lambda: ("", "no network"))
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=r"there is no bitcoind \(no network\)"):
+        interop.program()
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no bitcoind: no network"):
+        interop.program()
 
 
 @pytest.mark.parametrize("depth", [1, 3, 6])
