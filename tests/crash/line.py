@@ -87,6 +87,7 @@ class Line:
                 continue
             except (PaymentFailed, NoDirectChannel, CommandRefused) as refused:
                 assert self.world.disturbed, f"a payment fails only when something died, or a line broke: {refused}"
+                await asyncio.sleep(0.02)
                 continue
             assert sha256(bytes.fromhex(paid.preimage)).hexdigest() == payment_hash
             break
@@ -168,6 +169,12 @@ class Line:
         self.world.cut_line("carol")
         self.world.nothing_more()
 
+    async def reconnect(self) -> None:
+        """alice's line breaks, and comes back by itself."""
+        self.world.cut_line("alice")
+        await asyncio.sleep(0)
+        await self.active()
+
     async def ask_more(self) -> None:
         """bob asks more from now on, and carol hears of it."""
         channel = self.channels[1]
@@ -241,6 +248,7 @@ async def tell(folder: Path, cut: Cut | None) -> World:
         await line.fail_at_the_end()
         await line.fail_in_the_middle()
         await line.forget()
+        await line.reconnect()
         await line.ask_more()
         await line.pay("alice", "carol", 1_234_567)
         await line.balances()

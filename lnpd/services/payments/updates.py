@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Final
 
-from lnpd.channel.state import Channel, OnChain
+from lnpd.channel.state import Channel, Normal, OnChain
 from lnpd.errors import ChannelUpdateSignatureWrong
 from lnpd.routing.channel_update import DIRECTION, direction, is_disabled, is_signed_by, policy_of
 from lnpd.routing.invoice_fields import HintedHop
@@ -79,9 +79,12 @@ class Updates:
         self._theirs[channel.key] = update
 
     def hints(self, amount_msat: int | None) -> tuple[tuple[HintedHop, ...], ...]:
-        """Ways to this node over channels that nobody announced, for an invoice (BOLT 11, `r`): the widest first."""
+        """Ways to this node over channels that nobody announced, for an invoice (BOLT 11, `r`): the widest first.
+
+        A channel whose peer is not connected now is as good: the invoice is paid later.
+        """
         found = []
-        for channel in self._channels.usable():
+        for channel in (each for each in self._channels.every() if isinstance(each.phase, Normal)):
             update, scid = self.get(channel), channel.aliases[channel.them] or channel.short_channel_id
             theirs_msat = channel.base.balances_msat[channel.them]
             room_msat = theirs_msat - 1000 * channel.terms[channel.us].channel_reserve_sat
