@@ -245,9 +245,9 @@ class EmbeddedChain(ChainView):
         """Mines blocks upon the tip with what waits in the mempool; coinbases pay to `script`."""
         return await self._worker.run(self._chain.mine, count, script)
 
-    async def mine_without(self, count: int = 1) -> list[BlockRef]:
-        """Mines blocks upon the tip in which nothing that waits finds room."""
-        return await self._worker.run(lambda: self._chain.mine(count, txs=()))
+    async def mine_only(self, txs: Sequence[bytes] = (), count: int = 1) -> list[BlockRef]:
+        """Mines blocks upon the tip: the first holds `txs`, and nothing that waits finds room."""
+        return await self._worker.run(lambda: self._chain.mine(count, txs=txs))
 
     async def reorganise(self, depth: int, new_length: int, txs: Sequence[bytes] = ()) -> list[BlockRef]:
         """Replaces the last `depth` blocks by `new_length` others: the first holds `txs`, the rest are empty."""

@@ -63,7 +63,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     htlc_deadlines: bool = True  # a developer option may turn it off
     htlc_deadline_blocks: int = 18  # before an HTLC's expiry
     resolution_depth: int = 100
-    settlement_depth: int = 6  # BOLT 5's "reasonable depth": from there on an HTLC that nobody took is failed upstream
+    settlement_depth: int = 7  # "reasonable depth" (BOLT 5): an HTLC that nobody took is failed upstream from there on
     grants: tuple[tuple[str, int], ...] = ()  # (provider, sat): what its updates may take of our balance in all
     sweep_script: bytes = b""  # where claims on chain, and a close that the peer began, pay to
 

@@ -161,10 +161,10 @@ async def pass_blocks(network: Network, count: int = 1, step: int = 1) -> None:
         await broadcasts(network)
 
 
-async def full_blocks(network: Network, count: int = 1) -> None:
-    """Blocks in which nothing that waits finds room."""
+async def full_blocks(network: Network, count: int = 1, *txs: Tx) -> None:
+    """Blocks in which nothing that waits finds room; the first holds these transactions."""
     assert isinstance(network.chain, EmbeddedChain)
-    await network.chain.mine_without(count)
+    await network.chain.mine_only(tuple(tx.serialise() for tx in txs), count)
     await network.followed()
     await broadcasts(network)
 

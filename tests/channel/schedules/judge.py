@@ -134,7 +134,9 @@ def complete_stage(node: Node, kept: Kept, claims: Sequence[Claimable]) -> Tx:
     tx = second_stage(graph, claims)
     spent = [(each.output.value_sat, each.output.script_pubkey) for each in claims]
     if all(may_share(graph.children[each.stage]) for each in claims):
-        tx = replace(tx, inputs=(*tx.inputs, TxIn(b"\x66" * 32, 0)), outputs=(*tx.outputs, TxOut(900, SCRIPTS[0])))
+        tx = replace(
+            tx, inputs=(*tx.inputs, TxIn(b"\x66" * 32, claims[0].vout)), outputs=(*tx.outputs, TxOut(900, SCRIPTS[0]))
+        )
         spent.append((1_000, b"\x51"))
     signed = tx
     for position, each in enumerate(claims):
