@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lnpd.chain.bitcoind.address import BitcoindAddress, Login, find, read_url
 from lnpd.chain.bitcoind.answers import BlockchainInfo, Notification, sat
@@ -94,8 +95,6 @@ SIGNET = BlockchainInfo("signet", 1, 1, "00" * 32, False, signet_challenge=SIGNE
 
 
 def test_another_chain_is_refused() -> None:
-    from msgspec.structs import replace
-
     check_chain(REGTEST, "regtest")
     check_chain(SIGNET, "signet")
     check_chain(replace(REGTEST, chain="main"), "bitcoin")

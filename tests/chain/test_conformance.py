@@ -19,6 +19,7 @@ from lnpd.chain.interface import (
     WatchTxid,
 )
 from lnpd.errors import ChainClosed, UnknownBlock, WatchesTooMany
+from lnpd.tx.script import hash160
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.chain.purse import NO_LOCK, P2WPKH, output_of, p2wsh, pay, spend_script
 from tests.chain.worlds import KINDS, World, spend_of, told
@@ -226,8 +227,6 @@ def test_an_input_that_lies_about_its_script_is_no_match(tmp_path: Path, kind: s
     async def story(world: World) -> None:
         script = b"\x21" + b"\x02" * 33  # a push of 33 bytes: true
         lookalike = b"\x02" * 33
-        from lnpd.tx.script import hash160
-
         victim = b"\x00\x14" + hash160(lookalike)
         coin = await world.coin(script=p2wsh(script))
         view = await world.view()
