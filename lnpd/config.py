@@ -34,7 +34,7 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 CHANNEL_SECRETS: Final = ("funding", "revocation", "payment", "delayed_payment", "htlc", "shachain_seed")
 
 HOST_PORT: Final = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,255}):([0-9]{1,5})")
-GRANT: Final = re.compile(r"([a-z][a-z0-9-]{0,31})=([a-z]+(?::[^\s]{1,100})?)")
+GRANT: Final = re.compile(r"([a-z][a-z0-9-]{0,31}|[^=]*/[^=]+)=([a-z]+(?::[^\s]{1,100})?)")
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -169,7 +169,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.names_bitcoind or (self.network != "regtest" and not self.chain)
 
     def granted(self) -> dict[str, tuple[str, ...]]:
-        """The capabilities of each plugin, by its name."""
+        """The capabilities of each plugin, by its name or its path."""
         table: dict[str, tuple[str, ...]] = {}
         for name, capability in self.grants:
             table[name] = (*table.get(name, ()), capability)
@@ -257,10 +257,10 @@ def read_address(word: str) -> Address:
 
 
 def read_grant(word: str) -> tuple[str, str]:
-    """A plugin's name and a capability, "lockbox=updates:50000"."""
+    """A plugin's name or path (with a slash) and a capability, "lockbox=updates:50000"."""
     match = GRANT.fullmatch(word)
     if not match:
-        raise ValueError("PLUGIN=CAPABILITY, for example lockbox=updates:50000")
+        raise ValueError("PLUGIN=CAPABILITY, for example lockbox=updates:50000; PLUGIN may be ./its/path.py")
     if why := wrong_with(match[2]):
         raise ValueError(why)
     return match[1], match[2]

@@ -144,8 +144,8 @@ def test_secrets_are_not_shown() -> None:
 
 
 def test_several_grants_of_one_plugin_add_up() -> None:
-    found = parse("--grant", "lockbox=updates:5", "--grant", "lockbox=chain", "--grant", "dlc=chain")
-    assert found.granted() == {"lockbox": ("updates:5", "chain"), "dlc": ("chain",)}
+    found = parse("--grant", "lockbox=updates:5", "--grant", "lockbox=chain", "--grant", "./p/dlc.py=chain")
+    assert found.granted() == {"lockbox": ("updates:5", "chain"), "./p/dlc.py": ("chain",)}
 
 
 @given(st.text(max_size=60))

@@ -12,13 +12,16 @@ from pathlib import Path
 import zmq
 from lnpd_sdk.envelope import MAX_FRAME_BYTES
 
-from lnpd.errors import EndpointRefused, LinkOverflow
+from lnpd.errors import EndpointRefused, LinkGone, LinkOverflow
 
 # Frames that wait to be sent are ours; those that were received are the other side's, of up to 4 MiB each: when so
 # many wait, ZeroMQ stops reading and the sender waits. Nothing is lost.
 SEND_FRAMES = 10_000
 RECEIVE_FRAMES = 64
-TURN_FRAMES = 1_000
+# What is read before the loop has another turn: the other side decides how dear a frame is, not what else waits.
+TURN_FRAMES = 100
+TURN_BYTES = 1024 * 1024
+TURN_SECONDS = 0.005
 _EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)  # as numbers they take a third less time
 IPC_PATH_MAX_BYTES = 107
 GONE = f"the other side is gone: it closed the connection or sent over {MAX_FRAME_BYTES // 2**20} MiB"
@@ -101,13 +104,16 @@ class Link:
 
     def _drain(self) -> None:
         self._scheduled = False
-        for _ in range(TURN_FRAMES):  # then give the loop a turn
+        frames = size = 0
+        end = self._loop.time() + TURN_SECONDS
+        while frames < TURN_FRAMES and size < TURN_BYTES and self._loop.time() < end:
             if self.closed:
                 return
             try:
                 parts = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.ZMQError:
                 return
+            frames, size = frames + 1, size + len(parts[-1])
             if len(parts) == (2 if self._routed else 1):
                 try:
                     self._receive(parts[0] if self._routed else b"", parts[-1])
@@ -117,14 +123,15 @@ class Link:
         self._schedule()
 
     def send(self, frame: bytes, identity: Identity = b"") -> None:
-        """Queues one frame. LinkOverflow if the other side does not take frames any more or is gone."""
+        """Queues one frame. LinkOverflow if the other side takes no more frames, LinkGone if it is not there."""
         if self.closed:
             raise LinkOverflow("the link is closed")
         try:
             self._socket.send_multipart([identity, frame] if self._routed else [frame], zmq.NOBLOCK)
         except zmq.ZMQError as error:
-            gone = error.errno == zmq.EHOSTUNREACH
-            raise LinkOverflow(GONE if gone else "the other side takes no more frames") from None
+            if error.errno == zmq.EHOSTUNREACH:
+                raise LinkGone(GONE) from None
+            raise LinkOverflow("the other side takes no more frames") from None
         # The descriptor is edge-triggered: what came meanwhile is not announced again.
         if not self._scheduled and int(self._socket.getsockopt(_EVENTS)) & _POLLIN:
             self._schedule()

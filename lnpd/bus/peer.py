@@ -8,23 +8,25 @@ import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import Answer, BadFrame, BusError, Call, CallFailed, Fault, Notice
 
+from lnpd.bus.limits import Allowance, Limits
 from lnpd.bus.link import Identity, Link
-from lnpd.errors import DeadlineMissed, LinkOverflow, LnpdError
+from lnpd.errors import DeadlineMissed, LinkGone, LinkOverflow, LnpdError
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[Identity, str, msgspec.Raw], Awaitable[object]]
 NoticeHandler = Callable[[Identity, Notice], None]
-MAX_RUNNING = 1_000
+USUAL_LIMITS = Limits()
 
 
 class BusPeer:
     """Calls in both directions over one link.
 
     `handler(identity, method, params)` answers the other side's calls; what it raises becomes a fault with the
-    exception's class name as code. `noticed` gets its notices. `broken(identity, why)` is told of a frame that is
-    none of ours: whoever sent it cannot be trusted with the next one. With `only`, a bound peer hears that identity
-    alone: whoever else connects is not answered, whatever it sends.
+    exception's class name as code. `noticed` gets its notices. `broken(identity, why)` is told of a side that sends
+    what is no frame or more than the limits, or that does not take its answers: it cannot be trusted with the next
+    question. A call too many is refused with Overloaded. With `only`, a bound peer hears that identity alone: whoever
+    else connects is not answered, whatever it sends.
     """
 
     def __init__(
@@ -33,8 +35,13 @@ class BusPeer:
         noticed: NoticeHandler | None = None,
         broken: Callable[[Identity, str], None] | None = None,
         only: Identity = b"",
+        limits: Limits = USUAL_LIMITS,
     ) -> None:
         self._handler, self._noticed, self._broken, self._only = handler, noticed, broken, only
+        self._limits = limits
+        self._allowance = None if limits.unasked_bytes is None else Allowance(limits.unasked_bytes)
+        self._running_bytes = 0
+        self._unsent = 0
         self._link: Link | None = None
         self._waiting: dict[tuple[Identity, int], asyncio.Future[msgspec.Raw]] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -97,8 +104,10 @@ class BusPeer:
         try:
             frame = envelope.unpack(data)
         except BadFrame as error:
-            if self._broken:
-                self._broken(identity, str(error))
+            self._blame(identity, f"sent what is not a frame: {error}")
+            return
+        awaited = isinstance(frame, Answer | Fault) and (identity, frame.id) in self._waiting
+        if not awaited and not self._is_allowed(identity, len(data)):
             return
         match frame:
             case Answer(id=number, result=result):
@@ -111,6 +120,17 @@ class BusPeer:
                 if self._noticed:
                     self._noticed(identity, frame)
 
+    def _is_allowed(self, identity: Identity, size: int) -> bool:
+        """Whether this much of what we did not ask for, or of answers to it, is still within the limits."""
+        if self._allowance is None or self._allowance.take(size, asyncio.get_running_loop().time()):
+            return True
+        self._blame(identity, f"sent, or asked for, over {self._limits.unasked_bytes} bytes a second by itself")
+        return False
+
+    def _blame(self, identity: Identity, why: str) -> None:
+        if self._broken:
+            self._broken(identity, why)
+
     def _settle(self, identity: Identity, number: int, result: msgspec.Raw | None, error: CallFailed | None) -> None:
         future = self._waiting.get((identity, number))
         if future is None or future.done():
@@ -121,12 +141,29 @@ class BusPeer:
             future.set_result(result)
 
     def _start(self, identity: Identity, call: Call) -> None:
-        if len(self._running) >= MAX_RUNNING:
-            self._reply(identity, Fault(call.id, "Overloaded", f"over {MAX_RUNNING} calls are being answered already"))
+        size = memoryview(call.params).nbytes
+        if why := self._too_much(size):
+            self._reply(identity, Fault(call.id, "Overloaded", why))
+            self._blame(identity, f"asks for too much: {why}")
             return
         task = asyncio.get_running_loop().create_task(self._answer(identity, call))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running_bytes += size
+        task.add_done_callback(lambda done: self._done(done, size))
+
+    def _too_much(self, size: int) -> str:
+        limits = self._limits
+        if size > limits.call_bytes:
+            return f"a call of {size} bytes is over {limits.call_bytes}"
+        if len(self._running) >= limits.running:
+            return f"over {limits.running} calls are being answered already"
+        if self._running_bytes + size > limits.running_bytes:
+            return f"over {limits.running_bytes} bytes of calls are being answered already"
+        return ""
+
+    def _done(self, task: asyncio.Task[None], size: int) -> None:
+        self._running.discard(task)
+        self._running_bytes -= size
 
     async def _answer(self, identity: Identity, call: Call) -> None:
         if self._handler is None:
@@ -148,7 +185,13 @@ class BusPeer:
             data = envelope.pack(frame)
         except BadFrame as error:
             data = envelope.pack(Fault(frame.id, "AnswerTooLong", str(error)))
+        if not self._is_allowed(identity, len(data)):
+            return
         try:
             self._link.send(data, identity)
         except LinkOverflow as error:
-            log.warning("an answer could not be sent: %s", error)
+            self._unsent += 1
+            if self._unsent & (self._unsent - 1) == 0:  # at 1, 2, 4, 8, ...: how often is up to the other side
+                log.warning("an answer could not be sent, the %s. of this link: %s", self._unsent, error)
+            if not isinstance(error, LinkGone):
+                self._blame(identity, f"does not take its answers: {error}")

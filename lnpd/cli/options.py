@@ -59,7 +59,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
            repeatable=True),
     Option("--alias", "alias", "what peers may call this node", "NAME", config.read_alias),
     Option("--plugin", "plugins", "start this plugin (repeatable)", "PATH", config.read_path, repeatable=True),
-    Option("--grant", "grants", "allow a plugin something, for example lockbox=updates:50000 (repeatable)",
+    Option("--grant", "grants", "allow a plugin something, by its name or its path, for example "
+           "lockbox=updates:50000 or ./plugins/lockbox.py=updates:50000 (repeatable)",
            "PLUGIN=CAPABILITY", config.read_grant, repeatable=True),
     Option("--chain", "chain", "use the chain service at this endpoint (lnpd regtest) instead of an embedded chain",
            "ipc://PATH", config.read_endpoint),

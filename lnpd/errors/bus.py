@@ -11,5 +11,9 @@ class LinkOverflow(LnpdError):
     """A frame could not be queued: the other process is gone or takes no more."""
 
 
+class LinkGone(LinkOverflow):
+    """A frame could not be queued: nobody is at the other end any more."""
+
+
 class DeadlineMissed(LnpdError):
     """Another process did not answer a call in time."""

@@ -13,6 +13,10 @@ class PluginFault(LnpdError):
         self.plugin = plugin
 
 
+class PluginLate(PluginFault):
+    """A plugin did not answer by the deadline."""
+
+
 class ProviderFault(PluginFault):
     """A provider did not answer, or not as it must; channels that pin it freeze. `plugin` is the provider's name."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any, get_type_hints
 
 import msgspec
@@ -13,17 +13,15 @@ from lnpd.hooks.kinds import KINDS, PROJECT, awaited, drop
 from lnpd.hooks.spec import HookSpecs
 
 log = logging.getLogger("lnpd.hooks")
-Faulted = Callable[[str, str], None]
 MAX_TEXT = 500  # characters of a text that a hook answered: it is logged, and some are sent to peers
 
 
 class Hooks:
-    """The only way in which lnpd calls a hook. A fault of a plugin is logged, counted and its answer left out."""
+    """The only way in which lnpd calls a hook. A plugin's fault is logged, and its answer left out."""
 
-    def __init__(self, faulted: Faulted | None = None) -> None:
+    def __init__(self) -> None:
         self.plugins = pluggy.PluginManager(PROJECT)
         self.plugins.add_hookspecs(HookSpecs)
-        self._faulted = faulted
 
     async def gather(self, name: str, **params: object) -> list[object]:
         """Every answer that is not None."""
@@ -54,8 +52,6 @@ class Hooks:
             return await awaited(value)
         except PluginFault as error:
             log.warning("hook %s: %s", name, error)
-            if self._faulted:
-                self._faulted(error.plugin, str(error))
         return None
 
 

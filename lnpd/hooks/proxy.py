@@ -4,35 +4,25 @@ As an object whose hook attributes are generated from its manifest: real functio
 sees `__getattr__`. Each carries its specification as `__wrapped__`, from which pluggy takes the argument names.
 """
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 
 from lnpd_sdk.manifest import HookSubscription, Manifest
 
-from lnpd.errors import ManifestRefused, PluginFault
+from lnpd.errors import ManifestRefused
 from lnpd.hooks.kinds import KINDS, hookimpl
 from lnpd.hooks.spec import HookSpecs
 
-DEADLINE_SECONDS = 5.0
 Caller = Callable[[str, dict[str, object]], Awaitable[object]]
 
 
 class PluginProxy:
-    """Stands for one plugin. `call(hook, params)` asks it, wherever it runs; what is late is a PluginFault."""
+    """Stands for one plugin. `call(hook, params)` asks it, wherever it runs; what is late is its PluginFault."""
 
-    def __init__(self, manifest: Manifest, call: Caller, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+    def __init__(self, manifest: Manifest, call: Caller) -> None:
         self.name = manifest.name
-
-        async def timed(hook: str, params: dict[str, object]) -> object:
-            try:
-                async with asyncio.timeout(deadline_seconds):
-                    return await call(hook, params)
-            except TimeoutError:
-                raise PluginFault(manifest.name, f"did not answer {hook} within {deadline_seconds} s") from None
-
         for subscription in manifest.hooks:
-            setattr(self, subscription.name, _stub(manifest.name, subscription, timed))
+            setattr(self, subscription.name, _stub(manifest.name, subscription, call))
 
 
 def _stub(owner: str, subscription: HookSubscription, call: Caller) -> Callable[..., Awaitable[object] | None]:

@@ -1,7 +1,8 @@
 """Who owns what that a plugin can add: wire messages, providers, RPC methods, channel types, hooks?
 
 A manifest is checked as a whole before anything of it is registered; what somebody already owns is refused with both
-names. Everything is keyed by its owner, so that it leaves with its owner.
+names. Everything is keyed by its owner, so that it leaves with its owner; but what a plugin once claimed nobody else
+gets while it is away, for it may come back, and channels may wait for it.
 """
 
 import re
@@ -52,6 +53,7 @@ class Registry:
         self._core = catalogue
         self.catalogue = self.spoken = catalogue
         self.owners: dict[str, Owned] = {}
+        self._claims: dict[str, Manifest] = {}  # of all that were ever registered, by name
         self._core_providers: dict[str, ProviderSpec] = {}
         self._core_rpc: frozenset[str] = frozenset()
 
@@ -65,22 +67,22 @@ class Registry:
         _check_shape(manifest)
         if manifest.name in self.owners:
             raise ManifestRefused(f"a plugin named {manifest.name} is registered already")
-        self._check_clashes(manifest)
+        others = {name: claimed for name, claimed in self._claims.items() if name != manifest.name}
+        self._check_clashes(manifest, others)
         self._with_messages(self._core, manifest)  # what they build upon may not leave with another plugin
-        catalogue = self._with_messages(self.catalogue, manifest)
+        catalogue = self._with_claims({**others, manifest.name: manifest})
         owned = Owned(manifest, PluginProxy(manifest, call), grants)
         self.catalogue = catalogue
-        self.owners[manifest.name] = owned
+        self.owners[manifest.name], self._claims[manifest.name] = owned, manifest
         self.spoken = self._spoken()
         return owned
 
-    def unregister(self, name: str) -> None:
-        """Forgets all that an owner added."""
+    def unregister(self, name: str, released: bool = False) -> None:
+        """Forgets all that an owner added; it stays claimed, unless it is `released`."""
         if self.owners.pop(name, None) is not None:
-            catalogue = self._core
-            for owned in self.owners.values():
-                catalogue = self._with_messages(catalogue, owned.manifest)
-            self.catalogue, self.spoken = catalogue, self._spoken()
+            self.spoken = self._spoken()
+        if released and self._claims.pop(name, None) is not None:
+            self.catalogue = self._with_claims(self._claims)
 
     # --- looking up
     def provider(self, name: str) -> tuple[str, ProviderSpec] | None:
@@ -121,21 +123,32 @@ class Registry:
         return None
 
     # --- checking
-    def _check_clashes(self, manifest: Manifest) -> None:
-        for spec in manifest.providers:
-            if (taken := self.provider(spec.name)) is not None:
-                raise ManifestRefused(f"{manifest.name} claims the provider {spec.name}, which {taken[0]} owns")
-        for method in manifest.rpc:
-            owner = CORE if method.name in self._core_rpc else (self.rpc_method(method.name) or (None,))[0]
-            if owner is not None:
-                raise ManifestRefused(f"{manifest.name} claims the RPC method {method.name}, which {owner} owns")
-        for kind in manifest.channel_types:
-            if (found := self.channel_type(kind.name)) is not None:
-                raise ManifestRefused(f"{manifest.name} claims the channel type {kind.name}, which {found[0]} owns")
+    def _check_clashes(self, manifest: Manifest, others: Mapping[str, Manifest]) -> None:
+        claims = {(what, name): owner for owner, claimed in others.items() for what, name in _claims_of(claimed)}
+        claims |= {("the provider", name): CORE for name in self._core_providers}
+        claims |= {("the RPC method", name): CORE for name in self._core_rpc}
+        for what, name in _claims_of(manifest):
+            if (owner := claims.get((what, name))) is not None:
+                raise ManifestRefused(f"{manifest.name} claims {what} {name}, which {owner} owns")
+
+    def _with_claims(self, claims: Mapping[str, Manifest]) -> Catalogue:
+        catalogue = self._core
+        for manifest in claims.values():
+            catalogue = self._with_messages(catalogue, manifest)
+        return catalogue
 
     @staticmethod
     def _with_messages(catalogue: Catalogue, manifest: Manifest) -> Catalogue:
         return catalogue.with_rows(manifest.name, manifest.messages) if manifest.messages else catalogue
+
+
+def _claims_of(manifest: Manifest) -> tuple[tuple[str, str], ...]:
+    """What only one may have, beside messages, which the catalogue checks."""
+    return (
+        *(("the provider", spec.name) for spec in manifest.providers),
+        *(("the RPC method", method.name) for method in manifest.rpc),
+        *(("the channel type", kind.name) for kind in manifest.channel_types),
+    )
 
 
 def _check_shape(manifest: Manifest) -> None:
@@ -150,8 +163,8 @@ def _check_shape(manifest: Manifest) -> None:
         )
     if len(manifest.messages) > MAX_MESSAGES:
         raise ManifestRefused(f"{manifest.name} describes its messages in more than {MAX_MESSAGES} characters")
-    _check_texts(manifest.name, manifest.version, manifest.help, *manifest.publishes, *manifest.capabilities)
-    for what in ("providers", "channel_types", "rpc", "hooks", "publishes", "capabilities"):
+    _check_texts(manifest.name, manifest.version, manifest.help, *manifest.capabilities)
+    for what in ("providers", "channel_types", "rpc", "hooks", "capabilities"):
         rows = getattr(manifest, what)
         if len(rows) > MAX_ROWS:
             raise ManifestRefused(f"{manifest.name} declares {len(rows)} {what}, more than {MAX_ROWS}")

@@ -62,11 +62,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a plugin declares.
 
     `contract` is the version of this contract that it speaks. `messages` are rows in the notation of the wire
-    catalogue (Plugin.messages); `publishes` are the topics of its own notices. `capabilities` are what it asks for, and
-    what the user grants with --grant: `messages` (its own wire messages) and `updates:<max_sat>` (what its updates may
-    take of our money in each channel: what they ever moved away, and what its outputs hold) are enforced. `hook:<name>`
-    needs no grant yet; `sign:<purpose>`, `spend:<sat per day>`, `pay:<sat>`, `chain` and `rpc:<methods>` are names of
-    what does not exist yet: `lnp plugin list` says so.
+    catalogue (Plugin.messages). `capabilities` are what it asks for, and what the user grants with --grant: `messages`
+    (its own wire messages) and `updates:<max_sat>` (what its updates may take of our money in each channel: what they
+    ever moved away, and what its outputs hold) are enforced. `hook:<name>` needs no grant yet; `sign:<purpose>`,
+    `spend:<sat per day>`, `pay:<sat>`, `chain` and `rpc:<methods>` are names of what does not exist yet: `lnp plugin
+    list` says so.
     """
 
     name: str
@@ -78,5 +78,4 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     channel_types: tuple[ChannelTypeSpec, ...] = ()
     rpc: tuple[RpcMethod, ...] = ()
     hooks: tuple[HookSubscription, ...] = ()
-    publishes: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()

@@ -54,7 +54,7 @@ BAD: dict[str, tuple[Manifest, str]] = {
         "first/type, which first owns",
     ),
     "twice": (manifest(rpc=(RpcMethod("x", ""), RpcMethod("x", ""))), "twice"),
-    "many": (manifest(publishes=tuple(map(str, range(101)))), "more than 100"),
+    "many": (manifest(rpc=tuple(RpcMethod(f"x{n}", "") for n in range(101))), "more than 100"),
     "capability": (manifest(capabilities=("everything",)), "'everything', which is not a capability"),
     "updates of no amount": (manifest(capabilities=("updates",)), "updates:MAX_SAT, an amount in satoshi"),
     "hook": (manifest(hooks=(HookSubscription("nope"),)), "'nope', which is not a hook"),
@@ -146,6 +146,31 @@ def test_only_granted_messages_are_spoken_but_all_are_claimed() -> None:
     assert made.spoken.message(44001) is not None
     made.unregister("storm")
     assert made.spoken.message(44001) is None
+
+
+def test_what_an_owner_claimed_is_nobody_elses_while_it_is_away() -> None:
+    """It may come back, and its channels wait for it."""
+    made = registry()
+    made.register(manifest(providers=(provider(),), rpc=(RpcMethod("storm-put", ""),), messages=CHUNK), nobody)
+    made.unregister("storm")
+    for second, words in (
+        (manifest(name="second", providers=(provider(),)), "the provider storm, which storm owns"),
+        (manifest(name="second", rpc=(RpcMethod("storm-put", ""),)), "method storm-put, which storm owns"),
+    ):
+        with pytest.raises(ManifestRefused, match=words):
+            made.register(second, nobody)
+    with pytest.raises(CatalogueClash):
+        made.register(manifest(name="second", messages=CHUNK), nobody)
+    made.register(manifest(), nobody)  # in its next version it claims less
+    made.register(manifest(name="second", providers=(provider(),), messages=CHUNK), nobody)
+
+
+def test_what_was_never_registered_claims_nothing() -> None:
+    made = registry()
+    made.register(manifest(providers=(provider(),), messages=CHUNK), nobody)
+    made.unregister("storm", released=True)
+    assert made.catalogue.message(44001) is None
+    made.register(manifest(name="second", providers=(provider(),), messages=CHUNK), nobody)
 
 
 def test_messages_build_upon_no_other_plugins_types() -> None:

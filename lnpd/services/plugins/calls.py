@@ -1,11 +1,12 @@
 """How is a plugin asked, wherever it runs?
 
-    PluginProcess (plugin_process.py)    its own process, over its own endpoint
-    PluginHere    (plugin_here.py)       the same object in this process
+    PluginProcess (process.py)    its own process, over its own endpoint
+    PluginHere    (here.py)       the same object in this process
 
 Both are a `Plugin` here: they differ in how a call reaches the plugin's code and in what ends it.
 """
 
+import asyncio
 from typing import Literal, Protocol
 
 import msgspec
@@ -14,9 +15,12 @@ from lnpd_sdk.envelope import BadFrame, CallFailed
 from lnpd_sdk.manifest import Manifest
 from lnpd_sdk.questions import ProviderQuestion, RpcRequest
 
-from lnpd.errors import ManifestRefused, PluginFault, ProviderFault
+from lnpd.errors import ManifestRefused, PluginFault, PluginLate, ProviderFault
 from lnpd.hooks.answers import DEADLINE_SECONDS
 from lnpd.services.plugins.output import Voice
+from lnpd.services.plugins.results import result_of
+
+MAX_HOOK_ANSWER_BYTES = 64 * 1024  # a text of 500 characters is the longest that a hook gives
 
 Status = Literal["starting", "ready", "waiting", "quarantined", "refused", "stopped"]
 
@@ -26,6 +30,10 @@ class Owner(Protocol):
 
     def endpoint(self, number: int, start: int) -> str:
         """The endpoint of a start."""
+        ...
+
+    async def turn(self, plugin: "Plugin") -> None:
+        """Returns when those before it on the command line are settled: names and grants go in that order."""
         ...
 
     def register(self, plugin: "Plugin", manifest: Manifest) -> None:
@@ -58,6 +66,7 @@ class Plugin:
         self.starts, self.faults, self.dropped = 0, 0, 0
         self.manifest: Manifest | None = None
         self.voice = Voice(name)
+        self.settled = asyncio.Event()  # registered, or failed for the first time
         self.known_as = ""  # grants and channels belong to a name: a later start may not take another
 
     @property
@@ -66,7 +75,8 @@ class Plugin:
         raise NotImplementedError
 
     async def call(self, method: str, params: object, deadline_seconds: float) -> bytes:
-        """The msgpack of the plugin's answer; PluginFault if there is none. CallFailed is its own refusal."""
+        """The msgpack of the plugin's answer. PluginLate after the deadline, PluginFault if there is none for another
+        reason. CallFailed is its own refusal."""
         raise NotImplementedError
 
     def fail(self, why: str) -> None:
@@ -108,24 +118,26 @@ class Plugin:
             raise ProviderFault(question.provider, str(error).removeprefix(f"{self.name}: ")) from None
 
     async def hook(self, name: str, params: dict[str, object]) -> object:
-        """A hook's answer; PluginFault if there is none."""
+        """A hook's answer; PluginFault if there is none. What it raised, or was late with, is counted."""
         try:
             data = await self.call("hook", RpcRequest(name, envelope.raw(params)), DEADLINE_SECONDS)
+            if len(data) > MAX_HOOK_ANSWER_BYTES:
+                raise BadFrame(f"its answer of {len(data)} bytes is over {MAX_HOOK_ANSWER_BYTES}")
             answer: object = envelope.decode(data, object)
             return answer
-        except (CallFailed, BadFrame) as error:
+        except (CallFailed, BadFrame, PluginLate) as error:  # the end of its process is counted once, for all who wait
             self.faults += 1
             raise PluginFault(self.name, f"hook {name}: {error}") from None
 
     async def rpc(self, name: str, params: dict[str, object], deadline_seconds: float) -> object:
-        """An RPC method's result. CallFailed is what the plugin refused or raised; PluginFault if it did not answer."""
+        """An RPC method's result, as JSON values. CallFailed is what the plugin refused or raised; PluginFault if it
+        did not answer, or with what no result may be."""
         try:
             request = RpcRequest(name, envelope.raw(params))
         except BadFrame as error:
             raise CallFailed("BadParameters", f"{name}: {error}") from None
         data = await self.call("rpc", request, deadline_seconds)
         try:
-            answer: object = envelope.decode(data, object)
+            return result_of(data)
         except BadFrame as error:
             raise PluginFault(self.name, f"{name}: {error}") from None
-        return answer

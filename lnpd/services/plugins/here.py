@@ -16,7 +16,7 @@ from lnpd_sdk import envelope
 from lnpd_sdk.envelope import CallFailed, Fault
 from lnpd_sdk.manifest import Manifest
 
-from lnpd.errors import PluginFault
+from lnpd.errors import PluginFault, PluginLate
 from lnpd.services.plugins.calls import Owner, Plugin
 
 
@@ -77,7 +77,7 @@ class PluginHere(Plugin):
                 answer = await self._plugin.answer(method, envelope.raw(params))
             return envelope.encode(answer)
         except TimeoutError:
-            raise PluginFault(self.name, f"no answer to {method} within {deadline_seconds} s") from None
+            raise PluginLate(self.name, f"no answer to {method} within {deadline_seconds} s") from None
         except Exception as error:  # the author's code may raise anything
             raise _failed(error) from None
 

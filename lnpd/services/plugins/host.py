@@ -1,7 +1,8 @@
 """What plugins does this node have, what may each do, and what does the node do for them?
 
-What a plugin registered comes with its process and leaves with it: only the channels that pin one of its providers
-notice, for they freeze until it is back.
+All are started at once, and settled in the order of the command line: of two that want one name, with its grants, or
+one method, the first has it, however fast the second is. What a plugin registered comes with its process and leaves
+with it: only the channels that pin one of its providers notice, for they freeze until it is back.
 """
 
 import asyncio
@@ -62,7 +63,7 @@ class Backend(Protocol):
 
 
 class PluginHost:
-    """All plugins of a node. `grants` are capabilities by plugin name, given by the user."""
+    """All plugins of a node. `grants` are capabilities by plugin name, or by its path, given by the user."""
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class PluginHost:
     ) -> None:
         self._runtime = runtime
         self.registry, self.answers, self.hooks = registry, answers, hooks
-        self._grants = grants
+        self._grants = {str(Path(key).resolve()) if "/" in key else key: given for key, given in grants.items()}
         self.plugins: list[Plugin] = []
         self.backend: Backend | None = None
         self.messages: PluginMessages | None = None
@@ -96,6 +97,9 @@ class PluginHost:
         check_endpoint(self.endpoint(len(self.plugins) + len(paths), 10**9))
         self._runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._runtime.chmod(0o700)  # it may have been there, open to others
+        if not self.plugins:
+            for old in self._runtime.glob("plugin-*"):  # sockets of another life, which nobody listens on any more
+                old.unlink()
         first = len(self.plugins)
         started = [PluginProcess(self, path.resolve(), first + n) for n, path in enumerate(paths)]
         self.plugins += started
@@ -132,14 +136,29 @@ class PluginHost:
         """A plugin that can be asked, by its name."""
         return next((p for p in self.plugins if p.name == name and p.status == "ready"), None)
 
+    def granted(self, plugin: Plugin, name: str) -> tuple[str, ...]:
+        """What the user granted to a plugin of this name, and to its path."""
+        return self._grants.get(name, ()) + self._grants.get(plugin.path, ())
+
     # --- what its plugins tell it
+    async def turn(self, plugin: Plugin) -> None:
+        """Returns when those before it on the command line are settled."""
+        for other in self.plugins:
+            if other is plugin:
+                return
+            await other.settled.wait()
+
     def register(self, plugin: Plugin, manifest: Manifest) -> None:
         """Checks and registers a manifest, as a whole."""
         for other in self.plugins:
             # One that waits for its next start keeps its name: nobody else gets its grants and channels meanwhile.
-            if other is not plugin and other.known_as == manifest.name and other.status != "refused":
-                raise ManifestRefused(f"a plugin named {manifest.name} is registered already, from {other.path}")
-        owned = self.registry.register(manifest, plugin.hook, self._granted(manifest))
+            if other is not plugin and other.known_as == manifest.name:
+                raise ManifestRefused(
+                    f"a plugin named {manifest.name} is registered already, from {other.path}: {plugin.path} may not"
+                    " have its name and its grants"
+                )
+        grants = in_effect(manifest.capabilities, self.granted(plugin, manifest.name))
+        owned = self.registry.register(manifest, plugin.hook, grants)
         added: list[str] = []
         try:
             for spec in manifest.providers:
@@ -148,6 +167,8 @@ class PluginHost:
             self.hooks.plugins.register(owned.proxy, manifest.name)
         except Exception:
             self._unregister(manifest.name, added)
+            if not plugin.known_as:
+                self.registry.unregister(manifest.name, released=True)
             raise
 
     async def joined(self, plugin: Plugin) -> None:
@@ -182,9 +203,6 @@ class PluginHost:
         if service is None:
             raise NoSuchMethod(f"The node has no service {method!r}.")
         return await service(plugin, params)
-
-    def _granted(self, manifest: Manifest) -> tuple[str, ...]:
-        return in_effect(manifest.capabilities, self._grants.get(manifest.name, ()))
 
     async def _propose(self, plugin: Plugin, params: msgspec.Raw) -> object:
         proposal = envelope.decode(params, Proposal)

@@ -1,11 +1,12 @@
 """How does one plugin's process live: started, registered, asked, watched, restarted, and stopped?
 
-    starting --register--> ready --its end, or anything that it does wrong--> waiting --pause--> starting ...
-        |                    |                                                   |
+    starting --register, its turn--> ready --its end, or anything that it does wrong--> waiting --pause--> starting ...
+        |
         +--bad manifest--> refused    (stop: stopped)    (five ends in ten minutes: quarantined)
 
 Each life has an endpoint of its own, and a token, given through standard input, by which its connection is known:
-whoever else connects is not heard. When the node dies, standard input ends, and the plugin's process with it.
+whoever else connects is not heard. When the node dies, standard input ends, and the plugin's process with it, and all
+that it started: its keeper (keeper.py) sees to that.
 """
 
 import asyncio
@@ -23,9 +24,10 @@ from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BadFrame, CallFailed
 from lnpd_sdk.manifest import Manifest
 
+from lnpd.bus.limits import Limits
 from lnpd.bus.link import Identity
 from lnpd.bus.peer import BusPeer
-from lnpd.errors import DeadlineMissed, LinkOverflow, LnpdError, ManifestRefused, PluginFault
+from lnpd.errors import DeadlineMissed, LinkOverflow, LnpdError, ManifestRefused, PluginFault, PluginLate
 from lnpd.errors.words import one_line
 from lnpd.services.plugins.calls import Owner, Plugin
 from lnpd.services.plugins.child import Child
@@ -41,6 +43,8 @@ PING_DEADLINE_SECONDS = 5.0
 PAUSES_SECONDS = (0.1, 0.5, 2.0, 5.0, 10.0)
 MAX_FAILURES = 5
 FAILURES_WITHIN_SECONDS = 600.0
+# Its answers come because they were asked for; a plugin that asks for more waits for one answer before the next call.
+LIMITS = Limits(running=1_000, call_bytes=512 * 1024, running_bytes=16 * 1024 * 1024, unasked_bytes=8 * 1024 * 1024)
 # What a plugin's process inherits; the rest of the node's environment is not its business.
 ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "PYTHONPATH", "COVERAGE_PROCESS_START")
 
@@ -56,6 +60,7 @@ class PluginProcess(Plugin):
         self._token: Identity = b""
         self._failed = False  # in this life
         self._failures: list[float] = []
+        self._offered: asyncio.Future[None] | None = None  # its manifest is there, and waits for its turn
         self._registered: asyncio.Future[None] | None = None
         self._stop: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -68,11 +73,9 @@ class PluginProcess(Plugin):
     # --- its lives
     async def start(self) -> None:
         """Starts the process and returns when it is registered, or failed for the first time."""
-        loop = asyncio.get_running_loop()
-        first: asyncio.Future[None] = loop.create_future()
-        self._stop = loop.create_future()
-        self._task = asyncio.create_task(self._live(first))
-        await first
+        self._stop = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._live())
+        await self.settled.wait()
 
     async def stop(self) -> None:
         """Asks the process to end, then makes it. Possible at any time, and more than once."""
@@ -92,23 +95,22 @@ class PluginProcess(Plugin):
         log.warning("plugin %s: %s", self.name, why)
         if self._bus is not None:
             self._bus.fail_all(PluginFault(self.name, why))
+            self._bus.close()  # whatever it still sends is not read
         self._kill()
 
-    async def _live(self, first: "asyncio.Future[None]") -> None:
+    async def _live(self) -> None:
         try:
             while not self._stopping:
-                await self._one_life(first)
-                if not first.done():
-                    first.set_result(None)
+                await self._one_life()
+                self.settled.set()
                 if self.status == "refused" or self._stopping or not await self._pause():
                     return
         finally:
-            if not first.done():
-                first.set_result(None)
+            self.settled.set()
 
-    async def _one_life(self, first: "asyncio.Future[None]") -> None:
+    async def _one_life(self) -> None:
         try:
-            await self._once(first)
+            await self._once()
         except ManifestRefused as error:
             self.status, self.why = "refused", one_line(str(error))
             log.error("plugin %s is refused: %s", self.name, error)
@@ -123,6 +125,7 @@ class PluginProcess(Plugin):
                 self._bus.fail_all(PluginFault(self.name, self.why or "its process ended"))
                 self._bus.close()
                 self._bus = None
+            Path(self.host.endpoint(self._number, self.starts).removeprefix("ipc://")).unlink(missing_ok=True)
             await self.host.left(self)
 
     async def _pause(self) -> bool:
@@ -138,19 +141,20 @@ class PluginProcess(Plugin):
         return not self._stopping
 
     # --- one life
-    async def _once(self, first: "asyncio.Future[None]") -> None:
+    async def _once(self) -> None:
         """From the start of the process to its end; returns if it was asked to stop, else raises what happened."""
         child = self.child = await self._spawn()
-        assert self._registered is not None
+        assert self._offered is not None and self._registered is not None
         listening = asyncio.create_task(self.voice.listen(child.output))
         try:
-            await self._until(child.ended, self._registered, seconds=START_SECONDS)
+            await self._until(child.ended, self._offered, seconds=START_SECONDS)
+            if self._offered.done():
+                await self._until(child.ended, self._registered)  # those before it have START_SECONDS, as it had
             if self._registered.done():
                 self._registered.result()
                 self.status, self.why = "ready", ""
                 await self.host.joined(self)
-                if not first.done():
-                    first.set_result(None)
+                self.settled.set()
                 await self._watch(child)
             elif child.pid is not None and not self._stopping:
                 self.fail(f"did not register within {START_SECONDS:.0f} s")
@@ -169,8 +173,9 @@ class PluginProcess(Plugin):
         self.starts += 1
         endpoint = self.host.endpoint(self._number, self.starts)
         self._token = secrets.token_hex(16).encode()
-        self._registered = asyncio.get_running_loop().create_future()
-        self._bus = BusPeer(self._answer, broken=self._broken, only=self._token)
+        loop = asyncio.get_running_loop()
+        self._offered, self._registered = loop.create_future(), loop.create_future()
+        self._bus = BusPeer(self._answer, broken=self._broken, only=self._token, limits=LIMITS)
         self._bus.bind(endpoint)
         program = (sys.executable, self.path) if self._file.suffix == ".py" else (self.path,)
         environment = {k: os.environ[k] for k in ENVIRONMENT if k in os.environ} | {"LNPD_ENDPOINT": endpoint}
@@ -219,33 +224,40 @@ class PluginProcess(Plugin):
 
     # --- calls in both directions
     async def call(self, method: str, params: object, deadline_seconds: float) -> bytes:
-        """The msgpack of the plugin's answer; PluginFault if there is none. CallFailed is its own refusal."""
+        """The msgpack of the plugin's answer. PluginLate after the deadline, PluginFault if there is none for another
+        reason. CallFailed is its own refusal."""
         if self._bus is None or self.pid is None or self._failed:
             raise PluginFault(self.name, self.why or "is not running")
         try:
             return bytes(await self._bus.call(method, params, deadline_seconds, self._token))
-        except (DeadlineMissed, LinkOverflow, BadFrame) as error:
+        except DeadlineMissed as error:
+            raise PluginLate(self.name, str(error)) from None
+        except (LinkOverflow, BadFrame) as error:
             raise PluginFault(self.name, str(error)) from None
 
     async def _answer(self, _identity: Identity, method: str, params: msgspec.Raw) -> object:
         if method == "register":
-            self._register(params)
+            await self._register(params)
             return None
         if self.manifest is None:
             raise ManifestRefused("a plugin registers before it asks for anything")
         return await self.host.serve(self, method, params)
 
-    def _register(self, params: msgspec.Raw) -> None:
-        assert self._registered is not None
-        if self._registered.done():
+    async def _register(self, params: msgspec.Raw) -> None:
+        assert self._offered is not None and self._registered is not None
+        if self._offered.done():
             raise ManifestRefused("a plugin registers once")
+        self._offered.set_result(None)
+        registered = self._registered
         try:
-            self.enrol(envelope.decode(params, Manifest))
+            manifest = envelope.decode(params, Manifest)
+            await self.host.turn(self)
+            self.enrol(manifest)
         except (BadFrame, LnpdError) as error:
             refused = ManifestRefused(str(error))
-            self._registered.set_exception(refused)
+            registered.set_exception(refused)
             raise refused from None
-        self._registered.set_result(None)
+        registered.set_result(None)
 
     def _broken(self, _identity: Identity, why: str) -> None:
-        self.fail(f"sent what is not a frame: {why}")
+        self.fail(why)

@@ -1,10 +1,7 @@
-"""Does a plugin's process end when it must, leave nothing behind, and hear nobody but its node?"""
+"""Does a plugin's process start and end when it must, and hear nobody but its node?"""
 
 import asyncio
 import logging
-import os
-import signal
-import sys
 import time
 from pathlib import Path
 
@@ -21,21 +18,9 @@ from lnpd.services.plugins import process as plugin_process
 from lnpd.services.plugins.process import PluginProcess
 from tests.plugins.two_parties import load
 from tests.services.plugins.test_host import LOCKBOX, contribute, hosted, until, written
+from tests.services.plugins.test_keeper import alive
 
 SLOW = "print('here'); time.sleep(1000)"
-CHILD = """
-import subprocess
-child = subprocess.Popen(["sleep", "1000"])
-print(child.pid, file=open(sys.argv[0] + ".child", "a"), flush=True)
-"""
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that ended and was not waited for yet (a zombie) does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_it_can_be_stopped_while_it_starts(tmp_path: Path) -> None:
@@ -82,81 +67,6 @@ def test_a_stop_is_in_order_and_forgets_what_was_registered(tmp_path: Path, capl
 
     asyncio.run(main())
     assert caplog.records == []
-
-
-def test_its_children_end_with_it(tmp_path: Path) -> None:
-    async def main() -> None:
-        host, _ = hosted(tmp_path)
-        path = written(tmp_path, CHILD)
-        await host.start((path,))
-        child = int(path.with_suffix(".py.child").read_text())
-        assert alive(child)
-        await host.stop()
-        await until(lambda: not alive(child))
-
-    asyncio.run(main())
-
-
-def test_a_child_that_holds_its_output_open_delays_nothing(tmp_path: Path) -> None:
-    """In a session of its own it survives, but nobody waits for it."""
-    body = CHILD.replace('"1000"]', '"1000"], start_new_session=True') + "sys.exit('done')"
-
-    async def main() -> None:
-        host, _ = hosted(tmp_path)
-        path = written(tmp_path, body)
-        began = time.monotonic()
-        await host.start((path,))
-        took = time.monotonic() - began
-        await host.stop()
-        for child in path.with_suffix(".py.child").read_text().split():  # it may have been started again
-            os.kill(int(child), signal.SIGKILL)
-        assert took < 4
-
-    asyncio.run(main())
-
-
-NODE = """
-import asyncio, sys
-from pathlib import Path
-from lnpd.hooks.answers import Answers
-from lnpd.hooks.dispatch import Hooks
-from lnpd.hooks.registry import Registry
-from lnpd.services.plugins.host import PluginHost
-from lnpd.wire.catalogue import BOLT
-
-async def main():
-    host = PluginHost(Path(sys.argv[1]), Registry(BOLT), Answers(), Hooks(), {})
-    await host.start(tuple(map(Path, sys.argv[2:])))
-    print(*(p.pid for p in host.plugins), flush=True)
-    asyncio.create_task(host.call_rpc("bad-hang", {}))
-    await asyncio.Event().wait()
-
-asyncio.run(main())
-"""
-HANGS = """
-    @plugin.rpc("Hangs.")
-    async def hang(node):
-        open(sys.argv[0] + ".hangs", "w").close()
-        time.sleep(1000)
-"""
-
-
-def test_plugins_end_when_the_node_is_killed_even_one_that_hangs(tmp_path: Path) -> None:
-    async def main() -> None:
-        path = written(tmp_path, HANGS)
-        node = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", NODE, str(tmp_path / "run"), str(path), str(LOCKBOX), stdout=asyncio.subprocess.PIPE
-        )
-        assert node.stdout is not None
-        pids = [int(word) for word in (await node.stdout.readline()).split()]
-        assert len(pids) == 2
-        await until(path.with_suffix(".py.hangs").exists)
-        assert all(map(alive, pids))
-        node.kill()
-        await node.wait()
-        await until(lambda: not any(map(alive, pids)))
-
-    asyncio.run(main())
 
 
 def test_nobody_else_is_heard_at_its_endpoint(tmp_path: Path) -> None:
@@ -330,6 +240,24 @@ def test_what_it_prints_is_bounded_and_cannot_forge(tmp_path: Path, caplog: pyte
         assert len(said) <= plugin_output.LINES + 1
         assert plugin.voice.left_out >= 5000 - plugin_output.LINES
         assert all("\n" not in line and "\x1b" not in line for line in [*said, plugin.voice.last])
+        await host.stop()
+
+    asyncio.run(main())
+
+
+def test_what_it_prints_is_bounded_in_bytes_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    body = LOUD.replace('print(f"line {n}")', 'print("y" * 9_000)')
+
+    async def main() -> None:
+        host, _ = hosted(tmp_path)
+        await host.start((written(tmp_path, body),))
+        (plugin,) = host.plugins
+        with caplog.at_level(logging.INFO, logger="lnpd.plugins"):
+            await host.call_rpc("bad-loud", {})
+            await until(lambda: plugin.voice.last.endswith("last"))
+        said = [r.getMessage() for r in caplog.records if r.getMessage().startswith("plugin bad: ")]
+        assert 1 <= len(said) <= plugin_output.BYTES // 9_000 + 3
+        assert sum(map(len, said)) < plugin_output.BYTES + 1_000
         await host.stop()
 
     asyncio.run(main())

@@ -1,0 +1,134 @@
+"""Whose is a name, with its grants, and whose a method, when two plugins want it? The first's on the command line."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lnpd.services.plugins import process as plugin_process
+from tests.services.plugins.test_host import LOCKBOX, hosted, until, written
+
+QUICK = "plugin.capabilities = ('updates:50000',)"
+SLOW = "time.sleep(1.0)\n" + QUICK
+
+
+def named(folder: Path, name: str, body: str) -> Path:
+    (folder / name).mkdir()
+    return written(folder / name, body, "lockbox")
+
+
+@pytest.mark.parametrize("first", ["slow", "quick"])
+def test_a_name_and_its_grants_are_the_firsts_however_fast_the_second_is(tmp_path: Path, first: str) -> None:
+    paths = [named(tmp_path, "slow", SLOW), named(tmp_path, "quick", QUICK)]
+    if first == "quick":
+        paths.reverse()
+
+    async def main() -> None:
+        host, _ = hosted(tmp_path, lockbox=("updates:50000",))
+        await host.start(tuple(paths))
+        good, evil = host.plugins
+        assert (good.status, evil.status) == ("ready", "refused")
+        assert host.registry.granted("lockbox", "updates") == "50000"
+        assert f"registered already, from {paths[0]}: {paths[1]} may not" in evil.why
+        await host.stop()
+
+    asyncio.run(main())
+
+
+def test_a_method_is_the_firsts(tmp_path: Path) -> None:
+    evil = written(tmp_path, "plugin.rpc('', name='lockbox-put')(lambda node: 'mine')", "evil")
+
+    async def main() -> None:
+        host, _ = hosted(tmp_path)
+        await host.start((LOCKBOX, evil))
+        assert [p.status for p in host.plugins] == ["ready", "refused"]
+        assert "evil claims the RPC method lockbox-put, which lockbox owns" in host.plugins[1].why
+        await host.stop()
+
+    asyncio.run(main())
+
+
+def test_who_waits_for_its_turn_is_not_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugin_process, "START_SECONDS", 1.5)
+    slow = [named(tmp_path, f"slow{n}", "time.sleep(1000)") for n in range(2)]
+
+    async def main() -> None:
+        host, _ = hosted(tmp_path)
+        await host.start((*slow, LOCKBOX))
+        assert [p.status == "ready" for p in host.plugins] == [False, False, True]
+        assert [p.starts for p in host.plugins][2] == 1
+        await host.stop()
+
+    asyncio.run(main())
+
+
+def test_who_waits_for_its_turn_can_be_stopped(tmp_path: Path) -> None:
+    async def main() -> None:
+        host, _ = hosted(tmp_path)
+        starting = asyncio.create_task(host.start((named(tmp_path, "hangs", "time.sleep(1000)"), LOCKBOX)))
+        waiting = tmp_path / "run"
+        await until(lambda: len(host.plugins) == 2 and all(p.pid for p in host.plugins) and waiting.exists())
+        await asyncio.wait_for(host.stop(), plugin_process.STOP_SECONDS)
+        await starting
+        assert [p.status for p in host.plugins] == ["stopped", "stopped"]
+        assert host.registry.owners == {}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("granted", ["first", "second"])
+def test_a_grant_to_a_path_is_that_programs_alone(tmp_path: Path, granted: str) -> None:
+    first, second = named(tmp_path, "first", QUICK), named(tmp_path, "second", QUICK)
+
+    async def main() -> None:
+        host, _ = hosted(tmp_path, **{str(first if granted == "first" else second): ("updates:5",)})
+        await host.start((first, second))
+        assert host.registry.granted("lockbox", "updates") == ("5" if granted == "first" else None)
+        assert host.granted(host.plugins[1], "other") == (("updates:5",) if granted == "second" else ())
+        await host.stop()
+
+    asyncio.run(main())
+
+
+def test_the_next_life_takes_nothing_of_one_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugin_process, "PAUSES_SECONDS", (0.0,))
+    body = """
+        if os.path.exists(sys.argv[0] + ".life"):
+            plugin.rpc("", name="lockbox-put")(lambda node: "mine")
+        open(sys.argv[0] + ".life", "w").close()
+    """
+    evil = written(tmp_path, body, "evil")
+
+    async def main() -> None:
+        host, _ = hosted(tmp_path)
+        await host.start((LOCKBOX, evil))
+        good, bad = host.plugins
+        assert (good.status, bad.status) == ("ready", "ready")
+        monkeypatch.setattr(plugin_process, "PAUSES_SECONDS", (1000.0,))
+        good.fail("a test")
+        await until(lambda: good.status == "waiting")
+        monkeypatch.setattr(plugin_process, "PAUSES_SECONDS", (0.0,))
+        bad.fail("a test")
+        await until(lambda: bad.status == "refused")
+        assert "lockbox-put, which lockbox owns" in bad.why
+        await host.stop()
+
+    asyncio.run(main())
+
+
+def test_sockets_of_another_life_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    old = [tmp_path / "run" / f"plugin-{n}-7" for n in range(3)]
+    for path in old:
+        path.touch()
+    (tmp_path / "run" / "signer").touch()
+
+    async def main() -> None:
+        host, _ = hosted(tmp_path)
+        await host.start((LOCKBOX,))
+        assert not any(path.exists() for path in old)
+        assert (tmp_path / "run" / "signer").exists()
+        await host.stop()
+        assert list((tmp_path / "run").glob("plugin-*")) == []
+
+    asyncio.run(main())
