@@ -163,8 +163,17 @@ _NOTES: Final[tuple[tuple[str, Callable[[Any], str]], ...]] = (
                                     f"{ {'ours': 'our', 'theirs': 'their'}[o['commitment']]} commitment, "
                                     f"{o['outpoint']}"),
     ("onchain", lambda o: f"on chain: {o['state']}{_until(o['until_height'])} {text('_sat', o['amount_sat'])} sat "
-                          f"({_whose(o)}) {o['note'] + ' ' if o['note'] else ''}{o['outpoint']}"),
+                          f"({_whose(o)}) {_how(o)}{o['note'] + ' ' if o['note'] else ''}{o['outpoint']}"),
 )  # fmt: skip
+
+
+def _how(output: Row) -> str:
+    """How an output is taken: "by penalty abcd..., the peer's too from height 900; "."""
+    if not output.get("by"):
+        return ""
+    claim = f" {output['claim'][:16]}" if output.get("claim") else ""
+    rival = f", the peer's too from height {output['rival_height']}" if output.get("rival_height") else ""
+    return f"by {output['by']}{claim}{rival}; "
 
 
 def _whose(output: Row) -> str:

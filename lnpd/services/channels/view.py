@@ -3,12 +3,15 @@
 From the snapshot and the kept commitments, in the values of answers.py. Nothing here is asked of a provider.
 """
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from lnpd.channel.queries import commitment_key
 from lnpd.channel.state import Channel, Failed, Negotiating, OnChain, Resolution
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.services.channels.batch import find_row, kept_of
+from lnpd.services.onchain import BroadcastStatus
 from lnpd.services.rpc.answers import Channel as Shown
 from lnpd.services.rpc.answers import ExtensionOutput, Htlc, OnchainOutput
 from lnpd.store.store import Store
@@ -26,6 +29,13 @@ STATES = {
 
 UNDONE = "A reorganisation took the funding out of the chain. Nothing new is agreed on before it is deep again."
 UNPROVEN = " Our commitment waits until the peer was heard: this database could be an older copy."
+# How an HTLC's output is taken, by whose commitment it is in; anything else is swept.
+WAYS = {
+    ("ours", "offered_htlc"): "HTLC-timeout transaction",
+    ("ours", "received_htlc"): "HTLC-success transaction",
+    ("theirs", "received_htlc"): "timeout",
+    ("theirs", "offered_htlc"): "preimage",
+}
 NOT_WORTH_IT = "It could be claimed, but is not worth a transaction's fee now."
 
 
@@ -85,9 +95,10 @@ def state_name(channel: Channel) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in phase).lstrip("_")
 
 
-def onchain_rows(phase: OnChain, height: int) -> tuple[OnchainOutput, ...]:
-    """What becomes of each output."""
-    return tuple(_onchain_row(row, height) for row in phase.resolutions)
+def onchain_rows(phase: OnChain, height: int, broadcasts: Sequence[BroadcastStatus] = ()) -> tuple[OnchainOutput, ...]:
+    """What becomes of each output, and by which of these broadcasts."""
+    known = {status.key: status for status in broadcasts}
+    return tuple(_onchain_row(phase, row, height, known.get(row.claim)) for row in phase.resolutions)
 
 
 def unclaimed(phase: OnChain) -> tuple[int, int]:
@@ -96,17 +107,32 @@ def unclaimed(phase: OnChain) -> tuple[int, int]:
     return len(values_sat), sum(values_sat)
 
 
-def _onchain_row(row: Resolution, height: int) -> OnchainOutput:
+def _onchain_row(phase: OnChain, row: Resolution, height: int, broadcast: BroadcastStatus | None) -> OnchainOutput:
     waits = row.status == "waiting" and row.due_height > height
+    taken = row.status in ("spent", "resolved")
+    lost = taken and (not row.claim or row.outcome == "fulfilled")
+    unsent = broadcast is not None and not broadcast.txids
+    idle = not waits if row.status == "waiting" else row.status == "claiming" and unsent
+    refused = broadcast.refused if broadcast and row.status == "claiming" else ""
     return OnchainOutput(
         outpoint=f"{txid_text(row.txid)}:{row.vout}",
         amount_sat=row.value_sat,
         provider=row.provider,
         kind=row.kind,
-        state=STATES[row.status],  # type: ignore[arg-type]  # a table of literals
+        state="lost" if lost else STATES[row.status],  # type: ignore[arg-type]  # a table of literals
         until_height=row.due_height if waits else 0,
-        note=row.reason or (NOT_WORTH_IT if row.status == "waiting" and not waits else ""),
+        claim=txid_text(broadcast.txids[-1]) if broadcast and broadcast.txids and not taken else "",
+        note=row.reason or refused or (NOT_WORTH_IT if idle else ""),
+        by="" if taken or row.status == "unclaimed" else _how(phase, row),
+        rival_height=0 if taken else row.rival_height,
     )
+
+
+def _how(phase: OnChain, row: Resolution) -> str:
+    """By which of BOLT 5's ways we take an output."""
+    if phase.spend == "revoked" and row.kind not in ("to_remote", "anchor"):
+        return "penalty"
+    return WAYS.get(("ours" if phase.spend == "ours" else "theirs", row.kind), "sweep")
 
 
 def _why_frozen(channel: Channel, frozen: str) -> str:
@@ -118,7 +144,14 @@ def _why_frozen(channel: Channel, frozen: str) -> str:
     return frozen or (UNDONE if channel.funding_undone else "")
 
 
-async def shown(store: Store, channel: Channel, height: int, frozen: str, connected: bool) -> Shown:
+async def shown(
+    store: Store,
+    channel: Channel,
+    height: int,
+    frozen: str,
+    connected: bool,
+    broadcasts: Sequence[BroadcastStatus] = (),
+) -> Shown:
     """A channel as the RPC shows it."""
     us, them = channel.us, channel.them
     funding = channel.fundings[0] if channel.fundings else None
@@ -148,7 +181,7 @@ async def shown(store: Store, channel: Channel, height: int, frozen: str, connec
             row,
             closing_txid=txid_text(channel.phase.txid),
             closing_confirmations=max(0, height - channel.phase.height + 1),
-            onchain=onchain_rows(channel.phase, height),
+            onchain=onchain_rows(channel.phase, height, broadcasts),
         )
     if isinstance(channel.phase, Negotiating):
         row = replace(row, closing_txid=txid_text(channel.phase.agreed_txid))

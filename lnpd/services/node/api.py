@@ -242,15 +242,21 @@ class NodeApi:
         wanted = (amount_sat, push_msat, channel_type, providers, feerate_per_kw)
         return await open_channel(self._node, bytes.fromhex(peer), *wanted)
 
-    async def channels(self) -> tuple[answers.Channel, ...]:
-        """Every channel."""
-        node = self._node
+    async def channels(self, onchain: bool = False) -> tuple[answers.Channel, ...]:
+        """Every channel, or those that are on chain."""
+        services = self._services
         return tuple(
             [
                 await channel_view.shown(
-                    node.store, d.channel, node.watcher.height, d.frozen, d.channel.peer in node.channels.links
+                    services.store,
+                    d.channel,
+                    services.watcher.height,
+                    d.frozen,
+                    d.channel.peer in services.channels.links,
+                    services.watcher.status(d.channel.key.encode()),
                 )
                 for d in self._drivers()
+                if not onchain or isinstance(d.channel.phase, OnChain)
             ]
         )
 

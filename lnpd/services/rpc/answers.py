@@ -160,8 +160,9 @@ class ExtensionOutput(msgspec.Struct, frozen=True):
 class OnchainOutput(msgspec.Struct, frozen=True):
     """An output of a channel that went on chain.
 
-    `state` is "waiting" (for a delay, `until_height`), "unclaimed" (nobody claims it yet), "claimed" (in the mempool),
-    "resolved" (deep enough), or "lost" (the peer's). `claim` is the transaction that spends it.
+    `state` is "waiting" (for a lock, `until_height`), "unclaimed" (nobody claims it yet), "claimed" (in the mempool, or
+    not deep enough), "resolved" (deep enough), or "lost" (the peer took it). `by` is how we take it, `claim` the
+    transaction that was broadcast last for that; from `rival_height` on the peer can take it too (0: never).
     """
 
     outpoint: Outpoint
@@ -172,6 +173,8 @@ class OnchainOutput(msgspec.Struct, frozen=True):
     until_height: int = 0
     claim: Txid = ""
     note: str = ""
+    by: str = ""
+    rival_height: int = 0
 
 
 class Channel(msgspec.Struct, frozen=True):

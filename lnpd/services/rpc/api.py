@@ -145,8 +145,8 @@ class Backend(Protocol):
         """
         ...
 
-    async def channels(self) -> tuple[Channel, ...]:
-        """Every channel, until nothing of it is left to do on chain."""
+    async def channels(self, onchain: bool = False) -> tuple[Channel, ...]:
+        """Every channel, until nothing of it is left to do on chain; with `onchain` those whose funding is spent."""
         ...
 
     async def close(

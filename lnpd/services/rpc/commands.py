@@ -157,7 +157,12 @@ COMMANDS: Final[tuple[Command, ...]] = (
         examples=("lnp open 0279be 1000000", "lnp open 0279be 0.01btc --providers lockbox"),
     ),
     Command(
-        "channels", CHANNELS, "List the channels, with what is not yet claimed on chain.", tuple[answers.Channel, ...]
+        "channels",
+        CHANNELS,
+        "List the channels, with what is not yet claimed on chain.",
+        tuple[answers.Channel, ...],
+        (_optional("onchain", "boolean", "only those that are on chain: each output, what is done, and when", False),),
+        examples=("lnp channels", "lnp channels --onchain"),
     ),
     Command(
         "close",

@@ -106,7 +106,7 @@ class SmallNode:
         self.asked.append(("open", peer, amount_sat, push_msat, channel_type, providers, feerate_per_kw))
         return answers.Opened(CHANNEL_ID, f"{TXID}:0", amount_sat, "awaiting_depth")
 
-    async def channels(self) -> tuple[answers.Channel, ...]:
+    async def channels(self, onchain: bool = False) -> tuple[answers.Channel, ...]:
         return self.rows
 
     async def close(
