@@ -244,16 +244,16 @@ class NodeApi:
 
     async def channels(self, onchain: bool = False) -> tuple[answers.Channel, ...]:
         """Every channel, or those that are on chain."""
-        services = self._services
+        node = self._node
         return tuple(
             [
                 await channel_view.shown(
-                    services.store,
+                    node.store,
                     d.channel,
-                    services.watcher.height,
+                    node.watcher.height,
                     d.frozen,
-                    d.channel.peer in services.channels.links,
-                    services.watcher.status(d.channel.key.encode()),
+                    d.channel.peer in node.channels.links,
+                    node.watcher.status(d.channel.key.encode()),
                 )
                 for d in self._drivers()
                 if not onchain or isinstance(d.channel.phase, OnChain)
