@@ -35,7 +35,7 @@ RULES: dict[str, tuple[Enforced, ...]] = {
                  (f"{BAD}::test_refused_at_registration[clash_on_the_wire]",)),
     ),
     "What an answer must be": (
-        Enforced("The same question has the same answer, for as long as the node runs.",
+        Enforced("The same question has the same answer, until the commitment that it is about is revoked.",
                  (f"{BAD}::test_an_answer_that_cannot_be_used_ends_the_process[another_answer]",)),
         Enforced("It comes within 5 s, of the agreed type, and is bounded: 4 MiB a frame, 64 KiB a state.",
                  (f"{BAD}::test_an_answer_that_cannot_be_used_ends_the_process[no_answer]",

@@ -89,7 +89,9 @@ class Answers:
             return default
         if entry.provider is not None:
             return getattr(entry.provider, call.method)(*call.arguments)
-        known = self._memory(call.provider).recall(_key(entry, call))
+        memory, key = self._memory(call.provider), _key(entry, call)
+        memory.hold(key, _view(call))
+        known = memory.recall(key)
         return PENDING if known is UNKNOWN else known
 
     async def answer(self, call: ProviderCall) -> object:
@@ -160,10 +162,15 @@ def _state(call: ProviderCall) -> bytes:
     return state
 
 
+def _view(call: ProviderCall) -> View:
+    view = call.arguments[0]
+    assert isinstance(view, View)
+    return view
+
+
 def _key(entry: _Entry, call: ProviderCall) -> bytes:
     """A digest of the question, of the view only what this phase declared to depend on."""
-    view, *rest = call.arguments
-    assert isinstance(view, View)
+    view, rest = _view(call), call.arguments[1:]
     fields = entry.phases[call.method].view_fields
     seen: object = view if fields is None else [getattr(view, name) for name in fields]
     return sha256(envelope.encode((call.format, call.method, fields, seen, rest))).digest()

@@ -194,6 +194,73 @@ def test_a_memory_is_bounded_in_entries_and_bytes(monkeypatch: pytest.MonkeyPatc
     kept.compare(b"\x01", "fold", b"other")  # long forgotten
 
 
+def test_what_is_said_of_a_commitment_counts_until_it_is_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much else is asked meanwhile; the next two commitments do not revoke it, the third one does."""
+    monkeypatch.setattr(memory, "MAX_ENTRIES", 5)
+    kept = memory.Memory("memo")
+
+    def ask(key: bytes, number: int, answer: bytes, **changes: object) -> None:
+        kept.hold(key, msgspec.structs.replace(VIEW, number=number, **changes))
+        kept.compare(key, "fold", answer)
+
+    def much_else() -> None:
+        for n in range(100):
+            kept.compare(b"else%d" % n, "fold", b"")
+
+    ask(b"q", 7, b"answer")
+    ask(b"shared", 7, b"answer")
+    ask(b"shared", 9, b"answer")
+    for number in (7, 8, 9):
+        ask(b"more", number, b"")
+        ask(b"another channel's", 10 * number, b"", funding_txid=bytes([number]) * 32)
+        much_else()
+        with pytest.raises(ProviderFault, match="answered fold differently"):
+            kept.compare(b"q", "fold", b"other")
+    ask(b"more", 10, b"")
+    ask(b"more", 6, b"")  # an old one is asked about again: that holds nothing
+    much_else()
+    kept.compare(b"q", "fold", b"other")
+    with pytest.raises(ProviderFault, match="answered fold differently"):
+        kept.compare(b"shared", "fold", b"other")
+
+
+def test_what_is_recalled_is_held_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "MAX_ENTRIES", 2)
+    answers, fickle = Answers(), Fickle()
+    served(answers, fickle)
+    update = Update(0, "memo", "ext", 0)
+
+    async def asked(number: int, state: bytes = b"") -> object:
+        return await answers.answer(call("fold", msgspec.structs.replace(VIEW, number=number), state, update))
+
+    async def main() -> None:
+        first = await asked(1)
+        for number in range(2, 6):  # `fold` of this provider does not depend on the number
+            assert await asked(number) == first
+        for n in range(10):
+            await asked(5, bytes([n + 1]))
+        with pytest.raises(ProviderFault, match="answered fold differently"):
+            await asked(5)
+
+    asyncio.run(main())
+
+
+def test_a_memory_of_commitments_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "MAX_ENTRIES", 5)
+    monkeypatch.setattr(memory, "MAX_HELD", 10)
+    monkeypatch.setattr(memory, "MAX_SIDES", 4)
+    kept = memory.Memory("memo")
+    for n in range(200):
+        for number in range(5):
+            for question in range(20):
+                key = b"%d/%d/%d" % (n, number, question)
+                kept.hold(key, msgspec.structs.replace(VIEW, number=number, funding_txid=bytes([n]) * 32))
+                kept.compare(key, "fold", b"")
+    assert len(kept._digests) <= 4 * memory.LIVE * 10 + 5
+    assert len(kept._held) <= 4 * memory.LIVE * 10
+    assert len(kept._loose) <= 5
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [(b"", "something else"), (b"\xc1", "something else"), (envelope.encode({"a": 1}), "something else")],
