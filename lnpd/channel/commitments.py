@@ -13,10 +13,21 @@ from lnpd_sdk.types import ACCEPTOR, OPENER, CommitmentKeys, Party, PerParty, Re
 from msgspec.structs import replace
 
 from lnpd.channel.actions import Keep
-from lnpd.channel.queries import BuildCommitment, CommitmentPoint, Folds, FoldUpdates, Kept, Query, ask, commitment_key
-from lnpd.channel.state import Channel, Terms
+from lnpd.channel.queries import (
+    AccountsOf,
+    BuildCommitment,
+    CommitmentPoint,
+    Folds,
+    FoldUpdates,
+    Kept,
+    Query,
+    ask,
+    commitment_key,
+)
+from lnpd.channel.state import Base, Channel, Terms
 from lnpd.channel.updates import SIGNED, updates_in
 from lnpd.errors import ProviderContradiction
+from lnpd.tx.accounts import NOTHING, check_account
 from lnpd.tx.graph import CommitmentSignatures, CommitmentSpec, Funding, Graph
 from lnpd.tx.keys import Basepoints, commitment_keys
 from lnpd.tx.states import feerate_of
@@ -54,10 +65,12 @@ def fold(channel: Channel, holder: Party, stages: tuple[int, int]) -> Asking:
 
 def fold_all(channel: Channel, holder: Party, number: int, updates: tuple[Update, ...]) -> Asking:
     """The base folded with these updates."""
+    base = channel.base
     if not updates:
-        return Folds(channel.base.states, channel.base.balances_msat)
+        return Folds(base.states, base.balances_msat, base.moved_msat)
     view = fold_view(channel, holder, number)
-    reply = yield from ask(FoldUpdates(channel.channel_type, view, channel.base.states, updates))
+    query = FoldUpdates(channel.channel_type, view, base.states, updates, moved_msat=base.moved_msat)
+    reply = yield from ask(query)
     if isinstance(reply, Reject):
         raise ProviderContradiction(f"An update that was accepted before is refused now: {reply.reason}.")
     return reply
@@ -101,8 +114,12 @@ def build(channel: Channel, funding: Funding, holder: Party, number: int, point:
 
 
 def first(channel: Channel, holder: Party, point: bytes) -> Building:
-    """Commitment 0 of a holder."""
+    """Commitment 0 of a holder. Nobody has proposed anything yet: an extension takes nothing in it (UnaskedDebit)."""
     folds = Folds(channel.base.states, channel.base.balances_msat)
+    if channel.extensions:
+        spec = specification(channel, holder, point, folds, number=0)
+        for name, account in (yield from ask(AccountsOf(spec, ()))):
+            check_account(name, f"party {holder}'s commitment 0", account, NOTHING)
     return (yield from build(channel, channel.fundings[0], holder, 0, point, folds))
 
 
@@ -116,7 +133,7 @@ def keep(graph: Graph, signatures: CommitmentSignatures | None = None) -> Keep:
 def with_irrevocable(channel: Channel, revoker: Party, updates: tuple[Update, ...]) -> Generator[Any, Any, Channel]:
     """The channel whose base has taken up what the revoker's revoke_and_ack made irrevocable."""
     folds = yield from fold_all(channel, revoker, channel.numbers[revoker], updates)
-    return replace(channel, base=replace(channel.base, balances_msat=folds.balances_msat, states=folds.states))
+    return replace(channel, base=Base(folds.balances_msat, folds.states, folds.moved_msat))
 
 
 def dust_limits_sat(channel: Channel) -> PerParty:

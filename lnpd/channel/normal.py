@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from lnpd.channel import commitments
 from lnpd.channel.actions import Action, ReleaseSecret, Send, SignCommitment
+from lnpd.channel.audit import audited
 from lnpd.channel.events import Commit
 from lnpd.channel.outcomes import settle
 from lnpd.channel.progress import after_change
@@ -70,6 +71,7 @@ def commit(channel: Channel) -> Step:
     """The step that signs the peer's next commitment on each funding."""
     peer, number = channel.them, channel.numbers[channel.them] + 1
     folds = yield from commitments.fold(channel, peer, NEXT)
+    channel = yield from audited(channel, peer, folds)
     actions: list[Action] = []
     for funding in channel.fundings:
         graph = yield from commitments.build(channel, funding, peer, number, channel.their_points[1], folds)
@@ -138,6 +140,7 @@ def on_commitment_signed(channel: Channel, message: CommitmentSigned) -> Step:
     point = yield from ask(CommitmentPoint(number))
     next_point = yield from ask(CommitmentPoint(number + 1))
     folds = yield from commitments.fold(channel, us, NEXT)
+    channel = yield from audited(channel, us, folds)
     actions: list[Action] = []
     for funding in channel.fundings:
         graph = yield from commitments.build(channel, funding, us, number, point, folds)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from lnpd.channel import commitments
 from lnpd.channel.actions import Action, Notify, Send
+from lnpd.channel.audit import check_base
 from lnpd.channel.negotiation import first_offer
 from lnpd.channel.proposals import admit, granted_msat
 from lnpd.channel.queries import AskClose, FindRow, ask
@@ -124,6 +125,7 @@ def is_clear(channel: Channel) -> bool:
 def _begin_closing(channel: Channel) -> Doing:
     if not isinstance(channel.phase, ShuttingDown) or not is_clear(channel):
         return channel, []
+    check_base(channel)
     view = commitments.fold_view(channel, OPENER, channel.numbers[OPENER])
     answers = yield from ask(AskClose(channel.channel_type, view, channel.base.states))
     blocked = _blocked(channel, answers)

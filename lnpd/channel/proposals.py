@@ -20,12 +20,14 @@ from lnpd.channel.updates import FUTURE, NEXT, is_removal, taken_msat, updates_b
 from lnpd.errors import (
     ChannelNotReady,
     CommandRefused,
+    CommitmentsApart,
     ProtocolError,
     UpdateAfterStfu,
     UpdateBeforeReady,
     UpdateRejected,
     UpdatesDoNotCommute,
 )
+from lnpd.tx.accounts import Account, lowest
 from lnpd.tx.states import CORE, htlcs_of
 from lnpd.wire.base import Message
 from lnpd.wire.message import encode
@@ -47,11 +49,12 @@ def admit(channel: Channel, update: Update, message: Message, max_taken_msat: in
     check_limits(channel, update, before)
     after = yield from _folded(channel, recipient, number, (*pending[1], *pending[0], update))
     crossing = yield from _commutes(channel, recipient, number, pending, update, after)
-    yield from _judged(channel, update, recipient, (before, after), max_taken_msat)
+    effect = yield from _judged(channel, update, recipient, (before, after), max_taken_msat)
     if crossing is not None:
-        yield from _judged(channel, update, recipient, crossing, max_taken_msat, crossed=True)
+        crossed = yield from _judged(channel, update, recipient, crossing, max_taken_msat, crossed=True)
+        effect = lowest((effect, crossed))
     row = Keep("update", update_key(update), encode(message))
-    return with_proposed(channel, update, _taken_msat(channel, update, (before, after), crossing)), [row]
+    return with_proposed(channel, update, effect), [row]
 
 
 def granted_msat(channel: Channel, provider: str) -> int:
@@ -118,7 +121,9 @@ def _split(channel: Channel, recipient: Party, stages: tuple[int, int]) -> Both:
 
 def _folded(channel: Channel, holder: Party, number: int, updates: tuple[Update, ...]) -> Generator[Any, Any, Folds]:
     view = commitments.fold_view(channel, holder, number)
-    reply = yield from ask(FoldUpdates(channel.channel_type, view, channel.base.states, updates, validate_last=True))
+    base = channel.base
+    query = FoldUpdates(channel.channel_type, view, base.states, updates, True, base.moved_msat)
+    reply = yield from ask(query)
     if isinstance(reply, Reject):
         raise UpdateRejected(f"The update is refused: {reply.reason.rstrip('.')}.")
     return reply
@@ -162,17 +167,19 @@ def _judged(
     folds: Crossing,
     max_taken_msat: int | None,
     crossed: bool = False,
-) -> Generator[Any, Any, None]:
+) -> Generator[Any, Any, Account]:
     """The rules of money (tx/proposal.py), in the recipient's next commitment, without and with the update.
 
-    The proposer's reserve is that of this commitment, for there both sides know the same updates. What the update does
-    in the proposer's own is judged too where an extension could make a difference, and always by the proposer.
+    Returns what the update does to its provider's account, at worst. The proposer's reserve is that of this commitment,
+    for there both sides know the same updates. What the update does in the proposer's own is judged too where an
+    extension could make a difference, and always by the proposer.
     `crossed` are the folds with what is not part of the next commitment yet: then reserves and fees do not count.
     """
     ours = update.proposer == channel.us
     # A peer's update may have crossed our shutdown; ours may not follow either.
     closing = bool(channel.shutdown[update.proposer]) or (ours and any(channel.shutdown))
     grant_msat, own_msat = _left_msat(channel, update, max_taken_msat)
+    effects: list[Account] = []
     for holder in (recipient, other(recipient)):
         if holder != recipient and not (ours or channel.extensions):
             continue
@@ -190,8 +197,16 @@ def _judged(
             shrink=closing and update.provider not in CORE,
             whole=update.provider not in CORE,
         )
-        if refused := (yield from ask(query)):
-            raise refused
+        reply = yield from ask(query)
+        if not isinstance(reply, Account):
+            raise reply
+        effects.append(reply)
+    if any(each.net_msat != effects[0].net_msat for each in effects):
+        raise CommitmentsApart(
+            f"{update.provider}: what this update takes is not the same in both commitments: "
+            f"{effects[0].net_msat} and {effects[1].net_msat} msat by party."
+        )
+    return lowest(effects)
 
 
 def _left_msat(channel: Channel, update: Update, max_taken_msat: int | None) -> tuple[int | None, int | None]:

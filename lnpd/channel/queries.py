@@ -18,22 +18,28 @@ from msgspec.structs import replace
 from lnpd import errors
 from lnpd.channel.actions import Tell
 from lnpd.tx import pipeline
+from lnpd.tx.accounts import Account, account_of
 from lnpd.tx.fees import HTLC_OUTPUT_WEIGHT, fee_sat
 from lnpd.tx.graph import ChannelType, CommitmentSignatures, CommitmentSpec, Graph, ProviderCall, ProviderPin
+from lnpd.tx.phases import ask as ask_providers
 from lnpd.tx.proposal import (
     Side,
     SideMemory,
+    check_bystanders,
     check_debits,
     check_dust,
     check_grant,
     check_own_grant,
     check_reserve,
+    effect_of,
 )
 from lnpd.tx.states import CORE, feerate_of
+from lnpd.tx.tally import Tally, scale_of, tally
 
 R = TypeVar("R")
 Calls = Generator[ProviderCall, object, R]
 Method = Literal["validate", "fold", "close"]
+Moves = tuple[tuple[str, PerParty], ...]  # by extension, what its updates moved to each party's balance
 
 
 class Query(Generic[R]):
@@ -61,10 +67,11 @@ class ProviderQuery(Query[R]):
 
 
 class Folds(msgspec.Struct, frozen=True):
-    """What a commitment's states and balances are after some updates."""
+    """What a commitment's states and balances are after some updates, and what each extension's updates ever moved."""
 
     states: tuple[tuple[str, bytes], ...]
     balances_msat: PerParty
+    moved_msat: Moves = ()
 
 
 class FoldMemory:
@@ -90,22 +97,23 @@ class FoldMemory:
             del self._folds[next(iter(self._folds))]
 
 
-FoldKey = tuple[View | PerParty, tuple[tuple[str, bytes], ...], tuple[Update, ...]]
+FoldKey = tuple[View | PerParty, tuple[tuple[str, bytes], ...], Moves, tuple[Update, ...]]
 
 
 def _fold_key(query: "FoldUpdates", count: int) -> FoldKey:
     """What the first `count` updates fold to depends on this. The core's providers fold the same for either party's
     commitment, of whatever number; what an extension's read of the view is not known here."""
     core = all(pin.name in CORE for pin in query.channel_type.providers)
-    return query.view.balances_msat if core else query.view, query.states, query.updates[:count]
+    return query.view.balances_msat if core else query.view, query.states, query.moved_msat, query.updates[:count]
 
 
 class FoldUpdates(msgspec.Struct, ProviderQuery[Folds | Reject], frozen=True):
     """Show these updates, in order, to every pinned provider: fold each, after validating the last one if
     `validate_last` (the others were validated when they were proposed).
 
-    `view` holds the balances before the first. Replies Reject, with the provider's name before its reason, as soon as
-    one refuses; an update that moves another provider's balance or makes one negative is refused by the host.
+    `view` holds the balances before the first, `moved_msat` what extensions moved before it. Replies Reject, with the
+    provider's name before its reason, as soon as one refuses; an update by which another provider than its owner moves
+    balance, or that makes one negative, is refused by the host.
     """
 
     channel_type: ChannelType
@@ -113,6 +121,7 @@ class FoldUpdates(msgspec.Struct, ProviderQuery[Folds | Reject], frozen=True):
     states: tuple[tuple[str, bytes], ...]
     updates: tuple[Update, ...]
     validate_last: bool = False
+    moved_msat: Moves = ()
 
     def calls(self, memory: FoldMemory | None = None) -> Calls[Folds | Reject]:
         """Validate and fold, update by update, provider by provider in the type's order."""
@@ -121,7 +130,7 @@ class FoldUpdates(msgspec.Struct, ProviderQuery[Folds | Reject], frozen=True):
         if not self.validate_last and (known := memory.get(self, count)):
             return known
         known = memory.get(self, count - 1)
-        folds = known or Folds(self.states, self.view.balances_msat)
+        folds = known or Folds(self.states, self.view.balances_msat, self.moved_msat)
         for update in self.updates[count - 1 :] if known else self.updates:
             after = yield from self._fold(folds, update)
             if isinstance(after, Reject):
@@ -149,7 +158,9 @@ class FoldUpdates(msgspec.Struct, ProviderQuery[Folds | Reject], frozen=True):
             balances = _moved(balances, folded.moves_msat)
         if sum(balances) != sum(before.balances_msat) or min(balances) < 0:
             return Reject(f"{update.provider}: its balance moves do not add up")
-        return Folds(tuple((pin.name, states.get(pin.name, b"")) for pin in self.channel_type.providers), balances)
+        after = tuple((pin.name, states.get(pin.name, b"")) for pin in self.channel_type.providers)
+        moved = before.moved_msat if update.provider in CORE else _with_moved(before, update.provider, balances)
+        return Folds(after, balances, moved)
 
 
 class BuildCommitment(msgspec.Struct, ProviderQuery[Graph], frozen=True):
@@ -162,8 +173,26 @@ class BuildCommitment(msgspec.Struct, ProviderQuery[Graph], frozen=True):
         return pipeline.build(self.spec)
 
 
-class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | None], frozen=True):
+class AccountsOf(msgspec.Struct, ProviderQuery[tuple[tuple[str, Account], ...]], frozen=True):
+    """Each extension's account in this commitment, by name; `moved_msat` is what they moved. Raises OutputRefused."""
+
+    spec: CommitmentSpec
+    moved_msat: Moves
+
+    def calls(self, memory: FoldMemory | None = None) -> Calls[tuple[tuple[str, Account], ...]]:
+        """What every extension wants in the commitment."""
+        kind, scale, moved = self.spec.type, scale_of(self.spec), dict(self.moved_msat)
+        pins = tuple(pin for pin in kind.providers if pin.name not in CORE)
+        asked = replace(self.spec, type=replace(kind, providers=pins))
+        answers = yield from ask_providers(asked, pipeline.view_of(self.spec), "contribute")
+        found = {pin.name: tally(pin, answer, scale) for pin, answer in answers}
+        return tuple((p.name, account_of(found.get(p.name) or Tally(p.name), moved.get(p.name, (0, 0)))) for p in pins)
+
+
+class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | Account], frozen=True):
     """Whether an update may stand by what it does to one commitment; the specifications are without and with it.
+
+    Replies the rule that it breaks, or what it does to its provider's account. Raises UnaskedDebit.
 
     `strict` is whether the reserves count; `spike` whether the fee-spike buffer does (BOLT 2, update_add_htlc);
     `shrink` whether the update's provider may only take outputs back, as after shutdown. `grant_msat` and `own_msat`
@@ -183,12 +212,13 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | None]
     own_msat: int | None = None
     whole: bool = False
 
-    def calls(self, memory: FoldMemory | None = None) -> Calls[errors.ProtocolWarning | None]:
+    def calls(self, memory: FoldMemory | None = None) -> Calls[errors.ProtocolWarning | Account]:
         """What every provider wants in the commitment, before and after."""
         sides = (memory or FoldMemory()).sides
         try:
             was = yield from sides.side(self.before)
             will = yield from sides.side(self.after, was)
+            check_bystanders(was, will, self.update)
             check_debits(was, will, self.update)
             check_grant(was, will, self.update, self.grant_msat)
             check_own_grant(was, will, self.update, self.own_msat)
@@ -203,9 +233,11 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | None]
                 yield from pipeline.build(self.after)
         except (errors.ProposalRefused, errors.UpdateBroken) as refused:
             return refused
+        except errors.UnaskedDebit:  # another provider's fault, not the update's
+            raise
         except (errors.OutputRefused, errors.ScriptRefused) as refused:
             return errors.UpdateRejected(str(refused))
-        return None
+        return effect_of(was, will, self.update)
 
 
 def check_shrink(was: Side, will: Side, provider: str) -> None:
@@ -252,6 +284,13 @@ def _call(pin: ProviderPin, method: Method, *arguments: object) -> ProviderCall:
 
 def _moved(balances: PerParty, moves: PerParty) -> PerParty:
     return balances[0] + moves[0], balances[1] + moves[1]
+
+
+def _with_moved(before: Folds, provider: str, balances: PerParty) -> Moves:
+    """An update moves by its own provider only."""
+    was, moved = before.balances_msat, dict(before.moved_msat)
+    moved[provider] = _moved(moved.get(provider, (0, 0)), (balances[0] - was[0], balances[1] - was[1]))
+    return tuple(sorted(moved.items()))
 
 
 # Asked of the signer

@@ -14,6 +14,7 @@ import msgspec
 from lnpd_sdk.types import Party, PerParty, Update, other
 
 from lnpd.crypto.shachain import Shachain
+from lnpd.tx.accounts import NOTHING, Account
 from lnpd.tx.graph import ChannelType, Funding
 from lnpd.tx.transaction import Tx
 from lnpd.wire.messages import Extension
@@ -220,10 +221,12 @@ PHASES: tuple[type, ...] = (
 
 
 class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All updates that are irrevocably committed on both sides, folded. `states` is in the type's provider order."""
+    """All updates that are irrevocably committed on both sides, folded. `states` is in the type's provider order,
+    `moved_msat` by extension: what its updates ever moved to each party's balance."""
 
     balances_msat: PerParty
     states: tuple[tuple[str, bytes], ...]
+    moved_msat: tuple[tuple[str, PerParty], ...] = ()
 
 
 def update_key(update: Update) -> str:
@@ -236,17 +239,22 @@ class Pending(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
     stage 0: X proposed it. 1: X signed it into Y's commitment. 2: Y revoked, it is acked. 3: Y signed it into X's
     commitment. When X revokes (4) it is irrevocable, folded into the base, and leaves the log.
-    Its message is the row ("update", `key`). `taken_msat` is what an extension's update takes from our balance.
+    Its message is the row ("update", `key`). `effect` is what an extension's update was admitted to do to the
+    account of its provider.
     """
 
     update: Update
     stage: int = 0
-    taken_msat: int = 0
+    effect: Account = NOTHING
 
     @property
     def key(self) -> str:
         """The key of its `update` row; a proposal that was forgotten leaves it to the next one of that id."""
         return update_key(self.update)
+
+    def taken_msat(self, us: Party) -> int:
+        """What it takes from our balance, at most."""
+        return max(0, -self.effect.moved_msat[us])
 
 
 class NextIds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -300,6 +308,8 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     unproven_since_height: the first block since then.
     funding_undone: a reorganisation took the funding out of the chain after our channel_ready.
     taken_msat: by provider, what its irrevocable updates took from our balance in all: grants are for a channel.
+    accounts: by extension and holder, its account in the last signed commitment, or how low that may fall by what was
+        admitted while not all that is pending of the extension is in it.
     """
 
     key: str
@@ -341,6 +351,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     batch: tuple[bytes, ...] = ()
     batch_missing: int = 0
     taken_msat: tuple[tuple[str, int], ...] = ()
+    accounts: tuple[tuple[str, tuple[Account, Account]], ...] = ()
     awaited_since_height: int = 0
     unproven: bool = False
     unproven_since_height: int = 0

@@ -15,6 +15,7 @@ from lnpd_sdk.types import ACCEPTOR, OPENER, PARTIES, Party, Update, other
 from msgspec.structs import replace
 
 from lnpd.channel.state import Channel, NextIds, Pending
+from lnpd.tx.accounts import NOTHING, Account
 from lnpd.tx.states import HTLC
 
 ByParty = tuple[tuple[Update, ...], tuple[Update, ...]]
@@ -47,6 +48,11 @@ def updates_in(channel: Channel, holder: Party, stages: tuple[int, int]) -> tupl
     return *opener, *acceptor
 
 
+def new_in(channel: Channel, holder: Party) -> tuple[Pending, ...]:
+    """What is in the next commitment of a holder and not in its last signed one."""
+    return *of_stage(channel, other(holder), 0), *of_stage(channel, holder, 2)
+
+
 def of_stage(channel: Channel, proposer: Party, stage: int) -> tuple[Pending, ...]:
     """One party's pending updates at a stage, in the order of its proposals."""
     return tuple(p for p in channel.log if p.update.proposer == proposer and p.stage == stage)
@@ -62,9 +68,9 @@ def next_id(channel: Channel, provider: str, proposer: Party) -> int:
     return next((n.ids[proposer] for n in channel.next_ids if n.provider == provider), 0)
 
 
-def with_proposed(channel: Channel, update: Update, taken_msat: int = 0) -> Channel:
-    """The channel with one more proposal, which takes this much from our balance."""
-    channel = replace(channel, log=(*channel.log, Pending(update, taken_msat=taken_msat)))
+def with_proposed(channel: Channel, update: Update, effect: Account = NOTHING) -> Channel:
+    """The channel with one more proposal, which does this to its provider's account."""
+    channel = replace(channel, log=(*channel.log, Pending(update, effect=effect)))
     return channel if is_removal(update) else _with_next_id(channel, update, update.id + 1)
 
 
@@ -85,7 +91,7 @@ def with_revocation(channel: Channel, revoker: Party) -> tuple[Channel, tuple[Up
 
 def taken_msat(channel: Channel, provider: str) -> int:
     """What a provider's updates have taken from our balance, and will if all that is pending is committed."""
-    pending = sum(p.taken_msat for p in channel.log if p.update.provider == provider)
+    pending = sum(p.taken_msat(channel.us) for p in channel.log if p.update.provider == provider)
     return dict(channel.taken_msat).get(provider, 0) + pending
 
 
@@ -103,10 +109,11 @@ def without_unsigned(channel: Channel) -> tuple[Channel, tuple[Update, ...]]:
 
 
 def _with_taken(channel: Channel, pending: Pending) -> Channel:
-    if not pending.taken_msat:
+    taken_msat = pending.taken_msat(channel.us)
+    if not taken_msat:
         return channel
     taken = dict(channel.taken_msat)
-    taken[pending.update.provider] = taken.get(pending.update.provider, 0) + pending.taken_msat
+    taken[pending.update.provider] = taken.get(pending.update.provider, 0) + taken_msat
     return replace(channel, taken_msat=tuple(sorted(taken.items())))
 
 

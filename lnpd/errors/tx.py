@@ -103,6 +103,10 @@ class ChildRefused(OutputRefused):
     """A second-stage transaction spends no output or path of its provider, or its locks or outputs are unfit."""
 
 
+class UnaskedDebit(OutputRefused):
+    """A provider takes from a party, or from the opener by weight, without an update that was admitted for it."""
+
+
 class SpendPathRefused(OutputRefused):
     """A way to spend an output breaks rule 3 of the extension contract."""
 
@@ -165,6 +169,10 @@ class CreditUnfounded(ProposalRefused):
 
 class GrantExceeded(ProposalRefused):
     """An update moves more of the other party's balance than the user granted its provider."""
+
+
+class CommitmentsApart(ProposalRefused):
+    """An update does not take the same from the parties in both commitments."""
 
 
 class DustProposed(ProposalRefused):

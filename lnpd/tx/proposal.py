@@ -19,9 +19,11 @@ from lnpd.errors import (
     ReserveBroken,
 )
 from lnpd.tx import checks
+from lnpd.tx.accounts import NOTHING, Account, account_of, check_account
 from lnpd.tx.graph import CommitmentSpec, ProviderCall
 from lnpd.tx.phases import ask
 from lnpd.tx.pipeline import opener_cost_sat, view_of
+from lnpd.tx.states import CORE
 from lnpd.tx.tally import Scale, Tally, changed, on_scale, scale_of, tally
 
 
@@ -88,6 +90,24 @@ def side_of(spec: CommitmentSpec, near: Side | None = None) -> Generator[Provide
     return _summed(spec, scale, tuple([tally(pin, answer, scale, before.get(pin.name)) for pin, answer in answers]))
 
 
+def check_bystanders(was: Side, will: Side, update: Update) -> None:
+    """An extension takes nothing by the updates of others, the core's among them (UnaskedDebit)."""
+    for after in will.tallies:
+        before = was.of(after.provider)
+        if after is not before and after.provider not in CORE and after.provider != update.provider:
+            place = f"party {will.spec.holder}'s commitment by {update.provider} {update.kind}"
+            check_account(after.provider, place, account_of(after, (0, 0)), account_of(before, (0, 0)))
+
+
+def effect_of(was: Side, will: Side, update: Update) -> Account:
+    """What an update does to the account of its provider; the core's are not kept."""
+    if update.provider in CORE:
+        return NOTHING
+    before, after = was.spec.balances_msat, will.spec.balances_msat
+    moved_msat = (after[0] - before[0], after[1] - before[1])
+    return account_of(will.of(update.provider), moved_msat) - account_of(was.of(update.provider), (0, 0))
+
+
 def check_debits(was: Side, will: Side, update: Update) -> None:
     """Only the proposer's net balance may fall; others' rise by what leaves this provider's own outputs.
 
@@ -144,8 +164,8 @@ def check_reserve(was: Side, will: Side, update: Update, reserve_sat: PerParty) 
     if left < was.available_msat[party] and left < 1000 * reserve_sat[party]:
         missing_sat = -((left - 1000 * reserve_sat[party]) // 1000)
         raise ReserveBroken(
-            f"It would take {missing_sat:,} sat too much: beside the fees, a reserve of {reserve_sat[party]:,} sat stays"
-            " with who proposes it."
+            f"It would take {missing_sat:,} sat too much: beside the fees, a reserve of {reserve_sat[party]:,} sat "
+            "stays with who proposes it."
         )
 
 

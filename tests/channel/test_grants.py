@@ -130,11 +130,11 @@ def test_what_two_crossing_updates_take_together_counts(granted_sat: int, why: s
     two.command(0, events.Propose(NAME, body("put", 5_000)))
     two.settle()
     two.nodes[0].run(events.Propose(NAME, body("arm", 0), 1000 * granted_sat + 10_000_000))
-    assert two.nodes[0].channel.log[-1].taken_msat == 0, "alone it takes nothing"
+    assert two.nodes[0].channel.log[-1].taken_msat(0) == 0, "alone it takes nothing"
     assert why in refused(two, 0, "arm")
     assert bool(two.nodes[0].errors) == bool(why)
     if not why:
-        assert two.nodes[0].channel.log[-1].taken_msat == 5_000_000
+        assert two.nodes[0].channel.log[-1].taken_msat(0) == 5_000_000
 
 
 CLOSES: dict[str, tuple[PerParty, str]] = {

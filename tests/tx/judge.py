@@ -5,6 +5,7 @@ from collections.abc import Generator
 from lnpd_sdk.types import PerParty, Update
 
 from lnpd.channel.queries import JudgeProposal
+from lnpd.tx.accounts import Account
 from lnpd.tx.graph import CommitmentSpec, ProviderCall
 
 
@@ -28,5 +29,5 @@ def judged(
         shrink=False,
         own_msat=own_msat,
     ).calls()
-    if refused is not None:
+    if not isinstance(refused, Account):
         raise refused
