@@ -1,0 +1,216 @@
+"""Who is told what of an HTLC whose channel is on chain, when, and only once?"""
+
+from hashlib import sha256
+
+import pytest
+from lnpd_sdk.types import Party
+from msgspec.structs import replace
+
+from lnpd.channel import actions, events
+from lnpd.channel.onchain_htlcs import shown_preimage
+from lnpd.channel.queries import commitment_key
+from lnpd.channel.state import Failed, OnChain, Policy
+from lnpd.errors import CommandRefused
+from lnpd.tx.transaction import Tx, TxIn, TxOut
+from tests.channel.harness import Node, Pair, add, opened, preimage
+
+HEIGHT, EXPIRY = 500_100, 500_200
+DEPTH = Policy().settlement_depth
+
+
+def spend(node: Node, tx: Tx, depth: int = 1) -> None:
+    funding = node.channel.fundings[0]
+    node.run(events.OutputSpent(funding.txid, funding.vout, tx, HEIGHT, depth))
+
+
+def taken(node: Node, identity: str, tx: Tx, height: int, depth: int = 1) -> None:
+    """The output of an HTLC is spent."""
+    assert isinstance(node.channel.phase, OnChain)
+    (row,) = [r for r in node.channel.phase.resolutions if (r.provider, r.id, r.child) == ("htlc", identity, -1)]
+    inputs = tuple(replace(i, txid=row.txid, vout=row.vout) for i in tx.inputs)
+    node.run(events.OutputSpent(row.txid, row.vout, replace(tx, inputs=inputs), height, depth))
+
+
+def told(node: Node) -> tuple[list[int], list[int]]:
+    """Fulfilled and failed, as often as it was said."""
+    return [m.id for m in node.told(actions.HtlcFulfilled)], [m.id for m in node.told(actions.HtlcFailed)]
+
+
+def offered(ours: bool, closer: Party = 0) -> tuple[Pair, Node]:
+    """Party 0 has offered an HTLC of 20,000 sat and a trimmed one; one of the latest commitments is confirmed."""
+    pair = opened()
+    pair.command(0, add(0, 20_000_000, EXPIRY))
+    pair.command(0, add(1, 200_000, EXPIRY))
+    pair.settle()
+    node = pair.nodes[0]
+    node.run(events.ForceClose())
+    spend(node, pair.nodes[0 if ours else 1].latest().graph.tx)
+    return pair, node
+
+
+WITNESS = (b"", b"\x30" + bytes(70), preimage(0), bytes(133))
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["ours", "theirs"])
+def test_a_preimage_on_chain_is_told_at_once_and_counts_for_good(ours: bool) -> None:
+    _, node = offered(ours)
+    taken(node, "0/0", Tx((TxIn(b"", 0, witness=WITNESS),), (TxOut(1, b""),)), HEIGHT + 3)
+    assert told(node) == ([0], [])
+    (fulfilled,) = node.told(actions.HtlcFulfilled)
+    assert fulfilled.preimage == preimage(0) and fulfilled.payment_hash == sha256(preimage(0)).digest()
+    for height in range(HEIGHT + 4, HEIGHT + 40):
+        node.run(events.Block(height))
+    assert told(node) == ([0], [1])
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["ours", "theirs"])
+def test_a_timeout_fails_the_htlc_once_it_is_deep_and_once(ours: bool) -> None:
+    _, node = offered(ours)
+    taken(
+        node, "0/0", Tx((TxIn(b"", 0, witness=(b"", b"\x30" + bytes(70), bytes(133))),), (TxOut(1, b""),)), EXPIRY + 1
+    )
+    node.run(events.Block(EXPIRY + DEPTH - 1))
+    assert told(node) == ([], [1]), "the trimmed one is failed with the commitment's depth"
+    node.run(events.Block(EXPIRY + DEPTH))
+    assert told(node) == ([], [1, 0])
+    for height in range(EXPIRY + DEPTH, EXPIRY + 120):
+        node.run(events.Block(height))
+    assert told(node) == ([], [1, 0])
+    assert all(failed.on_chain for failed in node.told(actions.HtlcFailed))
+
+
+def test_a_trimmed_htlc_waits_for_the_commitments_depth() -> None:
+    _, node = offered(True)
+    node.run(events.Block(HEIGHT + DEPTH - 2))
+    assert told(node) == ([], [])
+    node.run(events.Block(HEIGHT + DEPTH - 1))
+    assert told(node) == ([], [1])
+
+
+def test_a_timeout_that_a_fork_undoes_is_not_told() -> None:
+    _, node = offered(True)
+    tx = Tx((TxIn(b"", 0, witness=(b"",)),), (TxOut(1, b""),))
+    taken(node, "0/0", tx, EXPIRY + 1)
+    assert isinstance(node.channel.phase, OnChain)
+    (row,) = [r for r in node.channel.phase.resolutions if r.id == "0/0"]
+    node.run(events.OutputUnspent(row.txid, row.vout))
+    node.run(events.Block(EXPIRY + 40))
+    assert told(node) == ([], [1])
+    taken(node, "0/0", replace(tx, inputs=(TxIn(b"", 0, witness=WITNESS),)), EXPIRY + 41)
+    assert told(node) == ([0], [1])
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["the current one", "the next one"])
+def test_the_peers_two_commitments_have_two_sets_of_htlcs(number: int) -> None:
+    """The HTLC is signed into the peer's next commitment, which does not revoke the current one yet."""
+    pair = opened()
+    pair.command(0, add(0, 20_000_000, EXPIRY))
+    pair.command(0, events.Commit())
+    node = pair.nodes[0]
+    kept = node.kept(commitment_key(node.channel.fundings[0].txid, 1, number))
+    assert kept is not None
+    spend(node, kept.graph.tx)
+    assert isinstance(node.channel.phase, OnChain)
+    present = [r for r in node.channel.phase.resolutions if r.provider == "htlc"]
+    assert [r.status for r in present] == ([] if number == 0 else ["waiting"])
+    node.run(events.Block(HEIGHT + DEPTH))
+    assert told(node) == ([], [0] if number == 0 else [])
+    node.run(events.Block(EXPIRY))
+    claims = [c for a in node.did if isinstance(a, actions.Claim) for c in a.claims if c.output.provider == "htlc"]
+    assert [(c.path.name, c.stage) for c in claims] == ([] if number == 0 else [("expired", -1)])
+
+
+def test_what_the_peer_fulfilled_by_a_message_is_not_failed_on_chain() -> None:
+    pair = opened()
+    pair.command(0, add(0, 20_000_000, EXPIRY))
+    pair.settle()
+    pair.command(1, events.Fulfill(0, preimage(0)))
+    pair.deliver(1)
+    node = pair.nodes[0]
+    assert told(node) == ([0], [])
+    node.run(events.ForceClose())
+    spend(node, node.broadcast[-1])
+    tx = Tx((TxIn(b"", 0, witness=(b"",)),), (TxOut(1, b""),))
+    taken(node, "0/0", tx, EXPIRY + 1)
+    node.run(events.Block(EXPIRY + 50))
+    assert told(node) == ([0], [])
+
+
+# What is received
+
+
+def received() -> tuple[Pair, Node]:
+    pair = opened()
+    pair.command(0, add(0, 20_000_000, EXPIRY))
+    pair.command(0, add(0, 20_000_000, EXPIRY))  # the same hash again
+    pair.settle()
+    pair.cut()
+    return pair, pair.nodes[1]
+
+
+def htlc_claims(node: Node) -> list[str]:
+    return [
+        c.output.id for a in node.did if isinstance(a, actions.Claim) for c in a.claims if c.output.provider == "htlc"
+    ]
+
+
+@pytest.mark.parametrize("when", ["normal", "failed", "on chain"])
+def test_a_preimage_is_used_whenever_it_comes(when: str) -> None:
+    pair, node = received()
+    know = events.Fulfill(0, preimage(0))
+    if when == "normal":
+        node.run(know)
+    node.run(events.ForceClose())
+    assert isinstance(node.channel.phase, Failed)
+    if when == "failed":
+        node.run(know)
+    spend(node, node.broadcast[-1])
+    if when == "on chain":
+        assert htlc_claims(node) == []
+        node.run(know)
+        before = node.channel
+        node.run(know)
+        assert node.channel == before
+    assert htlc_claims(node) == ["0/0"], "the other one of this hash was not decided on"
+    restored = node.stored
+    node.restart()
+    assert node.stored == restored and len(pair.nodes) == 2
+
+
+@pytest.mark.parametrize("wrong", [events.Fulfill(0, bytes(32)), events.Fulfill(7, preimage(0))])
+@pytest.mark.parametrize("closed", [False, True], ids=["failed", "on chain"])
+def test_a_preimage_of_no_htlc_is_refused(wrong: events.Fulfill, closed: bool) -> None:
+    _, node = received()
+    node.run(events.ForceClose())
+    if closed:
+        spend(node, node.broadcast[-1])
+    before = node.channel
+    with pytest.raises(CommandRefused):
+        node.run(wrong)
+    assert node.channel == before
+
+
+def test_there_is_nobody_to_fail_an_htlc_to() -> None:
+    _, node = received()
+    node.run(events.ForceClose())
+    before = node.channel
+    assert not node.run(events.Fail(0, b"why")) and not node.run(events.FailMalformed(0, bytes(32), 0x8004))
+    assert node.channel == before
+
+
+SHOWN: dict[str, tuple[tuple[bytes, ...], bool]] = {
+    "an HTLC-success transaction": ((b"", b"s", b"s", preimage(0), b"script"), True),
+    "a direct claim": ((b"s", preimage(0), b"script"), True),
+    "another preimage": ((b"s", preimage(1), b"script"), False),
+    "a timeout": ((b"", b"s", b"s", b"", b"script"), False),
+    "nothing": ((), False),
+    "one byte too long": ((preimage(0) + b"\0",), False),
+}
+
+
+@pytest.mark.parametrize(("witness", "found"), SHOWN.values(), ids=SHOWN)
+def test_where_a_preimage_is_found(witness: tuple[bytes, ...], found: bool) -> None:
+    other = TxIn(b"\x02" * 32, 1, witness=(preimage(0),))
+    tx = Tx((other, TxIn(b"\x01" * 32, 1, witness=witness)), ())
+    event = events.OutputSpent(b"\x01" * 32, 1, tx, HEIGHT)
+    assert shown_preimage(event, sha256(preimage(0)).digest()) == (preimage(0) if found else None)

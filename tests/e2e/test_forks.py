@@ -1,0 +1,82 @@
+"""Does a node on a chain that forks at each stage of a close, and that is started again there, lose anything?"""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lnpd.services.node.node import Node
+from lnpd.testing import Network
+from tests.e2e.closing import (
+    Ears,
+    Money,
+    broadcast_commitment,
+    broadcasts,
+    ears,
+    finish,
+    know,
+    offer,
+    pass_blocks,
+    preimage,
+)
+
+KINDS = ["static_remotekey", "anchors_zero_fee_htlc_tx"]
+
+
+async def fork(network: Network, depth: int) -> None:
+    """The last blocks are replaced by empty ones, one more; what they held waits again."""
+    await network.chain.reorganise(depth, depth + 1)
+    await network.followed()
+    await broadcasts(network)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_forks_of_one_to_six_blocks_at_every_stage(tmp_path: Path, kind: str) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await network.node("alice"), await network.node("bob")
+            await network.channel(alice, bob, 1_000_000, push_sat=400_000, kind=kind)
+            await network.fund(bob, 200_000)
+            alices, bobs = ears(alice), ears(bob)
+            height = (await network.chain.best_block()).height
+            await offer(alice, bob, 1, 40_000, height + 60)
+            await offer(alice, bob, 2, 30_000, height + 61)
+            await offer(bob, alice, 3, 20_000, height + 62)
+            money = Money(network)
+            await money.begin(alice, bob)
+            await broadcast_commitment(network, alice)
+            await know(alice, 0, 3)
+            for depth in (1, 2, 3):  # the commitment, and claims at once
+                await pass_blocks(network, depth)
+                await fork(network, depth)
+            await know(bob, 0, 1)
+            for depth in (4, 5, 6):  # with preimages on chain
+                await pass_blocks(network, depth)
+                await fork(network, depth)
+            alice, bob, heard = await again(network, alice, bob)
+            while (await network.chain.best_block()).height < height + 70:  # timeouts
+                await pass_blocks(network, 2)
+            await fork(network, 6)
+            await pass_blocks(network, 140)  # delays
+            for depth in (6, 3):
+                await fork(network, depth)
+                await pass_blocks(network, 4)
+            await finish(network, alice, bob)
+            known = alices.fulfilled | heard.fulfilled
+            assert known == {0: preimage(1)} and set(alices.failed + heard.failed) == {1}
+            assert bobs.fulfilled == {0: preimage(3)}
+            fees = await money.fees_sat(alice, bob)
+            gained = await money.gained_sat(alice), await money.gained_sat(bob)
+            anchors_sat = await money.unspent_anchors_sat()
+            assert gained[1] == 400_000 + 40_000 - 20_000 - fees["bob"]
+            assert gained[0] == 600_000 - 40_000 + 20_000 - fees["alice"] - fees["channel"] - anchors_sat
+
+    asyncio.run(main())
+
+
+async def again(network: Network, alice: Node, bob: Node) -> tuple[Node, Node, Ears]:
+    """Both are started again from their databases."""
+    alice, bob = await network.restart(alice), await network.restart(bob)
+    heard = ears(alice)
+    ears(bob)
+    return alice, bob, heard

@@ -1,0 +1,140 @@
+"""Do the wallet's coins pay the fee of what a channel began, once, and the same coins again for its next version?"""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from lnpd.errors import InsufficientFunds
+from lnpd.services.onchain import FeeWanted, WalletCoin
+from lnpd.services.wallet.select import DUST_SAT, INPUT_WEIGHT
+from lnpd.services.wallet.service import Wallet
+from lnpd.services.wallet.topup import top_up
+from lnpd.tx.transaction import Tx, TxIn, TxOut
+from tests.chain.purse import p2wsh
+from tests.services.chain.chains import Chain, a_chain
+from tests.services.wallet.wallets import a_wallet, paid
+
+ANYONE = b"\x51"
+SPENT = TxOut(20_000, p2wsh(ANYONE))
+BASE = Tx((TxIn(b"\x01" * 32, 0, 1),), (TxOut(20_000, p2wsh(b"\x52")),))
+WANTED = FeeWanted("channel/claim", BASE, (SPENT,), 700, 1_000)
+
+
+def coin(number: int, value_sat: int) -> WalletCoin:
+    return WalletCoin(bytes([number]) * 32, 0, value_sat, b"\0\x14" + bytes(20), 0, number, height=1)
+
+
+def test_one_coin_and_its_change() -> None:
+    chosen = top_up([coin(1, 5_000), coin(2, 50_000)], WANTED)
+    assert [c.value_sat for c in chosen.coins] == [50_000]
+    assert chosen.change_sat + chosen.fee_sat == 50_000
+    assert chosen.fee_sat == chosen.weight == 700 + INPUT_WEIGHT + 4 * 31
+
+
+def test_the_last_versions_coin_comes_first() -> None:
+    chosen = top_up([coin(1, 5_000), coin(2, 50_000)], WANTED, {(bytes([1]) * 32, 0)})
+    assert [c.value_sat for c in chosen.coins] == [5_000]
+
+
+def test_change_that_is_dust_is_fee() -> None:
+    chosen = top_up([coin(1, 1_200)], WANTED)
+    assert (chosen.change_sat, chosen.fee_sat) == (0, 1_200)
+
+
+def test_too_little_names_what_is_needed_and_what_is_there() -> None:
+    with pytest.raises(InsufficientFunds, match=r"A fee of 97\d sat.*900 sat of confirmed coins"):
+        top_up([coin(1, 900)], WANTED)
+    with pytest.raises(InsufficientFunds, match="0 sat of confirmed"):
+        top_up([], WANTED)
+
+
+def test_a_child_pays_for_its_parent_too_and_never_less_than_relay_wants() -> None:
+    child = replace(WANTED, tx=replace(BASE, outputs=()), spent=(TxOut(330, SPENT.script_pubkey),))
+    child = replace(child, parent_weight=1_000, parent_fee_sat=253)
+    chosen = top_up([coin(1, 50_000)], child)
+    assert chosen.fee_sat == chosen.weight + 1_000 - 253
+    rich = top_up([coin(1, 50_000)], replace(child, parent_fee_sat=10_000))
+    assert rich.fee_sat == -(-rich.weight * 253 // 1000)
+
+
+@given(st.lists(st.integers(300, 60_000), max_size=8), st.integers(253, 20_000))
+def test_whatever_is_chosen_pays_the_rate_and_adds_up(values: list[int], feerate_per_kw: int) -> None:
+    coins = [coin(number, value) for number, value in enumerate(values)]
+    try:
+        chosen = top_up(coins, replace(WANTED, feerate_per_kw=feerate_per_kw))
+    except InsufficientFunds:
+        return
+    assert sum(c.value_sat for c in chosen.coins) == chosen.change_sat + chosen.fee_sat
+    assert chosen.change_sat == 0 or chosen.change_sat >= DUST_SAT
+    assert 1000 * chosen.fee_sat >= feerate_per_kw * chosen.weight
+
+
+# In a wallet, on a chain
+
+
+async def begun(chain: Chain) -> FeeWanted:
+    """An output that anyone may spend stands for an HTLC's: the transaction that spends it pays nothing yet."""
+    point = await chain.fund(SPENT.script_pubkey, SPENT.value_sat)
+    return replace(WANTED, tx=Tx((TxIn(point.txid, point.index, 1),), BASE.outputs))
+
+
+def complete(tx: Tx) -> bytes:
+    return tx.with_witness(0, (ANYONE,)).serialise()
+
+
+async def spendable_sat(wallet: Wallet) -> int:
+    await wallet.sync()
+    return sum(c.value_sat for c in await wallet.coins() if not c.reserved_for and c.height is not None)
+
+
+def test_each_version_replaces_the_one_before_with_the_same_coin(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_chain("embedded", tmp_path) as chain, a_wallet(tmp_path, chain) as wallet:
+            await paid(wallet, chain, 50_000, 30_000)
+            wanted = await begun(chain)
+            first = await wallet.pay_fee(wanted)
+            assert await wallet.pay_fee(wanted) == first, "asked again, nothing changes"
+            assert not (await chain.broadcast((complete(first.tx),))).reason
+            await wallet.sync()
+            second = await wallet.pay_fee(replace(wanted, feerate_per_kw=3_000))
+            assert second.fee_sat > 2.9 * first.fee_sat
+            assert second.tx.inputs[1].outpoint == first.tx.inputs[1].outpoint
+            assert second.tx.outputs[1].script_pubkey == first.tx.outputs[1].script_pubkey, "the same change address"
+            assert not (await chain.broadcast((complete(second.tx),))).reason
+            assert await spendable_sat(wallet) >= 30_000
+            await chain.mine()
+            await wallet.sync()
+            assert (await wallet.balance()).confirmed_sat == 80_000 - second.fee_sat
+
+    asyncio.run(main())
+
+
+def test_nothing_is_built_on_a_version_that_may_be_replaced(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_chain("embedded", tmp_path) as chain, a_wallet(tmp_path, chain) as wallet:
+            await paid(wallet, chain, 50_000)
+            made = await wallet.pay_fee(await begun(chain))
+            await chain.broadcast((complete(made.tx),))
+            await wallet.sync()
+            with pytest.raises(InsufficientFunds):
+                await wallet.fund("another channel", TxOut(20_000, SPENT.script_pubkey), 1_000)
+
+    asyncio.run(main())
+
+
+def test_coins_come_back_if_it_never_confirms(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_chain("embedded", tmp_path) as chain, a_wallet(tmp_path, chain) as wallet:
+            await paid(wallet, chain, 50_000)
+            await wallet.pay_fee(await begun(chain))
+            assert await spendable_sat(wallet) == 0
+            await wallet.give_back("something else")
+            assert await spendable_sat(wallet) == 0
+            await wallet.give_back(WANTED.reference)
+            assert await spendable_sat(wallet) == 50_000
+
+    asyncio.run(main())
