@@ -13,6 +13,8 @@ PIPELINE = "tests/tx/test_pipeline_refused.py"
 SPEND = "tests/tx/test_rules.py"
 PROPOSAL = "tests/tx/test_proposal.py"
 REGISTRY = "tests/hooks/test_registry.py"
+AUDIT = "tests/channel/test_audit.py"
+TAKERS = "tests/e2e/test_takers.py"
 LOCKBOX = "tests/e2e/test_lockbox.py"
 
 
@@ -85,6 +87,19 @@ RULES: dict[str, tuple[Enforced, ...]] = {
         Enforced("An update debits its proposer only.",
                  (f"{BAD}::test_refused_when_proposed[other_partys_money]",
                   f"{PROPOSAL}::test_refused_by_name[straight from the other]")),
+        Enforced("Nothing is taken without one: by a provider a commitment takes as much as the last one, and what was "
+                 "admitted with that provider's own updates since. Else nothing is signed, and the channel freezes.",
+                 (f"{TAKERS}::test_a_plugin_that_helps_itself_gets_nothing[by_number]",
+                  f"{TAKERS}::test_a_plugin_that_helps_itself_gets_nothing[by_feerate]",
+                  f"{AUDIT}::test_updates_that_move_another_amount_when_they_are_folded_again[3]",
+                  f"{AUDIT}::test_at_random_moments_our_loss_is_never_more_than_the_grant[0]")),
+        Enforced("Nothing is taken by the update of somebody else, which a provider only observes.",
+                 (f"{TAKERS}::test_a_plugin_that_helps_itself_gets_nothing[by_htlc_observed]",)),
+        Enforced("The same is taken in both sides' commitments.",
+                 (f"{TAKERS}::test_a_plugin_that_helps_itself_gets_nothing[by_holder]",
+                  f"{AUDIT}::test_an_update_takes_the_same_in_both_commitments")),
+        Enforced("The opener pays a fee for no weight that no update of the provider's added.",
+                 (f"{AUDIT}::test_the_opener_pays_for_no_weight_that_no_update_added",)),
         Enforced("It credits a balance with no more than left the provider's own outputs.",
                  (f"{PROPOSAL}::test_refused_by_name[more than left the output]",)),
         Enforced("A plugin moves our money only with a grant, up to its limit, and only by its own provider.",

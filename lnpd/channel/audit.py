@@ -40,7 +40,7 @@ def audited(channel: Channel, holder: Party, folds: Folds) -> Auditing:
         floor = sum((p.effect for p in new_in(channel, holder) if p.update.provider == name), before[holder])
         check_account(name, place, account, floor)
         if mirrored[name].net_msat != account.net_msat:
-            raise UnaskedDebit(f"{name} would not take the same from the parties in {place} if the other side held it.")
+            raise UnaskedDebit(name, f"would not take the same from the parties in {place} if the other side held it.")
         reached = floor if _waits(channel, holder, name) else account
         accounts[name] = (reached, before[1]) if holder == 0 else (before[0], reached)
     return replace(channel, accounts=tuple(sorted(accounts.items())))

@@ -104,7 +104,12 @@ class ChildRefused(OutputRefused):
 
 
 class UnaskedDebit(OutputRefused):
-    """A provider takes from a party, or from the opener by weight, without an update that was admitted for it."""
+    """A provider takes from a party, or from the opener by weight, without an update that was admitted for it; the
+    channel is frozen. `plugin` is the provider's name."""
+
+    def __init__(self, plugin: str, why: str = "") -> None:
+        super().__init__(f"{plugin} {why}" if why else plugin)
+        self.plugin = plugin
 
 
 class SpendPathRefused(OutputRefused):

@@ -67,9 +67,9 @@ def check_account(provider: str, place: str, account: Account, floor: Account) -
         )
         if taken > 0:
             raise UnaskedDebit(
-                f"{provider} takes {taken} msat of party {party} in {place}, and no update of that party's allows it."
+                provider, f"takes {taken} msat of party {party} in {place}, and no update of that party's allows it."
             )
     if account.weight > floor.weight:
         raise UnaskedDebit(
-            f"{provider} adds {account.weight - floor.weight} weight units to {place}, and no update of its own does."
+            provider, f"adds {account.weight - floor.weight} weight units to {place}, and no update of its own does."
         )

@@ -252,8 +252,10 @@ class Provider(Protocol):
         ...
 
     def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
-        """The outputs that this commitment (of `view.holder`) has for this state; the debits come out of the
-        balances."""
+        """The outputs that this commitment (of `view.holder`) has for this state; the debits come out of the balances.
+
+        What they debit of each party follows from the state alone, and is the same on both sides' commitments: if it
+        grows otherwise than by an own update of that party's, the channel freezes and nothing is signed."""
         ...
 
     def settle(self, view: View, state: bytes, remaining_msat: PerParty) -> tuple[OutputSpec, ...]:

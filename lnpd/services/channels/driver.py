@@ -22,12 +22,11 @@ from lnpd.channel.events import (
     Disconnected,
     Event,
     ForceClose,
-    Fulfill,
     FundingProvided,
     PeerPosition,
 )
 from lnpd.channel.queries import FoldMemory
-from lnpd.channel.state import Channel, Closed, Failed, OnChain
+from lnpd.channel.state import Channel, Closed
 from lnpd.channel.table import Step
 from lnpd.errors import (
     ChannelFrozen,
@@ -39,6 +38,7 @@ from lnpd.errors import (
     ProviderContradiction,
     ProviderFault,
     StoreHalted,
+    UnaskedDebit,
 )
 from lnpd.services.chain.rows import read_fact
 from lnpd.services.channels.batch import Batch, Recent
@@ -208,9 +208,7 @@ class ChannelDriver:
                 self._waiting = deque(w for w in self._waiting if not w.urgent)
             except CommandRefused as error:
                 self._refuse(item, error)
-                if item.inbox and isinstance(item.event, Fulfill) and isinstance(batch.channel.phase, Failed | OnChain):
-                    self._again.append(item)  # the preimage is worth money as long as the channel is not closed
-                elif item.inbox:
+                if item.inbox:  # what it asks for is over
                     batch.done.append(item.inbox)
         await self._commit(batch)
         for item, channel in finished:
@@ -348,7 +346,7 @@ class ChannelDriver:
         if self.frozen:
             return
         self.frozen = str(error)
-        name = error.plugin if isinstance(error, ProviderFault) else "that errs"
+        name = error.plugin if isinstance(error, ProviderFault | UnaskedDebit) else "that errs"
         text = f"The channel waits for the extension {name}."
         log.warning("channel %s is frozen: %s", batch.channel.key, error)
         batch.notices.append(
