@@ -1,6 +1,6 @@
 # What can be done here? `make` alone prints the menu. Every target sets up .venv by itself (contrib/setup).
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lint bench crash docs generate clean setup bitcoind
+.PHONY: help run test quick lint bench crash docs generate clean setup bitcoind ldk
 
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
@@ -19,7 +19,7 @@ help: ## this menu
 run: setup ## see two nodes pay each other on a chain of their own, then a shell
 	@$(BIN)/python -m contrib.story
 
-test: lint bitcoind ## lint, then every test
+test: lint bitcoind ldk ## lint, then every test
 	$(PYTEST) -n 2 --dist worksteal
 
 quick: setup ## the pure layers and one payment between two nodes, under two minutes
@@ -54,3 +54,7 @@ setup:
 # A real node for the tests that need one. Without it they are skipped by name; in CI it has to be there.
 bitcoind:
 	@contrib/regtest/get-bitcoind >/dev/null || [ "$$CI" != true ]
+
+# A peer that is not ours, likewise.
+ldk:
+	@contrib/ldk/get-ldk >/dev/null || [ "$$CI" != true ]
