@@ -16,7 +16,7 @@ import msgspec
 from lnpd.config import NETWORKS, default_directory, read_path
 from lnpd.errors import NoSuchMethod, ParameterRefused
 from lnpd.services.rpc.commands import Command, Parameter
-from lnpd.services.rpc.kinds import read_word
+from lnpd.services.rpc.kinds import LISTS, read_word
 
 DEFAULT_TIMEOUT_SECONDS: Final = 120.0
 
@@ -102,11 +102,11 @@ def _add(made: Parser, parameter: Parameter) -> None:
     name, metavar = parameter.name, parameter.kind.upper()
     more: dict[str, Any] = {"help": parameter.help.replace("%", "%%")}  # Any: argparse's keywords
     if parameter.required:
-        made.add_argument(name, metavar=name.upper(), nargs="+" if parameter.kind == "names" else None, **more)
+        made.add_argument(name, metavar=name.upper(), nargs="+" if parameter.kind in LISTS else None, **more)
     elif parameter.kind == "boolean":
         made.add_argument(parameter.flag, dest=name, action="store_true", **more)
     else:
-        action = "append" if parameter.kind == "names" else "store"
+        action = "append" if parameter.kind in LISTS else "store"
         made.add_argument(parameter.flag, dest=name, metavar=metavar, action=action, **more)
 
 

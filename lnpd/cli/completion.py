@@ -7,6 +7,7 @@ import msgspec
 
 from lnpd.cli.arguments import COMMON
 from lnpd.services.rpc.commands import Command, Parameter
+from lnpd.services.rpc.kinds import LISTS
 
 
 class Suggestion(msgspec.Struct, frozen=True):
@@ -57,7 +58,7 @@ def _of_command(
     if wanted is not None and wanted.kind != "boolean":
         return _values(wanted, known)
     if typed.startswith("-"):
-        fresh = [(flag, p.help) for flag, p in options.items() if flag not in given or p.kind == "names"]
+        fresh = [(flag, p.help) for flag, p in options.items() if flag not in given or p.kind in LISTS]
         return fresh + [(flag, help) for flag, _, help in COMMON if flag not in given]
     place = _positionals(given, options)
     required = [p for p in command.parameters if p.required]

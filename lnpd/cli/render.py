@@ -22,6 +22,9 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "invoices": ("payment_hash", "amount_msat", "state", "description", "expires_unix_seconds"),
     "payments": ("payment_hash", "amount_msat", "fee_msat", "state", "created_unix_seconds", "why"),
+    "forwards": (
+        "payment_hash", "state", "outgoing_msat", "fee_msat", "incoming", "outgoing", "created_unix_seconds", "why",
+    ),
     "plugin.list": ("name", "status", "process", "providers", "rpc", "in_effect", "notes", "starts", "faults", "why"),
     "help": ("name", "help", "plugin"),
     "coins": ("outpoint", "amount_sat", "state", "confirmations", "reserved_for", "address"),  # within `funds`

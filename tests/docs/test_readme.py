@@ -82,7 +82,8 @@ def test_every_command_and_option_in_the_readme_exists() -> None:
     methods = {command.name.split()[0] for command in COMMANDS} | {"note-write", "hello", "COMMAND"}
     used = set(re.findall(r"\blnp ([a-z][a-z-]+|COMMAND)", README))
     assert used - methods - {"lockbox-put"} == set()
-    flags = {row.flag for row in OPTIONS} | {"--channel-type", "--json", "--help", "--keep"}
+    flags = {row.flag for row in OPTIONS} | {p.flag for command in COMMANDS for p in command.parameters}
+    flags |= {"--json", "--help", "--keep"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - flags == set()
 
 

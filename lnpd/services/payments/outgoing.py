@@ -182,7 +182,10 @@ class Outgoing:
                 refusals[str(refused)] = None
             else:
                 return
-        raise PaymentFailed(too_much(first, attempt.amount_msat, "the payee" if len(way) == 1 else "the first node") or " ".join(refusals))
+        raise PaymentFailed(
+            too_much(first, attempt.amount_msat, "the payee" if len(way) == 1 else "the first node")
+            or " ".join(refusals)
+        )
 
     async def _offer_in(self, channel: Channel, attempt: Attempt, way: tuple[Hop, ...]) -> None:
         payment_hash = attempt.request.payment_hash

@@ -106,6 +106,9 @@ KINDS: Final[dict[str, Kind]] = {
     "hops": Kind("a list of hops NODE_ID, NODE_ID@SCID or NODE_ID@SCID:BASE_MSAT:MILLIONTHS:CLTV_DELTA", Hops),
 }
 
+LISTS: Final = frozenset({"names", "hops"})
+"""These may be given more than once, and make a list."""
+
 
 def check(name: str, kind: str, value: object) -> object:
     """A JSON value of a parameter, as its kind's type (a list becomes a tuple). Raises ParameterRefused."""
