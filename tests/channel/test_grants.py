@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from lnpd_sdk.types import Blocked, Closable, Folded, OutputSpec, PerParty, Reject, Update, View, other
+from lnpd_sdk.types import Blocked, Closable, Folded, OutputSpec, Party, PerParty, Reject, Update, View, other
 
 from lnpd import errors
 from lnpd.channel import events
@@ -156,3 +156,21 @@ def test_what_a_close_settles_is_held_against_the_grant(moves: PerParty, why: st
     assert isinstance(channel.phase, ShuttingDown if why else Negotiating)
     assert [name for name, _ in channel.blocked_by] == ([NAME] if why else [])
     assert why in "".join(reason for _, reason in channel.blocked_by)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_what_two_crossing_updates_do_together_is_no_fault_whoever_signs_first(first: Party) -> None:
+    two = pair(Trap(), 5_000)
+    two.command(0, events.Propose(NAME, body("put", 5_000)))
+    two.settle()
+    for party in (0, 1):
+        two.command(party, events.Propose(NAME, body("arm", 0), 1000 * GRANTED_SAT))
+    two.command(first, events.Commit())
+    while any(two.deliver(party) for party in (first, other(first))):
+        pass
+    two.settle()
+    two.check()
+    assert [node.errors for node in two.nodes] == [[], []]
+    assert two.nodes[0].channel.base.balances_msat == (695_000_000, 305_000_000)
+    assert dict(two.nodes[0].channel.taken_msat) == {NAME: 5_000_000}
+    assert dict(two.nodes[0].channel.base.moved_msat) == {NAME: (-5_000_000, 5_000_000)}
