@@ -24,9 +24,9 @@ from lnpd.chain.embedded import EmbeddedChain
 from lnpd.chain.interface import Outpoint
 from lnpd.channel.state import Channel
 from lnpd.config import Address, Config, Developer
+from lnpd.services.chain.keeper import ChainProcess
 from lnpd.services.chain.service import RemoteChain
 from lnpd.services.node.node import Node
-from lnpd.services.node.places import start_chain
 from lnpd.services.rpc import answers
 from lnpd.services.signer.seed import create_seed, new_seed
 
@@ -79,7 +79,8 @@ class Network:
             )
         elif self.apart:
             self.endpoint = f"ipc://{self.folder}/c"
-            await start_chain(self.folder / "chain", self.endpoint, self._stack)
+            self.chain_process = await ChainProcess.start(self.folder / "chain", self.endpoint)
+            self._stack.push_async_callback(self.chain_process.stop)
             self.chain = RemoteChain(self.endpoint)
         else:
             self.chain = await EmbeddedChain.open(self.folder / "chain")

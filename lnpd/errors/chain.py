@@ -11,6 +11,10 @@ class RegtestNotInstalled(ChainError):
     """The embedded regtest chain needs a library that is not installed."""
 
 
+class ChainEnded(ChainError):
+    """The chain's own process ended, or did not come up."""
+
+
 class ChainLocked(ChainError):
     """Another process, or another part of this one, has the chain's directory open."""
 

@@ -19,6 +19,14 @@ class WrongNetwork(StoreError):
     """A data directory belongs to one network, and this is another one."""
 
 
+class WrongSeed(StoreError):
+    """A data directory belongs to the keys of one seed, and these are others."""
+
+
+class WrongChain(StoreError):
+    """A data directory has followed one chain, and this is another one, of the same network."""
+
+
 class NewerDatabase(StoreError):
     """A later lnpd wrote this database; what it added would be lost silently."""
 

@@ -19,6 +19,11 @@ from lnpd.store.migrations import create_schema, migrate
 
 DATABASE_NAME = "lnpd.sqlite3"
 PAGE_BYTES = 4096
+COPY = (
+    "A copy of it can take its place: lnpd then broadcasts no commitment of a channel before the peer has shown that it"
+    " is the newest, and leaves the close to the peer if it is not. Never close with --not-restored there: an older"
+    " commitment than the last costs the whole channel."
+)
 
 
 def open_database(path: Path, network: str) -> SqliteDatabase:
@@ -31,7 +36,7 @@ def open_database(path: Path, network: str) -> SqliteDatabase:
         if not path.exists():
             _create(path, network)
         if path.stat().st_size == 0:
-            raise CorruptDatabase(f"{path} is empty: restore it from a backup.")
+            raise CorruptDatabase(f"{path} is empty. {COPY}")
         database = connect(path, WRITER_PRAGMAS)
         _check(raw(database), path, network)
         raw(database).execute("PRAGMA journal_mode = wal")
@@ -76,7 +81,7 @@ def backup(source: Path, target: Path) -> None:
 
 def _create(path: Path, network: str) -> None:
     if path.with_name(path.name + "-wal").exists():
-        raise CorruptDatabase(f"{path} is gone and its write-ahead log is not: restore the database from a backup.")
+        raise CorruptDatabase(f"{path} is gone and its write-ahead log is not. {COPY}")
     fresh = path.with_name(path.name + ".new")
     _touch(fresh)
     database = connect(fresh, CREATOR_PRAGMAS)
@@ -98,7 +103,7 @@ def _check(connection: sqlite3.Connection, path: Path, network: str) -> None:
         raise WrongNetwork(f"{path.parent} belongs to the network {rows[0][0]}, and lnpd was started for {network}.")
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise CorruptDatabase(f"{path} is damaged ({verdict}): restore it from a backup.")
+        raise CorruptDatabase(f"{path} is damaged ({verdict}). {COPY}")
 
 
 def _wrap_wal(connection: sqlite3.Connection) -> None:
@@ -121,7 +126,7 @@ def _named(error: Exception, path: Path) -> StoreError:
     # OperationalError: the disk or a lock; the other database errors mean that the bytes are not what was written.
     if isinstance(error, (peewee.OperationalError, sqlite3.OperationalError, OSError)):
         return DatabaseFailed(f"{path} cannot be opened: {error}.")
-    return CorruptDatabase(f"{path} is damaged ({error}): restore it from a backup.")
+    return CorruptDatabase(f"{path} is damaged ({error}). {COPY}")
 
 
 def _touch(path: Path) -> None:

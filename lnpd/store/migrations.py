@@ -15,7 +15,14 @@ from lnpd.store.models import TABLES, Header
 
 Migration = Callable[[sqlite3.Connection], None]
 
-MIGRATIONS: tuple[Migration, ...] = ()
+
+def _name_the_keys(connection: sqlite3.Connection) -> None:
+    """Whose the database is: the next start says it."""
+    for column in ('"node_id" BLOB', '"account" TEXT', '"chain" TEXT'):
+        connection.execute(f"ALTER TABLE header ADD COLUMN {column}")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_name_the_keys,)
 
 
 def create_schema(database: SqliteDatabase, network: str) -> None:

@@ -21,12 +21,19 @@ class Table(Model):
 
 
 class Header(Table):
-    """One row: the version of the schema, the network of all that is stored, and the epoch of the present owner."""
+    """One row: the version of the schema, the network of all that is stored, and the epoch of the present owner.
+
+    `node_id` and `account` (the wallet's, an extended public key) are of the keys that all of it belongs to; NULL until
+    the first start with them. `chain` says in words where its chain was found last.
+    """
 
     id = IntegerField(primary_key=True)
     schema_version = IntegerField()
     network = TextField()
     owner_epoch = IntegerField()
+    node_id = BlobField(null=True)
+    account = TextField(null=True)
+    chain = TextField(null=True)
 
 
 class Channel(Table):

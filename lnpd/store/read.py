@@ -12,7 +12,7 @@ from peewee import SqliteDatabase
 from lnpd.errors import DatabaseFailed, TransactionOver, ValueUnfit
 from lnpd.store.connection import raw
 from lnpd.store.models import Invoice, Payment, PaymentTable
-from lnpd.store.rows import ChainCursor, ChannelRow, EventRow, InboxRow, OutboxRow, PaymentRow, RecordRow
+from lnpd.store.rows import Belonging, ChainCursor, ChannelRow, EventRow, InboxRow, OutboxRow, PaymentRow, RecordRow
 
 SqlRow = tuple[Any, ...]  # Any: the columns of a row have several types, and the schema is STRICT about them
 
@@ -35,6 +35,12 @@ class Read:
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database
         self._connection: sqlite3.Connection | None = raw(database)
+
+    # -- the header --
+
+    def belonging(self) -> Belonging:
+        """To which keys and which chain all that is stored belongs."""
+        return Belonging(*self._rows("SELECT node_id, account, chain FROM header")[0])
 
     # -- channels --
 

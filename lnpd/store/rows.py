@@ -62,6 +62,14 @@ class PaymentRow(msgspec.Struct, frozen=True):
     value: bytes
 
 
+class Belonging(msgspec.Struct, frozen=True):
+    """To which keys a database belongs, and where its chain was found last, in words; None where nobody said it yet."""
+
+    node_id: bytes | None
+    account: str | None
+    chain: str | None
+
+
 class ChainCursor(msgspec.Struct, frozen=True):
     """The last block whose effects are stored; the chain is read again from the next one."""
 

@@ -9,6 +9,7 @@ from peewee import SqliteDatabase
 from lnpd.errors import RecordConflict, RowExists, RowMissing, UnknownPoint, ValueUnfit
 from lnpd.store.points import PERSISTENCE_POINTS
 from lnpd.store.read import CHAIN_CURSOR_KEY, CHAIN_NAMESPACE, Read, u64_key
+from lnpd.store.rows import Belonging
 
 KEY_MAX_BYTES = 1024
 VALUE_MAX_BYTES = 16 << 20
@@ -48,6 +49,17 @@ class Write(Read):
         if name not in PERSISTENCE_POINTS:
             raise UnknownPoint(f"The persistence point {name!r} is not in the table of lnpd/store/points.py.")
         self.points.add(name)
+
+    # -- the header --
+
+    def set_belonging(self, belonging: Belonging) -> None:
+        """To which keys and which chain all that is stored belongs."""
+        self._change(
+            "UPDATE header SET node_id = ?, account = ?, chain = ?",
+            belonging.node_id,
+            belonging.account,
+            belonging.chain,
+        )
 
     # -- channels --
 

@@ -27,10 +27,12 @@ def test_every_released_schema_becomes_the_present_one(tmp_path: Path, version: 
     create_schema(fresh, "regtest")
     with closing(sqlite3.connect(tmp_path / "old", isolation_level=None)) as old, closing(raw(fresh)) as new:
         old.executescript((GOLDEN / f"schema-{version}.sql").read_text())
-        old.execute("INSERT INTO header VALUES (1, ?, 'regtest', 5)", (version,))
+        old.execute(
+            "INSERT INTO header (id, schema_version, network, owner_epoch) VALUES (1, ?, 'regtest', 5)", (version,)
+        )
         assert migrate(old) == PRESENT - version
         assert schema(old) == schema(new), "the models changed: add a migration and a golden schema"
-        assert old.execute("SELECT * FROM header").fetchall() == [(1, PRESENT, "regtest", 5)]
+        assert old.execute("SELECT * FROM header").fetchall() == [(1, PRESENT, "regtest", 5, None, None, None)]
 
 
 def database_of_version(version: int) -> sqlite3.Connection:

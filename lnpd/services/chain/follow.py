@@ -27,6 +27,7 @@ log = logging.getLogger("lnpd.chain")
 
 POLL_SECONDS = 30.0
 RETRY_SECONDS = 1.0
+STOP_SECONDS = 1.0
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -102,10 +103,12 @@ class ChainFollower:
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._follow())]
 
     async def stop(self) -> None:
-        """Ends between two transactions."""
-        async with self._busy:
-            for task in self._tasks:
-                task.cancel()
+        """Ends between two transactions; in the middle of a question that the chain does not answer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._busy.acquire()
+        for task in self._tasks:
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def wake(self) -> None:

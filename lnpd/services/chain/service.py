@@ -9,7 +9,6 @@ that waits for them at the server; one that is lost costs the client nothing but
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
@@ -46,8 +45,6 @@ from lnpd.errors import (
     UnknownChainClient,
     WatchesTooMany,
 )
-
-log = logging.getLogger("lnpd.chain")
 
 MAX_CLIENTS: Final = 64
 MAX_DELTA_BYTES: Final = envelope.MAX_FRAME_BYTES * 3 // 4
@@ -260,6 +257,10 @@ class RemoteChain:
                 await self._calls.detach(self._client)
         self._peer.close()
 
+    def interrupt(self) -> None:
+        """The server is known to be gone: nobody waits for its answers, which were lost with it."""
+        self._peer.fail_all(DeadlineMissed("it ended before it had answered"))
+
     async def watch(self, watches: Iterable[Watch]) -> None:
         """Watches for more. Raises WatchesTooMany."""
         wanted = self._watches | set(watches)
@@ -369,7 +370,7 @@ class RemoteChain:
             self._client = client
 
     async def _listen(self) -> None:
-        heard, complaint = b"", ""
+        heard = b""
         while True:
             try:
                 client = self._client
@@ -380,14 +381,10 @@ class RemoteChain:
                 async with asyncio.timeout(2 * self._hear_seconds):
                     for event in await self._calls.hear(client, self._hear_seconds):
                         self._spread(event)
-                complaint = ""
             except UnknownChainClient:
                 with suppress(ChainError):
                     await self._ask(lambda: self._attach(client))  # noqa: B023  it runs at once
-            except (ChainError, TimeoutError, *SILENT) as error:
-                if str(error) != complaint:
-                    complaint = str(error)
-                    log.warning("the chain's process does not answer: %s", error)
+            except (ChainError, TimeoutError, *SILENT):  # ChainPulse says it, of every backend
                 await asyncio.sleep(RETRY_SECONDS)
 
     def _spread(self, event: ChainEvent) -> None:

@@ -10,6 +10,7 @@ each block until the chain has spent its inputs, for fees change, mempools forge
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -47,6 +48,7 @@ log = logging.getLogger("lnpd.chain")
 # Somebody else spends the same output, mostly the peer, who closed the channel at the same time: one of them confirms.
 RIVAL = ("insufficient fee, rejecting replacement", "bad-txns-inputs-missingorspent", "txn-mempool-conflict")
 
+FEERATE_SECONDS: Final = 5.0
 MIN_FEERATE_PER_KW: Final = 253
 """The lowest rate that nodes relay, rounded as they round."""
 
@@ -97,11 +99,16 @@ class ChainWatch:
         return self._follower.tip.height if self._follower.tip else 0
 
     async def feerate(self, target_blocks: int) -> int:
-        """Satoshi per 1000 weight units; the last known estimate, or the lowest rate, if the backend fails."""
+        """Satoshi per 1000 weight units; the last known estimate, or the lowest, if the backend fails or is late."""
         try:
-            self._feerates[target_blocks] = await self._backend.feerate(target_blocks)
-        except ChainError as error:
-            log.warning("no estimate of the feerate: %s", error)
+            async with asyncio.timeout(FEERATE_SECONDS):
+                self._feerates[target_blocks] = await self._backend.feerate(target_blocks)
+        except (ChainError, TimeoutError) as error:
+            log.warning("no estimate of the feerate: %s", error or "the chain does not answer")
+        return self.known_feerate(target_blocks)
+
+    def known_feerate(self, target_blocks: int) -> int:
+        """`feerate` as it was answered last, at once."""
         return max(MIN_FEERATE_PER_KW, self._feerates.get(target_blocks, MIN_FEERATE_PER_KW))
 
     def status(self, owner: bytes) -> tuple[BroadcastStatus, ...]:

@@ -5,10 +5,12 @@ and its error says what it waits for.
 """
 
 import asyncio
+import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import Final
 
-from lnpd.chain.interface import Outpoint
+from lnpd.chain.interface import ChainBackend, Outpoint
 from lnpd.channel.actions import Notify
 from lnpd.channel.events import Close, ForceClose
 from lnpd.channel.state import AwaitingReady, Channel, Closed, Failed, Negotiating, OnChain
@@ -23,17 +25,21 @@ from lnpd.errors import (
     StateUnproven,
     UnknownChannel,
 )
+from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.driver import ChannelDriver
-from lnpd.services.channels.opening import DEFAULT_TYPE
+from lnpd.services.channels.opening import DEFAULT_TYPE, Kinds
+from lnpd.services.channels.service import Channels
 from lnpd.services.rpc import answers
+from lnpd.services.wallet.service import Wallet
+from lnpd.store.store import Store
 
-if TYPE_CHECKING:
-    from lnpd.services.node.node import Node
+log = logging.getLogger("lnpd.channels")
 
 OPEN_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 60.0
 PROOF_SECONDS: Final = 5.0
+CHAIN_SECONDS: Final = 5.0  # for a look at a chain that may not answer; what is stored is broadcast later
 GOES_ON: Final = "The close has begun and goes on by itself as soon as it can: `lnp channels` shows it."
 CONFIRM_BLOCKS: Final = 6
 CLOSE_WEIGHT: Final = 676  # a mutual close with two P2WSH outputs
@@ -45,111 +51,123 @@ OURS_NOTE: Final = (
 THEIRS_NOTE: Final = "This is the peer's commitment, which came before ours: what is ours is claimed once it confirms."
 
 
-async def open_channel(
-    node: "Node",
-    peer: bytes,
-    amount_sat: int,
-    push_msat: int,
-    channel_type: str,
-    providers: tuple[str, ...],
-    feerate_per_kw: int | None,
-) -> answers.Opened:
-    """Opens a channel; see Backend.open."""
-    feerate = feerate_per_kw or await node.watcher.feerate(CONFIRM_BLOCKS)
-    kind = node.kinds.named(channel_type or DEFAULT_TYPE, providers)
-    node.channels.room.check(kind, amount_sat)
-    if push_msat > 1000 * amount_sat:
-        raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")
-    await node.channels.parts.reserve.for_one_more(kind, amount_sat)
-    await node.wallet.require(amount_sat, await node.watcher.feerate(CONFIRM_BLOCKS))  # before the peer hears of it
-    channel = await node.channels.open(peer, amount_sat, push_msat, kind, feerate, announce=False)
-    try:
-        async with asyncio.timeout(OPEN_SECONDS):
-            channel = await node.channels.until(channel.key, _funded)
-    except TimeoutError:
-        await node.channels.give_up(channel.key)
-        raise OpenTimedOut(
-            f"The peer has not answered within {OPEN_SECONDS:g} s. The opening is given up; its coins are free again."
-        ) from None
-    except UnknownChannel:
-        raise ChannelRefused("The connection was lost before the channel was funded.") from None
-    await _broadcast(node)
-    funding = channel.fundings[0]
-    outpoint = f"{channel_view.txid_text(funding.txid)}:{funding.vout}"
-    return answers.Opened(channel.id.hex(), outpoint, channel.capacity_sat, channel_view.state_name(channel))
+@dataclass(frozen=True)
+class Commands:
+    """Opens and closes channels, with the services that this takes."""
+
+    channels: Channels
+    kinds: Kinds
+    wallet: Wallet
+    watcher: ChainWatch
+    backend: ChainBackend
+    store: Store
+
+    async def open(
+        self,
+        peer: bytes,
+        amount_sat: int,
+        push_msat: int,
+        channel_type: str,
+        providers: tuple[str, ...],
+        feerate_per_kw: int | None,
+    ) -> answers.Opened:
+        """Opens a channel; see Backend.open."""
+        feerate = feerate_per_kw or await self.watcher.feerate(CONFIRM_BLOCKS)
+        kind = self.kinds.named(channel_type or DEFAULT_TYPE, providers)
+        self.channels.room.check(kind, amount_sat)
+        if push_msat > 1000 * amount_sat:
+            raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")
+        await self.channels.parts.reserve.for_one_more(kind, amount_sat)
+        await self.wallet.require(amount_sat, await self.watcher.feerate(CONFIRM_BLOCKS))  # before the peer hears of it
+        channel = await self.channels.open(peer, amount_sat, push_msat, kind, feerate, announce=False)
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                channel = await self.channels.until(channel.key, _funded)
+        except TimeoutError:
+            await self.channels.give_up(channel.key)
+            raise OpenTimedOut(
+                f"The peer has not answered within {OPEN_SECONDS:g} s. The opening is given up; its coins are free"
+                " again."
+            ) from None
+        except UnknownChannel:
+            raise ChannelRefused("The connection was lost before the channel was funded.") from None
+        await self._broadcast()
+        funding = channel.fundings[0]
+        outpoint = f"{channel_view.txid_text(funding.txid)}:{funding.vout}"
+        return answers.Opened(channel.id.hex(), outpoint, channel.capacity_sat, channel_view.state_name(channel))
+
+    async def force_close(self, driver: ChannelDriver, not_restored: bool = False) -> answers.Closed:
+        """Broadcasts our commitment; see Backend.close."""
+        now = driver.channel
+        _refuse_closed(now)
+        name = now.id.hex()[:12]
+        if now.unproven and now.peer in self.channels.links:  # it was only just connected: its word is on the way
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PROOF_SECONDS):
+                    await self.channels.until(now.key, lambda channel, _notices: None if channel.unproven else True)
+        try:
+            done = await driver.command(ForceClose(not_restored=not_restored))
+        except StateUnproven as error:
+            raise StateUnproven(
+                f"{error} It is safe once the peer was connected. If you are sure that the database is no restored "
+                f"copy: lnp close {name} --force --not-restored"
+            ) from None
+        if isinstance(done.phase, Closed):
+            return answers.Closed(now.id.hex(), "", "forced", done.phase.reason)
+        await self._broadcast()
+        ours = (await channel_view.graphs(self.store, now))[int(now.us)].tx.txid
+        found = await self._spender(now) or ours
+        note = OURS_NOTE if found == ours else THEIRS_NOTE
+        return answers.Closed(now.id.hex(), channel_view.txid_text(found), "forced", note)
+
+    async def close(self, driver: ChannelDriver, destination: str | None) -> answers.Closed:
+        """Closes by agreement; see Backend.close."""
+        now = driver.channel
+        _refuse_closed(now)
+        if isinstance(now.phase, Negotiating) and now.phase.agreed_fee_sat >= 0:
+            raise AlreadyClosed("The close is agreed on already: its transaction waits for a block.")
+        name = now.id.hex()
+        if now.peer not in self.channels.links and not driver.frozen:
+            raise PeerNotConnected(
+                f"The peer is not connected, and has to agree to a close: ask again when `lnp peers` shows it, or close"
+                f" without it: lnp close {name[:12]} --force"
+            )
+        script = now.policy.sweep_script
+        if destination:
+            script = self.wallet.scripts.script_of(destination)
+        feerate = await self.watcher.feerate(CONFIRM_BLOCKS)
+        least = MIN_CLOSE_FEERATE_PER_KW * CLOSE_WEIGHT // 1000
+        command = Close(script, least, max(least, 2 * feerate * CLOSE_WEIGHT // 1000))
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                txid = await self.channels.until(now.key, _closing_txid, command)
+        except TimeoutError:
+            raise ClosePending(_waits_for(driver.channel)) from None
+        await self._broadcast()
+        return answers.Closed(name, txid, "mutual")
+
+    async def _spender(self, channel: Channel) -> bytes | None:
+        """What spends a channel's funding, in the mempool or a block: the peer, who is told, may have been faster."""
+        funding = channel.fundings[0]
+        with suppress(ChainError, TimeoutError):
+            async with asyncio.timeout(CHAIN_SECONDS):
+                output = await self.backend.output(Outpoint(funding.txid, funding.vout))
+                return output.spent_by if output else None
+        return None
+
+    async def _broadcast(self) -> None:
+        """Returns once what is stored to be broadcast was broadcast; while the chain is away that is done later."""
+        try:
+            async with asyncio.timeout(CHAIN_SECONDS):
+                await self.watcher.sync()
+        except (ChainError, TimeoutError) as error:
+            log.warning("what was stored to be broadcast is broadcast later: %s", error or "the chain does not answer")
 
 
 def _funded(channel: Channel, _notices: tuple[Notify, ...]) -> Channel | None:
     if isinstance(channel.phase, Closed):
         raise ChannelRefused(channel.phase.reason)
     return channel if isinstance(channel.phase, AwaitingReady) or channel.depth_reached else None
-
-
-async def force_close(node: "Node", driver: ChannelDriver, not_restored: bool = False) -> answers.Closed:
-    """Broadcasts our commitment; see Backend.close."""
-    now = driver.channel
-    _refuse_closed(now)
-    name = now.id.hex()[:12]
-    if now.unproven and now.peer in node.channels.links:  # it was only just connected: its word is on the way
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PROOF_SECONDS):
-                await node.channels.until(now.key, lambda channel, _notices: None if channel.unproven else True)
-    try:
-        done = await driver.command(ForceClose(not_restored=not_restored))
-    except StateUnproven as error:
-        raise StateUnproven(
-            f"{error} It is safe once the peer was connected. If you are sure that the database is no restored copy: "
-            f"lnp close {name} --force --not-restored"
-        ) from None
-    if isinstance(done.phase, Closed):
-        return answers.Closed(now.id.hex(), "", "forced", done.phase.reason)
-    await _broadcast(node)
-    ours = (await channel_view.graphs(node.store, now))[int(now.us)].tx.txid
-    found = await _spender(node, now) or ours
-    note = OURS_NOTE if found == ours else THEIRS_NOTE
-    return answers.Closed(now.id.hex(), channel_view.txid_text(found), "forced", note)
-
-
-async def _spender(node: "Node", channel: Channel) -> bytes | None:
-    """What spends a channel's funding, in the mempool or a block: the peer, who is told, may have been faster."""
-    funding = channel.fundings[0]
-    with suppress(ChainError):
-        output = await node.backend.output(Outpoint(funding.txid, funding.vout))
-        return output.spent_by if output else None
-    return None
-
-
-async def close_channel(node: "Node", driver: ChannelDriver, destination: str | None) -> answers.Closed:
-    """Closes by agreement; see Backend.close."""
-    now = driver.channel
-    _refuse_closed(now)
-    if isinstance(now.phase, Negotiating) and now.phase.agreed_fee_sat >= 0:
-        raise AlreadyClosed("The close is agreed on already: its transaction waits for a block.")
-    name = now.id.hex()
-    if now.peer not in node.channels.links and not driver.frozen:
-        raise PeerNotConnected(
-            f"The peer is not connected, and has to agree to a close: ask again when `lnp peers` shows it, or close"
-            f" without it: lnp close {name[:12]} --force"
-        )
-    script = now.policy.sweep_script
-    if destination:
-        script = node.wallet.scripts.script_of(destination)
-    feerate = await node.watcher.feerate(CONFIRM_BLOCKS)
-    least = MIN_CLOSE_FEERATE_PER_KW * CLOSE_WEIGHT // 1000
-    command = Close(script, least, max(least, 2 * feerate * CLOSE_WEIGHT // 1000))
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            txid = await node.channels.until(now.key, _closing_txid, command)
-    except TimeoutError:
-        raise ClosePending(_waits_for(driver.channel)) from None
-    await _broadcast(node)
-    return answers.Closed(name, txid, "mutual")
-
-
-async def _broadcast(node: "Node") -> None:
-    """Returns once what is stored to be broadcast was broadcast; while the chain is away that is done later."""
-    with suppress(ChainError):
-        await node.watcher.sync()
 
 
 def _refuse_closed(channel: Channel) -> None:

@@ -2,8 +2,9 @@
 
 import os
 import time
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from embit import script as scripts
 from embit.networks import NETWORKS as EMBIT
@@ -17,48 +18,56 @@ from lnpd.hooks.capabilities import explained, in_effect
 from lnpd.routing import invoice as invoices
 from lnpd.routing.invoice_prefix import NETWORKS
 from lnpd.services.channels import view as channel_view
-from lnpd.services.channels.commands import CONFIRM_BLOCKS, close_channel, force_close, open_channel
+from lnpd.services.channels.commands import CONFIRM_BLOCKS, Commands
 from lnpd.services.channels.driver import ChannelDriver
+from lnpd.services.node.services import Services
 from lnpd.services.onchain import WalletCoin
 from lnpd.services.rpc import answers
 from lnpd.services.wallet.ledger import COINBASE_MATURITY
-
-if TYPE_CHECKING:
-    from lnpd.services.node.node import Node
 
 EMBIT_NAMES = {"bitcoin": "main", "testnet": "test", "signet": "signet", "regtest": "regtest"}
 
 
 class NodeApi:
-    """The Backend of a node."""
+    """The Backend of a node. `request_stop` ends it as soon as it can."""
 
-    def __init__(self, node: "Node") -> None:
-        self._node = node
+    def __init__(self, services: Services, request_stop: Callable[[], None]) -> None:
+        self._services, self._request_stop = services, request_stop
+        self._commands = Commands(
+            services.channels, services.kinds, services.wallet, services.watcher, services.backend, services.store
+        )
 
     # --- the node
     async def info(self) -> answers.Info:
         """The node as a whole."""
-        node = self._node
-        best = await node.backend.best_block()
+        services, pulse = self._services, self._services.pulse
+        best, watcher = await pulse.tip(), services.watcher
+        silent_since = pulse.silent_since_unix_seconds
         return answers.Info(
-            node_id=node.node_id.hex(),
-            alias=node.config.alias,
-            network=node.config.network,
+            node_id=services.node_id.hex(),
+            alias=services.config.alias,
+            network=services.config.network,
             version=version("lnpd"),
             height=best.height,
             block_hash=best.hash[::-1].hex(),
-            feerate_per_kw=await node.watcher.feerate(CONFIRM_BLOCKS),
-            peers=len(node.peers.list()),
-            channels=sum(bool(d.channel.fundings) for d in node.channels.drivers.values()),
-            addresses=tuple(str(a) for a in node.peers.listening()),
-            plugins=tuple(p.name for p in node.plugins.plugins if p.status == "ready"),
+            feerate_per_kw=(
+                await watcher.feerate(CONFIRM_BLOCKS) if silent_since is None else watcher.known_feerate(CONFIRM_BLOCKS)
+            ),
+            peers=len(services.peers.list()),
+            channels=sum(bool(d.channel.fundings) for d in services.channels.drivers.values()),
+            addresses=tuple(str(a) for a in services.peers.listening()),
+            plugins=tuple(p.name for p in services.plugins.plugins if p.status == "ready"),
             warnings=self._warnings(),
             process=os.getpid(),
-            directory=str(node.config.directory),
+            directory=str(services.config.directory),
+            chain_silent_since_unix_seconds=silent_since,
         )
 
     def _warnings(self) -> tuple[str, ...]:
-        found = [f"plugin {p.name}: {p.status}: {p.why}" for p in self._node.plugins.plugins if p.status != "ready"]
+        found = [self._services.pulse.warning] if self._services.pulse.warning else []
+        found += [
+            f"plugin {p.name}: {p.status}: {p.why}" for p in self._services.plugins.plugins if p.status != "ready"
+        ]
         found += [f"channel {d.channel.id.hex()[:16]} is frozen: {d.frozen}" for d in self._drivers() if d.frozen]
         for channel in (d.channel for d in self._drivers()):
             count, sat = channel_view.unclaimed(channel.phase) if isinstance(channel.phase, OnChain) else (0, 0)
@@ -67,20 +76,20 @@ class NodeApi:
         return tuple(found)
 
     def _drivers(self) -> list[ChannelDriver]:
-        return list(self._node.channels.drivers.values())
+        return list(self._services.channels.drivers.values())
 
     async def stop(self) -> answers.Done:
         """Begins to stop the node."""
-        self._node.request_stop()
+        self._request_stop()
         return answers.Done("The node stops.")
 
     async def plugins(self) -> tuple[answers.Plugin, ...]:
         """Every plugin."""
         rows = []
-        for plugin in self._node.plugins.plugins:
+        for plugin in self._services.plugins.plugins:
             manifest = plugin.manifest
             asked = manifest.capabilities if manifest else ()
-            grants = self._node.config.granted().get(plugin.name, ())
+            grants = self._services.plugins.granted(plugin, plugin.name)
             rows.append(
                 answers.Plugin(
                     name=plugin.name,
@@ -104,32 +113,32 @@ class NodeApi:
 
     def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
         """The RPC methods of the plugins that run now."""
-        return self._node.registry.rpc_methods()
+        return self._services.registry.rpc_methods()
 
     async def call_plugin(self, method: str, params: dict[str, Any]) -> object:  # Any: a plugin's values are its own
         """Calls a plugin's RPC method."""
         for name, value in params.items():
             if name == "channel_id" and isinstance(value, str):
-                params = {**params, name: self._node.channels.driver_of(value).channel.id.hex()}
+                params = {**params, name: self._services.channels.driver_of(value).channel.id.hex()}
         try:
-            return await self._node.plugins.call_rpc(method, params)
+            return await self._services.plugins.call_rpc(method, params)
         except CallFailed as error:
             raise PluginRefused(one_line(str(error))) from None
 
     # --- peers
     async def listen(self, address: str) -> answers.Listening:
         """Listens at one more address."""
-        await self._node.peers.listen(address)
-        return answers.Listening(tuple(str(a) for a in self._node.peers.listening()))
+        await self._services.peers.listen(address)
+        return answers.Listening(tuple(str(a) for a in self._services.peers.listening()))
 
     async def connect(self, address: str) -> answers.Connected:
         """Connects to a peer."""
-        peer = await self._node.peers.connect(address)
+        peer = await self._services.peers.connect(address)
         return answers.Connected(peer.node_id.hex(), str(peer.address))
 
     async def ping(self, peer: str) -> answers.Pong:
         """Sends a ping."""
-        seconds = await self._node.peers.ping(bytes.fromhex(peer))
+        seconds = await self._services.peers.ping(bytes.fromhex(peer))
         return answers.Pong(peer, round(1000 * seconds, 3))
 
     async def peers(self) -> tuple[answers.Peer, ...]:
@@ -146,25 +155,25 @@ class NodeApi:
                 channels=counts.pop(p.node_id, 0),
                 features=p.features.to_bytes().hex(),
             )
-            for p in self._node.peers.list()
+            for p in self._services.peers.list()
         ]
         rows += [answers.Peer(node_id.hex(), "", False, False, count, "") for node_id, count in counts.items() if count]
         return tuple(rows)
 
     async def disconnect(self, peer: str) -> answers.Done:
         """Ends a connection."""
-        await self._node.peers.disconnect(bytes.fromhex(peer))
+        await self._services.peers.disconnect(bytes.fromhex(peer))
         return answers.Done()
 
     # --- the wallet
     async def address(self) -> answers.Address:
         """A fresh address."""
-        return answers.Address(await self._node.wallet.new_address())
+        return answers.Address(await self._services.wallet.new_address())
 
     async def funds(self) -> answers.Funds:
         """The wallet's coins and our balances in channels."""
-        node = self._node
-        balance, height = await node.wallet.balance(), node.watcher.height
+        services = self._services
+        balance, height = await services.wallet.balance(), services.watcher.height
         coins = tuple(
             answers.Coin(
                 outpoint=f"{channel_view.txid_text(c.txid)}:{c.vout}",
@@ -174,7 +183,7 @@ class NodeApi:
                 reserved_for=c.reserved_for,
                 state=self._coin_state(c),
             )
-            for c in await node.wallet.coins()
+            for c in await services.wallet.coins()
         )
         ours_msat = sum(
             d.channel.base.balances_msat[d.channel.us]
@@ -195,34 +204,34 @@ class NodeApi:
             return "reserved"
         if coin.height is None:
             return "unconfirmed"
-        depth = self._node.watcher.height - coin.height + 1
+        depth = self._services.watcher.height - coin.height + 1
         return "immature" if coin.is_coinbase and depth < COINBASE_MATURITY else "confirmed"
 
     def _address_of(self, script_pubkey: bytes) -> str:
-        return str(scripts.Script(script_pubkey).address(EMBIT[EMBIT_NAMES[self._node.config.network]]))
+        return str(scripts.Script(script_pubkey).address(EMBIT[EMBIT_NAMES[self._services.config.network]]))
 
     async def send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Sent:
         """Pays from the wallet."""
-        feerate = feerate_per_kw or await self._node.watcher.feerate(CONFIRM_BLOCKS)
-        made = await self._node.wallet.send(address, amount_sat, feerate)
+        feerate = feerate_per_kw or await self._services.watcher.feerate(CONFIRM_BLOCKS)
+        made = await self._services.wallet.send(address, amount_sat, feerate)
         return answers.Sent(channel_view.txid_text(made.txid), amount_sat, made.fee_sat)
 
     async def mine(self, blocks: int) -> answers.Mined:
         """Mines blocks."""
-        miner = self._node.miner
+        miner = self._services.miner
         if miner is None:
             raise OnlyOnRegtest("Blocks are mined on the regtest chain only.")
-        found = await miner.mine(blocks, await self._node.wallet.next_script())
-        await self._node.watcher.sync()
-        await self._node.wallet.sync()
+        found = await miner.mine(blocks, await self._services.wallet.next_script())
+        await self._services.watcher.sync()
+        await self._services.wallet.sync()
         return answers.Mined(found[-1].height, tuple(block.hash[::-1].hex() for block in found))
 
     async def fund(self, amount_sat: int) -> answers.Funded:
         """Lets the faucet pay to our wallet."""
-        miner = self._node.miner
+        miner = self._services.miner
         if miner is None:
             raise OnlyOnRegtest("There is a faucet on the regtest chain only.")
-        script = await self._node.wallet.next_script()
+        script = await self._services.wallet.next_script()
         paid = await miner.fund(script, amount_sat)
         await self.mine(1)
         outpoint = f"{channel_view.txid_text(paid.txid)}:{paid.index}"
@@ -240,20 +249,20 @@ class NodeApi:
     ) -> answers.Opened:
         """Opens a channel."""
         wanted = (amount_sat, push_msat, channel_type, providers, feerate_per_kw)
-        return await open_channel(self._node, bytes.fromhex(peer), *wanted)
+        return await self._commands.open(bytes.fromhex(peer), *wanted)
 
     async def channels(self, onchain: bool = False) -> tuple[answers.Channel, ...]:
         """Every channel, or those that are on chain."""
-        node = self._node
+        services = self._services
         return tuple(
             [
                 await channel_view.shown(
-                    node.store,
+                    services.store,
                     d.channel,
-                    node.watcher.height,
+                    services.watcher.height,
                     d.frozen,
-                    d.channel.peer in node.channels.links,
-                    node.watcher.status(d.channel.key.encode()),
+                    d.channel.peer in services.channels.links,
+                    services.watcher.status(d.channel.key.encode()),
                 )
                 for d in self._drivers()
                 if not onchain or isinstance(d.channel.phase, OnChain)
@@ -264,10 +273,10 @@ class NodeApi:
         self, channel: str, force: bool, destination: str | None, not_restored: bool = False
     ) -> answers.Closed:
         """Closes a channel."""
-        driver = self._node.channels.driver_of(channel)
+        driver = self._services.channels.driver_of(channel)
         if force:
-            return await force_close(self._node, driver, not_restored)
-        return await close_channel(self._node, driver, destination)
+            return await self._commands.force_close(driver, not_restored)
+        return await self._commands.close(driver, destination)
 
     async def relay(
         self,
@@ -279,8 +288,8 @@ class NodeApi:
         htlc_maximum_msat: int | None = None,
     ) -> answers.Relayed:
         """What is asked for forwarding over a channel."""
-        return await self._node.payments.relayed(
-            self._node.channels.driver_of(channel).channel,
+        return await self._services.payments.relayed(
+            self._services.channels.driver_of(channel).channel,
             fee_base_msat=fee_base_msat,
             fee_proportional_millionths=fee_proportional_millionths,
             cltv_expiry_delta=cltv_expiry_delta,
@@ -291,11 +300,11 @@ class NodeApi:
     # --- payments
     async def invoice(self, amount_msat: int | None, description: str, expiry_seconds: int) -> answers.Invoice:
         """Makes an invoice."""
-        return await self._node.payments.create_invoice(amount_msat, description, expiry_seconds)
+        return await self._services.payments.create_invoice(amount_msat, description, expiry_seconds)
 
     async def invoices(self) -> tuple[answers.Invoice, ...]:
         """Our last invoices."""
-        return await self._node.payments.invoices()
+        return await self._services.payments.invoices()
 
     async def decode(self, invoice: str) -> answers.Decoded:
         """Reads an invoice."""
@@ -322,12 +331,12 @@ class NodeApi:
         max_fee_msat: int | None = None,
     ) -> answers.Paid:
         """Pays an invoice."""
-        return await self._node.payments.pay(invoice, amount_msat, timeout_seconds, route, max_fee_msat)
+        return await self._services.payments.pay(invoice, amount_msat, timeout_seconds, route, max_fee_msat)
 
     async def forwards(self) -> tuple[answers.Forward, ...]:
         """What passed through this node last."""
-        return await self._node.payments.forwards()
+        return await self._services.payments.forwards()
 
     async def payments(self) -> tuple[answers.Payment, ...]:
         """Our last payments."""
-        return await self._node.payments.payments()
+        return await self._services.payments.payments()

@@ -1,6 +1,6 @@
 """What is a running node made of, in which order does it start, and how does it stop?
 
-    store -> signer -> chain -> plugins -> wallet and channels -> payments -> peers -> rpc
+    store -> signer -> chain -> wallet -> plugins and channels -> payments -> peers -> rpc
 
 Where the signer and the chain run is configuration: in this process, or in processes of their own over ipc. Stopping
 goes the other way round; mailboxes are emptied before the store is closed.
@@ -27,6 +27,7 @@ from lnpd.peer.chains import CHAIN_HASHES
 from lnpd.peer.greeting import Greeting
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.services.chain.follow import POLL_SECONDS
+from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels.caps import Caps
 from lnpd.services.channels.chain import ChannelChain, FundingRecipient, PluginRecipient
@@ -37,7 +38,9 @@ from lnpd.services.channels.reserve import AnchorReserve
 from lnpd.services.channels.service import Channels, Settings
 from lnpd.services.events import Events
 from lnpd.services.node.api import NodeApi
+from lnpd.services.node.belonging import check_chain, check_seed
 from lnpd.services.node.places import open_chain, open_signer
+from lnpd.services.node.services import Services
 from lnpd.services.payments.service import Payments
 from lnpd.services.payments.updates import UpdateRouter
 from lnpd.services.peers.limits import USUAL_LIMITS, Limits
@@ -55,6 +58,7 @@ from lnpd.wire.catalogue import CORE
 
 log = logging.getLogger("lnpd.node")
 DRAIN_SECONDS = 5.0
+PLUGINS_SECONDS = 1.0  # a plugin that takes longer finds its channels frozen: no deadline waits for it
 
 
 class Node:
@@ -73,6 +77,8 @@ class Node:
         limits: Limits = USUAL_LIMITS,
     ) -> None:
         self.config, self.shared_chain, self._limits = config, chain, limits
+        self._developer = config.developer or Developer()
+        self._poll_seconds = self._developer.poll_seconds or POLL_SECONDS
         self._fault = fault or self._fail_points()
         self._passphrase = passphrase
         self._stack = AsyncExitStack()
@@ -97,25 +103,18 @@ class Node:
         self._stack.push_async_callback(self.store.close)
         config.runtime.mkdir(mode=0o700, exist_ok=True)
         self.signer = await open_signer(config, self._passphrase, self.store, self._stack, self._broken)
-        self.node_id = await self.signer.node_id()
+        self.node_id = await check_seed(self.store, self.signer, config.directory)
         self.backend, self.miner = await open_chain(config, self._stack, self.shared_chain)
-        developer = config.developer or Developer()
-        poll_seconds = developer.poll_seconds or POLL_SECONDS
-        birth = 0 if config.network == "regtest" and config.wallet_birth_height is None else config.wallet_birth_height
-        self.wallet = await Wallet.open(
-            self.store,
-            self.backend,
-            self.signer,
-            config.network,
-            birth_height=birth,
-            broken=self._broken,
-            poll_seconds=poll_seconds,
-        )
-        self._stack.push_async_callback(self.wallet.close)
-        self._plugin_host()
-        self._compose(developer, poll_seconds)
+        await check_chain(self.store, self.backend, config)
+        self.pulse = ChainPulse(self.backend)
+        await self.pulse.start()
+        self._stack.push_async_callback(self.pulse.stop)
+        await self._open_wallet()
+        self._compose()
         self._stack.push_async_callback(self._stop_plugins)
-        await self.plugins.start(config.plugins)
+        plugins = asyncio.create_task(self.plugins.start(config.plugins))
+        if (await asyncio.wait({plugins}, timeout=PLUGINS_SECONDS))[0]:
+            plugins.result()
         await self.payments.load()
         await self.channels.restore()
         self._stack.push_async_callback(self._drain)
@@ -124,6 +123,7 @@ class Node:
         self._stack.push_async_callback(self.payments.stop)
         await self.watcher.start()
         self._stack.push_async_callback(self.watcher.stop)
+        await plugins
         self.plugins.backend = self.channels
         await self.channels.providers_changed()
         await self.peers.start()
@@ -133,7 +133,33 @@ class Node:
         await self.rpc.start()
         self._stack.push_async_callback(self.rpc.stop)
 
-    def _plugin_host(self) -> None:
+    async def _open_wallet(self) -> None:
+        config = self.config
+        birth = 0 if config.network == "regtest" and config.wallet_birth_height is None else config.wallet_birth_height
+        self.wallet = await Wallet.open(
+            self.store,
+            self.backend,
+            self.signer,
+            config.network,
+            birth_height=birth,
+            broken=self._broken,
+            poll_seconds=self._poll_seconds,
+        )
+        self._stack.push_async_callback(self.wallet.close)
+
+    # --- what is made of what
+    def _compose(self) -> None:
+        """Makes the services that take no time to make, each of those above it."""
+        self.events = Events(self.store)
+        self._make_plugin_host()
+        self._make_watcher()
+        self._make_channels()
+        self._make_payments()
+        self._make_peers()
+        self.api = NodeApi(self._services(), self.request_stop)
+        self.rpc = RpcServer(self.api, self.events, self.config.directory)
+
+    def _make_plugin_host(self) -> None:
         self.registry = Registry(CORE)
         rpc = frozenset(BY_METHOD)
         self.registry.claim_core(tuple(p.spec for p in CORE_PROVIDERS.values()), rpc)
@@ -141,55 +167,75 @@ class Node:
             self.answers.add_core(provider)
         self.plugins = PluginHost(self.config.runtime, self.registry, self.answers, self.hooks, self.config.granted())
 
-    def _compose(self, developer: Developer, poll_seconds: float) -> None:
-        config, store = self.config, self.store
-        self.events = Events(store)
+    def _make_watcher(self) -> None:
         self._channel_chain = ChannelChain(lambda height: self._spawn(self._tell_block(height)))
-        self.watcher = ChainWatch(store, self.backend, self._channel_chain, self._broken, poll_seconds)
+        self.watcher = ChainWatch(self.store, self.backend, self._channel_chain, self._broken, self._poll_seconds)
         self._channel_chain.watcher = self.watcher
-        self._channel_chain.payer = FeePayer(store, self.backend, self.watcher, self.wallet)
-        recipients: dict[str, Recipient] = {
+        self._channel_chain.payer = FeePayer(self.store, self.backend, self.watcher, self.wallet)
+
+    def _make_channels(self) -> None:
+        config = self.config
+        self._recipients: dict[str, Recipient] = {
             "funding": FundingRecipient(self._channel_chain, self.wallet),
             "plugins": PluginRecipient(),
         }
         parts = Parts(
-            store=store,
+            store=self.store,
             signer=self.signer,
             answers=self.answers,
             outside=self._channel_chain,
-            recipients=recipients,
+            recipients=self._recipients,
             publish=self._record,
             changed=self._changed,
             reserve=self._reserve(),
             broken=lambda _channel, error: self._broken(error),
         )
-        chain_hash = CHAIN_HASHES[config.network]
         caps = Caps(config.max_channel_sat, config.max_total_sat, config.experimental_types)
-        script = self.wallet.next_script
-        settings = Settings(chain_hash, self._demands(developer), self._policy(developer), script, caps)
+        chain_hash, script = CHAIN_HASHES[config.network], self.wallet.next_script
+        settings = Settings(chain_hash, self._demands(), self._policy(), script, caps)
         self.kinds = Kinds(self.registry)
         self.channels = Channels(parts, self.kinds, self.hooks, settings)
         self._channel_chain.channels = self.channels
+
+    def _make_payments(self) -> None:
         self.payments = Payments(
-            store,
+            self.store,
             self.signer,
             self.channels,
             self.node_id,
-            config.network,
+            self.config.network,
             time.time,
             lambda: self.watcher.height,
             self.hooks,
             self.events,
-            config.relay,
+            self.config.relay,
         )
-        recipients["payments"] = self.payments
-        greeting = Greeting(chain_hash)
+        self._recipients["payments"] = self.payments
+
+    def _make_peers(self) -> None:
+        greeting = Greeting(CHAIN_HASHES[self.config.network])
         router = UpdateRouter(self.channels, self.payments.relay, self.payments.updates)
         messages = PluginMessages(router, self.registry, self.plugins.ready)
-        self.peers = Peers(self.signer, messages, self.hooks, store, greeting, limits=self._limits)
+        self.peers = Peers(self.signer, messages, self.hooks, self.store, greeting, limits=self._limits)
         self.plugins.messages, messages.speaker = messages, self.peers
-        self.api = NodeApi(self)
-        self.rpc = RpcServer(self.api, self.events, config.directory)
+
+    def _services(self) -> Services:
+        return Services(
+            config=self.config,
+            node_id=self.node_id,
+            store=self.store,
+            backend=self.backend,
+            miner=self.miner,
+            pulse=self.pulse,
+            wallet=self.wallet,
+            watcher=self.watcher,
+            registry=self.registry,
+            plugins=self.plugins,
+            kinds=self.kinds,
+            channels=self.channels,
+            payments=self.payments,
+            peers=self.peers,
+        )
 
     def _reserve(self) -> AnchorReserve:
         """What the wallet keeps for closing channels."""
@@ -201,12 +247,12 @@ class Node:
         self.wallet.reserve_sat = reserve.kept_sat
         return reserve
 
-    def _demands(self, developer: Developer) -> Demands:
-        depth = self.config.minimum_depth if developer.minimum_depth is None else developer.minimum_depth
-        return Demands(minimum_depth=depth)
+    def _demands(self) -> Demands:
+        asked = self._developer.minimum_depth
+        return Demands(minimum_depth=self.config.minimum_depth if asked is None else asked)
 
-    def _policy(self, developer: Developer) -> Policy:
-        config = self.config
+    def _policy(self) -> Policy:
+        config, developer = self.config, self._developer
         return Policy(
             min_feerate_per_kw=config.min_feerate_per_kw,
             max_feerate_per_kw=config.max_feerate_per_kw,
@@ -289,7 +335,7 @@ class Node:
 
     def _fail_points(self) -> Fault:
         """The developer's fail-points: the power is cut at the N-th commit with a point."""
-        left = {(f.point, f"{f.moment}_commit"): f.count for f in (self.config.developer or Developer()).fail_at}
+        left = {(f.point, f"{f.moment}_commit"): f.count for f in self._developer.fail_at}
 
         def fault(moment: str, points: frozenset[str]) -> None:
             for point in points:

@@ -1,11 +1,8 @@
 """Where do the signer and the chain of a node run: in this process, or in one of their own?"""
 
 import asyncio
-import os
-import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
-from pathlib import Path
+from contextlib import AsyncExitStack
 from typing import Protocol
 
 from lnpd.bus.subscription import Subscription
@@ -16,9 +13,9 @@ from lnpd.chain.embedded import EmbeddedChain
 from lnpd.chain.interface import BlockRef, ChainBackend, Outpoint
 from lnpd.config import Config, Developer
 from lnpd.crypto.hd import BITCOIN_COIN, TEST_COIN
-from lnpd.errors import ChainError, SignerEnded, WrongNetwork
+from lnpd.errors import ChainUnreachable, SignerEnded, WrongNetwork
 from lnpd.peer.chains import CHAIN_HASHES, chain_name
-from lnpd.services.chain.process import READY
+from lnpd.services.chain.keeper import ChainProcess
 from lnpd.services.chain.service import RemoteChain
 from lnpd.services.interfaces import Signer, SignerRecord
 from lnpd.services.signer.keys import NO_OVERRIDES, FixedChannelSecrets, Keys, Overrides
@@ -27,7 +24,7 @@ from lnpd.services.signer.seed import open_seed, seed_from_entropy
 from lnpd.services.signer.service import KeySigner
 from lnpd.store.store import Store
 
-STOP_SECONDS = 5.0
+FIRST_ANSWER_SECONDS = 5.0
 
 
 class Miner(Protocol):
@@ -89,17 +86,29 @@ async def open_chain(
     if config.uses_bitcoind:
         return await _open_bitcoind(config, stack)
     if config.chain or config.chain_process:
-        endpoint = config.chain
-        if config.chain_process:
-            endpoint = f"ipc://{config.runtime}/chain"
-            await start_chain(config.directory / "chain", endpoint, stack)
-        remote = RemoteChain(endpoint)
-        stack.push_async_callback(remote.close)
-        await check_network(config.network, remote)
+        remote = await _open_remote(config, stack)
         return remote, remote if config.network == "regtest" else None
     chain = await EmbeddedChain.open(config.directory / "chain")
     stack.push_async_callback(chain.close)
     return _view(chain, stack), chain
+
+
+async def _open_remote(config: Config, stack: AsyncExitStack) -> RemoteChain:
+    endpoint, process = config.chain, None
+    if config.chain_process:
+        endpoint = f"ipc://{config.runtime}/chain"
+        process = await ChainProcess.start(config.directory / "chain", endpoint)
+        stack.push_async_callback(process.stop)
+    remote = RemoteChain(endpoint)
+    stack.push_async_callback(remote.close)
+    if process is not None:
+        process.ended = remote.interrupt
+    try:
+        async with asyncio.timeout(FIRST_ANSWER_SECONDS):
+            await check_network(config.network, remote)
+    except TimeoutError:
+        raise ChainUnreachable(f"Nothing answers as a chain at {endpoint}: start one with `lnpd regtest`.") from None
+    return remote
 
 
 def find_bitcoind(config: Config) -> BitcoindAddress:
@@ -132,35 +141,3 @@ async def check_network(network: str, chain: ChainBackend) -> None:
     if first is None or first.block.hash != CHAIN_HASHES[network]:
         found = chain_name(first.block.hash) if first else "empty"
         raise WrongNetwork(f"The chain is {found}, and lnpd was started for {network}.")
-
-
-async def start_chain(directory: Path, endpoint: str, stack: AsyncExitStack) -> None:
-    """Starts a chain's own process, which ends with the stack. Raises ChainError."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "lnpd.services.chain.process",
-        f"--directory={directory}",
-        f"--endpoint={endpoint}",
-        "--until-eof",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=dict(os.environ),
-    )
-
-    async def stop() -> None:
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await process.wait()
-        except TimeoutError:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-
-    stack.push_async_callback(stop)
-    assert process.stdout is not None
-    line = (await process.stdout.readline()).decode()
-    if not line.startswith(READY):
-        raise ChainError(f"The chain's process did not start{': ' + line.strip() if line else ''}.")

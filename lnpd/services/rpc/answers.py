@@ -16,7 +16,11 @@ Outpoint = str
 
 
 class Info(msgspec.Struct, frozen=True):
-    """The node as a whole. `addresses` are where it listens; `warnings` are sentences about what needs care."""
+    """The node as a whole. `addresses` are where it listens; `warnings` are sentences about what needs care.
+
+    `chain_silent_since_unix_seconds`: when the chain answered last, if it does not answer now; height, block and feerate
+    are of then.
+    """
 
     node_id: NodeId
     alias: str
@@ -32,6 +36,7 @@ class Info(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
     process: int
     directory: str
+    chain_silent_since_unix_seconds: int | None = None
 
 
 class Listening(msgspec.Struct, frozen=True):

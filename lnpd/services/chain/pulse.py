@@ -1,0 +1,83 @@
+"""Does the chain answer, and since when does it not?
+
+It is asked for its tip every few seconds, with a short deadline. Who shows the node to a person reads the answer here
+and never waits: a chain that is gone must not make the node look gone, and nothing on it is seen or enforced meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from lnpd.chain.interface import BlockRef, ChainBackend
+from lnpd.errors import ChainError
+
+log = logging.getLogger("lnpd.chain")
+
+BEAT_SECONDS = 2.0
+ANSWER_SECONDS = 3.0
+
+
+class ChainPulse:
+    """The tip that a chain named last, and since when it is silent. `unix_seconds` is the clock."""
+
+    def __init__(self, backend: ChainBackend, unix_seconds: Callable[[], float] = time.time) -> None:
+        self._backend, self._unix_seconds = backend, unix_seconds
+        self._tip: BlockRef | None = None
+        self._heard_unix_seconds = unix_seconds()
+        self._is_silent = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Asks once, then again and again. Raises ChainError if there is no answer to begin with."""
+        self._heard(await self._backend.best_block())
+        self._task = asyncio.create_task(self._beat())
+
+    async def stop(self) -> None:
+        """Asks no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def silent_since_unix_seconds(self) -> int | None:
+        """When the last answer came, if the chain does not answer now."""
+        return int(self._heard_unix_seconds) if self._is_silent else None
+
+    @property
+    def warning(self) -> str:
+        """A sentence for a person while the chain is silent, else nothing."""
+        if not self._is_silent:
+            return ""
+        seconds = round(self._unix_seconds() - self._heard_unix_seconds)
+        return f"the chain has not answered for {seconds} s: what happens there is not seen, and nothing is enforced"
+
+    async def tip(self) -> BlockRef:
+        """The tip of the best chain; of a silent chain the last that was heard, at once."""
+        if not self._is_silent:
+            await self._ask()
+        assert self._tip is not None, "asked after the start only"
+        return self._tip
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            await self._ask()
+
+    async def _ask(self) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                self._heard(await self._backend.best_block())
+        except (ChainError, TimeoutError) as error:
+            if not self._is_silent:
+                self._is_silent = True
+                why = str(error) or f"no answer within {ANSWER_SECONDS:g} s"
+                log.warning("the chain does not answer, and nothing on it is seen or enforced until it does: %s", why)
+
+    def _heard(self, tip: BlockRef) -> None:
+        now = self._unix_seconds()
+        if self._is_silent:
+            log.warning("the chain answers again, after %d s", now - self._heard_unix_seconds)
+        self._tip, self._heard_unix_seconds, self._is_silent = tip, now, False

@@ -1,0 +1,40 @@
+"""Of which services is a running node made?
+
+`Node` makes and ends them, `NodeApi` answers with them: this is what the two share.
+"""
+
+from dataclasses import dataclass
+
+from lnpd.chain.interface import ChainBackend
+from lnpd.config import Config
+from lnpd.hooks.registry import Registry
+from lnpd.services.chain.pulse import ChainPulse
+from lnpd.services.chain.watch import ChainWatch
+from lnpd.services.channels.opening import Kinds
+from lnpd.services.channels.service import Channels
+from lnpd.services.node.places import Miner
+from lnpd.services.payments.service import Payments
+from lnpd.services.peers.service import Peers
+from lnpd.services.plugins.host import PluginHost
+from lnpd.services.wallet.service import Wallet
+from lnpd.store.store import Store
+
+
+@dataclass(frozen=True)
+class Services:
+    """A node's services, and what they were made from. `miner` makes blocks, on regtest."""
+
+    config: Config
+    node_id: bytes
+    store: Store
+    backend: ChainBackend
+    miner: Miner | None
+    pulse: ChainPulse
+    wallet: Wallet
+    watcher: ChainWatch
+    registry: Registry
+    plugins: PluginHost
+    kinds: Kinds
+    channels: Channels
+    payments: Payments
+    peers: Peers
