@@ -30,7 +30,9 @@ class BlockLog:
         """Opens or makes the log. Raises BlockLogDamaged if the file is something else."""
         self.path = path
         fresh = not path.exists() or path.stat().st_size < len(HEADER)
-        self._file = open(path, "w+b" if fresh else "r+b")  # noqa: SIM115  open as long as the object
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if fresh else 0), 0o600)
+        os.fchmod(handle, 0o600)  # an older lnpd let others read it
+        self._file = os.fdopen(handle, "r+b")
         if fresh:  # a header that was cut short was followed by nothing
             self._file.write(HEADER)
             self._sync()

@@ -35,13 +35,6 @@ def first_failure(tx: bytes, spent_outputs: Sequence[tuple[int, bytes]]) -> int 
     return next((index for index, good in enumerate(verdicts) if not good), None)
 
 
-def verify_input(tx: bytes, index: int, spent_outputs: Sequence[tuple[int, bytes]]) -> bool:
-    """Whether input `index` satisfies its script; arguments and errors as for `first_failure`."""
-    if not 0 <= index < len(spent_outputs):  # an index that is not there ends the process by an assertion
-        raise TransactionMalformed(f"There is no input {index}.")
-    return _verdicts(tx, spent_outputs, range(index, index + 1))[0]
-
-
 def _verdicts(tx: bytes, spent_outputs: Sequence[tuple[int, bytes]], inputs: Sequence[int]) -> list[bool]:
     pbk = load_kernel()
     try:

@@ -60,9 +60,25 @@ def test_a_new_chain_can_pay_at_once(tmp_path: Path) -> None:
     run(tmp_path, story)
 
     async def again(chain: EmbeddedChain) -> None:
-        assert (await chain.best_block()).height > 102, "nothing is mined at a second start"
+        assert (await chain.best_block()).height == 102, "nothing is mined at a second start"
 
     run(tmp_path, again)
+
+
+def test_the_faucet_mines_for_what_it_can_reach_and_not_in_vain(tmp_path: Path) -> None:
+    """Others share the chain: their locks run by height."""
+
+    async def story(chain: EmbeddedChain) -> None:
+        coin_sat, fee_sat = 50 * 10**8, 100_000  # of each of the first 149 blocks
+        with pytest.raises(FaucetDry, match=r"cannot pay 99,999,999,999,999 sat: it has 505,000,000,000 sat"):
+            await chain.fund(P2WPKH, 99_999_999_999_999)
+        with pytest.raises(FaucetDry):  # block 102's as well, and not one more
+            await chain.fund(P2WPKH, 102 * coin_sat)
+        assert (await chain.best_block()).height == 101
+        found = await chain.output(await chain.fund(P2WPKH, 102 * coin_sat - fee_sat))
+        assert found and (found.value_sat, found.height) == (102 * coin_sat - fee_sat, 101 + 110 - 10 + 1)
+
+    run(tmp_path, story)
 
 
 def test_views_have_their_own_watches_and_events(tmp_path: Path) -> None:

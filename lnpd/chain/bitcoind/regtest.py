@@ -37,13 +37,15 @@ class RegtestBitcoind(BitcoindChain):
         """Pays from the faucet to a script and mines the payment. Raises FaucetDry."""
         await self.mine(max(0, faucet.FIRST_BLOCKS - (await self.best_block()).height))
         floor = sat((await self._rpc.call(MempoolInfo, "getmempoolinfo")).mempoolminfee)
-        for _ in range(faucet.FIRST_BLOCKS // faucet.NUDGE_BLOCKS + 1):
-            coins, height = await self.unspent(ANYONE_SCRIPT), (await self.best_block()).height
+        coins, height = await self.unspent(ANYONE_SCRIPT), (await self.best_block()).height
+        faucet.require_reach(coins, height, floor, script, amount_sat)
+        for _ in range(faucet.MOST_BLOCKS // faucet.NUDGE_BLOCKS + 1):
             if tx := faucet.payment(coins, height, floor, script, amount_sat):
                 break
             await self.mine(faucet.NUDGE_BLOCKS)
+            coins, height = await self.unspent(ANYONE_SCRIPT), (await self.best_block()).height
         else:
-            raise FaucetDry(f"The regtest faucet cannot pay {amount_sat} sat: new blocks hardly pay any more.")
+            raise FaucetDry(f"The regtest faucet cannot pay {amount_sat:,} sat: new blocks hardly pay any more.")
         result = await self.broadcast((tx.serialise(),))
         if result.outcome is Outcome.REFUSED:
             raise FaucetDry(f"The regtest faucet's payment of {amount_sat} sat was refused: {result.reason}.")
