@@ -1,7 +1,8 @@
 """How is a node configured, and which configurations are refused?
 
-`Config` is a frozen value; OPTIONS is the one table of what can be given, and RULES the one table of what may not go
-together. Secrets are no options: a passphrase comes from the terminal or from a file.
+`Config` is a frozen value; what can be given is the table OPTIONS of cli/options.py, and RULES here is the one table of
+what may not go together. No option holds a secret that guards money: a passphrase comes from the terminal or from a
+file, bitcoind's password from its cookie or the environment; --dev-seed and --dev-node-key are for tests alone.
 """
 
 from __future__ import annotations

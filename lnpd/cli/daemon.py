@@ -10,6 +10,7 @@ Whatever keeps it from starting is one line on standard error and an exit code o
 import asyncio
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from lnpd.cli.exits import INTERRUPTED, LNPD_EXITS, OK, REFUSED, daemon_exit_of
 from lnpd.cli.logs import set_up
 from lnpd.cli.secrets import known_passphrase
 from lnpd.config import Config
-from lnpd.errors import ChainError, DeadlineMissed, LnpdError, PluginNotFound, SeedFileMissing
+from lnpd.errors import ChainUnreachable, DeadlineMissed, LnpdError, PluginNotFound, SeedFileMissing
 from lnpd.services.rpc.api import Running
 
 log = logging.getLogger("lnpd.daemon")
@@ -71,7 +72,7 @@ def daemon(words: Sequence[str]) -> int:
     fixed = config.developer is not None and config.developer.seed
     if not fixed and not config.seed_path.exists():
         raise SeedFileMissing(f"{config.directory} has no seed yet: make one with `lnpd init`.")
-    if not fixed and not config.plain_seed:
+    if not (fixed or config.plain_seed or config.signer_process):  # the signer's process alone opens its seed file
         from lnpd.services.signer.seed import refuse_plain  # with much of lnpd, which --help need not load
 
         refuse_plain(config.seed_path)
@@ -89,8 +90,18 @@ def check_places(config: Config) -> None:
     for path in config.plugins:
         if not path.is_file():
             raise PluginNotFound(f"There is no plugin at {path}.")
-    if config.chain and not Path(config.chain.removeprefix("ipc://")).exists():
-        raise ChainError(f"There is no chain service at {config.chain}: start it with `lnpd regtest`.")
+    if config.chain and not _is_listening(Path(config.chain.removeprefix("ipc://"))):
+        raise ChainUnreachable(f"Nothing answers at {config.chain}: start a chain there with `lnpd regtest`.")
+
+
+def _is_listening(path: Path) -> bool:
+    """Whether a process listens at a unix socket; what it speaks is found out later."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 async def live(config: Config, passphrase: str | None) -> int:

@@ -66,8 +66,8 @@ LNPD_EXITS: Final[dict[int, tuple[str, tuple[type[BaseException], ...]]]] = {
     )),
     14: ("there is no seed yet: run `lnpd init`", (errors.SeedFileMissing,)),
     15: ("an address is taken or cannot be listened at", (errors.ListenRefused, errors.EndpointRefused)),
-    16: ("the data directory or the chain belongs to another network", (
-        errors.WrongNetwork, errors.ChainIsAnother,
+    16: ("the data directory belongs to another network, chain or seed", (
+        errors.WrongNetwork, errors.ChainIsAnother, errors.WrongChain, errors.WrongSeed,
     )),
     17: ("a plugin's path names no file", (errors.PluginNotFound,)),
     18: ("there is a seed already", (errors.SeedFileExists,)),

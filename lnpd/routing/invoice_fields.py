@@ -101,7 +101,9 @@ def split(words: bytes) -> list[RawField]:
 def join(field: RawField) -> bytes:
     """The words of one tagged field, with its letter and length; raises InvoiceFieldTooLong."""
     if len(field.words) > MAX_FIELD_WORDS:
-        raise InvoiceFieldTooLong(f"Field {field.letter!r} would be longer than 639 bytes.")
+        row = FIELDS.get(field.letter)
+        name = row.name.replace("_", " ") if row else f"field {field.letter!r}"
+        raise InvoiceFieldTooLong(f"The {name} is longer than the 639 bytes that an invoice's field holds.")
     return bytes([CHARSET.index(field.letter)]) + words_of(len(field.words), 2) + field.words
 
 

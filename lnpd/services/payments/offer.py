@@ -97,7 +97,9 @@ def refuse_expired(request: Invoice, now_seconds: float) -> None:
     """Raises InvoiceExpired."""
     if invoice.is_expired(request, int(now_seconds)):
         ago = int(now_seconds) - request.timestamp_seconds - request.expiry_seconds
-        raise InvoiceExpired(f"The invoice expired {ago} seconds ago: ask the payee for a new one.")
+        raise InvoiceExpired(
+            f"The invoice expired {ago} {'second' if ago == 1 else 'seconds'} ago: ask the payee for a new one."
+        )
 
 
 def way_to(request: Invoice, route: Sequence[str], usable: Sequence[Channel]) -> tuple[Hop, ...] | None:
