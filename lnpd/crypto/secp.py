@@ -98,13 +98,6 @@ def ecdh(secret: bytes, point: bytes) -> bytes:
     return bytes(_buffer(shared))
 
 
-def negate_secret(secret: bytes) -> bytes:
-    """The secret key of the mirrored point; raises InvalidSecret."""
-    changed = _new(_BYTES_32, check_secret(secret))
-    _lib.secp256k1_ec_seckey_negate(_context, changed)
-    return bytes(_buffer(changed))
-
-
 def tweak_add_secret(secret: bytes, tweak: bytes) -> bytes:
     """secret + tweak modulo n; raises InvalidSecret, InvalidTweak (also when the sum is zero)."""
     changed = _new(_BYTES_32, check_secret(secret))
@@ -124,13 +117,6 @@ def tweak_mul_secret(secret: bytes, tweak: bytes) -> bytes:
 
 
 # Points
-
-
-def negate_point(point: bytes) -> bytes:
-    """The mirrored point; raises InvalidPoint."""
-    changed = _new(_POINT, _parse(point)[0])
-    _lib.secp256k1_ec_pubkey_negate(_context, changed)
-    return _serialize(changed)
 
 
 def tweak_add_point(point: bytes, tweak: bytes) -> bytes:

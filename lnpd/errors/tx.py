@@ -15,10 +15,6 @@ class ScriptRefused(TxError):
     """A script expression is malformed, unsound, or beyond the bounds of what can be spent."""
 
 
-class UnknownSpendPath(TxError):
-    """An output has no way to be spent of this name."""
-
-
 class WitnessIncomplete(TxError):
     """A signature or a late datum that a witness needs is missing."""
 
@@ -138,10 +134,6 @@ class NoRevocationPath(SpendPathRefused):
 
 class AnchorTooLarge(SpendPathRefused):
     """An anchor is worth more than 330 sat."""
-
-
-class GraphAltered(TxError):
-    """A graph is not what its own scripts, keys and transactions make of it."""
 
 
 class WrongSignature(TxError, ProtocolError):

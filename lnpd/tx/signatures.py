@@ -98,11 +98,3 @@ def signed_commitment(graph: Graph, holder_signature: bytes, counterparty_signat
         graph.keys.counterparty_funding: counterparty_signature,
     }
     return graph.tx.with_witness(0, funding_witness(graph.funding.witness_script, signatures))
-
-
-def signed_child(
-    graph: Graph, child: Child, signatures: Mapping[str, bytes], late: Mapping[str, bytes] | None = None
-) -> Tx:
-    """A second-stage transaction, complete; signatures by key. Raises WitnessIncomplete."""
-    parent = graph.outputs[child.vout]
-    return child.tx.with_witness(0, witness(child.path, parent.witness_script, signatures, late or {}))

@@ -11,8 +11,9 @@ from lnpd.crypto.secp import from_der, sign
 from lnpd.errors import WrongSignature, WrongSignatureCount
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY
 from lnpd.tx.graph import CommitmentSignatures, Graph
-from lnpd.tx.signatures import child_digest, commitment_digest, signed_child, signed_commitment, verify_signatures
+from lnpd.tx.signatures import child_digest, commitment_digest, signed_commitment, verify_signatures
 from tests.tx.bolt3 import HTLCS, KEYS, POINTS, PREIMAGES, SECRETS, commitment_spec, graph_of, of_case
+from tests.tx.children import signed_child
 from tests.vectors import load
 
 OPENER_HTLC = derive_secret(SECRETS["opener_payment"], POINTS["per_commitment"])

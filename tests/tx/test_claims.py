@@ -19,10 +19,11 @@ from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin
 from lnpd.tx.claims import NO_PREIMAGE, RACE_BLOCKS, Claimable, Confirmed, claimable, claimable_child, due, plan
 from lnpd.tx.graph import ChannelType, Graph
 from lnpd.tx.keys import commitment_keys
-from lnpd.tx.signatures import child_digest, commitment_digest, signed_child, signed_commitment, witness
+from lnpd.tx.signatures import child_digest, commitment_digest, signed_commitment, witness
 from lnpd.tx.sweeps import Claim, make_claim, may_share, second_stage, second_stage_weight
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.tx.bolt3 import BASEPOINTS, FUNDING, POINTS, PREIMAGES, REVOCATION_SECRET, SECRETS, commitment_spec, graph_of
+from tests.tx.children import signed_child
 from tests.tx.extension import Extension, box
 from tests.tx.kernel import accepts
 

@@ -136,11 +136,6 @@ class Incoming:
         row = await self._store.read(lambda read: read.invoice(payment_hash))
         return self._row_shown(row) if row else None
 
-    async def find_label(self, label: str) -> answers.Invoice | None:
-        """Our invoice of this label."""
-        payment_hash = await self._store.read(lambda read: read.value(LABELS, label.encode()))
-        return await self.find(payment_hash) if payment_hash else None
-
     def _row_shown(self, row: PaymentRow) -> answers.Invoice:
         return self._shown(row.payment_hash, row.state, invoice_of(row))
 

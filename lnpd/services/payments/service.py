@@ -148,10 +148,6 @@ class Payments:
         """Our invoice of this payment hash."""
         return await self._incoming.find(payment_hash)
 
-    async def invoice_of_label(self, label: str) -> answers.Invoice | None:
-        """Our invoice of this label."""
-        return await self._incoming.find_label(label)
-
     async def payments(self, before: int | None = None, limit: int = 100) -> tuple[answers.Payment, ...]:
         """Our payments, newest first."""
         return await self._outgoing.newest(before, limit)

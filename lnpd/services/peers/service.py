@@ -1,9 +1,9 @@
 """Who is connected to this node, and how do messages get from them to their channels and back?
 
-listen, connect      TCP, handshake, admission by the hook peer_connecting, `init`       (peers_connection)
+listen, connect      TCP, handshake, admission by the hook peer_connecting, `init`       (connection.py)
 one link a node id   the newest stays; the router hears of one connection after the other
-a link is lost       whoever has channels with us is dialled again                       (peers_reconnect)
-strangers            bounded before `init` and after it                                  (peers_limits)
+a link is lost       whoever has channels with us is dialled again                       (reconnect.py)
+strangers            bounded before `init` and after it                                  (limits.py)
 """
 
 import asyncio
@@ -209,7 +209,7 @@ class Peers:
         self._settings.codec = codec
         self._settings.greeting = msgspec.structs.replace(self._settings.greeting, extensions=extensions)
 
-    # --- what connections call (peers_connection.Owner)
+    # --- what connections call (connection.Owner)
 
     async def ecdh(self, point: bytes) -> bytes:
         """SHA256 of our node key times a point."""

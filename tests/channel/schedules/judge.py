@@ -25,7 +25,6 @@ from lnpd.tx.signatures import (
     child_digest,
     commitment_digest,
     counterparty_key,
-    signed_child,
     signed_commitment,
     witness,
 )
@@ -33,6 +32,7 @@ from lnpd.tx.sweeps import Claim, make_claim, may_share, second_stage
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.channel.harness import SCRIPTS, Node, preimage
 from tests.channel.signer import SoftSigner
+from tests.tx.children import signed_child
 
 JUDGED: set[bytes] = set()  # hashes of transactions that passed: each is judged once in a process
 COUNTS: Counter[str] = Counter()
