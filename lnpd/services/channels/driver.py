@@ -10,7 +10,7 @@ done before it stands, the connection is closed once with a warning that names i
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from lnpd.channel import failure, step
@@ -50,6 +50,7 @@ from lnpd.services.channels.queries import Preempted, Queries
 from lnpd.services.interfaces import ChannelIndex, SignerRecord
 from lnpd.services.recipients import Effects
 from lnpd.services.signer.state import row_keys
+from lnpd.store.rows import InboxRow
 from lnpd.store.write import Write
 from lnpd.wire.base import Message
 from lnpd.wire.messages import ChannelReestablish, CommitmentSigned, Warning
@@ -80,7 +81,7 @@ class ChannelDriver:
         self._urgent = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._inbox: set[str] = set()  # every key that was posted: a slow read may show a row that is handled already
+        self._inbox: set[str] = set()  # what was posted: a slow read may show a row that is handled already
         self._held: list[Item] = []  # the peer's channel_reestablish, while frozen
         self._again: list[Item] = []  # chain events that could not be handled: they are tried again at the next block
         self.fills = Fills(parts.signer, parts.store, index)
@@ -120,11 +121,15 @@ class ChannelDriver:
         """Whether so much waits that the sender should wait too."""
         return len(self._waiting) >= MAX_BATCH
 
-    def post_inbox(self, key: str, data: bytes) -> None:
-        """Puts a stored event into the mailbox, once; its row goes with the batch that handles it."""
-        if key not in self._inbox:
-            self._inbox.add(key)
-            self.post(Item(read_fact(data), inbox=key))
+    def post_inbox(self, rows: Sequence[InboxRow]) -> None:
+        """Puts stored events into the mailbox, each once; its row goes with the batch that handles it.
+
+        `rows` are all that there are. Reads answer in the order in which they were asked: a key that is gone stays so.
+        """
+        for row in rows:
+            if row.key not in self._inbox:
+                self.post(Item(read_fact(row.value), inbox=row.key))
+        self._inbox = {row.key for row in rows}
 
     async def command(self, event: Event) -> Channel:
         """Runs a command; the channel as it left it, once its effects are stored. CommandRefused, ChannelFrozen."""

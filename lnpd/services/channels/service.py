@@ -335,8 +335,7 @@ class Channels:
     # --- the chain side
     async def _deliver_inbox(self, driver: ChannelDriver) -> None:
         key = driver.channel.key.encode()
-        for row in await self.parts.store.read(lambda read: read.inbox(key)):
-            driver.post_inbox(row.key, row.value)
+        driver.post_inbox(await self.parts.store.read(lambda read: read.inbox(key)))
 
     async def deliver(self, owner: bytes) -> None:
         """Chain events wait in a channel's stored inbox."""

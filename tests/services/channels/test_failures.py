@@ -1,6 +1,7 @@
 """Does a batch that fails take nothing with it that was not its own?"""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lnpd.channel.state import Channel, Failed
 from lnpd.errors import LnpdError, ValueUnfit
 from lnpd.services.node.node import Node
 from lnpd.services.recipients import Effects, Recipient
+from lnpd.store.rows import InboxRow
 from lnpd.testing import shown, until, until_asked
 from lnpd.tx.transaction import parse
 from tests.e2e.test_lockbox import boxes
@@ -132,12 +134,12 @@ def test_a_chain_event_is_handled_once(tmp_path: Path) -> None:
     """A slow read of the inbox may show a row that was handled meanwhile, and is over by now."""
 
     async def told(both: Two) -> None:
-        driver, posted = both.driver(both.bob), dict[str, bytes]()
+        driver, posted = both.driver(both.bob), list[Sequence[InboxRow]]()
         inner = driver.post_inbox
 
-        def post(key: str, data: bytes) -> None:
-            posted[key] = data
-            inner(key, data)
+        def post(rows: Sequence[InboxRow]) -> None:
+            posted.append(rows)
+            inner(rows)
 
         driver.post_inbox = post  # type: ignore[method-assign]
         row = await shown(both.alice, both.channel)
@@ -147,9 +149,11 @@ def test_a_chain_event_is_handled_once(tmp_path: Path) -> None:
         await both.network.mine(1)
         await until(lambda: posted, "a chain event")
         await driver.settled()
-        for key, data in dict(posted).items():
-            inner(key, data)
+        assert posted[-1]
+        inner(posted[-1])
         assert not driver._waiting
+        inner(())  # a later read shows that they are gone, and no one has to remember them
+        assert not driver._inbox
 
     story(tmp_path, told)
 
