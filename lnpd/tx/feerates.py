@@ -39,9 +39,14 @@ def estimate_blocks(blocks_left: int | None) -> int:
     return 2 if blocks_left <= RAMP_BLOCKS else 6
 
 
+def most_per_kw(stake_sat: int, weight: int) -> int:
+    """The feerate at which a transaction of this weight pays all that its stake allows."""
+    return STAKE_PERCENT * stake_sat * 10 // weight
+
+
 def scheduled_per_kw(blocks_left: int | None, stake_sat: int, weight: int, estimate_per_kw: int) -> int:
     """The feerate of a transaction of this weight that has to confirm within so many blocks (None: at any time)."""
-    most = STAKE_PERCENT * stake_sat * 10 // weight
+    most = most_per_kw(stake_sat, weight)
     estimate = max(MIN_FEERATE_PER_KW, estimate_per_kw)
     if blocks_left is None or blocks_left >= RAMP_BLOCKS or most <= estimate:
         return max(MIN_FEERATE_PER_KW, min(estimate, most))

@@ -51,11 +51,14 @@ async def in_flight(network: Network, kind: str) -> tuple[Node, Node, Ears, Ears
     return alice, bob, *heard
 
 
-@pytest.mark.parametrize("closer", ["alice", "bob"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_everybody_gets_what_is_theirs(tmp_path: Path, kind: str, closer: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "closer", "apart"),
+    [*((kind, closer, False) for kind in KINDS for closer in ("alice", "bob")), (KINDS[1], "alice", True)],
+    ids=lambda value: {True: "apart", False: "one process"}.get(value, str(value)),
+)
+def test_everybody_gets_what_is_theirs(tmp_path: Path, kind: str, closer: str, apart: bool) -> None:
     async def main() -> None:
-        async with Network(tmp_path) as network:
+        async with Network(tmp_path, apart) as network:
             alice, bob, alices, bobs = await in_flight(network, kind)
             money = Money(network)
             await money.begin(alice, bob)

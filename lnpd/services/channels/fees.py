@@ -26,7 +26,7 @@ from lnpd.store.store import Store
 from lnpd.store.write import Write
 from lnpd.tx import fees
 from lnpd.tx.claims import Claimable
-from lnpd.tx.feerates import Paid, estimate_blocks, least_per_kw, scheduled_per_kw
+from lnpd.tx.feerates import Paid, estimate_blocks, least_per_kw, most_per_kw, scheduled_per_kw
 from lnpd.tx.graph import Graph
 from lnpd.tx.sweeps import RBF_SEQUENCE, make_claim, may_share, second_stage, second_stage_weight, sweep_weight
 from lnpd.tx.transaction import Tx, TxIn, TxOut, parse
@@ -76,7 +76,7 @@ class FeePayer:
         stake_sat = sum(each.output.value_sat for each in left)
         weight = sweep_weight(left, action.destination)
         wanted = await self._scheduled(action.deadline_height, stake_sat, weight)
-        feerate_per_kw = await self._replacing(driver, left, spent, weight, wanted)
+        feerate_per_kw = await self._replacing(driver, left, spent, weight, wanted, most_per_kw(stake_sat, weight))
         made = make_claim(graph, left, action.destination, feerate_per_kw)
         await self._remember(driver, action.key, Paid(_points(made.inputs), made.fee_sat, made.weight))
         return await driver.fills.sweep(graph, made.tx, made.inputs, action.secret)
@@ -92,7 +92,8 @@ class FeePayer:
             raise ClaimUneconomic(f"None of {len(action.claims)} HTLCs is worth the fee of its transaction.")
         base = second_stage(kept.graph, left)
         weight = second_stage_weight(base, left)
-        feerate_per_kw = await self._replacing(driver, left, spent, weight + WALLET_WEIGHT, wanted)
+        whole, most = weight + WALLET_WEIGHT, most_per_kw(stake_sat, weight + WALLET_WEIGHT)
+        feerate_per_kw = await self._replacing(driver, left, spent, whole, wanted, most)
         outputs = tuple(TxOut(each.output.value_sat, each.output.script_pubkey) for each in left)
         paid = await self._wallet.pay_fee(
             FeeWanted(reference(driver, action.key), base, outputs, weight, feerate_per_kw)
@@ -152,7 +153,7 @@ class FeePayer:
         # Miners count the package; a replacement is measured by the child alone (BIP 125).
         own = weight + WALLET_WEIGHT
         alone = -(-(wanted * (own + above) - 1000 * parent.fee_sat) // own)
-        alone = await self._replacing(driver, (claim,), frozenset(), own, alone)
+        alone = await self._replacing(driver, (claim,), frozenset(), own, alone, alone)
         package_per_kw = -(-(alone * own + 1000 * parent.fee_sat) // (own + above))
         output = TxOut(anchor.value_sat, anchor.script_pubkey)
         name = reference(driver, key)
@@ -169,10 +170,20 @@ class FeePayer:
         return scheduled_per_kw(blocks_left, stake_sat, weight, estimate_per_kw)
 
     async def _replacing(
-        self, driver: ChannelDriver, claims: Sequence[Claimable], spent: frozenset[Outpoint], weight: int, wanted: int
+        self,
+        driver: ChannelDriver,
+        claims: Sequence[Claimable],
+        spent: frozenset[Outpoint],
+        weight: int,
+        wanted: int,
+        most: int,
     ) -> int:
         """The feerate: what is wanted if it may replace what is there; else that of what is there, or, where that has
-        other inputs and has to go, the least that replaces it. What shared a `spent` output is there no more."""
+        other inputs and has to go, the least that replaces it.
+
+        What shared a `spent` output is there no more. Where the least is more than `most`, what is wanted is tried: it
+        is taken if what is there was forgotten by the mempool, or as soon as another version of ours replaced it.
+        """
         points = set(_points(claims))
         rivals = [
             paid
@@ -182,8 +193,9 @@ class FeePayer:
         least = least_per_kw(rivals, weight)
         if wanted >= least:
             return wanted
-        same = len(rivals) == 1 and set(rivals[0].inputs) == points
-        return rivals[0].feerate_per_kw if same else least
+        if len(rivals) == 1 and set(rivals[0].inputs) == points:
+            return rivals[0].feerate_per_kw
+        return least if least <= most else wanted
 
     async def _paid(self, driver: ChannelDriver) -> dict[bytes, Paid]:
         prefix = _prefix(driver)
