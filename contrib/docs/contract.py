@@ -26,10 +26,13 @@ from contrib.docs.markdown import (
     signature,
     table,
 )
-from lnpd.hooks import answers, kinds, proxy
+from lnpd.hooks import answers, kinds
 from lnpd.hooks.capabilities import CAPABILITIES
 from lnpd.hooks.spec import HookSpecs
-from lnpd.services.plugins.process import STOP_SECONDS
+from lnpd.services.plugins.keeper import ORPHAN_SECONDS
+from lnpd.services.plugins.output import BYTES, LINES, WITHIN_SECONDS
+from lnpd.services.plugins.process import LIMITS, STOP_SECONDS
+from lnpd.services.plugins.results import MAX_BYTES, MAX_DEPTH
 
 SDK: tuple[ModuleType, ...] = (
     lnpd_sdk.types,
@@ -45,7 +48,7 @@ def hooks() -> str:
     """Every hook."""
     parts = [
         f"""A plugin takes part in a hook by `@plugin.hook("NAME")`; the hook's fields come by name. The node waits
-{proxy.DEADLINE_SECONDS:.0f} s for an answer; a late answer, or an exception, is no answer and is counted.
+{answers.DEADLINE_SECONDS:.0f} s for an answer; a late answer, or an exception, is no answer and is counted.
 `@plugin.hook("NAME", field=value)` asks only where the field has that value.
 
 - gather: everyone is asked at once.
@@ -99,18 +102,38 @@ def services() -> str:
 
 A manifest asks for them, the user gives them with `--grant PLUGIN=CAPABILITY`; in effect is what was both asked for and
 granted. enforced: without the grant the node refuses. free: it needs no grant yet. missing: the service that it stands
-for is not there yet.
+for is not there yet. PLUGIN is the plugin's name, or its path with a slash in it: a name is what a plugin gives itself.
+
+A name, a method, a provider or a message is whoever's comes first on the command line, however long it takes to start;
+a second plugin that claims it is refused, and both are named. It stays claimed while its owner is away.
 
 {table(("capability", "what it allows", ""), rows_of_capabilities)}
-## Its process
-
-The node starts it with an endpoint in `LNPD_ENDPOINT` and a token as the first line of its standard input. What it
-prints goes to the node's log, line by line and bounded. When the node ends, standard input ends, and the process ends
-with its children. One that does not stop when asked is killed after {STOP_SECONDS:g} s. One that dies is started again
-with growing pauses; `lnp plugin list` shows why, and how often.
-""",
+{_process()}""",
     ]
     return page("What a plugin may ask of its node", *parts)
+
+
+def _process() -> str:
+    """How a plugin's process lives, and what it may send."""
+    return f"""## Its process
+
+The node starts it with an endpoint in `LNPD_ENDPOINT` and a token as the first line of its standard input. What it
+prints goes to the node's log, line by line: {LINES} lines and {BYTES:,} bytes in {WITHIN_SECONDS:g} s, and what is more
+is counted. One that does not stop when asked is killed after {STOP_SECONDS:g} s. One that dies is started again with
+growing pauses; `lnp plugin list` shows why, and how often.
+
+When the node ends, standard input ends, and {ORPHAN_SECONDS:g} s later the process is killed. All that it started ends
+with it, on Linux also what left its session; elsewhere only its process group. What cannot be held: a process of the
+same user may kill the one that watches over it (lnpd/services/plugins/keeper.py), and what it started in other sessions
+then lives on.
+
+## What it may send
+
+Answers as they are asked for. Of its own accord {LIMITS.running:,} calls at once, {LIMITS.call_bytes:,} bytes each and
+{LIMITS.running_bytes:,} in all, and with the answers to them {LIMITS.unasked_bytes:,} bytes a second. More is a fault:
+the process is ended and started again. An RPC method's result is JSON, at most {MAX_BYTES:,} bytes and {MAX_DEPTH}
+deep; bytes in it become hex.
+"""
 
 
 def sdk() -> str:

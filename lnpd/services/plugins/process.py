@@ -125,8 +125,11 @@ class PluginProcess(Plugin):
                 self._bus.fail_all(PluginFault(self.name, self.why or "its process ended"))
                 self._bus.close()
                 self._bus = None
-            Path(self.host.endpoint(self._number, self.starts).removeprefix("ipc://")).unlink(missing_ok=True)
+            self._remove_socket()
             await self.host.left(self)
+
+    def _remove_socket(self) -> None:
+        Path(self.host.endpoint(self._number, self.starts).removeprefix("ipc://")).unlink(missing_ok=True)
 
     async def _pause(self) -> bool:
         """Waits before the next start; False if there is none."""
