@@ -56,6 +56,17 @@ def test_amounts_may_have_units_and_ids_may_be_short(node: tuple[SmallNode, Path
     assert running.asked == [("open", PEER_ID, 50_000, 5_000, "", ("lockbox",), None)]
 
 
+def test_a_route_is_given_hop_by_hop(node: tuple[SmallNode, Path]) -> None:
+    running, directory = node
+    named = f"{PEER_ID}@539268x845x1:1000:10:80"
+    done = lnp_of(directory, "pay", INVOICE, "--route", NODE_ID, "--route", named, "--max-fee-msat", "2sat")
+    assert done.returncode == 0, done.stderr
+    assert running.asked == [("pay", (NODE_ID, named), 2_000)]
+    assert "fulfilled" in lnp_of(directory, "forwards").stdout
+    terms = lnp_of(directory, "--json", "relay", CHANNEL_ID[:6], "--fee-base-msat", "7")
+    assert json.loads(terms.stdout)["ours"]["fee_base_msat"] == 7
+
+
 def test_a_plugins_method_is_a_command(node: tuple[SmallNode, Path]) -> None:
     running, directory = node
     assert lnp_of(directory, "lockbox-put", CHANNEL_ID[:6], "7").returncode == 0

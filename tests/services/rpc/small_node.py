@@ -139,6 +139,8 @@ class SmallNode:
         route: tuple[str, ...] = (),
         max_fee_msat: int | None = None,
     ) -> answers.Paid:
+        if route:
+            self.asked.append(("pay", route, max_fee_msat))
         if amount_msat == 13:
             await asyncio.sleep(3600)
         if amount_msat is not None:
