@@ -92,10 +92,6 @@ class Read:
         )
         return [InboxRow(*row) for row in rows]
 
-    def inbox_recipients(self) -> list[bytes]:
-        """Whom messages wait for."""
-        return [row[0] for row in self._rows("SELECT DISTINCT recipient FROM inbox ORDER BY recipient")]
-
     # -- signer state, keys and values, chain cursor --
 
     def signer_state(self, key: bytes) -> bytes | None:

@@ -26,15 +26,6 @@ UPSERT_KEY_VALUE = (
 UPSERT_SIGNER_STATE = (
     "INSERT INTO signer_state (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 )
-RENAME_CHANNEL = "UPDATE channel SET channel_id = ? WHERE channel_id = ?"
-RENAME_MAIL = (
-    "UPDATE outbox SET channel_id = ? WHERE channel_id = ?",
-    "UPDATE inbox SET recipient = ? WHERE recipient = ?",
-)
-RENAME_RECORDS = (
-    "UPDATE record_index SET channel_id = ? WHERE channel_id = ?",
-    "UPDATE record SET channel_id = ? WHERE channel_id = ?",
-)
 
 
 class Write(Read):
@@ -66,16 +57,6 @@ class Write(Read):
     def save_channel(self, channel_id: bytes, peer_id: bytes, snapshot: bytes, closed: bool = False) -> None:
         """The last snapshot of a channel; it replaces the one before."""
         self._change(UPSERT_CHANNEL, _key(channel_id), _key(peer_id), int(closed), _blob(snapshot))
-
-    def rename_channel(self, old_id: bytes, new_id: bytes) -> None:
-        """A temporary id becomes the funded one, in all that belongs to the channel. RowExists, RowMissing."""
-        if self.channel(new_id) is not None:
-            raise RowExists(f"A channel {new_id.hex()} exists already.")
-        if not self._change(RENAME_CHANNEL, _key(new_id), old_id):
-            raise RowMissing(f"There is no channel {old_id.hex()}.")
-        has_records = self._rows("SELECT 1 FROM record WHERE channel_id = ? LIMIT 1", old_id)
-        for sql in (*RENAME_MAIL, *RENAME_RECORDS) if has_records else RENAME_MAIL:  # the index is read as a whole
-            self._change(sql, new_id, old_id)
 
     def delete_channel(self, channel_id: bytes) -> None:
         """Forget a channel and its records. What it still owes (outbox, inbox) stays. Raises RowMissing."""

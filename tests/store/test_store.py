@@ -91,7 +91,7 @@ def test_a_failing_write_takes_back_only_itself(store: Store) -> None:
     def failing(write: Write) -> None:
         write.put_value("test", b"\x01", b"must not stay")
         write.put_value("test", b"\x63", b"must not stay")
-        write.rename_channel(CHANNEL, PEER)  # there is no such channel
+        write.delete_channel(CHANNEL)  # there is no such channel
 
     answers = asyncio.run(queue_behind_gate(store, [put(1), failing, put(2)]))
     assert answers[0] == 1
