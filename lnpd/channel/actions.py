@@ -39,7 +39,8 @@ class ReleaseSecret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
 class SignClosing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sign_closing"):
     """Fills `signature` of closing_signed for this closing transaction (unsigned, one input).
 
-    The signer refuses one that pays us less than `our_balance_sat` - `max_fee_sat` (0 if the peer pays the fee).
+    The signer refuses one that pays us less than `our_balance_sat`; if we pay the fee, less that, of at most
+    `max_fee_sat`.
     """
 
     funding: Funding

@@ -52,8 +52,9 @@ class SignerChannel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the signer is told of a channel once, when its opening is agreed; every later request is held against it.
 
     Tuples are indexed by party; `to_self_delay[p]` delays p's own outputs, and `reserve_sat[p]` is what p must keep.
-    `publics` of the peer are those of its open_channel or accept_channel. `destinations` are scriptPubKeys outside of
-    the wallet that closings and claims may pay, because the user named them (an upfront shutdown script).
+    `publics` of the peer are those of its open_channel or accept_channel. `dust_exposure_sat` is what of
+    our balance may be trimmed from a commitment. `destinations` are scriptPubKeys outside of the wallet that closings
+    and claims may pay, because the user named them (an upfront shutdown script).
     """
 
     index: ChannelIndex
@@ -65,6 +66,7 @@ class SignerChannel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reserve_sat: PerParty
     funding: Funding
     destinations: tuple[bytes, ...] = ()
+    dust_exposure_sat: int = 50_000
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -186,7 +188,8 @@ class Signer(Protocol):
         ...
 
     async def forget_funding(self, index: ChannelIndex, funding_txid: bytes) -> SignerRecords:
-        """A funding that can no longer confirm, or was spent by the one after it. The last one is kept."""
+        """A funding that can no longer confirm, or was spent by the one after it. The last one is kept; what was
+        forgotten is not registered again."""
         ...
 
     async def allow_destination(self, index: ChannelIndex, script_pubkey: bytes) -> SignerRecords:
@@ -253,12 +256,17 @@ class Signer(Protocol):
         """Our own prepared commitment, complete. Fills SignBroadcast; refused if its secret was released."""
         ...
 
+    async def prepare_closing(self, index: ChannelIndex, closing: SignClosing) -> SignerRecords:
+        """Checks that a mutual close may be signed; from now on there is no further commitment. Refused if it pays us
+        less than our balance, less its fee where we opened the channel."""
+        ...
+
     async def sign_closing(self, index: ChannelIndex, closing: SignClosing) -> bytes:
-        """Our signature of a mutual close; refused if it pays us less than our balance less the agreed fee."""
+        """Our signature of a mutual close, once prepared."""
         ...
 
     async def complete_closing(self, index: ChannelIndex, closing: CompleteClosing) -> Tx:
-        """The mutual close, complete. Fills CompleteClosing."""
+        """The mutual close, once prepared, complete. Fills CompleteClosing."""
         ...
 
     async def sign_claim(self, index: ChannelIndex, claim: Claim) -> Tx:

@@ -64,6 +64,10 @@ class Fills:
                     prepared.append(await self._signer.prepare_release(self._index, number))
                 case SignBroadcast(number=number):
                     prepared.append(await self._signer.prepare_broadcast(self._index, number))
+                case SignClosing():
+                    prepared.append(await self._signer.prepare_closing(self._index, fill))
+                case CompleteClosing(signing=signing):
+                    prepared.append(await self._signer.prepare_closing(self._index, signing))
         return [records for records in prepared if records]
 
     async def message(self, channel: Channel, send: Send) -> Message:

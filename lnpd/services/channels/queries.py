@@ -157,5 +157,6 @@ class Queries:
             reserve_sat=(terms[1].channel_reserve_sat, terms[0].channel_reserve_sat),
             funding=funding,
             destinations=tuple(s for s in (terms[us].upfront_shutdown_script,) if s),
+            dust_exposure_sat=channel.policy.max_dust_exposure_msat // 1000,
         )
         self._batch.records.append(await self._parts.signer.register_channel(registered))

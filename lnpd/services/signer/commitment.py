@@ -17,9 +17,9 @@ from lnpd_sdk.types import PARTIES, CommitmentKeys, Party, PerParty, other
 from lnpd.channel.lost import NO_KEY
 from lnpd.errors import CryptoError, LnpdError, OutputRefused, ScriptRefused
 from lnpd.services.interfaces import ChannelPublics, SignerChannel
+from lnpd.services.signer.amounts import check_amounts, check_payer, settled
 from lnpd.services.signer.refusals import Rule, encodable, refuse
-from lnpd.services.signer.wallet import MAX_FEERATE_PER_KW
-from lnpd.tx import fees
+from lnpd.services.signer.state import Settled
 from lnpd.tx.funding import locktime_and_sequence
 from lnpd.tx.graph import Child, Funding, Graph, Output
 from lnpd.tx.keys import Basepoints, commitment_keys
@@ -27,10 +27,8 @@ from lnpd.tx.rules import ANCHOR_KINDS, SECOND_STAGE, is_counterpartys
 from lnpd.tx.rules import check_output as check_rule_3
 from lnpd.tx.script import Compiled, Compiler, compiler_of, data_carrier
 from lnpd.tx.signatures import FLAGS
-from lnpd.tx.states import HTLC
 from lnpd.tx.transaction import TxIn
 
-MAIN_TEMPLATES: Final = frozenset({"to_local", "to_remote", "to_remote_anchors"})
 DELAYED_TEMPLATES: Final = frozenset({"to_local"})
 OFFERED_TEMPLATES: Final = frozenset({"offered_htlc", "offered_htlc_anchors"})
 FINAL_SEQUENCE: Final = 0xFFFFFFFF
@@ -74,8 +72,8 @@ def _basepoints(publics: tuple[ChannelPublics, ChannelPublics]) -> tuple[Basepoi
     return opener, acceptor
 
 
-def check_commitment(terms: SignerChannel, funding: Funding, graph: Graph, expected_point: bytes) -> PerParty:
-    """Raises SignerRefused by the first broken rule; returns what each party has beside what is in flight, in msat.
+def check_commitment(terms: SignerChannel, funding: Funding, graph: Graph, expected_point: bytes) -> Settled:
+    """Raises SignerRefused by the first broken rule; returns what each party has beside what is pending.
 
     `expected_point` is the per-commitment point where it is known (ours, and the peer's first), else empty.
     """
@@ -84,11 +82,12 @@ def check_commitment(terms: SignerChannel, funding: Funding, graph: Graph, expec
         refuse(Rule.WRONG_INPUT, "the commitment has a witness before anyone has signed it.")
     compiler = compiler_of(graph.keys, terms.to_self_delay[graph.holder])
     compiled = [check_output(compiler, terms, graph, output) for output in graph.outputs]
-    _check_amounts(terms, graph)
+    check_amounts(terms, graph)
     taken = _check_children(compiler, terms, graph, compiled)
     for vout, (output, scripts) in enumerate(zip(graph.outputs, compiled, strict=True)):
         _check_rule_3(graph, terms, output, scripts, output.kind, taken.get(vout, ()))
-    return _settled_msat(graph)
+        check_payer(graph, output)
+    return settled(graph)
 
 
 def check_reserve(terms: SignerChannel, settled_msat: PerParty, before_msat: PerParty) -> None:
@@ -168,63 +167,12 @@ def _may_be_dust(output: Output) -> bool:
     return isinstance(output.script, DataCarrier) or (output.kind in ANCHOR_KINDS and output.value_sat >= 0)
 
 
-def _check_amounts(terms: SignerChannel, graph: Graph) -> None:
-    capacity_sat = graph.funding.capacity_sat
-    if len(graph.tx.outputs) != len(graph.outputs) or any(
-        (shown.value_sat, shown.script_pubkey) != (meant.value_sat, meant.script_pubkey)
-        for shown, meant in zip(graph.tx.outputs, graph.outputs, strict=True)
-    ):
-        refuse(Rule.WRONG_AMOUNTS, "the transaction's outputs are not those of the graph.")
-    if graph.fee_sat < 0 or sum(each.value_sat for each in graph.outputs) + graph.fee_sat != capacity_sat:
-        refuse(Rule.WRONG_AMOUNTS, f"the outputs and the fee do not add up to the capacity of {capacity_sat} sat.")
-    if sum(graph.balances_msat) != capacity_sat * 1000 or min(graph.balances_msat) < 0:
-        refuse(Rule.WRONG_AMOUNTS, f"the balances do not add up to the capacity of {capacity_sat} sat.")
-    left = list(graph.balances_msat)
-    attached_sat = 0
-    for each in graph.outputs:
-        left[0] -= each.debits_msat[0]
-        left[1] -= each.debits_msat[1]
-        if each.debits_msat == (0, 0):
-            attached_sat += each.value_sat
-        elif min(each.debits_msat) < 0 or each.value_sat != sum(each.debits_msat) // 1000:
-            refuse(Rule.WRONG_AMOUNTS, f"{each.provider} {each.id} is not worth what it takes from the balances.")
-    if min(left) < 0 or attached_sat > terms.type.fixed_cost_sat:
-        refuse(Rule.WRONG_AMOUNTS, "the outputs take more than the balances, or the type's fixed costs, hold.")
-    _check_fee(terms, graph)
-
-
-def _check_fee(terms: SignerChannel, graph: Graph) -> None:
-    """What the feerate asks for, the fixed costs, and no more than what may have been trimmed or rounded away."""
-    if not 0 <= graph.feerate_per_kw <= MAX_FEERATE_PER_KW:
-        refuse(Rule.FEE_TOO_HIGH, f"nobody means a feerate of {graph.feerate_per_kw} sat per 1000 weight.")
-    dust_sat = terms.dust_limit_sat[graph.holder]
-    most_sat = terms.type.fixed_cost_sat + len(graph.outputs) + 2 * (dust_sat + 1)
-    extras = [each for each in graph.outputs if not _is_main(each) and each.debits_msat != (0, 0)]
-    weight = terms.type.commitment_weight + sum(fees.output_weight(each.script_pubkey) for each in extras)
-    most_sat += fees.fee_sat(weight, graph.feerate_per_kw)
-    limits = {pin.name: pin.max_weight for pin in terms.type.providers} | {HTLC: fees.HTLC_SUCCESS_WEIGHT}
-    for provider, _ in graph.trimmed:
-        most_sat += dust_sat + fees.fee_sat(limits.get(provider, 0), graph.feerate_per_kw) + 1
-    if graph.fee_sat > most_sat:
-        refuse(
-            Rule.FEE_TOO_HIGH, f"the commitment pays {graph.fee_sat} sat; its weight and trimmed outputs, {most_sat}."
-        )
-
-
-def _is_main(output: Output) -> bool:
-    return isinstance(output.script, Template) and output.script.name in MAIN_TEMPLATES
-
-
-def _settled_msat(graph: Graph) -> PerParty:
-    settled = list(graph.balances_msat)
-    for each in graph.outputs:
-        if not _is_main(each):
-            settled[0] -= each.debits_msat[0]
-            settled[1] -= each.debits_msat[1]
-    return settled[0], settled[1]
-
-
 # Children
+
+
+def check_children(compiler: Compiler, terms: SignerChannel, graph: Graph) -> None:
+    """Whether each second-stage transaction spends an output of the graph and pays what it says. SignerRefused."""
+    _check_children(compiler, terms, graph, [check_output(compiler, terms, graph, output) for output in graph.outputs])
 
 
 def _check_children(

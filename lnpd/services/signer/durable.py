@@ -116,6 +116,12 @@ class DurableSigner(KeySigner):
             await super().prepare_broadcast(index, number)
             return ()
 
+    async def prepare_closing(self, index: ChannelIndex, closing: SignClosing) -> SignerRecords:
+        """See Signer."""
+        async with self._turn(index):
+            await super().prepare_closing(index, closing)
+            return ()
+
     # What relies on it
 
     async def sign_commitment(self, index: ChannelIndex, graph: Graph) -> CommitmentSignatures:
@@ -155,12 +161,18 @@ class DurableSigner(KeySigner):
     async def sign_closing(self, index: ChannelIndex, closing: SignClosing) -> bytes:
         """See Signer."""
         async with self._turn(index):
-            return await super().sign_closing(index, closing)
+            await super().prepare_closing(index, closing)  # as sign_broadcast
+            signature = await super().sign_closing(index, closing)
+            await self._give_out(index)
+            return signature
 
     async def complete_closing(self, index: ChannelIndex, closing: CompleteClosing) -> Tx:
         """See Signer."""
         async with self._turn(index):
-            return await super().complete_closing(index, closing)
+            await super().prepare_closing(index, closing.signing)  # as sign_broadcast
+            tx = await super().complete_closing(index, closing)
+            await self._give_out(index)
+            return tx
 
     async def sign_claim(self, index: ChannelIndex, claim: Claim) -> Tx:
         """See Signer."""

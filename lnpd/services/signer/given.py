@@ -32,24 +32,49 @@ class Given:
         """Our prepared commitment is being signed."""
         self._states[levels] = replace(self.lasting(levels, memory), broadcast=memory.broadcast)
 
+    def closing(self, levels: bytes, memory: ChannelState) -> None:
+        """A mutual close is being signed."""
+        self._states[levels] = replace(self.lasting(levels, memory), closing=True)
+
     def lasting(self, levels: bytes, memory: ChannelState) -> ChannelState:
         """The memory of a channel without what was only prepared. What is held binds nobody, and stays."""
         given = self._states.get(levels) or ChannelState(tuple(FundingState(f.funding) for f in memory.fundings))
         known = {each.funding: each for each in given.fundings}
-        fundings = tuple(_signed_as(each, known.get(each.funding, each)) for each in memory.fundings)
-        return replace(given, fundings=fundings, destinations=memory.destinations)
+        fundings = tuple(
+            _signed_as(each, known.get(each.funding, FundingState(each.funding))) for each in memory.fundings
+        )
+        return replace(given, fundings=fundings, destinations=memory.destinations, forgotten=memory.forgotten)
 
     def check(self, levels: bytes, state: ChannelState | None) -> None:
         """Raises SignerRefused if something that was given out is missing in this state."""
         given = self._states.get(levels)
         if given is None:
             return
-        least = (given.released, given.signed, given.broadcast)
-        has = (-1, -1, -1) if state is None else (state.released, state.signed, state.broadcast)
-        if any(mine < theirs for mine, theirs in zip(has, least, strict=True)):
+        if state is None or not _covers(state, given):
             refuse(Rule.WENT_BACKWARDS, "what the signer gave out of this channel is not in the caller's rows.")
+
+
+def _covers(state: ChannelState, given: ChannelState) -> bool:
+    """Whether a state remembers all that was given out."""
+    known = {each.funding: each for each in state.fundings}
+    forgotten = set(state.forgotten)
+    left = [each for each in given.fundings if each.signed and each.outpoint not in forgotten]
+    return (
+        all(getattr(state, name) >= getattr(given, name) for name in ("released", "signed", "broadcast", "closing"))
+        and set(given.points[-1:]) <= set(state.points)
+        and set(given.forgotten) <= forgotten
+        and all(each.funding in known and _covers_signed(known[each.funding], each) for each in left)
+    )
+
+
+def _covers_signed(state: FundingState, given: FundingState) -> bool:
+    """Whether what was signed on one funding is known. Rows may have a step more, which was prepared and stored: it has
+    the place of the oldest, which nobody may ask for any more."""
+    if state.signed == given.signed:
+        return state.settled[0] == given.settled[0]
+    return len(state.signed) == 2 and given.signed[-1] in state.signed[:-1]
 
 
 def _signed_as(funding: FundingState, other: FundingState) -> FundingState:
     """One funding's own side, with what `other` knows of the peer's."""
-    return replace(funding, signed=other.signed, settled_msat=(other.settled_msat[0], funding.settled_msat[1]))
+    return replace(funding, signed=other.signed, settled=(other.settled[0], funding.settled[1]))

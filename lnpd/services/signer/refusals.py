@@ -20,6 +20,7 @@ class Rule(StrEnum):
     UNFIT_TERMS = "unfit_terms"  # what a channel is registered with contradicts itself, or our keys
     UNKNOWN_FUNDING = "unknown_funding"  # a funding that the channel does not have
     FUNDING_OF_ANOTHER_CHANNEL = "funding_of_another_channel"  # one output cannot fund two channels
+    FORGOTTEN_FUNDING = "forgotten_funding"  # a funding comes back without what was signed for it
     LAST_FUNDING = "last_funding"  # a channel without a funding has nothing to sign
     WENT_BACKWARDS = "went_backwards"  # the signer's rows, or the caller's, are older than the other
     NOT_RESUMED = "not_resumed"  # a channel of stored rows whose numbers were not compared yet
@@ -31,6 +32,8 @@ class Rule(StrEnum):
     RELEASE_UNPREPARED = "release_unprepared"  # a secret whose release was not stored first
     SIGN_UNPREPARED = "sign_unprepared"  # a commitment of the peer's that was not stored first
     BROADCAST_UNPREPARED = "broadcast_unprepared"  # a broadcast of ours that was not stored first
+    CLOSE_UNPREPARED = "close_unprepared"  # a mutual close that was not stored first
+    AFTER_CLOSE = "after_close"  # a new commitment after a mutual close of what was before it
     PREVIOUS_NOT_REVOKED = "previous_not_revoked"  # remote n + 1 before remote n - 1 is revoked
     WRONG_REVEALED_SECRET = "wrong_revealed_secret"  # not the secret of the point that was signed for  # noqa: S105
     TWO_REMOTE_COMMITMENTS = "two_remote_commitments"  # of the peer, with one number on one funding
@@ -58,7 +61,7 @@ class Rule(StrEnum):
     CLOSE_MALFORMED = "close_malformed"  # a close has other inputs or outputs than BOLT 2 allows
     CLOSE_PENDING = "close_pending"  # the last commitments still have outputs beside the two balances
     PAYS_ELSEWHERE = "pays_elsewhere"  # a claim to a script that is not ours
-    OTHER_COMMITMENT = "other_commitment"  # a claim's input is no output of its graph
+    OTHER_COMMITMENT = "other_commitment"  # no output of its graph, or a graph that was never held or signed
     UNKNOWN_PATH = "unknown_path"  # an output has no spend path of this name
     NOT_OUR_PATH = "not_our_path"  # it needs another signature than ours
     NOT_REVOKED = "not_revoked"  # a penalty without the secret of its commitment

@@ -35,10 +35,9 @@ from lnpd.services.signer.given import Given
 from lnpd.services.signer.keys import ChannelKeys, Keys
 from lnpd.services.signer.node import signed_channel_update, signed_invoice
 from lnpd.services.signer.refusals import Rule, refuse
-from lnpd.services.signer.state import ChannelState, FundingState, SignedCommitment
+from lnpd.services.signer.state import ChannelState, FundingState, Settled, SignedCommitment
 from lnpd.services.signer.wallet import WalletKeys
 from lnpd.tx.graph import CommitmentSignatures, Funding, Graph
-from lnpd.tx.rules import is_counterpartys
 from lnpd.tx.signatures import commitment_digest, signed_commitment, verify_signatures
 from lnpd.tx.transaction import Tx, TxOut
 
@@ -72,9 +71,9 @@ class KeySigner:
         self._to_resume = set(loaded.states)
         self._refused: dict[bytes, SignerRefused] = {}
         self._fundings = {
-            (each.funding.txid, each.funding.vout): levels
+            outpoint: levels
             for levels, state in self._states.items()
-            for each in state.fundings
+            for outpoint in (*state.forgotten, *(each.outpoint for each in state.fundings))
         }
         self._digests = content.Digests()
         self._unsigned: set[tuple[bytes, bytes, int]] = set()  # prepared since the start, and not asked to be signed
@@ -140,6 +139,8 @@ class KeySigner:
         known = self._known(index)
         if any(each.funding == funding for each in known.state.fundings):
             return (order.state_row(index, known.state),)
+        if (funding.txid, funding.vout) in known.state.forgotten:
+            refuse(Rule.FORGOTTEN_FUNDING, "this funding was forgotten, with all that was signed for it.")
         if len(known.state.fundings) >= order.MAX_FUNDINGS:
             refuse(Rule.UNFIT_TERMS, f"a channel has at most {order.MAX_FUNDINGS} fundings at a time.")
         self._check_funding(known.levels, known.terms, funding)
@@ -148,10 +149,7 @@ class KeySigner:
     async def forget_funding(self, index: ChannelIndex, funding_txid: bytes) -> SignerRecords:
         """See Signer."""
         known = self._known(index)
-        left = tuple(each for each in known.state.fundings if each.funding.txid != funding_txid)
-        if not left:
-            refuse(Rule.LAST_FUNDING, "a channel keeps its last funding.")
-        return self._move(known, replace(known.state, fundings=left))
+        return self._move(known, order.forget(known.state, funding_txid))
 
     async def allow_destination(self, index: ChannelIndex, script_pubkey: bytes) -> SignerRecords:
         """See Signer."""
@@ -186,8 +184,8 @@ class KeySigner:
     async def hold_commitment(self, index: ChannelIndex, graph: Graph, signatures: CommitmentSignatures) -> Held:
         """See Signer."""
         known, funding = self._for_commitment(index, graph, ours=True)
-        settled_msat = self._check_content(known, funding, graph)
-        state = order.hold(known.state, funding, graph.number, settled_msat)
+        settled = self._check_content(known, funding, graph)
+        state = order.hold(known.state, funding, graph.number, graph.tx.txid, settled)
         try:
             verify_signatures(graph, signatures)
         except (WrongSignature, WrongSignatureCount) as error:
@@ -197,7 +195,7 @@ class KeySigner:
     async def prepare_commitment(self, index: ChannelIndex, graph: Graph, revealed: bytes = b"") -> SignerRecords:
         """See Signer."""
         known, funding = self._for_commitment(index, graph, ours=False)
-        settled_msat = self._check_content(known, funding, graph)
+        settled = self._check_content(known, funding, graph)
         digest = content.content_digest(self._digests.of(graph))
         commitment = SignedCommitment(graph.number, digest)
         request = (known.levels, graph.funding.txid, graph.number)
@@ -206,7 +204,7 @@ class KeySigner:
             funding = order.unsign(funding, graph.number)
         first_time = all(each.number != graph.number for each in funding.signed)
         point = graph.keys.per_commitment_point
-        state = order.sign(known.state, funding, commitment, point, revealed, settled_msat)
+        state = order.sign(known.state, funding, commitment, point, revealed, settled)
         if first_time:
             self._unsigned.add(request)
         return self._move(known, state)
@@ -222,17 +220,7 @@ class KeySigner:
             refuse(Rule.TWO_REMOTE_COMMITMENTS, f"another commitment {graph.number} was prepared on this funding.")
         self._unsigned.discard((known.levels, graph.funding.txid, graph.number))
         self._given.signed(known.levels, known.state)
-        secrets: dict[str, bytes] = {}
-        children = []
-        for child, digest in zip(graph.children, digests[1], strict=True):
-            key = next((each for each in child.path.keys if is_counterpartys(each, graph.keys)), "")
-            if key not in secrets:
-                secret = known.keys.secret(key, False, graph.keys.per_commitment_point)
-                if secret is None:
-                    refuse(Rule.NOT_OUR_PATH, "a second-stage transaction does not need a key of ours.")
-                secrets[key] = secret
-            children.append(sign(secrets[key], digest))
-        return CommitmentSignatures(sign(known.keys.funding, digests[0]), tuple(children))
+        return spends.commitment_signatures(known.keys, graph, digests)
 
     async def prepare_release(self, index: ChannelIndex, number: int) -> SignerRecords:
         """See Signer."""
@@ -260,7 +248,7 @@ class KeySigner:
     async def sign_broadcast(self, index: ChannelIndex, graph: Graph, signatures: CommitmentSignatures) -> Tx:
         """See Signer."""
         known, funding = self._for_commitment(index, graph, ours=True)
-        self._check_unrevoked(known, graph)
+        self._check_ours(known, funding, graph)
         if known.state.broadcast != graph.number:
             refuse(Rule.BROADCAST_UNPREPARED, f"the broadcast of our commitment {graph.number} was not prepared.")
         self._check_content(known, funding, graph, reserve=False)
@@ -270,27 +258,35 @@ class KeySigner:
             refuse(Rule.PEER_SIGNATURE, f"the peer's signature of our commitment {graph.number} is invalid.")
         return signed_commitment(graph, sign(known.keys.funding, digest), signatures.commitment)
 
+    async def prepare_closing(self, index: ChannelIndex, closing: SignClosing) -> SignerRecords:
+        """See Signer."""
+        known = self._check_closing(index, closing)
+        return self._move(known, replace(known.state, closing=True))
+
     async def sign_closing(self, index: ChannelIndex, closing: SignClosing) -> bytes:
         """See Signer."""
-        return spends.closing_signature(self._check_closing(index, closing).keys, closing)
+        return spends.closing_signature(self._give_closing(index, closing).keys, closing)
 
     async def complete_closing(self, index: ChannelIndex, closing: CompleteClosing) -> Tx:
         """See Signer."""
-        known = self._check_closing(index, closing.signing)
+        known = self._give_closing(index, closing.signing)
         return spends.completed_closing(known.keys, known.terms, closing)
 
     async def sign_claim(self, index: ChannelIndex, claim: Claim) -> Tx:
         """See Signer."""
         known = self._known(index)
-        funding = self._funding(known, claim.graph.funding)
-        point = self._expected_point(known, claim.graph)
-        content.check_shape(known.terms, funding.funding, claim.graph, point, lost=True)
+        funding, graph = self._funding(known, claim.graph.funding), claim.graph
+        content.check_shape(known.terms, funding.funding, graph, self._expected_point(known, graph), lost=True)
+        if graph.holder == known.terms.us:
+            order.check_held(funding, graph.number, graph.tx.txid)
+        else:
+            order.check_signed(funding, graph.number, lambda: content.content_digest(self._digests.of(graph)))
         return spends.signed_claim(known.keys, known.terms, claim, self._is_ours(known))
 
     async def sign_second_stage(self, index: ChannelIndex, stage: SecondStage) -> Tx:
         """See Signer."""
         known, funding = self._for_commitment(index, stage.graph, ours=True)
-        self._check_unrevoked(known, stage.graph)
+        self._check_ours(known, funding, stage.graph)
         self._check_content(known, funding, stage.graph, reserve=False)
         return spends.signed_second_stage(known.keys, known.terms, stage, self._is_ours(known))
 
@@ -347,19 +343,18 @@ class KeySigner:
             return known.keys.point(graph.number) if 0 <= graph.number < 1 << 48 else b"\0"
         return known.terms.publics[graph.holder].first_per_commitment_point if graph.number == 0 else b""
 
-    def _check_content(
-        self, known: Known, funding: FundingState, graph: Graph, reserve: bool = True
-    ) -> tuple[int, int]:
+    def _check_content(self, known: Known, funding: FundingState, graph: Graph, reserve: bool = True) -> Settled:
         point = self._expected_point(known, graph)
-        settled_msat = content.check_commitment(known.terms, funding.funding, graph, point)
+        settled = content.check_commitment(known.terms, funding.funding, graph, point)
         if reserve:
-            side = 1 if graph.holder == known.terms.us else 0
-            content.check_reserve(known.terms, settled_msat, funding.settled_msat[side])
-        return settled_msat
+            before = funding.settled[1 if graph.holder == known.terms.us else 0]
+            content.check_reserve(known.terms, settled.balances_msat, before.balances_msat)
+        return settled
 
-    def _check_unrevoked(self, known: Known, graph: Graph) -> None:
+    def _check_ours(self, known: Known, funding: FundingState, graph: Graph) -> None:
         if graph.number < known.state.released:
             refuse(Rule.REVOKED_BROADCAST, f"our commitment {graph.number} is revoked: who shows it loses everything.")
+        order.check_held(funding, graph.number, graph.tx.txid)
 
     def _check_closing(self, index: ChannelIndex, closing: SignClosing) -> Known:
         known = self._known(index)
@@ -367,6 +362,13 @@ class KeySigner:
         if funding.funding != closing.funding:
             refuse(Rule.UNKNOWN_FUNDING, "the closing transaction spends another funding than the registered one.")
         spends.check_closing(known.terms, funding, closing, self._is_ours(known))
+        return known
+
+    def _give_closing(self, index: ChannelIndex, closing: SignClosing) -> Known:
+        known = self._check_closing(index, closing)
+        if not known.state.closing:
+            refuse(Rule.CLOSE_UNPREPARED, "the mutual close was not prepared.")
+        self._given.closing(known.levels, known.state)
         return known
 
     def _is_ours(self, known: Known) -> Callable[[bytes], bool]:

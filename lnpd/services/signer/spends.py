@@ -1,9 +1,11 @@
-"""Which transactions that leave a channel may be signed: mutual closes, claims, our own second stage?"""
+"""Which transactions that leave a channel may be signed: mutual closes, claims, our own second stage? And how is what
+was checked signed with the channel's keys?"""
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from lnpd_sdk.script import Key, Sighash, SignatureSlot, SpendPath
+from lnpd_sdk.types import OPENER
 from msgspec.structs import replace
 
 from lnpd.channel.actions import CompleteClosing, SignClosing
@@ -11,23 +13,44 @@ from lnpd.channel.lost import NO_KEY
 from lnpd.crypto.secp import public_key, sign, verify
 from lnpd.errors import CryptoError, WitnessIncomplete
 from lnpd.services.interfaces import Claim, ClaimInput, SecondStage, SignerChannel, StagePart
-from lnpd.services.signer.commitment import check_output
+from lnpd.services.signer.commitment import check_children, check_output
 from lnpd.services.signer.keys import ChannelKeys
 from lnpd.services.signer.refusals import Rule, check_encodable, refuse
-from lnpd.services.signer.state import UNKNOWN_MSAT, FundingState
+from lnpd.services.signer.state import UNSETTLED, FundingState
 from lnpd.services.signer.wallet import MAX_FEERATE_PER_KW
-from lnpd.tx.graph import Child, Graph, Output
+from lnpd.tx.feerates import STAKE_PERCENT
+from lnpd.tx.graph import Child, CommitmentSignatures, Graph, Output
+from lnpd.tx.rules import is_counterpartys
 from lnpd.tx.script import Compiled, Compiler, compiler_of, public_key_of, script_code
 from lnpd.tx.signatures import FLAGS, counterparty_key, funding_witness, witness
 from lnpd.tx.sweeps import may_share
 from lnpd.tx.transaction import Tx, TxOut
 
-CORE_PROVIDERS: Final = frozenset({"base", "htlc", "anchors"})
 FINAL_SEQUENCE: Final = 0xFFFFFFFF
 MAX_BLOCKS: Final = 0xFFFF
 FIRST_TIMESTAMP: Final = 500_000_000
 
 IsOurs = Callable[[bytes], bool]
+
+
+# The peer's commitment
+
+
+def commitment_signatures(
+    keys: ChannelKeys, graph: Graph, digests: tuple[bytes, tuple[bytes, ...]]
+) -> CommitmentSignatures:
+    """Our signatures of these digests of the peer's commitment and its children. Raises SignerRefused."""
+    secrets: dict[str, bytes] = {}
+    children = []
+    for child, digest in zip(graph.children, digests[1], strict=True):
+        key = next((each for each in child.path.keys if is_counterpartys(each, graph.keys)), "")
+        if key not in secrets:
+            secret = keys.secret(key, False, graph.keys.per_commitment_point)
+            if secret is None:
+                refuse(Rule.NOT_OUR_PATH, "a second-stage transaction does not need a key of ours.")
+            secrets[key] = secret
+        children.append(sign(secrets[key], digest))
+    return CommitmentSignatures(sign(keys.funding, digests[0]), tuple(children))
 
 
 # Mutual close (BOLT 2, closing_signed; BOLT 3, "Closing Transaction")
@@ -43,35 +66,40 @@ def check_closing(terms: SignerChannel, state: FundingState, closing: SignClosin
         refuse(Rule.CLOSE_MALFORMED, "a closing transaction has version 2 and one or two outputs.")
     if sum(each.value_sat for each in tx.outputs) > funding.capacity_sat or min(o.value_sat for o in tx.outputs) < 0:
         refuse(Rule.CLOSE_MALFORMED, "the closing transaction pays more than the channel holds.")
-    if closing.max_fee_sat < 0 or closing.max_fee_sat > fee_cap_sat(tx, 1):
-        refuse(Rule.FEE_TOO_HIGH, f"a fee of {closing.max_fee_sat} sat is more than anyone means to pay.")
+    # Either side leaves out of a close what is under its dust limit (BOLT 3): that goes to the fee, too.
+    dust_sat = max(terms.dust_limit_sat)
+    fee_sat = _closing_fee_sat(terms, closing, dust_sat)
+    if any(side.in_flight for side in state.settled):
+        refuse(Rule.CLOSE_PENDING, "the last commitments have HTLCs that are not settled yet.")
     balance_sat = max(closing.our_balance_sat, known_balance_sat(terms, state))
-    _check_nothing_pending(terms, state)
-    least_sat = balance_sat - closing.max_fee_sat
-    # What is under our own dust limit may be left out of a close (BOLT 3).
-    if least_sat < terms.dust_limit_sat[terms.us]:
+    least_sat = balance_sat - fee_sat
+    if least_sat < dust_sat:
         return
     paid_sat = sum(each.value_sat for each in tx.outputs if is_ours(each.script_pubkey))
     if paid_sat < least_sat:
         refuse(Rule.CLOSE_UNDERPAYS, f"the close pays us {paid_sat} sat; {balance_sat} less the fee is {least_sat}.")
 
 
+def _closing_fee_sat(terms: SignerChannel, closing: SignClosing, dust_sat: int) -> int:
+    """What of the fee we pay: nothing if the peer has opened the channel."""
+    if terms.us != OPENER:
+        return 0
+    tx = closing.transaction
+    if not 0 <= closing.max_fee_sat <= fee_cap_sat(tx, 1):
+        refuse(Rule.FEE_TOO_HIGH, f"a fee of {closing.max_fee_sat} sat is more than anyone means to pay.")
+    fee_sat = closing.funding.capacity_sat - sum(each.value_sat for each in tx.outputs)
+    most_sat = closing.max_fee_sat + dust_sat + 1  # and what rounding both balances down leaves
+    if fee_sat > most_sat:
+        refuse(Rule.FEE_TOO_HIGH, f"the close pays a fee of {fee_sat} sat; {most_sat} at most were agreed on.")
+    return fee_sat
+
+
 def known_balance_sat(terms: SignerChannel, state: FundingState) -> int:
-    """What the last commitments gave us at least."""
-    return min((side[terms.us] for side in _last_balances(terms, state)), default=0) // 1000
-
-
-def _check_nothing_pending(terms: SignerChannel, state: FundingState) -> None:
-    if any(sum(side) != state.funding.capacity_sat * 1000 for side in _last_balances(terms, state)):
-        refuse(Rule.CLOSE_PENDING, "the last commitments have outputs that are not settled yet.")
-
-
-def _last_balances(terms: SignerChannel, state: FundingState) -> list[tuple[int, int]]:
-    """Of the last commitment of each side. An extension may still move balance by its `close`: with one in the
-    channel's type, only the caller knows."""
-    if any(pin.name not in CORE_PROVIDERS for pin in terms.type.providers):
-        return []
-    return [side for side in state.settled_msat if UNKNOWN_MSAT not in side]
+    """What the last commitments gave us at least. What an extension holds it may still move by its `close`: then only
+    the caller knows."""
+    if any(side.extended for side in state.settled):
+        return 0
+    return min((side.balances_msat[terms.us] for side in state.settled if side != UNSETTLED), default=0) // 1000
 
 
 def closing_signature(keys: ChannelKeys, closing: SignClosing) -> bytes:
@@ -109,6 +137,8 @@ def signed_claim(keys: ChannelKeys, terms: SignerChannel, claim: Claim, is_ours:
     check_pays_us(tx.outputs, is_ours)
     revealed = _revealed(terms, claim)
     compiler = compiler_of(graph.keys, terms.to_self_delay[graph.holder])
+    if any(described.child >= 0 for described in claim.inputs):
+        check_children(compiler, terms, graph)
     spent = [_spent(compiler, terms, graph, tx, position, described) for position, described in enumerate(claim.inputs)]
     _check_claim_fee(tx, [output for output, _, _ in spent])
     signed = tx
@@ -185,11 +215,11 @@ def _claimed(graph: Graph, described: ClaimInput) -> tuple[Output, bytes]:
 
 
 def _check_claim_fee(tx: Tx, spent: list[Output]) -> None:
-    if len(spent) < len(tx.inputs):
-        return  # the wallet adds to the fee, and its own check sees the whole
-    fee_sat = sum(each.value_sat for each in spent) - sum(each.value_sat for each in tx.outputs)
-    cap_sat = fee_cap_sat(tx, len(spent))
-    if not 0 <= fee_sat <= cap_sat:
+    """What is claimed comes back to us but for a fee; inputs of the wallet add to that, which its own check sees."""
+    spent_sat = sum(each.value_sat for each in spent)
+    fee_sat = spent_sat - sum(each.value_sat for each in tx.outputs)
+    cap_sat = max(fee_cap_sat(tx, len(tx.inputs)), spent_sat * STAKE_PERCENT // 100)
+    if fee_sat > cap_sat or (fee_sat < 0 and len(spent) == len(tx.inputs)):
         refuse(Rule.FEE_TOO_HIGH, f"the claim pays {fee_sat} sat of fee; at most {cap_sat} are allowed.")
 
 

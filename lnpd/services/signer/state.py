@@ -6,10 +6,12 @@
 Numbers only grow. Each transition returns the next state or raises SignerRefused; nothing here has a secret.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
 import msgspec
+from lnpd_sdk.types import PerParty
 from msgspec.structs import replace
 
 from lnpd.crypto.hd import ChannelIndex
@@ -22,6 +24,7 @@ from lnpd.tx.graph import Funding
 FORMAT: Final = 1
 MAX_FUNDINGS: Final = 16
 MAX_DESTINATIONS: Final = 64
+MAX_FORGOTTEN: Final = 10_000
 
 NONE: Final = -1
 UNKNOWN_MSAT: Final = -1
@@ -34,14 +37,32 @@ class SignedCommitment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: bytes
 
 
+class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What each party has in a commitment beside what is pending, and whether HTLCs or an extension's outputs are,
+    trimmed ones too."""
+
+    balances_msat: PerParty = (UNKNOWN_MSAT, UNKNOWN_MSAT)
+    in_flight: bool = False
+    extended: bool = False
+
+
+UNSETTLED: Final = Settled()
+
+
 class FundingState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is known of one funding. `settled_msat` is by side (the peer's commitment, ours): what each party had in
-    the last commitment beside its offers in flight."""
+    """What is known of one funding. `held_txids` are (number, txid) of our last two commitments that were held.
+    `settled` is by side: of the last commitment of the peer, and of ours."""
 
     funding: Funding
     held: int = NONE
+    held_txids: tuple[tuple[int, bytes], ...] = ()
     signed: tuple[SignedCommitment, ...] = ()
-    settled_msat: tuple[tuple[int, int], tuple[int, int]] = ((UNKNOWN_MSAT, UNKNOWN_MSAT), (UNKNOWN_MSAT, UNKNOWN_MSAT))
+    settled: tuple[Settled, Settled] = (UNSETTLED, UNSETTLED)
+
+    @property
+    def outpoint(self) -> tuple[bytes, int]:
+        """What its commitments spend."""
+        return self.funding.txid, self.funding.vout
 
 
 class ChannelState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,6 +70,8 @@ class ChannelState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     released: our commitments below this number are revoked. broadcast: ours that was given out signed, or -1.
     signed: the highest number of the peer's that we signed. points: (number, per-commitment point) of its last two.
+    forgotten: outpoints of fundings that were forgotten with all that was signed for them; they never come back.
+    closing: a mutual close was given out, so there are no further commitments.
     """
 
     fundings: tuple[FundingState, ...]
@@ -57,6 +80,8 @@ class ChannelState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signed: int = NONE
     points: tuple[tuple[int, bytes], ...] = ()
     destinations: tuple[bytes, ...] = ()
+    forgotten: tuple[tuple[bytes, int], ...] = ()
+    closing: bool = False
 
     def funding(self, txid: bytes, vout: int) -> FundingState | None:
         """The funding with this outpoint."""
@@ -81,8 +106,8 @@ class ChannelState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 # Transitions
 
 
-def hold(state: ChannelState, funding: FundingState, number: int, settled_msat: tuple[int, int]) -> ChannelState:
-    """Our commitment `number` has valid signatures."""
+def hold(state: ChannelState, funding: FundingState, number: int, txid: bytes, settled: Settled) -> ChannelState:
+    """Our commitment `number`, this transaction, has valid signatures."""
     if number < state.released:
         refuse(Rule.WRONG_NUMBER, f"our commitment {number} is revoked; {state.released} is the oldest that is not.")
     if number > state.released + 1:
@@ -90,8 +115,12 @@ def hold(state: ChannelState, funding: FundingState, number: int, settled_msat: 
             Rule.WENT_BACKWARDS,
             f"our commitment {number} is offered; the signer has revoked up to {state.released - 1}.",
         )
+    if number > funding.held:
+        _check_open(state)
+    txids = (*(each for each in funding.held_txids if each[0] != number), (number, txid))[-2:]
+    settled_by_side = (funding.settled[0], settled)
     return state.with_funding(
-        replace(funding, held=max(funding.held, number), settled_msat=(funding.settled_msat[0], settled_msat))
+        replace(funding, held=max(funding.held, number), held_txids=txids, settled=settled_by_side)
     )
 
 
@@ -101,7 +130,7 @@ def sign(
     commitment: SignedCommitment,
     point: bytes,
     revealed: bytes,
-    settled_msat: tuple[int, int],
+    settled: Settled,
 ) -> ChannelState:
     """The peer's commitment will be signed."""
     number = commitment.number
@@ -116,6 +145,7 @@ def sign(
             if known.digest != commitment.digest:
                 refuse(Rule.TWO_REMOTE_COMMITMENTS, f"another commitment {number} was signed on this funding.")
             return state
+    _check_open(state)
     known_point = dict(state.points).get(number)
     if known_point is not None and known_point != point:
         refuse(Rule.WRONG_KEYS, f"the peer's commitment {number} was signed with another per-commitment point.")
@@ -125,7 +155,7 @@ def sign(
     changed = replace(
         funding,
         signed=(*funding.signed, commitment)[-2:],
-        settled_msat=(settled_msat, funding.settled_msat[1]),
+        settled=(settled, funding.settled[1]),
     )
     return state.with_funding(changed)
 
@@ -149,6 +179,11 @@ def _check_revoked(state: ChannelState, number: int, revealed: bytes) -> None:
         refuse(Rule.WRONG_REVEALED_SECRET, f"what was revealed is not the secret of the peer's commitment {number}.")
 
 
+def _check_open(state: ChannelState) -> None:
+    if state.closing:
+        refuse(Rule.AFTER_CLOSE, "a mutual close was signed: the peer may broadcast it whatever comes after it.")
+
+
 def release(state: ChannelState, number: int) -> ChannelState:
     """Our commitment `number` will be revoked."""
     if number < state.released:
@@ -167,6 +202,30 @@ def broadcast(state: ChannelState, number: int) -> ChannelState:
     if number > max(each.held for each in state.fundings):
         refuse(Rule.WENT_BACKWARDS, f"our commitment {number} is not held.")
     return replace(state, broadcast=max(state.broadcast, number))
+
+
+def forget(state: ChannelState, txid: bytes) -> ChannelState:
+    """Without this funding, and never again with it: what was signed for it is forgotten too."""
+    left = tuple(each for each in state.fundings if each.funding.txid != txid)
+    if not left:
+        refuse(Rule.LAST_FUNDING, "a channel keeps its last funding.")
+    gone = tuple(each.outpoint for each in state.fundings if each.funding.txid == txid)
+    if len(state.forgotten) + len(gone) > MAX_FORGOTTEN:
+        refuse(Rule.UNFIT_TERMS, f"a channel has at most {MAX_FORGOTTEN} fundings in all.")
+    return replace(state, fundings=left, forgotten=(*state.forgotten, *gone))
+
+
+def check_held(funding: FundingState, number: int, txid: bytes) -> None:
+    """Our commitment that is claimed from or broadcast is the one that was held, where that is still known."""
+    if number > funding.held or dict(funding.held_txids).get(number, txid) != txid:
+        refuse(Rule.OTHER_COMMITMENT, f"this is not our commitment {number} that was held.")
+
+
+def check_signed(funding: FundingState, number: int, digest: Callable[[], bytes]) -> None:
+    """The peer's commitment that is claimed from is the one that we signed, where that is still known: what is older
+    is revoked. `digest` makes that of all that is signed in it."""
+    if any(each.number == number and each.digest != digest() for each in funding.signed):
+        refuse(Rule.OTHER_COMMITMENT, f"this is not the peer's commitment {number} that was signed.")
 
 
 def compare(state: ChannelState, ours: int, theirs: int, behind: int = 0) -> None:

@@ -28,8 +28,8 @@ def check_terms(channel: SignerChannel, publics: ChannelPublics) -> None:
     for party in PARTIES:
         if not 1 <= channel.to_self_delay[party] <= 0xFFFF:
             refuse(Rule.UNFIT_TERMS, f"a to_self_delay of {channel.to_self_delay[party]} blocks is none.")
-        if channel.dust_limit_sat[party] < 0 or channel.reserve_sat[party] < 0:
-            refuse(Rule.UNFIT_TERMS, "a dust limit or a channel reserve is negative.")
+        if channel.dust_exposure_sat < 0 or channel.dust_limit_sat[party] < 0 or channel.reserve_sat[party] < 0:
+            refuse(Rule.UNFIT_TERMS, "a dust limit, a dust exposure or a channel reserve is negative.")
 
 
 def check_funding(channel: SignerChannel, funding: Funding) -> None:

@@ -5,10 +5,12 @@ from lnpd_sdk.types import ACCEPTOR, OPENER
 from msgspec.structs import replace
 
 from lnpd.services.signer.refusals import Rule
+from lnpd.tx.graph import Graph
 from lnpd.tx.script import compile_script
 from lnpd.tx.transaction import TxIn, TxOut
 from tests.services.signer.signers import CAPACITY_SAT, Pair
 from tests.services.signer.world import (
+    EXTENDED,
     ME,
     STRANGER,
     Row,
@@ -254,3 +256,69 @@ async def signing_a_child_of_no_output(world: World) -> None:
 async def signing_a_child_by_a_path_without_a_key_of_ours(world: World) -> None:
     path = replace(world.theirs.children[0].path, witness=())
     await world.signer.sign_commitment(ME, changed_child(world.theirs, path=path))
+
+
+# Who pays, and what is said to be trimmed
+
+
+@forbidden(Rule.WRONG_AMOUNTS)
+async def the_peers_main_output_paid_from_our_balance(world: World) -> None:
+    graph = await world.bare()
+    ours, theirs = (graph.outputs[vout_of(graph, kind)] for kind in ("to_remote", "to_local"))
+    debits = (ours.debits_msat[0], theirs.debits_msat[1])
+    left = with_outputs(graph, tuple(each for each in graph.outputs if each is not ours))
+    await world.prepare(changed_output(left, "to_local", value_sat=sum(debits) // 1000, debits_msat=debits))
+
+
+@forbidden(Rule.WRONG_AMOUNTS)
+async def the_peers_htlc_paid_from_our_balance(world: World) -> None:
+    graph = await world.next()
+    swapped = graph.outputs[vout_of(graph, "offered_htlc")].debits_msat[::-1]
+    await world.prepare(changed_output(graph, "offered_htlc", debits_msat=swapped))
+
+
+@forbidden(Rule.WRONG_SCRIPT)
+async def an_output_of_an_extension_in_the_cores_name(world: World) -> None:
+    script = Miniscript("and_v(v:pk(counterparty_payment),older(1))")
+    await world.prepare(swapped_script(await world.bare(), "to_remote", script, 96))
+
+
+@forbidden(Rule.WRONG_SCRIPT)
+async def a_main_output_in_an_extensions_name(world: World) -> None:
+    extended = await World.fresh(EXTENDED)
+    graph = await extended.pair.graph(ACCEPTOR, 1, type=EXTENDED)
+    await extended.signer.prepare_commitment(ME, changed_output(graph, "to_local", provider="lockbox"))
+
+
+@forbidden(Rule.WRONG_AMOUNTS)
+async def an_output_of_a_provider_that_nobody_pinned(world: World) -> None:
+    await world.prepare(changed_output(await world.bare(), "to_remote", provider="lockbox"))
+
+
+def burned(graph: Graph, trimmed: tuple[tuple[str, str], ...]) -> Graph:
+    """What is ours goes to the fee, for the sake of outputs that are said to be trimmed."""
+    gone = graph.outputs[vout_of(graph, "to_remote")]
+    left = with_outputs(graph, tuple(each for each in graph.outputs if each is not gone))
+    return replace(left, fee_sat=graph.fee_sat + gone.value_sat, trimmed=trimmed)
+
+
+@forbidden(Rule.WRONG_AMOUNTS)
+async def more_trimmed_outputs_than_a_commitment_has_room_for(world: World) -> None:
+    await world.prepare(burned(await world.bare(), tuple(("htlc", f"0/{number}") for number in range(967))))
+
+
+@forbidden(Rule.WRONG_AMOUNTS)
+async def an_output_that_was_trimmed_twice(world: World) -> None:
+    await world.prepare(replace(await world.bare(), trimmed=(("htlc", "0/7"), ("htlc", "0/7"))))
+
+
+@forbidden(Rule.WRONG_AMOUNTS)
+async def a_trimmed_output_of_a_provider_that_nobody_pinned(world: World) -> None:
+    await world.prepare(replace(await world.bare(), trimmed=(("lockbox", "0"),)))
+
+
+@forbidden(Rule.FEE_TOO_HIGH)
+async def more_of_ours_trimmed_than_our_dust_exposure(world: World) -> None:
+    balances = (70_000_000, CAPACITY_SAT * 1000 - 70_000_000)
+    graph = await world.pair.graph(ACCEPTOR, 2, balances_msat=balances)
+    await world.prepare(burned(graph, tuple(("htlc", f"0/{number}") for number in range(960))))

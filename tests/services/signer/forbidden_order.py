@@ -9,6 +9,7 @@ from lnpd.errors import SignerRefused
 from lnpd.services.interfaces import SecondStage, StagePart
 from lnpd.services.signer.refusals import Rule
 from lnpd.services.signer.service import KeySigner
+from lnpd.tx.funding import make_funding
 from tests.services.signer.signers import CAPACITY_SAT, Pair, htlc, keys_from
 from tests.services.signer.world import ME, UNKNOWN, Row, World, table_of
 
@@ -72,6 +73,16 @@ async def a_funding_that_is_not_the_2_of_2(world: World) -> None:
 @forbidden(Rule.LAST_FUNDING)
 async def forgetting_the_last_funding(world: World) -> None:
     await world.signer.forget_funding(ME, world.pair.funding.txid)
+
+
+@forbidden(Rule.FORGOTTEN_FUNDING)
+async def a_funding_without_what_was_signed_for_it(world: World) -> None:
+    funding = world.pair.funding
+    other = make_funding(b"\x77" * 32, 0, 1_000, funding.funding_keys)
+    fresh = World(await Pair().opened())
+    await fresh.signer.register_funding(ME, other)
+    await fresh.signer.forget_funding(ME, funding.txid)
+    await fresh.signer.register_funding(ME, funding)
 
 
 @forbidden(Rule.UNKNOWN_FUNDING)

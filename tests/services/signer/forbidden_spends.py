@@ -1,13 +1,13 @@
 """Which transactions that leave a channel are forbidden?"""
 
+from lnpd_sdk.script import Sighash
 from lnpd_sdk.types import ACCEPTOR, OPENER
 from msgspec.structs import replace
 
-from lnpd.channel.actions import CompleteClosing
-from lnpd.services.interfaces import SecondStage, StagePart
+from lnpd.services.interfaces import Claim, ClaimInput, SecondStage, StagePart
 from lnpd.services.signer.refusals import Rule
-from lnpd.tx.transaction import TxIn, TxOut
-from tests.services.signer.signers import Pair, htlc
+from lnpd.tx.graph import Child
+from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.services.signer.world import ADDRESS, ME, STRANGER, Row, World, changed_output, table_of, vout_of
 
 CASES: list[Row] = []
@@ -41,54 +41,6 @@ async def a_second_stage_with_change_for_a_stranger(world: World) -> None:
     await world.signer.sign_second_stage(
         ME, SecondStage(world.own, (StagePart(0, world.own_signatures.children[0]),), grown)
     )
-
-
-@forbidden(Rule.CLOSE_UNDERPAYS)
-async def a_close_that_pays_us_less_than_our_balance_less_the_fee(world: World) -> None:
-    fresh = World(await Pair().opened())
-    for holder in (OPENER, ACCEPTOR):
-        await fresh.pair.hold(holder, await fresh.pair.graph(holder, 0))
-    assert await fresh.signer.sign_closing(ME, fresh.closing(699_500, balance_sat=0))
-    await fresh.signer.sign_closing(ME, fresh.closing(699_499, balance_sat=0))  # the signer knows our balance itself
-
-
-@forbidden(Rule.CLOSE_UNDERPAYS)
-async def a_close_that_pays_a_stranger_our_part(world: World) -> None:
-    fresh = World(await Pair().opened())
-    closing = fresh.closing(699_500, balance_sat=700_000)
-    outputs = tuple(replace(each, script_pubkey=STRANGER) for each in closing.transaction.outputs)
-    closing = replace(closing, transaction=replace(closing.transaction, outputs=outputs))
-    await fresh.signer.sign_closing(ME, closing)
-
-
-@forbidden(Rule.CLOSE_PENDING)
-async def a_close_while_an_htlc_is_pending(world: World) -> None:
-    await world.signer.sign_closing(ME, world.closing(699_500, balance_sat=700_000))
-
-
-@forbidden(Rule.CLOSE_MALFORMED)
-async def a_close_with_a_third_output(world: World) -> None:
-    closing = world.closing(600_000)
-    outputs = (*closing.transaction.outputs, TxOut(1_000, STRANGER))
-    await world.signer.sign_closing(ME, replace(closing, transaction=replace(closing.transaction, outputs=outputs)))
-
-
-@forbidden(Rule.FEE_TOO_HIGH)
-async def a_close_whose_agreed_fee_is_absurd(world: World) -> None:
-    await world.signer.sign_closing(ME, world.closing(100_000, balance_sat=700_000, max_fee_sat=600_000))
-
-
-@forbidden(Rule.UNKNOWN_FUNDING)
-async def a_close_of_a_funding_with_another_capacity(world: World) -> None:
-    closing = world.closing(699_500)
-    await world.signer.sign_closing(ME, replace(closing, funding=replace(closing.funding, capacity_sat=1)))
-
-
-@forbidden(Rule.PEER_SIGNATURE)
-async def completing_a_close_without_the_peers_signature(world: World) -> None:
-    fresh = World(await Pair().opened())
-    closing = fresh.closing(699_500, balance_sat=700_000)
-    await fresh.signer.complete_closing(ME, CompleteClosing(closing, b"\x01" * 64))
 
 
 @forbidden(Rule.PAYS_ELSEWHERE)
@@ -146,7 +98,8 @@ async def a_claim_that_does_not_wait(world: World) -> None:
 
 @forbidden(Rule.WITNESS_INCOMPLETE)
 async def a_claim_without_its_preimage(world: World) -> None:
-    graph = await world.pair.graph(ACCEPTOR, 1, (htlc(ACCEPTOR),))
+    graph = await world.next()
+    await world.pair.sign(OPENER, graph)
     await world.signer.sign_claim(ME, world.claim(graph, vout_of(graph, "offered_htlc"), "preimage"))
 
 
@@ -155,6 +108,42 @@ async def a_claim_that_burns_what_it_takes(world: World) -> None:
     graph = world.theirs
     claim = world.claim(graph, vout_of(graph, "to_remote"), "payment")
     await world.signer.sign_claim(ME, replace(claim, tx=replace(claim.tx, outputs=(TxOut(1_000, ADDRESS),))))
+
+
+@forbidden(Rule.FEE_TOO_HIGH)
+async def a_claim_that_burns_what_it_takes_beside_another_input(world: World) -> None:
+    claim = world.claim(world.theirs, vout_of(world.theirs, "to_remote"), "payment")
+    tx = replace(claim.tx, inputs=(*claim.tx.inputs, TxIn(b"\x66" * 32, 0)), outputs=(TxOut(354, ADDRESS),))
+    await world.signer.sign_claim(ME, replace(claim, tx=tx))
+
+
+@forbidden(Rule.WRONG_CHILD)
+async def a_claim_of_a_second_stage_that_nobody_signed(world: World) -> None:
+    graph = await world.bare()
+    vout = vout_of(graph, "to_remote")
+    ours = graph.outputs[vout]
+    made_up = Tx((TxIn(b"\x66" * 32, 0),), (TxOut(ours.value_sat, ours.script_pubkey),))
+    child = Child("htlc", "0/0", "made_up", vout, ours.paths[0], made_up, Sighash.SINGLE_ANYONECANPAY, (ours,))
+    tx = Tx((TxIn(made_up.txid, 0, 1),), (TxOut(ours.value_sat - 300, ADDRESS),))
+    await world.signer.sign_claim(ME, Claim(replace(graph, children=(child,)), tx, (ClaimInput(0, "payment", 0),)))
+
+
+@forbidden(Rule.OTHER_COMMITMENT)
+async def a_claim_of_a_commitment_of_the_peer_that_we_did_not_sign(world: World) -> None:
+    graph = await world.pair.graph(ACCEPTOR, 1)
+    await world.signer.sign_claim(ME, world.claim(graph, vout_of(graph, "to_remote"), "payment"))
+
+
+@forbidden(Rule.OTHER_COMMITMENT)
+async def a_claim_of_a_commitment_of_ours_that_was_not_held(world: World) -> None:
+    graph = await world.pair.graph(OPENER, 1)
+    await world.signer.sign_claim(ME, world.claim(graph, vout_of(graph, "to_local"), "delayed", sequence=144))
+
+
+@forbidden(Rule.OTHER_COMMITMENT)
+async def a_claim_of_a_commitment_of_ours_that_is_to_come(world: World) -> None:
+    graph = await world.pair.graph(OPENER, 7)
+    await world.signer.sign_claim(ME, world.claim(graph, vout_of(graph, "to_local"), "delayed", sequence=144))
 
 
 @forbidden(Rule.WRONG_SCRIPT)
@@ -183,13 +172,6 @@ async def the_node_key_over_a_channel_update_that_no_one_would_read(world: World
 async def a_claim_with_an_amount_that_no_transaction_has(world: World) -> None:
     claim = world.claim(world.theirs, vout_of(world.theirs, "to_remote"), "payment")
     await world.signer.sign_claim(ME, replace(claim, tx=replace(claim.tx, outputs=(TxOut(1 << 70, ADDRESS),))))
-
-
-@forbidden(Rule.UNENCODABLE)
-async def a_close_with_a_sequence_that_no_transaction_has(world: World) -> None:
-    closing = world.closing(699_500)
-    inputs = (replace(closing.transaction.inputs[0], sequence=1 << 40),)
-    await world.signer.sign_closing(ME, replace(closing, transaction=replace(closing.transaction, inputs=inputs)))
 
 
 @forbidden(Rule.UNENCODABLE)

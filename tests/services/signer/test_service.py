@@ -3,7 +3,6 @@
 from hashlib import sha256
 
 import pytest
-from lnpd.routing.relay import RelayPolicy, is_signed_by, signed_part, unsigned_update
 from lnpd_sdk.script import Key, Template
 from lnpd_sdk.types import ACCEPTOR, OPENER, Party
 from msgspec.structs import replace
@@ -164,6 +163,7 @@ def test_claims_take_what_is_ours_of_every_commitment(name: str) -> None:
         pair = await Pair(TYPES[name]).opened()
         pending = (htlc(OPENER), htlc(ACCEPTOR, amount_msat=60_000_000))
         own, theirs = await pair.graph(OPENER, 0, pending), await pair.graph(ACCEPTOR, 0, pending)
+        await pair.hold(OPENER, own)
         received, offered = vout_of(theirs, "received_htlc"), vout_of(theirs, "offered_htlc")
         csv = 1 if name == "anchors" else 0xFFFFFFFD
         secret = pair.secret(ACCEPTOR, 0)
@@ -238,6 +238,8 @@ def test_a_mutual_close_is_signed_and_completed() -> None:
         outputs = (TxOut(300_000, ours(ACCEPTOR)), TxOut(699_500, ours(OPENER)))
         tx = Tx((TxIn(pair.funding.txid, pair.funding.vout, 0xFFFFFFFF),), outputs)
         payer, payee = SignClosing(pair.funding, tx, 700_000, 500), SignClosing(pair.funding, tx, 300_000, 0)
+        for party, closing in ((OPENER, payer), (ACCEPTOR, payee)):
+            await pair.signers[party].prepare_closing(INDEX[party], closing)
         theirs = await pair.signers[ACCEPTOR].sign_closing(INDEX[1], payee)
         done = await pair.signers[OPENER].complete_closing(INDEX[0], CompleteClosing(payer, theirs))
         assert accepts(done, b"\0\x20" + sha256(pair.funding.witness_script).digest(), CAPACITY_SAT)

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 from lnpd_sdk.types import ACCEPTOR, OPENER
+from msgspec.structs import replace
 
 from lnpd.errors import SignerRefused
-from lnpd.services.interfaces import Signer
+from lnpd.services.interfaces import Signer, SignerRecords
 from lnpd.services.signer.durable import DurableSigner
 from lnpd.services.signer.service import KeySigner
+from lnpd.services.signer.state import load, state_row, unsign
 from lnpd.store.store import Store
+from lnpd.tx.funding import make_funding
 from tests.services.signer.signers import INDEX, Pair, htlc, keys_from
+from tests.services.signer.world import World
 
 ME = INDEX[OPENER]
 
@@ -146,5 +150,83 @@ def test_what_was_given_out_is_not_taken_back(tmp_path: Path) -> None:
             await signer.take_back(ME, old)
         with pytest.raises(SignerRefused, match="went_backwards"):
             await signer.take_back(ME, ())
+
+    asyncio.run(main())
+
+
+def without_digests(rows: SignerRecords, number: int) -> SignerRecords:
+    """Rows in which all numbers are as they were, but not what was signed under one of them."""
+    loaded = load(rows)
+    ((levels, state),) = loaded.states.items()
+    fundings = tuple(unsign(each, number) for each in state.fundings)
+    changed = state_row(loaded.names[levels][1], replace(state, fundings=fundings))
+    return tuple(changed if each.key == changed.key else each for each in rows)
+
+
+def test_rows_without_what_was_signed_are_not_taken_back(tmp_path: Path) -> None:
+    """Numbers alone would let a second commitment of that number be signed."""
+
+    async def main() -> None:
+        signer = KeySigner(keys_from(1))
+        pair = await Pair(signers=(signer, KeySigner(keys_from(2)))).opened()
+        for number in (0, 1):
+            await pair.hold(ACCEPTOR, await pair.graph(ACCEPTOR, number))
+        with pytest.raises(SignerRefused, match="went_backwards"):
+            await signer.take_back(ME, without_digests(pair.rows(OPENER), 1))
+        await signer.take_back(ME, pair.rows(OPENER))
+        other = await pair.graph(ACCEPTOR, 1, balances_msat=(20_000_000, 980_000_000))
+        with pytest.raises(SignerRefused, match="two_remote_commitments"):
+            await signer.prepare_commitment(ME, other)
+
+    asyncio.run(main())
+
+
+def test_rows_with_a_step_that_was_stored_and_not_signed_are_taken_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        signer = KeySigner(keys_from(1))
+        pair = await Pair(signers=(signer, KeySigner(keys_from(2)))).opened()
+        for number in (0, 1):
+            await pair.hold(ACCEPTOR, await pair.graph(ACCEPTOR, number))
+        await pair.release(ACCEPTOR, 0)
+        graph = await pair.graph(ACCEPTOR, 2)
+        pair.keep(OPENER, await signer.prepare_commitment(ME, graph, pair.secret(ACCEPTOR, 0)))
+        await signer.take_back(ME, pair.rows(OPENER))
+        assert await signer.sign_commitment(ME, graph)
+
+    asyncio.run(main())
+
+
+def test_a_close_that_was_given_out_is_not_taken_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        world = await World.fresh()
+        old = world.pair.rows(OPENER)
+        await world.close(world.closing(699_500))
+        with pytest.raises(SignerRefused, match="went_backwards"):
+            await world.signer.take_back(ME, old)
+
+    asyncio.run(main())
+
+
+def test_a_durable_signer_stores_a_close_and_a_forgotten_funding(tmp_path: Path) -> None:
+    """What a signer of its own refuses holds after a restart, too."""
+
+    async def main() -> None:
+        signer, store = DurableSigner.open(keys_from(1), tmp_path, "regtest")
+        pair = await Pair(signers=(signer, KeySigner(keys_from(2)))).opened()
+        world = World(pair)
+        for holder in (OPENER, ACCEPTOR):
+            await pair.hold(holder, await pair.graph(holder, 0))
+        other = make_funding(b"\x77" * 32, 0, 1_000, pair.funding.funding_keys)
+        await signer.register_funding(ME, other)
+        await signer.forget_funding(ME, other.txid)
+        await world.close(world.closing(699_500))
+        await store.close()
+        signer, store = DurableSigner.open(keys_from(1), tmp_path, "regtest")
+        await signer.resume_channel(ME, 0, 0)
+        with pytest.raises(SignerRefused, match="forgotten_funding"):
+            await signer.register_funding(ME, other)
+        with pytest.raises(SignerRefused, match="after_close"):
+            await signer.prepare_commitment(ME, await pair.graph(ACCEPTOR, 1))
+        await store.close()
 
     asyncio.run(main())

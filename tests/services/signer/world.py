@@ -3,21 +3,23 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from lnpd_sdk.types import ACCEPTOR, OPENER
+from lnpd_sdk.types import ACCEPTOR, OPENER, Party
 from msgspec.structs import replace
 
 from lnpd.channel.actions import SignClosing
 from lnpd.crypto.hd import ChannelIndex
 from lnpd.crypto.secp import public_key
+from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, with_extensions
 from lnpd.services.interfaces import Claim, ClaimInput, Signer
 from lnpd.services.signer.refusals import Rule
-from lnpd.tx.graph import CommitmentSignatures, Graph, Output
+from lnpd.tx.graph import ChannelType, CommitmentSignatures, Graph, Output, ProviderPin
 from lnpd.tx.script import compile_script, pay_to_key
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.services.signer.signers import INDEX, Pair, htlc, keys_from
 
 ME = INDEX[0]
 UNKNOWN = ChannelIndex(77, 78, 3)
+EXTENDED = with_extensions(ANCHORS_ZERO_FEE_HTLC_TX, (ProviderPin("lockbox", 1),))
 STRANGER = b"\0\x14" + bytes(20)
 ADDRESS = pay_to_key(public_key(keys_from(1).wallet_secret(0, 0)))
 
@@ -25,9 +27,9 @@ ADDRESS = pay_to_key(public_key(keys_from(1).wallet_secret(0, 0)))
 class World:
     """The opener's signer after some updates: ours held up to 2 and revoked below 1, the peer's signed up to 1."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: Pair, us: Party = OPENER) -> None:
         self.pair = pair
-        self.signer: Signer = pair.signers[OPENER]
+        self.signer: Signer = pair.signers[us]
 
     @classmethod
     async def made(cls) -> "World":
@@ -66,6 +68,19 @@ class World:
         value = graph.outputs[vout].value_sat
         tx = Tx((TxIn(graph.tx.txid, vout, changes.pop("sequence", 1)),), (TxOut(value - 300, script),))
         return replace(Claim(graph, tx, (ClaimInput(vout, path),)), **changes)
+
+    async def close(self, closing: SignClosing) -> bytes:
+        """Our signature of a close."""
+        await self.signer.prepare_closing(ME, closing)
+        return await self.signer.sign_closing(ME, closing)
+
+    @classmethod
+    async def fresh(cls, channel_type: ChannelType = ANCHORS_ZERO_FEE_HTLC_TX, us: Party = OPENER) -> "World":
+        """The signer of either side with the first commitments and nothing pending: it may close."""
+        world = cls(await Pair(channel_type).opened(), us)
+        for holder in (OPENER, ACCEPTOR):
+            await world.pair.hold(holder, await world.pair.graph(holder, 0, type=channel_type))
+        return world
 
     def closing(self, ours_sat: int, theirs_sat: int = 300_000, balance_sat: int = 0, max_fee_sat: int = 500) -> Any:
         """A close in which the wallet's address gets `ours_sat`."""
