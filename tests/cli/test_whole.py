@@ -1,7 +1,9 @@
 """Do the real programs work together, and does each wrong start end in one line with its own exit code?"""
 
 import json
+import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -165,9 +167,107 @@ def test_a_wrong_passphrase_is_refused(tmp_path: Path) -> None:
     assert Daemon(tmp_path / "a", "--passphrase-file", tmp_path / "right").end() == 0
 
 
-def test_a_chain_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+def test_a_chain_that_is_not_there_is_said_so_at_once(tmp_path: Path) -> None:
     words = ["--directory", seeded(tmp_path / "a"), "--plain-seed", "--listen", "none"]
-    refused(19, "no chain service", *words, "--chain", f"ipc://{tmp_path}/nobody.sock")
+    (tmp_path / "file").write_text("root:x:0:0")
+    with socket.socket(socket.AF_UNIX) as dead, socket.socket(socket.AF_UNIX) as mute:
+        dead.bind(str(tmp_path / "dead"))  # as a killed service leaves it
+        mute.bind(str(tmp_path / "mute"))
+        mute.listen()
+        for name in ("nobody", "file", "dead", "mute"):
+            began = time.monotonic()
+            refused(19, f"ipc://{tmp_path}/{name}: start", *words, "--chain", f"ipc://{tmp_path}/{name}")
+            assert time.monotonic() - began < 15, name
+
+
+def children(pid: int) -> dict[str, int]:
+    """The processes that one has started, by their programs' last words."""
+    pids = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    lines = {each: Path(f"/proc/{each}/cmdline").read_bytes().decode().split("\0") for each in pids}
+    return {line[line.index("-m") + 1]: each for each, line in lines.items() if "-m" in line}
+
+
+def test_a_node_survives_its_chains_process_and_stops_without_it(tmp_path: Path) -> None:
+    node = Daemon(seeded(tmp_path / "a"), "--plain-seed", "--chain-process")
+    name = "lnpd.services.chain.process"
+    first = children(node.process.pid)[name]
+    os.kill(first, signal.SIGKILL)
+    began = time.monotonic()
+    assert node.ask("info")["height"] == 101  # type: ignore[index,call-overload]  # a JSON object
+    assert time.monotonic() - began < 10
+    while children(node.process.pid).get(name, first) == first:
+        assert time.monotonic() - began < SECONDS, "no new chain process"
+    assert node.ask("mine")["height"] == 102  # type: ignore[index,call-overload]
+    assert "the chain's process ended with status -9; it is started again" in node.log.read_text()
+    os.kill(children(node.process.pid)[name], signal.SIGSTOP)
+    began = time.monotonic()
+    assert node.end() == 0
+    assert time.monotonic() - began < 8
+    assert "did not stop" not in node.log.read_text()
+
+
+def test_another_seed_or_another_chain_is_refused_by_name(tmp_path: Path) -> None:
+    whole = seeded(tmp_path / "a")
+    first = Daemon(whole, "--plain-seed")
+    node_id = first.ready.split()[3]
+    first.ask("mine")
+    first.end()
+    other = tmp_path / "b"
+    shutil.copytree(whole, other, ignore=shutil.ignore_patterns("*.sock", "run"))
+    (other / "seed").unlink()
+    made = run("lnpd", "init", "--directory", other, "--plain-seed")
+    assert made.returncode == 0, made.stderr
+    words = ["--plain-seed", "--listen", "none", "--directory"]
+    refused(16, f"belongs to the node {node_id}", *words, other)
+    refused(16, f"belongs to the node {node_id}", "--signer", "process", *words, other)
+    refused(16, f"belongs to the node {node_id}", "--developer", "--dev-seed", "05" * 16, *words, whole)
+    refused(16, f"belongs to the node {node_id}", "--developer", "--dev-node-key", "07" * 32, *words, whole)
+    (whole / "chain").rename(tmp_path / "chain")
+    refused(16, "belongs to another regtest chain: block 102", *words, whole)
+    shutil.rmtree(whole / "chain")
+    (tmp_path / "chain").rename(whole / "chain")
+    assert Daemon(whole, "--plain-seed").end() == 0, "with what it was made with it starts as before"
+
+
+def test_the_same_node_key_over_another_wallet_is_refused(tmp_path: Path) -> None:
+    words = ["--developer", "--dev-node-key", "07" * 32, "--dev-seed"]
+    Daemon(tmp_path / "a", *words, "05" * 16).end()
+    refused(16, "the wallet of another seed", *words, "06" * 16, "--directory", tmp_path / "a", "--listen", "none")
+
+
+def test_everything_in_the_directory_is_its_users_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        node = Daemon(seeded(tmp_path / "a"), "--plain-seed", "--chain-process", "--signer", "process")
+        node.ask("mine")
+        node.end()
+    finally:
+        os.umask(before)
+    found = [tmp_path / "a", *(tmp_path / "a").rglob("*")]
+    assert any(path.name == "blocks.log" for path in found)
+    assert not [path for path in found if path.lstat().st_mode & 0o077]
+
+
+def test_with_a_signers_process_no_other_opens_the_seed_file(tmp_path: Path) -> None:
+    """The daemon is watched by a hook that sees each file it opens."""
+    watch = tmp_path / "watch.py"
+    watch.write_text(
+        "import sys\n"
+        "def hook(event, args):\n"
+        "    if event == 'open' and str(args[0]).endswith('/seed'):\n"
+        "        print('OPENED', args[0], flush=True)\n"
+        "sys.addaudithook(hook)\n"
+        "from lnpd.cli.daemon import main\n"
+        "sys.exit(main())\n"
+    )
+    (tmp_path / "word").write_text("correct horse")
+    (tmp_path / "word").chmod(0o600)
+    words = ["--directory", seeded(tmp_path / "a"), "--passphrase-file", tmp_path / "word", "--listen", "none"]
+    for where, opened in (("process", 0), ("in-process", 1)):
+        line = [sys.executable, str(watch), *map(str, words), "--signer", where]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=SECONDS)
+        assert done.returncode == 13 and "without a passphrase: --plain-seed allows" in done.stderr, done.stderr
+        assert done.stdout.count("OPENED") == opened, where
 
 
 def test_a_plugin_that_does_not_import_is_a_warning_and_not_an_end(tmp_path: Path) -> None:

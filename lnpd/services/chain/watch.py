@@ -104,7 +104,7 @@ class ChainWatch:
             async with asyncio.timeout(FEERATE_SECONDS):
                 self._feerates[target_blocks] = await self._backend.feerate(target_blocks)
         except (ChainError, TimeoutError) as error:
-            log.warning("no estimate of the feerate: %s", error or "the chain does not answer")
+            log.warning("no estimate of the feerate: %s", str(error) or "the chain does not answer")
         return self.known_feerate(target_blocks)
 
     def known_feerate(self, target_blocks: int) -> int:

@@ -161,7 +161,9 @@ class Commands:
             async with asyncio.timeout(CHAIN_SECONDS):
                 await self.watcher.sync()
         except (ChainError, TimeoutError) as error:
-            log.warning("what was stored to be broadcast is broadcast later: %s", error or "the chain does not answer")
+            log.warning(
+                "what was stored to be broadcast is broadcast later: %s", str(error) or "the chain does not answer"
+            )
 
 
 def _funded(channel: Channel, _notices: tuple[Notify, ...]) -> Channel | None:

@@ -18,8 +18,8 @@ Outpoint = str
 class Info(msgspec.Struct, frozen=True):
     """The node as a whole. `addresses` are where it listens; `warnings` are sentences about what needs care.
 
-    `chain_silent_since_unix_seconds`: when the chain answered last, if it does not answer now; height, block and feerate
-    are of then.
+    `chain_silent_since_unix_seconds`: when the chain answered last, if it does not answer now. Height, block and
+    feerate are of then.
     """
 
     node_id: NodeId
