@@ -106,8 +106,8 @@ class BusPeer:
         except BadFrame as error:
             self._blame(identity, f"sent what is not a frame: {error}")
             return
-        awaited = isinstance(frame, Answer | Fault) and (identity, frame.id) in self._waiting
-        if not awaited and not self._is_allowed(identity, len(data)):
+        bounded = self._allowance is not None and not self._is_awaited(identity, frame)
+        if bounded and not self._is_allowed(identity, len(data)):
             return
         match frame:
             case Answer(id=number, result=result):
@@ -119,6 +119,9 @@ class BusPeer:
             case Notice():
                 if self._noticed:
                     self._noticed(identity, frame)
+
+    def _is_awaited(self, identity: Identity, frame: envelope.Frame) -> bool:
+        return isinstance(frame, Answer | Fault) and (identity, frame.id) in self._waiting
 
     def _is_allowed(self, identity: Identity, size: int) -> bool:
         """Whether this much of what we did not ask for, or of answers to it, is still within the limits."""
