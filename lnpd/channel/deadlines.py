@@ -10,9 +10,9 @@ from lnpd_sdk.types import ACCEPTOR, Htlc
 from msgspec.structs import replace
 
 from lnpd.channel.actions import Notify
+from lnpd.channel.dust import htlc_of
 from lnpd.channel.events import Block
 from lnpd.channel.failure import fail
-from lnpd.channel.limits import htlc_of
 from lnpd.channel.state import AwaitingReady, Channel, Closed, Failed, Negotiating, Normal, ShuttingDown
 from lnpd.channel.table import Step, done, on
 from lnpd.errors import FulfillmentDeadlinePassed, HtlcTimedOut, ProtocolError

@@ -1,21 +1,21 @@
 """Which limits does an update have to keep? (BOLT 2, update_add_htlc to update_fee)
 
-Each row is one rule: the error that names it, when it is broken, and what is said. The rows bind both sides: a peer's
-update that breaks one ends in a warning and a closed connection, and we refuse to propose one. Reserve, fee and dust of
-outputs are checked beside these, for every provider alike, in proposals.py.
+Each row is one rule: the error that names it, when it is broken, and what is said. The rows bind both sides, but for
+OFFER, which binds us alone: a peer's update that breaks one ends in a warning and a closed connection, and we refuse to
+propose one. Reserve, fee and dust of outputs are checked beside these, for every provider alike, in proposals.py.
 """
 
 from hashlib import sha256
 from typing import Final
 
 import msgspec
-from lnpd_sdk.types import OPENER, AddHtlc, Htlc, PerParty, SetFee, Update, other
+from lnpd_sdk.types import OPENER, Htlc, SetFee, Update, other
 
 from lnpd import errors
+from lnpd.channel.dust import exposure_at_msat, exposure_with_msat, htlc_of
 from lnpd.channel.opening_rules import Rule, check
 from lnpd.channel.queries import Folds
 from lnpd.channel.state import Channel, Policy, Terms
-from lnpd.tx.fees import HTLC_SUCCESS_WEIGHT, HTLC_TIMEOUT_WEIGHT, is_trimmed
 from lnpd.tx.states import BASE, HTLC, htlcs_of
 
 MAX_CLTV_EXPIRY: Final = 500_000_000
@@ -125,6 +125,7 @@ class FeeChange(msgspec.Struct, frozen=True):
     feerate_per_kw: int
     by_opener: bool
     policy: Policy
+    dust_msat: int  # what HTLCs would be worth that it leaves without an output
 
 
 FEE: Final[tuple[Rule[FeeChange], ...]] = (
@@ -139,6 +140,28 @@ FEE: Final[tuple[Rule[FeeChange], ...]] = (
         lambda f: f.feerate_per_kw > f.policy.max_feerate_per_kw,
         "feerate_per_kw is unreasonably large",
     ),
+    Rule(
+        errors.DustExposureExceeded,
+        lambda f: f.dust_msat > f.policy.max_dust_exposure_msat,
+        "too much value would be in HTLCs that are too small for an output at this feerate_per_kw",
+    ),
+)
+
+
+class Exposure(msgspec.Struct, frozen=True):
+    """An HTLC that we offer: what all those would be worth that have no output, with it."""
+
+    dust_msat: int
+    policy: Policy
+
+
+# What a peer adds beyond it is no fault of its: it is failed once it is committed (outcomes.py).
+OFFER: Final[tuple[Rule[Exposure], ...]] = (
+    Rule(
+        errors.DustExposureExceeded,
+        lambda e: e.dust_msat > e.policy.max_dust_exposure_msat,
+        "too much value would be in HTLCs that are too small for an output",
+    ),
 )
 
 
@@ -150,9 +173,12 @@ def check_limits(channel: Channel, update: Update, before: Folds) -> None:
         offered_msat = [h.amount_msat for h in htlcs_of(before.states) if h.offerer == update.proposer]
         terms = channel.terms[other(update.proposer)]
         check(ADD, Addition(htlc, terms, (*offered_msat, htlc.amount_msat)), "update_add_htlc")
+        if update.proposer == channel.us:
+            check(OFFER, Exposure(exposure_with_msat(channel, htlc), channel.policy), "update_add_htlc")
     if update.provider == BASE:
         feerate = msgspec.msgpack.decode(update.body, type=SetFee).feerate_per_kw
-        check(FEE, FeeChange(feerate, update.proposer == OPENER, channel.policy), "update_fee")
+        dust_msat = exposure_at_msat(channel, feerate)
+        check(FEE, FeeChange(feerate, update.proposer == OPENER, channel.policy, dust_msat), "update_fee")
 
 
 def _pile(channel: Channel, update: Update) -> Pile:
@@ -160,21 +186,3 @@ def _pile(channel: Channel, update: Update) -> Pile:
     htlc_updates = [u for u in (*pending, update) if u.provider == HTLC]
     others = [u for u in (*pending, update) if u.provider != HTLC]
     return Pile(len(htlc_updates), len(others), sum(len(u.body) for u in others))
-
-
-def htlc_of(update: Update) -> Htlc:
-    """The HTLC that an `add` adds."""
-    add = msgspec.msgpack.decode(update.body, type=AddHtlc)
-    return Htlc(update.proposer, update.id, add.amount_msat, add.payment_hash, add.cltv_expiry, add.tlvs)
-
-
-def dust_exposure_msat(
-    htlcs: tuple[Htlc, ...], holder: int, dust_limits_sat: PerParty, feerate_per_kw: int, anchors: bool
-) -> int:
-    """What the HTLCs that are trimmed from a holder's commitment are worth (BOLT 2, max_dust_htlc_exposure_msat)."""
-    total = 0
-    for htlc in htlcs:
-        weight = 0 if anchors else (HTLC_TIMEOUT_WEIGHT if htlc.offerer == holder else HTLC_SUCCESS_WEIGHT)
-        if is_trimmed(htlc.amount_msat // 1000, dust_limits_sat[holder], weight, feerate_per_kw):
-            total += htlc.amount_msat
-    return total

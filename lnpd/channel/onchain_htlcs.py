@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, HtlcFailed, HtlcFulfilled, Keep, Tell
 from lnpd.channel.deadlines import committed_htlcs
+from lnpd.channel.dust import htlc_of as add_of
 from lnpd.channel.events import Fail, FailMalformed, Fulfill, OutputSpent
-from lnpd.channel.limits import htlc_of as add_of
 from lnpd.channel.onchain_outputs import htlc_of, output_of
 from lnpd.channel.removals import htlc_at
 from lnpd.channel.state import Channel, Decision, Failed, OnChain, Resolution

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from lnpd.channel import commitments
 from lnpd.channel.actions import Action, ExtensionCommitted, HtlcFailed, HtlcReceived, Tell
-from lnpd.channel.limits import dust_exposure_msat, htlc_of
+from lnpd.channel.dust import exposure_with_msat, htlc_of
 from lnpd.channel.queries import FindRow, ask
 from lnpd.channel.state import Channel, update_key
 from lnpd.channel.updates import is_removal
-from lnpd.tx.states import BASE, HTLC, feerate_of, htlcs_of
+from lnpd.tx.states import BASE, HTLC, htlcs_of
 from lnpd.wire.base import Message, Unknown
 from lnpd.wire.message import decode
 from lnpd.wire.messages import UpdateAddHtlc, UpdateFailHtlc, UpdateFailMalformedHtlc
@@ -78,16 +78,8 @@ def _received(channel: Channel, update: Update) -> Generator[Any, Any, Tell]:
 
 
 def over_exposure(channel: Channel, htlc: Htlc) -> bool:
-    """Whether a trimmed HTLC takes the dust of either commitment over our limit (max_dust_htlc_exposure_msat)."""
-    states, limits = channel.base.states, commitments.dust_limits_sat(channel)
-    anchors = channel.channel_type.fixed_cost_sat > 0
-    for holder in (0, 1):
-        judged = (holder, limits, feerate_of(states), anchors)
-        if dust_exposure_msat((htlc,), *judged) and (
-            dust_exposure_msat(htlcs_of(states), *judged) > channel.policy.max_dust_exposure_msat
-        ):
-            return True
-    return False
+    """Whether an HTLC of the peer's takes what has no output in a commitment over our limit."""
+    return exposure_with_msat(channel, htlc) > channel.policy.max_dust_exposure_msat
 
 
 def _removed(channel: Channel, update: Update, htlc: Htlc) -> Settling:

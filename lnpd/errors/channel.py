@@ -193,6 +193,10 @@ class InFlightExceeded(UpdateBroken):
     """More value is offered than the receiver's max_htlc_value_in_flight_msat."""
 
 
+class DustExposureExceeded(UpdateBroken):
+    """HTLCs that are too small for a commitment would be worth more than we risk (max_dust_htlc_exposure_msat)."""
+
+
 class HtlcRecordsTooLong(UpdateBroken):
     """The records that an update_add_htlc carries beside BOLT 2's own are too long."""
 

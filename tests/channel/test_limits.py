@@ -11,8 +11,8 @@ from lnpd_sdk.types import Folded, Update, View, other
 from msgspec.structs import replace
 
 from lnpd import errors
-from lnpd.channel import actions, events
-from lnpd.channel.limits import ADD, FEE, MAX_PENDING_OTHERS, PENDING, REMOVE, check_limits, dust_exposure_msat
+from lnpd.channel import events
+from lnpd.channel.limits import ADD, FEE, MAX_PENDING_OTHERS, PENDING, REMOVE, check_limits
 from lnpd.channel.queries import Folds
 from lnpd.channel.state import Failed, Normal, Pending
 from lnpd.providers.types import STATIC_REMOTEKEY
@@ -37,6 +37,7 @@ from lnpd.wire.messages import (
 )
 from lnpd.wire.messages import Warning as WarningMessage
 from tests.channel.harness import (
+    POLICY,
     PROVIDERS,
     SCRIPTS,
     WITH_VAULT,
@@ -132,6 +133,14 @@ def unruly() -> Pair:
     return opened(WITH_VAULT, Pair(Node(0, providers=providers), Node(1, providers=providers)))
 
 
+def risking() -> Pair:
+    """Party 1 risks less than the HTLC that it received."""
+    pair = opened(STATIC_REMOTEKEY, Pair(Node(0), Node(1, replace(POLICY, max_dust_exposure_msat=4_999_999))))
+    pair.command(0, add(1))
+    pair.settle()
+    return pair
+
+
 # The side that is told, the messages that it gets (all but the last are good), how it stands before, the error.
 CASES: dict[str, tuple[int, Any, list[Any], type[errors.ProtocolError]]] = {
     "an id is skipped": (1, opened, [htlc(id=1)], errors.HtlcIdOutOfOrder),
@@ -156,6 +165,7 @@ CASES: dict[str, tuple[int, Any, list[Any], type[errors.ProtocolError]]] = {
     "a fee from the acceptor": (0, opened, [fee(2000)], errors.FeeNotFromOpener),
     "a low fee": (1, opened, [fee(252)], errors.FeerateTooLow),
     "a high fee": (1, opened, [fee(100_001)], errors.FeerateTooHigh),
+    "a fee that leaves too much without an output": (1, risking, [fee(7500)], errors.DustExposureExceeded),
     "a fee beyond the opener's means": (1, lambda: opened(push_msat=950_000_000), [fee(50_000)], errors.ReserveBroken),
     "an unknown extension": (1, opened, [ext(b"")], errors.UnknownNamespace),
     "an extension's id is skipped": (1, VAULT_PAIR, [ext(body("put", 5000), id=1)], errors.ExtensionIdOutOfOrder),
@@ -283,17 +293,6 @@ def test_crossing_updates_that_do_not_commute_are_refused() -> None:
     pair.deliver(0)
     assert [type(e) for e in pair.nodes[1].errors] == [errors.UpdatesDoNotCommute]
     assert not pair.nodes[0].channel.log and not pair.nodes[1].channel.log  # the connection was lost with it
-
-
-def test_dust_exposure_is_told_not_refused() -> None:
-    pair = opened()
-    node = pair.nodes[1]
-    node.store(replace(node.channel, policy=replace(node.channel.policy, max_dust_exposure_msat=500_000)))
-    for number in range(2):
-        pair.command(0, add(number, 300_000))
-        pair.settle()
-    assert [r.over_exposure for r in node.told(actions.HtlcReceived)] == [False, True]
-    assert dust_exposure_msat((), 0, (354, 354), 1000, True) == 0
 
 
 def test_a_legacy_channel_counts_second_stage_fees_as_dust() -> None:
