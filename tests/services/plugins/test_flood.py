@@ -3,6 +3,7 @@
 import asyncio
 import re
 import resource
+import socket
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from lnpd.services.plugins import process as plugin_process
 from lnpd.testing import Network
+from tests.cli.test_whole import Daemon, seeded
 from tests.services.plugins.test_host import written
 
 ANSWER_SECONDS = 1.0
@@ -63,7 +65,6 @@ def test_the_node_answers_and_the_plugin_ends(
                     await alice.api.info()
                     longest = max(longest, time.monotonic() - began)
                     await asyncio.sleep(0.001)
-            print(f"longest {longest:.3f}", _memory_kb() - before)
             assert longest < ANSWER_SECONDS
             assert _memory_kb() - before < MEMORY_KB
             began = time.monotonic()
@@ -75,6 +76,48 @@ def test_the_node_answers_and_the_plugin_ends(
     said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("plugin bad: ")]
     assert any(re.search(words, line) for line in said), said
     assert len(said) < 50
+
+
+def test_a_daemon_answers_and_ends_by_sigterm_meanwhile(tmp_path: Path) -> None:
+    """Small frames that are never too many: the plugin reads its answers, and asks as fast as it can."""
+    body = """
+    import asyncio
+    from lnpd_sdk.envelope import CallFailed
+
+    async def flood(node):
+        while True:
+            calls = [node.call("log", [[]] * 1000) for _ in range(20)]
+            await asyncio.gather(*calls, return_exceptions=True)
+            open(sys.argv[0] + ".floods", "w").close()
+
+    def attach(call, old=plugin.attach):
+        old(call)
+        asyncio.get_running_loop().call_later(0.3, lambda: asyncio.ensure_future(flood(plugin.node)))
+
+    plugin.attach = attach
+    """
+    path = written(tmp_path, body)
+    daemon = Daemon(seeded(tmp_path / "a"), "--plain-seed", "--plugin", path)
+    try:
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(20)
+            asking.connect(str(daemon.directory / "rpc.sock"))
+            longest, asked = 0.0, 0
+            while asked < 50:
+                asked += path.with_suffix(".py.floods").exists()
+                began = time.monotonic()
+                asking.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "info"}\n')
+                answer = b""
+                while not answer.endswith(b"\n"):
+                    answer += asking.recv(65536)
+                assert b'"result"' in answer, answer
+                longest = max(longest, time.monotonic() - began)
+        assert longest < ANSWER_SECONDS
+    finally:
+        began = time.monotonic()
+        code = daemon.end()
+    assert code == 0
+    assert time.monotonic() - began < 5
 
 
 def _memory_kb() -> int:
