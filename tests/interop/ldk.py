@@ -198,6 +198,13 @@ class World:
         await until(lambda: usable(ours, channel), "our channel")
         await until_asked(lambda: _usable(peer, channel), "LDK's channel")
 
+    async def reconnected(self, ours: Node, peer: Ldk, channel: str) -> None:
+        """Connects again once the connection is lost."""
+        node_id = bytes.fromhex(peer.node_id)
+        await until(lambda: node_id not in ours.channels.links, "the end of the connection")
+        await self.connect(ours, peer)
+        await self.usable(ours, peer, channel)
+
     async def settled(self, ours: Node, peer: Ldk, channel: str) -> int:
         """What is ours of a channel in msat, once no HTLC is left on either side."""
 

@@ -79,6 +79,11 @@ class Batch:
                 case Notify():
                     self.notices.append(action)
 
+    def hung_up(self) -> None:
+        """The connection is over: what was to go out over it must not go out over the next one, perhaps of this batch,
+        before channel_reestablish (BOLT 2, Message Retransmission)."""
+        self.sends.clear()
+
     @property
     def disconnects(self) -> bool:
         """Whether the connection ends with this batch."""

@@ -229,6 +229,7 @@ class ChannelDriver:
             if item.link is not None and item.link is not self.link:
                 return ()  # an older connection's end
             self.link, self._held = None, []
+            batch.hung_up()
         elif isinstance(event, Message) and (item.link is not self.link or batch.disconnects):
             return ()  # it came over a connection that is gone, or is being closed
         if self.frozen and not self._passes_frozen(item):

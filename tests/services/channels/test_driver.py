@@ -10,6 +10,7 @@ from lnpd.channel.state import Failed
 from lnpd.errors import ChannelFrozen, LnpdError
 from lnpd.services.channels.driver import Item
 from lnpd.testing import until
+from lnpd.wire.messages import ChannelReestablish, CommitmentSigned
 from tests.e2e.test_lockbox import boxes
 from tests.services.channels.two import Two, story
 
@@ -103,3 +104,29 @@ def test_a_provider_that_is_back_at_once_loses_no_message(tmp_path: Path) -> Non
 
 
 # A batch that fails
+
+
+# A connection that ends while messages wait
+
+
+def test_what_was_to_leave_over_a_lost_connection_does_not_leave_over_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last messages, the end, the new connection: all in one batch. revoke_and_ack comes after reestablish."""
+
+    async def told(both: Two) -> None:
+        mailbox, waiting = both.driver(both.bob), list[Item]()
+        with monkeypatch.context() as held:
+            held.setattr(mailbox, "post", waiting.append)
+            paying = asyncio.create_task(both.pays())
+            await until(lambda: any(isinstance(item.event, CommitmentSigned) for item in waiting), "a commitment")
+            await both.alice.api.disconnect(both.bob.node_id.hex())
+            await both.network.connect(both.alice, both.bob)
+            await until(lambda: any(isinstance(item.event, ChannelReestablish) for item in waiting), "alice's word")
+        link = both.alice.channels.links[both.bob.node_id]
+        for item in waiting:
+            mailbox.post(item)
+        await paying
+        assert both.alice.channels.links[both.bob.node_id] is link, "who hears such a thing hangs up, if not more"
+
+    story(tmp_path, told)

@@ -1,0 +1,128 @@
+"""Do we and LDK keep one account with many HTLCs in flight, over fee updates and lost connections?"""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lnpd.channel.events import SetFeerate
+from lnpd.errors import LnpdError
+from lnpd.services.node.node import Node
+from lnpd.services.rpc.answers import Paid
+from lnpd.testing import shown, until, until_asked
+from tests.interop.ldk import Ldk, World, a_world
+
+HOUR = 3600
+EACH_MSAT = 3_000_000
+
+
+async def bills(peer: Ldk, count: int) -> list[str]:
+    """Invoices of LDK's."""
+    made = await asyncio.gather(*(peer("invoice", msat=EACH_MSAT) for _ in range(count)))
+    return [row["invoice"] for row in made]
+
+
+async def invoices(ours: Node, count: int) -> list[str]:
+    """Invoices of ours."""
+    return [(await ours.api.invoice(EACH_MSAT, f"number {number}", HOUR)).invoice for number in range(count)]
+
+
+@pytest.mark.parametrize("anchors", [False, True], ids=["static_remotekey", "anchors"])
+def test_a_hundred_htlcs_each_way(tmp_path: Path, anchors: bool) -> None:
+    """100 of ours wait while 100 of LDK's pass; then half are claimed, half fail."""
+
+    async def main() -> None:
+        async with a_world(tmp_path) as world:
+            ours, peer = await world.network.node("ours"), await world.ldk("ldk", anchors=anchors, hold=True)
+            channel = await world.open(peer, ours, 3_000_000, push_sat=1_500_000)
+            waiting = [asyncio.create_task(ours.api.pay(bill, None, 60)) for bill in await bills(peer, 100)]
+            await until(lambda: len(peer.heard("PaymentClaimable")) == 100 or None, "100 payments at LDK")
+            row = await shown(ours, channel)
+            assert row is not None and len(row.htlcs) == (await peer.channel(channel))["htlcs"] == 100
+            await asyncio.gather(*(peer.paid(each) for each in await invoices(ours, 100)))
+            held = [row["payment_hash"] for row in peer.heard("PaymentClaimable")]
+            for number, payment_hash in enumerate(held):
+                await peer("claim" if number % 2 else "fail", payment_hash=payment_hash)
+            ended = await asyncio.gather(*waiting, return_exceptions=True)
+            assert sum(isinstance(each, LnpdError) for each in ended) == 50, ended
+            assert await world.settled(ours, peer, channel) == 1_500_000_000 + (100 - 50) * EACH_MSAT
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("we_open", [True, False], ids=["we open", "LDK opens"])
+def test_the_opener_changes_the_feerate(tmp_path: Path, we_open: bool) -> None:
+    async def main() -> None:
+        async with a_world(tmp_path) as world:
+            ours, peer = await world.network.node("ours"), await world.ldk("ldk", anchors=False, hold=True)
+            kind = {"kind": "static_remotekey"} if we_open else {}
+            opener, acceptor = (ours, peer) if we_open else (peer, ours)
+            channel = await world.open(opener, acceptor, push_sat=500_000, **kind)
+            (bill,) = await bills(peer, 1)
+            waiting = asyncio.create_task(ours.api.pay(bill, None, 60))
+            held = await peer.event("PaymentClaimable")
+            for per_kw in (2_500, 600, 5_000):
+                if we_open:
+                    (driver,) = ours.channels.drivers.values()
+                    await driver.command(SetFeerate(per_kw))
+                else:
+                    await peer("set", name="per_kw", value=per_kw)
+                    await peer("tick")
+
+                async def agreed(per_kw: int = per_kw) -> bool:
+                    return bool((await peer.channel(channel))["per_kw"] == per_kw)
+
+                await until_asked(agreed, f"{per_kw} per kw")
+                (invoice,) = await invoices(ours, 1)
+                await peer.paid(invoice)
+            await peer("claim", payment_hash=held["payment_hash"])
+            await waiting
+            assert await world.settled(ours, peer, channel) == 500_000_000 + 2 * EACH_MSAT
+
+    asyncio.run(main())
+
+
+async def under_way(world: World, ours: Node, peer: Ldk, count: int) -> tuple[list[asyncio.Task[Paid]], list[str]]:
+    """Payments both ways that have begun: our tasks, and the hashes of LDK's."""
+    before = len(await ours.api.payments())
+    theirs, own = await bills(peer, count), await invoices(ours, count)
+    paying = [asyncio.create_task(ours.api.pay(bill, None, 60)) for bill in theirs]
+    sent = await asyncio.gather(*(peer("pay", invoice=each) for each in own))
+
+    async def begun() -> bool:
+        return len(await ours.api.payments()) == before + count
+
+    await until_asked(begun, "all payments of ours")
+    return paying, [row["payment_hash"] for row in sent]
+
+
+@pytest.mark.parametrize("anchors", [False, True], ids=["static_remotekey", "anchors"])
+def test_lost_connections_amid_payments_both_ways(tmp_path: Path, anchors: bool) -> None:
+    """By either, and each time a little later in the exchange."""
+
+    async def main() -> None:
+        async with a_world(tmp_path) as world:
+            ours, peer = await world.network.node("ours"), await world.ldk("ldk", anchors=anchors)
+            channel = await world.open(peer, ours, 3_000_000, push_sat=1_500_000)
+            ends = ("PaymentClaimable", "PaymentClaimed", "PaymentSent")
+            paid = 0
+            for number in range(6):
+                before = len(peer.events)
+                paying, sent = await under_way(world, ours, peer, 5)
+
+                def over(before: int = before, number: int = number) -> bool:
+                    return sum(row["event"] in ends for row in peer.events[before:]) >= number
+
+                await until(over, f"{number} events")
+                if number % 2:
+                    await peer("disconnect", peer=ours.node_id.hex())
+                else:
+                    await ours.api.disconnect(peer.node_id)
+                await world.reconnected(ours, peer, channel)
+                for payment_hash in sent:
+                    await peer.event("PaymentSent", payment_hash=payment_hash)
+                paid += len(await asyncio.gather(*paying))
+                assert await world.settled(ours, peer, channel) == 1_500_000_000
+            assert paid == 30
+
+    asyncio.run(main())
