@@ -196,6 +196,11 @@ class Signer(Protocol):
         """The user named a scriptPubKey outside of the wallet that this channel's closing and claims may pay."""
         ...
 
+    async def forget_channel(self, index: ChannelIndex) -> None:
+        """An opening came to nothing, and its rows, where the caller keeps them, are deleted. Idempotent; refused for a
+        channel that was funded by us, or has gone beyond its first commitments."""
+        ...
+
     async def resume_channel(self, index: ChannelIndex, ours: int, theirs: int) -> None:
         """Once for each channel after a start, with the snapshot's numbers (Channel.numbers of us and of the peer).
 

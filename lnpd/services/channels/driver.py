@@ -301,9 +301,8 @@ class ChannelDriver:
                     outside.add_broadcast(write, key, broadcast)
                 if isinstance(batch.channel.phase, Closed):
                     outside.remove_owner(write, key)
-                if batch.given_up:
-                    for row_key in row_keys(self.index):
-                        write.delete_signer_state(row_key)
+                for row_key in row_keys(self.index) if batch.given_up else ():
+                    write.delete_signer_state(row_key)
                 for notice in notices:
                     self.parts.publish(write, notice)
 
@@ -328,6 +327,8 @@ class ChannelDriver:
                 log.exception("channel %s: what was stored could not be passed on", self.channel.key)
         try:
             await self._send(batch)
+            if batch.given_up:
+                await self.parts.signer.forget_channel(self.index)
         except Exception as error:
             log.exception("channel %s: what was stored could not be sent", self.channel.key)
             self._close_link(f"an internal error: {type(error).__name__}")

@@ -10,7 +10,7 @@ the process starts again from what is stored.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -76,6 +76,13 @@ class DurableSigner(KeySigner):
         """See Signer."""
         async with self._turn(channel.index):
             return await self._lasting(channel.index, await super().register_channel(channel))
+
+    async def forget_channel(self, index: ChannelIndex) -> None:
+        """See Signer."""
+        async with self._turn(index):
+            await super().forget_channel(index)
+            await self._erase(order.row_keys(index))
+        self._locks.pop(_lock_key(index), None)
 
     async def register_funding(self, index: ChannelIndex, funding: Funding) -> SignerRecords:
         """See Signer."""
@@ -213,13 +220,25 @@ class DurableSigner(KeySigner):
             for each in changed:
                 write.put_signer_state(each.key, each.value)
 
+        await self._store_all(put)
+        self._stored.update((each.key, each.value) for each in changed)
+        return ()
+
+    async def _erase(self, keys: tuple[bytes, ...]) -> None:
+        def erase(write: Write) -> None:
+            for key in keys:
+                write.delete_signer_state(key)
+
+        await self._store_all(erase)
+        for key in keys:
+            self._stored.pop(key, None)
+
+    async def _store_all(self, work: Callable[[Write], None]) -> None:
         try:
-            await asyncio.shield(self._store.write(put))
+            await asyncio.shield(self._store.write(work))
         except BaseException as error:
             self._lost = error if isinstance(error, LnpdError) else StoreHalted(f"{type(error).__name__} came between.")
             raise
-        self._stored.update((each.key, each.value) for each in changed)
-        return ()
 
 
 def _lock_key(index: ChannelIndex) -> bytes:

@@ -45,6 +45,10 @@ class Given:
         )
         return replace(given, fundings=fundings, destinations=memory.destinations, forgotten=memory.forgotten)
 
+    def forget(self, levels: bytes) -> None:
+        """The channel came to nothing."""
+        self._states.pop(levels, None)
+
     def check(self, levels: bytes, state: ChannelState | None) -> None:
         """Raises SignerRefused if something that was given out is missing in this state."""
         given = self._states.get(levels)

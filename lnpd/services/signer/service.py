@@ -8,7 +8,7 @@ Rules: signer_state (order), signer_commitment (content), signer_spends (closing
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from lnpd_sdk.types import other
 from msgspec.structs import replace
@@ -41,8 +41,6 @@ from lnpd.tx.graph import CommitmentSignatures, Funding, Graph
 from lnpd.tx.signatures import commitment_digest, signed_commitment, verify_signatures
 from lnpd.tx.transaction import Tx, TxOut
 
-MAX_NAME: Final = 200
-
 
 class Known(NamedTuple):
     """A registered channel: its terms, its keys, its memory."""
@@ -56,8 +54,7 @@ class Known(NamedTuple):
 class KeySigner:
     """The Signer whose memory is rows that the caller stores. See interfaces.Signer for each method.
 
-    A request that raises has changed nothing. State moves when it is prepared: whoever fails to store the records
-    takes it back.
+    A request that raises has changed nothing. State moves when it is prepared: who cannot store it takes it back.
     """
 
     _behind: int = 0  # how many commitments of the peer's may be stored by the caller before they are signed
@@ -70,11 +67,7 @@ class KeySigner:
         self._names, self._terms, self._states = loaded.names, loaded.terms, loaded.states
         self._to_resume = set(loaded.states)
         self._refused: dict[bytes, SignerRefused] = {}
-        self._fundings = {
-            outpoint: levels
-            for levels, state in self._states.items()
-            for outpoint in (*state.forgotten, *(each.outpoint for each in state.fundings))
-        }
+        self._fundings = loaded.outpoints()
         self._digests = content.Digests()
         self._unsigned: set[tuple[bytes, bytes, int]] = set()  # prepared since the start, and not asked to be signed
         self._given = Given(loaded.states)
@@ -104,8 +97,7 @@ class KeySigner:
 
     async def reserve_channel(self, index: ChannelIndex, name: str) -> Reservation:
         """See Signer."""
-        if not 1 <= len(name) <= MAX_NAME:
-            refuse(Rule.UNFIT_TERMS, f"a channel's name has 1 to {MAX_NAME} characters.")
+        terms_of.check_name(name)
         publics = self._keys.channel(index).publics
         levels = order.levels(index)
         known = self._names.get(levels)
@@ -159,6 +151,14 @@ class KeySigner:
             destinations = (*destinations, script_pubkey)
         terms_of.check_destination(script_pubkey, destinations)
         return self._move(known, replace(known.state, destinations=destinations))
+
+    async def forget_channel(self, index: ChannelIndex) -> None:
+        """See Signer."""
+        levels = order.levels(index)
+        order.check_forgettable(self._terms.get(levels), self._states.get(levels))
+        self._given.forget(levels)
+        self._restore(levels, None)
+        self._names.pop(levels, None)
 
     async def resume_channel(self, index: ChannelIndex, ours: int, theirs: int) -> None:
         """See Signer."""

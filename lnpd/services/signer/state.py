@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
-from lnpd_sdk.types import PerParty
+from lnpd_sdk.types import OPENER, PerParty
 from msgspec.structs import replace
 
 from lnpd.crypto.hd import ChannelIndex
@@ -215,6 +215,16 @@ def forget(state: ChannelState, txid: bytes) -> ChannelState:
     return replace(state, fundings=left, forgotten=(*state.forgotten, *gone))
 
 
+def check_forgettable(terms: SignerChannel | None, state: ChannelState | None) -> None:
+    """Only an opening that came to nothing is forgotten: its keys could be used once more, and what is revoked under
+    them then would be revoked here. The opener funds once it holds a commitment; what an acceptor has in a first one
+    is what the opener gave away with it."""
+    if terms is None or state is None:
+        return
+    if state.released or state.signed > 0 or state.closing or (terms.us == OPENER and state.held != NONE):
+        refuse(Rule.FORGETS_MONEY, "this channel was funded, or has gone on from its first commitments.")
+
+
 def check_held(funding: FundingState, number: int, txid: bytes) -> None:
     """Our commitment that is claimed from or broadcast is the one that was held, where that is still known."""
     if number > funding.held or dict(funding.held_txids).get(number, txid) != txid:
@@ -262,6 +272,14 @@ class Loaded(msgspec.Struct, frozen=True):
     names: dict[bytes, tuple[str, ChannelIndex]]
     terms: dict[bytes, SignerChannel]
     states: dict[bytes, ChannelState]
+
+    def outpoints(self) -> dict[tuple[bytes, int], bytes]:
+        """Whose each funding is, or was."""
+        return {
+            outpoint: levels
+            for levels, state in self.states.items()
+            for outpoint in (*state.forgotten, *(each.outpoint for each in state.fundings))
+        }
 
 
 class NameRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

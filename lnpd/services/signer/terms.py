@@ -12,11 +12,18 @@ from lnpd.tx.funding import funding_script
 from lnpd.tx.graph import Funding
 
 MAX_SCRIPT_BYTES: Final = 42
+MAX_NAME: Final = 200
 
 
 def in_range(index: ChannelIndex) -> bool:
     """Whether the levels are 31-bit numbers."""
     return 0 <= index.first < 1 << 31 and 0 <= index.second < 1 << 31
+
+
+def check_name(name: str) -> None:
+    """What the caller calls a channel. Raises SignerRefused."""
+    if not 1 <= len(name) <= MAX_NAME:
+        refuse(Rule.UNFIT_TERMS, f"a channel's name has 1 to {MAX_NAME} characters.")
 
 
 def check_terms(channel: SignerChannel, publics: ChannelPublics) -> None:

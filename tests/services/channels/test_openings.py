@@ -1,6 +1,9 @@
 """Are the coins free again after every opening that did not come about?"""
 
 import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,8 @@ from lnpd.errors import LnpdError
 from lnpd.services.channels.batch import INDEX
 from lnpd.services.node.node import Node
 from lnpd.services.wallet.rows import STATE
-from lnpd.testing import until_asked
+from lnpd.store.database import DATABASE_NAME
+from lnpd.testing import Network, until_asked
 from tests.services.channels.two import KIND, SECONDS, Two, story
 
 
@@ -70,6 +74,37 @@ def test_openings_that_come_to_nothing_leave_nothing(tmp_path: Path) -> None:
         return await rows(node) == before
 
     story(tmp_path, told)
+
+
+def test_a_signers_own_process_forgets_them_too(tmp_path: Path) -> None:
+    async def told() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await network.node("alice"), await network.node("bob", signer_process=True)
+            await network.fund(alice, 500_000)
+            await network.connect(alice, bob)
+
+            async def kept() -> int:
+                return await bob.store.read(lambda read: len(read.channels())) + signer_rows(bob)
+
+            for _ in range(3):
+                with pytest.raises(LnpdError):
+                    await alice.api.open(bob.node_id.hex(), 300_000, 299_999_000, "", (), None)
+                await until_asked(lambda: nothing(kept), "no row of the opening")
+            await alice.api.open(bob.node_id.hex(), 300_000, 0, "", (), None)
+            assert signer_rows(bob) == 3, "a whole opening has its rows"
+
+    async def nothing(kept: Callable[[], Awaitable[int]]) -> bool:
+        return await kept() == 0
+
+    asyncio.run(told())
+
+
+def signer_rows(node: Node) -> int:
+    """How many rows the signer's process keeps."""
+    path = node.config.directory / "signer" / DATABASE_NAME
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        ((count,),) = database.execute("SELECT count(*) FROM signer_state").fetchall()
+    return int(count)
 
 
 def test_a_provider_that_leaves_in_an_opening_frees_the_coins(tmp_path: Path) -> None:

@@ -223,6 +223,18 @@ async def holding_a_number_that_is_revoked(world: World) -> None:
     await world.signer.hold_commitment(ME, graph, world.own_signatures)
 
 
+@forbidden(Rule.FORGETS_MONEY)
+async def forgetting_a_channel_that_goes_on(world: World) -> None:
+    await world.signer.forget_channel(ME)
+
+
+@forbidden(Rule.FORGETS_MONEY)
+async def forgetting_an_opening_of_ours_that_can_be_funded(world: World) -> None:
+    pair = await Pair().opened()
+    await pair.hold(OPENER, await pair.graph(OPENER, 0))
+    await pair.signers[OPENER].forget_channel(ME)
+
+
 # Going backwards
 
 

@@ -12,7 +12,7 @@ import pytest
 from lnpd_sdk.types import ACCEPTOR, OPENER
 from msgspec.structs import replace
 
-from lnpd.crypto.hd import TEST_COIN, node_secret
+from lnpd.crypto.hd import TEST_COIN, ChannelIndex, node_secret
 from lnpd.crypto.secp import public_key
 from lnpd.errors import (
     DatabaseFailed,
@@ -210,6 +210,27 @@ def test_what_could_not_be_stored_ends_the_signer(tmp_path: Path) -> None:
         with pytest.raises(SignerRefused, match="release_unprepared"):
             await again.release_secret(INDEX[0], 0)
         assert await again.sign_commitment(INDEX[0], graph) == first
+        await store.close()
+
+    run_now(story())
+
+
+def test_an_opening_that_came_to_nothing_is_forgotten_for_good(tmp_path: Path) -> None:
+    async def story() -> None:
+        signer, store = DurableSigner.open(keys_from(2), tmp_path / "signer", "regtest")
+        counts = set()
+        for turn in range(4):
+            indices = (ChannelIndex(1, turn, 0), ChannelIndex(2, turn, 0))
+            pair = await Pair(signers=(KeySigner(keys_from(1)), signer), indices=indices).opened()
+            await pair.sign(ACCEPTOR, await pair.graph(OPENER, 0))  # as funding_signed does
+            assert len(store.read_sync(lambda read: read.signer_states())) == 3
+            await signer.forget_channel(indices[ACCEPTOR])
+            await signer.forget_channel(indices[ACCEPTOR])
+            counts.add((len(signer._names), len(signer._terms), len(signer._states), len(signer._fundings)))
+            with pytest.raises(SignerRefused, match="unknown_channel"):
+                await signer.sign_commitment(indices[ACCEPTOR], await pair.graph(OPENER, 0))
+        assert counts == {(0, 0, 0, 0)}
+        assert store.read_sync(lambda read: read.signer_states()) == []
         await store.close()
 
     run_now(story())
