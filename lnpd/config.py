@@ -15,6 +15,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from lnpd.channel.presets import DEFAULT as USUAL_LIMITS
+from lnpd.channel.presets import PRESETS, Limits
 from lnpd.errors import ConfigRefused
 from lnpd.hooks.capabilities import wrong_with
 from lnpd.routing.relay import RelayPolicy
@@ -25,8 +27,6 @@ NETWORKS: Final[tuple[Network, ...]] = ("regtest", "testnet", "signet", "bitcoin
 MAINNET: Final = "bitcoin"
 MAINNET_MAX_CHANNEL_SAT: Final = 1_000_000
 MAINNET_MAX_TOTAL_SAT: Final = 5_000_000
-MAX_CHANNEL_SAT: Final = (1 << 24) - 1  # BOLT 2: more needs option_support_large_channel
-MAX_TOTAL_SAT: Final = 21_000_000 * 100_000_000
 MAX_DIRECTORY_BYTES: Final = 80  # a unix socket's path has at most 107, and ours lie in the directory
 USUAL_RELAY: Final = RelayPolicy()
 ANCHOR_RESERVE_SAT: Final = 10_000  # for each channel with anchors, as LND keeps
@@ -107,11 +107,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     signer_process: bool = False
     passphrase_file: Path | None = None
     plain_seed: bool = False
-    min_feerate_per_kw: int = 253
-    max_feerate_per_kw: int = 100_000
     minimum_depth: int = 3
-    max_channel_sat: int = MAX_CHANNEL_SAT
-    max_total_sat: int = MAX_TOTAL_SAT
+    limits: Limits = USUAL_LIMITS
     anchor_reserve_sat: int | None = None
     fee_base_msat: int = USUAL_RELAY.fee_base_msat
     fee_proportional_millionths: int = USUAL_RELAY.fee_proportional_millionths
@@ -199,11 +196,11 @@ SEED_RULES: Final[tuple[Rule, ...]] = (
     (_on_mainnet(lambda c: c.developer is not None), "--developer is refused on --network bitcoin."),
     (_on_mainnet(lambda c: c.plain_seed), "--plain-seed is refused on --network bitcoin: a passphrase is required."),
     (
-        _on_mainnet(lambda c: c.max_channel_sat > MAINNET_MAX_CHANNEL_SAT),
+        _on_mainnet(lambda c: c.limits.max_channel_sat > MAINNET_MAX_CHANNEL_SAT),
         f"--max-channel-sat is at most {MAINNET_MAX_CHANNEL_SAT} on --network bitcoin.",
     ),
     (
-        _on_mainnet(lambda c: c.max_total_sat > MAINNET_MAX_TOTAL_SAT),
+        _on_mainnet(lambda c: c.limits.max_total_sat > MAINNET_MAX_TOTAL_SAT),
         f"--max-total-sat is at most {MAINNET_MAX_TOTAL_SAT} on --network bitcoin.",
     ),
     (
@@ -216,10 +213,11 @@ SEED_RULES: Final[tuple[Rule, ...]] = (
     ),
     (lambda c: bool(c.chain) and c.chain_process, "--chain and --chain-process exclude each other."),
     (
-        lambda c: c.min_feerate_per_kw > c.max_feerate_per_kw,
+        lambda c: c.limits.min_feerate_per_kw > c.limits.max_feerate_per_kw,
         "--min-feerate-per-kw is above --max-feerate-per-kw.",
     ),
-    (lambda c: c.max_channel_sat > c.max_total_sat, "--max-channel-sat is above --max-total-sat."),
+    (lambda c: c.limits.min_channel_sat > c.limits.max_channel_sat, "--min-channel-sat is above --max-channel-sat."),
+    (lambda c: c.limits.max_channel_sat > c.limits.max_total_sat, "--max-channel-sat is above --max-total-sat."),
     (
         lambda c: c.htlc_minimum_msat > c.htlc_maximum_msat,
         "--htlc-minimum-msat is above --htlc-maximum-msat.",
@@ -353,6 +351,11 @@ def read_choice(*choices: str) -> Callable[[str], str]:
         return word
 
     return read
+
+
+def read_preset(word: str) -> Limits:
+    """Reads the name of a set of limits."""
+    return PRESETS[read_choice(*PRESETS)(word)]
 
 
 def default_directory(network: str) -> Path:

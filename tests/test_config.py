@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lnpd import config
+from lnpd.channel.presets import LIMITS, PRESETS, Limit, Limits
 from lnpd.cli import options
 from lnpd.config import Address, Config, Developer, FailPoint, Secret
 from lnpd.errors import ConfigRefused
@@ -45,7 +47,9 @@ READ: dict[str, tuple[list[str], str, object]] = {
     "no bitcoind": ([], "uses_bitcoind", False),
     "wallet's birth": (["--wallet-birth-height", "800000"], "wallet_birth_height", 800_000),
     "depth": (["--minimum-depth", "6"], "minimum_depth", 6),
-    "feerate": (["--max-feerate-per-kw", "5000"], "max_feerate_per_kw", 5000),
+    "limits": (["--limits", "cautious"], "limits", PRESETS["cautious"]),
+    "a limit beside them": (["--max-pending", "7", "--limits", "open"], "limits",
+                            replace(PRESETS["open"], max_pending=7)),
     "alias": (["--alias", "Zoë"], "alias", "Zoë"),
     "developer": (["--developer"], "developer", Developer()),
     "node key": (["--developer", "--dev-node-key", "01" * 32], "developer", Developer(node_key=b"\x01" * 32)),
@@ -89,6 +93,11 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "bitcoind's port": (["--bitcoind", "http://h:65536"], "--bitcoind takes http://"),
     "depth of 0": (["--minimum-depth", "0"], "--minimum-depth takes a whole number from 1"),
     "feerates": (["--min-feerate-per-kw", "5000", "--max-feerate-per-kw", "300"], "is above --max-feerate"),
+    "limits": (["--limits", "none"], "--limits takes one of cautious, default, open"),
+    "smallest above largest": (
+        ["--min-channel-sat", "30000", "--max-channel-sat", "20000"],
+        "is above --max-channel-sat",
+    ),
     "caps": (["--max-channel-sat", "100000", "--max-total-sat", "50000"], "is above --max-total-sat"),
     "log level": (["--log-level", "loud"], "--log-level takes one of"),
     "plain and passphrase": (["--plain-seed", "--passphrase-file", "/p"], "exclude each other"),
@@ -127,14 +136,17 @@ def test_a_developer_option_is_refused_without_the_word(row: options.Option) -> 
 
 def test_mainnet_has_caps_and_no_experimental_types() -> None:
     found = parse(*MAINNET)
-    assert (found.max_channel_sat, found.max_total_sat) == (1_000_000, 5_000_000)
+    assert (found.limits.max_channel_sat, found.limits.max_total_sat) == (1_000_000, 5_000_000)
     assert (found.coin, found.experimental_types) == (0, False)
-    assert parse(*MAINNET, "--max-channel-sat", "50000").max_channel_sat == 50_000
+    assert parse(*MAINNET, "--max-channel-sat", "50000").limits.max_channel_sat == 50_000
+    assert parse(*MAINNET, "--limits", "cautious").limits.max_channel_sat == 1_000_000
 
 
 def test_every_field_that_a_person_sets_has_an_option() -> None:
-    fields = {row.field for row in options.OPTIONS if not row.developer}
+    fields = {row.field for row in options.OPTIONS if not row.developer and not row.limit}
     assert fields == set(Config.__struct_fields__)
+    limits = {row.field for row in options.OPTIONS if row.limit}
+    assert limits == {row.field for row in LIMITS} == set(Limits.__struct_fields__) - {"preset"}
     assert {row.field for row in options.OPTIONS if row.developer} == set(Developer.__struct_fields__)
 
 
@@ -176,3 +188,19 @@ def test_bitcoind_can_be_named_where_nobody_sees_it(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ConfigRefused, match="--bitcoind takes") as refused:
         parse()
     assert "hunter2" not in str(refused.value) and "hunter2" not in repr(parse("--bitcoind", "http://a:hunter2@h"))
+
+
+@pytest.mark.parametrize("row", LIMITS, ids=lambda row: row.field)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_each_limit_goes_before_its_presets(preset: str, row: Limit) -> None:
+    for value in (row.least, row.most):
+        changed = {row.field: value}
+        try:
+            found = parse("--limits", preset, row.flag, str(value)).limits
+        except ConfigRefused as refused:  # by a rule of two limits
+            assert "is above" in str(refused)
+            continue
+        assert found == replace(PRESETS[preset], **changed)
+    for value in (row.least - 1, row.most + 1):
+        with pytest.raises(ConfigRefused, match=f"{row.flag} takes a whole number"):
+            parse(row.flag, str(value))

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NoReturn
 import msgspec
 
 from lnpd import config
+from lnpd.channel.presets import DEFAULT, LIMITS, PRESETS, Limit, Limits
 from lnpd.config import Config, Developer, default_directory
 from lnpd.errors import ConfigRefused
 from lnpd.routing.relay import HIGHEST_CLTV_EXPIRY_DELTA, LOWEST_CLTV_EXPIRY_DELTA, MAX_FEE, MAX_HTLC_MSAT
@@ -25,7 +26,8 @@ class Option(msgspec.Struct, frozen=True):
     """An option. `read` makes its value of a word, raising ValueError.
 
     Without `metavar` it is a flag, and means `value`. A repeatable one makes a tuple. `developer` ones set a field of
-    Developer. One that may hold a password can come from a variable of the `environment`, and is never shown.
+    Developer, `limit` ones one of Limits, in place of the preset's. One that may hold a password can come from a
+    variable of the `environment`, and is never shown.
     """
 
     flag: str
@@ -37,11 +39,18 @@ class Option(msgspec.Struct, frozen=True):
     programs: tuple[str, ...] = NODE
     repeatable: bool = False
     developer: bool = False
+    limit: bool = False
     environment: str = ""
 
 
 def _developer(flag: str, field: str, help: str, metavar: str = "", **more: Any) -> Option:  # Any: fields of Option
     return Option(f"--dev-{flag}", field, help, metavar, developer=True, **more)
+
+
+def _limit(row: Limit) -> Option:
+    values = ", ".join(f"{name}: {getattr(limits, row.field)}" for name, limits in PRESETS.items())
+    return Option(row.flag, row.field, f"{row.meaning} ({values})", row.unit, config.read_number(row.least, row.most),
+                  limit=True)  # fmt: skip
 
 
 OPTIONS: Final[tuple[Option, ...]] = (
@@ -75,16 +84,11 @@ OPTIONS: Final[tuple[Option, ...]] = (
            "(default: at the present block; on regtest at the first)", "HEIGHT", config.read_number(0, 10_000_000)),
     Option("--signer", "signer_process", "where the keys are: in-process or process (default: in-process)", "WHERE",
            lambda word: config.read_choice("in-process", "process")(word) == "process"),
-    Option("--min-feerate-per-kw", "min_feerate_per_kw", "refuse channels below this feerate", "SAT",
-           config.read_number(253, 1_000_000)),
-    Option("--max-feerate-per-kw", "max_feerate_per_kw", "refuse channels above this feerate", "SAT",
-           config.read_number(253, 1_000_000)),
     Option("--minimum-depth", "minimum_depth", "confirmations before a channel is used (default: 3)", "BLOCKS",
            config.read_number(1, 144)),
-    Option("--max-channel-sat", "max_channel_sat", "the largest channel", "SAT",
-           config.read_number(20_000, config.MAX_CHANNEL_SAT)),
-    Option("--max-total-sat", "max_total_sat", "the most that all channels together may hold", "SAT",
-           config.read_number(20_000, config.MAX_TOTAL_SAT)),
+    Option("--limits", "limits", f"what peers may do: {', '.join(PRESETS)} (default: default); each of the limits that"
+           " follow may be given beside it, in place of its own", "PRESET", config.read_preset),
+    *map(_limit, LIMITS),
     Option("--fee-base-msat", "fee_base_msat", "ask this much for forwarding an HTLC (default: 1000)", "MSAT",
            config.read_number(0, MAX_FEE)),
     Option("--fee-proportional-millionths", "fee_proportional_millionths",
@@ -152,6 +156,7 @@ def config_of(given: argparse.Namespace, rules: tuple[config.Rule, ...] = config
     """The configuration that a parsed command line means. Raises ConfigRefused."""
     fields: dict[str, Any] = {}  # Any: each field has its own type, which the row's `read` gives it
     developer: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
     for row in OPTIONS:
         words = getattr(given, row.flag, None)
         if words is None and row.environment and hasattr(given, row.flag):
@@ -160,17 +165,27 @@ def config_of(given: argparse.Namespace, rules: tuple[config.Rule, ...] = config
             continue
         if row.developer and not getattr(given, "--developer"):
             raise ConfigRefused(f"{row.flag} is a developer option: it needs --developer.")
-        (developer if row.developer else fields)[row.field] = _value(row, words)
+        part = developer if row.developer else limits if row.limit else fields
+        part[row.field] = _value(row, words)
     if "developer" in fields:
         fields["developer"] = Developer(**developer)
     if "listen" in fields:
         fields["listen"] = tuple(address for address in fields["listen"] if address is not None)
     network = fields.get("network", "regtest")
     fields.setdefault("directory", default_directory(network))
-    if network == config.MAINNET:
-        fields.setdefault("max_channel_sat", config.MAINNET_MAX_CHANNEL_SAT)
-        fields.setdefault("max_total_sat", config.MAINNET_MAX_TOTAL_SAT)
+    fields["limits"] = msgspec.structs.replace(_usual(network, fields.get("limits", DEFAULT)), **limits)
     return Config(**fields).checked(rules)
+
+
+def _usual(network: str, limits: Limits) -> Limits:
+    """A preset, within the caps of the network."""
+    if network != config.MAINNET:
+        return limits
+    return msgspec.structs.replace(
+        limits,
+        max_channel_sat=min(limits.max_channel_sat, config.MAINNET_MAX_CHANNEL_SAT),
+        max_total_sat=min(limits.max_total_sat, config.MAINNET_MAX_TOTAL_SAT),
+    )
 
 
 def _value(row: Option, words: str | bool | Sequence[str]) -> object:

@@ -85,7 +85,7 @@ class ChannelRefused(CommandRefused):
 
 
 class ChannelTooSmall(ChannelRefused):
-    """A channel would hold less than the least that is worth its fees."""
+    """A channel would hold less than the least that is worth its fees (--min-channel-sat)."""
 
 
 class ChannelTooLarge(ChannelRefused):
@@ -97,7 +97,11 @@ class ChannelsFull(ChannelRefused):
 
 
 class UnfundedTooMany(ChannelRefused):
-    """A peer, or all peers, opened more channels to us than may wait for their funding."""
+    """A peer, or all peers, opened more channels to us than may wait for funding_created (--max-unfunded)."""
+
+
+class PendingTooMany(ChannelRefused):
+    """A peer, or all peers, opened more channels to us than may wait for a deep funding (--max-pending)."""
 
 
 class AnchorReserveMissing(ChannelRefused):

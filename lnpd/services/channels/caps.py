@@ -5,22 +5,25 @@ capacity until its funding output is spent: one of ours from its first message, 
 for before that it costs nobody anything. Those are bounded in number instead; strangers could fill all room with them.
 """
 
-from typing import Final
+from typing import NamedTuple
 
 import msgspec
 from lnpd_sdk.types import ACCEPTOR
 
-from lnpd.channel.state import Channel, Closed, OnChain, Policy
-from lnpd.config import MAX_CHANNEL_SAT, MAX_TOTAL_SAT
-from lnpd.errors import ChannelsFull, ChannelTooLarge, ChannelTooSmall, ExperimentalTypeRefused, UnfundedTooMany
+from lnpd.channel.presets import DEFAULT, Limits
+from lnpd.channel.state import Channel, Closed, OnChain
+from lnpd.errors import (
+    ChannelsFull,
+    ChannelTooLarge,
+    ChannelTooSmall,
+    ExperimentalTypeRefused,
+    PendingTooMany,
+    UnfundedTooMany,
+)
 from lnpd.services.channels.opening import Kind
 
-MIN_CHANNEL_SAT: Final = Policy().min_funding_sat
-MAX_UNFUNDED_A_PEER: Final = 4
-MAX_UNFUNDED: Final = 200  # of all peers that have no other channel with us
 
-
-def unfunded(channel: Channel) -> bool:
+def waits(channel: Channel) -> bool:
     """Whether it is a peer's opening whose funding was not seen deep enough yet."""
     return channel.us == ACCEPTOR and not channel.depth_reached and not isinstance(channel.phase, OnChain | Closed)
 
@@ -28,9 +31,15 @@ def unfunded(channel: Channel) -> bool:
 class Caps(msgspec.Struct, frozen=True):
     """What the configuration allows. `experimental_types` are those with providers beyond BOLT 2's."""
 
-    max_channel_sat: int = MAX_CHANNEL_SAT
-    max_total_sat: int = MAX_TOTAL_SAT
+    limits: Limits = DEFAULT
     experimental_types: bool = True
+
+
+class Waiting(NamedTuple):
+    """A peer's opening that waits for its funding; `named` is whether funding_created has said which one."""
+
+    peer: bytes
+    named: bool
 
 
 class Room:
@@ -39,7 +48,7 @@ class Room:
     def __init__(self, caps: Caps) -> None:
         self._caps = caps
         self._taken: dict[str, int] = {}  # by a channel's key, in satoshi
-        self._unfunded: dict[str, bytes] = {}  # by a channel's key: the peer that opens it
+        self._waiting: dict[str, Waiting] = {}  # by a channel's key
 
     @property
     def taken_sat(self) -> int:
@@ -47,13 +56,22 @@ class Room:
         return sum(self._taken.values())
 
     def admit(self, key: str, kind: Kind, capacity_sat: int, peer: bytes, known: bool) -> None:
-        """Lets a peer's channel begin; a `known` peer has a funded one. Raises UnfundedTooMany, and as `check`."""
+        """Lets a peer's channel begin; a `known` peer has a funded one.
+
+        Raises UnfundedTooMany, PendingTooMany, and as `check`.
+        """
         self.check(kind, capacity_sat)
-        if list(self._unfunded.values()).count(peer) >= MAX_UNFUNDED_A_PEER:
-            raise UnfundedTooMany(f"{MAX_UNFUNDED_A_PEER} channels that you opened wait for their funding already.")
-        if len(self._unfunded) >= MAX_UNFUNDED and not known:
-            raise UnfundedTooMany("Too many channels here wait for their funding: try it again later.")
-        self._unfunded[key] = peer
+        limits, pending = self._caps.limits, list(self._waiting.values())
+        unfunded = [each for each in pending if not each.named]
+        for error, waiting, most_of_peer, most, what in (
+            (UnfundedTooMany, unfunded, limits.max_unfunded_per_peer, limits.max_unfunded, "funding_created"),
+            (PendingTooMany, pending, limits.max_pending_per_peer, limits.max_pending, "their funding to be deep"),
+        ):
+            if sum(each.peer == peer for each in waiting) >= most_of_peer:
+                raise error(f"Channels that you opened wait for {what}: at most {most_of_peer} may at once.")
+            if len(waiting) >= most and not known:
+                raise error(f"Too many channels here wait for {what}: try it again later.")
+        self._waiting[key] = Waiting(peer, False)
 
     def take(self, key: str, kind: Kind, capacity_sat: int) -> None:
         """Makes room for a channel that begins. Raises as `check`."""
@@ -65,31 +83,32 @@ class Room:
 
         Raises ChannelTooSmall, ChannelTooLarge, ChannelsFull, ExperimentalTypeRefused.
         """
-        caps = self._caps
-        if kind.extensions and not caps.experimental_types:
+        limits = self._caps.limits
+        if kind.extensions and not self._caps.experimental_types:
             raise ExperimentalTypeRefused("Channels with plugins' providers are experimental: not on this network.")
-        if capacity_sat < MIN_CHANNEL_SAT:
-            raise ChannelTooSmall(f"A channel holds {MIN_CHANNEL_SAT:,} sat or more, not {capacity_sat:,}.")
-        if capacity_sat > caps.max_channel_sat:
-            most = f"{caps.max_channel_sat:,} sat (--max-channel-sat)"
+        if capacity_sat < limits.min_channel_sat:
+            raise ChannelTooSmall(f"A channel holds {limits.min_channel_sat:,} sat or more, not {capacity_sat:,}.")
+        if capacity_sat > limits.max_channel_sat:
+            most = f"{limits.max_channel_sat:,} sat (--max-channel-sat)"
             raise ChannelTooLarge(f"A channel holds at most {most}, not {capacity_sat:,}.")
-        if self.taken_sat + capacity_sat > caps.max_total_sat:
+        left_sat = limits.max_total_sat - self.taken_sat
+        if capacity_sat > left_sat:
             raise ChannelsFull(
-                f"All channels together hold at most {caps.max_total_sat:,} sat (--max-total-sat): {self.taken_sat:,}"
-                f" are in channels, so {max(0, caps.max_total_sat - self.taken_sat):,} are left, not {capacity_sat:,}."
+                f"All channels together hold at most {limits.max_total_sat:,} sat (--max-total-sat): {self.taken_sat:,}"
+                f" are in channels, so {max(0, left_sat):,} are left, not {capacity_sat:,}."
             )
 
     def leave(self, key: str) -> None:
         """A channel that began was given up."""
         self._taken.pop(key, None)
-        self._unfunded.pop(key, None)
+        self._waiting.pop(key, None)
 
     def saw(self, channel: Channel) -> None:
         """A channel as it stands now."""
         if isinstance(channel.phase, OnChain | Closed):
             self.leave(channel.key)
-        elif unfunded(channel):
-            self._unfunded[channel.key] = channel.peer
+        elif waits(channel):
+            self._waiting[channel.key] = Waiting(channel.peer, bool(channel.fundings))
         elif channel.capacity_sat:
-            self._unfunded.pop(channel.key, None)
+            self._waiting.pop(channel.key, None)
             self._taken[channel.key] = channel.capacity_sat

@@ -31,13 +31,14 @@ class Demands(msgspec.Struct, frozen=True):
     htlc_minimum_msat: int = 1
     to_self_delay: int = 144
     max_accepted_htlcs: int = 483
+    max_in_flight_percent: int = 100
     minimum_depth: int = 3
 
     def terms(self, publics: ChannelPublics, capacity_sat: int) -> Terms:
         """Our half of open_channel or accept_channel."""
         return Terms(
             dust_limit_sat=self.dust_limit_sat,
-            max_htlc_value_in_flight_msat=1000 * capacity_sat,
+            max_htlc_value_in_flight_msat=1000 * capacity_sat * self.max_in_flight_percent // 100,
             channel_reserve_sat=max(capacity_sat * self.reserve_percent // 100, 2 * self.dust_limit_sat),
             htlc_minimum_msat=self.htlc_minimum_msat,
             to_self_delay=self.to_self_delay,
@@ -154,4 +155,11 @@ def policy_for(
         grants=grants,
         anysegwit=theirs.offers("option_shutdown_anysegwit"),
         upfront_shutdown=theirs.offers("option_upfront_shutdown_script"),
+    )
+
+
+def policy_again(policy: Policy, now: Policy, grants: tuple[tuple[str, int], ...]) -> Policy:
+    """What we tolerate in a channel from a start on: of feerates what is tolerated `now`, for they rise and fall."""
+    return msgspec.structs.replace(
+        policy, grants=grants, min_feerate_per_kw=now.min_feerate_per_kw, max_feerate_per_kw=now.max_feerate_per_kw
     )

@@ -33,7 +33,7 @@ from lnpd.hooks.dispatch import Hooks
 from lnpd.services.channels.batch import INDEX, put_records
 from lnpd.services.channels.caps import Caps, Room
 from lnpd.services.channels.driver import ChannelDriver, Item
-from lnpd.services.channels.opening import Demands, Kind, Kinds, fresh_alias, policy_for, reserving
+from lnpd.services.channels.opening import Demands, Kind, Kinds, fresh_alias, policy_again, policy_for, reserving
 from lnpd.services.channels.parts import Link, Parts
 from lnpd.services.channels.waiters import Waiters
 from lnpd.services.interfaces import ChannelIndex
@@ -91,7 +91,8 @@ class Channels:
                 continue
             channel = decode(row.snapshot, Channel, table="channel", key=row.channel_id)
             index = await self._index(row.channel_id)
-            channel = restored(replace(channel, policy=replace(channel.policy, grants=self.kinds.grants())))
+            policy = policy_again(channel.policy, self._settings.policy, self.kinds.grants())
+            channel = restored(replace(channel, policy=policy))
             self.room.saw(channel)
             driver = self._add(channel, index, stored=True)
             try:

@@ -15,6 +15,8 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
+from msgspec.structs import replace
+
 from lnpd.chain.embedded import EmbeddedChain
 from lnpd.channel.actions import Notify
 from lnpd.channel.state import Channel, Closed, Normal, Policy
@@ -190,7 +192,7 @@ class Node:
             reserve=self._reserve(),
             broken=lambda _channel, error: self._broken(error),
         )
-        caps = Caps(config.max_channel_sat, config.max_total_sat, config.experimental_types)
+        caps = Caps(config.limits, config.experimental_types)
         chain_hash, script = CHAIN_HASHES[config.network], self.wallet.next_script
         settings = Settings(chain_hash, self._demands(), self._policy(), script, caps)
         self.kinds = Kinds(self.registry)
@@ -248,15 +250,17 @@ class Node:
         return reserve
 
     def _demands(self) -> Demands:
-        asked = self._developer.minimum_depth
-        return Demands(minimum_depth=self.config.minimum_depth if asked is None else asked)
+        asked, limits = self._developer.minimum_depth, self.config.limits
+        return Demands(
+            max_accepted_htlcs=limits.max_accepted_htlcs,
+            max_in_flight_percent=limits.max_in_flight_percent,
+            minimum_depth=self.config.minimum_depth if asked is None else asked,
+        )
 
     def _policy(self) -> Policy:
-        config, developer = self.config, self._developer
-        return Policy(
-            min_feerate_per_kw=config.min_feerate_per_kw,
-            max_feerate_per_kw=config.max_feerate_per_kw,
-            max_funding_sat=config.max_channel_sat,
+        developer = self._developer
+        return replace(
+            self.config.limits.policy(),
             require_channel_type=developer.require_channel_type,
             htlc_deadlines=developer.htlc_timeouts,
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lnpd.channel.presets import Limits
 from lnpd.config import Config
 from lnpd.errors import (
     AddressRefused,
@@ -118,7 +119,8 @@ def test_the_wallet_is_asked_before_the_peer(tmp_path: Path) -> None:
 
 def test_the_total_holds_for_both_sides_and_at_once(tmp_path: Path) -> None:
     async def story(network: Network) -> None:
-        alice, bob = await connected(network, 5_000_000, max_total_sat=1_500_000, max_channel_sat=1_500_000)
+        limits = Limits(max_total_sat=1_500_000, max_channel_sat=1_500_000)
+        alice, bob = await connected(network, 5_000_000, limits=limits)
         channel = await opened(alice, bob, 1_000_000)
         assert bob.channels.room.taken_sat == 0, "what is not funded yet costs alice nothing, and takes no room"
         await network.mine(DEPTH)
