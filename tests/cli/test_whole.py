@@ -135,6 +135,11 @@ def test_a_wrong_node_id_is_said_so(daemon: Daemon, tmp_path: Path) -> None:
         node_id = other.ready.split()[3]
         assert daemon.ask("connect", f"{node_id}@{other.address}") == {"node_id": node_id, "address": other.address}
         assert daemon.ask("ping", node_id[:10])["node_id"] == node_id  # type: ignore[index,call-overload]
+        daemon.ask("disconnect", node_id)
+        assert daemon.ask("peers") == []
+        known = daemon.ask("connect", node_id)  # without its address, which the node has kept
+        assert known == {"node_id": node_id, "address": other.address}
+        assert [row["node_id"] for row in daemon.ask("peers")] == [node_id]  # type: ignore[attr-defined]  # a JSON list
     finally:
         other.end()
 
@@ -142,7 +147,7 @@ def test_a_wrong_node_id_is_said_so(daemon: Daemon, tmp_path: Path) -> None:
 def test_a_damaged_a_newer_and_another_networks_database_are_refused(tmp_path: Path) -> None:
     whole = seeded(tmp_path / "a")
     Daemon(whole, "--plain-seed").end()
-    for case, code, sentence in (("damaged", 11, ""), ("newer", 12, ""), ("network", 16, "testnet")):
+    for case, code, sentence in (("damaged", 11, "A copy of it"), ("newer", 12, "9999"), ("network", 16, "testnet")):
         directory = tmp_path / case
         shutil.copytree(whole, directory, ignore=shutil.ignore_patterns("*.sock", "run"))
         path = directory / DATABASE_NAME
