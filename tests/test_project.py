@@ -170,3 +170,14 @@ def test_without_ensurepip_and_root_the_one_command_is_named(tmp_path: Path) -> 
     assert outcome.returncode == 1
     command = "sudo apt-get install -y python3.12-venv"
     assert outcome.stderr == f"setup: {python} has no ensurepip. Run this once, then make again: {command}\n"
+
+
+@pytest.mark.parametrize(("given", "seen"), [(None, "true"), ("false", "false")])
+def test_ci_says_that_it_is_ci_unless_told_otherwise(tmp_path: Path, given: str | None, seen: str) -> None:
+    """A vector file that is missing fails then; elsewhere its tests are skipped."""
+    (tmp_path / "make").write_text('#!/bin/sh\necho "$1 with CI=$CI"\n')
+    (tmp_path / "make").chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    environment |= {"PATH": f"{tmp_path}:{environment['PATH']}"} | ({"CI": given} if given else {})
+    outcome = subprocess.run([ROOT / ".ci" / "run"], env=environment, capture_output=True, text=True)
+    assert (outcome.returncode, outcome.stdout) == (0, f"test with CI={seen}\n")

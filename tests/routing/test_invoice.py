@@ -328,6 +328,13 @@ def test_what_cannot_be_written(changes: dict[str, Any], error: type[Exception])
         invoice.encode(replace(BASE, **changes), sign)
 
 
+def test_a_field_that_is_too_long_is_named_as_a_person_would() -> None:
+    for name in ("description", "payment_metadata"):
+        value = "x" * 640 if name == "description" else bytes(640)
+        with pytest.raises(errors.InvoiceFieldTooLong, match=f"^The {name.replace('_', ' ')} is longer than the 639"):
+            invoice.encode(replace(BASE, **{name: value}), sign)
+
+
 @pytest.mark.parametrize("text", ["lnbc1" + "q" * 7085, "ln" * 4000, "lnbc" + "9" * 7079 + "1qqqqqq"])
 def test_length_is_bounded(text: str) -> None:
     with pytest.raises(errors.InvoiceTooLong):

@@ -128,6 +128,7 @@ async def test_many_at_once(pair: Joined) -> None:
 REFUSED = [
     ({"network": "bc"}, errors.InvoiceOfOtherNetwork, "bitcoin, this node is on regtest"),
     ({"timestamp_seconds": NOW - 4000}, errors.InvoiceExpired, "400 seconds ago"),
+    ({"timestamp_seconds": NOW - 3601}, errors.InvoiceExpired, "expired 1 second ago"),
     ({"features": Features.of(8, 14, 24)}, errors.InvoiceUnpayable, "option_route_blinding"),
     ({"min_final_cltv_expiry_delta": 2017}, errors.InvoiceUnpayable, "2017 blocks"),
     ({"amount_msat": 690_000_000}, errors.PaymentFailed, "max_htlc_value_in_flight"),
