@@ -163,14 +163,39 @@ def test_its_children_end_when_the_node_is_killed(tmp_path: Path, what: str) -> 
     asyncio.run(main())
 
 
-def test_one_that_does_not_read_its_input_ends_when_the_node_is_killed(tmp_path: Path) -> None:
-    path = tmp_path / "deaf"
+def deaf(folder: Path) -> Path:
+    """A plugin that does not read its standard input, and hears no signal that it may ignore."""
+    path = folder / "deaf"
     path.write_text(f'#!/bin/sh\ntrap "" HUP INT TERM\ntouch {path}.runs\nwhile true; do sleep 1000; done\n')
     path.chmod(0o700)
+    return path
+
+
+def test_one_that_does_not_read_its_input_ends_when_the_node_is_killed(tmp_path: Path) -> None:
+    path = deaf(tmp_path)
 
     async def main() -> None:
-        pids = await killed_node(tmp_path, path, marks=(Path(f"{path}.runs"),))
+        pids = await killed_node(tmp_path, path, marks=(path.with_suffix(".runs"),))
         await until(lambda: not any(map(alive, pids)))
+
+    asyncio.run(main())
+
+
+def test_one_that_does_not_read_its_input_ends_with_its_keeper(tmp_path: Path) -> None:
+    path = deaf(tmp_path)
+
+    async def main() -> None:
+        host, _ = hosted(tmp_path)
+        starting = asyncio.create_task(host.start((path,)))
+        await until(path.with_suffix(".runs").exists)
+        (plugin,) = host.plugins
+        assert isinstance(plugin, PluginProcess)
+        first = plugin.pid
+        assert first
+        os.kill(keeper_of(plugin), signal.SIGKILL)
+        await until(lambda: not alive(first))
+        await host.stop()
+        await starting
 
     asyncio.run(main())
 

@@ -228,7 +228,11 @@ LOUD = r"""
 """
 
 
-def test_what_it_prints_is_bounded_and_cannot_forge(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_it_prints_is_bounded_and_cannot_forge(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugin_output, "WITHIN_SECONDS", 1e9)
+
     async def main() -> None:
         host, _ = hosted(tmp_path)
         await host.start((written(tmp_path, LOUD),))
@@ -245,7 +249,10 @@ def test_what_it_prints_is_bounded_and_cannot_forge(tmp_path: Path, caplog: pyte
     asyncio.run(main())
 
 
-def test_what_it_prints_is_bounded_in_bytes_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_it_prints_is_bounded_in_bytes_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugin_output, "WITHIN_SECONDS", 1e9)
     body = LOUD.replace('print(f"line {n}")', 'print("y" * 9_000)')
 
     async def main() -> None:
