@@ -102,6 +102,9 @@ class Child:
     def close(self) -> None:
         """Lets go of its pipes, once it was killed."""
         self._kill_keeper()
+        if self._pid is not None and self.code in (None, -signal.SIGKILL):  # then the keeper may not have swept
+            with contextlib.suppress(OSError):
+                os.killpg(self._pid, signal.SIGKILL)
         if self._last_resort is not None:
             self._last_resort.cancel()
         if self._pipe is not None:

@@ -125,18 +125,18 @@ asyncio.run(main())
 HANGS = """
     @plugin.rpc("Hangs.")
     async def hang(node):
-        open(sys.argv[0] + ".hangs", "w").close()
+        print("now", file=open(sys.argv[0] + ".hangs", "w"), flush=True)
         time.sleep(1000)
 """
 
 
 async def killed_node(folder: Path, *paths: Path, marks: tuple[Path, ...] = ()) -> list[int]:
-    """The processes of plugins whose node was killed, once these files were there."""
+    """The processes of plugins whose node was killed, once these files were written."""
     program = (sys.executable, "-c", NODE, str(folder / "run"), *map(str, paths))
     node = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
     assert node.stdout is not None
     pids = [int(word) for word in (await node.stdout.readline()).split()]
-    await until(lambda: all(path.exists() for path in marks))
+    await until(lambda: all(path.exists() and path.read_text() for path in marks))
     assert len(pids) == len(paths)
     assert all(map(alive, pids))
     node.kill()
@@ -166,7 +166,7 @@ def test_its_children_end_when_the_node_is_killed(tmp_path: Path, what: str) -> 
 def deaf(folder: Path) -> Path:
     """A plugin that does not read its standard input, and hears no signal that it may ignore."""
     path = folder / "deaf"
-    path.write_text(f'#!/bin/sh\ntrap "" HUP INT TERM\ntouch {path}.runs\nwhile true; do sleep 1000; done\n')
+    path.write_text(f'#!/bin/sh\ntrap "" HUP INT TERM\nwhile true; do sleep 1000 & echo $! >{path}.child; wait; done\n')
     path.chmod(0o700)
     return path
 
@@ -175,8 +175,9 @@ def test_one_that_does_not_read_its_input_ends_when_the_node_is_killed(tmp_path:
     path = deaf(tmp_path)
 
     async def main() -> None:
-        pids = await killed_node(tmp_path, path, marks=(path.with_suffix(".runs"),))
-        await until(lambda: not any(map(alive, pids)))
+        child = path.with_suffix(".child")
+        pids = await killed_node(tmp_path, path, marks=(child,))
+        await until(lambda: not any(map(alive, [*pids, int(child.read_text())])))
 
     asyncio.run(main())
 
@@ -187,13 +188,15 @@ def test_one_that_does_not_read_its_input_ends_with_its_keeper(tmp_path: Path) -
     async def main() -> None:
         host, _ = hosted(tmp_path)
         starting = asyncio.create_task(host.start((path,)))
-        await until(path.with_suffix(".runs").exists)
+        child = path.with_suffix(".child")
+        await until(lambda: child.exists() and child.read_text())
+        pid = int(child.read_text())
         (plugin,) = host.plugins
         assert isinstance(plugin, PluginProcess)
         first = plugin.pid
         assert first
         os.kill(keeper_of(plugin), signal.SIGKILL)
-        await until(lambda: not alive(first))
+        await until(lambda: not alive(first) and not alive(pid))
         await host.stop()
         await starting
 
