@@ -10,6 +10,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 import msgspec
 
 from lnpd import errors
+from lnpd.channel.presets import LARGE_CHANNEL_SAT, MAX_HTLCS
 from lnpd.channel.scripts import shutdown_script_allowed
 from lnpd.channel.state import Policy, Terms
 from lnpd.crypto.secp import is_point
@@ -17,8 +18,6 @@ from lnpd.tx.graph import ChannelType
 from lnpd.wire.messages import AcceptChannel, OpenChannel
 
 MIN_DUST_LIMIT_SAT: Final = 354  # BOLT 3, Dust Limits
-MAX_HTLCS: Final = 483
-LARGE_CHANNEL_SAT: Final = 1 << 24
 ANNOUNCE: Final = 1  # channel_flags
 C = TypeVar("C")
 

@@ -1,17 +1,16 @@
 """What may strangers make a node do in channels? Every limit that a person can set, and three sets of them.
 
 LIMITS is the one table: options, `lnp info --limits` and the printed pages come from it. How much a peer may use of a
-node's connections is no matter of channels, and not here.
+node's connections is no matter of channels, and not here. `lnp` reads this file, so it loads nothing else.
 """
 
 from typing import Final, NamedTuple
 
 import msgspec
 
-from lnpd.channel.opening_rules import LARGE_CHANNEL_SAT, MAX_HTLCS
-from lnpd.channel.state import Policy
-
+LARGE_CHANNEL_SAT: Final = 1 << 24
 MAX_CHANNEL_SAT: Final = LARGE_CHANNEL_SAT - 1  # BOLT 2: more needs option_support_large_channel
+MAX_HTLCS: Final = 483  # of a party in a commitment (BOLT 2, max_accepted_htlcs)
 MAX_TOTAL_SAT: Final = 21_000_000 * 100_000_000
 LEAST_IN_FLIGHT_PERCENT: Final = 5  # of 20,000 sat they are what a Policy asks of a peer
 
@@ -34,18 +33,6 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_dust_exposure_msat: int = 50_000_000
     max_accepted_htlcs: int = MAX_HTLCS
     max_in_flight_percent: int = 100
-
-    def policy(self) -> Policy:
-        """What a channel that opens now tolerates by these limits."""
-        return Policy(
-            min_feerate_per_kw=self.min_feerate_per_kw,
-            max_feerate_per_kw=self.max_feerate_per_kw,
-            min_funding_sat=self.min_channel_sat,
-            max_funding_sat=self.max_channel_sat,
-            max_to_self_delay=self.max_to_self_delay,
-            max_reserve_percent=self.max_reserve_percent,
-            max_dust_exposure_msat=self.max_dust_exposure_msat,
-        )
 
 
 class Limit(NamedTuple):

@@ -102,7 +102,8 @@ def _struct(kind: type[msgspec.Struct]) -> str:
     """The fields of an answer, and of the answers in it."""
     parts = [_table(("field", "type"), ((f"`{field.name}`", _type_name(field.type)) for field in fields(kind)))]
     for field in fields(kind):
-        inner = get_args(field.type)[0] if get_origin(field.type) is tuple else None
+        lists = [part for part in (field.type, *get_args(field.type)) if get_origin(part) is tuple]
+        inner = get_args(lists[0])[0] if lists else None
         if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
             parts.append(f"{inner.__name__}: {' '.join((inner.__doc__ or '').split())}\n\n{_struct(inner)}")
     return "\n".join(parts)
@@ -116,7 +117,8 @@ def _type_name(kind: Any) -> str:  # Any: a type, a union or an alias
             repr(part) if isinstance(part, str) else "null" if part is type(None) else _type_name(part)
             for part in get_args(kind)
         )
-    names = {str: "text", int: "integer", float: "number", bool: "boolean", msgspec.Raw: "any"}
+    names = {str: "text", int: "integer", float: "number", bool: "boolean", msgspec.Raw: "any",
+             msgspec.UnsetType: "absent"}  # fmt: skip
     return names.get(kind) or str(kind.__name__)
 
 

@@ -27,6 +27,8 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "plugin.list": ("name", "status", "process", "providers", "rpc", "in_effect", "notes", "starts", "faults", "why"),
     "help": ("name", "help", "plugin"),
+    "features": ("name", "bit", "kind", "said_in"),  # within `info`
+    "limits": ("name", "value", "unit", "preset", "meaning"),  # within `info`
     "coins": ("outpoint", "amount_sat", "state", "confirmations", "reserved_for", "address"),  # within `funds`
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ import os
 import msgspec
 from lnpd_sdk.manifest import ChannelTypeSpec
 
+from lnpd.channel.presets import Limits
 from lnpd.channel.state import Channel, Policy, Terms
 from lnpd.errors import ChannelTypeUnknown, UnknownChannelType
 from lnpd.hooks.registry import Registry
@@ -142,6 +143,19 @@ def with_grants(channel: Channel, grants: tuple[tuple[str, int], ...]) -> Channe
     if channel.policy.grants == grants:
         return channel
     return msgspec.structs.replace(channel, policy=msgspec.structs.replace(channel.policy, grants=grants))
+
+
+def policy_of(limits: Limits) -> Policy:
+    """What a channel that opens now tolerates by the node's limits."""
+    return Policy(
+        min_feerate_per_kw=limits.min_feerate_per_kw,
+        max_feerate_per_kw=limits.max_feerate_per_kw,
+        min_funding_sat=limits.min_channel_sat,
+        max_funding_sat=limits.max_channel_sat,
+        max_to_self_delay=limits.max_to_self_delay,
+        max_reserve_percent=limits.max_reserve_percent,
+        max_dust_exposure_msat=limits.max_dust_exposure_msat,
+    )
 
 
 def policy_for(

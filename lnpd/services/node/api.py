@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, Literal
 
+import msgspec
 from embit import script as scripts
 from embit.networks import NETWORKS as EMBIT
 from lnpd_sdk.envelope import CallFailed
@@ -20,8 +21,10 @@ from lnpd.routing.invoice_prefix import NETWORKS
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.commands import CONFIRM_BLOCKS, Commands
 from lnpd.services.channels.driver import ChannelDriver
+from lnpd.services.node import about
 from lnpd.services.node.services import Services
 from lnpd.services.onchain import WalletCoin
+from lnpd.services.payments.incoming import FEATURES as INVOICE_FEATURES
 from lnpd.services.rpc import answers
 from lnpd.services.wallet.ledger import COINBASE_MATURITY
 
@@ -38,7 +41,7 @@ class NodeApi:
         )
 
     # --- the node
-    async def info(self) -> answers.Info:
+    async def info(self, features: bool = False, limits: bool = False) -> answers.Info:
         """The node as a whole."""
         services, pulse = self._services, self._services.pulse
         best, watcher = await pulse.tip(), services.watcher
@@ -61,6 +64,8 @@ class NodeApi:
             process=os.getpid(),
             directory=str(services.config.directory),
             chain_silent_since_unix_seconds=silent_since,
+            features=about.features(services.peers.greeting, INVOICE_FEATURES) if features else msgspec.UNSET,
+            limits=about.limits(services.config.limits) if limits else msgspec.UNSET,
         )
 
     def _warnings(self) -> tuple[str, ...]:
@@ -212,6 +217,7 @@ class NodeApi:
 
     async def send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Sent:
         """Pays from the wallet."""
+        self._services.pulse.require()
         feerate = feerate_per_kw or await self._services.watcher.feerate(CONFIRM_BLOCKS)
         made = await self._services.wallet.send(address, amount_sat, feerate)
         return answers.Sent(channel_view.txid_text(made.txid), amount_sat, made.fee_sat)
@@ -221,6 +227,7 @@ class NodeApi:
         miner = self._services.miner
         if miner is None:
             raise OnlyOnRegtest("Blocks are mined on the regtest chain only.")
+        self._services.pulse.require()
         found = await miner.mine(blocks, await self._services.wallet.next_script())
         await self._services.watcher.sync()
         await self._services.wallet.sync()
@@ -231,6 +238,7 @@ class NodeApi:
         miner = self._services.miner
         if miner is None:
             raise OnlyOnRegtest("There is a faucet on the regtest chain only.")
+        self._services.pulse.require()
         script = await self._services.wallet.next_script()
         paid = await miner.fund(script, amount_sat)
         await self.mine(1)
@@ -248,6 +256,7 @@ class NodeApi:
         feerate_per_kw: int | None,
     ) -> answers.Opened:
         """Opens a channel."""
+        self._services.pulse.require()
         wanted = (amount_sat, push_msat, channel_type, providers, feerate_per_kw)
         return await self._commands.open(bytes.fromhex(peer), *wanted)
 

@@ -34,7 +34,7 @@ from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels.caps import Caps
 from lnpd.services.channels.chain import ChannelChain, FundingRecipient, PluginRecipient
 from lnpd.services.channels.fees import FeePayer
-from lnpd.services.channels.opening import Demands, Kinds
+from lnpd.services.channels.opening import Demands, Kinds, policy_of
 from lnpd.services.channels.parts import Parts
 from lnpd.services.channels.reserve import AnchorReserve
 from lnpd.services.channels.service import Channels, Settings
@@ -260,7 +260,7 @@ class Node:
     def _policy(self) -> Policy:
         developer = self._developer
         return replace(
-            self.config.limits.policy(),
+            policy_of(self.config.limits),
             require_channel_type=developer.require_channel_type,
             htlc_deadlines=developer.htlc_timeouts,
         )

@@ -110,6 +110,11 @@ class Peers:
 
     # --- what a node's other services and its user call
 
+    @property
+    def greeting(self) -> Greeting:
+        """What we say of ourselves to every peer."""
+        return self._settings.greeting
+
     async def start(self) -> None:
         """Learn our node id, and look for the peers that have channels with us."""
         self._settings.node_id = await self._signer.node_id()

@@ -59,8 +59,8 @@ class Backend(Protocol):
 
     # --- the node
 
-    async def info(self) -> Info:
-        """The node as a whole."""
+    async def info(self, features: bool = False, limits: bool = False) -> Info:
+        """The node as a whole; with its features, and with its limits, if they are asked for."""
         ...
 
     async def stop(self) -> Done:
@@ -116,15 +116,15 @@ class Backend(Protocol):
         ...
 
     async def send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> Sent:
-        """Pays from the wallet on chain. InsufficientFunds, AddressRefused."""
+        """Pays from the wallet on chain. InsufficientFunds, AddressRefused, ChainUnreachable."""
         ...
 
     async def mine(self, blocks: int) -> Mined:
-        """Mines blocks on the regtest chain. OnlyOnRegtest."""
+        """Mines blocks on the regtest chain. OnlyOnRegtest, ChainUnreachable."""
         ...
 
     async def fund(self, amount_sat: int) -> Funded:
-        """Lets the regtest faucet pay to our wallet, and mines what confirms it. OnlyOnRegtest."""
+        """Lets the regtest faucet pay to our wallet, and mines what confirms it. OnlyOnRegtest, FaucetDry."""
         ...
 
     # --- channels
@@ -141,7 +141,7 @@ class Backend(Protocol):
         """Opens a channel; returns when its funding transaction is broadcast.
 
         `channel_type` is a name of BOLT 2 or of a plugin's type ("" chooses the best that both speak); `providers` are
-        added to it, in order. PeerNotConnected, InsufficientFunds, ChannelRefused with the peer's words.
+        added to it, in order. PeerNotConnected, InsufficientFunds, ChainUnreachable, ChannelRefused with the peer's words.
         """
         ...
 

@@ -66,7 +66,17 @@ _CHANNEL: Final = Parameter("channel", "channel", "the channel's id, or its firs
 _FEERATE: Final = _optional("feerate_per_kw", "per_kw", "satoshi per 1000 weight units (default: an estimate)")
 
 COMMANDS: Final[tuple[Command, ...]] = (
-    Command("info", NODE, "Show the node: its id, network, height, addresses, warnings.", answers.Info),
+    Command(
+        "info",
+        NODE,
+        "Show the node: its id, network, height, addresses, warnings.",
+        answers.Info,
+        (
+            _optional("features", "boolean", "with each feature's name, odd or even, and where it is said", False),
+            _optional("limits", "boolean", "with each limit that peers are held to, and which preset it is of", False),
+        ),
+        examples=("lnp info", "lnp info --features --json", "lnp info --limits"),
+    ),
     Command("help", NODE, "List the node's commands, those of its plugins included.", tuple[dict[str, Any], ...]),
     Command(
         "events",

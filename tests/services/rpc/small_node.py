@@ -34,7 +34,7 @@ class SmallNode:
         self.stopped = asyncio.Event()
         self.rows = tuple(_channel(number) for number in range(channels))
 
-    async def info(self) -> answers.Info:
+    async def info(self, features: bool = False, limits: bool = False) -> answers.Info:
         return answers.Info(
             node_id=NODE_ID, alias="alice", network="regtest", version="0.1.0", height=101, block_hash=TXID,
             feerate_per_kw=2500, peers=1, channels=len(self.rows), addresses=("127.0.0.1:9735",), plugins=("lockbox",),

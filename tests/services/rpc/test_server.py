@@ -148,7 +148,7 @@ BAD_PARAMETERS: dict[str, tuple[str, object, str]] = {
     "unknown": ("ping", {"peer": PEER_ID, "size": 3}, "no parameter 'size'"),
     "too many": ("ping", [PEER_ID, 1], "at most 1"),
     "neither object nor list": ("ping", "x", "an object or a list"),
-    "none taken": ("info", {"x": 1}, "it has: none"),
+    "none taken": ("peers", {"x": 1}, "it has: none"),
     "text for a number": ("fund", {"amount_sat": "1000"}, "amount_sat must be a whole number of satoshi"),
     "a fraction": ("fund", {"amount_sat": 0.5}, "amount_sat"),
     "a boolean for a number": ("fund", {"amount_sat": True}, "amount_sat"),

@@ -1,0 +1,55 @@
+"""What do a node's limits come to in a channel: what it tolerates, and what it demands?"""
+
+import pytest
+from msgspec.structs import asdict
+
+from lnpd.channel.presets import DEFAULT, PRESETS, Limits
+from lnpd.channel.state import Policy
+from lnpd.services.channels.opening import Demands, policy_again, policy_of
+from lnpd.services.interfaces import ChannelPublics
+
+# Where a limit stands in the policy of a channel; the others bind openings as a whole, or are told to the peer.
+IN_POLICY = {
+    "min_channel_sat": "min_funding_sat",
+    "max_channel_sat": "max_funding_sat",
+    "max_to_self_delay": "max_to_self_delay",
+    "max_reserve_percent": "max_reserve_percent",
+    "min_feerate_per_kw": "min_feerate_per_kw",
+    "max_feerate_per_kw": "max_feerate_per_kw",
+    "max_dust_exposure_msat": "max_dust_exposure_msat",
+}
+
+
+@pytest.mark.parametrize("limits", PRESETS.values(), ids=PRESETS)
+def test_a_channel_begins_with_these_limits(limits: Limits) -> None:
+    policy = policy_of(limits)
+    for field, policy_field in IN_POLICY.items():
+        assert getattr(policy, policy_field) == getattr(limits, field)
+    others = {name: value for name, value in asdict(policy).items() if name not in IN_POLICY.values()}
+    assert others.items() <= asdict(Policy()).items()
+
+
+def test_without_a_word_a_channel_is_the_usual_one() -> None:
+    assert policy_of(DEFAULT) == Policy()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_electrum_can_open_channels_whatever_the_preset(name: str) -> None:
+    """It proposes 37,500 sat per kw on regtest, channels of 200,000 sat and more."""
+    policy = policy_of(PRESETS[name])
+    assert policy.min_feerate_per_kw <= 37_500 <= policy.max_feerate_per_kw
+    assert policy.min_funding_sat <= 200_000 <= policy.max_funding_sat
+
+
+@pytest.mark.parametrize(("percent", "msat"), [(5, 10_000_050), (50, 100_000_500), (100, 200_001_000)])
+def test_what_may_be_in_flight_is_a_part_of_the_channel(percent: int, msat: int) -> None:
+    publics = ChannelPublics(*[bytes(33)] * len(ChannelPublics.__struct_fields__))
+    terms = Demands(max_in_flight_percent=percent, max_accepted_htlcs=7).terms(publics, 200_001)
+    assert (terms.max_htlc_value_in_flight_msat, terms.max_accepted_htlcs) == (msat, 7)
+
+
+def test_after_a_start_a_channel_keeps_its_terms_and_takes_todays_feerates() -> None:
+    stored = Policy(max_feerate_per_kw=5_000, max_dust_exposure_msat=7, min_feerate_per_kw=300)
+    again = policy_again(stored, policy_of(PRESETS["open"]), (("lockbox", 5),))
+    assert (again.min_feerate_per_kw, again.max_feerate_per_kw) == (253, 250_000)
+    assert (again.max_dust_exposure_msat, again.grants) == (7, (("lockbox", 5),))
