@@ -18,6 +18,7 @@ from lnpd.errors import (
     PaymentFailed,
     PeerNotConnected,
     PeerUnreachable,
+    StateUnproven,
 )
 from lnpd.services.node.node import Node
 from lnpd.testing import DEPTH, shown
@@ -314,6 +315,9 @@ class Story:
             except Died:
                 if not await world.look(closer, is_normal(channel)):
                     break
+            except StateUnproven:
+                assert world.disturbed, "only a node that was started again waits for its peer's word"
+                await asyncio.sleep(0.05)
         await self._settle(150, self.bobs_msat // 1000)
 
     async def _settle(self, blocks: int, bobs_sat: int) -> None:
