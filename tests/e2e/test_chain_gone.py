@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lnpd.channel.state import OnChain
+from lnpd.errors import ChainUnreachable
 from lnpd.services.chain import pulse as chain_pulse
 from lnpd.services.channels import commands as channel_commands
 from lnpd.services.node.node import Node
@@ -58,6 +59,16 @@ def test_a_forced_close_waits_for_the_chain_and_needs_nobody(tmp_path: Path) -> 
                 assert time.monotonic() - began < 1, "what is known is shown at once"
                 assert info.height == height and info.chain_silent_since_unix_seconds is not None
                 assert info.warnings[0].startswith("the chain has not answered for ")
+                for asked in (
+                    alice.api.mine(1),
+                    alice.api.fund(1_000),
+                    alice.api.send((await alice.api.address()).address, 1_000, None),
+                    alice.api.open(bob.node_id.hex(), 100_000, 0, "", (), None),
+                ):
+                    began = time.monotonic()
+                    with pytest.raises(ChainUnreachable, match=r"^The chain has not answered for \d+ s: ask again"):
+                        await asked
+                    assert time.monotonic() - began < 1
                 began = time.monotonic()
                 closed = await alice.api.close(channel, True, None)
                 assert time.monotonic() - began < 10

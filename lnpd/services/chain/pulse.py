@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from lnpd.chain.interface import BlockRef, ChainBackend
-from lnpd.errors import ChainError
+from lnpd.errors import ChainError, ChainUnreachable
 
 log = logging.getLogger("lnpd.chain")
 
@@ -51,8 +51,15 @@ class ChainPulse:
         """A sentence for a person while the chain is silent, else nothing."""
         if not self._is_silent:
             return ""
-        seconds = round(self._unix_seconds() - self._heard_unix_seconds)
-        return f"the chain has not answered for {seconds} s: what happens there is not seen, and nothing is enforced"
+        return f"{self._silence()}: what happens there is not seen, and nothing is enforced"
+
+    def require(self) -> None:
+        """Before what is of no use without the chain, so that nobody waits for it. Raises ChainUnreachable."""
+        if self._is_silent:
+            raise ChainUnreachable(f"T{self._silence()[1:]}: ask again when `lnp info` shows that it does.")
+
+    def _silence(self) -> str:
+        return f"the chain has not answered for {round(self._unix_seconds() - self._heard_unix_seconds)} s"
 
     async def tip(self) -> BlockRef:
         """The tip of the best chain; of a silent chain the last that was heard, at once."""

@@ -141,7 +141,8 @@ class Backend(Protocol):
         """Opens a channel; returns when its funding transaction is broadcast.
 
         `channel_type` is a name of BOLT 2 or of a plugin's type ("" chooses the best that both speak); `providers` are
-        added to it, in order. PeerNotConnected, InsufficientFunds, ChainUnreachable, ChannelRefused with the peer's words.
+        added to it, in order. PeerNotConnected, InsufficientFunds, ChainUnreachable, ChannelRefused with the peer's
+        words.
         """
         ...
 
