@@ -83,7 +83,7 @@ def test_fields_have_their_units_and_ids_stay_whole() -> None:
     funds = render("funds", answer("funds"), 80)
     assert "confirmed    150,000,000 sat" in funds and "channels     700,000.5 sat" in funds
     info = render("info", answer("info"), 80)
-    assert "02" + "a1" * 32 in info and "feerate     2500 sat/kw" in info
+    assert "02" + "a1" * 32 in info and "feerate             2500 sat/kw" in info
     invoice = render("invoice", {"invoice": "ln" + "q" * 300, "warnings": ["one two"] * 30}, 80)
     assert "ln" + "q" * 300 in invoice
     assert max(cells(line) for line in invoice.splitlines()[1:]) <= 80
