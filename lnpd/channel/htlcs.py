@@ -133,11 +133,11 @@ def refused_by_rule(removal: Removal) -> None:
 
 @on((Normal, ShuttingDown), UpdateFulfillHtlc)
 def on_update_fulfill_htlc(channel: Channel, message: UpdateFulfillHtlc) -> Step:
-    """The peer claims our HTLC: the preimage is told before anything else is asked."""
-    may_receive(channel)
+    """The peer claims our HTLC: the preimage is told before anything else is asked, also if it may not come now."""
     htlc = checked_removal(channel, message, preimage=message.payment_preimage)
     told = HtlcFulfilled(message.id, htlc.payment_hash, message.payment_preimage)
     yield from ask(Secure((Tell(f"fulfilled/{message.id}", "payments", told),)))
+    may_receive(channel)
     return (yield from admit(channel, removal_update(channel.them, message), message))
 
 

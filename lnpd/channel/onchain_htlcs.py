@@ -4,6 +4,7 @@ we offered it, and its output
   was spent with the preimage                   fulfilled, at once
   was spent without it (our timeout, a penalty) failed, once that is SETTLEMENT deep
   does not exist in this commitment             failed, once the commitment is as deep
+  or whatever, and the peer sent its preimage   fulfilled, at once: it is worth its money upstream however it comes
 the peer offered it, and we know the preimage   we claim it, also if we learn it only now
 """
 
@@ -16,9 +17,10 @@ from lnpd.channel.deadlines import committed_htlcs
 from lnpd.channel.dust import htlc_of as add_of
 from lnpd.channel.events import Fail, FailMalformed, Fulfill, OutputSpent
 from lnpd.channel.onchain_outputs import htlc_of, output_of
-from lnpd.channel.removals import htlc_at
-from lnpd.channel.state import Channel, Decision, Failed, OnChain, Resolution
+from lnpd.channel.removals import htlc_at, removal_update
+from lnpd.channel.state import Channel, Decision, Failed, OnChain, Resolution, update_key
 from lnpd.channel.table import Step, done, on
+from lnpd.channel.updates import with_proposed
 from lnpd.errors import CommandRefused
 from lnpd.tx.graph import Graph
 from lnpd.tx.states import HTLC
@@ -136,6 +138,19 @@ def on_fulfill_failed(channel: Channel, command: Fulfill) -> Step:
     """It is claimed as soon as a commitment confirms."""
     channel, actions = remember_preimage(channel, command)
     return done(channel, *actions)
+
+
+@on((Failed, OnChain), UpdateFulfillHtlc)
+def on_preimage_by_message(channel: Channel, message: UpdateFulfillHtlc) -> Step:
+    """Whoever waits for a preimage is told of it; the HTLC itself is settled on chain. What proves nothing is ignored
+    (BOLT 2: a channel in an error state)."""
+    payment_hash = _offered(channel).get(message.id)
+    if payment_hash is None or sha256(message.payment_preimage).digest() != payment_hash:
+        return done(channel)
+    update = removal_update(channel.them, message)
+    told = HtlcFulfilled(message.id, payment_hash, message.payment_preimage)
+    row = Keep("update", update_key(update), encode(message))
+    return done(with_proposed(channel, update), row, Tell(f"fulfilled/{message.id}", "payments", told))
 
 
 @on((Failed, OnChain), Fail)

@@ -10,8 +10,9 @@ from lnpd.channel import actions, events
 from lnpd.channel.onchain_htlcs import shown_preimage
 from lnpd.channel.queries import commitment_key
 from lnpd.channel.state import Failed, OnChain, Policy
-from lnpd.errors import CommandRefused
+from lnpd.errors import CommandRefused, UpdateAfterStfu
 from lnpd.tx.transaction import Tx, TxIn, TxOut
+from lnpd.wire.messages import Stfu, UpdateFulfillHtlc
 from tests.channel.harness import Node, Pair, add, opened, preimage
 
 HEIGHT, EXPIRY = 500_100, 500_200
@@ -188,6 +189,67 @@ def test_a_preimage_of_no_htlc_is_refused(wrong: events.Fulfill, closed: bool) -
     with pytest.raises(CommandRefused):
         node.run(wrong)
     assert node.channel == before
+
+
+def claimed(node: Node, identity: int, known: bytes) -> list[actions.Action]:
+    """The peer's update_fulfill_htlc arrives."""
+    return node.run(UpdateFulfillHtlc(channel_id=node.channel.id, id=identity, payment_preimage=known))
+
+
+@pytest.mark.parametrize("when", ["failed", "on chain", "failed, and started again"])
+@pytest.mark.parametrize("ours", [True, False], ids=["ours", "theirs"])
+def test_a_preimage_that_the_peer_sends_to_a_channel_that_has_ended_is_told_and_counts_for_good(
+    when: str, ours: bool
+) -> None:
+    """The connection outlives the channel: its message was under way. One HTLC has an output, the other is trimmed."""
+    pair = opened()
+    for number, amount_msat in enumerate((20_000_000, 200_000)):
+        pair.command(0, add(number, amount_msat, EXPIRY))
+    pair.settle()
+    node = pair.nodes[0]
+    node.run(events.ForceClose())
+    if when == "on chain":
+        spend(node, pair.nodes[0 if ours else 1].latest().graph.tx)
+    assert claimed(node, 0, preimage(0)) and claimed(node, 1, preimage(1))
+    assert told(node) == ([0, 1], [])
+    assert [m.preimage for m in node.told(actions.HtlcFulfilled)] == [preimage(0), preimage(1)]
+    if "again" in when:
+        node.restart()
+    for again in (0, 1):
+        assert not claimed(node, again, preimage(again)), "once is enough"
+    if when != "on chain":
+        spend(node, pair.nodes[0 if ours else 1].latest().graph.tx)
+    assert isinstance(node.channel.phase, OnChain)
+    assert node.channel.phase.missing == ((1,) if when == "on chain" else ())
+    timeout = Tx((TxIn(b"", 0, witness=(b"", b"\x30" + bytes(70), bytes(133))),), (TxOut(1, b""),))
+    taken(node, "0/0", timeout, EXPIRY + 1)
+    node.run(events.Block(EXPIRY + 2 * DEPTH))
+    assert told(node) == ([0, 1], []), "who was told that it is paid is not told that it failed"
+
+
+@pytest.mark.parametrize("identity", [0, 1, 2], ids=["another preimage", "not an HTLC of ours", "no HTLC"])
+@pytest.mark.parametrize("closed", [False, True], ids=["failed", "on chain"])
+def test_what_proves_nothing_is_ignored_once_the_channel_has_ended(identity: int, closed: bool) -> None:
+    pair = opened()
+    pair.command(0, add(0, 20_000_000, EXPIRY))
+    pair.command(1, add(1, 20_000_000, EXPIRY))
+    pair.settle()
+    node = pair.nodes[0]
+    node.run(events.ForceClose())
+    if closed:
+        spend(node, node.broadcast[-1])
+    before = node.channel
+    assert not claimed(node, identity, preimage(1)) and node.channel == before and told(node) == ([], [])
+
+
+def test_a_preimage_is_told_although_its_message_breaks_a_rule() -> None:
+    pair = opened()
+    pair.command(0, add(0, 20_000_000, EXPIRY))
+    pair.settle()
+    node = pair.nodes[0]
+    node.run(Stfu(channel_id=node.channel.id, initiator=1))
+    claimed(node, 0, preimage(0))
+    assert [type(error) for error in node.errors] == [UpdateAfterStfu] and told(node) == ([0], [])
 
 
 def test_there_is_nobody_to_fail_an_htlc_to() -> None:
