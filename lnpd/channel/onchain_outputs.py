@@ -51,18 +51,23 @@ def planned(channel: Channel, confirmed: Confirmed) -> Plan:
     assert isinstance(channel.phase, OnChain)
     decided = {d.id: d.preimage for d in channel.decisions if d.kind == "fulfill"}
     late: dict[str, bytes] = {}
-    ours: set[str] = set()
+    ours: set[tuple[str, str]] = set()
     for output in confirmed.outputs:
         htlc = htlc_of(output)
         if htlc is not None and htlc[0] == channel.them and htlc[1] in decided:
             late[f"sha256:{htlc[2].hex()}"] = decided[htlc[1]]
-            ours.add(output.id)
+            ours.add(_name(output))
     state: State = "revoked" if channel.phase.spend == "revoked" else "latest"
     found = plan(confirmed, channel.us, state, late)
-    left = [c for c in found.claims if c.late and c.output.id not in ours]
+    left = [c for c in found.claims if c.late and _name(c.output) not in ours]
     outputs = ((c.vout, c.output) for c in left)
     unclaimed = [Unclaimed(v, o.provider, o.id, o.value_sat, NO_PREIMAGE, o.kind) for v, o in outputs]
     return Plan(tuple(c for c in found.claims if c not in left), (*found.unclaimed, *unclaimed))
+
+
+def _name(output: Output | Resolution) -> tuple[str, str]:
+    """An id is its provider's: an extension may call its output as an HTLC is called."""
+    return output.provider, output.id
 
 
 def confirmed_of(graph: Graph, resolution: Resolution) -> Confirmed:
@@ -73,16 +78,17 @@ def confirmed_of(graph: Graph, resolution: Resolution) -> Confirmed:
 def output_of(graph: Graph, resolution: Resolution) -> Output:
     """The output that a resolution is about."""
     outputs = confirmed_of(graph, resolution).outputs
-    return next(o for o in outputs if o.id == resolution.id and o.provider == resolution.provider)
+    return next(o for o in outputs if _name(o) == _name(resolution))
 
 
 def claims_by_output(channel: Channel, graph: Graph, wanted: list[Resolution]) -> dict[tuple[bytes, int], Claimable]:
     """How each of these outputs is taken, by its place; an output that nothing takes is left out."""
     found: dict[tuple[bytes, int], Claimable] = {}
     for confirmed in {(r.txid, r.child): confirmed_of(graph, r) for r in wanted}.values():
-        places = {r.id: r.vout for r in wanted if (r.txid, r.child) == (confirmed.txid, confirmed.child)}
+        places = {_name(r): r.vout for r in wanted if (r.txid, r.child) == (confirmed.txid, confirmed.child)}
         for claim in planned(channel, confirmed).claims:
-            if claim.output.id in places and (vout := places[claim.output.id]) is not None:
+            vout = places.get(_name(claim.output))
+            if vout is not None:
                 found[confirmed.txid, vout] = replace(claim, vout=vout)
     return found
 

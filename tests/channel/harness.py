@@ -64,9 +64,15 @@ def drive(generator: Any, answer: Callable[[Any], Any]) -> Any:
 class Node:
     """One side: its stored bytes, its signer, and what it did."""
 
-    def __init__(self, us: Party, policy: Policy = POLICY, providers: dict[str, Provider] | None = None) -> None:
+    def __init__(
+        self,
+        us: Party,
+        policy: Policy = POLICY,
+        providers: dict[str, Provider] | None = None,
+        signer: SoftSigner | None = None,
+    ) -> None:
         self.us = us
-        self.signer = SoftSigner(f"party {us}")
+        self.signer = signer or SoftSigner(f"party {us}")
         self.providers = PROVIDERS if providers is None else providers
         self.rows: dict[tuple[str, str], bytes] = {}
         self.by_txid: dict[bytes, tuple[str, str]] = {}
@@ -306,6 +312,8 @@ def with_second_funding(pair: Pair) -> Pair:
         for node, row in ((holder, commitments.keep(graph, signatures)), (peer, commitments.keep(graph))):
             node.rows[row.kind, row.key] = row.value
             node.by_txid[row.txid] = (row.kind, row.key)
+    for node in pair.nodes:
+        node.store(node.channel)
     return pair
 
 

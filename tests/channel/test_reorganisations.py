@@ -15,6 +15,7 @@ from lnpd.tx.graph import ChannelType
 from lnpd.tx.transaction import Tx
 from tests.channel.forks import Forks
 from tests.channel.harness import SCRIPTS, Node, Pair, add, opened, preimage
+from tests.channel.schedules.signing import SigningNode
 
 HEIGHT, EXPIRY = 500_100, 500_140
 TYPES = {"static_remotekey": STATIC_REMOTEKEY, "anchors": ANCHORS_ZERO_FEE_HTLC_TX}
@@ -33,7 +34,7 @@ steps = st.lists(
 
 def closing(channel_type: ChannelType) -> Pair:
     """A channel with six HTLCs, of which each side has decided to claim one."""
-    pair = opened(channel_type)
+    pair = opened(channel_type, Pair(SigningNode(0), SigningNode(1)))
     for party in (0, 1):
         for number in (KNOWN, LOST):
             pair.command(party, add(10 * party + number, 20_000_000 + number, EXPIRY + party))  # type: ignore[arg-type]

@@ -1,8 +1,9 @@
 """Do two channel machines agree on every commitment and keep every msat, whatever happens in whatever order?
 
 Each schedule is 30 random events and two lost connections between two real machines with real signatures; what they
-hold is compared with a ledger's arithmetic, and every transaction is judged by Bitcoin Core's interpreter. A failure
-prints the shortest schedule that fails alike, as a test. LNPD_SCHEDULES says how many schedules are told.
+hold is compared with a ledger's arithmetic, the node's own signer signs everything or fails the schedule by a refusal,
+and every transaction is judged by Bitcoin Core's interpreter. A failure prints the shortest schedule that fails alike,
+as a test. LNPD_SCHEDULES says how many schedules are told.
 """
 
 import os
@@ -13,17 +14,17 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from lnpd_sdk.types import Folded, Party, Update, View
 from msgspec.structs import replace
 
-from lnpd.channel import onchain, progress, reestablish
+from lnpd.channel import onchain, progress, queries, reestablish
 from lnpd.channel.events import Quiesce
 from lnpd.channel.state import Channel, ShuttingDown
 from lnpd.channel.table import TRANSITIONS, Step, done
 from lnpd.tx.graph import CommitmentSignatures, Graph
 from tests.channel import harness
-from tests.channel.schedules import judge, observed, world
+from tests.channel.schedules import judge, observed, signing, world
 from tests.channel.schedules.directed import DIRECTED
 from tests.channel.schedules.schedule import Schedule, as_test, drawn, fails_alike, run, schedules, shortened
+from tests.channel.schedules.signing import RealSigner
 from tests.channel.schedules.world import Start, World
-from tests.channel.signer import SoftSigner
 from tests.channel.vault import NAME, Vault
 
 SHARDS = 40
@@ -100,7 +101,7 @@ class Stingy(Vault):
         return folded if not opener else replace(folded, moves_msat=(opener + 1, acceptor - 1))
 
 
-class Careless(SoftSigner):
+class Careless(RealSigner):
     """Neither signs second-stage transactions nor looks at their signatures: only the interpreter notices."""
 
     def sign(self, graph: Graph) -> CommitmentSignatures:
@@ -119,10 +120,11 @@ def forgetful(channel: Channel, height: int, graph: Graph | None) -> Step:
 
 DEFECTS: dict[str, tuple[object, str, object]] = {
     "one msat goes the wrong way": (harness.PROVIDERS, NAME, Stingy()),
-    "signatures of children are junk": (harness, "SoftSigner", Careless),
+    "signatures of children are junk": (signing, "RealSigner", Careless),
     "unsigned updates survive a lost connection": (reestablish, "without_unsigned", lambda channel: (channel, ())),
     "nothing is sent again": (reestablish, "_last_signature", lambda channel: iter(())),
     "a removal is not sent": (progress, "_send_removals", lambda channel, fresh: done(channel)),
+    "nobody minds the reserve, but the signer": (queries, "check_reserve", lambda *_: None),
     "a cheat is not punished": (onchain, "claim_what_is_due", forgetful),
 }
 

@@ -10,7 +10,7 @@ from lnpd.channel.state import Negotiating, Quiescence
 from lnpd.tx.states import feerate_of, htlcs_of
 from lnpd.tx.transaction import Tx
 from tests.channel.harness import Node, preimage
-from tests.channel.schedules.observed import DELAYS, DUST_SAT
+from tests.channel.schedules.observed import DELAYS
 from tests.channel.schedules.world import COUNTS, World
 from tests.channel.vault import NAME as VAULT
 from tests.channel.vault import body, boxes
@@ -79,7 +79,7 @@ def at_rest(world: World) -> bool:
 
 def _check_commitments(world: World, node: Node) -> None:
     """The latest commitment on every funding has the outputs that BOLT 3's arithmetic wants."""
-    expected = world.ledger.outputs_sat(node.us, DUST_SAT[node.us])
+    expected = world.ledger.outputs_sat(node.us, world.start.dust_sat[node.us])
     for funding in node.channel.fundings:
         kept = node.kept(commitment_key(funding.txid, node.us, node.channel.numbers[node.us]))
         assert kept is not None
@@ -120,6 +120,8 @@ def closing_of(world: World) -> Tx:
     left = [msat // 1000 for msat in world.ledger.balances_msat()]
     left[0] -= phase.agreed_fee_sat
     scripts = world.nodes[0].channel.shutdown
-    by_dust_limit = [sorted(p for p in zip(left, scripts, strict=True) if p[0] >= dust_sat) for dust_sat in DUST_SAT]
+    by_dust_limit = [
+        sorted(p for p in zip(left, scripts, strict=True) if p[0] >= dust_sat) for dust_sat in world.start.dust_sat
+    ]
     assert sorted((o.value_sat, o.script_pubkey) for o in tx.outputs) in by_dust_limit
     return tx

@@ -1,7 +1,8 @@
 """Do the transactions of a schedule spend what they say, by Bitcoin Core's interpreter?
 
 Each commitment that a side ever held, each second-stage transaction below it with both signatures, and, for each that
-was revoked, one claim of everything that the revocation key opens, there and in every child.
+was revoked, one claim of everything that the revocation key opens, there and in every child, as the node's own signer
+signs it; every other time the child's holder has added a coin for its fee.
 """
 
 from collections import Counter
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 
 from lnpd.chain.verify import first_failure
 from lnpd.channel.queries import Kept
-from lnpd.crypto.keys import derive_revocation_secret, derive_secret
+from lnpd.crypto.keys import derive_secret
 from lnpd.crypto.secp import sign
 from lnpd.crypto.shachain import index_of
 from lnpd.errors import ClaimUneconomic
@@ -26,12 +27,11 @@ from lnpd.tx.signatures import (
     commitment_digest,
     counterparty_key,
     signed_commitment,
-    witness,
 )
 from lnpd.tx.sweeps import Claim, make_claim, may_share, second_stage
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.channel.harness import SCRIPTS, Node, preimage
-from tests.channel.signer import SoftSigner
+from tests.channel.schedules.signing import RealSigner
 from tests.tx.children import signed_child
 
 JUDGED: set[bytes] = set()  # hashes of transactions that passed: each is judged once in a process
@@ -51,23 +51,6 @@ def judge(what: str, tx: Tx, spent: Sequence[tuple[int, bytes]]) -> None:
     COUNTS[what] += 1
 
 
-def private_key(signer: SoftSigner, key: str, graph: Graph, secret: bytes = b"") -> bytes:
-    """The signer's key of a role in a commitment; `secret` is the revealed one, for the revocation key."""
-    point = graph.keys.per_commitment_point
-    match key:
-        case Key.REVOCATION:
-            return derive_revocation_secret(signer.secrets["revocation"], secret)
-        case Key.DELAYED:
-            return derive_secret(signer.secrets["delayed"], point)
-        case Key.HOLDER_HTLC | Key.COUNTERPARTY_HTLC:
-            return derive_secret(signer.secrets["htlc"], point)
-        case Key.COUNTERPARTY_PAYMENT:
-            return signer.secrets["payment"]
-        case Key.HOLDER_FUNDING | Key.COUNTERPARTY_FUNDING:
-            return signer.secrets["funding"]
-    raise AssertionError(key)
-
-
 def judge_commitment(holder: Node, graph: Graph, signatures: CommitmentSignatures, numbers: dict[bytes, int]) -> Tx:
     """A commitment and its children, complete. `numbers` leads from a payment hash to its preimage's number."""
     ours = sign(holder.signer.secrets["funding"], commitment_digest(graph))
@@ -81,8 +64,8 @@ def judge_commitment(holder: Node, graph: Graph, signatures: CommitmentSignature
 
 def complete_child(holder: Node, graph: Graph, child: Child, theirs: bytes, numbers: dict[bytes, int]) -> Tx:
     """A second-stage transaction with both signatures and, where its path needs one, the preimage."""
-    digest = child_digest(graph, child, Sighash.ALL)
-    by_key = {key: sign(private_key(holder.signer, key, graph), digest) for key in child.path.keys}
+    own = derive_secret(holder.signer.secrets["htlc"], graph.keys.per_commitment_point)
+    by_key = dict.fromkeys(child.path.keys, sign(own, child_digest(graph, child, Sighash.ALL)))
     by_key[counterparty_key(graph, child)] = theirs
     script = graph.outputs[child.vout].script
     late = {name: preimage(numbers[script.payment_hash]) for name in child.path.late}  # type: ignore[union-attr]
@@ -96,7 +79,9 @@ def judge_penalty(punisher: Node, graph: Graph) -> None:
     _opens_all(taken, graph.outputs)
     _judge_claims(punisher, graph, taken.claims, secret)
     for index, child in enumerate(graph.children):
-        plan = claimable_child(graph, index, child.tx.txid, punisher.us, "revoked")
+        # Its holder adds a fee where it can: the transaction is another one then.
+        tx = grown(child.tx, index, SCRIPTS[other(punisher.us)]) if may_share(child) and graph.number % 2 else child.tx
+        plan = claimable_child(graph, index, tx.txid, punisher.us, "revoked")
         _opens_all(plan, child.outputs)
         assert plan.claims, "a second stage that cannot be punished"
         _judge_claims(punisher, graph, plan.claims, secret)
@@ -119,35 +104,28 @@ def _judge_claims(node: Node, graph: Graph, claims: Sequence[Claimable], secret:
 
 
 def complete_claim(node: Node, graph: Graph, claim: Claim, secret: bytes) -> Tx:
-    """A claim with its witnesses."""
-    tx = claim.tx
-    for index, each in enumerate(claim.inputs):
-        by_key = {k: sign(private_key(node.signer, k, graph, secret), digest) for k, digest in claim.digests(index)}
-        tx = tx.with_witness(index, witness(each.path, each.output.witness_script, by_key, dict(each.late)))
-    return tx
+    """A claim with its witnesses, by the node's own signer."""
+    assert isinstance(node.signer, RealSigner)
+    return node.signer.claim(graph, claim.tx, claim.inputs, secret)
 
 
 def complete_stage(node: Node, kept: Kept, claims: Sequence[Claimable]) -> Tx:
     """The second stage of some claims, signed; where the peer's signatures allow it, a stranger's coin adds a fee."""
     graph, signatures = kept.graph, kept.signatures
-    assert signatures is not None
+    assert signatures is not None and isinstance(node.signer, RealSigner)
     tx = second_stage(graph, claims)
     spent = [(each.output.value_sat, each.output.script_pubkey) for each in claims]
     if all(may_share(graph.children[each.stage]) for each in claims):
-        tx = replace(
-            tx, inputs=(*tx.inputs, TxIn(b"\x66" * 32, claims[0].vout)), outputs=(*tx.outputs, TxOut(900, SCRIPTS[0]))
-        )
+        tx = grown(tx, claims[0].vout, SCRIPTS[node.us])
         spent.append((1_000, b"\x51"))
-    signed = tx
-    for position, each in enumerate(claims):
-        child = graph.children[each.stage]
-        digest = tx.sighash(position, each.output.witness_script, each.output.value_sat)
-        by_key = {key: sign(private_key(node.signer, key, graph), digest) for key in child.path.keys}
-        by_key[counterparty_key(graph, child)] = signatures.children[each.stage]
-        made = witness(child.path, each.output.witness_script, by_key, dict(each.late))
-        signed = signed.with_witness(position, made)
+    signed = node.signer.second_stage(graph, tx, claims, signatures)
     judge("second stages", signed, spent)
     return signed
+
+
+def grown(tx: Tx, vout: int, script_pubkey: bytes) -> Tx:
+    """With a stranger's coin of 1000 sat that adds a fee, and its change."""
+    return replace(tx, inputs=(*tx.inputs, TxIn(b"\x66" * 32, vout)), outputs=(*tx.outputs, TxOut(900, script_pubkey)))
 
 
 def spent_by(claim: Claim) -> list[tuple[int, bytes]]:

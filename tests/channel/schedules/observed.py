@@ -11,22 +11,24 @@ from lnpd.channel.queries import FoldMemory
 from lnpd.channel.table import TRANSITIONS
 from lnpd.errors import CommandRefused
 from lnpd.wire.messages import CommitmentSigned
-from tests.channel.harness import Node
 from tests.channel.schedules.ledger import Ledger
+from tests.channel.schedules.signing import SigningNode
 
-DUST_SAT, DELAYS = (354, 600), (144, 150)  # by party
+DELAYS = (144, 150)  # by party
 TAKEN: Counter[tuple[type, type]] = Counter()  # transitions whose handler ended well
 REFUSED: Counter[tuple[type, type]] = Counter()  # transitions whose handler refused a command
 
 
-class Observed(Node):
+class Observed(SigningNode):
     """A node whose transitions are counted, and whose signatures and losses the ledger hears of."""
 
-    def __init__(self, us: Party, ledger: Ledger, slots: int, providers: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, us: Party, ledger: Ledger, dust_sat: int, slots: int, providers: dict[str, Any] | None = None
+    ) -> None:
         self.ledger = ledger
         self.keys: dict[str, Any] = {}
         super().__init__(us, providers=providers)
-        terms = {"dust_limit_sat": DUST_SAT[us], "to_self_delay": DELAYS[us], "max_accepted_htlcs": slots}
+        terms = {"dust_limit_sat": dust_sat, "to_self_delay": DELAYS[us], "max_accepted_htlcs": slots}
         self.signer.terms = partial(self.signer.terms, **terms)  # type: ignore[method-assign]
 
     def run(self, event: Any) -> list[actions.Action]:

@@ -38,12 +38,13 @@ CLOSING, CROSSING = 6, ("offer", "fee", "fail", "fulfil", "commit", "commit", "d
 RARE = {"quiesce": 6, "close": 6}  # in one schedule of so many, after its first third
 LOSSES = ("cut", "cut", "restart", "crash")
 STARTS = tuple(
-    Start(kind, fundings, push_msat, at, slots)
+    Start(kind, fundings, push_msat, at, slots, dust_sat)
     for kind in ("vault", "vault", "anchors", "static_remotekey")
     for fundings in (1, 2)
     for push_msat in (300_000_000, 300_000_000, 300_000_000, 984_000_000, 14_000_000, 0)
     for at in ("normal", "normal", "normal", "normal", "opening")
     for slots in (30, 30, 3)
+    for dust_sat in ((354, 600), (546, 354), (354, 1_000))
     if not (fundings == 2 and at == "opening")
 )
 

@@ -46,6 +46,7 @@ class Start(NamedTuple):
     push_msat: int = 300_000_000
     at: str = "normal"  # new, opening, normal
     slots: int = 30  # max_accepted_htlcs
+    dust_sat: tuple[int, int] = (354, 600)  # the parties' dust limits
 
 
 class World:
@@ -57,7 +58,10 @@ class World:
         balances = (capacity_msat - start.push_msat, start.push_msat)
         anchors = start.kind != "static_remotekey"
         self.ledger = Ledger(1_000_000, balances, anchors, [Fee(1000, signed=True)])
-        self.pair = Pair(Observed(0, self.ledger, start.slots), Observed(1, self.ledger, start.slots, providers))
+        self.pair = Pair(
+            Observed(0, self.ledger, start.dust_sat[0], start.slots),
+            Observed(1, self.ledger, start.dust_sat[1], start.slots, providers),
+        )
         self.strange = False  # a message came out of step: only safety is promised from here on
         self.history: tuple[list[bytes], list[bytes]] = ([], [])  # what each side received
         self.numbers: dict[bytes, int] = {}
