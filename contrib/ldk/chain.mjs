@@ -1,5 +1,5 @@
 // What does LDK need of bitcoind: blocks, broadcasts, and coins of a wallet?
-import { spawnSync } from 'node:child_process';
+import { MessageChannel, Worker, receiveMessageOnPort } from 'node:worker_threads';
 import * as ldk from 'lightningdevkit';
 import { bytes, hex, must, reversed } from './words.mjs';
 
@@ -18,11 +18,9 @@ export class Bitcoind {
     return this.#result(method, await answer.json());
   }
 
-  // The same for callbacks of LDK that cannot wait: another process waits.
+  // The same for callbacks of LDK that cannot wait.
   callNow(method, ...params) {
-    const asks = 'const [u, q] = JSON.parse(require("fs").readFileSync(0)); fetch(u, q).then(a => a.text()).then(t => process.stdout.write(t))';
-    const input = JSON.stringify([this.url, this.#question(method, params)]);
-    return this.#result(method, JSON.parse(spawnSync(process.execPath, ['-e', asks], { input, encoding: 'utf8' }).stdout));
+    return this.#result(method, JSON.parse(askNow(this.url, this.#question(method, params))));
   }
 
   #question(method, params) {
@@ -64,6 +62,26 @@ export class Bitcoind {
         bytes(this.callNow('signrawtransactionwithwallet', hex(unsigned(psbt))).hex))) ?? ldk.Result_TransactionNoneZ.constructor_err(),
     });
   }
+}
+
+// What an address answers, without a turn of the loop: another thread asks, and this one sleeps meanwhile.
+const bell = new Int32Array(new SharedArrayBuffer(4));
+const { port1: here, port2: there } = new MessageChannel();
+new Worker(`
+  const { there, bell } = require('node:worker_threads').workerData;
+  there.on('message', async ([url, question]) => {
+    const failed = error => JSON.stringify({ error });
+    there.postMessage(await fetch(url, question).then(answer => answer.text()).catch(({ message }) => failed({ message })));
+    Atomics.store(bell, 0, 1);
+    Atomics.notify(bell, 0);
+  });
+`, { eval: true, workerData: { there, bell }, transferList: [there] }).unref();
+
+function askNow(url, question) {
+  Atomics.store(bell, 0, 0);
+  here.postMessage([url, question]);
+  Atomics.wait(bell, 0, 0);
+  return receiveMessageOnPort(here).message;
 }
 
 // The transaction in a PSBT, which is its first field: magic (5 bytes), 01, 00, its length, itself (BIP 174).

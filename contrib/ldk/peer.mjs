@@ -34,7 +34,8 @@ const sockets = new Sockets(peers, () => pump());
 // Events: what LDK says, in the words of one table. What a row returns is told under its name.
 
 const held = new Map(); // payments that wait for `claim` or `fail`, by payment_hash
-const sweeps = new Set(); // transactions for which it is too early
+const sweeps = new Set(); // transactions that bitcoind has not taken yet: for most it is too early
+let unswept = 0; // with those that are being made
 const randomId = () => BigInt('0x' + randomBytes(8).toString('hex'));
 const aside = promise => promise.catch(error => tell('failure', { why: error.message })).finally(pump);
 const claimed = purpose => manager.claim_funds(some(purpose.preimage()));
@@ -74,6 +75,7 @@ const EVENTS = {
   PaymentForwarded: e => ({ fee_msat: some(e.total_fee_earned_msat), onchain: !!e.claim_from_onchain_tx }),
   HTLCHandlingFailed: e => ({ where: e.failed_next_destination.constructor.name }),
   SpendableOutputs(e) {
+    unswept++;
     aside(bitcoind.newScript().then(script => {
       sweeps.add(sweep(keys, e.outputs, script, settings.per_kw));
       return sweepNow();
@@ -89,11 +91,11 @@ const EVENTS = {
 async function sweepNow() {
   for (const raw of [...sweeps]) {
     try {
-      tell('Swept', { txid: await bitcoind.call('sendrawtransaction', raw) });
-      sweeps.delete(raw);
-    } catch (error) {
-      if (/already|missingorspent/i.test(error.message)) sweeps.delete(raw);
-    }
+      const txid = await bitcoind.call('sendrawtransaction', raw);
+      if (!sweeps.delete(raw)) continue; // two were at it
+      unswept--;
+      tell('Swept', { txid });
+    } catch {} // the next block may be late enough
   }
 }
 
@@ -191,6 +193,7 @@ const COMMANDS = {
     await sweepNow();
     return height;
   },
+  unswept: () => unswept,
   balances: () => monitor.get_claimable_balances([]).map(each => ({
     kind: each.constructor.name.replace('Balance_', ''), sat: each.claimable_amount_satoshis() })),
 };

@@ -139,13 +139,14 @@ class Bitcoind:
             self._process = None
             atexit.unregister(self.kill)
 
-    def call(self, method: str, *params: object) -> Any:
-        """An RPC, by another client than the one under test. Raises RpcError."""
+    def call(self, method: str, *params: object, wallet: str = "") -> Any:
+        """An RPC, by another client than the one under test; `wallet` is one of bitcoind's. Raises RpcError."""
         connection = HTTPConnection(LOCAL, self.rpc_port, timeout=120)
         try:
             login = b64encode(self.cookie.read_bytes().strip()).decode()
             body = json.dumps({"method": method, "params": params, "id": 0})
-            connection.request("POST", "/", body, {"Authorization": f"Basic {login}"})
+            path = f"/wallet/{wallet}" if wallet else "/"
+            connection.request("POST", path, body, {"Authorization": f"Basic {login}"})
             answer = json.loads(connection.getresponse().read())
         finally:
             connection.close()

@@ -31,6 +31,7 @@ Row = dict[str, Any]  # Any: an answer or an event of the peer, as JSON has it
 COINS_SAT = 30_000_000
 START_SECONDS = 30
 ANSWER_SECONDS = 30
+STOP_SECONDS = 5
 LINE_BYTES = 1 << 22
 WALLET = ("-disablewallet=0", "-addresstype=bech32", "-txindex=1")
 
@@ -104,7 +105,10 @@ class Ldk:
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"id": number, "command": command, **more}).encode() + b"\n")
-        return await asyncio.wait_for(answer, ANSWER_SECONDS)
+        try:
+            return await asyncio.wait_for(answer, ANSWER_SECONDS)
+        except TimeoutError:
+            raise AssertionError(f"{self.name} does not answer {command}; the last: {self.events[-8:]}") from None
 
     def heard(self, event: str, **fields: object) -> list[Row]:
         """Events of this name with these fields, in order."""
@@ -135,7 +139,10 @@ class Ldk:
         """Ends it; its channels are lost."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        await self._process.wait()
+        try:
+            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            self._process.kill()
         await self._reading
 
 
