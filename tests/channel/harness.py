@@ -43,7 +43,8 @@ TEMPORARY_ID = b"\x07" * 32
 SCRIPTS = tuple(b"\x00\x14" + bytes([n]) * 20 for n in (1, 2))
 PLAIN = ANCHORS_ZERO_FEE_HTLC_TX
 WITH_VAULT = with_extensions(PLAIN, (pin(Vault.spec, 1),))
-PROVIDERS: dict[str, Provider] = {**CORE_PROVIDERS, VAULT: Vault()}
+Providers = dict[str, Provider]
+PROVIDERS: Providers = {**CORE_PROVIDERS, VAULT: Vault()}
 POLICY = Policy(min_funding_sat=1000)
 
 _snapshot_encoder = msgspec.msgpack.Encoder()
@@ -65,11 +66,7 @@ class Node:
     """One side: its stored bytes, its signer, and what it did."""
 
     def __init__(
-        self,
-        us: Party,
-        policy: Policy = POLICY,
-        providers: dict[str, Provider] | None = None,
-        signer: SoftSigner | None = None,
+        self, us: Party, policy: Policy = POLICY, providers: Providers | None = None, signer: SoftSigner | None = None
     ) -> None:
         self.us = us
         self.signer = signer or SoftSigner(f"party {us}")
@@ -183,9 +180,7 @@ class Node:
                 case actions.ReleaseSecret(number):
                     secret = self.signer.release(number, self.channel.fundings)
                     message = replace(message, per_commitment_secret=secret)
-                case actions.SignClosing(funding, tx, balance_sat, max_fee_sat):
-                    ours = [o.value_sat for o in tx.outputs if o.script_pubkey == self.channel.shutdown[self.us]]
-                    assert sum(ours) >= balance_sat - max_fee_sat or balance_sat - max_fee_sat < 354
+                case actions.SignClosing(funding, tx):
                     message = replace(message, signature=self.signer.sign_closing(funding, tx))
         return message  # type: ignore[no-any-return]
 
@@ -312,8 +307,7 @@ def with_second_funding(pair: Pair) -> Pair:
         for node, row in ((holder, commitments.keep(graph, signatures)), (peer, commitments.keep(graph))):
             node.rows[row.kind, row.key] = row.value
             node.by_txid[row.txid] = (row.kind, row.key)
-    for node in pair.nodes:
-        node.store(node.channel)
+            node.store(node.channel)
     return pair
 
 
@@ -351,15 +345,9 @@ def open_event(node: Node, channel_type: ChannelType = PLAIN, **changes: Any) ->
 
 def accept_event(node: Node, message: Any, channel_type: ChannelType | None = PLAIN, **changes: Any) -> events.Accept:
     """What a driver makes of an open_channel."""
-    values: dict[str, Any] = {
-        "message": message,
-        "chain_hash": CHAIN,
-        "channel_type": channel_type,
-        "initial_states": initial_states(channel_type, message.feerate_per_kw),
-        "terms": node.signer.terms(),
-        "minimum_depth": 3,
-    }
-    return events.Accept(**{**values, **changes})
+    states = initial_states(channel_type, message.feerate_per_kw)
+    accepted = events.Accept(message, CHAIN, channel_type, states, node.signer.terms(), 3)
+    return replace(accepted, **changes)
 
 
 def initial_states(channel_type: ChannelType | None, feerate_per_kw: int) -> tuple[tuple[str, bytes], ...]:

@@ -62,7 +62,7 @@ class Vault(ProviderBase):
         return tuple(
             OutputSpec(
                 provider=NAME,
-                id=f"{party}/0",  # as an HTLC's output may be called: an id is its provider's
+                id=str(party),
                 kind="box",
                 value_sat=amount_sat,
                 script=own if party == view.holder else theirs,
