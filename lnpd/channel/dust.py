@@ -45,13 +45,17 @@ def exposure_with_msat(channel: Channel, htlc: Htlc) -> int:
     return max(_dust_msat(channel, [*others, htlc], holder, feerate_per_kw) for holder in holders)
 
 
-def exposure_at_msat(channel: Channel, feerate_per_kw: int) -> int:
-    """What the trimmed HTLCs of a commitment would be worth after an update_fee, the greater of both; 0 if it trims no
-    more of them than now."""
+def exposure_at_msat(channel: Channel, feerate_per_kw: int, ours: bool) -> int:
+    """What the trimmed HTLCs of a commitment would be worth after an update_fee, the greater of both; 0 if it does not
+    raise the feerate.
+
+    Ours is judged by the buffer too: the peer, who may have HTLCs on their way to us, fails the channel over it.
+    """
     if _has_anchors(channel) or feerate_per_kw <= _highest_per_kw(channel):
         return 0
+    judged_per_kw = buffered_per_kw(feerate_per_kw) if ours else feerate_per_kw
     htlcs = _htlcs(channel)
-    return max(_dust_msat(channel, htlcs, holder, feerate_per_kw) for holder in PARTIES)
+    return max(_dust_msat(channel, htlcs, holder, judged_per_kw) for holder in PARTIES)
 
 
 def is_dust(channel: Channel, htlc: Htlc, holder: Party, feerate_per_kw: int) -> bool:

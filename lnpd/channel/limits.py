@@ -1,8 +1,9 @@
 """Which limits does an update have to keep? (BOLT 2, update_add_htlc to update_fee)
 
 Each row is one rule: the error that names it, when it is broken, and what is said. The rows bind both sides, but for
-OFFER, which binds us alone: a peer's update that breaks one ends in a warning and a closed connection, and we refuse to
-propose one. Reserve, fee and dust of outputs are checked beside these, for every provider alike, in proposals.py.
+OFFER, which binds us alone: a peer's update that breaks one ends in a warning and a closed connection, or in an error
+where the peer's commitment_signed would bring it back, and we refuse to propose one. Reserve, fee and dust of outputs
+are checked beside these, for every provider alike, in proposals.py.
 """
 
 from hashlib import sha256
@@ -140,7 +141,7 @@ FEE: Final[tuple[Rule[FeeChange], ...]] = (
         lambda f: f.feerate_per_kw > f.policy.max_feerate_per_kw,
         "feerate_per_kw is unreasonably large",
     ),
-    Rule(
+    Rule(  # not a warning: what the peer has signed it sends again after each reconnect
         errors.DustExposureExceeded,
         lambda f: f.dust_msat > f.policy.max_dust_exposure_msat,
         "too much value would be in HTLCs that are too small for an output at this feerate_per_kw",
@@ -177,7 +178,7 @@ def check_limits(channel: Channel, update: Update, before: Folds) -> None:
             check(OFFER, Exposure(exposure_with_msat(channel, htlc), channel.policy), "update_add_htlc")
     if update.provider == BASE:
         feerate = msgspec.msgpack.decode(update.body, type=SetFee).feerate_per_kw
-        dust_msat = exposure_at_msat(channel, feerate)
+        dust_msat = exposure_at_msat(channel, feerate, update.proposer == channel.us)
         check(FEE, FeeChange(feerate, update.proposer == OPENER, channel.policy, dust_msat), "update_fee")
 
 

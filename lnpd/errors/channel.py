@@ -193,7 +193,7 @@ class InFlightExceeded(UpdateBroken):
     """More value is offered than the receiver's max_htlc_value_in_flight_msat."""
 
 
-class DustExposureExceeded(UpdateBroken):
+class DustExposureExceeded(ChannelError, ProtocolError):
     """HTLCs that are too small for a commitment would be worth more than we risk (max_dust_htlc_exposure_msat)."""
 
 

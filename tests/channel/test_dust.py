@@ -1,6 +1,10 @@
 """Is the worth of HTLCs that are too small for a commitment bounded: what we add, what the peer adds, each feerate?"""
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lnpd_sdk.types import Htlc
 from msgspec.structs import replace
 
@@ -9,12 +13,14 @@ from lnpd.channel import actions, events
 from lnpd.channel.dust import BUFFER_PER_KW, buffered_per_kw, exposure_at_msat, exposure_with_msat, is_dust
 from lnpd.channel.limits import FEE, OFFER
 from lnpd.channel.outcomes import undecided
-from lnpd.channel.state import Normal
+from lnpd.channel.state import Failed, Normal
+from lnpd.channel.updates import next_id
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY
 from lnpd.tx.graph import ChannelType
+from lnpd.tx.states import HTLC, htlcs_of
 from lnpd.wire.message import decode
+from lnpd.wire.messages import Error as ErrorMessage
 from lnpd.wire.messages import UpdateFee
-from lnpd.wire.messages import Warning as WarningMessage
 from tests.channel.harness import POLICY, Node, Pair, add, drive, opened
 
 ANCHORS, LEGACY = ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY
@@ -130,6 +136,7 @@ FEERATES: dict[str, tuple[ChannelType, int, Offers, int, bool]] = {
 def test_our_feerate(kind: ChannelType, most_msat: int, before: Offers, feerate: int, over: bool) -> None:
     pair = limited(kind, most_msat, 0)
     offer(pair, before)
+    feerate -= BUFFER_PER_KW if feerate > 1000 else 0
     if over:
         with pytest.raises(errors.CommandRefused, match="too small for an output at this feerate_per_kw"):
             pair.nodes[0].run(events.SetFeerate(feerate))
@@ -145,12 +152,20 @@ def test_the_peers_feerate(kind: ChannelType, most_msat: int, before: Offers, fe
     pair = limited(kind, most_msat, 1)
     offer(pair, before)
     node = pair.nodes[1]
-    stored = node.channel
+    held = node.latest().graph.tx.txid
     node.run(UpdateFee(channel_id=node.channel.id, feerate_per_kw=feerate))
     assert [type(e) for e in node.errors] == [errors.DustExposureExceeded] * over
-    if over:  # it is not signed: a warning and a reconnect make it undone
-        (warning,) = map(decode, node.sent)
-        assert isinstance(warning, WarningMessage) and node.disconnect and node.channel == stored
+    if over:  # what is on chain then is the commitment before it
+        (error,) = map(decode, node.sent)
+        assert isinstance(error, ErrorMessage) and isinstance(node.channel.phase, Failed)
+        assert [tx.txid for tx in node.broadcast] == [held]
+
+
+def test_what_is_not_signed_yet_counts() -> None:
+    pair = limited(ANCHORS, 707_997, 0)
+    pair.nodes[0].run(add(1, 353_999))
+    with pytest.raises(errors.CommandRefused):
+        pair.nodes[0].run(add(2, 353_999))
 
 
 def test_a_feerate_that_is_pending_counts() -> None:
@@ -159,7 +174,7 @@ def test_a_feerate_that_is_pending_counts() -> None:
     pair.command(0, events.SetFeerate(6_000))  # of which the buffer makes 8,530
     with pytest.raises(errors.CommandRefused, match=r"too small for an output\.$"):
         pair.nodes[0].run(add(9, 5_000_001))
-    assert exposure_at_msat(pair.nodes[0].channel, 6_000) == 0
+    assert exposure_at_msat(pair.nodes[0].channel, 6_000, True) == 0
 
 
 @pytest.mark.parametrize(("feerate", "buffered"), [(253, 2_783), (10_120, 12_650), (10_121, 12_651), (40_000, 50_000)])
@@ -184,3 +199,88 @@ def test_each_commitment_has_its_holders_dust_limit_and_its_second_stage(
 
 def test_both_rules_name_one_limit() -> None:
     assert {rule.error for rule in OFFER} == {errors.DustExposureExceeded} == {FEE[-1].error}
+
+
+MOST_MSAT = (8_000_000, 12_000_000)  # what each side risks in the walk below
+HOLDERS = st.sampled_from((0, 1))
+STEPS = st.one_of(
+    st.tuples(st.just("add"), HOLDERS, st.sampled_from((353_000, 1_500_000, 2_600_000, 4_000_000, 6_000_000))),
+    st.tuples(st.sampled_from(("deliver", "commit", "fail")), HOLDERS, st.just(0)),
+    st.tuples(st.just("fee"), st.just(0), st.sampled_from((800, 1_500, 3_000, 5_000, 9_000))),
+)
+
+
+class Walk:
+    """A channel under any order of updates, and what each side offered, by the id that its output would have."""
+
+    def __init__(self, kind: ChannelType) -> None:
+        policies = [replace(POLICY, max_dust_exposure_msat=most) for most in MOST_MSAT]
+        self.pair = opened(kind, Pair(Node(0, policies[0]), Node(1, policies[1])))
+        self.amounts_msat: dict[str, int] = {}
+        self.seen: set[tuple[str, str]] = set()
+        self.most_msat = [0, 0]
+
+    def go(self, what: str, party: int, value: int) -> None:
+        """One step, and a look at every commitment that is new since."""
+        node = self.pair.nodes[party]
+        if not isinstance(node.channel.phase, Normal):
+            return
+        event: events.Event = events.Commit()
+        if what == "add":
+            identity = next_id(node.channel, HTLC, party)
+            event = add(identity, value)
+        elif what == "fee":
+            event = events.SetFeerate(value)
+        elif what == "fail":
+            decided = {decision.id for decision in node.channel.decisions}
+            waiting = [h.id for h in htlcs_of(node.channel.base.states) if h.offerer != party and h.id not in decided]
+            event = events.Fail(waiting[0], b"") if waiting else event
+        with suppress(errors.CommandRefused):
+            if what == "deliver":
+                self.pair.deliver(party)
+            else:
+                self.pair.command(party, event)
+            if what == "add":
+                self.amounts_msat[f"{party}/{identity}"] = value
+        self.look()
+
+    def look(self) -> None:
+        """In no commitment more of a side's money is in HTLCs without an output than it risks."""
+        for node in self.pair.nodes:
+            for kind, key in {row for row in node.rows if row[0] == "commitment"} - self.seen:
+                self.seen.add((kind, key))
+                kept = node.kept(key)
+                assert kept is not None
+                for party in (0, 1):
+                    names = [name for _, name in kept.graph.trimmed if name.startswith(f"{party}/")]
+                    lost_msat = sum(self.amounts_msat[name] for name in names)
+                    assert lost_msat <= MOST_MSAT[party], names
+                    self.most_msat[party] = max(self.most_msat[party], lost_msat)
+
+
+@pytest.mark.parametrize("kind", [LEGACY, ANCHORS], ids=["legacy", "anchors"])
+@given(st.lists(STEPS, max_size=60))
+def test_whatever_the_order_no_commitment_gives_away_more_than_that(
+    kind: ChannelType, steps: list[tuple[str, int, int]]
+) -> None:
+    walk = Walk(kind)
+    for step in steps:
+        walk.go(*step)
+    walk.pair.settle()
+    walk.look()
+    wrong = {type(error) for node in walk.pair.nodes for error in node.errors}
+    assert wrong <= {errors.DustExposureExceeded}, "a feerate may cross HTLCs that it makes too small"
+    if not wrong:
+        walk.pair.check()
+
+
+def test_the_walk_comes_close_to_the_limit() -> None:
+    walk = Walk(LEGACY)
+    for step in [("add", 0, 2_600_000), ("deliver", 0, 0), ("commit", 0, 0), ("deliver", 0, 0)] * 4:
+        walk.go(*step)
+        walk.pair.settle()
+        walk.look()
+    walk.go("fee", 0, 3_500)
+    walk.pair.settle()
+    walk.look()
+    assert walk.most_msat[0] > MOST_MSAT[0] // 2

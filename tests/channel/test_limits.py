@@ -165,7 +165,7 @@ CASES: dict[str, tuple[int, Any, list[Any], type[errors.ProtocolError]]] = {
     "a fee from the acceptor": (0, opened, [fee(2000)], errors.FeeNotFromOpener),
     "a low fee": (1, opened, [fee(252)], errors.FeerateTooLow),
     "a high fee": (1, opened, [fee(100_001)], errors.FeerateTooHigh),
-    "a fee that leaves too much without an output": (1, risking, [fee(7500)], errors.DustExposureExceeded),
+    "a fee that leaves too much without an output": (1, risking, [fee(7_500)], errors.DustExposureExceeded),
     "a fee beyond the opener's means": (1, lambda: opened(push_msat=950_000_000), [fee(50_000)], errors.ReserveBroken),
     "an unknown extension": (1, opened, [ext(b"")], errors.UnknownNamespace),
     "an extension's id is skipped": (1, VAULT_PAIR, [ext(body("put", 5000), id=1)], errors.ExtensionIdOutOfOrder),
