@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from lnpd.testing import Network, shown, until, until_asked
+from tests.e2e.places import PLACES, WHERE
 
 
+@pytest.mark.parametrize("apart", WHERE, ids=PLACES)
 @pytest.mark.parametrize("kind", ["anchors_zero_fee_htlc_tx", "static_remotekey"])
-def test_open_pay_both_ways_restart_and_close(tmp_path: Path, kind: str) -> None:
+def test_open_pay_both_ways_restart_and_close(tmp_path: Path, kind: str, apart: bool) -> None:
     async def main() -> None:
-        async with Network(tmp_path) as network:
+        async with Network(tmp_path, apart) as network:
             alice, bob = await network.node("alice"), await network.node("bob")
             channel = await network.channel(alice, bob, 1_000_000, kind=kind)
             invoice = await bob.api.invoice(50_000_000, "coffee", 3600)

@@ -110,6 +110,12 @@ DIRECTED: dict[str, Schedule] = {
     "a failed channel that waits for the peer's word": Schedule(
         Start(), told("restart 0", "error 0", "force 0", "block 0", "reconnect", "settle"), ("force", 0, 0)
     ),
+    "a preimage that comes when the channel has failed": Schedule(
+        Start(), told("offer 0 7", "settle", "fulfil 1", "error 0", "deliver 1"), ("force", 0, 0)
+    ),
+    "a preimage that comes when the channel is on chain": Schedule(
+        Start(), told("offer 0 7", "settle", "fulfil 1", "force 0", "spend 0 0", "deliver 1"), NOTHING
+    ),
     "a closed channel": Schedule(
         Start(), told("close 0", "settle", "spend 0 1", "warn 0", "greet 0", "cut"), NOTHING
     ),
