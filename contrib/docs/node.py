@@ -8,6 +8,7 @@ import re
 import lnpd.channel.step  # fills the table of transitions
 from contrib.docs.markdown import code, line_of, members, page, prose, table
 from lnpd import errors
+from lnpd.channel.presets import LIMITS, PRESETS
 from lnpd.channel.table import printed
 from lnpd.config import RULES
 from lnpd.services.events import KEPT_EVENTS, TOPICS
@@ -92,10 +93,24 @@ def _error_row(kind: type[Exception]) -> tuple[str, str, str, str]:
 
 
 def configuration() -> str:
-    """What options may not be together."""
+    """The limits and their presets, and what options may not be together."""
+    heads = ("option", "unit", *PRESETS, "meaning")
+    rows = []
+    for row in LIMITS:
+        values = (f"{getattr(limits, row.field):,}" for limits in PRESETS.values())
+        rows.append((code(row.flag), row.unit.lower(), *values, row.meaning))
     return page(
-        "What lnpd refuses to start with",
-        "The options themselves are in commands.md. These combinations are refused, with the sentence beside them.\n",
+        "Limits, and what lnpd refuses to start with",
+        """The options themselves are in commands.md.
+
+## Limits
+
+`--limits PRESET` says what peers may do in channels; a limit's own option goes before the preset's value. `lnp info
+--limits` shows what is in effect. They bind channels that open from then on; the feerates bind all channels from the
+next start on. On mainnet the largest channel and the sum of all have caps of their own.
+""",
+        table(heads, rows),
+        "## Refused\n\nThese combinations are refused, with the sentence beside them.\n",
         "\n".join(f"- {sentence}" for _, sentence in RULES) + "\n",
     )
 
