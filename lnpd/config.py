@@ -104,6 +104,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     bitcoind: Secret | None = None
     bitcoind_directory: Path | None = None
     wallet_birth_height: int | None = None
+    backup_file: Path | None = None
     signer_process: bool = False
     passphrase_file: Path | None = None
     plain_seed: bool = False

@@ -6,6 +6,7 @@
       the peer's current, next   to_remote, and HTLCs by timeout or preimage
       a revoked one              everything that the revocation key opens, at once, in the second stage too
       one of a future number     we have lost data: to_remote
+      any, known by a backup     to_remote, or to_local after the delay
       anything else              alarm
 
 Everything follows from the kept graph; no provider is asked. onchain_outputs.py says what we have a part in,
@@ -23,7 +24,7 @@ from lnpd.channel.actions import Action, Notify
 from lnpd.channel.commitments import keep
 from lnpd.channel.events import Block, Fulfill, OutputSpent, OutputUnspent
 from lnpd.channel.failure import FUNDED, broadcast_latest
-from lnpd.channel.lost import future_commitment
+from lnpd.channel.lost import future_commitment, own_commitment, unknown_sat
 from lnpd.channel.onchain_claims import claim_what_is_due, give_again, split_what_is_close
 from lnpd.channel.onchain_htlcs import fail_what_is_over, missing_from, remember_preimage, spent_htlc, waits_to_fail
 from lnpd.channel.onchain_outputs import (
@@ -36,7 +37,14 @@ from lnpd.channel.onchain_outputs import (
     second_stage,
     watches,
 )
-from lnpd.channel.queries import FindCommitmentByTxid, FindMutualClose, Kept, ask, commitment_key
+from lnpd.channel.queries import (
+    CommitmentPoint,
+    FindCommitmentByTxid,
+    FindMutualClose,
+    Kept,
+    ask,
+    commitment_key,
+)
 from lnpd.channel.state import Channel, Closed, Failed, OnChain, Resolution
 from lnpd.channel.table import Step, done, on
 from lnpd.channel.undone import on_coin_spent
@@ -58,6 +66,8 @@ def on_funding_spent(channel: Channel, event: OutputSpent) -> Step:
         return (yield from on_coin_spent(channel, event))
     spend, graph = yield from recognise(channel, event.transaction)
     reason = channel.phase.error if isinstance(channel.phase, Failed) else f"The funding was spent: {spend}."
+    if channel.from_backup:
+        reason = _what_is_lost(channel, spend, graph)
     phase = OnChain(spend, event.transaction.txid, event.height, reason=reason)
     channel = replace(channel, phase=phase)
     actions: list[Action] = []
@@ -68,7 +78,7 @@ def on_funding_spent(channel: Channel, event: OutputSpent) -> Step:
         missing = missing_from(channel, graph)
         channel = replace(channel, phase=replace(phase, commitment=key, resolutions=resolutions, missing=missing))
         actions += watches(channel, graph, resolutions)
-        if spend == "future":
+        if spend == "future" or channel.from_backup:
             actions.append(keep(graph))
     fields = (("channel", channel.key), ("spend", spend), ("txid", event.transaction.txid[::-1].hex()))
     actions.append(Notify("phase", "channel_on_chain", fields))
@@ -92,10 +102,26 @@ def recognise(channel: Channel, tx: Tx) -> Found:
     try:
         number = commitment_number(tx, (channel.terms[0].payment_basepoint, channel.terms[1].payment_basepoint))
     except NotThisCommitment:
-        return "unknown", None
+        return ("mutual" if channel.from_backup else "unknown"), None
+    if channel.from_backup:
+        point = yield from ask(CommitmentPoint(number))
+        ours = own_commitment(channel, tx, number, point)
+        return ("ours", ours) if ours else ("future", future_commitment(channel, tx, number))
     if number <= max(channel.numbers):
         return "unknown", None
     return "future", future_commitment(channel, tx, number)
+
+
+def _what_is_lost(channel: Channel, spend: Spend, graph: Graph | None) -> str:
+    """What a person has to know of a channel of which only a backup was left."""
+    if graph is None:
+        return "It was closed by agreement: the wallet has what was ours."
+    whose = "our" if spend == "ours" else "the peer's"
+    return (
+        f"It was restored from a backup, and {whose} commitment {graph.number} closed it. {unknown_sat(graph):,} sat "
+        "in it are the peer's balance, HTLCs, anchors, and extensions' outputs: what of them was ours, only the lost "
+        "database could claim."
+    )
 
 
 # What changes with time, and with what we learn
@@ -143,7 +169,7 @@ def on_output_spent(channel: Channel, event: OutputSpent) -> Step:
     graph = yield from kept_graph(channel)
     if _is_funding(channel, event.txid, event.vout):
         if event.transaction.txid != phase.txid:  # another spender, after a reorganisation
-            channel = replace(channel, phase=Failed(phase.reason))
+            channel = replace(channel, phase=Failed(phase.reason, not channel.from_backup))
             return (yield from on_funding_spent(channel, event))
         return _after(channel, graph, [], event)
     actions: list[Action] = []
@@ -171,9 +197,9 @@ def on_output_unspent(channel: Channel, event: OutputUnspent) -> Step:
     phase = channel.phase
     assert isinstance(phase, OnChain)
     if _is_funding(channel, event.txid, event.vout):
-        may_broadcast = phase.spend != "future"
+        may_broadcast = phase.spend != "future" and not channel.from_backup
         channel = replace(channel, phase=Failed(phase.reason, may_broadcast))
-        actions = (yield from broadcast_latest(channel)) if phase.spend == "ours" else []
+        actions = (yield from broadcast_latest(channel)) if phase.spend == "ours" and may_broadcast else []
         return channel, [*actions, Notify("phase", "channel_spend_undone", (("channel", channel.key),))]
     undone = next((r for r in phase.resolutions if (r.txid, r.vout) == (event.txid, event.vout)), None)
     if undone is None:

@@ -144,10 +144,14 @@ def _position(channel: Channel, states: tuple[ExtensionState, ...]) -> Generator
 @on(Failed, Connected)
 def on_connected_failed(channel: Channel, event: Connected) -> Step:
     """Repeat the error; nothing else is said any more (BOLT 2: a channel in an error state), unless both sides may wait
-    for the other's word: then somebody has to say where it is."""
+    for the other's word: then somebody has to say where it is.
+
+    A channel of a backup says that it is at its beginning, with no secret of the peer's: a peer that keeps to BOLT 2
+    sees that we have lost data, and one that hears nothing but errors closes for the error.
+    """
     assert isinstance(channel.phase, Failed)
     sends = [Send(_error(channel, channel.phase.error))]
-    if channel.unproven and channel.phase.may_broadcast:
+    if channel.from_backup or (channel.unproven and channel.phase.may_broadcast):
         sends.insert(0, Send((yield from _position(channel, ()))))
     return replace(channel, link="reestablishing"), [*sends]
 

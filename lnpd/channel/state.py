@@ -306,6 +306,8 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     unproven: this snapshot was read from a store, which may be an old copy, and the peer has not shown yet that it
         knows of nothing newer. Our latest commitment may be revoked: it is not broadcast without need.
     unproven_since_height: the first block since then.
+    from_backup: only what a static backup holds is known: no commitment of either side, and nothing in them. It is
+        never broadcast for, and its peer is asked to close it.
     funding_undone: a reorganisation took the funding out of the chain after our channel_ready.
     taken_msat: by provider, what its irrevocable updates took from our balance in all: grants are for a channel.
     accounts: by extension and holder, its account in the last signed commitment, or how low that may fall by what was
@@ -356,6 +358,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     unproven: bool = False
     unproven_since_height: int = 0
     funding_undone: bool = False
+    from_backup: bool = False
 
     @property
     def them(self) -> Party:

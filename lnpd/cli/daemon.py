@@ -1,6 +1,6 @@
 """How does the program `lnpd` begin and end?
 
-    lnpd [init | regtest] [options]
+    lnpd [init | restore | regtest] [options]
 
     options -> seed there? -> passphrase -> node started -> "ready" -> SIGTERM, SIGINT or `lnp stop` -> drained -> end
 
@@ -31,13 +31,14 @@ STOP_SECONDS: Final = 5.0
 MORE_SECONDS: Final = 3.0
 """For plugins and processes to end, after the mailboxes are drained."""
 
-DESCRIPTION: Final = "Run a Lightning node. `lnpd init` makes its seed, `lnpd regtest` a chain for several nodes."
+DESCRIPTION: Final = "Run a Lightning node. `lnpd init` makes its seed, `lnpd restore` brings one back, \
+`lnpd regtest` is a chain for several nodes."
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """The program `lnpd`; returns its exit code."""
     words = list(sys.argv[1:] if words is None else words)
-    name = f"lnpd {words[0]}" if words[:1] in (["init"], ["regtest"]) else "lnpd"
+    name = f"lnpd {words[0]}" if words[:1] in (["init"], ["restore"], ["regtest"]) else "lnpd"
     try:
         return _program(words)
     except LnpdError as error:
@@ -56,6 +57,10 @@ def _program(words: Sequence[str]) -> int:
         from lnpd.cli import init  # the programs do not load each other
 
         return init.main(words[1:])
+    if words[:1] == ["restore"]:
+        from lnpd.cli import restore
+
+        return restore.main(words[1:])
     if words[:1] == ["regtest"]:
         from lnpd.cli import regtest
 

@@ -72,6 +72,7 @@ LNPD_EXITS: Final[dict[int, tuple[str, tuple[type[BaseException], ...]]]] = {
     17: ("a plugin's path names no file", (errors.PluginNotFound,)),
     18: ("there is a seed already", (errors.SeedFileExists,)),
     19: ("the chain cannot be reached or opened", (errors.ChainError,)),
+    20: ("a backup of channels is not what was asked for, or cannot be read or written", (errors.BackupError,)),
     INTERRUPTED: ("interrupted before it was ready", ()),
 }  # fmt: skip
 

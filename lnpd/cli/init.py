@@ -47,11 +47,11 @@ def main(words: Sequence[str]) -> int:
     seed = _seed(parsed.words, parsed.xpriv)
     create_seed(config.seed_path, seed, passphrase, plain=config.plain_seed)
     kept = "as it is: whoever reads the file has the money" if passphrase is None else "under your passphrase"
-    print(f"The seed is in {config.seed_path}, {kept}.\nStart the node: {_start(config)}")
+    print(f"The seed is in {config.seed_path}, {kept}.\nStart the node: {start_command(config)}")
     return 0
 
 
-def _start(config: Config) -> str:
+def start_command(config: Config) -> str:
     """The command that starts this node."""
     more = "" if config.network == "regtest" else f" --network {config.network}"
     more += " --experimental-mainnet" if config.experimental_mainnet else ""

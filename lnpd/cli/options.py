@@ -1,6 +1,7 @@
-"""Which options do `lnpd`, `lnpd init` and `lnpd regtest` take? The one table, and a Config from a command line.
+"""Which options do the programs `lnpd`, `lnpd init`, `lnpd restore` and `lnpd regtest` take?
 
-Rows name the field of Config, or of Developer, that they set; what they may not be together is in config.RULES.
+The one table, and a Config from a command line. Rows name the field of Config, or of Developer, that they set; what
+they may not be together is in config.RULES.
 """
 
 import argparse
@@ -16,10 +17,10 @@ from lnpd.config import Config, Developer, default_directory
 from lnpd.errors import ConfigRefused
 from lnpd.routing.relay import HIGHEST_CLTV_EXPIRY_DELTA, LOWEST_CLTV_EXPIRY_DELTA, MAX_FEE, MAX_HTLC_MSAT
 
-Program = Literal["lnpd", "lnpd init", "lnpd regtest"]
+Program = Literal["lnpd", "lnpd init", "lnpd restore", "lnpd regtest"]
 NODE: Final = ("lnpd",)
-SEED: Final = ("lnpd", "lnpd init")
-ALL: Final = ("lnpd", "lnpd init", "lnpd regtest")
+SEED: Final = ("lnpd", "lnpd init", "lnpd restore")
+ALL: Final = (*SEED, "lnpd regtest")
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -82,6 +83,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
            "(default: ~/.bitcoin)", "PATH", config.read_path),
     Option("--wallet-birth-height", "wallet_birth_height", "where a new database begins to look for the wallet's coins "
            "(default: at the present block; on regtest at the first)", "HEIGHT", config.read_number(0, 10_000_000)),
+    Option("--backup-file", "backup_file", "keep the backup of the channels here too, beside the one in the data "
+           "directory: on another disk", "PATH", config.read_path),
     Option("--signer", "signer_process", "where the keys are: in-process or process (default: in-process)", "WHERE",
            lambda word: config.read_choice("in-process", "process")(word) == "process"),
     Option("--minimum-depth", "minimum_depth", "confirmations before a channel is used (default: 3)", "BLOCKS",

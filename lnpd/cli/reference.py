@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import fields
 
 from lnpd import errors
-from lnpd.cli import init, regtest
+from lnpd.cli import init, regtest, restore
 from lnpd.cli.arguments import COMMON
 from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
 from lnpd.cli.options import OPTIONS
@@ -48,6 +48,7 @@ def reference() -> str:
     parts.append("## Options of lnpd\n")
     options = [(row.flag, row.metavar, ", ".join(row.programs), row.help) for row in OPTIONS]
     options += [(flag, metavar, "lnpd init", help) for flag, metavar, help in init.OWN_OPTIONS]
+    options += [(flag, metavar, "lnpd restore", help) for flag, metavar, help in restore.OWN_OPTIONS]
     options += [(flag, metavar, "lnpd regtest", help) for flag, metavar, help in regtest.OWN_OPTIONS]
     rows = ((f"`{flag} {metavar}`".replace(" `", "`"), programs, help) for flag, metavar, programs, help in options)
     parts.append(_table(("option", "of", "meaning"), rows))

@@ -4,6 +4,7 @@
     m/9735'/coin'/1'/0'/first'/second'          one channel: /0 funding, /2 delayed payment, /3 revocation, /5 HTLC,
                                                 /4' shachain seed
     m/9735'/coin'/3'/turn'                      payment basepoints, 1000 of them
+    m/9735'/coin'/4'                            what seals the backup of the channels; it opens no money
     m/84'/coin'/0'                              wallet account
 
 Where this leaves LNPBP-46, money is at stake. A channel's levels are our own entropy, not the temporary channel id:
@@ -33,7 +34,7 @@ TEST_COIN: Final = 1  # SLIP 44: every test network
 
 _PURPOSE: Final = 9735
 _WALLET_PURPOSE: Final = 84
-_NODE, _CHANNELS, _PAYMENTS = 0, 1, 3
+_NODE, _CHANNELS, _PAYMENTS, _BACKUP = 0, 1, 3, 4
 _BOLT_CHANNEL: Final = 0
 _FUNDING, _DELAYED_PAYMENT, _REVOCATION, _SHACHAIN, _HTLC = 0, 2, 3, 4 | HARDENED, 5
 
@@ -99,6 +100,11 @@ def payment_path(coin: int, turn: int) -> tuple[int, ...]:
     """The path of one of the PAYMENT_TURNS payment basepoints; raises DerivationOutOfRange."""
     _require("A payment turn", turn, PAYMENT_TURNS)
     return _hardened(_PURPOSE, coin, _PAYMENTS, turn)
+
+
+def backup_path(coin: int) -> tuple[int, ...]:
+    """The path of the key that seals backups."""
+    return _hardened(_PURPOSE, coin, _BACKUP)
 
 
 def wallet_path(coin: int) -> tuple[int, ...]:
@@ -195,6 +201,11 @@ def wallet_account(master: Master) -> ExtendedSecret:
 def payment_secret(master: Master, turn: int) -> bytes:
     """The secret of payment basepoint 0..999; raises DerivationOutOfRange."""
     return master.key.descend(payment_path(master.coin, turn)).secret
+
+
+def backup_key(master: Master) -> bytes:
+    """What seals the backup of the channels, 32 bytes: whoever has it reads which channels there are, and no more."""
+    return master.key.descend(backup_path(master.coin)).secret
 
 
 def channel_secrets(master: Master, index: ChannelIndex) -> ChannelSecrets:

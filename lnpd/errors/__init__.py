@@ -4,6 +4,7 @@ One class for each broken rule. A pure layer raises; one place turns a ProtocolE
 message that goes to the peer: channel/failure where it concerns a channel, peer/farewell where it ends a connection.
 """
 
+from lnpd.errors.backup import *
 from lnpd.errors.base import *
 from lnpd.errors.bus import *
 from lnpd.errors.chain import *

@@ -153,6 +153,10 @@ class Signer(Protocol):
         """Our node's public key."""
         ...
 
+    async def backup_key(self) -> bytes:
+        """What seals the backup of the channels, 32 bytes. It opens no money."""
+        ...
+
     async def ecdh(self, point: bytes) -> bytes:
         """SHA256 of the node key times a point: what a BOLT 8 handshake and an onion's layer need. InvalidPoint."""
         ...

@@ -92,6 +92,10 @@ class Read:
         )
         return [InboxRow(*row) for row in rows]
 
+    def inbox_counts(self) -> list[tuple[bytes, int]]:
+        """How many messages wait for each recipient for whom any does."""
+        return [(row[0], row[1]) for row in self._rows("SELECT recipient, count(*) FROM inbox GROUP BY recipient")]
+
     # -- signer state, keys and values, chain cursor --
 
     def signer_state(self, key: bytes) -> bytes | None:

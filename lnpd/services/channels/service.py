@@ -375,9 +375,9 @@ class Channels:
         """Providers came or went, and what the user grants them with them."""
         grants = self.kinds.grants()
         for driver in self.drivers.values():
-            pins = {p.name: p.format for p in driver.channel.channel_type.providers}
+            pins = {p.name: p.format for p in driver.channel.channel_type.providers if not driver.channel.from_backup}
             if (why := self.parts.answers.missing(pins)) and not isinstance(driver.channel.phase, OnChain):
-                driver.freeze(why)  # what is on chain is settled without anybody's answers
+                driver.freeze(why)  # what is on chain, or lost, is settled without anybody's answers
             else:
                 driver.grants = grants
                 driver.thaw()

@@ -18,6 +18,7 @@ from lnpd.errors.words import one_line
 from lnpd.hooks.capabilities import explained, in_effect
 from lnpd.routing import invoice as invoices
 from lnpd.routing.invoice_prefix import NETWORKS
+from lnpd.services.backup import answers as backup
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.commands import CONFIRM_BLOCKS, Commands
 from lnpd.services.channels.driver import ChannelDriver
@@ -25,7 +26,7 @@ from lnpd.services.node import about
 from lnpd.services.node.services import Services
 from lnpd.services.onchain import WalletCoin
 from lnpd.services.payments.incoming import FEATURES as INVOICE_FEATURES
-from lnpd.services.rpc import answers
+from lnpd.services.rpc import answers, backups
 from lnpd.services.wallet.ledger import COINBASE_MATURITY
 
 EMBIT_NAMES = {"bitcoin": "main", "testnet": "test", "signet": "signet", "regtest": "regtest"}
@@ -70,6 +71,7 @@ class NodeApi:
 
     def _warnings(self) -> tuple[str, ...]:
         found = [self._services.pulse.warning] if self._services.pulse.warning else []
+        found += self._services.backup.warnings
         found += [
             f"plugin {p.name}: {p.status}: {p.why}" for p in self._services.plugins.plugins if p.status != "ready"
         ]
@@ -82,6 +84,18 @@ class NodeApi:
 
     def _drivers(self) -> list[ChannelDriver]:
         return list(self._services.channels.drivers.values())
+
+    async def backup(self) -> backups.Backup:
+        """Where the backups of the channels are, and what they hold."""
+        return backup.shown(self._services.backup)
+
+    async def backup_database(self, file: str) -> backups.DatabaseCopy:
+        """Copies the database."""
+        return await backup.copied(self._services.store, file)
+
+    async def check(self) -> backups.StoreCheck:
+        """Whether what is stored is consistent."""
+        return await backup.checked(self._services.store)
 
     async def stop(self) -> answers.Done:
         """Begins to stop the node."""

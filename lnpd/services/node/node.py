@@ -28,6 +28,8 @@ from lnpd.hooks.registry import Registry
 from lnpd.peer.chains import CHAIN_HASHES
 from lnpd.peer.greeting import Greeting
 from lnpd.providers.types import CORE_PROVIDERS
+from lnpd.services.backup.check import LAST_STATES, check
+from lnpd.services.backup.keeper import BackupKeeper
 from lnpd.services.chain.follow import POLL_SECONDS
 from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.chain.watch import ChainWatch
@@ -52,6 +54,7 @@ from lnpd.services.plugins.messages import PluginMessages
 from lnpd.services.recipients import Recipient
 from lnpd.services.rpc.commands import BY_METHOD
 from lnpd.services.rpc.server import RpcServer
+from lnpd.services.wallet.birth import birth_height
 from lnpd.services.wallet.service import Wallet
 from lnpd.store.store import Store
 from lnpd.store.transactions import Fault
@@ -106,6 +109,8 @@ class Node:
         config.runtime.mkdir(mode=0o700, exist_ok=True)
         self.signer = await open_signer(config, self._passphrase, self.store, self._stack, self._broken)
         self.node_id = await check_seed(self.store, self.signer, config.directory)
+        await self._keep_backup()
+        await self._check_store()
         self.backend, self.miner = await open_chain(config, self._stack, self.shared_chain)
         await check_chain(self.store, self.backend, config)
         self.pulse = ChainPulse(self.backend)
@@ -135,9 +140,19 @@ class Node:
         await self.rpc.start()
         self._stack.push_async_callback(self.rpc.stop)
 
+    async def _keep_backup(self) -> None:
+        config, key = self.config, await self.signer.backup_key()
+        self.backup = BackupKeeper(self.store, key, self.node_id, config.network, config.directory, config.backup_file)
+        self.backup.start()
+
+    async def _check_store(self) -> None:
+        """What contradicts itself is said; each channel decides for itself what it can still do."""
+        for problem in (await self.store.read(lambda read: check(read, LAST_STATES))).problems:
+            log.warning("%s: %s. %s", problem.where, problem.what, problem.advice)
+
     async def _open_wallet(self) -> None:
         config = self.config
-        birth = 0 if config.network == "regtest" and config.wallet_birth_height is None else config.wallet_birth_height
+        birth = await birth_height(self.store, self.backend, config.network, config.wallet_birth_height)
         self.wallet = await Wallet.open(
             self.store,
             self.backend,
@@ -226,6 +241,7 @@ class Node:
             config=self.config,
             node_id=self.node_id,
             store=self.store,
+            backup=self.backup,
             backend=self.backend,
             miner=self.miner,
             pulse=self.pulse,
@@ -279,6 +295,7 @@ class Node:
             log.info("%s %s", notice.topic, " ".join(f"{k}={v}" for k, v in notice.fields))
         if notices:
             self.events.stored()
+        self.backup.changed(before, after)
         self.channels.changed(before, after, notices)
         self.payments.relay.changed(before, after)
         channel_id, peer = after.id.hex(), after.peer.hex()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lnpd.chain.interface import ChainBackend
 from lnpd.config import Config
 from lnpd.hooks.registry import Registry
+from lnpd.services.backup.keeper import BackupKeeper
 from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels.opening import Kinds
@@ -27,6 +28,7 @@ class Services:
     config: Config
     node_id: bytes
     store: Store
+    backup: BackupKeeper
     backend: ChainBackend
     miner: Miner | None
     pulse: ChainPulse

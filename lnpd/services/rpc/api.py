@@ -36,6 +36,7 @@ from lnpd.services.rpc.answers import (
     Relayed,
     Sent,
 )
+from lnpd.services.rpc.backups import Backup, DatabaseCopy, StoreCheck
 
 
 class EventLog(Protocol):
@@ -65,6 +66,18 @@ class Backend(Protocol):
 
     async def stop(self) -> Done:
         """Begins to stop the node, as SIGTERM does, and returns at once: the answer still goes out."""
+        ...
+
+    async def backup(self) -> Backup:
+        """Where the backups of the channels are, and what they hold."""
+        ...
+
+    async def backup_database(self, file: str) -> DatabaseCopy:
+        """Copies the database to a file, for its user alone. DatabaseFailed."""
+        ...
+
+    async def check(self) -> StoreCheck:
+        """Whether what is stored is consistent."""
         ...
 
     async def plugins(self) -> tuple[Plugin, ...]:

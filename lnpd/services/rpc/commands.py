@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from lnpd_sdk.manifest import RpcMethod
 
-from lnpd.services.rpc import answers
+from lnpd.services.rpc import answers, backups
 
 NODE, PEERS, WALLET, CHANNELS, PAYMENTS, PLUGINS = "Node", "Peers", "Wallet", "Channels", "Payments", "Plugins"
 
@@ -88,6 +88,23 @@ COMMANDS: Final[tuple[Command, ...]] = (
         examples=("lnp events --since 0",),
     ),
     Command("stop", NODE, "Stop the node once its channels' waiting steps are done.", answers.Done, mutating=True),
+    Command("backup", NODE, "Show where the backup of the channels is, its age, and what it holds.", backups.Backup),
+    Command(
+        "backup-database",
+        NODE,
+        "Copy the database while the node runs.",
+        backups.DatabaseCopy,
+        (Parameter("file", "path", "where to, with its whole path; a file of that name is replaced"),),
+        mutating=True,
+        call="backup_database",
+        examples=("lnp backup-database /media/usb/lnpd.sqlite3",),
+    ),
+    Command(
+        "check",
+        NODE,
+        "Check whether what is stored is consistent: balances, HTLCs, revocation secrets, kept commitments.",
+        backups.StoreCheck,
+    ),
     Command(
         "listen",
         PEERS,

@@ -4,6 +4,7 @@ A parameter has the same kind in the RPC, where it is a JSON value, and on the c
 becomes a JSON value here and is then checked as one: there is one rule for each kind.
 """
 
+import os
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -92,6 +93,7 @@ KINDS: Final[dict[str, Kind]] = {
         _matching(rf"[0-9a-f]{{{SHORTEST_PREFIX},64}}"),
         str.lower,
     ),
+    "path": Kind("the whole path of a file, from / on", _matching(r"/[^\x00]{1,4095}"), os.path.abspath),
     "listen_address": Kind("an address host:port (an IPv6 host in brackets)", _matching(rf"{_HOST}:[0-9]{{1,5}}")),
     "peer_address": Kind(
         "node_id@host:port, or the node id alone (or its first digits) of a node that was connected to before",

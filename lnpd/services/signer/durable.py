@@ -72,10 +72,10 @@ class DurableSigner(KeySigner):
         async with self._turn(index):
             return await self._without_records(await super().reserve_channel(index, name))
 
-    async def register_channel(self, channel: SignerChannel) -> SignerRecords:
+    async def register_channel(self, channel: SignerChannel, lost: bool = False) -> SignerRecords:
         """See Signer."""
         async with self._turn(channel.index):
-            return await self._lasting(channel.index, await super().register_channel(channel))
+            return await self._lasting(channel.index, await super().register_channel(channel, lost))
 
     async def forget_channel(self, index: ChannelIndex) -> None:
         """See Signer."""

@@ -43,7 +43,13 @@ class Given:
         fundings = tuple(
             _signed_as(each, known.get(each.funding, FundingState(each.funding))) for each in memory.fundings
         )
-        return replace(given, fundings=fundings, destinations=memory.destinations, forgotten=memory.forgotten)
+        return replace(
+            given,
+            fundings=fundings,
+            destinations=memory.destinations,
+            forgotten=memory.forgotten,
+            lost=memory.lost,
+        )
 
     def forget(self, levels: bytes) -> None:
         """The channel came to nothing."""

@@ -122,6 +122,10 @@ class Keys:
     def __repr__(self) -> str:
         return f"Keys({self.node_id.hex()})"
 
+    def backup_key(self) -> bytes:
+        """What seals the backup of the channels; it opens no money."""
+        return hd.backup_key(self._master)
+
     def channel(self, index: ChannelIndex) -> ChannelKeys:
         """Our keys of a channel; raises DerivationOutOfRange."""
         found = self._channels.get(index)

@@ -33,6 +33,7 @@ class Rule(StrEnum):
     SIGN_UNPREPARED = "sign_unprepared"  # a commitment of the peer's that was not stored first
     BROADCAST_UNPREPARED = "broadcast_unprepared"  # a broadcast of ours that was not stored first
     CLOSE_UNPREPARED = "close_unprepared"  # a mutual close that was not stored first
+    LOST_CHANNEL = "lost_channel"  # more than a claim from a channel of which only a backup was left
     FORGETS_MONEY = "forgets_money"  # the memory of a channel that was funded, or in which more than a first step was
     AFTER_CLOSE = "after_close"  # a new commitment after a mutual close of what was before it
     PREVIOUS_NOT_REVOKED = "previous_not_revoked"  # remote n + 1 before remote n - 1 is revoked

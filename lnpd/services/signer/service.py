@@ -3,7 +3,6 @@
     prepare (rules asked, memory moved) -> the caller stores the records -> sign or release
 
 Made from the decrypted seed's keys and the rows that it once handed out; nothing else in lnpd opens the seed file.
-Rules: signer_state (order), signer_commitment (content), signer_spends (closings and claims), signer_wallet.
 """
 
 import asyncio
@@ -61,14 +60,12 @@ class KeySigner:
 
     def __init__(self, keys: Keys, rows: SignerRecords = ()) -> None:
         """Raises SignerRefused for rows that are damaged or incomplete."""
-        self._keys = keys
-        self._wallet = WalletKeys(keys)
+        self._keys, self._wallet = keys, WalletKeys(keys)
         loaded = order.load(rows)
         self._names, self._terms, self._states = loaded.names, loaded.terms, loaded.states
         self._to_resume = set(loaded.states)
         self._refused: dict[bytes, SignerRefused] = {}
-        self._fundings = loaded.outpoints()
-        self._digests = content.Digests()
+        self._fundings, self._digests = loaded.outpoints(), content.Digests()
         self._unsigned: set[tuple[bytes, bytes, int]] = set()  # prepared since the start, and not asked to be signed
         self._given = Given(loaded.states)
 
@@ -80,6 +77,10 @@ class KeySigner:
     async def node_id(self) -> bytes:
         """See Signer."""
         return self._keys.node_id
+
+    async def backup_key(self) -> bytes:
+        """See Signer."""
+        return self._keys.backup_key()
 
     async def ecdh(self, point: bytes) -> bytes:
         """See Signer."""
@@ -110,8 +111,8 @@ class KeySigner:
         """See Signer."""
         return self._reserved(index).publics
 
-    async def register_channel(self, channel: SignerChannel) -> SignerRecords:
-        """See Signer."""
+    async def register_channel(self, channel: SignerChannel, lost: bool = False) -> SignerRecords:
+        """See Signer. `lost`, where a backup is restored: nothing but claims of what confirms is signed for it."""
         keys, levels = self._reserved(channel.index), order.levels(channel.index)
         known = self._terms.get(levels)
         if known is not None:
@@ -122,7 +123,7 @@ class KeySigner:
         self._check_funding(levels, channel, channel.funding)
         for script in channel.destinations:
             terms_of.check_destination(script, channel.destinations)
-        state = ChannelState((FundingState(channel.funding),), destinations=channel.destinations)
+        state = ChannelState((FundingState(channel.funding),), destinations=channel.destinations, lost=lost)
         self._terms[levels] = channel
         return (order.terms_row(channel), *self._keep(levels, channel, state))
 
@@ -261,7 +262,7 @@ class KeySigner:
     async def prepare_closing(self, index: ChannelIndex, closing: SignClosing) -> SignerRecords:
         """See Signer."""
         known = self._check_closing(index, closing)
-        return self._move(known, replace(known.state, closing=True))
+        return self._move(known, order.close(known.state))
 
     async def sign_closing(self, index: ChannelIndex, closing: SignClosing) -> bytes:
         """See Signer."""
@@ -277,7 +278,7 @@ class KeySigner:
         known = self._known(index)
         funding, graph = self._funding(known, claim.graph.funding), claim.graph
         content.check_shape(known.terms, funding.funding, graph, self._expected_point(known, graph), lost=True)
-        if graph.holder == known.terms.us:
+        if graph.holder == known.terms.us and not known.state.lost:
             order.check_held(funding, graph.number, graph.tx.txid)
         else:
             order.check_signed(funding, graph.number, lambda: content.content_digest(self._digests.of(graph)))
@@ -303,8 +304,6 @@ class KeySigner:
     async def sign_wallet(self, psbt: bytes, max_fee_sat: int, ours: tuple[TxOut, ...]) -> bytes:
         """See Signer."""
         return self._wallet.sign(psbt, max_fee_sat, ours)
-
-    # How
 
     def _reserved(self, index: ChannelIndex) -> ChannelKeys:
         known = self._names.get(order.levels(index)) if terms_of.in_range(index) else None

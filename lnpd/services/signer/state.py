@@ -72,6 +72,8 @@ class ChannelState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signed: the highest number of the peer's that we signed. points: (number, per-commitment point) of its last two.
     forgotten: outpoints of fundings that were forgotten with all that was signed for them; they never come back.
     closing: a mutual close was given out, so there are no further commitments.
+    lost: only a backup of the channel was left. Which commitments were held, signed or revoked is not known: none is
+        signed or given out any more, and whatever confirms is claimed from.
     """
 
     fundings: tuple[FundingState, ...]
@@ -82,6 +84,7 @@ class ChannelState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     destinations: tuple[bytes, ...] = ()
     forgotten: tuple[tuple[bytes, int], ...] = ()
     closing: bool = False
+    lost: bool = False
 
     def funding(self, txid: bytes, vout: int) -> FundingState | None:
         """The funding with this outpoint."""
@@ -108,6 +111,7 @@ class ChannelState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def hold(state: ChannelState, funding: FundingState, number: int, txid: bytes, settled: Settled) -> ChannelState:
     """Our commitment `number`, this transaction, has valid signatures."""
+    check_not_lost(state)
     if number < state.released:
         refuse(Rule.WRONG_NUMBER, f"our commitment {number} is revoked; {state.released} is the oldest that is not.")
     if number > state.released + 1:
@@ -133,6 +137,7 @@ def sign(
     settled: Settled,
 ) -> ChannelState:
     """The peer's commitment will be signed."""
+    check_not_lost(state)
     number = commitment.number
     if number > state.signed + 1:
         refuse(
@@ -179,6 +184,12 @@ def _check_revoked(state: ChannelState, number: int, revealed: bytes) -> None:
         refuse(Rule.WRONG_REVEALED_SECRET, f"what was revealed is not the secret of the peer's commitment {number}.")
 
 
+def check_not_lost(state: ChannelState) -> None:
+    """A channel of which only a backup was left signs claims, and nothing else."""
+    if state.lost:
+        refuse(Rule.LOST_CHANNEL, "only a backup of this channel was left: what is signed now may be revoked already.")
+
+
 def _check_open(state: ChannelState) -> None:
     if state.closing:
         refuse(Rule.AFTER_CLOSE, "a mutual close was signed: the peer may broadcast it whatever comes after it.")
@@ -186,6 +197,7 @@ def _check_open(state: ChannelState) -> None:
 
 def release(state: ChannelState, number: int) -> ChannelState:
     """Our commitment `number` will be revoked."""
+    check_not_lost(state)
     if number < state.released:
         return state
     if number > state.released or state.held <= number:
@@ -197,11 +209,18 @@ def release(state: ChannelState, number: int) -> ChannelState:
 
 def broadcast(state: ChannelState, number: int) -> ChannelState:
     """Our commitment `number` will be given out signed."""
+    check_not_lost(state)
     if number < state.released:
         refuse(Rule.REVOKED_BROADCAST, f"our commitment {number} is revoked: who broadcasts it loses everything.")
     if number > max(each.held for each in state.fundings):
         refuse(Rule.WENT_BACKWARDS, f"our commitment {number} is not held.")
     return replace(state, broadcast=max(state.broadcast, number))
+
+
+def close(state: ChannelState) -> ChannelState:
+    """A mutual close will be given out."""
+    check_not_lost(state)
+    return replace(state, closing=True)
 
 
 def forget(state: ChannelState, txid: bytes) -> ChannelState:
@@ -221,6 +240,7 @@ def check_forgettable(terms: SignerChannel | None, state: ChannelState | None) -
     is what the opener gave away with it."""
     if terms is None or state is None:
         return
+    check_not_lost(state)
     if state.released or state.signed > 0 or state.closing or (terms.us == OPENER and state.held != NONE):
         refuse(Rule.FORGETS_MONEY, "this channel was funded, or has gone on from its first commitments.")
 

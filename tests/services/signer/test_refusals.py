@@ -4,11 +4,23 @@ import pytest
 
 from lnpd.errors import SignerRefused
 from lnpd.services.signer.refusals import Rule
-from tests.services.signer import forbidden_closings, forbidden_content, forbidden_order, forbidden_spends
+from tests.services.signer import (
+    forbidden_closings,
+    forbidden_content,
+    forbidden_lost,
+    forbidden_order,
+    forbidden_spends,
+)
 from tests.services.signer.signers import run_now
 from tests.services.signer.world import ME, Case, World
 
-CASES = (*forbidden_order.CASES, *forbidden_content.CASES, *forbidden_closings.CASES, *forbidden_spends.CASES)
+CASES = (
+    *forbidden_order.CASES,
+    *forbidden_content.CASES,
+    *forbidden_closings.CASES,
+    *forbidden_spends.CASES,
+    *forbidden_lost.CASES,
+)
 
 
 @pytest.mark.parametrize(("name", "rule", "case"), CASES, ids=[name for name, _, _ in CASES])

@@ -1,0 +1,1 @@
+"""Backups of channels: written, restored, and the check of a store."""
