@@ -29,9 +29,7 @@ from lnpd.wire.messages import AcceptChannel, AcceptChannelTlvs, FundingCreated,
 def on_open_channel(channel: Channel, event: Accept) -> Step:
     """Check everything that open_channel asks for, and answer with our terms."""
     message, ours, theirs = event.message, event.terms, terms_of(event.message)
-    offer = Offer(
-        message, channel.policy, event.chain_hash, event.channel_type, event.large_channels, event.zeroconf, ours
-    )
+    offer = Offer(message, channel.policy, event.chain_hash, event.channel_type, event.zeroconf, ours)
     check(opening_rules.OPEN, offer, "open_channel")
     demands = Demands(theirs, message.first_per_commitment_point, channel.policy, message.funding_satoshis)
     check(opening_rules.DEMANDS, demands, "open_channel")

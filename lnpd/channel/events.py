@@ -57,7 +57,6 @@ class Accept(Event, frozen=True, tag="accept"):
     initial_states: tuple[tuple[str, bytes], ...]
     terms: Terms
     minimum_depth: int
-    large_channels: bool = False  # option_support_large_channel
     zeroconf: bool = False  # we trust this peer to open an unconfirmed channel
     alias: bytes = b""
 

@@ -10,9 +10,9 @@ from typing import Final, Generic, NamedTuple, TypeVar
 import msgspec
 
 from lnpd import errors
-from lnpd.channel.presets import LARGE_CHANNEL_SAT, MAX_HTLCS
+from lnpd.channel.presets import MAX_HTLCS
 from lnpd.channel.scripts import shutdown_script_allowed
-from lnpd.channel.state import Policy, Terms
+from lnpd.channel.state import SCID_ALIAS, Policy, Terms
 from lnpd.crypto.secp import is_point
 from lnpd.tx.graph import ChannelType
 from lnpd.wire.messages import AcceptChannel, OpenChannel
@@ -46,7 +46,6 @@ class Offer(msgspec.Struct, frozen=True):
     policy: Policy
     chain_hash: bytes
     channel_type: ChannelType | None
-    large_channels: bool
     zeroconf: bool
     ours: Terms
 
@@ -148,7 +147,7 @@ OPEN: Final[tuple[Rule[Offer], ...]] = (
         errors.AliasTypeAnnounced,
         lambda o: (
             o.channel_type is not None
-            and "option_scid_alias" in o.channel_type.features
+            and SCID_ALIAS in o.channel_type.features
             and bool(o.message.channel_flags & ANNOUNCE)
         ),
         "a channel of type option_scid_alias cannot be announced",
@@ -160,10 +159,7 @@ OPEN: Final[tuple[Rule[Offer], ...]] = (
     ),
     Rule(
         errors.FundingTooLarge,
-        lambda o: (
-            (o.message.funding_satoshis >= LARGE_CHANNEL_SAT and not o.large_channels)
-            or o.message.funding_satoshis > o.policy.max_funding_sat
-        ),
+        lambda o: o.message.funding_satoshis > o.policy.max_funding_sat,
         "funding_satoshis is too large for us",
     ),
     Rule(

@@ -10,6 +10,7 @@ import msgspec
 
 LARGE_CHANNEL_SAT: Final = 1 << 24
 MAX_CHANNEL_SAT: Final = LARGE_CHANNEL_SAT - 1  # BOLT 2: more needs option_support_large_channel
+LARGEST_CHANNEL_SAT: Final = 1_000_000_000  # as LND and LDK have it
 MAX_HTLCS: Final = 483  # of a party in a commitment (BOLT 2, max_accepted_htlcs)
 MAX_TOTAL_SAT: Final = 21_000_000 * 100_000_000
 LEAST_IN_FLIGHT_PERCENT: Final = 5  # of 20,000 sat they are what a Policy asks of a peer
@@ -60,7 +61,8 @@ LIMITS: Final[tuple[Limit, ...]] = (
     Limit("max_pending", "CHANNELS", 1, 100_000,
           "those of all peers, beyond which only peers with a funded channel open more"),
     Limit("min_channel_sat", "SAT", 10_000, MAX_CHANNEL_SAT, "the smallest channel, whoever opens it"),
-    Limit("max_channel_sat", "SAT", 20_000, MAX_CHANNEL_SAT, "the largest channel, whoever opens it"),
+    Limit("max_channel_sat", "SAT", 20_000, LARGEST_CHANNEL_SAT,
+          "the largest channel, whoever opens it; from 16777216 on option_support_large_channel is offered"),
     Limit("max_total_sat", "SAT", 20_000, MAX_TOTAL_SAT, "the most that all channels together may hold"),
     Limit("max_to_self_delay", "BLOCKS", 144, 65_535,
           "the longest that a peer may let us wait for our balance after a forced close of ours"),

@@ -8,7 +8,7 @@ first, so that two snapshots of one channel can be compared.
 This is the penalty model: one current commitment a side, older ones revoked by a secret.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from lnpd_sdk.types import Party, PerParty, Update, other
@@ -20,6 +20,9 @@ from lnpd.tx.transaction import Tx
 from lnpd.wire.messages import Extension
 
 ScriptPair = tuple[bytes, bytes]
+
+
+SCID_ALIAS: Final = "option_scid_alias"  # in a type: the real short_channel_id is kept from everybody else
 
 
 class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -364,6 +367,19 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     def them(self) -> Party:
         """The party that the peer is."""
         return other(self.us)
+
+    @property
+    def scids_here(self) -> tuple[bytes, ...]:
+        """The short_channel_ids by which an HTLC may ask for this channel: our alias, and the real one unless the type
+        hides it (BOLT 2, channel_ready)."""
+        hidden = SCID_ALIAS in self.channel_type.features
+        return tuple(scid for scid in (b"" if hidden else self.short_channel_id, self.aliases[self.us]) if scid)
+
+    @property
+    def scid_there(self) -> bytes:
+        """What the peer calls this channel towards those who pay us over it: its alias, or the real id unless the type
+        hides it; empty if there is none yet."""
+        return self.aliases[self.them] or (b"" if SCID_ALIAS in self.channel_type.features else self.short_channel_id)
 
     @property
     def live(self) -> bool:

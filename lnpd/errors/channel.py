@@ -74,7 +74,7 @@ class FundingTooSmall(OpeningRefused):
 
 
 class FundingTooLarge(OpeningRefused):
-    """funding_satoshis is above what we accept, or 2^24 without option_support_large_channel."""
+    """funding_satoshis is above what we accept; without option_support_large_channel that is less than 2^24."""
 
 
 class PushTooLarge(OpeningRefused):

@@ -27,6 +27,8 @@ OFFERED: Final = Features.of(
     47,  # option_scid_alias
 )
 """What this node does."""
+LARGE_CHANNELS: Final = Features.of(19)  # option_support_large_channel
+"""What a node offers besides if its user allows such channels."""
 
 _INTERACTIVE: Final = (
     "tx_add_input",

@@ -29,7 +29,6 @@ OPEN_CASES: list[tuple[type[errors.ProtocolError], dict[str, Any], dict[str, Any
     (errors.AliasTypeAnnounced, {"channel_flags": 1}, {"channel_type": ALIAS_TYPE}),
     (errors.FundingTooSmall, {"funding_satoshis": 999, "push_msat": 0}, {}),
     (errors.FundingTooLarge, {"funding_satoshis": 1 << 24}, {}),
-    (errors.FundingTooLarge, {"funding_satoshis": 1 << 24}, {"large_channels": True}),  # the policy's limit
     (errors.PushTooLarge, {"push_msat": 1_000_000_001}, {}),
     (errors.FeerateTooLow, {"feerate_per_kw": 252}, {}),
     (errors.FeerateTooHigh, {"feerate_per_kw": 100_001}, {}),

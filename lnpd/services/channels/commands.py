@@ -28,7 +28,7 @@ from lnpd.errors import (
 from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.driver import ChannelDriver
-from lnpd.services.channels.opening import DEFAULT_TYPE, Kinds
+from lnpd.services.channels.opening import Kinds, usual_type
 from lnpd.services.channels.service import Channels
 from lnpd.services.rpc import answers
 from lnpd.services.wallet.service import Wallet
@@ -73,7 +73,7 @@ class Commands:
     ) -> answers.Opened:
         """Opens a channel; see Backend.open."""
         feerate = feerate_per_kw or await self.watcher.feerate(CONFIRM_BLOCKS)
-        kind = self.kinds.named(channel_type or DEFAULT_TYPE, providers)
+        kind = self.kinds.named(channel_type or usual_type(self.channels.negotiated(peer)), providers)
         self.channels.room.check(kind, amount_sat)
         if push_msat > 1000 * amount_sat:
             raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")

@@ -5,9 +5,9 @@ import os
 import msgspec
 from lnpd_sdk.manifest import ChannelTypeSpec
 
-from lnpd.channel.presets import Limits
-from lnpd.channel.state import Channel, Policy, Terms
-from lnpd.errors import ChannelTypeUnknown, UnknownChannelType
+from lnpd.channel.presets import LARGE_CHANNEL_SAT, Limits
+from lnpd.channel.state import SCID_ALIAS, Channel, Policy, Terms
+from lnpd.errors import ChannelRefused, ChannelTypeUnknown, UnknownChannelType
 from lnpd.hooks.registry import Registry
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
 from lnpd.services.interfaces import ChannelPublics
@@ -20,7 +20,7 @@ BY_NAME: dict[str, ChannelType] = {
     "static_remotekey": STATIC_REMOTEKEY,
     "anchors_zero_fee_htlc_tx": ANCHORS_ZERO_FEE_HTLC_TX,
 }
-DEFAULT_TYPE = "anchors_zero_fee_htlc_tx"
+ALIASED = "+scid_alias"  # after a type's name: its variant that hides the real short_channel_id
 MIN_DUST_LIMIT_SAT = 354  # the largest of all output kinds that a shutdown may pay (BOLT 3, Dust Limits)
 
 
@@ -82,16 +82,17 @@ class Kinds:
 
         Raises ChannelTypeUnknown.
         """
-        found = self._registry.channel_type(name)
-        spec = found[1] if found else ChannelTypeSpec(name, "static_remotekey", ())
-        base = spec.base if found else name
+        plain, aliased = name.removesuffix(ALIASED), name.endswith(ALIASED)
+        found = self._registry.channel_type(plain)
+        spec = found[1] if found else ChannelTypeSpec(plain, "static_remotekey", ())
+        base = spec.base if found else plain
         if base not in BY_NAME:
             known = [*BY_NAME, *self.names()]
             raise ChannelTypeUnknown(f"There is no channel type {name[:60]!r}; this node has {', '.join(known)}.")
         pins = [*spec.providers, *((each, self._newest(each)) for each in providers)]
         extensions = tuple(Extension(name=each, format=number) for each, number in pins)
-        bits = features.ChannelType(base).features().to_bytes()
-        return Kind(name, self._pinned(BY_NAME[base], extensions), bits, extensions)
+        wanted = features.ChannelType(base, scid_alias=aliased)
+        return Kind(name, self._pinned(_meaning(wanted), extensions), wanted.features().to_bytes(), extensions)
 
     def grants(self) -> tuple[tuple[str, int], ...]:
         """What the user lets each plugin's providers take of our balance: (provider, sat)."""
@@ -112,10 +113,10 @@ class Kinds:
             base = features.channel_type(bits) if bits else features.ChannelType("static_remotekey")
         except UnknownChannelType as error:
             raise ChannelTypeUnknown(str(error)) from None
-        if base.zeroconf or base.scid_alias:
-            raise ChannelTypeUnknown("This node opens no channels of the zeroconf and scid_alias variants yet.")
-        listed = extensions or ()
-        return Kind(base.name, self._pinned(BY_NAME[base.name], listed), bits or b"", listed)
+        if base.zeroconf:
+            raise ChannelTypeUnknown("This node opens no channels of the zeroconf variant yet.")
+        name, listed = base.name + (ALIASED if base.scid_alias else ""), extensions or ()
+        return Kind(name, self._pinned(_meaning(base), listed), bits or b"", listed)
 
     def _newest(self, provider: str) -> int:
         found = self._registry.provider(provider)
@@ -131,6 +132,27 @@ class Kinds:
                 raise ChannelTypeUnknown(f"No plugin here provides {each.name[:40]!r} at format {each.format}.")
             pins.append(pin(found[1], each.format))
         return with_extensions(base, pins)
+
+
+def _meaning(found: features.ChannelType) -> ChannelType:
+    """What a BOLT type means here: its variant has the same commitments."""
+    plain = BY_NAME[found.name]
+    return msgspec.structs.replace(plain, features=(*plain.features, SCID_ALIAS)) if found.scid_alias else plain
+
+
+def usual_type(negotiated: bytes) -> str:
+    """The best type that both sides speak."""
+    anchors = features.Features.from_bytes(negotiated).offers("option_anchors")
+    return "anchors_zero_fee_htlc_tx" if anchors else "static_remotekey"
+
+
+def refuse_unspoken(kind: Kind, capacity_sat: int, negotiated: bytes) -> None:
+    """Raises ChannelRefused if the channel takes a feature that was not negotiated (BOLT 2, open_channel)."""
+    spoken = features.Features.from_bytes(negotiated)
+    large = ("option_support_large_channel",) if capacity_sat >= LARGE_CHANNEL_SAT else ()
+    for name in (*kind.type.features, *large):
+        if not spoken.offers(name):
+            raise ChannelRefused(f"The peer does not offer {name}, which this channel takes.")
 
 
 def fresh_alias() -> bytes:

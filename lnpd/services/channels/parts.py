@@ -1,14 +1,16 @@
 """What does a channel's driver need of the rest of the node?"""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from lnpd.channel.actions import Notify
-from lnpd.channel.state import Channel
+from lnpd.channel.state import Channel, Policy
 from lnpd.hooks.answers import Answers
 from lnpd.services.channels.batch import Broadcasting, Watch
+from lnpd.services.channels.caps import Caps
 from lnpd.services.channels.ids import Ids
+from lnpd.services.channels.opening import Demands
 from lnpd.services.channels.reserve import AnchorReserve
 from lnpd.services.interfaces import Signer
 from lnpd.services.recipients import Recipient
@@ -47,6 +49,17 @@ class Outside(Protocol):
     def applied(self) -> None:
         """The transaction is committed: act on it."""
         ...
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of the configuration concerns channels. `script` gives a fresh scriptPubKey of the wallet."""
+
+    chain_hash: bytes
+    demands: Demands
+    policy: Policy
+    script: Callable[[], Awaitable[bytes]]
+    caps: Caps
 
 
 @dataclass(frozen=True)

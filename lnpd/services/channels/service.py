@@ -6,8 +6,7 @@ of one channel's driver. Nothing is decided here.
 
 import logging
 import os
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TypeVar
 
 from lnpd_sdk.types import ACCEPTOR, OPENER, Party
@@ -17,7 +16,7 @@ from lnpd.channel.actions import Notify
 from lnpd.channel.events import Accept, Block, Connected, Disconnected, Event, ForceClose, Open, Propose
 from lnpd.channel.failure import UNFUNDED
 from lnpd.channel.reestablish import restored
-from lnpd.channel.state import Channel, Closed, Normal, OnChain, Policy, Terms, new_channel
+from lnpd.channel.state import Channel, Closed, Normal, OnChain, Terms, new_channel
 from lnpd.errors import (
     ChannelRefused,
     ChannelsFull,
@@ -31,10 +30,18 @@ from lnpd.errors import (
 from lnpd.errors.words import one_line
 from lnpd.hooks.dispatch import Hooks
 from lnpd.services.channels.batch import INDEX, put_records
-from lnpd.services.channels.caps import Caps, Room
+from lnpd.services.channels.caps import Room
 from lnpd.services.channels.driver import ChannelDriver, Item
-from lnpd.services.channels.opening import Demands, Kind, Kinds, fresh_alias, policy_again, policy_for, reserving
-from lnpd.services.channels.parts import Link, Parts
+from lnpd.services.channels.opening import (
+    Kind,
+    Kinds,
+    fresh_alias,
+    policy_again,
+    policy_for,
+    refuse_unspoken,
+    reserving,
+)
+from lnpd.services.channels.parts import Link, Parts, Settings
 from lnpd.services.channels.waiters import Waiters
 from lnpd.services.interfaces import ChannelIndex
 from lnpd.services.plugins.host import Proposal
@@ -53,17 +60,6 @@ ALL = bytes(32)  # the channel_id that means every channel with this peer (BOLT 
 TURN, TURNS = "payment-turn", 1000
 KEY_BYTES = 16
 NO_ROOM = "This node takes no more money into channels now."
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What of the configuration concerns channels. `script` gives a fresh scriptPubKey of the wallet."""
-
-    chain_hash: bytes
-    demands: Demands
-    policy: Policy
-    script: Callable[[], Awaitable[bytes]]
-    caps: Caps
 
 
 class Channels:
@@ -211,17 +207,21 @@ class Channels:
         return found
 
     # --- opening
+    def negotiated(self, peer: bytes) -> bytes:
+        """The features of the connection with a peer. PeerNotConnected."""
+        if peer not in self.links:
+            raise PeerNotConnected(f"There is no connection to {peer.hex()}: `lnp connect` makes one.")
+        return self._features[peer]
+
     async def open(
         self, peer: bytes, capacity_sat: int, push_msat: int, kind: Kind, feerate_per_kw: int, announce: bool
     ) -> Channel:
         """Sends open_channel; the channel as it stands after that.
 
-        PeerNotConnected; ChannelRefused if our own caps do not allow it.
+        PeerNotConnected; ChannelRefused if our own caps do not allow it, or the peer lacks a feature that it takes.
         """
-        link = self.links.get(peer)
-        if link is None:
-            raise PeerNotConnected(f"There is no connection to {peer.hex()}: `lnp connect` makes one.")
-        driver, terms = await self._new(peer, OPENER, kind, capacity_sat, os.urandom(32), link)
+        refuse_unspoken(kind, capacity_sat, self.negotiated(peer))
+        driver, terms = await self._new(peer, OPENER, kind, capacity_sat, os.urandom(32), self.links[peer])
         command = Open(
             chain_hash=self._settings.chain_hash,
             capacity_sat=capacity_sat,

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from lnpd.channel.queries import commitment_key
-from lnpd.channel.state import Channel, Failed, Negotiating, OnChain, Resolution
+from lnpd.channel.state import SCID_ALIAS, Channel, Failed, Negotiating, OnChain, Resolution
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.services.channels.batch import find_row, kept_of
+from lnpd.services.channels.opening import ALIASED
 from lnpd.services.onchain import BroadcastStatus
 from lnpd.services.rpc.answers import Channel as Shown
 from lnpd.services.rpc.answers import ExtensionOutput, Htlc, OnchainOutput
@@ -46,8 +47,9 @@ def txid_text(txid: bytes) -> str:
 
 def type_name(channel: Channel) -> str:
     """The BOLT type's name."""
-    anchors = "option_anchors" in channel.channel_type.features
-    return "anchors_zero_fee_htlc_tx" if anchors else "static_remotekey"
+    found = channel.channel_type.features
+    base = "anchors_zero_fee_htlc_tx" if "option_anchors" in found else "static_remotekey"
+    return base + (ALIASED if SCID_ALIAS in found else "")
 
 
 async def graphs(store: Store, channel: Channel) -> dict[int, Graph]:

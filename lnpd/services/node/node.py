@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from lnpd.chain.embedded import EmbeddedChain
 from lnpd.channel.actions import Notify
+from lnpd.channel.presets import LARGE_CHANNEL_SAT
 from lnpd.channel.state import Channel, Closed, Normal, Policy
 from lnpd.config import Config, Developer
 from lnpd.errors import ChainError, RowRefused, SignerEnded, StoreError
@@ -26,7 +27,7 @@ from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.peer.chains import CHAIN_HASHES
-from lnpd.peer.greeting import Greeting
+from lnpd.peer.greeting import LARGE_CHANNELS, OFFERED, Greeting
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.services.backup.check import LAST_STATES, check
 from lnpd.services.backup.keeper import BackupKeeper
@@ -37,9 +38,9 @@ from lnpd.services.channels.caps import Caps
 from lnpd.services.channels.chain import ChannelChain, FundingRecipient, PluginRecipient
 from lnpd.services.channels.fees import FeePayer
 from lnpd.services.channels.opening import Demands, Kinds, policy_of
-from lnpd.services.channels.parts import Parts
+from lnpd.services.channels.parts import Parts, Settings
 from lnpd.services.channels.reserve import AnchorReserve
-from lnpd.services.channels.service import Channels, Settings
+from lnpd.services.channels.service import Channels
 from lnpd.services.events import Events
 from lnpd.services.node.api import NodeApi
 from lnpd.services.node.belonging import check_chain, check_seed
@@ -230,7 +231,8 @@ class Node:
         self._recipients["payments"] = self.payments
 
     def _make_peers(self) -> None:
-        greeting = Greeting(CHAIN_HASHES[self.config.network])
+        large = self.config.limits.max_channel_sat >= LARGE_CHANNEL_SAT
+        greeting = Greeting(CHAIN_HASHES[self.config.network], OFFERED | LARGE_CHANNELS if large else OFFERED)
         router = UpdateRouter(self.channels, self.payments.relay, self.payments.updates)
         messages = PluginMessages(router, self.registry, self.plugins.ready)
         self.peers = Peers(self.signer, messages, self.hooks, self.store, greeting, limits=self._limits)

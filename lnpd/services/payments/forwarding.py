@@ -170,9 +170,8 @@ class Forwards:
         return refusal(name, fields, update)
 
     def _find(self, scid: bytes) -> Channel | None:
-        """Our channel of this id: the real one, or the alias that we gave to its peer."""
-        channels = (c for c in self._channels.every() if c.fundings)
-        return next((c for c in channels if scid and scid in (c.short_channel_id, c.aliases[c.us])), None)
+        """Our channel of this id."""
+        return next((c for c in self._channels.every() if c.fundings and scid in c.scids_here), None)
 
     # --- offering
 

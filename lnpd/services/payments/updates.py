@@ -85,7 +85,7 @@ class Updates:
         """
         found = []
         for channel in (each for each in self._channels.every() if isinstance(each.phase, Normal)):
-            update, scid = self.get(channel), channel.aliases[channel.them] or channel.short_channel_id
+            update, scid = self.get(channel), channel.scid_there
             theirs_msat = channel.base.balances_msat[channel.them]
             room_msat = theirs_msat - 1000 * channel.terms[channel.us].channel_reserve_sat
             if update is None or is_disabled(update) or not scid or room_msat < (amount_msat or 1):

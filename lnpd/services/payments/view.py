@@ -60,10 +60,9 @@ def forward(circuit: Circuit, channel_id: Callable[[str], str]) -> answers.Forwa
 
 def relayed(channel: Channel, ours: RelayPolicy, theirs: ChannelUpdate | None) -> answers.Relayed:
     """What both sides of a channel ask for forwarding."""
-    names = (channel.short_channel_id, channel.aliases[channel.us])
     return answers.Relayed(
         channel_id=channel.id.hex(),
-        short_channel_ids=tuple(scid_text(name) for name in names if name),
+        short_channel_ids=tuple(map(scid_text, channel.scids_here)),
         ours=_terms(ours),
         theirs=_terms(policy_of(theirs), is_disabled(theirs)) if theirs is not None else None,
     )

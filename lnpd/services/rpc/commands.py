@@ -176,7 +176,12 @@ COMMANDS: Final[tuple[Command, ...]] = (
             _PEER,
             Parameter("amount_sat", "sat", "the channel's capacity"),
             _optional("push_msat", "msat", "give this much of it to the peer", 0),
-            _optional("channel_type", "text", "a channel type's name (default: the best that both speak)", ""),
+            _optional(
+                "channel_type",
+                "text",
+                "a type's name (default: the best that both speak); +scid_alias hides its id",
+                "",
+            ),
             _optional("providers", "names", "add this plugin's provider to the channel (repeatable)", ()),
             _FEERATE,
         ),

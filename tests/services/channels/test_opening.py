@@ -5,8 +5,12 @@ from msgspec.structs import asdict
 
 from lnpd.channel.presets import DEFAULT, PRESETS, Limits
 from lnpd.channel.state import Policy
-from lnpd.services.channels.opening import Demands, policy_again, policy_of
+from lnpd.errors import ChannelRefused, ChannelTypeUnknown
+from lnpd.hooks.registry import Registry
+from lnpd.services.channels.opening import Demands, Kinds, policy_again, policy_of, refuse_unspoken, usual_type
 from lnpd.services.interfaces import ChannelPublics
+from lnpd.wire.catalogue import BOLT
+from lnpd.wire.features import Features
 
 # Where a limit stands in the policy of a channel; the others bind openings as a whole, or are told to the peer.
 IN_POLICY = {
@@ -53,3 +57,37 @@ def test_after_a_start_a_channel_keeps_its_terms_and_takes_todays_feerates() -> 
     again = policy_again(stored, policy_of(PRESETS["open"]), (("lockbox", 5),))
     assert (again.min_feerate_per_kw, again.max_feerate_per_kw) == (253, 250_000)
     assert (again.max_dust_exposure_msat, again.grants) == (7, (("lockbox", 5),))
+
+
+ALL = Features.of(13, 19, 23, 47)  # static_remotekey, large channels, anchors, scid_alias
+# A type's name, its channel_type, the bit without which it is not spoken, and how large the channel is.
+TYPES = [
+    ("static_remotekey", "1000", 13, 1_000_000),
+    ("anchors_zero_fee_htlc_tx", "401000", 23, 1_000_000),
+    ("static_remotekey+scid_alias", "400000001000", 47, 1_000_000),
+    ("anchors_zero_fee_htlc_tx+scid_alias", "400000401000", 47, (1 << 24) - 1),
+    ("anchors_zero_fee_htlc_tx", "401000", 19, 1 << 24),
+]
+
+
+@pytest.mark.parametrize(("name", "bits", "lacking", "capacity_sat"), TYPES)
+def test_a_type_is_the_same_by_its_name_and_by_its_bits(name: str, bits: str, lacking: int, capacity_sat: int) -> None:
+    kinds = Kinds(Registry(BOLT))
+    kind = kinds.named(name)
+    assert kind == kinds.offered(bytes.fromhex(bits), None)
+    assert kind.name == name
+    refuse_unspoken(kind, capacity_sat, ALL.to_bytes())
+    with pytest.raises(ChannelRefused, match="The peer does not offer option_"):
+        refuse_unspoken(kind, capacity_sat, Features(ALL.mask & ~(1 << lacking)).to_bytes())
+
+
+def test_a_channel_that_needs_trust_is_refused() -> None:
+    with pytest.raises(ChannelTypeUnknown, match="zeroconf"):
+        Kinds(Registry(BOLT)).offered(Features.of(12, 46, 50).to_bytes(), None)
+
+
+@pytest.mark.parametrize(
+    ("bit", "name"), [(23, "anchors_zero_fee_htlc_tx"), (22, "anchors_zero_fee_htlc_tx"), (13, "static_remotekey")]
+)
+def test_without_a_word_the_best_type_that_both_speak_is_opened(bit: int, name: str) -> None:
+    assert usual_type(Features.of(bit).to_bytes()) == name
