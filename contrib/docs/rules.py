@@ -111,7 +111,8 @@ RULES: dict[str, tuple[Enforced, ...]] = {
     ),
     "Without the plugin": (
         Enforced("Deadlines, force-closes and penalties need stored data only.",
-                 ("tests/e2e/test_worst_days.py::test_htlcs_that_run_out_close_the_channel_with_its_provider_dead",
+                 ("tests/e2e/test_worst_days.py::test_htlcs_that_run_out_close_the_channel_with_its_provider_dead"
+                  "[one process]",
                   "tests/e2e/test_worst_days.py::test_a_revoked_commitment_is_punished_with_the_plugin_dead"
                   "[lockbox/anchors_zero_fee_htlc_tx]")),
     ),
