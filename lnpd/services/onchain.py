@@ -71,6 +71,10 @@ class ChainListener(Protocol):
         """
         ...
 
+    async def answered(self, txids: Collection[bytes], taken: Collection[bytes]) -> None:
+        """What `complete` made was offered: of these transactions the mempool has `taken`."""
+        ...
+
     async def ended(self, owner: bytes, key: str) -> None:
         """All inputs of this owner's broadcast were spent some blocks ago; told once, and once after a start."""
         ...

@@ -16,11 +16,11 @@ from tests.chain.false_server import TX, Server, replying, told
 POOL = {"mempoolminfee": 0.00001, "minrelaytxfee": 0.00001}
 RATES: dict[str, tuple[dict[str, Any], dict[str, float], str, int]] = {
     "estimate": ({"feerate": 0.0002, "blocks": 6}, POOL, "bitcoin", 5_000),
-    "mempool's floor": ({"feerate": 0.0002}, {**POOL, "mempoolminfee": 0.001}, "bitcoin", 25_000),
-    "relay's floor": ({"feerate": 0.00001}, {**POOL, "minrelaytxfee": 0.00004}, "bitcoin", 1_000),
+    "mempool's floor": ({"feerate": 0.0002}, {**POOL, "mempoolminfee": 0.001}, "bitcoin", 25_300),
+    "relay's floor": ({"feerate": 0.00001}, {**POOL, "minrelaytxfee": 0.00004}, "bitcoin", 1_012),
     "ceiling": ({"feerate": 5.0}, POOL, "bitcoin", fees.CEILING_PER_KW),
     "regtest": ({"errors": ["Insufficient data"]}, POOL, "regtest", fees.REGTEST_PER_KW),
-    "busy regtest": ({"errors": ["Insufficient data"]}, {**POOL, "mempoolminfee": 0.0005}, "regtest", 12_500),
+    "busy regtest": ({"errors": ["Insufficient data"]}, {**POOL, "mempoolminfee": 0.0005}, "regtest", 12_650),
 }
 
 

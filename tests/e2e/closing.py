@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from lnpd.chain.embedded import EmbeddedChain
+from lnpd.chain.bitcoind.regtest import RegtestBitcoind
+from lnpd.chain.embedded import ChainView
 from lnpd.chain.interface import Outpoint
 from lnpd.channel.actions import HtlcFailed, HtlcFulfilled, HtlcReceived, Told
 from lnpd.channel.events import Add, Fulfill
 from lnpd.channel.state import Channel, Closed
+from lnpd.services.chain.service import RemoteChain
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.node.node import Node
 from lnpd.services.recipients import Effects, Recipient
@@ -163,10 +165,17 @@ async def pass_blocks(network: Network, count: int = 1, step: int = 1) -> None:
 
 async def full_blocks(network: Network, count: int = 1, *txs: Tx) -> None:
     """Blocks in which nothing that waits finds room; the first holds these transactions."""
-    assert isinstance(network.chain, EmbeddedChain)
+    assert not isinstance(network.chain, RemoteChain), "it mines what waits"
     await network.chain.mine_only(tuple(tx.serialise() for tx in txs), count)
     await network.followed()
     await broadcasts(network)
+
+
+async def estimate(network: Network, feerate_per_kw: int) -> None:
+    """What every node takes for the feerate from now on."""
+    for node in network.nodes:
+        assert isinstance(node.backend, ChainView | RegtestBitcoind)
+        await node.backend.set_feerate(feerate_per_kw)
 
 
 async def spender(network: Network, txid: bytes, vout: int) -> Tx | None:

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from lnpd.chain.embedded import ChainView
 from lnpd.services.node.node import Node
 from lnpd.testing import Network
 from lnpd.tx.transaction import Tx
+from tests.e2e.chains import CHAINS, a_network
 from tests.e2e.closing import (
     Money,
     broadcast_commitment,
     driver_of,
     ears,
+    estimate,
     finish,
     full_blocks,
     know,
@@ -36,28 +37,24 @@ async def two(network: Network, kind: str = ANCHORS) -> tuple[Node, Node]:
     return alice, bob
 
 
-async def estimate(network: Network, feerate_per_kw: int) -> None:
-    """What every node takes for the feerate from now on."""
-    for node in network.nodes:
-        assert isinstance(node.backend, ChainView)
-        await node.backend.set_feerate(feerate_per_kw)
-
-
 async def mempool_fee(money: Money, *txs: Tx) -> tuple[int, int]:
     """What some transactions pay and weigh together."""
     return sum([await money.fee_sat(tx) for tx in txs]), sum(tx.weight for tx in txs)
 
 
-def test_a_child_of_our_anchor_pays_for_our_commitment_and_is_replaced_when_fees_rise(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chain", CHAINS)
+def test_a_child_of_our_anchor_pays_for_our_commitment_and_is_replaced_when_fees_rise(
+    tmp_path: Path, chain: str
+) -> None:
     async def main() -> None:
-        async with Network(tmp_path) as network:
+        async with a_network(tmp_path, chain) as network:
             alice, _ = await two(network)
             money = Money(network)
             await money.begin(alice)
             await estimate(network, 10_000)
             commitment = await broadcast_commitment(network, alice)
             fees = []
-            for feerate_per_kw in (10_000, 10_100, 20_000):
+            for feerate_per_kw in (10_000, 10_050, 20_000):
                 await estimate(network, feerate_per_kw)
                 await full_blocks(network)
                 anchors = [v for v, o in enumerate(commitment.outputs) if o.value_sat == 330]
@@ -65,8 +62,8 @@ def test_a_child_of_our_anchor_pays_for_our_commitment_and_is_replaced_when_fees
                 (child,) = children
                 fee_sat, weight = await mempool_fee(money, commitment, child)
                 fees.append(fee_sat)
-                # 10,100 is too little more for another version to be relayed (BIP 125, rule 4).
-                rate = 10_000 if feerate_per_kw == 10_100 else feerate_per_kw
+                # 10,050 is too little more for another version to be relayed (BIP 125, rule 4).
+                rate = 10_000 if feerate_per_kw == 10_050 else feerate_per_kw
                 assert rate * 0.99 < 1000 * fee_sat / weight < rate * 1.02
             assert fees[0] == fees[1] < fees[2]
             await network.mine()
@@ -75,9 +72,10 @@ def test_a_child_of_our_anchor_pays_for_our_commitment_and_is_replaced_when_fees
     asyncio.run(main())
 
 
-def test_the_peers_commitment_is_helped_where_it_keeps_ours_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chain", CHAINS)
+def test_the_peers_commitment_is_helped_where_it_keeps_ours_out(tmp_path: Path, chain: str) -> None:
     async def main() -> None:
-        async with Network(tmp_path) as network:
+        async with a_network(tmp_path, chain) as network:
             alice, bob = await two(network)
             money = Money(network)
             await money.begin(alice, bob)
@@ -94,12 +92,13 @@ def test_the_peers_commitment_is_helped_where_it_keeps_ours_out(tmp_path: Path) 
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("kind", ["static_remotekey", ANCHORS])
-def test_claims_pay_more_and_stand_alone_as_the_peers_timeout_nears(tmp_path: Path, kind: str) -> None:
+def test_claims_pay_more_and_stand_alone_as_the_peers_timeout_nears(tmp_path: Path, chain: str, kind: str) -> None:
     """Bob holds the preimages of two HTLCs on alice's commitment: a claim of both, then each alone, at rising fees."""
 
     async def main() -> None:
-        async with Network(tmp_path) as network:
+        async with a_network(tmp_path, chain) as network:
             alice, bob = await two(network, kind)
             height = (await network.chain.best_block()).height
             ids = [await offer(alice, bob, n, 40_000, height + 40 + n) for n in (1, 2)]

@@ -18,6 +18,7 @@ CEILING_PER_KW: Final = 250_000
 
 LONGEST_TARGET: Final = 1_008
 WEIGHT_PER_VIRTUAL_BYTE: Final = 4
+ROUNDING: Final = Decimal(253) / 250
 
 
 def per_kw(btc_per_kvb: Decimal) -> int:
@@ -25,6 +26,11 @@ def per_kw(btc_per_kvb: Decimal) -> int:
     if not btc_per_kvb.is_finite() or not 0 <= btc_per_kvb <= 21_000_000:
         raise BitcoindMisbehaves(f"bitcoind names {str(btc_per_kvb)[:40]} BTC per kvB as a feerate.")
     return ceil(btc_per_kvb * COIN / WEIGHT_PER_VIRTUAL_BYTE)
+
+
+def relayed_per_kw(btc_per_kvb: Decimal) -> int:
+    """The least with which everything passes a floor: bitcoind counts whole virtual bytes, and we weigh."""
+    return ceil(per_kw(btc_per_kvb) * ROUNDING)
 
 
 async def estimate(rpc: Rpc, target_blocks: int, network: str) -> int:
@@ -42,4 +48,4 @@ async def estimate(rpc: Rpc, target_blocks: int, network: str) -> int:
         rate = REGTEST_PER_KW
     else:
         raise FeerateUnknown(f"bitcoind has no estimate yet: {'; '.join(found.errors)[:200] or 'it does not say why'}.")
-    return min(CEILING_PER_KW, max(rate, per_kw(floors.mempoolminfee), per_kw(floors.minrelaytxfee)))
+    return min(CEILING_PER_KW, max(rate, relayed_per_kw(floors.mempoolminfee), relayed_per_kw(floors.minrelaytxfee)))

@@ -25,6 +25,16 @@ class _Generated(Struct, frozen=True):
 class RegtestBitcoind(BitcoindChain):
     """A view of a regtest chain, and the hand that makes its blocks."""
 
+    _feerate_per_kw = 0
+
+    async def feerate(self, target_blocks: int) -> int:
+        """The rate that was set, or bitcoind's."""
+        return self._feerate_per_kw or await super().feerate(target_blocks)
+
+    async def set_feerate(self, per_kw: int) -> None:
+        """Sets what this view estimates from now on; 0: what bitcoind says."""
+        self._feerate_per_kw = per_kw
+
     async def mine(self, count: int = 1, script: bytes = ANYONE_SCRIPT) -> list[BlockRef]:
         """Mines blocks upon the tip with what waits in the mempool; coinbases pay to `script`."""
         descriptor = f"raw({script.hex()})"
@@ -32,6 +42,11 @@ class RegtestBitcoind(BitcoindChain):
             tuple[Hash, ...], "generatetodescriptor", count, descriptor, seconds=MINING_SECONDS
         )
         return [await self._blocks.ref(internal(each)) for each in hashes]
+
+    async def mine_only(self, txs: Sequence[bytes] = (), count: int = 1) -> list[BlockRef]:
+        """Mines blocks upon the tip: the first holds `txs`, and nothing that waits finds room."""
+        mined = [await self._generate([raw.hex() for raw in txs])]
+        return mined + [await self._generate([]) for _ in range(count - 1)]
 
     async def fund(self, script: bytes, amount_sat: int) -> Outpoint:
         """Pays from the faucet to a script and mines the payment. Raises FaucetDry."""
@@ -63,8 +78,7 @@ class RegtestBitcoind(BitcoindChain):
             raise ValueError(f"{new_length} blocks cannot replace the last {depth} of {height}.")
         (first,) = await self._blocks.hashes((height - depth + 1,))
         await self._rpc.call(object, "invalidateblock", shown(first))
-        mined = [await self._generate([raw.hex() for raw in txs])]
-        return mined + [await self._generate([]) for _ in range(new_length - 1)]
+        return await self.mine_only(txs, new_length)
 
     async def invalidate(self, height: int) -> list[BlockRef]:
         """Replaces the block at a height, and all after it, by an empty branch that is one block longer."""

@@ -241,6 +241,7 @@ class ChainWatch:
         result = await self._backend.broadcast(txs)
         refused = result.reason if result.outcome is Outcome.REFUSED else ""
         txids = tuple(verdict.txid for verdict in result.verdicts)
+        await self._listener.answered(txids, {v.txid for v in result.verdicts if v.outcome is not Outcome.REFUSED})
         return replace(status, txids=txids, refused=refused, attempts=status.attempts + 1)
 
 

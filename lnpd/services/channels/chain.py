@@ -6,7 +6,7 @@ the listener. It translates, and decides nothing.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -119,6 +119,11 @@ class ChannelChain:
             log.info("channel %s: %s is not claimed: %s", owner.decode(), broadcast.key, error)
             return None
         return (tx.serialise(),) if tx else None
+
+    async def answered(self, txids: Collection[bytes], taken: Collection[bytes]) -> None:
+        """What the mempool took of what was made."""
+        if self.payer is not None:
+            await self.payer.answered(txids, taken)
 
     async def ended(self, owner: bytes, key: str) -> None:
         """All that a broadcast spends is spent for good, as far as is usual."""

@@ -4,12 +4,13 @@
     an HTLC transaction    as it was signed (static_remotekey), or from the wallet's coins (anchors)
     our commitment         by its own feerate, or by a child of our anchor that the wallet's coins pay
 
-What was broadcast last is stored: a new version is made only where BIP 125 lets it replace the old one. What it pays
-is lnpd.tx.feerates' to say.
+What the mempool took last is stored: a new version is made only where BIP 125 lets it replace the old one. What it
+pays is lnpd.tx.feerates' to say.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from lnpd.chain.interface import ChainBackend
@@ -52,6 +53,7 @@ class FeePayer:
 
     def __init__(self, store: Store, backend: ChainBackend, watcher: ChainWatcher, wallet: FundingWallet) -> None:
         self._store, self._backend, self._watcher, self._wallet = store, backend, watcher, wallet
+        self._offered: dict[bytes, tuple[bytes, Paid]] = {}  # by txid: whose it is, until the mempool has answered
 
     async def claim(self, driver: ChannelDriver, action: Claim, spent: frozenset[Outpoint]) -> Tx | None:
         """The transaction of a claim, less what others took; None if nothing is left. ClaimUneconomic."""
@@ -78,7 +80,7 @@ class FeePayer:
         wanted = await self._scheduled(action.deadline_height, stake_sat, weight)
         feerate_per_kw = await self._replacing(driver, left, spent, weight, wanted, most_per_kw(stake_sat, weight))
         made = make_claim(graph, left, action.destination, feerate_per_kw)
-        await self._remember(driver, action.key, Paid(_points(made.inputs), made.fee_sat, made.weight))
+        self._offer(driver, action.key, made.tx.txid, Paid(_points(made.inputs), made.fee_sat, made.weight))
         return await driver.fills.sweep(graph, made.tx, made.inputs, action.secret)
 
     async def _stage(
@@ -98,7 +100,7 @@ class FeePayer:
         paid = await self._wallet.pay_fee(
             FeeWanted(reference(driver, action.key), base, outputs, weight, feerate_per_kw)
         )
-        await self._remember(driver, action.key, Paid(_points(left), paid.fee_sat, paid.weight))
+        self._offer(driver, action.key, paid.tx.txid, Paid(_points(left), paid.fee_sat, paid.weight))
         return await driver.fills.second_stage(kept, paid.tx, left)
 
     # Our commitment
@@ -159,7 +161,7 @@ class FeePayer:
         name = reference(driver, key)
         fee = FeeWanted(name, base, (output,), weight, package_per_kw, above, parent.fee_sat)
         paid = await self._wallet.pay_fee(fee)
-        await self._remember(driver, key, Paid(_points((claim,)), paid.fee_sat, paid.weight))
+        self._offer(driver, key, paid.tx.txid, Paid(_points((claim,)), paid.fee_sat, paid.weight))
         return await driver.fills.sweep(parent.graph, paid.tx, (claim,))
 
     # Feerates, and what was paid before
@@ -198,27 +200,20 @@ class FeePayer:
         return least if least <= most else wanted
 
     async def _paid(self, driver: ChannelDriver) -> dict[bytes, Paid]:
-        prefix = _prefix(driver)
+        return await self._store.read(lambda read: _all_paid(read, _prefix(driver.channel.key)))
 
-        def read_all(read: Read) -> dict[bytes, Paid]:
-            return {key: decode(value, Paid, table=PAID, key=key) for key, value in read.values(PAID, prefix)}
+    def _offer(self, driver: ChannelDriver, key: str, txid: bytes, paid: Paid) -> None:
+        self._offered[txid] = (_prefix(driver.channel.key) + key.encode(), paid)
 
-        return await self._store.read(read_all)
+    async def answered(self, txids: Collection[bytes], taken: Collection[bytes]) -> None:
+        """The mempool was offered these, and `taken` of them are in it: each is all that is out there of its inputs.
 
-    async def _remember(self, driver: ChannelDriver, key: str, paid: Paid) -> None:
-        """What goes out now is all that is out there of these inputs."""
-        name, points = _prefix(driver) + key.encode(), set(paid.inputs)
-        known = await self._paid(driver)
-        if known.get(name) == paid:
-            return
-        gone = [each for each, other in known.items() if each != name and points & set(other.inputs)]
-
-        def write_it(write: Write) -> None:
-            for each in gone:
-                write.delete_value(PAID, each)
-            write.put_value(PAID, name, encode(paid))
-
-        await self._store.write(write_it)
+        Of one that was refused nothing is remembered: what it was to replace is still there.
+        """
+        offered = [(txid, self._offered.pop(txid)) for txid in txids if txid in self._offered]
+        for name, paid in [each for txid, each in offered if txid in taken]:
+            if await self._store.read(lambda read, name=name: read.value(PAID, name)) != encode(paid):  # type: ignore[misc]  # mypy: a default argument
+                await self._store.write(partial(_remember, name=name, paid=paid))
 
     @staticmethod
     def forget(write: Write, owner: bytes) -> None:
@@ -236,8 +231,20 @@ def reference(driver: ChannelDriver, key: str) -> str:
     return f"{driver.channel.key}/{key}"
 
 
-def _prefix(driver: ChannelDriver) -> bytes:
-    return driver.channel.key.encode() + b"/"
+def _prefix(channel: str) -> bytes:
+    return channel.encode() + b"/"
+
+
+def _all_paid(read: Read, prefix: bytes) -> dict[bytes, Paid]:
+    return {key: decode(value, Paid, table=PAID, key=key) for key, value in read.values(PAID, prefix)}
+
+
+def _remember(write: Write, name: bytes, paid: Paid) -> None:
+    points = set(paid.inputs)
+    for each, other in _all_paid(write, name.partition(b"/")[0] + b"/").items():
+        if each != name and points & set(other.inputs):
+            write.delete_value(PAID, each)
+    write.put_value(PAID, name, encode(paid))
 
 
 def _points(claims: Sequence[Claimable]) -> tuple[Outpoint, ...]:

@@ -31,6 +31,7 @@ def test_a_broadcast_goes_on_until_its_inputs_are_spent_deeply(tmp_path: Path, k
             assert await chain.transaction(tx.txid) is not None
             (status,) = watch.status(OWNER)
             assert (status.refused, status.attempts, status.spent, status.txids) == ("", 1, 0, (tx.txid,))
+            assert driver.answers == [({tx.txid}, {tx.txid})]
             await add(watch, driver, broadcast)
             assert len(driver.asked) == 1, "what is there already is not asked for again"
             await chain.mine()
@@ -78,6 +79,7 @@ def test_a_refusal_is_logged_once_for_each_reason_and_stays_visible(
             await watch.sync()
             (status,) = watch.status(OWNER)
             assert status.refused.startswith("min relay fee not met") and status.attempts == 2
+            assert driver.answers == 2 * [({tx.txid}, set())]
             driver.transactions["close"] = SignerRefused("SOME_RULE", "this is not signed")
             await chain.mine()
             await watch.sync()

@@ -1,6 +1,6 @@
 """How do tests get a chain watcher, and who listens to it?"""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class Driver:
         self.transactions: dict[str, Tx | LnpdError | None] = {}
         self.asked: list[tuple[str, int]] = []
         self.over: list[str] = []
+        self.answers: list[tuple[set[bytes], set[bytes]]] = []
 
     def deliver(self, owner: bytes) -> None:
         self.woken.append(owner)
@@ -44,6 +45,9 @@ class Driver:
         if isinstance(found, LnpdError):
             raise found
         return None if found is None else (found.serialise(),)
+
+    async def answered(self, txids: Collection[bytes], taken: Collection[bytes]) -> None:
+        self.answers.append((set(txids), set(taken)))
 
     async def ended(self, owner: bytes, key: str) -> None:
         self.over.append(key)
