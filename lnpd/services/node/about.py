@@ -24,7 +24,7 @@ def features(greeting: Greeting, invoices: Features) -> tuple[answers.Feature, .
 
 
 def _name(table: FeatureTable, bit: int) -> str:
-    return next(feature.name for feature in table.features.values() if feature.pair >> bit & 1)
+    return next((feature.name for feature in table.features.values() if feature.pair >> bit & 1), "unknown")
 
 
 def limits(ours: Limits) -> tuple[answers.Limit, ...]:
