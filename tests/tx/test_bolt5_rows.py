@@ -1,7 +1,8 @@
 """What does each row of BOLT 5's cases become, for each channel type: which path, through which transaction, when?
 
 Rows 6, 10 and 15 (what is told of an HTLC) are tests/channel/test_onchain_htlcs.py; row 24 (data loss) is
-tests/channel/test_onchain.py. Row 25, an anchor that anyone may take after 16 blocks, is optional, and left to others.
+tests/channel/test_onchain.py. Row 25, an anchor that anyone may take after 16 blocks, is left to others: see
+lnpd/channel/onchain_claims.py. tests/e2e/test_rows.py tells all of them on a real bitcoind.
 """
 
 from typing import NamedTuple
