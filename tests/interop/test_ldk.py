@@ -15,7 +15,7 @@ HOUR = 3600
 async def pay_both_ways(world: World, ours: Node, peer: Ldk, channel: str) -> int:
     """30,000 sat from us to them and 10,000 back; what is ours then, in msat."""
     before_msat = await world.settled(ours, peer, channel)
-    bill = await peer("invoice", msat=30_000_000)
+    bill = await peer("invoice", msat=30_000_000, final_cltv=144)  # as long as Electrum wants it
     paid = await ours.api.pay(bill["invoice"], None, 20)
     assert (paid.amount_msat, paid.fee_msat, paid.payment_hash) == (30_000_000, 0, bill["payment_hash"])
     await peer.event("PaymentClaimed", payment_hash=bill["payment_hash"], msat=30_000_000)

@@ -17,7 +17,7 @@ TAPROOT = bytes.fromhex("79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815
 @pytest.mark.parametrize("anchors", [False, True], ids=["static_remotekey", "anchors"])
 @pytest.mark.parametrize("by_us", [True, False], ids=["we open and close", "LDK opens and closes"])
 def test_a_close_waits_for_an_htlc(tmp_path: Path, anchors: bool, by_us: bool) -> None:
-    """Whoever opened closes; we to a taproot address (option_shutdown_anysegwit), LDK to the script that it promised."""
+    """Whoever opened closes: we to a taproot address (option_shutdown_anysegwit), LDK to the script it promised."""
 
     async def main() -> None:
         async with a_world(tmp_path) as world:

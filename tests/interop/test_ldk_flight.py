@@ -50,14 +50,14 @@ def test_a_hundred_htlcs_each_way(tmp_path: Path, anchors: bool) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("anchors", [False, True], ids=["static_remotekey", "anchors"])
 @pytest.mark.parametrize("we_open", [True, False], ids=["we open", "LDK opens"])
-def test_the_opener_changes_the_feerate(tmp_path: Path, we_open: bool) -> None:
+def test_the_opener_changes_the_feerate(tmp_path: Path, we_open: bool, anchors: bool) -> None:
     async def main() -> None:
         async with a_world(tmp_path) as world:
-            ours, peer = await world.network.node("ours"), await world.ldk("ldk", anchors=False, hold=True)
-            kind = {"kind": "static_remotekey"} if we_open else {}
+            ours, peer = await world.network.node("ours"), await world.ldk("ldk", anchors=anchors, hold=True)
             opener, acceptor = (ours, peer) if we_open else (peer, ours)
-            channel = await world.open(opener, acceptor, push_sat=500_000, **kind)
+            channel = await world.open(opener, acceptor, push_sat=500_000)
             (bill,) = await bills(peer, 1)
             waiting = asyncio.create_task(ours.api.pay(bill, None, 60))
             held = await peer.event("PaymentClaimable")

@@ -1,4 +1,4 @@
-"""Which channels do we and LDK open beyond the usual ones: hidden, large, announced, of the lesser type?"""
+"""Which channels do we and LDK open beyond the usual ones: hidden, large, announced, plain, dear?"""
 
 import asyncio
 from pathlib import Path
@@ -23,6 +23,7 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], int, list[int]]] = {
     "LDK opens an announced one": ({"announce": True}, {"by": "ldk"}, 1_000_000, [12, 22]),
     "LDK knows no anchors": ({"anchors": False}, {}, 1_000_000, [12]),
     "LDK opens a large one": ({}, {"by": "ldk"}, LARGE_SAT, [12, 22]),
+    "LDK opens one as Electrum does": ({"per_kw": 37_500}, {"by": "ldk"}, 200_000, [12, 22]),
     "we open a large one": ({}, {}, LARGE_SAT, [12, 22]),
 }
 
@@ -40,6 +41,7 @@ def test_other_channels(tmp_path: Path, name: str) -> None:
             channel = await world.open(*who, sat, push_sat=sat // 4, **more)
             theirs = await peer.channel(channel)
             assert (theirs["type"], theirs["sat"]) == (bits, sat)
+            assert theirs["per_kw"] == settings.get("per_kw", theirs["per_kw"])
             hidden = 46 in bits
             assert (SCID_ALIAS in driver_of(ours).channel.channel_type.features) is hidden
             assert len(driver_of(ours).channel.scids_here) == 2 - hidden

@@ -1,0 +1,124 @@
+"""With which other nodes was lnpd tried, in what, and what did that teach?
+
+The list of what was tried is written by hand, each row with the tests that try it; a test fails for a row whose test
+does not exist, and for a test that has no row. What Electrum demands stands beside what the code offers.
+"""
+
+import json
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from contrib.docs.markdown import code, page, table
+from lnpd.channel.presets import DEFAULT, LIMITS
+from lnpd.peer.greeting import OFFERED
+from lnpd.services.payments.incoming import DEFAULT_MIN_FINAL_CLTV_EXPIRY_DELTA
+from lnpd.wire.features import BOLT9
+
+ROOT: Final = Path(__file__).parents[2]
+FOLDER: Final = "tests/interop"
+BOTH: Final = "static_remotekey, anchors"
+
+
+class Tried(NamedTuple):
+    """Something that was done with LDK, over channels of which types, and by which test."""
+
+    what: str
+    types: str
+    file: str
+    test: str
+
+
+LDK: Final[tuple[Tried, ...]] = (
+    Tried("open by either, pay both ways by BOLT 11 invoices, close together by either", BOTH,
+          "test_ldk.py", "test_open_pay_and_close"),
+    Tried("a hundred HTLCs in flight while a hundred pass the other way; claimed and failed ones", BOTH,
+          "test_ldk_flight.py", "test_a_hundred_htlcs_each_way"),
+    Tried("update_fee by either opener, up and down, with an HTLC in flight", BOTH,
+          "test_ldk_flight.py", "test_the_opener_changes_the_feerate"),
+    Tried("connections lost by either, amid payments both ways", BOTH,
+          "test_ldk_flight.py", "test_lost_connections_amid_payments_both_ways"),
+    Tried("any order of payments of all sizes, feerates, lost connections and restarts of ours", BOTH,
+          "test_ldk_random.py", "test_both_sides_agree_after_any_story"),
+    Tried("forced closes by either, HTLCs both ways, by preimage and by timeout: every satoshi is counted", BOTH,
+          "test_ldk_forced.py", "test_a_forced_close_amid_four_htlcs"),
+    Tried("a close by whoever opened, over an HTLC in flight and a lost connection; option_upfront_shutdown_script, "
+          "option_shutdown_anysegwit", BOTH,
+          "test_ldk_closing.py", "test_a_close_waits_for_an_htlc"),
+    Tried("option_scid_alias in the type, by either; channels of 0.2 BTC, by either; an announced channel; LDK without "
+          "anchors; 37,500 sat per kw", BOTH,
+          "test_ldk_kinds.py", "test_other_channels"),
+    Tried("LDK pays LDK through us, by hints; failures and preimages pass back, over lost connections too", "anchors",
+          "test_ldk_forwarding.py", "test_ldk_pays_ldk_through_us"),
+    Tried("LDK reads our failure with its channel_update, and pays later", "anchors",
+          "test_ldk_forwarding.py", "test_ldk_hears_that_we_cannot_forward_now"),
+    Tried("we pay us through LDK, by a hint and along a route; we read its failures", "anchors",
+          "test_ldk_forwarding.py", "test_we_pay_us_through_ldk"),
+)  # fmt: skip
+
+NOT_TRIED: Final = """Not tried with LDK: its restart (its driver keeps its state in memory only), data loss, penalties
+of revoked states, zero-conf channels (lnpd refuses them), public gossip (lnpd takes no part in it yet, so an announced
+channel stays unannounced: LDK's announcement_signatures are ignored), blinded paths, several parts of one payment.
+"""
+
+LEARNED: Final = (
+    ("LDK fails a channel that hears anything before channel_reestablish",
+     "what was to leave over a lost connection is never sent over the next one"),
+    ("LDK that keeps its ids to itself opens channels with option_scid_alias in their type to whoever offers it",
+     "lnpd accepts and opens them; the real id of such a channel is unknown to payers"),
+    ("LDK without anchors answers a channel_type with them by an error",
+     "without a word lnpd opens the best type that both offer, and refuses by itself what the peer does not"),
+    ("LDK offers option_support_large_channel always, and accepts 2^24 sat only if told to",
+     "lnpd offers it if its user allows such channels"),
+    ("LDK 0.1 claims back HTLCs of one expiry in one transaction, and goes on trying when we took one of them: its "
+     "others are late", "nothing: it costs LDK only, and lnpd takes no HTLC twice"),
+)  # fmt: skip
+
+# What Electrum's nodes demand of a peer (electrum/lnutil.py): features as bits, sat, blocks, sat per kw.
+ELECTRUM_FEATURES: Final = (0, 8, 12, 14, 22, 44)
+ELECTRUM_SMALLEST_SAT: Final = 200_000
+ELECTRUM_FINAL_BLOCKS: Final = 144
+ELECTRUM_REGTEST_PER_KW: Final = 37_500
+
+
+def version() -> str:
+    """LDK's, as the lock file has it."""
+    lock = json.loads((ROOT / "contrib" / "ldk" / "package-lock.json").read_text())
+    return str(lock["packages"]["node_modules/lightningdevkit"]["version"])
+
+
+def interop() -> str:
+    """The page."""
+    return page(
+        "Other people's nodes",
+        f"""`make test` drives a real LDK {version()} (its WASM package from npm, by `contrib/ldk`) against whole nodes
+of ours, over TCP and on a real bitcoind's regtest.
+""",
+        table(
+            ("what", "channel types", "test"),
+            [(row.what, row.types, code(f"{FOLDER}/{row.file}::{row.test}")) for row in LDK],
+        ),
+        NOT_TRIED,
+        "## What that taught\n",
+        table(("LDK", "lnpd since then"), LEARNED),
+        "## Electrum\n",
+        "It was not run here. What it demands of a peer, and what there is:\n",
+        table(("Electrum", "lnpd"), electrum()),
+    )
+
+
+def electrum() -> list[tuple[str, str]]:
+    """Each demand, and what the code says to it."""
+    names = [next(f.name for f in BOLT9.features.values() if f.bit == bit) for bit in ELECTRUM_FEATURES]
+    ceiling = next(row for row in LIMITS if row.field == "max_feerate_per_kw")
+    smallest = next(row for row in LIMITS if row.field == "min_channel_sat")
+    return [
+        (f"feature bit {bit}, {name}", "offered" if OFFERED.offers(name) else "not offered")
+        for bit, name in zip(ELECTRUM_FEATURES, names, strict=True)
+    ] + [
+        (f"channels of {ELECTRUM_SMALLEST_SAT:,} sat or more",
+         f"{DEFAULT.min_channel_sat:,} sat or more ({code(smallest.flag)})"),
+        (f"an HTLC's last expiry lies {ELECTRUM_FINAL_BLOCKS} blocks ahead or more, as its invoices say",
+         f"what an invoice says is kept; our own say {DEFAULT_MIN_FINAL_CLTV_EXPIRY_DELTA}"),
+        (f"as opener on regtest it proposes {ELECTRUM_REGTEST_PER_KW:,} sat per kw",
+         f"up to {DEFAULT.max_feerate_per_kw:,} ({code(ceiling.flag)})"),
+    ]  # fmt: skip
