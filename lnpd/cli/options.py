@@ -82,7 +82,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("--bitcoind-directory", "bitcoind_directory", "bitcoind's data directory, for bitcoin.conf and the cookie "
            "(default: ~/.bitcoin)", "PATH", config.read_path),
     Option("--wallet-birth-height", "wallet_birth_height", "where a new database begins to look for the wallet's coins "
-           "(default: at the present block; on regtest at the first)", "HEIGHT", config.read_number(0, 10_000_000)),
+           "(default: at the present block; on regtest, and restored, at the first)", "HEIGHT",
+           config.read_number(0, 10_000_000), programs=("lnpd", "lnpd restore")),
     Option("--backup-file", "backup_file", "keep the backup of the channels here too, beside the one in the data "
            "directory: on another disk", "PATH", config.read_path),
     Option("--signer", "signer_process", "where the keys are: in-process or process (default: in-process)", "WHERE",

@@ -16,7 +16,7 @@ from lnpd.cli.secrets import new_passphrase, typed
 from lnpd.config import SEED_RULES, Config
 from lnpd.crypto.hd import BITCOIN_COIN, TEST_COIN
 from lnpd.errors import SeedFileExists
-from lnpd.services.backup.restoring import Lost, check_backup, restore
+from lnpd.services.backup.restoring import Lost, check_backup, restore, restore_words
 from lnpd.services.signer.keys import Keys
 from lnpd.services.signer.seed import create_seed, seed_from_extended_key, seed_from_words
 
@@ -24,13 +24,21 @@ DESCRIPTION: Final = (
     "Bring back a node from its seed and a backup of its channels: peers are asked to close, and what they owe is "
     "claimed. Nothing is broadcast that could be revoked."
 )
+FILE_HELP: Final = (
+    "the backup: channels.backup, or what --backup-file named; without one the wallet's coins, and what peers' closes "
+    "paid to the seed's 1000 payment basepoints, are found from the words alone"
+)
+WORDS_ALONE: Final = """\
+Restored from the words alone: the wallet's coins, and what peers' closes paid to any of the seed's 1000 payment
+basepoints, are looked for on the chain. Peers are not known, and are not asked to close. Our own closes need the backup
+of the channels; HTLCs and outputs of extensions need the database."""
 OWN_OPTIONS: Final = (("--xpriv", "", "type an extended private key (xprv or tprv), unseen, in place of words"),)
 
 
 def main(words: Sequence[str]) -> int:
     """The program `lnpd restore`; returns its exit code. Raises LnpdError."""
     parser = options.parser("lnpd restore", DESCRIPTION)
-    parser.add_argument("file", metavar="FILE", help="the backup: channels.backup, or what --backup-file named")
+    parser.add_argument("file", metavar="FILE", nargs="?", help=FILE_HELP)
     for flag, _, help in OWN_OPTIONS:
         parser.add_argument(flag, action="store_true", help=help)
     parsed = parser.parse_args(list(words))
@@ -45,16 +53,25 @@ def main(words: Sequence[str]) -> int:
     else:
         seed = seed_from_words(typed("Words: ", hidden=False))
     keys = Keys(seed.master(BITCOIN_COIN if config.network == "bitcoin" else TEST_COIN))
-    content = check_backup(Path(os.path.expanduser(parsed.file)), keys, config.network, config.directory)
+    file = Path(os.path.expanduser(parsed.file)) if parsed.file else None
+    content = check_backup(file, keys, config.network, config.directory) if file else None
     prepare_directory(config.directory)
     passphrase = new_passphrase(config)
-    lost = asyncio.run(restore(config.directory, keys, content))
+    lost: tuple[Lost, ...] = ()
+    if content is not None:
+        lost = asyncio.run(restore(config.directory, keys, content))
+    else:
+        asyncio.run(restore_words(config.directory, config.network, config.wallet_birth_height or 0))
     create_seed(config.seed_path, seed, passphrase, plain=config.plain_seed)  # last: with it the directory is whole
-    _say(config, lost)
+    _say(config, lost if content is not None else None)
     return 0
 
 
-def _say(config: Config, lost: Sequence[Lost]) -> None:
+def _say(config: Config, lost: Sequence[Lost] | None) -> None:
+    if lost is None:
+        print(WORDS_ALONE)
+        print(f"Start it: {start_command(config)}")
+        return
     print(f"{len(lost)} channel{'' if len(lost) == 1 else 's'} restored, as lost:")
     for each in lost:
         channel = each.channel

@@ -69,6 +69,15 @@ class SignerChannel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dust_exposure_sat: int = 50_000
 
 
+class PaymentCoin(msgspec.Struct, frozen=True):
+    """A to_remote output of a channel of ours that nothing else is known of: the place of its key in the set of payment
+    basepoints, and whether it is of a channel with anchors."""
+
+    turn: int
+    value_sat: int
+    anchors: bool
+
+
 class Reservation(msgspec.Struct, frozen=True):
     """An index that belongs to one channel from now on, and our keys there."""
 
@@ -287,6 +296,14 @@ class Signer(Protocol):
         ...
 
     # The wallet
+
+    async def payment_points(self) -> tuple[bytes, ...]:
+        """Every payment basepoint that a channel of this seed can have: the keys of its to_remote outputs."""
+        ...
+
+    async def sign_payments(self, tx: Tx, coins: tuple[PaymentCoin, ...]) -> Tx:
+        """A sweep of to_remote outputs to the wallet, one an input. Refused if it pays elsewhere, or too much fee."""
+        ...
 
     async def wallet_account(self) -> str:
         """The wallet's BIP 84 account as a public descriptor key, origin included."""

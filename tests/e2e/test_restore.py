@@ -9,10 +9,12 @@ import pytest
 from lnpd.chain.interface import Outpoint
 from lnpd.channel.state import Channel, Failed, OnChain
 from lnpd.crypto.hd import TEST_COIN
-from lnpd.services.backup.restoring import check_backup, restore
+from lnpd.errors import CommandRefused, SignerRefused
+from lnpd.services.backup.restoring import check_backup, restore, restore_words
 from lnpd.services.node.node import Node
 from lnpd.services.signer.keys import Keys
 from lnpd.services.signer.seed import create_seed, open_seed
+from lnpd.services.signer.service import KeySigner
 from lnpd.testing import Network, shown, until, until_asked
 
 COMMITMENT_FEE_SAT = 20_000  # of an opener
@@ -28,6 +30,19 @@ async def bring_back(network: Network, node: Node, backup: Path) -> Node:
     keys = Keys(seed.master(TEST_COIN))
     content = check_backup(backup, keys, "regtest", node.config.directory)
     await restore(node.config.directory, keys, content)
+    create_seed(node.config.seed_path, seed, None, plain=True)
+    again = network._made(node.config)
+    await again.start()
+    network.nodes.append(again)
+    return again
+
+
+async def bring_back_words(network: Network, node: Node) -> Node:
+    """A node that lost everything but its words."""
+    seed = open_seed(node.config.seed_path, None, plain=True)
+    shutil.rmtree(node.config.directory)
+    node.config.directory.mkdir(mode=0o700)
+    await restore_words(node.config.directory, "regtest", 0)
     create_seed(node.config.seed_path, seed, None, plain=True)
     again = network._made(node.config)
     await again.start()
@@ -95,5 +110,133 @@ def test_what_the_peer_owes_comes_back(tmp_path: Path, kind: str, loser: str, pa
             statuses = again.watcher.status(driver.channel.key.encode())
             assert statuses
             assert not [s for s in statuses if s.key.startswith("commitment")]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one process", "processes"])
+@pytest.mark.parametrize("kind", KINDS, ids=["anchors", "static_remotekey"])
+def test_to_remote_comes_back_from_the_words_alone(tmp_path: Path, kind: str, apart: bool) -> None:
+    """The peer closes once before and once after the words are restored."""
+
+    async def main() -> None:
+        async with Network(tmp_path, apart=apart) as network:
+            alice, bob = await network.node("alice"), await network.node("bob")
+            names = [await network.channel(alice, bob, 1_000_000, push_sat=300_000, kind=kind) for _ in range(2)]
+            before = await total_sat(alice)
+            rows = [await shown(alice, name) for name in names]
+            await network.stop(alice)
+            await bob.api.close(names[0], True, None)
+            await network.spent(rows[0].funding if rows[0] else "")
+            await network.mine(2)
+            again = await bring_back_words(network, alice)
+            assert not again.channels.drivers
+
+            async def swept(of: int) -> bool:
+                await network.mine(1)
+                return (await total_sat(again)) >= before + of * (700_000 - COMMITMENT_FEE_SAT)
+
+            await until_asked(lambda: swept(1), "what was closed before")
+            await bob.api.close(names[1], True, None)
+            await until_asked(lambda: swept(2), "what was closed after")
+
+    asyncio.run(main())
+
+
+def test_no_key_of_a_lost_channel_is_used_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            backup = tmp_path / "elsewhere.backup"
+            alice, bob = await network.node("alice", backup_file=backup), await network.node("bob")
+            known = [await network.channel(alice, bob) for _ in range(2)]
+            stale = tmp_path / "stale.backup"
+            shutil.copy(backup, stale)
+            known.append(await network.channel(alice, bob))  # the older file does not know this one
+            before = [secrets_of(alice, name) for name in known]
+            lost = [alice.channels.driver_of(name).index for name in known]
+            alice.config = network.config("alice")
+            await network.stop(alice)
+            again = await bring_back(network, alice, stale)
+            assert sorted(d.index.first for d in again.channels.drivers.values()) == sorted(i.first for i in lost[:2])
+            for name in known[:2]:
+                await until(lambda name=name: isinstance(channel_of(bob, name).phase, Failed), "the peer's close")  # type: ignore[misc]
+            await network.mine(1)
+            for index in lost[:2]:
+                with pytest.raises(SignerRefused, match="index_used_twice"):
+                    await again.signer.reserve_channel(index, "another channel")
+            fresh = [secrets_of(again, await network.channel(again, bob)) for _ in range(2)]
+            keys = [key for each in (*before, *fresh) for key in each]
+            assert len(set(keys)) == len(keys) == 5 * len(OWN_KEYS)
+
+    asyncio.run(main())
+
+
+OWN_KEYS = ("funding_pubkey", "revocation_basepoint", "delayed_payment_basepoint", "htlc_basepoint")
+
+
+def secrets_of(node: Node, channel: str) -> tuple[bytes, ...]:
+    """The keys that are of one channel alone: the payment basepoint is one of a set that is shared."""
+    assert isinstance(node.signer, KeySigner)
+    publics = node.signer._keys.channel(node.channels.driver_of(channel).index).publics
+    return tuple(getattr(publics, name) for name in OWN_KEYS)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["anchors", "static_remotekey"])
+def test_our_own_close_is_claimed_after_its_delay(tmp_path: Path, kind: str) -> None:
+    """The data is lost between our forced close and the end of its delay."""
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            backup = tmp_path / "elsewhere.backup"
+            alice, bob = await network.node("alice", backup_file=backup), await network.node("bob")
+            name = await network.channel(alice, bob, 1_000_000, push_sat=300_000, kind=kind)
+            await bob.api.pay((await alice.api.invoice(10_000_000, "x", 3600)).invoice, None, 20)
+            await until(lambda: not channel_of(alice, name).log, "the payment's end")
+            row, before = await shown(alice, name), await total_sat(alice)
+            await alice.api.close(name, True, None)
+            await network.spent(row.funding if row else "")
+            await network.mine(2)
+            alice.config = network.config("alice")
+            await network.stop(alice)
+            again = await bring_back(network, alice, backup)
+            driver = again.channels.driver_of(name)
+            phase = await until(
+                lambda: isinstance(driver.channel.phase, OnChain) and driver.channel.phase, "our commitment"
+            )
+            assert isinstance(phase, OnChain) and phase.spend == "ours"
+            (to_local,) = phase.resolutions
+            assert (to_local.kind, to_local.status) == ("to_local", "waiting")
+            await network.mine(to_local.older)
+
+            async def swept() -> bool:
+                await network.mine(1)
+                return (await total_sat(again)) >= before + 710_000 - COMMITMENT_FEE_SAT
+
+            await until_asked(swept, "to_local")
+            statuses = again.watcher.status(driver.channel.key.encode())
+            assert statuses and not [s for s in statuses if s.key.startswith("commitment")]
+
+    asyncio.run(main())
+
+
+def test_a_node_with_a_signer_in_a_process_of_its_own_comes_back(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Network(tmp_path, apart=True) as network:
+            backup = tmp_path / "elsewhere.backup"
+            alice, bob = await network.node("alice", backup_file=backup), await network.node("bob")
+            name = await network.channel(alice, bob, 1_000_000, push_sat=300_000)
+            before = await total_sat(alice)
+            alice.config = network.config("alice")
+            await network.stop(alice)
+            again = await bring_back(network, alice, backup)
+
+            async def swept() -> bool:
+                await network.mine(1)
+                return (await total_sat(again)) >= before + 700_000 - COMMITMENT_FEE_SAT
+
+            await until_asked(swept, "all that was ours")
+            assert channel_of(again, name).from_backup
+            with pytest.raises(CommandRefused):
+                await again.api.close(name, True, None)
 
     asyncio.run(main())

@@ -21,6 +21,7 @@ from lnpd.errors import BackupOfAnotherNetwork, BackupOutdated, NothingToRestore
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.services.backup.content import SETTINGS, BackedUp, Content
 from lnpd.services.backup.file import BACKUP_NAME, read_backup
+from lnpd.services.backup.payments import want_sweep
 from lnpd.services.chain.rows import new_row, row_key, write_row
 from lnpd.services.chain.watch import NAMESPACE as WATCHES
 from lnpd.services.channels.batch import INDEX, put_records
@@ -59,10 +60,7 @@ def check_backup(path: Path, keys: Keys, network: str, directory: Path) -> Conte
     content = read_backup(path, key)
     if content.network != network:
         raise BackupOfAnotherNetwork(f"{path} is of the network {content.network}, and {network} was asked for.")
-    if (directory / DATABASE_NAME).exists():
-        raise NothingToRestore(
-            f"{directory} has a database, which knows more than a backup: start lnpd with it, or name another one."
-        )
+    _check_empty(directory)
     beside = directory / BACKUP_NAME
     if beside.exists() and beside.resolve() != path.resolve():
         later = read_backup(beside, key)
@@ -94,6 +92,30 @@ def restored(each: BackedUp) -> Channel:
         shutdown=each.shutdown,
         from_backup=True,
     )
+
+
+async def restore_words(directory: Path, network: str, from_height: int) -> None:
+    """Makes the database of a directory from the words alone: the wallet, and to_remote outputs, are looked for from a
+    height on. Raises StoreError, NothingToRestore."""
+    _check_empty(directory)
+    store = Store.open(directory, network)
+    try:
+        await store.write(lambda write: _put_words(write, from_height))
+    finally:
+        await store.close()
+
+
+def _put_words(write: Write, from_height: int) -> None:
+    write.point("channels-restored")
+    want_sweep(write, from_height)
+    keep_birth_height(write, from_height)
+
+
+def _check_empty(directory: Path) -> None:
+    if (directory / DATABASE_NAME).exists():
+        raise NothingToRestore(
+            f"{directory} has a database, which knows more than a backup: start lnpd with it, or name another one."
+        )
 
 
 async def restore(directory: Path, keys: Keys, content: Content) -> tuple[Lost, ...]:
@@ -164,6 +186,7 @@ def _put_node(write: Write, content: Content, records: Sequence[SignerRecords]) 
     write.put_value(SETTINGS, TURN.encode(), content.payment_turn.to_bytes(2, "big"))
     write.put_value(WALLET, b"given", encode(content.wallet))
     keep_birth_height(write, content.wallet_birth_height)
+    want_sweep(write, content.wallet_birth_height)
 
 
 def _put_channel(write: Write, each: BackedUp) -> None:

@@ -96,6 +96,7 @@ class ChannelChain:
             self._spawn(self._block_after(tuple(self._deliveries), height), self._deliveries)
         else:
             self.channels.deliver_block(height)
+            self._on_block(height)
 
     async def _block_after(self, deliveries: tuple[asyncio.Task[None], ...], height: int) -> None:
         await asyncio.wait(deliveries)

@@ -18,6 +18,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from lnpd.chain.embedded import EmbeddedChain
+from lnpd.chain.interface import Outpoint
 from lnpd.channel.actions import Notify
 from lnpd.channel.presets import LARGE_CHANNEL_SAT
 from lnpd.channel.state import Channel, Closed, Normal, Policy
@@ -31,6 +32,7 @@ from lnpd.peer.greeting import LARGE_CHANNELS, OFFERED, Greeting
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.services.backup.check import LAST_STATES, check
 from lnpd.services.backup.keeper import BackupKeeper
+from lnpd.services.backup.payments import PaymentSweep
 from lnpd.services.chain.follow import POLL_SECONDS
 from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.chain.watch import ChainWatch
@@ -134,6 +136,7 @@ class Node:
         await plugins
         self.plugins.backend = self.channels
         await self.channels.providers_changed()
+        await self.payment_sweep.start()
         await self.peers.start()
         self._stack.push_async_callback(self.peers.stop)
         for address in config.listen:
@@ -164,6 +167,7 @@ class Node:
             poll_seconds=self._poll_seconds,
         )
         self._stack.push_async_callback(self.wallet.close)
+        self.payment_sweep = PaymentSweep(self.store, self.backend, self.signer, self.wallet, self._is_funding)
 
     # --- what is made of what
     def _compose(self) -> None:
@@ -306,7 +310,12 @@ class Node:
         if isinstance(after.phase, Closed) and not isinstance(before.phase, Closed):
             self._hook("channel_closed", channel_id=channel_id, reason=after.phase.reason)
 
+    def _is_funding(self, outpoint: Outpoint) -> bool:
+        fundings = (funding for channel in self.channels.every() for funding in channel.fundings)
+        return any((funding.txid, funding.vout) == (outpoint.txid, outpoint.index) for funding in fundings)
+
     async def _tell_block(self, height: int) -> None:
+        await self.payment_sweep.look()
         try:
             found = await self.backend.block_at(height)
         except ChainError as error:

@@ -144,6 +144,10 @@ class Keys:
             fixed.funding, fixed.revocation, fixed.payment, fixed.delayed_payment, fixed.htlc, fixed.shachain_seed
         )
 
+    def payment_secret(self, turn: int) -> bytes:
+        """The secret of a payment basepoint; raises DerivationOutOfRange."""
+        return hd.payment_secret(self._master, turn)
+
     # The wallet (BIP 84)
 
     @property

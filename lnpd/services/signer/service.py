@@ -13,7 +13,7 @@ from lnpd_sdk.types import other
 from msgspec.structs import replace
 
 from lnpd.channel.actions import CompleteClosing, SignClosing
-from lnpd.crypto.secp import ecdh, sign, verify
+from lnpd.crypto.secp import sign, verify
 from lnpd.errors import SignerRefused, WrongSignature, WrongSignatureCount
 from lnpd.services.interfaces import (
     ChannelIndex,
@@ -32,13 +32,12 @@ from lnpd.services.signer import state as order
 from lnpd.services.signer import terms as terms_of
 from lnpd.services.signer.given import Given
 from lnpd.services.signer.keys import ChannelKeys, Keys
-from lnpd.services.signer.node import signed_channel_update, signed_invoice
+from lnpd.services.signer.node import NodeSigner
 from lnpd.services.signer.refusals import Rule, refuse
 from lnpd.services.signer.state import ChannelState, FundingState, Settled, SignedCommitment
-from lnpd.services.signer.wallet import WalletKeys
 from lnpd.tx.graph import CommitmentSignatures, Funding, Graph
 from lnpd.tx.signatures import commitment_digest, signed_commitment, verify_signatures
-from lnpd.tx.transaction import Tx, TxOut
+from lnpd.tx.transaction import Tx
 
 
 class Known(NamedTuple):
@@ -50,7 +49,7 @@ class Known(NamedTuple):
     state: ChannelState
 
 
-class KeySigner:
+class KeySigner(NodeSigner):
     """The Signer whose memory is rows that the caller stores. See interfaces.Signer for each method.
 
     A request that raises has changed nothing. State moves when it is prepared: who cannot store it takes it back.
@@ -60,7 +59,7 @@ class KeySigner:
 
     def __init__(self, keys: Keys, rows: SignerRecords = ()) -> None:
         """Raises SignerRefused for rows that are damaged or incomplete."""
-        self._keys, self._wallet = keys, WalletKeys(keys)
+        super().__init__(keys)
         loaded = order.load(rows)
         self._names, self._terms, self._states = loaded.names, loaded.terms, loaded.states
         self._to_resume = set(loaded.states)
@@ -71,28 +70,6 @@ class KeySigner:
 
     def __repr__(self) -> str:
         return f"KeySigner({self._keys.node_id.hex()})"
-
-    # The node
-
-    async def node_id(self) -> bytes:
-        """See Signer."""
-        return self._keys.node_id
-
-    async def backup_key(self) -> bytes:
-        """See Signer."""
-        return self._keys.backup_key()
-
-    async def ecdh(self, point: bytes) -> bytes:
-        """See Signer."""
-        return ecdh(self._keys.node_secret, point)
-
-    async def sign_invoice(self, human_readable: str, data: bytes) -> tuple[bytes, int]:
-        """See Signer."""
-        return signed_invoice(self._keys.node_secret, human_readable, data)
-
-    async def sign_channel_update(self, data: bytes) -> bytes:
-        """See Signer."""
-        return signed_channel_update(self._keys.node_secret, data)
 
     # A channel's life
 
@@ -290,20 +267,6 @@ class KeySigner:
         self._check_ours(known, funding, stage.graph)
         self._check_content(known, funding, stage.graph, reserve=False)
         return spends.signed_second_stage(known.keys, known.terms, stage, self._is_ours(known))
-
-    # The wallet
-
-    async def wallet_account(self) -> str:
-        """See Signer."""
-        return self._wallet.account()
-
-    async def wallet_used(self, receive: int, change: int) -> None:
-        """See Signer."""
-        self._wallet.used(receive, change)
-
-    async def sign_wallet(self, psbt: bytes, max_fee_sat: int, ours: tuple[TxOut, ...]) -> bytes:
-        """See Signer."""
-        return self._wallet.sign(psbt, max_fee_sat, ours)
 
     def _reserved(self, index: ChannelIndex) -> ChannelKeys:
         known = self._names.get(order.levels(index)) if terms_of.in_range(index) else None
