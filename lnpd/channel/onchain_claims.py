@@ -7,8 +7,8 @@ Outputs that are due share a transaction as far as that is safe:
     close to a rival's height       each alone: a transaction of many can be held up by whoever may spend one of them
 
 Our anchor goes with what is swept anyway, where it is worth its input. The peer's, which anyone may take 16 blocks
-later (BOLT 3, to_remote_anchor Output), is left to others: it is 330 sat less the fee of its input, and a stranger who takes it
-first, at a higher fee, puts off the sweep of all that shares its transaction.
+later (BOLT 3, to_remote_anchor), is left to others: it is 330 sat less the fee of its input, and a stranger who takes
+it first, at a higher fee, puts off the sweep of all that shares its transaction.
 
 A Claim lasts until its outputs are spent: the driver makes its transaction anew as fees change and as others take some
 of them. Here it is only decided what belongs to it.

@@ -61,11 +61,11 @@ class Loot:
         return signed
 
 
-async def loot(node: Node) -> Loot:
-    """The node's present commitment."""
+async def loot(node: Node, back: int = 0) -> Loot:
+    """The node's present commitment, or one that was so many before it."""
     driver = driver_of(node)
     channel = driver.channel
-    key = commitment_key(channel.fundings[0].txid, channel.us, channel.numbers[channel.us])
+    key = commitment_key(channel.fundings[0].txid, channel.us, channel.numbers[channel.us] - back)
     kept = kept_of(await node.store.read(lambda read: find_row(read, channel, "commitment", key)))
     assert kept is not None
     assert isinstance(node.signer, KeySigner)
