@@ -31,6 +31,7 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "wallet-given": "An address or script is given out: it is watched, and not given again.",
     "wallet-followed": "What blocks, or the mempool, did to the wallet is stored; its cursor stands after them.",
     "wallet-past-read": "What the past did to new addresses is stored, and they are new no more.",
+    "wallet-rescanned": "Of no address the past is known any more, and from where on it is to be read.",
     "store-owner": "This process has become the owner of the database: every older owner is refused from here on.",
     "invoice-created": "An invoice and its preimage are stored before anyone sees it.",
     "invoice-paid": "An invoice is paid, together with the decision to show its preimage.",

@@ -10,12 +10,14 @@ from lnpd.chain.interface import Outpoint
 from lnpd.channel.state import Channel, Failed, OnChain
 from lnpd.crypto.hd import TEST_COIN
 from lnpd.errors import CommandRefused, SignerRefused
-from lnpd.services.backup.restoring import check_backup, restore, restore_words
+from lnpd.services.backup.file import BACKUP_NAME, read_backup
+from lnpd.services.backup.restoring import check_backup, restore, restore_words, unclaimable
 from lnpd.services.node.node import Node
 from lnpd.services.signer.keys import Keys
 from lnpd.services.signer.seed import create_seed, open_seed
 from lnpd.services.signer.service import KeySigner
 from lnpd.testing import Network, shown, until, until_asked
+from tests.e2e.test_lockbox import pair
 
 COMMITMENT_FEE_SAT = 20_000  # of an opener
 SWEEP_FEE_SAT = 2_000
@@ -238,5 +240,31 @@ def test_a_node_with_a_signer_in_a_process_of_its_own_comes_back(tmp_path: Path)
             assert channel_of(again, name).from_backup
             with pytest.raises(CommandRefused):
                 await again.api.close(name, True, None)
+
+    asyncio.run(main())
+
+
+def test_without_its_plugin_a_channel_is_claimed_and_the_extensions_output_is_named(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob, name = await pair(network, "lockbox/static_remotekey")
+            backup, before = tmp_path / "copied.backup", await total_sat(alice)
+            shutil.copy(alice.config.directory / BACKUP_NAME, backup)
+            alice.config = network.config("alice")  # no plugin
+            await network.stop(alice)
+            again = await bring_back(network, alice, backup)
+            (held,) = read_backup(backup, await again.signer.backup_key()).channels
+            assert unclaimable(held)[1:] == ("outputs of the extension lockbox",)
+            driver = again.channels.driver_of(name)
+            assert not driver.frozen
+
+            async def swept() -> bool:
+                await network.mine(1)
+                return (await total_sat(again)) >= before + 775_000 - COMMITMENT_FEE_SAT
+
+            await until_asked(swept, "all but what is in the box")
+            assert isinstance(driver.channel.phase, OnChain)
+            assert "225,000 sat in it are the peer's balance" in driver.channel.phase.reason
+            assert isinstance(channel_of(bob, name).phase, OnChain)
 
     asyncio.run(main())

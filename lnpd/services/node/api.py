@@ -229,6 +229,11 @@ class NodeApi:
     def _address_of(self, script_pubkey: bytes) -> str:
         return str(scripts.Script(script_pubkey).address(EMBIT[EMBIT_NAMES[self._services.config.network]]))
 
+    async def rescan(self, from_height: int) -> answers.Funds:
+        """Looks for the wallet's coins again."""
+        await self._services.wallet.rescan(from_height)
+        return await self.funds()
+
     async def send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Sent:
         """Pays from the wallet."""
         self._services.pulse.require()

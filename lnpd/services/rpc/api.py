@@ -128,6 +128,10 @@ class Backend(Protocol):
         """The wallet's coins and our balances in channels."""
         ...
 
+    async def rescan(self, from_height: int) -> Funds:
+        """Reads the chain's past of every address again; what the wallet has then. ChainError."""
+        ...
+
     async def send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> Sent:
         """Pays from the wallet on chain. InsufficientFunds, AddressRefused, ChainUnreachable."""
         ...

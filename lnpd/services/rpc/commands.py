@@ -137,6 +137,15 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("address", WALLET, "Show a fresh address of the wallet.", answers.Address, mutating=True),
     Command("funds", WALLET, "Show the wallet's coins and the balance in channels.", answers.Funds),
     Command(
+        "rescan",
+        WALLET,
+        "Look for the wallet's coins in the chain again.",
+        answers.Funds,
+        (_optional("from_height", "integer", "begin at this block (default: the first)", 0),),
+        mutating=True,
+        examples=("lnp rescan --from-height 800000",),
+    ),
+    Command(
         "send",
         WALLET,
         "Pay from the wallet on chain.",

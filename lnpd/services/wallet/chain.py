@@ -11,6 +11,7 @@ from typing import Final
 
 from lnpd.chain.interface import BlockRef, ChainBackend, ChainDelta, Outcome, Watch, WatchScript
 from lnpd.services.chain.follow import Past, Wanted
+from lnpd.services.wallet.birth import keep_birth_height
 from lnpd.services.wallet.ledger import connect, disconnect, see
 from lnpd.services.wallet.rows import WalletRows
 from lnpd.services.wallet.scripts import BRANCHES
@@ -89,6 +90,13 @@ class WalletChain:
             while WatchScript(self._scripts.script(branch, scanned.of(branch))) in past.watches:
                 scanned = scanned.at_least(branch, scanned.of(branch) + 1)
         self._rows.set_numbers(write, b"scanned", scanned)
+
+    def forget_past(self, write: Write, from_height: int) -> None:
+        """As if no address had been looked for yet: the past is read from a height on."""
+        write.point("wallet-rescanned")
+        self._birth_height = from_height
+        keep_birth_height(write, from_height)
+        self._rows.unsettle(write)
 
     async def caught_up(self, tip: BlockRef, moved: bool) -> None:
         """Broadcasts again what the wallet sent and nobody has."""

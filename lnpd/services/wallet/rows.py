@@ -75,6 +75,11 @@ class WalletRows:
         """Up to this block everything is known, of all addresses that were ever given out."""
         write.put_value(STATE, b"settled", encode(Cursor(block.height, block.hash)))
 
+    def unsettle(self, write: Write) -> None:
+        """Of no address the past is known."""
+        write.delete_value(STATE, b"settled")
+        self.set_numbers(write, b"scanned", Numbers())
+
     def numbers(self, read: Read, name: bytes) -> Numbers:
         """How far each branch was `given` out, or its past `scanned`."""
         stored = read.value(STATE, name)

@@ -60,9 +60,11 @@ class Wallet:
         backend: ChainBackend,
         signer: Signer,
         rows: WalletRows,
+        chain: WalletChain,
         follower: ChainFollower,
         reserve_sat: int = 0,
     ) -> None:
+        self._chain = chain
         self.scripts = rows.scripts
         self._store, self._backend, self._signer, self._rows = store, backend, signer, rows
         self._follower = follower
@@ -91,7 +93,7 @@ class Wallet:
         rows = WalletRows(WalletScripts(await signer.wallet_account(), network))
         chain = WalletChain(store, backend, rows, birth_height)
         follower = ChainFollower(store, backend, chain, broken, poll_seconds)
-        wallet = cls(store, backend, signer, rows, follower, reserve_sat)
+        wallet = cls(store, backend, signer, rows, chain, follower, reserve_sat)
         await follower.start()
         await wallet._tell_signer()
         return wallet
@@ -103,6 +105,13 @@ class Wallet:
     async def sync(self) -> None:
         """Returns when the wallet knows the present tip and mempool. Raises ChainError."""
         await self._follower.sync()
+
+    async def rescan(self, from_height: int) -> None:
+        """Reads the past of every address again, from a height on. A crash on the way goes on after the next start.
+        Raises ChainError."""
+        await self._store.write(lambda write: self._chain.forget_past(write, from_height))
+        await self.sync()
+        await self._tell_signer()
 
     # --- what there is
 
