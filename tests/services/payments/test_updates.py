@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from lnpd.channel.state import Channel, OnChain
+from lnpd.channel.state import SCID_ALIAS, Channel, OnChain
 from lnpd.crypto import secp
 from lnpd.errors import ChannelUpdateSignatureWrong
 from lnpd.peer.chains import CHAIN_HASHES
@@ -163,5 +163,19 @@ def test_hints(tmp_path: Path, case: str) -> None:
             assert found == ()
         bench.channels.channel = replace(bench.channels.channel, phase=OnChain("ours", bytes(32), 1))
         assert bench.updates.hints(amount_msat) == ()
+
+    on(story)(tmp_path)
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_the_real_id_of_a_hidden_channel_is_never_hinted(tmp_path: Path, hidden: bool) -> None:
+    async def story(bench: Bench) -> None:
+        channel = replace(bench.channels.channel, aliases=(OURS, b""))
+        named = (*channel.channel_type.features, SCID_ALIAS)
+        hiding = replace(channel, channel_type=replace(channel.channel_type, features=named))
+        bench.channels.channel = hiding if hidden else channel
+        await bench.updates.received(PEER, said())
+        found = [hop.short_channel_id for (hop,) in bench.updates.hints(1_000)]
+        assert found == ([] if hidden else [REAL])
 
     on(story)(tmp_path)
