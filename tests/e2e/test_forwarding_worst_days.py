@@ -8,11 +8,12 @@ import pytest
 
 from lnpd.channel.actions import HtlcFulfilled
 from lnpd.channel.events import Fulfill
-from lnpd.channel.state import OnChain
+from lnpd.channel.state import Failed, OnChain
 from lnpd.errors import PaymentFailed
 from lnpd.services.node.node import Node
 from lnpd.services.payments.ledger import invoice_of
 from lnpd.testing import Network, shown, until, until_asked
+from lnpd.wire.messages import UpdateFulfillHtlc
 from tests.e2e.line import Hearing, balances_msat, held, in_a_row, run
 
 SENT_MSAT = 40_000_000
@@ -132,6 +133,26 @@ def test_the_preimage_is_learned_from_the_chain(tmp_path: Path, closer: str) -> 
             )
 
         await mined_until(network, home, 20)
+
+    run(story, tmp_path)
+
+
+@pytest.mark.parametrize("mined", [False, True], ids=["failed", "on chain"])
+def test_a_preimage_that_comes_by_a_message_after_the_outgoing_channel_was_closed(tmp_path: Path, mined: bool) -> None:
+    """It was under way when bob closed by force: he has it, and claims his own, before anything shows on the chain."""
+
+    async def story(network: Network) -> None:
+        (_, bob, carol), channels, _hearing, paying, payment_hash = await in_flight(network)
+        known = _preimage(carol, payment_hash)
+        driver = carol.channels.driver_of(channels[1])
+        await bob.api.close(channels[1], True, None)
+        if mined:
+            await network.mine(1)
+        await until(lambda: isinstance(phase_of(bob, channels[1]), OnChain if mined else Failed), "bob's close")
+        assert driver.link is not None, "the connection outlives the channel"
+        driver.link.send(UpdateFulfillHtlc(channel_id=driver.channel.id, id=0, payment_preimage=known))
+        assert (await paying).fee_msat == FEE_MSAT  # type: ignore[attr-defined]  # it is a Paid
+        assert [r.state for r in await bob.api.forwards()] == ["fulfilled"]
 
     run(story, tmp_path)
 
