@@ -51,6 +51,7 @@ class Pair:
         self.alice, self.bob = self.daemons.values()
         self.channel = ""
         self.bobs_msat = 1000 * PUSH_SAT
+        self.refused: list[str] = []  # since the last death: why nothing led there
         self.pending: list[tuple[str, str, int]] = []  # payer, payment hash, msat: not looked at yet
 
     async def begin(self) -> None:
@@ -91,6 +92,7 @@ class Pair:
     async def trial(self, trial: Trial) -> None:
         """One death, and everything that must hold after it."""
         victim, peer = self.daemons[trial.who], self.daemons[OTHER[trial.who]]
+        self.refused.clear()
         if not trial.point:
             work = asyncio.create_task(self.pay(trial.who))
             await asyncio.sleep(trial.count / 1000)
@@ -102,7 +104,7 @@ class Pair:
                 await peer.live("funding-signed:before")
             await victim.live(f"{trial.point}:{trial.moment}:{trial.count}")
             work = asyncio.create_task(self.activity(trial))
-            assert await victim.died(DIES_WITHIN_SECONDS), f"{trial}: the point was not passed"
+            assert await victim.died(DIES_WITHIN_SECONDS), f"{trial}: the point was not passed; {self.refused}"
         if trial.point == "payment-forgotten":
             await work  # it starts the peer again
         if trial.point == "wallet-released":
@@ -119,8 +121,8 @@ class Pair:
             if doing is not Pair.rest:
                 await self.until(self.is_active, "the channel is active before the death")
             await doing(self, trial.who)
-        except (Gone, RefusedByNode):
-            return
+        except (Gone, RefusedByNode) as error:
+            self.refused.append(str(error))
 
     async def rest(self, _who: str) -> None:
         """Nothing: the start alone leads there."""
@@ -136,15 +138,15 @@ class Pair:
             invoice = await self.daemons[OTHER[payer]].call("invoice", amount_msat=amount_msat, description="crash")
             self.pending.append((payer, invoice["payment_hash"], amount_msat))
             await self.daemons[payer].call("pay", invoice=invoice["invoice"], timeout_seconds=20)
-        except (Gone, RefusedByNode):
-            return
+        except (Gone, RefusedByNode) as error:
+            self.refused.append(str(error))
 
     async def box(self) -> None:
         """alice locks something up."""
         try:
             await self.alice.call("lockbox-put", channel_id=self.channel, amount_sat=BOX_SAT)
-        except (Gone, RefusedByNode):
-            return
+        except (Gone, RefusedByNode) as error:
+            self.refused.append(str(error))
 
     async def fail(self, _who: str) -> None:
         """Payments both ways that nobody asked for."""
@@ -315,6 +317,7 @@ class Pair:
 ACTIVITIES: Final[dict[str, Callable[[Pair, str], Awaitable[None]]]] = {
     **dict.fromkeys((point for point in PERSISTENCE_POINTS if point.startswith(("chain-", "wallet-"))), Pair.reopen),
     **dict.fromkeys(("channel-proposed", "channel-accepted", "channel-ready"), Pair.reopen),
+    **dict.fromkeys(("channel-update-made", "channel-update-kept"), Pair.reopen),
     **dict.fromkeys(("funding-created", "funding-signed", "funding-broadcast"), Pair.reopen),
     **dict.fromkeys(("shutdown-stored", "closing-signed"), Pair.reopen),
     **dict.fromkeys(("store-owner", "channel-reestablished"), Pair.rest),

@@ -43,8 +43,9 @@ def read(name: str) -> Trial:
 
 
 def sample(seed: str, number: int) -> list[Trial]:
-    """Some of them."""
-    return random.Random(seed).sample(all_trials(), number)
+    """Some of them, as many deaths of one as of the other."""
+    chance, every = random.Random(seed), all_trials()
+    return [trial for who in OTHER for trial in chance.sample([t for t in every if t.who == who], number // 2)]
 
 
 def shards(trials: list[Trial], number: int) -> list[list[Trial]]:
