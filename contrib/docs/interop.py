@@ -31,6 +31,8 @@ class Tried(NamedTuple):
 LDK: Final[tuple[Tried, ...]] = (
     Tried("open by either, pay both ways by BOLT 11 invoices, close together by either", BOTH,
           "test_ldk.py", "test_open_pay_and_close"),
+    Tried("invoices without an amount, one paid twice, one failed by its payee: either reads the other's failure",
+          "anchors", "test_ldk.py", "test_invoices_of_every_kind"),
     Tried("a hundred HTLCs in flight while a hundred pass the other way; claimed and failed ones", BOTH,
           "test_ldk_flight.py", "test_a_hundred_htlcs_each_way"),
     Tried("update_fee by either opener, up and down, with an HTLC in flight", BOTH,

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lnpd.errors import PaymentFailed
 from lnpd.services.node.node import Node
-from tests.interop.ldk import Ldk, World, a_world
+from tests.interop.ldk import Ldk, Refused, World, a_world
 
 KINDS = {"static_remotekey": False, "anchors_zero_fee_htlc_tx": True}
 HOUR = 3600
@@ -56,5 +57,37 @@ def test_open_pay_and_close(tmp_path: Path, kind: str, we_open: bool) -> None:
             await close(world, ours, peer, channel, by_us=not we_open)
             gained = (await ours.wallet.balance()).confirmed_sat - before_sat
             assert mine // 1000 - 2_000 * we_open <= gained <= mine // 1000
+
+    asyncio.run(main())
+
+
+def test_invoices_of_every_kind(tmp_path: Path) -> None:
+    """Without an amount, paid twice, failed by whoever is paid: each side reads what the other one says."""
+
+    async def main() -> None:
+        async with a_world(tmp_path) as world:
+            ours, peer = await world.network.node("ours"), await world.ldk("ldk")
+            channel = await world.open(ours, peer, push_sat=300_000)
+            bill = await peer("invoice")
+            assert (await ours.api.pay(bill["invoice"], 7_000_000, 20)).amount_msat == 7_000_000
+            asked = await ours.api.invoice(None, "give what you want \N{SNOWMAN}", HOUR)
+            await peer.paid(asked.invoice, msat=9_000_000)
+
+            with pytest.raises(Refused, match="DuplicatePayment"):
+                await peer("pay", invoice=asked.invoice, msat=9_000_000)
+            another = await world.ldk("another", coins_sat=0)
+            await world.open(ours, another, push_sat=300_000)
+            other = await another("pay", invoice=asked.invoice, msat=1_000_000)
+            failed = await another.event("PaymentFailed", payment_hash=other["payment_hash"])
+            assert failed["why"] == "RecipientRejected", failed  # it was paid already
+
+            await peer("set", name="hold", value=True)
+            bill = await peer("invoice", msat=5_000_000)
+            paying = asyncio.create_task(ours.api.pay(bill["invoice"], None, 20))
+            await peer.event("PaymentClaimable", payment_hash=bill["payment_hash"])
+            await peer("fail", payment_hash=bill["payment_hash"])
+            with pytest.raises(PaymentFailed, match="incorrect_or_unknown_payment_details"):
+                await paying
+            assert await world.settled(ours, peer, channel) == 700_000_000 - 7_000_000 + 9_000_000
 
     asyncio.run(main())
