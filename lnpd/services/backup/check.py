@@ -1,7 +1,8 @@
 """Is what is stored consistent with itself?
 
-Asked by hand (`lnp check`, of everything) and at each start (of the last states), by the rows alone: nothing is
-changed, no provider and no peer is asked. Each problem says where it is, what is wrong, and what to do.
+Asked by hand (`lnp check`, of the last MOST_STATES of each channel) and at each start (of LAST_STATES), by the rows
+alone: nothing is changed, no provider and no peer is asked. Each problem says where it is, what is wrong, and what to
+do.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from lnpd.store.read import Read
 from lnpd.tx.states import htlcs_of
 
 LAST_STATES: Final = 10
-ALL_STATES: Final = 1 << 48
+MOST_STATES: Final = 10_000  # a few seconds, in which other reads wait
 
 CLOSE: Final = (
     "Do not close it by force. Restore a copy of the database that was made later, or, in another directory, the "
@@ -65,7 +66,7 @@ class _Look:
         self.commitments = 0
 
 
-def check(read: Read, states: int = ALL_STATES) -> Checked:
+def check(read: Read, states: int = MOST_STATES) -> Checked:
     """Looks at everything, at no more than `states` of each channel's last commitments."""
     look = _Look(read, states)
     problems = list(_snapshots(look))

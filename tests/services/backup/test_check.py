@@ -138,3 +138,22 @@ def test_damage_is_found(tmp_path: Path, healthy: Path, damage: Callable[[Write]
         store.close_sync()
     assert any(re.search(said, each.what) for each in problems), problems
     assert all(each.where and each.advice for each in problems)
+
+
+def test_a_start_says_what_is_wrong(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, _, name = await used(network)
+            config = alice.config
+            await network.stop(alice)
+            store = Store.open(config.directory, "regtest")
+            try:
+                store.write_sync(no_secrets)
+            finally:
+                store.close_sync()
+            assert "has no secret" not in caplog.text
+            alice = await network.node("alice")
+            assert f"channel {name}: the peer's revoked commitment" in caplog.text and "has no secret" in caplog.text
+            assert alice.channels.drivers  # it is said, and nothing else
+
+    asyncio.run(main())
