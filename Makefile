@@ -35,7 +35,7 @@ bench: setup ## the table of speeds and ratios, each beside its goal
 	$(call program,contrib.bench,stage 5)
 
 crash: setup ## power cut at every persistence point, then real kill -9 at each amid 50 payments
-	LNPD_CRASH=all $(PYTEST) -n 2 --dist worksteal tests/e2e/test_crash_points.py
+	$(PYTEST) -n 2 --dist worksteal tests/e2e/test_crash_points.py tests/e2e/test_crash_line.py
 	$(BIN)/python -m tests.crash
 
 docs: setup ## the documentation that is printed from tables in the code

@@ -7,7 +7,6 @@ middle one. One alone:
 """
 
 import logging
-import os
 from pathlib import Path
 
 import pytest
@@ -15,16 +14,13 @@ import pytest
 from tests.crash.cases import FORWARDING
 from tests.crash.line import cuts, name_of, read, run
 
-# A third of the cases in `make test`; LNPD_CRASH=all (as `make crash` sets it) runs all of them.
-EACH = 1 if os.environ.get("LNPD_CRASH") == "all" else 3
-
 
 def defects(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What was logged as a failure of the program's own."""
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-@pytest.mark.parametrize("case", [name_of(cut) for cut in cuts()][::EACH])
+@pytest.mark.parametrize("case", [name_of(cut) for cut in cuts()])
 def test_a_death(tmp_path: Path, caplog: pytest.LogCaptureFixture, case: str) -> None:
     world = run(tmp_path, read(case))
     assert world.deaths == 1

@@ -7,7 +7,6 @@ the opening of a channel to its last satoshi on the chain. One alone:
 """
 
 import logging
-import os
 from pathlib import Path
 
 import pytest
@@ -22,11 +21,7 @@ def defects(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-# Every fourth case in `make test`; LNPD_CRASH=all (as `make crash` sets it) runs all of them.
-EACH = 1 if os.environ.get("LNPD_CRASH") == "all" else 4
-
-
-@pytest.mark.parametrize("case", [name_of(*case) for case in cuts()][::EACH])
+@pytest.mark.parametrize("case", [name_of(*case) for case in cuts()])
 def test_a_death(tmp_path: Path, caplog: pytest.LogCaptureFixture, case: str) -> None:
     cut, ending = read(case)
     world = run(tmp_path, cut, ending)
