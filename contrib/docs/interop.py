@@ -46,6 +46,8 @@ LDK: Final[tuple[Tried, ...]] = (
     Tried("a close by whoever opened, over an HTLC in flight and a lost connection; option_upfront_shutdown_script, "
           "option_shutdown_anysegwit", BOTH,
           "test_ldk_closing.py", "test_a_close_waits_for_an_htlc"),
+    Tried("we lose our data and come back with a backup: LDK closes for our error, and we claim to_remote", BOTH,
+          "test_ldk_restore.py", "test_ldk_closes_and_we_claim"),
     Tried("option_scid_alias in the type, by either; channels of 0.2 BTC, by either; an announced channel; LDK without "
           "anchors; 37,500 sat per kw", BOTH,
           "test_ldk_kinds.py", "test_other_channels"),
@@ -57,7 +59,7 @@ LDK: Final[tuple[Tried, ...]] = (
           "test_ldk_forwarding.py", "test_we_pay_us_through_ldk"),
 )  # fmt: skip
 
-NOT_TRIED: Final = """Not tried with LDK: its restart (its driver keeps its state in memory only), data loss, penalties
+NOT_TRIED: Final = """Not tried with LDK: its restart (its driver keeps its state in memory only), its data loss, penalties
 of revoked states, zero-conf channels (lnpd refuses them), public gossip (lnpd takes no part in it yet, so an announced
 channel stays unannounced: LDK's announcement_signatures are ignored), blinded paths, several parts of one payment.
 """
