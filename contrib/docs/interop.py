@@ -59,8 +59,8 @@ LDK: Final[tuple[Tried, ...]] = (
           "test_ldk_forwarding.py", "test_we_pay_us_through_ldk"),
 )  # fmt: skip
 
-NOT_TRIED: Final = """Not tried with LDK: its restart (its driver keeps its state in memory only), its data loss, penalties
-of revoked states, zero-conf channels (lnpd refuses them), public gossip (lnpd takes no part in it yet, so an announced
+NOT_TRIED: Final = """Not tried with LDK: its restart (its driver keeps its state in memory only), LDK's data loss,
+penalties of revoked states, zero-conf channels (lnpd refuses them), public gossip (lnpd takes no part in it yet, so an announced
 channel stays unannounced: LDK's announcement_signatures are ignored), blinded paths, several parts of one payment.
 """
 
