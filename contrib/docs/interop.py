@@ -60,8 +60,9 @@ LDK: Final[tuple[Tried, ...]] = (
 )  # fmt: skip
 
 NOT_TRIED: Final = """Not tried with LDK: its restart (its driver keeps its state in memory only), LDK's data loss,
-penalties of revoked states, zero-conf channels (lnpd refuses them), public gossip (lnpd takes no part in it yet, so an announced
-channel stays unannounced: LDK's announcement_signatures are ignored), blinded paths, several parts of one payment.
+penalties of revoked states, zero-conf channels (lnpd refuses them), public gossip (lnpd takes no part in it yet, so
+an announced channel stays unannounced: LDK's announcement_signatures are ignored), blinded paths, several parts of
+one payment.
 """
 
 LEARNED: Final = (
