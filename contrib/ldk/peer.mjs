@@ -9,13 +9,13 @@
 // Its state is in memory only: a peer that ends has lost its channels. It ends with its standard input.
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 
 console.log = console.error; // LDK logs there; standard output is for the lines alone
 const ldk = await import('lightningdevkit');
 await ldk.initializeWasmFromBinary(readFileSync(
-  fileURLToPath(import.meta.resolve('lightningdevkit')).replace('index.mjs', 'liblightningjs.wasm')));
+  createRequire(import.meta.url).resolve('lightningdevkit/liblightningjs.wasm')));
 const { Bitcoind, Chain, broadcast, sweep } = await import('./chain.mjs');
 const { USUAL, assemble, channelSettings } = await import('./node.mjs');
 const { Sockets } = await import('./sockets.mjs');
