@@ -115,3 +115,27 @@ class BitcoindFault(ChainError):
 
 class ChainIsAnother(ChainError):
     """bitcoind follows another chain than the one that lnpd was started for."""
+
+
+class ElectrumUnreachable(ChainError):
+    """No Electrum server answers, or none in time."""
+
+
+class ElectrumMisbehaves(ChainError):
+    """An Electrum server says what cannot be, or what it cannot prove."""
+
+
+class ElectrumBusy(ChainError):
+    """An Electrum server is behind, or its chain does not stand still."""
+
+
+class CertificateChanged(ChainError):
+    """An Electrum server shows another certificate than before, and nobody vouches for it."""
+
+
+class ElectrumFault(ChainError):
+    """An Electrum server refuses a call. `words` are its own."""
+
+    def __init__(self, method: str, words: str) -> None:
+        super().__init__(f"The Electrum server refuses {method}: {words}.")
+        self.words = words

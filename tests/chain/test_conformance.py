@@ -1,4 +1,4 @@
-"""Does every backend keep the promises of interface.py? The same stories on the embedded chain and on bitcoind."""
+"""Does every backend keep the promises of interface.py? The same stories on each."""
 
 import asyncio
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from lnpd.chain import embedded
 from lnpd.chain.bitcoind import backend as bitcoind_backend
+from lnpd.chain.electrum import backend as electrum_backend
 from lnpd.chain.interface import (
     BlockRef,
     Match,
@@ -327,6 +328,7 @@ def test_outputs_and_transactions_are_looked_up(tmp_path: Path, kind: str) -> No
 def test_errors_have_their_classes(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "MAX_WATCHES", 2)
     monkeypatch.setattr(bitcoind_backend, "MAX_WATCHES", 2)
+    monkeypatch.setattr(electrum_backend, "MAX_WATCHES", 2)
 
     async def story(world: World) -> None:
         view = await world.view()

@@ -1,4 +1,6 @@
-"""How does a test of the chain's interface get one world after the other: the embedded chain, and a real bitcoind?"""
+"""How does a test of the chain's interface get one world after the other: the embedded chain, a real bitcoind,
+and a real Electrum server upon one?
+"""
 
 from __future__ import annotations
 
@@ -8,29 +10,33 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from lnpd.chain.bitcoind.regtest import RegtestBitcoind
+from lnpd.chain.electrum.backend import ElectrumChain
 from lnpd.chain.embedded import ChainView, EmbeddedChain
 from lnpd.chain.interface import BlockRef, ChainBackend, ChainDelta, Outcome, Output
 from lnpd.tx.transaction import Tx
 from tests.chain.purse import P2WPKH, pay
 from tests.interop.bitcoind import Bitcoind, a_bitcoind
+from tests.interop.electrum import ElectrumHand, ElectrumServer, an_electrum_server
 
-KINDS = ("embedded", "bitcoind")
-LIMIT_SECONDS = 60
+KINDS = ("embedded", "bitcoind", "electrum")
+LIMIT_SECONDS = 90
 
 
 class World:
     """A regtest chain, `hand` that makes its blocks, and views of it. Each kind has the same methods."""
 
-    def __init__(self, hand: EmbeddedChain | RegtestBitcoind, bitcoind: Bitcoind | None = None) -> None:
-        self.hand, self.bitcoind = hand, bitcoind
-        self._views: list[ChainBackend] = []
+    def __init__(
+        self, hand: EmbeddedChain | RegtestBitcoind | ElectrumHand, server: Bitcoind | ElectrumServer | None = None
+    ) -> None:
+        self.hand, self.server = hand, server
+        self._views: list[RegtestBitcoind | ElectrumChain] = []
 
-    async def view(self) -> ChainView | RegtestBitcoind:
+    async def view(self) -> ChainView | RegtestBitcoind | ElectrumChain:
         """Another client's view."""
         if isinstance(self.hand, EmbeddedChain):
             return self.hand.view()
-        assert self.bitcoind is not None
-        view = await self.bitcoind.view()
+        assert self.server is not None
+        view = await self.server.view()
         self._views.append(view)
         return view
 
@@ -53,7 +59,6 @@ class World:
     async def close(self) -> None:
         """Ends the views."""
         for view in self._views:
-            assert isinstance(view, RegtestBitcoind)
             await view.close()
 
 
@@ -67,15 +72,28 @@ async def a_world(kind: str, directory: Path) -> AsyncIterator[World]:
         finally:
             await chain.close()
         return
-    async with a_bitcoind(directory) as bitcoind:
+    async with a_bitcoind(directory, *(["-txindex=1"] if kind == "electrum" else [])) as bitcoind:
         hand = await bitcoind.view()
         try:
             await hand.mine(101)
-            world = World(hand, bitcoind)
-            yield world
-            await world.close()
+            async with _upon(kind, directory, bitcoind, hand) as world:
+                yield world
+                await world.close()
         finally:
             await hand.close()
+
+
+@asynccontextmanager
+async def _upon(kind: str, directory: Path, bitcoind: Bitcoind, hand: RegtestBitcoind) -> AsyncIterator[World]:
+    if kind == "bitcoind":
+        yield World(hand, bitcoind)
+        return
+    async with an_electrum_server(directory, bitcoind) as server:
+        electrum = await server.hand(hand)
+        try:
+            yield World(electrum, server)
+        finally:
+            await electrum.close()
 
 
 def told(kind: str, directory: Path, story: Callable[[World], Awaitable[None]]) -> None:
