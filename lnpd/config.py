@@ -88,8 +88,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a node is told when it starts. `developer` is None unless --developer was given.
 
     The chain is a bitcoind's if one is named (by `bitcoind`, or by its data directory), or if the network is not
-    regtest; or that of a chain service, whose endpoint is `chain`; or else an embedded regtest chain, in this process
-    or, with `chain_process`, in one of its own. `anchor_reserve_sat` None: what is usual on the network.
+    regtest; or that of `electrum`, servers' URLs, the first that answers; or that of a chain service, whose endpoint is
+    `chain`; or else an embedded regtest chain, in this process or, with `chain_process`, in one of its own.
+    `anchor_reserve_sat` None: what is usual on the network.
     """
 
     directory: Path
@@ -103,6 +104,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     chain_process: bool = False
     bitcoind: Secret | None = None
     bitcoind_directory: Path | None = None
+    electrum: tuple[str, ...] = ()
     wallet_birth_height: int | None = None
     backup_file: Path | None = None
     signer_process: bool = False
@@ -165,7 +167,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def uses_bitcoind(self) -> bool:
         """Whether the chain is a bitcoind's."""
-        return self.names_bitcoind or (self.network != "regtest" and not self.chain)
+        return self.names_bitcoind or (self.network != "regtest" and not (self.chain or self.electrum))
 
     def granted(self) -> dict[str, tuple[str, ...]]:
         """The capabilities of each plugin, by its name or its path."""
@@ -241,6 +243,10 @@ RULES: Final[tuple[Rule, ...]] = (
     (
         lambda c: c.names_bitcoind and (bool(c.chain) or c.chain_process),
         "--bitcoind and --bitcoind-directory exclude --chain and --chain-process.",
+    ),
+    (
+        lambda c: bool(c.electrum) and (c.names_bitcoind or bool(c.chain) or c.chain_process),
+        "--electrum excludes --bitcoind, --bitcoind-directory, --chain and --chain-process.",
     ),
 )
 
@@ -333,6 +339,14 @@ def read_bitcoind(word: str) -> Secret:
     from lnpd.chain.bitcoind.address import read_url  # `lnp` reads no such option, and loads little
 
     return Secret(read_url(word))
+
+
+def read_electrum(word: str) -> str:
+    """Reads the URL of an Electrum server."""
+    from lnpd.chain.electrum.address import read_url  # as above
+
+    read_url(word)
+    return word
 
 
 def read_path(word: str) -> Path:

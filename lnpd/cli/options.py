@@ -81,6 +81,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
            environment="LNPD_BITCOIND"),
     Option("--bitcoind-directory", "bitcoind_directory", "bitcoind's data directory, for bitcoin.conf and the cookie "
            "(default: ~/.bitcoin)", "PATH", config.read_path),
+    Option("--electrum", "electrum", "use the chain of this Electrum server, if there is no bitcoind: ssl://HOST:PORT, "
+           "or tcp://HOST:PORT on this machine (repeatable: the first that answers). It learns which transactions are "
+           "yours, and could hide some, but forge none", "URL", config.read_electrum, repeatable=True),
     Option("--wallet-birth-height", "wallet_birth_height", "where a new database begins to look for the wallet's coins "
            "(default: at the present block; on regtest, and restored, at the first)", "HEIGHT",
            config.read_number(0, 10_000_000), programs=("lnpd", "lnpd restore")),

@@ -47,16 +47,16 @@ def chain_place(config: Config) -> str:
     """Where a node's chain is, for a person; never with a password."""
     if config.uses_bitcoind:
         return "that of a bitcoind"
+    if config.electrum:
+        return "that of an Electrum server"
     return f"the one at {config.chain}" if config.chain else f"the embedded one in {config.directory / 'chain'}"
 
 
 async def _check_block(backend: ChainBackend, config: Config, cursor: ChainCursor, before: str | None) -> None:
-    there = await backend.block_at(cursor.height)
-    if there is not None and there.block.hash == cursor.block_hash:
-        return
     try:
         await backend.blocks_since(BlockRef(cursor.height, cursor.block_hash))  # it may have been undone meanwhile
     except UnknownBlock:
+        there = await backend.block_at(cursor.height)
         place = chain_place(config)
         last = f", {before}" if before and before != place else ""
         has = f"has {there.block.hash[::-1].hex()} there" if there else "is not that long"

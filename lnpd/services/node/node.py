@@ -18,7 +18,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from lnpd.chain.embedded import EmbeddedChain
-from lnpd.chain.interface import Outpoint
+from lnpd.chain.interface import BlockRef, Outpoint
 from lnpd.channel.actions import Notify
 from lnpd.channel.presets import LARGE_CHANNEL_SAT
 from lnpd.channel.state import Channel, Closed, Normal, Policy
@@ -314,15 +314,21 @@ class Node:
         fundings = (funding for channel in self.channels.every() for funding in channel.fundings)
         return any((funding.txid, funding.vout) == (outpoint.txid, outpoint.index) for funding in fundings)
 
+    async def _block_at(self, height: int) -> BlockRef | None:
+        """For heights below the tip: a backend may have to ask for all that is in the block."""
+        found = await self.backend.block_at(height)
+        return found.block if found else None
+
     async def _tell_block(self, height: int) -> None:
         await self.payment_sweep.look()
         try:
-            found = await self.backend.block_at(height)
+            best = await self.backend.best_block()
+            block = best if best.height == height else await self._block_at(height)
         except ChainError as error:
             log.warning("plugins do not hear of block %s: %s", height, error)
             return
-        if found is not None:  # else it was undone meanwhile, and the next tip is told
-            await self.hooks.gather("block_connected", height=height, block_hash=found.block.hash[::-1].hex())
+        if block is not None:  # else it was undone meanwhile, and the next tip is told
+            await self.hooks.gather("block_connected", height=height, block_hash=block.hash[::-1].hex())
 
     def _hook(self, name: str, **params: object) -> None:
         self._spawn(self.hooks.gather(name, **params))

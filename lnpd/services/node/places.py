@@ -9,6 +9,8 @@ from lnpd.bus.subscription import Subscription
 from lnpd.chain.bitcoind.address import AUTO, BitcoindAddress, find
 from lnpd.chain.bitcoind.backend import BitcoindChain
 from lnpd.chain.bitcoind.regtest import RegtestBitcoind
+from lnpd.chain.electrum.address import read_url
+from lnpd.chain.electrum.backend import ElectrumChain
 from lnpd.chain.embedded import EmbeddedChain
 from lnpd.chain.interface import BlockRef, ChainBackend, Outpoint
 from lnpd.config import Config, Developer
@@ -85,6 +87,8 @@ async def open_chain(
         return _view(shared, stack), shared
     if config.uses_bitcoind:
         return await _open_bitcoind(config, stack)
+    if config.electrum:
+        return await _open_electrum(config, stack), None
     if config.chain or config.chain_process:
         remote = await _open_remote(config, stack)
         return remote, remote if config.network == "regtest" else None
@@ -127,6 +131,18 @@ async def _open_bitcoind(config: Config, stack: AsyncExitStack) -> tuple[ChainBa
     chain = await BitcoindChain.open(address, config.network, subscribe=Subscription, poll_seconds=poll_seconds)
     stack.push_async_callback(chain.close)
     return chain, None
+
+
+async def _open_electrum(config: Config, stack: AsyncExitStack) -> ChainBackend:
+    """Returns once all headers are read."""
+    chain = await ElectrumChain.open(
+        [read_url(word) for word in config.electrum],
+        config.network,
+        directory=config.directory / "electrum",
+        poll_seconds=config.developer.poll_seconds if config.developer else None,
+    )
+    stack.push_async_callback(chain.close)
+    return chain
 
 
 def _view(chain: EmbeddedChain, stack: AsyncExitStack) -> ChainBackend:

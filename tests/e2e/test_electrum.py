@@ -1,0 +1,56 @@
+"""Do nodes without a bitcoind of their own open, pay, restart and close by an Electrum server?"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from lnpd.testing import Network, Node, until, until_asked
+from tests.interop.bitcoind import a_bitcoind
+from tests.interop.electrum import ElectrumServer, an_electrum_server
+
+KINDS = ["anchors_zero_fee_htlc_tx", "static_remotekey"]
+LIMIT_SECONDS = 180
+
+
+@asynccontextmanager
+async def a_network(directory: Path) -> AsyncIterator[tuple[Network, ElectrumServer]]:
+    """A network on a bitcoind, and a server upon it."""
+    async with (
+        a_bitcoind(directory, "-txindex=1") as bitcoind,
+        an_electrum_server(directory, bitcoind) as server,
+        Network(directory / "n", bitcoind=bitcoind.directory) as network,
+    ):
+        yield network, server
+
+
+async def a_node(network: Network, server: ElectrumServer, name: str) -> Node:
+    """A node that knows the chain from the server alone."""
+    return await network.node(name, bitcoind_directory=None, electrum=(f"tcp://{server.tcp}",))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_open_pay_restart_and_close(tmp_path: Path, kind: str) -> None:
+    async def main() -> None:
+        async with a_network(tmp_path) as (network, server):
+            alice, bob = await a_node(network, server, "alice"), await a_node(network, server, "bob")
+            channel = await network.channel(alice, bob, 1_000_000, kind=kind)
+            invoice = await bob.api.invoice(50_000_000, "coffee", 3600)
+            assert (await alice.api.pay(invoice.invoice, None, 20)).amount_msat == 50_000_000
+            bob = await network.restart(bob)
+            await network.active(channel, alice, bob)
+            closed = await alice.api.close(channel, False, None)
+            await network.seen(closed.txid)
+            before = (await bob.wallet.balance()).confirmed_sat
+            await network.mine(1)
+
+            async def arrived() -> bool:
+                return (await bob.wallet.balance()).confirmed_sat - before == 50_000
+
+            await until_asked(arrived, "bob's coins")
+            await network.mine(100)
+            await until(lambda: not alice.channels.drivers and not bob.channels.drivers, "the channels are settled")
+
+    asyncio.run(asyncio.wait_for(main(), LIMIT_SECONDS))
