@@ -15,6 +15,10 @@ class ChainEnded(ChainError):
     """The chain's own process ended, or did not come up."""
 
 
+class FollowerEnded(LnpdError):
+    """A service of the node follows the chain no more, by a defect: the node stops, for it would see nothing there."""
+
+
 class ChainLocked(ChainError):
     """Another process, or another part of this one, has the chain's directory open."""
 

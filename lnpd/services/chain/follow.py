@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from lnpd.chain.interface import BlockRef, ChainBackend, ChainDelta, ConnectedBlock, Match, Watch
-from lnpd.errors import ChainError
+from lnpd.errors import ChainError, FollowerEnded, RowRefused, StoreError
 from lnpd.store.read import Read
 from lnpd.store.store import Store
 from lnpd.store.write import Write
@@ -50,6 +50,11 @@ class Past(msgspec.Struct, frozen=True):
 class Service(Protocol):
     """A service that follows. The three that take a view of the store run on the store's thread and see it only."""
 
+    @property
+    def name(self) -> str:
+        """Who cannot follow any more, if that is so."""
+        ...
+
     def cursor(self, read: Read) -> BlockRef | None:
         """The last block whose effects are stored."""
         ...
@@ -72,7 +77,9 @@ class Service(Protocol):
 
 
 class ChainFollower:
-    """The loop of one service. `broken` hears of an error that is not the chain's: the node must stop."""
+    """The loop of one service. `broken` hears of whatever ends it, which the chain's own errors do not: the node must
+    stop, for a service that stands still looks well and misses everything.
+    """
 
     def __init__(
         self,
@@ -101,6 +108,8 @@ class ChainFollower:
         """Catches up with the chain, then follows it. Raises ChainError, UnknownBlock if this is another chain."""
         await self.sync()
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._follow())]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
         """Ends between two transactions; in the middle of a question that the chain does not answer."""
@@ -195,8 +204,14 @@ class ChainFollower:
                 if str(error) != complaint:
                     complaint = str(error)
                     log.warning("the chain cannot be followed: %s", error)
-            except Exception as error:
-                log.exception("following the chain failed")
-                if self._broken is not None:
-                    self._broken(error)
-                return
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if not isinstance(error, Exception):
+            return  # it was stopped
+        name = self._service.name
+        log.error("%s cannot follow the chain any more", name, exc_info=error)
+        if not isinstance(error, StoreError) or isinstance(error, RowRefused):  # else the database is ill, and named
+            error = FollowerEnded(f"{name} cannot follow the chain any more: {type(error).__name__}: {error}")
+        if self._broken is not None:
+            self._broken(error)

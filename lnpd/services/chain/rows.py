@@ -36,12 +36,15 @@ class StoredFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Found(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The transaction of the best chain that met a watch. `position` is its place in the block."""
+    """The transaction of the best chain that met a watch. `position` is its place in the block.
+
+    A broadcast keeps none: it has hundreds of inputs, and one transaction, as large as its maker likes, may spend all.
+    """
 
     block_height: int
     block_hash: bytes
     position: int
-    transaction: Tx
+    transaction: Tx | None = None
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,7 +112,8 @@ def write_row(row: Row) -> bytes:
 
 def read_row(key: bytes, value: bytes) -> Row:
     """A row from its bytes. Raises ValueUnreadable."""
-    return decode(value, Row, table="chain watch", key=key)
+    row = decode(value, Row, table="chain watch", key=key)
+    return row if row.broadcast is None else replace(row, found=tuple(map(_light, row.found)))  # older ones are heavy
 
 
 def read_fact(value: bytes) -> Fact | Fulfill | Fail:
@@ -151,15 +155,21 @@ Hits = dict[Watch, Found]
 def hits_in(connected: tuple[ConnectedBlock, ...]) -> Hits:
     """The transaction that met each watch: in one chain there is one."""
     hits: Hits = {}
+    found: dict[bytes, Found] = {}  # a transaction that meets many watches is read once
     for block in connected:
         for match in block.matches:
-            if match.watch not in hits:
-                hits[match.watch] = _found(block.block, match)
+            if match.txid not in found:
+                found[match.txid] = _found(block.block, match)
+            hits.setdefault(match.watch, found[match.txid])
     return hits
 
 
 def _found(block: BlockRef, match: Match) -> Found:
     return Found(block.height, block.hash, match.position or 0, parse(match.transaction))
+
+
+def _light(found: Found | None) -> Found | None:
+    return found and replace(found, transaction=None)
 
 
 def follow(row: Row, disconnected: frozenset[bytes], hits: Hits, tip_height: int) -> tuple[Row, tuple[Fact, ...]]:
@@ -172,13 +182,12 @@ def follow(row: Row, disconnected: frozenset[bytes], hits: Hits, tip_height: int
         row = replace(row, found=kept, told=0)
     watches = watches_of(row)
     if any(watch in hits and known is None for watch, known in zip(watches, row.found, strict=True)):
-        row = replace(
-            row, found=tuple(known or hits.get(watch) for watch, known in zip(watches, row.found, strict=True))
-        )
+        found = tuple(known or hits.get(watch) for watch, known in zip(watches, row.found, strict=True))
+        row = replace(row, found=tuple(map(_light, found)) if row.broadcast else found)
     for depth in _depths(row)[row.told :]:
-        found = row.found[0]
-        if found is not None and tip_height - found.block_height + 1 >= depth:
-            events.append(_met(row, found, depth))
+        met = row.found[0]
+        if met is not None and tip_height - met.block_height + 1 >= depth:
+            events.append(_met(row, met, depth))
             row = replace(row, told=row.told + 1)
     return replace(row, events=row.events + len(events)) if events else row, tuple(events)
 
@@ -196,6 +205,7 @@ def is_done(row: Row, tip_height: int) -> bool:
 
 
 def _met(row: Row, found: Found, depth: int) -> Fact:
+    assert found.transaction is not None, "only broadcasts keep none"
     if isinstance(row.subject, WatchOutput):
         return OutputSpent(row.subject.txid, row.subject.vout, found.transaction, found.block_height, depth)
     return TransactionConfirmed(found.transaction, found.block_height, found.position, depth)

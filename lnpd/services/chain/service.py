@@ -15,9 +15,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from lnpd_sdk import envelope
-from msgspec.structs import replace
-
 from lnpd.bus.peer import BusPeer
 from lnpd.bus.service import remote, serve
 from lnpd.chain.embedded import ChainView, EmbeddedChain, EventStream
@@ -45,9 +42,9 @@ from lnpd.errors import (
     UnknownChainClient,
     WatchesTooMany,
 )
+from lnpd.services.chain.parcel import Parcel, pack, unpack
 
 MAX_CLIENTS: Final = 64
-MAX_DELTA_BYTES: Final = envelope.MAX_FRAME_BYTES * 3 // 4
 WATCHES_A_CALL: Final = 10_000
 MAX_HEAR_SECONDS: Final = 2.0
 DEADLINE_SECONDS: Final = 30.0
@@ -79,9 +76,9 @@ class ChainCalls(Protocol):
 
     async def unwatch(self, client: bytes, watches: tuple[Watch, ...]) -> None: ...
 
-    async def blocks_since(self, client: bytes, block: BlockRef) -> ChainDelta: ...
+    async def blocks_since(self, client: bytes, block: BlockRef) -> Parcel: ...
 
-    async def scan(self, watches: tuple[Watch, ...], from_height: int) -> ChainDelta: ...
+    async def scan(self, watches: tuple[Watch, ...], from_height: int) -> Parcel: ...
 
     async def best_block(self) -> BlockRef: ...
 
@@ -187,13 +184,13 @@ class ChainServer:
         """Watches for less."""
         await self._client(client).view.unwatch(watches)
 
-    async def blocks_since(self, client: bytes, block: BlockRef) -> ChainDelta:
+    async def blocks_since(self, client: bytes, block: BlockRef) -> Parcel:
         """What happened to the client's watches."""
-        return fitting(await self._client(client).view.blocks_since(block))
+        return pack(await self._client(client).view.blocks_since(block))
 
-    async def scan(self, watches: tuple[Watch, ...], from_height: int) -> ChainDelta:
+    async def scan(self, watches: tuple[Watch, ...], from_height: int) -> Parcel:
         """What happened to these watches."""
-        return fitting(await self._chain.scan(watches, from_height))
+        return pack(await self._chain.scan(watches, from_height))
 
     async def close(self) -> None:
         """Answers no more. The chain stays open."""
@@ -216,14 +213,6 @@ def serve_chain(chain: EmbeddedChain, endpoint: str) -> ChainServer:
     server = ChainServer(chain)
     server.peer = serve(server, ChainCalls, endpoint)
     return server
-
-
-def fitting(delta: ChainDelta, max_bytes: int = MAX_DELTA_BYTES) -> ChainDelta:
-    """A delta that fits into a frame: its last blocks are left for the next question."""
-    while len(delta.connected) > 1 and len(envelope.encode(delta)) > max_bytes:
-        kept = delta.connected[: len(delta.connected) // 2]
-        delta = replace(delta, connected=kept, mempool=(), end=kept[-1].block, more=True)
-    return delta
 
 
 # The client
@@ -278,12 +267,12 @@ class RemoteChain:
 
     async def blocks_since(self, block: BlockRef) -> ChainDelta:
         """What happened to the watches since a block. Raises UnknownBlock."""
-        return await self._ask(lambda: self._calls.blocks_since(self._client, block))
+        return unpack(await self._ask(lambda: self._calls.blocks_since(self._client, block)))
 
     async def scan(self, watches: Iterable[Watch], from_height: int) -> ChainDelta:
         """What happened to some watches from a height on."""
         some = tuple(watches)
-        return await self._ask(lambda: self._calls.scan(some, from_height))
+        return unpack(await self._ask(lambda: self._calls.scan(some, from_height)))
 
     async def best_block(self) -> BlockRef:
         """The tip of the best chain."""

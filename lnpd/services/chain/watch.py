@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from lnpd.chain.interface import BlockRef, ChainBackend, ChainDelta, Outcome
 from lnpd.channel.actions import WatchOutput, WatchTransaction
-from lnpd.errors import ChainError, LnpdError
+from lnpd.errors import ChainError, LnpdError, RowRefused
 from lnpd.services.chain.follow import POLL_SECONDS, ChainFollower, Past, Wanted
 from lnpd.services.chain.rows import (
     Fact,
@@ -62,6 +63,8 @@ LOOK_BACK_BLOCKS: Final = 144
 
 class ChainWatch:
     """Follows a backend for the channels. `broken` hears of an error after which the node must stop."""
+
+    name = "the watch over the channels"
 
     def __init__(
         self,
@@ -178,7 +181,10 @@ class ChainWatch:
     def _follow(
         self, write: Write, rows: list[tuple[Row, Row]], gone: frozenset[bytes], hits: Hits, height: int
     ) -> None:
-        """Changes rows, each given as it is stored and as it is known now, and tells in the order of the chain."""
+        """Changes rows, each given as it is stored and as it is known now, and tells in the order of the chain.
+
+        What cannot be stored costs its own watch: whoever makes such a transaction may not hide a block from others.
+        """
         told: list[tuple[Fact, bytes, str]] = []
         for before, known in rows:
             row, events = follow(known, gone, hits, height)
@@ -188,10 +194,12 @@ class ChainWatch:
             if is_done(row, height):
                 write.delete_value(NAMESPACE, key)
             elif row != before:
-                write.put_value(NAMESPACE, key, write_row(row))
+                with _alarm(row.owner, key.hex()):
+                    write.put_value(NAMESPACE, key, write_row(row))
         for event, owner, name in sorted(told, key=lambda each: happened(each[0])):
-            write.add_inbox(owner, name, encode(StoredFact(event)))
-            self._owed.add(owner)
+            with _alarm(owner, name):
+                write.add_inbox(owner, name, encode(StoredFact(event)))
+                self._owed.add(owner)
 
     async def caught_up(self, tip: BlockRef, moved: bool) -> None:
         """Wakes whom something happened to, and broadcasts."""
@@ -243,6 +251,16 @@ class ChainWatch:
         txids = tuple(verdict.txid for verdict in result.verdicts)
         await self._listener.answered(txids, {v.txid for v in result.verdicts if v.outcome is not Outcome.REFUSED})
         return replace(status, txids=txids, refused=refused, attempts=status.attempts + 1)
+
+
+@contextmanager
+def _alarm(owner: bytes, name: str) -> Iterator[None]:
+    """The database refuses a row: that is said, and nothing else is lost by it."""
+    try:
+        yield
+    except RowRefused as error:
+        text = "channel %s: what the chain did to it cannot be stored (%s), look after it by hand: %s"
+        log.critical(text, owner.decode(errors="replace"), name, error)
 
 
 def _rows(read: Read) -> list[Row]:

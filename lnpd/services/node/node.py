@@ -210,7 +210,7 @@ class Node:
             publish=self._record,
             changed=self._changed,
             reserve=self._reserve(),
-            broken=lambda _channel, error: self._broken(error),
+            broken=lambda _channel, error: self._batch_lost(error),
         )
         caps = Caps(config.limits, config.experimental_types)
         chain_hash, script = CHAIN_HASHES[config.network], self.wallet.next_script
@@ -338,11 +338,14 @@ class Node:
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 
+    def _batch_lost(self, error: Exception) -> None:
+        """A batch of a channel was lost: that costs this channel, unless nobody could go on."""
+        if isinstance(error, StoreError | SignerEnded) and not isinstance(error, RowRefused):
+            self._broken(error)
+
     def _broken(self, error: Exception) -> None:
-        """A batch of a channel was lost: the node ends where nobody could go on."""
-        if isinstance(error, RowRefused):
-            return
-        if isinstance(error, StoreError | SignerEnded) and not self.ended.done():
+        """What every channel needs has ended, whatever by: the node ends too, for it would see and enforce nothing."""
+        if not self.ended.done():
             log.error("the node stops: %s", error)
             self.ended.set_exception(error)
 

@@ -33,6 +33,8 @@ class WalletChain:
     it, unless another wallet has the same seed; then this is an older copy, whose last settled block lies behind.
     """
 
+    name = "the wallet"
+
     def __init__(self, store: Store, backend: ChainBackend, rows: WalletRows, birth_height: int | None) -> None:
         self._store, self._backend, self._rows, self._scripts = store, backend, rows, rows.scripts
         self._birth_height = birth_height

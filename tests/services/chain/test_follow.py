@@ -8,7 +8,7 @@ import pytest
 
 from lnpd.chain.embedded import EmbeddedChain
 from lnpd.channel.events import OutputSpent, TransactionConfirmed
-from lnpd.errors import InsufficientFunds, StoreClosed, StoreHalted
+from lnpd.errors import FollowerEnded, InsufficientFunds, SignerRefused, StoreClosed, StoreHalted, ValueUnfit
 from lnpd.services.chain.service import RemoteChain, serve_chain
 from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.wallet.service import Wallet
@@ -129,6 +129,30 @@ def test_the_chains_process_may_end_and_come_back(tmp_path: Path, caplog: pytest
         await server.close()
         await chain.close()
         store.close_sync()
+
+    told(story)
+
+
+@pytest.mark.parametrize("error", [KeyError("defect"), ValueUnfit("too large"), SignerRefused("RULE", "no")])
+def test_whatever_ends_a_follower_is_reported_by_its_name(tmp_path: Path, error: Exception) -> None:
+    class Ill(Driver):
+        def deliver_block(self, height: int) -> None:
+            if self.heights:
+                raise error
+            super().deliver_block(height)
+
+    async def story() -> None:
+        async with a_chain("embedded", tmp_path) as chain:
+            store = Store.open(tmp_path / "node", "regtest")
+            failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+            watch = ChainWatch(store, chain, Ill(store), failed.set_result)
+            await watch.start()
+            await chain.mine()
+            ended = await failed
+            assert isinstance(ended, FollowerEnded)
+            assert str(ended).startswith("the watch over the channels") and str(error) in str(ended)
+            await watch.stop()
+            store.close_sync()
 
     told(story)
 

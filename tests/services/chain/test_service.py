@@ -9,14 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from lnpd_sdk import envelope
 
 from lnpd.chain.embedded import EmbeddedChain
 from lnpd.chain.interface import (
     BlockRef,
-    ChainDelta,
-    ConnectedBlock,
-    Match,
     NewTip,
     Outcome,
     SeenUnconfirmed,
@@ -27,7 +23,7 @@ from lnpd.chain.interface import (
 from lnpd.errors import ChainUnreachable, EndpointRefused, FaucetDry, UnknownBlock
 from lnpd.services.chain import service as chain_service
 from lnpd.services.chain.process import READY
-from lnpd.services.chain.service import ChainServer, RemoteChain, fitting, serve_chain
+from lnpd.services.chain.service import ChainServer, RemoteChain, serve_chain
 from lnpd.tx.transaction import parse
 from tests.chain.purse import P2WPKH, p2wsh, pay
 from tests.services.chain.chains import a_spend, offer, told
@@ -179,19 +175,6 @@ def test_who_does_not_answer_is_named(tmp_path: Path) -> None:
         await remote.close()
 
     told(story)
-
-
-def test_a_delta_is_cut_to_fit_a_frame() -> None:
-    def block(height: int) -> ConnectedBlock:
-        match = Match(WatchTxid(bytes(32)), bytes(32), bytes(1_000), 1)
-        return ConnectedBlock(BlockRef(height, height.to_bytes(32, "big")), (match,))
-
-    delta = ChainDelta((), tuple(block(height) for height in range(1, 101)), (), BlockRef(100, bytes(32)), False)
-    assert fitting(delta, 1 << 20) is delta
-    cut = fitting(delta, 50_000)
-    assert len(envelope.encode(cut)) <= 50_000 < len(envelope.encode(delta))
-    assert cut.more and cut.end == cut.connected[-1].block and cut.connected == delta.connected[: len(cut.connected)]
-    assert len(fitting(delta, 1).connected) == 1, "one block is always told"
 
 
 def test_the_chain_as_a_program(tmp_path: Path) -> None:
