@@ -130,6 +130,7 @@ class FeeWanted(msgspec.Struct, frozen=True):
 
     `tx` spends `spent`, weighs at most `weight` once it is signed, and has its inputs and outputs first; the wallet's
     come after them. With a `parent_weight` the fee is that of both, and the parent pays `parent_fee_sat` of it.
+    More than `max_fee_sat` is never added, however many coins it takes: the feerate is lowered, as far as nodes relay.
     `reference` names it through all its versions.
     """
 
@@ -140,6 +141,7 @@ class FeeWanted(msgspec.Struct, frozen=True):
     feerate_per_kw: int
     parent_weight: int = 0
     parent_fee_sat: int = 0
+    max_fee_sat: int | None = None
 
 
 class FeePaid(msgspec.Struct, frozen=True):
@@ -211,7 +213,7 @@ class FundingWallet(Protocol):
 
     async def pay_fee(self, wanted: FeeWanted) -> FeePaid:
         """The transaction with coins that pay its fee, reserved before this returns; an older version of the same
-        reference gives its coins back. The reserve may be spent for it. InsufficientFunds."""
+        reference gives its coins back. The reserve may be spent for it. InsufficientFunds, FeeTooHigh."""
         ...
 
     async def give_back(self, reference: str) -> None:

@@ -39,9 +39,14 @@ def estimate_blocks(blocks_left: int | None) -> int:
     return 2 if blocks_left <= RAMP_BLOCKS else 6
 
 
+def most_sat(stake_sat: int) -> int:
+    """All that is ever paid for what is at stake."""
+    return STAKE_PERCENT * stake_sat // 100
+
+
 def most_per_kw(stake_sat: int, weight: int) -> int:
     """The feerate at which a transaction of this weight pays all that its stake allows."""
-    return STAKE_PERCENT * stake_sat * 10 // weight
+    return 1000 * most_sat(stake_sat) // weight
 
 
 def scheduled_per_kw(blocks_left: int | None, stake_sat: int, weight: int, estimate_per_kw: int) -> int:

@@ -72,6 +72,31 @@ def test_a_child_of_our_anchor_pays_for_our_commitment_and_is_replaced_when_fees
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("coins_sat", [(200_000,), (3_000,) * 8])
+def test_the_package_of_a_commitment_never_costs_more_than_half_of_what_is_ours(
+    tmp_path: Path, coins_sat: tuple[int, ...]
+) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await network.node("alice"), await network.node("bob")
+            await network.channel(alice, bob, 1_000_000, push_sat=20_000, kind=ANCHORS)
+            for coin_sat in coins_sat:
+                await network.fund(bob, coin_sat)
+            ears(alice), ears(bob)
+            money = Money(network)
+            await money.begin(bob)
+            await estimate(network, 40_000)
+            commitment = await broadcast_commitment(network, bob)
+            anchors = [v for v, o in enumerate(commitment.outputs) if o.value_sat == 330]
+            (child,) = [c for v in anchors if (c := await spender(network, commitment.txid, v)) is not None]
+            parent_sat, child_sat = await money.fee_sat(commitment), await money.fee_sat(child)
+            assert child_sat <= 10_000, "half of what is bob's"
+            assert parent_sat + child_sat > 9_500, "and no less: blocks are full"
+            assert len(child.inputs) > 2 or len(coins_sat) == 1
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("chain", CHAINS)
 def test_the_peers_commitment_is_helped_where_it_keeps_ours_out(tmp_path: Path, chain: str) -> None:
     async def main() -> None:

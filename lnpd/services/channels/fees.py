@@ -18,7 +18,7 @@ from lnpd.chain.interface import Outpoint as ChainOutpoint
 from lnpd.channel.actions import Broadcast, Claim
 from lnpd.channel.queries import Kept
 from lnpd.channel.stakes import our_anchor
-from lnpd.errors import ClaimUneconomic, InsufficientFunds
+from lnpd.errors import ClaimUneconomic, FeeTooHigh, InsufficientFunds
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.onchain import ChainWatcher, FeeWanted, FundingWallet, Outpoint
 from lnpd.store.codec import decode, encode
@@ -27,7 +27,7 @@ from lnpd.store.store import Store
 from lnpd.store.write import Write
 from lnpd.tx import fees
 from lnpd.tx.claims import Claimable
-from lnpd.tx.feerates import Paid, estimate_blocks, least_per_kw, most_per_kw, scheduled_per_kw
+from lnpd.tx.feerates import Paid, estimate_blocks, least_per_kw, most_per_kw, most_sat, scheduled_per_kw
 from lnpd.tx.graph import Graph
 from lnpd.tx.sweeps import RBF_SEQUENCE, make_claim, may_share, second_stage, second_stage_weight, sweep_weight
 from lnpd.tx.transaction import Tx, TxIn, TxOut, parse
@@ -93,12 +93,13 @@ class FeePayer:
         if not left:
             raise ClaimUneconomic(f"None of {len(action.claims)} HTLCs is worth the fee of its transaction.")
         base = second_stage(kept.graph, left)
-        weight = second_stage_weight(base, left)
+        weight, stake_sat = second_stage_weight(base, left), sum(each.output.value_sat for each in left)
         whole, most = weight + WALLET_WEIGHT, most_per_kw(stake_sat, weight + WALLET_WEIGHT)
         feerate_per_kw = await self._replacing(driver, left, spent, whole, wanted, most)
         outputs = tuple(TxOut(each.output.value_sat, each.output.script_pubkey) for each in left)
+        name, most_fee_sat = reference(driver, action.key), most_sat(stake_sat)
         paid = await self._wallet.pay_fee(
-            FeeWanted(reference(driver, action.key), base, outputs, weight, feerate_per_kw)
+            FeeWanted(name, base, outputs, weight, feerate_per_kw, max_fee_sat=most_fee_sat)
         )
         self._offer(driver, action.key, paid.tx.txid, Paid(_points(left), paid.fee_sat, paid.weight))
         return await driver.fills.second_stage(kept, paid.tx, left)
@@ -115,15 +116,16 @@ class FeePayer:
         parent = rival or await self._parent(driver, tx)
         if parent is None:
             return (tx,)
+        package = parent.tx.weight + _anchor_weight(parent)
         wanted = max(
-            await self._scheduled(0, action.ours_sat, parent.tx.weight),
-            await self._scheduled(action.deadline_height, action.stake_sat, parent.tx.weight),
+            await self._scheduled(0, action.ours_sat, package),
+            await self._scheduled(action.deadline_height, action.stake_sat, package),
         )
         if 1000 * parent.fee_sat >= wanted * parent.tx.weight:
             return (tx,)
         try:
-            child = await self._child(driver, action.key, parent, wanted)
-        except InsufficientFunds as error:
+            child = await self._child(driver, action, parent, wanted)
+        except (InsufficientFunds, FeeTooHigh) as error:
             text = "channel %s: its commitment pays %s sat, which is too little, and cannot be helped: %s"
             log.warning(text, driver.channel.key, parent.fee_sat, error)
             return (tx,)
@@ -146,22 +148,20 @@ class FeePayer:
         found = await self._backend.transaction(output.spent_by)
         return await self._parent(driver, parse(found.transaction)) if found is not None else None
 
-    async def _child(self, driver: ChannelDriver, key: str, parent: Parent, wanted: int) -> Tx:
-        anchor, above = parent.graph.outputs[parent.vout], parent.tx.weight
-        path = next(path for path in anchor.paths if path.name == "owner")
-        claim = Claimable(parent.tx.txid, parent.vout, anchor, path)
+    async def _child(self, driver: ChannelDriver, action: Broadcast, parent: Parent, wanted: int) -> Tx:
+        claim, above = _anchor(parent), parent.tx.weight
         base = Tx((TxIn(parent.tx.txid, parent.vout, RBF_SEQUENCE),), ())
-        weight = fees.transaction_weight(claim.weight, 1, ())
         # Miners count the package; a replacement is measured by the child alone (BIP 125).
-        own = weight + WALLET_WEIGHT
+        own = _anchor_weight(parent)
         alone = -(-(wanted * (own + above) - 1000 * parent.fee_sat) // own)
         alone = await self._replacing(driver, (claim,), frozenset(), own, alone, alone)
         package_per_kw = -(-(alone * own + 1000 * parent.fee_sat) // (own + above))
-        output = TxOut(anchor.value_sat, anchor.script_pubkey)
-        name = reference(driver, key)
-        fee = FeeWanted(name, base, (output,), weight, package_per_kw, above, parent.fee_sat)
-        paid = await self._wallet.pay_fee(fee)
-        self._offer(driver, key, paid.tx.txid, Paid(_points((claim,)), paid.fee_sat, paid.weight))
+        output = TxOut(claim.output.value_sat, claim.output.script_pubkey)
+        name, most_fee_sat = reference(driver, action.key), most_sat(max(action.ours_sat, action.stake_sat))
+        paid = await self._wallet.pay_fee(
+            FeeWanted(name, base, (output,), own - WALLET_WEIGHT, package_per_kw, above, parent.fee_sat, most_fee_sat)
+        )
+        self._offer(driver, action.key, paid.tx.txid, Paid(_points((claim,)), paid.fee_sat, paid.weight))
         return await driver.fills.sweep(parent.graph, paid.tx, (claim,))
 
     # Feerates, and what was paid before
@@ -224,6 +224,17 @@ class FeePayer:
     async def ended(self, owner: bytes, key: str) -> None:
         """All that a broadcast spends was spent some blocks ago: coins that wait to pay for it are free."""
         await self._wallet.give_back(f"{owner.decode()}/{key}")
+
+
+def _anchor(parent: Parent) -> Claimable:
+    anchor = parent.graph.outputs[parent.vout]
+    path = next(path for path in anchor.paths if path.name == "owner")
+    return Claimable(parent.tx.txid, parent.vout, anchor, path)
+
+
+def _anchor_weight(parent: Parent) -> int:
+    """What a child of the anchor weighs with one coin of the wallet."""
+    return fees.transaction_weight(_anchor(parent).weight, 1, ()) + WALLET_WEIGHT
 
 
 def reference(driver: ChannelDriver, key: str) -> str:

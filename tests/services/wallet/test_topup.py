@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lnpd.errors import InsufficientFunds
+from lnpd.errors import FeeTooHigh, InsufficientFunds
 from lnpd.services.onchain import FeeWanted, WalletCoin
 from lnpd.services.wallet.select import DUST_SAT, INPUT_WEIGHT
 from lnpd.services.wallet.service import Wallet
@@ -71,6 +71,34 @@ def test_whatever_is_chosen_pays_the_rate_and_adds_up(values: list[int], feerate
     assert sum(c.value_sat for c in chosen.coins) == chosen.change_sat + chosen.fee_sat
     assert chosen.change_sat == 0 or chosen.change_sat >= DUST_SAT
     assert 1000 * chosen.fee_sat >= feerate_per_kw * chosen.weight
+
+
+STAKE_SAT = 100_000
+CHILD = FeeWanted(
+    "channel/commitment",
+    replace(BASE, outputs=()),
+    (TxOut(330, SPENT.script_pubkey),),
+    weight=280,
+    feerate_per_kw=27_000,
+    parent_weight=1_300,
+    parent_fee_sat=329,
+    max_fee_sat=STAKE_SAT // 2,
+)
+
+
+@pytest.mark.parametrize("value_sat", [1_000_000, 50_000, 30_000, 20_000, 15_000, 10_000])
+@pytest.mark.parametrize("wanted", [CHILD, replace(CHILD, tx=replace(BASE, outputs=(TxOut(330, b""),)))])
+def test_further_coins_never_cost_more_than_the_stake_allows(value_sat: int, wanted: FeeWanted) -> None:
+    chosen = top_up([coin(number, value_sat) for number in range(40)], wanted)
+    assert 0.98 * STAKE_SAT / 2 < chosen.fee_sat <= STAKE_SAT // 2
+
+
+def test_what_would_cost_more_than_the_stake_even_at_the_lowest_feerate_is_refused() -> None:
+    least_sat = -(-(280 + INPUT_WEIGHT + 4 * 31 + 1_300) * 253 // 1000) - 100
+    child = replace(CHILD, parent_fee_sat=100)
+    assert top_up([coin(1, 50_000)], replace(child, max_fee_sat=least_sat)).fee_sat == least_sat
+    with pytest.raises(FeeTooHigh, match=f"A fee of {least_sat} sat.* more than the {least_sat - 1} sat"):
+        top_up([coin(1, 50_000)], replace(child, max_fee_sat=least_sat - 1))
 
 
 # In a wallet, on a chain
