@@ -43,12 +43,20 @@ MAX_TEXT_BYTES = 1000
 
 def failed(channel: Channel, error: ProtocolError) -> Step:
     """The step that follows one that raised: run it on the channel as it was before the broken message."""
-    if isinstance(error, ProtocolWarning) and not isinstance(channel.phase, UNFUNDED):
-        text = str(error).encode()[:MAX_TEXT_BYTES]
-        warning = Send(WarningMessage(channel_id=channel.id, data=text))
+    if only_warns(channel, error):
         notice = Notify("warning", "channel_warning", (("channel", channel.key), ("reason", str(error))))
-        return (yield from done(channel, warning, Disconnect(str(error)), notice))
+        return (yield from done(channel, Send(warning(channel, error)), Disconnect(str(error)), notice))
     return (yield from fail(channel, error))
+
+
+def only_warns(channel: Channel, error: ProtocolError) -> bool:
+    """Whether an error costs a reconnect, and not the channel."""
+    return isinstance(error, ProtocolWarning) and not isinstance(channel.phase, UNFUNDED)
+
+
+def warning(channel: Channel, what: ProtocolError | str) -> WarningMessage:
+    """What a peer is told of what only costs a reconnect."""
+    return WarningMessage(channel_id=channel.id, data=str(what).encode()[:MAX_TEXT_BYTES])
 
 
 def fail(channel: Channel, error: ProtocolError, *, tell: bool = True, though_unproven: bool = False) -> Step:

@@ -20,6 +20,7 @@ from lnpd.channel.queries import AskClose, FindRow, ask
 from lnpd.channel.removals import RemovalMessage, being_removed, removal_update
 from lnpd.channel.state import AwaitingReady, Channel, Negotiating, Normal, Quiescence, ShuttingDown
 from lnpd.channel.table import Step
+from lnpd.errors import ProtocolError, RemovalRefused, UpdatesDoNotCommute
 from lnpd.tx.states import htlcs_of
 from lnpd.wire.message import decode
 from lnpd.wire.messages import Shutdown, Stfu
@@ -57,7 +58,12 @@ def _send_removals(channel: Channel, fresh: Mapping[int, RemovalMessage]) -> Doi
             found = decode(row)
             assert isinstance(found, RemovalMessage)
             message = found
-        channel, rows = yield from admit(channel, removal_update(channel.us, message), message)
+        try:
+            channel, rows = yield from admit(channel, removal_update(channel.us, message), message)
+        except UpdatesDoNotCommute:
+            continue  # it waits until what the peer has pending is irrevocable
+        except ProtocolError as error:  # the core's own rules allow every removal: a provider forbids this one
+            raise RemovalRefused(f"Our removal of HTLC {decision.id} is refused: {error}") from error
         actions += [*rows, Send(message)]
     return channel, actions
 

@@ -25,6 +25,10 @@ class ProviderContradiction(ChannelError):
     """A provider refuses an update that it has accepted before: the channel is frozen until it agrees with itself."""
 
 
+class RemovalRefused(ProviderContradiction):
+    """A provider refuses our own removal of an HTLC that it took in: it must not hold up what we claim."""
+
+
 class UnexpectedMessage(ChannelError, ProtocolError):
     """A message has no place in the phase that the channel is in."""
 

@@ -33,9 +33,7 @@ from lnpd.errors import (
     ChannelGone,
     CommandRefused,
     LnpdError,
-    OutputRefused,
     ProtocolError,
-    ProviderContradiction,
     ProviderFault,
     StoreHalted,
     UnaskedDebit,
@@ -43,24 +41,23 @@ from lnpd.errors import (
 from lnpd.services.chain.rows import read_fact
 from lnpd.services.channels.batch import Batch, Recent
 from lnpd.services.channels.fills import Fills
-from lnpd.services.channels.mailbox import CHAIN, LASTING, Item
+from lnpd.services.channels.mailbox import CHAIN, FAULTS, LASTING, OURS, Item
 from lnpd.services.channels.opening import with_grants
 from lnpd.services.channels.parts import Link, Parts
 from lnpd.services.channels.queries import Preempted, Queries
-from lnpd.services.interfaces import ChannelIndex, SignerRecord
+from lnpd.services.interfaces import ChannelIndex
 from lnpd.services.recipients import Effects
 from lnpd.services.signer.state import row_keys
 from lnpd.store.rows import InboxRow
 from lnpd.store.write import Write
 from lnpd.wire.base import Message
-from lnpd.wire.messages import ChannelReestablish, CommitmentSigned, Warning
+from lnpd.wire.messages import ChannelReestablish, CommitmentSigned
 from lnpd.wire.messages import Error as ErrorMessage
 
 __all__ = ["ChannelDriver", "Item"]
 
 log = logging.getLogger("lnpd.channels")
 
-FAULTS = (ProviderFault, ProviderContradiction, OutputRefused)  # a provider is missing, late, or wrong
 MAX_BATCH = 1_000
 
 
@@ -159,7 +156,7 @@ class ChannelDriver:
             if not isinstance(error, StoreHalted):
                 log.exception("channel %s: a batch failed", self.channel.key, exc_info=error)
             self.link = link
-            await self._take_back()
+            await self.fills.take_back()
             self.parts.broken(self.channel, error)
             left = [item for item in items if item.done is None or not item.done.done()]
             for item in sorted(left, key=lambda each: not each.urgent):
@@ -167,14 +164,6 @@ class ChannelDriver:
                     self._give_up(item, error)
                 else:  # one of them is ill: the others need not suffer
                     await self._handled([item])
-
-    async def _take_back(self) -> None:
-        """The signer may have prepared what is not stored."""
-        try:
-            rows = await self.parts.store.read(lambda read: read.signer_states())
-            await self.parts.signer.take_back(self.index, tuple(SignerRecord(key, value) for key, value in rows))
-        except Exception as error:
-            log.error("channel %s: the signer goes on from a step that is not stored: %s", self.channel.key, error)
 
     def _give_up(self, item: Item, error: Exception) -> None:
         """An event cannot be handled. Its connection cannot go on; what nobody else repeats is tried again."""
@@ -241,12 +230,15 @@ class ChannelDriver:
             self._freeze(batch, error)
             if item.done:
                 self._refuse(item, ChannelFrozen(f"The channel is frozen: {error}"))
-            return (Disconnected(), *((event,) if isinstance(event, LASTING) else ()))
+            return self._hung_up(batch, item, error)
         except ProtocolError as error:
             log.warning("channel %s: %s", batch.channel.key, error)
+            if isinstance(event, OURS) and failure.only_warns(batch.channel, error):
+                self._close_link(str(error), failure.warning(batch.channel, error))
+                return self._hung_up(batch, item, error)
             channel, actions = await self._step(batch, failure.failed(batch.channel, error), True)
-            if isinstance(event, FundingProvided):
-                again = (event,)  # the channel is over, and frees the coins
+            if isinstance(event, OURS) and type(channel.phase) is not type(batch.channel.phase):
+                again = (event,)  # it has happened all the same: a channel that is over frees its coins, or claims
         batch.records += await self.fills.prepare(Queries(self.parts, batch, self.index), channel, actions)
         if any(isinstance(action, Send) and isinstance(action.message, CommitmentSigned) for action in actions):
             batch.points.append("Committed")
@@ -255,6 +247,16 @@ class ChannelDriver:
         batch.points.append(type(event).__name__)
         batch.add(channel, actions)
         return (*await self._tell(batch, actions), *again)
+
+    def _hung_up(self, batch: Batch, item: Item, error: LnpdError) -> tuple[Event, ...]:
+        """With the link down nobody is asked: what nobody says twice is handled then, and a decision is stored."""
+        if not isinstance(item.event, OURS):
+            return (Disconnected(),)
+        if batch.channel.fundings and batch.channel.link == "down":
+            raise error
+        if item.inbox:
+            batch.done.append(item.inbox)
+        return (Disconnected(), item.event)
 
     def _passes_frozen(self, item: Item) -> bool:
         """While frozen a channel knows its chain, the end of its connection, where the peer is, a close that a side
@@ -354,13 +356,11 @@ class ChannelDriver:
             return
         self.frozen = str(error)
         name = error.plugin if isinstance(error, ProviderFault | UnaskedDebit) else "that errs"
-        text = f"The channel waits for the extension {name}."
         log.warning("channel %s is frozen: %s", batch.channel.key, error)
         batch.notices.append(
             Notify("frozen", "channel_frozen", (("channel", batch.channel.key), ("reason", self.frozen)))
         )
-        if self.link is not None:
-            self.link.close(self.frozen, Warning(channel_id=batch.channel.id, data=text.encode()))
+        self._close_link(self.frozen, failure.warning(batch.channel, f"The channel waits for the extension {name}."))
 
     def freeze(self, why: str, for_good: bool = False) -> None:
         """A provider that this channel pins is not there; or, for good, its keys cannot be used any more."""
@@ -388,9 +388,9 @@ class ChannelDriver:
         self.link, self._held = None, []
         self.post(Item(Disconnected()))
 
-    def _close_link(self, reason: str) -> None:
+    def _close_link(self, reason: str, last: Message | None = None) -> None:
         if self.link is not None:
-            self.link.close(reason)
+            self.link.close(reason, last)
 
     def _refuse(self, item: Item, error: CommandRefused) -> None:
         if item.done and not item.done.done():

@@ -4,6 +4,7 @@ Before the commit the signer says whether it will; after it, and not before, it 
 transaction lacks. It is deterministic: after a crash the same question gives the same bytes.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -24,7 +25,15 @@ from lnpd.channel.state import Channel
 from lnpd.crypto.shachain import index_of
 from lnpd.services.channels.batch import find_by_txid, find_row, kept_of
 from lnpd.services.channels.queries import Queries
-from lnpd.services.interfaces import ChannelIndex, ClaimInput, SecondStage, Signer, SignerRecords, StagePart
+from lnpd.services.interfaces import (
+    ChannelIndex,
+    ClaimInput,
+    SecondStage,
+    Signer,
+    SignerRecord,
+    SignerRecords,
+    StagePart,
+)
 from lnpd.services.interfaces import Claim as ClaimRequest
 from lnpd.store.store import Store
 from lnpd.tx.claims import Claimable
@@ -32,6 +41,8 @@ from lnpd.tx.graph import Graph
 from lnpd.tx.transaction import Tx
 from lnpd.wire.base import Message
 from lnpd.wire.messages import ClosingSigned, CommitmentSigned, FundingCreated, FundingSigned, RevokeAndAck
+
+log = logging.getLogger("lnpd.channels")
 
 REMEMBERED = 8  # graphs that were just built and are about to be signed
 
@@ -42,6 +53,14 @@ class Fills:
     def __init__(self, signer: Signer, store: Store, index: ChannelIndex) -> None:
         self._signer, self._store, self._index = signer, store, index
         self._graphs: OrderedDict[str, Graph] = OrderedDict()
+
+    async def take_back(self) -> None:
+        """The signer may have prepared what is not stored."""
+        try:
+            rows = await self._store.read(lambda read: read.signer_states())
+            await self._signer.take_back(self._index, tuple(SignerRecord(key, value) for key, value in rows))
+        except Exception as error:
+            log.error("channel index %s: the signer goes on from a step that is not stored: %s", self._index, error)
 
     def _remember(self, graph: Graph) -> None:
         """This graph is about to be signed: it need not be read back."""

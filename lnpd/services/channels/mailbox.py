@@ -18,12 +18,15 @@ from lnpd.channel.events import (
     TransactionUnconfirmed,
 )
 from lnpd.channel.state import Channel
+from lnpd.errors import OutputRefused, ProviderContradiction, ProviderFault
 from lnpd.services.channels.parts import Link
 from lnpd.wire.base import Message
 
 CHAIN = (TransactionConfirmed, TransactionUnconfirmed, OutputSpent, OutputUnspent, Block)
 LASTING = (Fulfill, Fail, FailMalformed, FundingProvided, FundingFailed)  # what this node did: nobody says it twice
+OURS = (*CHAIN, *LASTING)  # no peer sends it, and no reconnect brings it again
 URGENT = (*CHAIN, Fulfill, ForceClose)
+FAULTS = (ProviderFault, ProviderContradiction, OutputRefused)  # a provider is missing, late, or wrong
 
 
 @dataclass

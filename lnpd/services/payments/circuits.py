@@ -92,6 +92,12 @@ def circuit_to(read: Read, outgoing: HtlcKey) -> Circuit | None:
     return circuit if circuit is not None and circuit.outgoing == outgoing else None
 
 
+def is_ordered(read: Read, circuit: Circuit) -> bool:
+    """Whether the order of a circuit that has ended still waits for its incoming channel."""
+    key = _order_key(circuit)
+    return any(row.key == key for row in read.inbox(circuit.incoming.channel.encode()))
+
+
 def open_circuits(read: Read) -> tuple[Circuit, ...]:
     """All that have not ended."""
     found = (_circuit(read, key) for key, _ in read.values(OPEN))
@@ -198,5 +204,8 @@ def _put(write: Write, circuit: Circuit) -> Circuit:
 
 def _order(write: Write, circuit: Circuit, order: Fulfill | Fail) -> None:
     """What the incoming channel is to do. One order for each HTLC: none is ever taken back."""
-    key = f"circuit/{circuit.incoming.id}"
-    write.add_inbox(circuit.incoming.channel.encode(), key, encode(StoredFact(order)))
+    write.add_inbox(circuit.incoming.channel.encode(), _order_key(circuit), encode(StoredFact(order)))
+
+
+def _order_key(circuit: Circuit) -> str:
+    return f"circuit/{circuit.incoming.id}"

@@ -19,7 +19,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from lnpd.channel.actions import HtlcFailed, HtlcForgotten, HtlcFulfilled, HtlcOffered, HtlcReceived
-from lnpd.channel.events import Add, Fail
+from lnpd.channel.events import Add, Fail, Fulfill
 from lnpd.channel.state import AwaitingReady, Channel, Normal
 from lnpd.crypto import sphinx
 from lnpd.errors import InvalidOnionPayload, LnpdError
@@ -83,8 +83,8 @@ class Forwards:
         if opening is not None and _loop_seconds() < opening.until_seconds:
             return self._open(opening)
         known = await self._store.read(lambda read: circuits.circuit_of(read, key))
-        if known is not None:  # told again: it was decided, and what is ordered is in the channel's inbox
-            return Effects(after=(partial(self._go_on, known),)) if known.state == "waiting" else Effects()
+        if known is not None:
+            return await self._decided(known)
         judged = await self._judged(key, htlc, peeled, payload)
         if isinstance(judged, Failure):
             return Effects(events=(Fail(htlc.id, _reply(peeled.shared_secret, judged)),))
@@ -92,6 +92,18 @@ class Forwards:
         hmac, until_seconds = htlc.onion[-sphinx.HMAC_BYTES :], _loop_seconds() + OPENING_SECONDS
         self._openings[key] = opening = _Opening(judged, hmac, replayed, until_seconds)
         return self._open(opening)
+
+    async def _decided(self, known: Circuit) -> Effects:
+        """What was decided of an HTLC that is told again. An order that its channel has carried out is said again: the
+        channel would not ask if it had not lost it."""
+        if known.state == "waiting":
+            return Effects(after=(partial(self._go_on, known),))
+        if known.state == "fulfilled":
+            return Effects(events=(Fulfill(known.incoming.id, known.preimage),))
+        if known.state == "offered" or await self._store.read(partial(circuits.is_ordered, circuit=known)):
+            return Effects()
+        reply = _reply(known.shared_secret, failure("temporary_node_failure"))  # the first went with its order
+        return Effects(events=(Fail(known.incoming.id, reply),))
 
     def _open(self, opening: _Opening) -> Effects:
         circuit = opening.circuit
