@@ -15,7 +15,7 @@ it undid, and nothing that was told.
 """
 
 from collections.abc import Generator
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from lnpd_sdk.types import other
 from msgspec.structs import replace
@@ -26,7 +26,15 @@ from lnpd.channel.events import Block, Fulfill, OutputSpent, OutputUnspent
 from lnpd.channel.failure import FUNDED, broadcast_latest
 from lnpd.channel.lost import future_commitment, own_commitment, unknown_sat
 from lnpd.channel.onchain_claims import claim_what_is_due, give_again, split_what_is_close
-from lnpd.channel.onchain_htlcs import fail_what_is_over, missing_from, remember_preimage, spent_htlc, waits_to_fail
+from lnpd.channel.onchain_htlcs import (
+    awaits_outcome,
+    fail_what_is_over,
+    is_worthless,
+    missing_from,
+    remember_preimage,
+    spent_htlc,
+    waits_to_fail,
+)
 from lnpd.channel.onchain_outputs import (
     ANCHOR,
     as_waiting,
@@ -56,7 +64,6 @@ from lnpd.tx.transaction import Tx
 
 Spend = Literal["mutual", "ours", "theirs", "theirs_next", "revoked", "future", "unknown"]
 Found = Generator[Any, Any, tuple[Spend, Graph | None]]  # Any: each reply is typed by its own query
-NOT_WORTH_SAT: Final = 500  # an output of less does not pay for its own sweep at the lowest feerate
 
 
 @on((*FUNDED, Failed), OutputSpent)
@@ -246,12 +253,12 @@ def _onwards(channel: Channel, graph: Graph | None, actions: list[Action], heigh
 
 
 def _is_over(channel: Channel, resolution: Resolution, height: int) -> bool:
-    """Whether an output needs nobody's attention: it was taken deeply, or is not worth it, or is the peer's to take
-    back since its HTLC expired (BOLT 5: irrevocably resolved)."""
+    """Whether an output needs nobody's attention: it was taken deeply, or is not worth it and nobody waits for
+    its HTLC, or is the peer's to take back since its HTLC expired (BOLT 5: irrevocably resolved)."""
     if resolution.status == "resolved" or resolution.kind == ANCHOR:
         return True
     if resolution.status in ("waiting", "claiming"):
-        return resolution.value_sat < NOT_WORTH_SAT
+        return is_worthless(resolution) and not awaits_outcome(channel, resolution)
     expired = 0 < resolution.after <= height - channel.policy.resolution_depth
     return resolution.status == "unclaimed" and resolution.id.startswith(f"{other(channel.us)}/") and expired
 

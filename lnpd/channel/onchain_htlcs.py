@@ -3,6 +3,7 @@
 we offered it, and its output
   was spent with the preimage                   fulfilled, at once
   was spent without it (our timeout, a penalty) failed, once that is SETTLEMENT deep
+  is spent by nobody, and not worth our fee     failed, long after its expiry: until then it costs us its value
   does not exist in this commitment             failed, once the commitment is as deep
   or whatever, and the peer sent its preimage   fulfilled, at once: it is worth its money upstream however it comes
 the peer offered it, and we know the preimage   we claim it, also if we learn it only now
@@ -16,6 +17,7 @@ from lnpd.channel.actions import Action, HtlcFailed, HtlcFulfilled, Keep, Tell
 from lnpd.channel.deadlines import committed_htlcs
 from lnpd.channel.dust import htlc_of as add_of
 from lnpd.channel.events import Fail, FailMalformed, Fulfill, OutputSpent
+from lnpd.channel.failure import broadcast_latest
 from lnpd.channel.onchain_outputs import htlc_of, output_of
 from lnpd.channel.removals import htlc_at, removal_update
 from lnpd.channel.state import Channel, Decision, Failed, OnChain, Resolution, update_key
@@ -29,6 +31,7 @@ from lnpd.wire.messages import UpdateFulfillHtlc
 
 PREIMAGE_BYTES = 32
 TAKEN_BY_PREIMAGE = "The peer took it with the preimage."
+NOT_WORTH_SAT = 500  # an output of less does not pay for its own sweep at the lowest feerate
 KNOWN_SPENDS = ("ours", "theirs", "theirs_next", "revoked")
 
 
@@ -91,7 +94,7 @@ def fail_what_is_over(channel: Channel, height: int, graph: Graph | None) -> tup
         phase = replace(phase, missing=())
     resolutions: list[Resolution] = []
     for r in phase.resolutions:
-        if r.outcome == "" and 0 < r.spent_height <= settled_height and graph is not None:
+        if graph is not None and r.outcome == "" and _is_over(channel, graph, r, height):
             htlc = htlc_of(output_of(graph, r))
             if htlc is not None and htlc[0] == channel.us:
                 # A revoked commitment may hold an HTLC that was settled since: whoever waited for it knows.
@@ -99,6 +102,28 @@ def fail_what_is_over(channel: Channel, height: int, graph: Graph | None) -> tup
                 r = replace(r, outcome="failed")
         resolutions.append(r)
     return replace(channel, phase=replace(phase, resolutions=tuple(resolutions))), actions
+
+
+def awaits_outcome(channel: Channel, resolution: Resolution) -> bool:
+    """Whether an output holds an HTLC that we offered, and nothing is told of it: its preimage may still show there."""
+    ours = resolution.provider == HTLC and resolution.id.startswith(f"{channel.us}/")
+    return ours and resolution.child < 0 and resolution.outcome == ""
+
+
+def is_worthless(resolution: Resolution) -> bool:
+    """Whether it costs more to take an output than it brings."""
+    return resolution.value_sat < NOT_WORTH_SAT
+
+
+def _is_over(channel: Channel, graph: Graph, resolution: Resolution, height: int) -> bool:
+    """Whether an output was spent for good, or is not worth it and our HTLC in it expired long ago."""
+    if resolution.spent_height:
+        return resolution.spent_height <= height - channel.policy.settlement_depth + 1
+    if not is_worthless(resolution) or not awaits_outcome(channel, resolution):
+        return False
+    # What the revocation key opens has no lock of ours, and an expiry all the same.
+    expiry = resolution.after or output_of(graph, resolution).cltv_expiry
+    return expiry <= height - channel.policy.resolution_depth
 
 
 def waits_to_fail(channel: Channel, height: int) -> bool:
@@ -135,9 +160,12 @@ def remember_preimage(channel: Channel, command: Fulfill) -> tuple[Channel, list
 
 @on(Failed, Fulfill)
 def on_fulfill_failed(channel: Channel, command: Fulfill) -> Step:
-    """It is claimed as soon as a commitment confirms."""
+    """It is claimed as soon as a commitment confirms: ours is worth a higher fee now, and has a deadline."""
     channel, actions = remember_preimage(channel, command)
-    return done(channel, *actions)
+    assert isinstance(channel.phase, Failed)
+    if actions and channel.phase.may_broadcast and not channel.unproven:
+        actions += yield from broadcast_latest(channel)
+    return channel, actions
 
 
 @on((Failed, OnChain), UpdateFulfillHtlc)

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from lnpd.channel import actions, events
 from lnpd.channel.onchain_htlcs import shown_preimage
 from lnpd.channel.queries import commitment_key
-from lnpd.channel.state import Failed, OnChain, Policy
+from lnpd.channel.state import Closed, Failed, OnChain, Policy
 from lnpd.errors import CommandRefused, UpdateAfterStfu
+from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX as ANCHORS
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from lnpd.wire.messages import Stfu, UpdateFulfillHtlc
 from tests.channel.harness import Node, Pair, add, opened, preimage
@@ -137,6 +138,42 @@ def test_what_the_peer_fulfilled_by_a_message_is_not_failed_on_chain() -> None:
     assert told(node) == ([0], [])
 
 
+def small(closer: Party) -> tuple[Pair, Node]:
+    """Party 0 has offered an HTLC that has an output which does not pay for its own sweep; all else is deep."""
+    pair = opened(ANCHORS)
+    pair.command(0, add(0, 490_000, EXPIRY + 2_000))
+    pair.settle()
+    node = pair.nodes[0]
+    tx = pair.nodes[closer].latest().graph.tx
+    spend(node, tx)
+    spend(node, tx, depth=100)
+    for row in node.channel.phase.resolutions if isinstance(node.channel.phase, OnChain) else ():
+        if row.provider == "base":
+            sweep = Tx((TxIn(row.txid, row.vout),), (TxOut(1, b""),))
+            for depth in (1, 100):
+                node.run(events.OutputSpent(row.txid, row.vout, sweep, HEIGHT + 2, depth))
+    node.run(events.Block(HEIGHT + 110))
+    return pair, node
+
+
+@pytest.mark.parametrize("closer", [0, 1])
+def test_a_small_output_is_watched_until_its_htlc_is_over(closer: Party) -> None:
+    """Else its preimage would be shown to nobody: the HTLC behind it goes back, this one is taken."""
+    _, node = small(closer)
+    taken(node, "0/0", Tx((TxIn(b"", 0, witness=WITNESS),), (TxOut(1, b""),)), HEIGHT + 111)
+    assert told(node) == ([0], [])
+
+
+@pytest.mark.parametrize("closer", [0, 1])
+def test_a_small_output_that_nobody_takes_is_given_up_long_after_its_expiry(closer: Party) -> None:
+    _, node = small(closer)
+    last = EXPIRY + 2_000 + node.channel.policy.resolution_depth
+    node.run(events.Block(last - 1))
+    assert isinstance(node.channel.phase, OnChain) and told(node) == ([], [])
+    node.run(events.Block(last))
+    assert isinstance(node.channel.phase, Closed) and told(node) == ([], [0])
+
+
 # What is received
 
 
@@ -176,6 +213,18 @@ def test_a_preimage_is_used_whenever_it_comes(when: str) -> None:
     restored = node.stored
     node.restart()
     assert node.stored == restored and len(pair.nodes) == 2
+
+
+@pytest.mark.parametrize("hindered", ["", "old data", "unproven"])
+def test_a_preimage_that_comes_late_raises_the_fee_of_the_commitment(hindered: str) -> None:
+    _, node = received()
+    node.run(events.ForceClose())
+    if hindered == "old data":
+        node.store(replace(node.channel, phase=Failed("", may_broadcast=False)))
+    node.store(replace(node.channel, unproven=hindered == "unproven"))
+    for times in (not hindered, False):  # once
+        again = [a for a in node.run(events.Fulfill(0, preimage(0))) if isinstance(a, actions.Broadcast)]
+        assert [(a.stake_sat, a.deadline_height) for a in again] == [(20_000, EXPIRY)] * times
 
 
 @pytest.mark.parametrize("wrong", [events.Fulfill(0, bytes(32)), events.Fulfill(7, preimage(0))])
