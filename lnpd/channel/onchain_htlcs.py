@@ -11,21 +11,23 @@ the peer offered it, and we know the preimage   we claim it, also if we learn it
 
 from hashlib import sha256
 
+from lnpd_sdk.types import PARTIES
 from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, HtlcFailed, HtlcFulfilled, Keep, Tell
 from lnpd.channel.deadlines import committed_htlcs
 from lnpd.channel.dust import htlc_of as add_of
+from lnpd.channel.dust import is_dust
 from lnpd.channel.events import Fail, FailMalformed, Fulfill, OutputSpent
 from lnpd.channel.failure import broadcast_latest
 from lnpd.channel.onchain_outputs import htlc_of, output_of
 from lnpd.channel.removals import htlc_at, removal_update
-from lnpd.channel.state import Channel, Decision, Failed, OnChain, Resolution, update_key
+from lnpd.channel.state import Channel, Closed, Decision, Failed, OnChain, Resolution, update_key
 from lnpd.channel.table import Step, done, on
 from lnpd.channel.updates import with_proposed
 from lnpd.errors import CommandRefused
 from lnpd.tx.graph import Graph
-from lnpd.tx.states import HTLC
+from lnpd.tx.states import HTLC, feerate_of
 from lnpd.wire.message import encode
 from lnpd.wire.messages import UpdateFulfillHtlc
 
@@ -69,10 +71,10 @@ def missing_from(channel: Channel, graph: Graph | None) -> tuple[int, ...]:
     if graph is None or channel.phase.spend not in KNOWN_SPENDS:
         return ()
     present = {htlc[1] for o in graph.outputs if (htlc := htlc_of(o)) is not None and htlc[0] == channel.us}
-    return tuple(sorted(_offered(channel).keys() - present))
+    return tuple(sorted(unsettled(channel).keys() - present))
 
 
-def _offered(channel: Channel) -> dict[int, bytes]:
+def unsettled(channel: Channel) -> dict[int, bytes]:
     """The payment hashes of all HTLCs that we offered and that are not irrevocably removed, by id; those that nobody
     signed too, but none that the peer fulfilled by a message."""
     committed = {h.id: h.payment_hash for h in committed_htlcs(channel) if h.offerer == channel.us}
@@ -88,7 +90,7 @@ def fail_what_is_over(channel: Channel, height: int, graph: Graph | None) -> tup
     assert isinstance(phase, OnChain)
     settled_height = height - channel.policy.settlement_depth + 1
     actions: list[Action] = []
-    offered = _offered(channel)
+    offered = unsettled(channel)
     if phase.missing and phase.height <= settled_height:
         actions += [_failed(number, offered[number]) for number in phase.missing if number in offered]
         phase = replace(phase, missing=())
@@ -102,6 +104,20 @@ def fail_what_is_over(channel: Channel, height: int, graph: Graph | None) -> tup
                 r = replace(r, outcome="failed")
         resolutions.append(r)
     return replace(channel, phase=replace(phase, resolutions=tuple(resolutions))), actions
+
+
+def may_claim(channel: Channel, identity: int) -> bool:
+    """Whether a preimage of this incoming HTLC would still bring its money: asked before we pay for it."""
+    htlc, phase = htlc_at(channel, channel.them, identity), channel.phase
+    if htlc is None or channel.funding_undone or isinstance(phase, Closed):
+        return False
+    if isinstance(phase, OnChain):
+        mine = [r for r in phase.resolutions if (r.provider, r.id, r.child) == (HTLC, f"{channel.them}/{identity}", -1)]
+        return any(not r.spent_height and r.status != "resolved" for r in mine)
+    if isinstance(phase, Failed):  # whichever commitment confirms, it has to hold it
+        feerate_per_kw = feerate_of(channel.base.states)
+        return phase.may_broadcast and not any(is_dust(channel, htlc, holder, feerate_per_kw) for holder in PARTIES)
+    return True
 
 
 def awaits_outcome(channel: Channel, resolution: Resolution) -> bool:
@@ -172,7 +188,7 @@ def on_fulfill_failed(channel: Channel, command: Fulfill) -> Step:
 def on_preimage_by_message(channel: Channel, message: UpdateFulfillHtlc) -> Step:
     """Whoever waits for a preimage is told of it; the HTLC itself is settled on chain. What proves nothing is ignored
     (BOLT 2: a channel in an error state)."""
-    payment_hash = _offered(channel).get(message.id)
+    payment_hash = unsettled(channel).get(message.id)
     if payment_hash is None or sha256(message.payment_preimage).digest() != payment_hash:
         return done(channel)
     update = removal_update(channel.them, message)

@@ -15,11 +15,11 @@ import msgspec
 from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, Broadcast, HtlcFailed, Keep, Notify, Send, Tell, WatchOutput
-from lnpd.channel.deadlines import committed_htlcs
 from lnpd.channel.events import OutputSpent, TransactionUnconfirmed
 from lnpd.channel.failure import fail
+from lnpd.channel.onchain_htlcs import unsettled
 from lnpd.channel.queries import FindRow, ask
-from lnpd.channel.state import AwaitingReady, Channel, Closed, Failed, Negotiating, Normal, ShuttingDown
+from lnpd.channel.state import AwaitingReady, Channel, Closed, Failed, Negotiating, Normal, OnChain, ShuttingDown
 from lnpd.channel.table import Step, done, on
 from lnpd.errors import FundingDoubleSpent
 from lnpd.tx.transaction import Tx
@@ -48,8 +48,19 @@ def on_unconfirmed(channel: Channel, event: TransactionUnconfirmed) -> Step:
         funding_undone=said and not trusted,
         short_channel_id=b"",
     )
-    notice = Notify("funding", "funding_unconfirmed", (("channel", channel.key),))
-    return channel, [*(yield from _again(channel)), notice]
+    return channel, [*(yield from _again(channel)), *_undone(channel)]
+
+
+@on((Failed, OnChain), TransactionUnconfirmed)
+def on_unconfirmed_after_end(channel: Channel, event: TransactionUnconfirmed) -> Step:
+    """What settles the channel cannot confirm without the funding."""
+    if event.txid != channel.fundings[0].txid:
+        return (yield from done(channel))
+    return channel, [*(yield from _again(channel)), *_undone(channel)]
+
+
+def _undone(channel: Channel) -> tuple[Notify]:
+    return (Notify("funding", "funding_unconfirmed", (("channel", channel.key),)),)
 
 
 def _again(channel: Channel) -> Generator[Any, Any, list[Action]]:
@@ -85,9 +96,8 @@ def on_coin_spent(channel: Channel, event: OutputSpent) -> Step:
 def _over(channel: Channel, reason: str) -> Step:
     """Nothing of this channel will ever be on chain: what we offered in it is ours, and was never paid."""
     failed: list[Action] = [
-        Tell(f"failed/{htlc.id}", "payments", HtlcFailed(htlc.id, htlc.payment_hash, on_chain=True))
-        for htlc in committed_htlcs(channel)
-        if htlc.offerer == channel.us
+        Tell(f"failed/{identity}", "payments", HtlcFailed(identity, payment_hash, on_chain=True))
+        for identity, payment_hash in unsettled(channel).items()
     ]
     error = [Send(ErrorMessage(channel_id=channel.id, data=reason.encode()))] if channel.link != "down" else []
     notice = Notify("phase", "channel_closed", (("channel", channel.key), ("reason", reason)))

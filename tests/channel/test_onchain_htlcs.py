@@ -7,7 +7,7 @@ from lnpd_sdk.types import Party
 from msgspec.structs import replace
 
 from lnpd.channel import actions, events
-from lnpd.channel.onchain_htlcs import shown_preimage
+from lnpd.channel.onchain_htlcs import may_claim, shown_preimage
 from lnpd.channel.queries import commitment_key
 from lnpd.channel.state import Closed, Failed, OnChain, Policy
 from lnpd.errors import CommandRefused, UpdateAfterStfu
@@ -307,6 +307,28 @@ def test_there_is_nobody_to_fail_an_htlc_to() -> None:
     before = node.channel
     assert not node.run(events.Fail(0, b"why")) and not node.run(events.FailMalformed(0, bytes(32), 0x8004))
     assert node.channel == before
+
+
+@pytest.mark.parametrize("amount_msat, left", [(20_000_000, True), (200_000, False)], ids=["output", "trimmed"])
+def test_when_an_incoming_htlc_may_still_be_claimed(amount_msat: int, left: bool) -> None:
+    """Asked before its outgoing one is offered."""
+    pair = opened()
+    pair.command(0, add(0, amount_msat, EXPIRY))
+    pair.settle()
+    node = pair.nodes[1]
+    normal = node.channel
+    assert may_claim(normal, 0)
+    assert not may_claim(normal, 1)
+    assert not may_claim(replace(normal, funding_undone=True), 0)
+    assert not may_claim(replace(normal, phase=Closed("")), 0)
+    assert not may_claim(replace(normal, phase=Failed("", may_broadcast=False)), 0)
+    node.run(events.ForceClose())
+    assert may_claim(node.channel, 0) == left
+    spend(node, node.broadcast[-1])
+    assert may_claim(node.channel, 0) == left
+    if left:
+        taken(node, "0/0", Tx((TxIn(b"", 0, witness=(b"",)),), (TxOut(1, b""),)), EXPIRY + 1)
+        assert not may_claim(node.channel, 0)
 
 
 SHOWN: dict[str, tuple[tuple[bytes, ...], bool]] = {

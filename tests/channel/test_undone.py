@@ -4,7 +4,7 @@ import pytest
 from lnpd_sdk.types import Party
 
 from lnpd.channel import actions, events
-from lnpd.channel.state import Closed, Failed, Normal
+from lnpd.channel.state import Closed, Failed, Normal, OnChain
 from lnpd.channel.undone import FAILING_DEPTH, MAX_COINS
 from lnpd.errors import ChannelNotReady
 from lnpd.tx.states import htlcs_of
@@ -105,6 +105,35 @@ def test_a_double_spend_fails_the_channel_once_it_is_deep(party: Party) -> None:
     assert isinstance(node.channel.phase, Closed)
     assert "The funding never happened" in node.channel.phase.reason
     assert [told.id for told in node.told(actions.HtlcFailed)] == [0]
+
+
+def test_an_htlc_that_nobody_signed_is_failed_too() -> None:
+    pair = opened()
+    pair.command(0, add(1))
+    pair.settle()
+    node = pair.nodes[0]
+    pair.command(0, add(2))
+    undo(pair, 0)
+    spent(pair, 0, FAILING_DEPTH)
+    spent(pair, 0, POLICY.resolution_depth)
+    assert isinstance(node.channel.phase, Closed)
+    assert [told.id for told in node.told(actions.HtlcFailed)] == [0, 1]
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["failed", "on chain"])
+def test_a_channel_that_has_ended_needs_its_funding_too(closed: bool) -> None:
+    pair = opened()
+    node = pair.nodes[0]
+    funding = node.channel.fundings[0]
+    node.run(events.ForceClose())
+    if closed:
+        node.run(events.OutputSpent(funding.txid, funding.vout, node.broadcast[-1], 500_001, 1))
+    assert isinstance(node.channel.phase, OnChain if closed else Failed)
+    node.broadcast.clear()
+    node.did.clear()
+    undo(pair, 0)
+    assert [tx.txid for tx in node.broadcast] == [funding.txid]
+    assert [a.depth for a in node.did if isinstance(a, actions.WatchOutput)] == [FAILING_DEPTH, POLICY.resolution_depth]
 
 
 def test_the_funding_itself_is_no_double_spend() -> None:

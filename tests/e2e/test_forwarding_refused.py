@@ -13,14 +13,14 @@ from lnpd_sdk.types import Phase, ProviderBase, ProviderSpec, Reject, Update, Vi
 
 from lnpd.channel.actions import HtlcReceived, Told
 from lnpd.channel.events import Fail, Fulfill, TransactionConfirmed, TransactionUnconfirmed
-from lnpd.channel.state import Channel, Normal
+from lnpd.channel.state import Channel, Normal, OnChain
 from lnpd.errors import PaymentFailed
 from lnpd.services.chain.rows import StoredFact
 from lnpd.services.node.node import Node
 from lnpd.services.payments.ledger import invoice_of
 from lnpd.services.recipients import Effects, Recipient
 from lnpd.store.codec import encode
-from lnpd.testing import Network, until
+from lnpd.testing import Network, until, until_asked
 from lnpd.tx.transaction import Tx
 from tests.e2e.line import Hearing, balances_msat, held, in_a_row, run, terms_known
 
@@ -121,7 +121,7 @@ def test_what_the_chain_did_is_handled_though_a_provider_errs(tmp_path: Path, mo
         assert driver.frozen
         assert not driver.channel.funding_undone
         assert [decision.id for decision in driver.channel.decisions] == [0]
-        assert await store.read(lambda read: read.inbox(key)) == []
+        assert "deep" not in [row.key for row in await store.read(lambda read: read.inbox(key))]
 
     run(story, tmp_path)
 
@@ -161,5 +161,35 @@ def test_what_is_told_again_after_its_circuit_ended_is_answered_again(tmp_path: 
         (answer,) = (await ear.inner.told(channel, message)).events
         assert isinstance(answer, Fulfill if pays else Fail)
         assert answer.id == message.id
+
+    run(story, tmp_path)
+
+
+def test_what_pays_us_nothing_any_more_is_not_offered(tmp_path: Path) -> None:
+    """The incoming channel is on chain, and has no output for its HTLC: a preimage would cost us, and bring nothing."""
+
+    async def story(network: Network) -> None:
+        (alice, bob, carol), channels = await in_a_row(network, "alice", "bob", "carol")
+        hearing = Hearing(bob, hold=True)
+        invoice = await carol.api.invoice(200_000, "a sip", 3600)
+        paying = asyncio.create_task(alice.api.pay(invoice.invoice, None, 60))
+        await held(hearing)
+        paying.cancel()
+        driver = bob.channels.driver_of(channels[0])
+        await alice.api.close(channels[0], True, None)
+        await network.mine(1)
+        await until(lambda: isinstance(driver.channel.phase, OnChain), "bob sees the close")
+        channel, message = hearing.held[0]
+        effects = await hearing.inner.told(channel, message)
+        await bob.store.write(lambda write: [put(write) for put in effects.writes])
+        for after in effects.after:
+            after()
+
+        async def ended() -> str:
+            (row,) = await bob.api.forwards()
+            return row.state if row.state in ("failed", "fulfilled") else ""
+
+        assert await until_asked(ended, "the circuit ends") == "failed"
+        assert bob.channels.driver_of(channels[1]).channel.next_ids == ()
 
     run(story, tmp_path)

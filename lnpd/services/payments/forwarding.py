@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 from lnpd.channel.actions import HtlcFailed, HtlcForgotten, HtlcFulfilled, HtlcOffered, HtlcReceived
 from lnpd.channel.events import Add, Fail, Fulfill
+from lnpd.channel.onchain_htlcs import may_claim
 from lnpd.channel.state import AwaitingReady, Channel, Normal
 from lnpd.crypto import sphinx
 from lnpd.errors import InvalidOnionPayload, LnpdError
@@ -221,6 +222,9 @@ class Forwards:
         if stored is None or stored.state != "waiting":
             return  # whoever asked for this had looked before an attempt that is over now
         while circuit.outgoing_expiry >= self._height() + LEAST_OUTGOING_BLOCKS:
+            if not self._pays_us(incoming):
+                await self._not_offered(circuit, "permanent_channel_failure", "No preimage would be paid for any more.")
+                return
             try:
                 await self._channels.command(circuit.channel, add)
                 return
@@ -231,6 +235,11 @@ class Forwards:
                 return
             await asyncio.sleep(RETRY_SECONDS)
         await self._not_offered(circuit, "expiry_too_soon", "It would expire too soon to be sent on.")
+
+    def _pays_us(self, incoming: HtlcKey) -> bool:
+        """Whether a preimage would bring what the outgoing HTLC costs."""
+        channel = self._channels.get(incoming.channel)
+        return channel is not None and may_claim(channel, incoming.id)
 
     async def _not_offered(self, circuit: Circuit, name: str, why: str) -> None:
         outgoing = self._channels.get(circuit.channel)
