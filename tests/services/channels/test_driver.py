@@ -54,9 +54,14 @@ def test_a_message_that_waits_for_a_provider_keeps_its_place(tmp_path: Path) -> 
 def test_a_broken_provider_freezes_until_it_is_back(tmp_path: Path) -> None:
     async def told(both: Two) -> None:
         plain = await both.network.channel(both.alice, both.bob, 300_000, kind="anchors_zero_fee_htlc_tx")
+        nodes = (both.alice, both.bob)
+        old = {link for node in nodes for link in node.channels.links.values()}
         both.bobs.broken = True
         await both.put(both.alice)
         await until(lambda: both.driver(both.bob).frozen, "the freeze")
+        await until(lambda: all(set(n.channels.links.values()) - old for n in nodes), "the next connection")
+        for node in nodes:
+            await node.channels.driver_of(plain).settled()
         await both.network.active(plain, both.alice, both.bob)
         await both.pays()
         with pytest.raises(ChannelFrozen):
