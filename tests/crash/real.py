@@ -148,6 +148,10 @@ class Pair:
         except (Gone, RefusedByNode) as error:
             self.refused.append(str(error))
 
+    async def rescan(self, who: str) -> None:
+        """The wallet of whoever is to die reads its past again."""
+        await self.daemons[who].call("rescan", from_height=0)
+
     async def fail(self, _who: str) -> None:
         """Payments both ways that nobody asked for."""
         for payer, daemon in self.daemons.items():
@@ -322,6 +326,7 @@ ACTIVITIES: Final[dict[str, Callable[[Pair, str], Awaitable[None]]]] = {
     **dict.fromkeys(("shutdown-stored", "closing-signed"), Pair.reopen),
     **dict.fromkeys(("store-owner", "channel-reestablished"), Pair.rest),
     "force-close": Pair.force,
+    "wallet-rescanned": Pair.rescan,
     "payment-failed": Pair.fail,
     "payment-forgotten": Pair.forget,
 }

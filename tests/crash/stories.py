@@ -21,6 +21,7 @@ from lnpd.errors import (
     StateUnproven,
 )
 from lnpd.services.node.node import Node
+from lnpd.services.onchain import Balance
 from lnpd.testing import DEPTH, shown
 from tests.crash.looks import (
     agreed_to_close,
@@ -215,6 +216,24 @@ class Story:
     def _break_off(self, name: str) -> None:
         self.world.cut_line(name)
         self.world.nothing_more()
+
+    # --- wallets
+
+    async def rescan(self) -> None:
+        """Both wallets read their past again, and find what they had."""
+        for name in NODES:
+            had = await self.world.look(name, lambda node: node.wallet.balance())
+            while True:
+                try:
+                    await self.world.ask(name, lambda node: node.api.rescan(0))
+                    break
+                except Died:
+                    await asyncio.sleep(0.02)
+
+            async def found(node: Node, had: Balance = had) -> bool:
+                return await node.wallet.balance() == had
+
+            await self.world.until(name, found, "a wallet that reads its past again finds what it had")
 
     # --- boxes
 
