@@ -148,7 +148,7 @@ def test_a_damaged_a_newer_and_another_networks_database_are_refused(tmp_path: P
     whole = seeded(tmp_path / "a")
     Daemon(whole, "--plain-seed").end()
     for case, code, sentence in (("damaged", 11, "A copy of it"), ("newer", 12, "9999"), ("network", 16, "testnet")):
-        directory = tmp_path / case
+        directory = tmp_path / str(code)  # a socket's path is short
         shutil.copytree(whole, directory, ignore=shutil.ignore_patterns("*.sock", "run"))
         path = directory / DATABASE_NAME
         if case == "damaged":

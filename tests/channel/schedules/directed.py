@@ -116,6 +116,12 @@ DIRECTED: dict[str, Schedule] = {
     "a preimage that comes when the channel is on chain": Schedule(
         Start(), told("offer 0 7", "settle", "fulfil 1", "force 0", "spend 0 0", "deliver 1"), NOTHING
     ),
+    "the funding of a failed channel comes undone": Schedule(
+        Start(), told("force 0", "unconfirm 0", "confirm 0"), ("force", 0, 0)
+    ),
+    "the funding of a channel on chain comes undone": Schedule(
+        Start(), told("force 0", "spend 0 0", "unconfirm 0"), NOTHING
+    ),
     "a closed channel": Schedule(
         Start(), told("close 0", "settle", "spend 0 1", "warn 0", "greet 0", "cut"), NOTHING
     ),
