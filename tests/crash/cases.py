@@ -27,7 +27,7 @@ NEVER: Final = {
     ("bob", "wallet-funded"): "the opener funds",
     ("bob", "wallet-released"): "the opener funds",
     **{(who, point): "nothing is forwarded between two: tests/crash/line.py" for who in NODES for point in FORWARDING},
-    **{(who, "channels-restored"): "lnpd restore alone passes it: tests/services/backup" for who in NODES},
+    **{(who, "channels-restored"): "lnpd restore alone passes it: tests/services/backup/test_file.py" for who in NODES},
 }
 FORCED: Final = ("force-close",)  # its story ends with a forced close; so does a second one of each of ON_CHAIN
 ON_CHAIN: Final = ("chain-event", "chain-followed", "chain-past-read", "wallet-followed")

@@ -8,7 +8,9 @@ is ours when a commitment confirms. Every index is known to the signer again, so
 to another one.
 """
 
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -36,10 +38,12 @@ from lnpd.services.wallet.rows import STATE as WALLET
 from lnpd.store.codec import encode
 from lnpd.store.database import DATABASE_NAME
 from lnpd.store.store import Store
+from lnpd.store.transactions import Fault, no_fault
 from lnpd.store.write import Write
 from lnpd.tx.funding import funding_script_pubkey
 
 SIGNER_DIRECTORY: Final = "signer"
+MAKING: Final = "restoring"
 ASK_TO_CLOSE: Final = "This node has lost its data of this channel. Please close it."
 
 
@@ -98,11 +102,7 @@ async def restore_words(directory: Path, network: str, from_height: int) -> None
     """Makes the database of a directory from the words alone: the wallet, and to_remote outputs, are looked for from a
     height on. Raises StoreError, NothingToRestore."""
     _check_empty(directory)
-    store = Store.open(directory, network)
-    try:
-        await store.write(lambda write: _put_words(write, from_height))
-    finally:
-        await store.close()
+    await _make(directory, network, lambda write: _put_words(write, from_height), no_fault)
 
 
 def _put_words(write: Write, from_height: int) -> None:
@@ -118,7 +118,21 @@ def _check_empty(directory: Path) -> None:
         )
 
 
-async def restore(directory: Path, keys: Keys, content: Content) -> tuple[Lost, ...]:
+async def _make(place: Path, network: str, work: Callable[[Write], object], fault: Fault) -> None:
+    """The database of a directory. It comes to its place when it is finished: half of one would be taken for a node
+    without channels."""
+    making = place / MAKING
+    shutil.rmtree(making, ignore_errors=True)
+    store = Store.open(making, network, fault)
+    try:
+        await store.write(work)
+    finally:
+        await store.close()
+    os.replace(making / DATABASE_NAME, place / DATABASE_NAME)
+    shutil.rmtree(making)
+
+
+async def restore(directory: Path, keys: Keys, content: Content, fault: Fault = no_fault) -> tuple[Lost, ...]:
     """Makes the database of a directory, and that of a signer in a process of its own. Raises StoreError,
     SignerRefused."""
     signer = KeySigner(keys)
@@ -130,11 +144,7 @@ async def restore(directory: Path, keys: Keys, content: Content) -> tuple[Lost, 
         (directory / SIGNER_DIRECTORY, lambda write: _put_all(write, records)),
         (directory, lambda write: _put_node(write, content, records)),
     ):
-        store = Store.open(place, content.network)
-        try:
-            await store.write(work)
-        finally:
-            await store.close()
+        await _make(place, content.network, work, fault)
     return lost
 
 

@@ -1,5 +1,6 @@
 """Is a backup whole or refused by name, and is none ever replaced that is not this node's to replace?"""
 
+import asyncio
 import os
 import stat
 from pathlib import Path
@@ -19,11 +20,12 @@ from lnpd.errors import (
     BackupOutdated,
     BackupUnreadable,
     NothingToRestore,
+    StoreError,
 )
 from lnpd.services.backup.content import Content
 from lnpd.services.backup.file import BACKUP_NAME, read_backup, write_backup
 from lnpd.services.backup.keeper import BackupKeeper
-from lnpd.services.backup.restoring import check_backup
+from lnpd.services.backup.restoring import check_backup, restore
 from lnpd.services.signer.keys import Keys
 from lnpd.services.signer.seed import seed_from_entropy
 from lnpd.services.wallet.rows import Numbers
@@ -121,6 +123,33 @@ def test_restoring_is_refused_where_it_would_lose_something(tmp_path: Path) -> N
     Store.open(directory, "regtest").close_sync()
     with pytest.raises(NothingToRestore):
         check_backup(directory / BACKUP_NAME, mine, "regtest", directory)
+
+
+class PowerCut(BaseException):
+    """The machine stops here."""
+
+
+@pytest.mark.parametrize("moment", ["before_commit", "after_commit"])
+@pytest.mark.parametrize("database", [1, 2])  # the signer's, the node's
+def test_a_power_cut_leaves_a_directory_that_can_be_restored_into(tmp_path: Path, moment: str, database: int) -> None:
+    mine, directory, path = keys(), tmp_path / "node", tmp_path / "b"
+    directory.mkdir()
+    write_backup(path, mine.backup_key(), EMPTY)
+    passed: list[str] = []
+
+    def fault(now: str, points: frozenset[str]) -> None:
+        if now == moment and "channels-restored" in points:
+            passed.append(now)
+            if len(passed) == database:
+                raise PowerCut
+
+    with pytest.raises((PowerCut, StoreError)):
+        asyncio.run(restore(directory, mine, check_backup(path, mine, "regtest", directory), fault))
+    assert len(passed) == database
+    assert asyncio.run(restore(directory, mine, check_backup(path, mine, "regtest", directory))) == ()
+    with pytest.raises(NothingToRestore):
+        check_backup(path, mine, "regtest", directory)
+    Store.open(directory, "regtest").close_sync()
 
 
 # What the keeper does with what lies there
