@@ -10,10 +10,10 @@ from contextlib import suppress
 
 from lnpd.chain.admission import Candidate, examine, verify_scripts, weigh
 from lnpd.chain.interface import BroadcastResult, Outcome, Verdict
+from lnpd.chain.offers import refuse_all, summary
 from lnpd.chain.transaction import Transaction, read_transaction
 from lnpd.chain.waiting import Waiting
 from lnpd.errors import TransactionMalformed, TransactionRefused
-from lnpd.tx.transaction import hash256
 
 FEE_REASONS = ("min relay fee not met", "mempool min fee not met", "insufficient fee")
 """Refusals that a child may heal."""
@@ -29,15 +29,15 @@ class Mempool(Waiting):
             try:
                 parsed.append(read_transaction(raw))
             except TransactionMalformed as error:
-                return _refuse_all(txs, f"TX decode failed: {error}"), []
+                return refuse_all(txs, f"TX decode failed: {error}"), []
         if len(parsed) == 1:
             verdicts = [self._offer(parsed[0])]
         elif len(parsed) == 2 and any(i.point[0] == parsed[0].txid for i in parsed[1].inputs):
             verdicts = self._offer_package(parsed[0], parsed[1])
         else:
-            return _refuse_all(txs, "package-not-child-with-parents"), []
+            return refuse_all(txs, "package-not-child-with-parents"), []
         entered = [tx for tx, verdict in zip(parsed, verdicts, strict=True) if verdict.outcome is Outcome.ACCEPTED]
-        return _summary(verdicts), entered
+        return summary(verdicts), entered
 
     def _offer(self, tx: Transaction) -> Verdict:
         return self._offer_all([tx])[0]
@@ -93,16 +93,3 @@ class Mempool(Waiting):
                     if not candidate.conflicts:
                         verify_scripts(candidate)
                         self._enter(candidate)
-
-
-def _summary(verdicts: list[Verdict]) -> BroadcastResult:
-    refused = next((verdict for verdict in verdicts if verdict.outcome is Outcome.REFUSED), None)
-    if refused:
-        return BroadcastResult(Outcome.REFUSED, refused.reason, tuple(verdicts))
-    known = all(verdict.outcome is Outcome.KNOWN for verdict in verdicts)
-    return BroadcastResult(Outcome.KNOWN if known else Outcome.ACCEPTED, "", tuple(verdicts))
-
-
-def _refuse_all(txs: tuple[bytes, ...], reason: str) -> BroadcastResult:
-    """For what has no txid yet the verdict names the hash of the bytes."""
-    return BroadcastResult(Outcome.REFUSED, reason, tuple(Verdict(hash256(t), Outcome.REFUSED, reason) for t in txs))

@@ -50,7 +50,7 @@ def test_a_forced_close_waits_for_the_chain_and_needs_nobody(tmp_path: Path) -> 
         async with Network(tmp_path, apart=True) as network:
             alice, bob = await network.node("alice"), await network.node("bob")
             channel = await network.channel(alice, bob, 1_000_000)
-            height = alice.watcher.height
+            height = (await alice.api.info()).height
             await network.stop(bob)  # it would broadcast its own, on alice's word
             with stopped(network.chain_process.pid):
                 await silent(alice)

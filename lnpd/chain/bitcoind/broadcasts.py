@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from lnpd.chain.bitcoind.answers import Hash, PackageResult, shown
 from lnpd.chain.bitcoind.rpc import INVALID_PARAMETER, NOT_FOUND, Ask, Rpc, value_or_none
-from lnpd.chain.interface import MAX_PACKAGE, MAX_TRANSACTION_BYTES, BroadcastResult, FoundTransaction, Outcome, Verdict
-from lnpd.chain.transaction import Transaction, read_transaction
-from lnpd.errors import BitcoindFault, BitcoindMisbehaves, TransactionMalformed
-from lnpd.tx.transaction import hash256
+from lnpd.chain.interface import BroadcastResult, FoundTransaction, Outcome, Verdict
+from lnpd.chain.offers import MISSING, offered, renamed
+from lnpd.chain.transaction import Transaction
+from lnpd.errors import BitcoindFault, BitcoindMisbehaves
 
 log = logging.getLogger("lnpd.chain")
 
@@ -27,7 +27,6 @@ REFUSED: Final = (-22, -25, -26)
 """Undecodable, inputs missing, against a rule: the words begin with the rule's name."""
 IN_CHAIN: Final = -27
 
-MISSING: Final = "bad-txns-inputs-missingorspent"
 # What bitcoind says of a transaction that it has: in the mempool, with this or another witness, or in a block.
 KNOWN: Final = (
     "txn-already-in-mempool",
@@ -35,9 +34,6 @@ KNOWN: Final = (
     "txn-already-known",
     "already in block chain",
 )
-# The names of older versions, and those of the interface.
-RENAMED: Final = {"Missing inputs": MISSING, "missing-inputs": MISSING}
-FEE_REASONS: Final = ("min relay fee not met", "mempool min fee not met")
 
 
 class Broadcaster:
@@ -49,19 +45,7 @@ class Broadcaster:
 
     async def broadcast(self, raws: tuple[bytes, ...]) -> BroadcastResult:
         """What became of one transaction, or of a parent and its child. Raises ChainError if nobody can say."""
-        if not 1 <= len(raws) <= MAX_PACKAGE:
-            return BroadcastResult(Outcome.REFUSED, "package-too-many-transactions" if raws else "package-empty", ())
-        if any(len(raw) > MAX_TRANSACTION_BYTES for raw in raws):
-            return _refuse_all(raws, "tx-size")
-        try:
-            txs = [read_transaction(raw) for raw in raws]
-        except TransactionMalformed as error:
-            return _refuse_all(raws, f"TX decode failed: {error}")
-        if len(txs) == 1:
-            return _summary([await self._offer(txs[0])])
-        if not any(used.point[0] == txs[0].txid for used in txs[1].inputs):
-            return _refuse_all(raws, "package-not-child-with-parents")
-        return _summary(await self._offer_package(*txs))
+        return await offered(raws, self._offer, self._with_child)
 
     async def _offer(self, tx: Transaction) -> Verdict:
         asks = (Ask("getmempoolentry", (shown(tx.txid),)), Ask("sendrawtransaction", (tx.raw.hex(),)))
@@ -84,20 +68,14 @@ class Broadcaster:
         return await self._verdict(tx, fault.words)
 
     async def _verdict(self, tx: Transaction, words: str) -> Verdict:
-        reason = next((new + words[len(old) :] for old, new in RENAMED.items() if words.startswith(old)), words)
+        reason = renamed(words)
         known = reason.startswith(KNOWN)
         if reason.startswith(MISSING):  # its own outputs may be spent already
             found = await self._find(tx.txid)
             known = found is not None
         return Verdict(tx.txid, Outcome.KNOWN) if known else Verdict(tx.txid, Outcome.REFUSED, reason)
 
-    async def _offer_package(self, parent: Transaction, child: Transaction) -> list[Verdict]:
-        """Each by itself where that is enough; together where only the child's fee carries the parent."""
-        first = await self._offer(parent)
-        if first.outcome is not Outcome.REFUSED:
-            return [first, await self._offer(child)]
-        if not first.reason.startswith(FEE_REASONS):
-            return [first, Verdict(child.txid, Outcome.REFUSED, MISSING)]
+    async def _with_child(self, parent: Transaction, child: Transaction, first: Verdict) -> list[Verdict]:
         if self._version < PACKAGES_FROM:
             why = f"{first.reason}; package submission needs Bitcoin Core {PACKAGES_FROM // 10_000} or later"
             return [Verdict(tx.txid, Outcome.REFUSED, why) for tx in (parent, child)]
@@ -122,16 +100,3 @@ class Broadcaster:
                 words = told.error if told and told.error else result.package_msg
                 verdicts.append(await self._verdict(tx, words))
         return verdicts
-
-
-def _summary(verdicts: list[Verdict]) -> BroadcastResult:
-    refused = next((verdict for verdict in verdicts if verdict.outcome is Outcome.REFUSED), None)
-    if refused:
-        return BroadcastResult(Outcome.REFUSED, refused.reason, tuple(verdicts))
-    known = all(verdict.outcome is Outcome.KNOWN for verdict in verdicts)
-    return BroadcastResult(Outcome.KNOWN if known else Outcome.ACCEPTED, "", tuple(verdicts))
-
-
-def _refuse_all(raws: tuple[bytes, ...], reason: str) -> BroadcastResult:
-    verdicts = tuple(Verdict(hash256(raw), Outcome.REFUSED, reason) for raw in raws)
-    return BroadcastResult(Outcome.REFUSED, reason, verdicts)

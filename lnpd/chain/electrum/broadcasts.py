@@ -14,14 +14,11 @@ from msgspec import Meta
 
 from lnpd.chain.electrum.client import Client
 from lnpd.chain.electrum.fees import PACKAGES_FROM
-from lnpd.chain.interface import MAX_PACKAGE, MAX_TRANSACTION_BYTES, BroadcastResult, FoundTransaction, Outcome, Verdict
-from lnpd.chain.transaction import Transaction, read_transaction
-from lnpd.errors import ElectrumFault, ElectrumMisbehaves, TransactionMalformed
-from lnpd.tx.transaction import hash256
+from lnpd.chain.interface import BroadcastResult, FoundTransaction, Outcome, Verdict
+from lnpd.chain.offers import offered, renamed
+from lnpd.chain.transaction import Transaction
+from lnpd.errors import ElectrumFault, ElectrumMisbehaves
 
-MISSING: Final = "bad-txns-inputs-missingorspent"
-RENAMED: Final = {"Missing inputs": MISSING, "missing-inputs": MISSING}
-FEE_REASONS: Final = ("min relay fee not met", "mempool min fee not met")
 KNOWN: Final = (
     "txn-already-in-mempool",
     "txn-same-nonwitness-data-in-mempool",
@@ -56,19 +53,7 @@ class Broadcaster:
 
     async def broadcast(self, raws: tuple[bytes, ...]) -> BroadcastResult:
         """What became of one transaction, or of a parent and its child. Raises ChainError if nobody can say."""
-        if not 1 <= len(raws) <= MAX_PACKAGE:
-            return BroadcastResult(Outcome.REFUSED, "package-too-many-transactions" if raws else "package-empty", ())
-        if any(len(raw) > MAX_TRANSACTION_BYTES for raw in raws):
-            return _refuse_all(raws, "tx-size")
-        try:
-            txs = [read_transaction(raw) for raw in raws]
-        except TransactionMalformed as error:
-            return _refuse_all(raws, f"TX decode failed: {error}")
-        if len(txs) == 1:
-            return _summary([await self._offer(txs[0])])
-        if not any(used.point[0] == txs[0].txid for used in txs[1].inputs):
-            return _refuse_all(raws, "package-not-child-with-parents")
-        return _summary(await self._offer_package(*txs))
+        return await offered(raws, self._offer, self._with_child)
 
     async def _offer(self, tx: Transaction) -> Verdict:
         if await self._find(tx.txid) is not None:
@@ -83,13 +68,7 @@ class Broadcaster:
             raise ElectrumMisbehaves(f"The Electrum server was given {tx.txid[::-1].hex()} and took {told[:100]!r}.")
         return Verdict(tx.txid, Outcome.ACCEPTED)
 
-    async def _offer_package(self, parent: Transaction, child: Transaction) -> list[Verdict]:
-        """Each by itself where that is enough; together where only the child's fee carries the parent."""
-        first = await self._offer(parent)
-        if first.outcome is not Outcome.REFUSED:
-            return [first, await self._offer(child)]
-        if not first.reason.startswith(FEE_REASONS):
-            return [first, Verdict(child.txid, Outcome.REFUSED, MISSING)]
+    async def _with_child(self, parent: Transaction, child: Transaction, first: Verdict) -> list[Verdict]:
         if self._client.protocol < PACKAGES_FROM:
             why = f"{first.reason}; packages need an Electrum server of protocol 1.6 or later"
             return [Verdict(tx.txid, Outcome.REFUSED, why) for tx in (parent, child)]
@@ -116,21 +95,7 @@ class Broadcaster:
 
 def _verdict(tx: Transaction, words: str) -> Verdict:
     match = WRAPPED.match(words)
-    reason = match[1] if match else words
-    reason = next((new + reason[len(old) :] for old, new in RENAMED.items() if reason.startswith(old)), reason)
+    reason = renamed(match[1] if match else words)
     if reason.lower().startswith(KNOWN):
         return Verdict(tx.txid, Outcome.KNOWN)
     return Verdict(tx.txid, Outcome.REFUSED, reason)
-
-
-def _summary(verdicts: list[Verdict]) -> BroadcastResult:
-    refused = next((verdict for verdict in verdicts if verdict.outcome is Outcome.REFUSED), None)
-    if refused:
-        return BroadcastResult(Outcome.REFUSED, refused.reason, tuple(verdicts))
-    known = all(verdict.outcome is Outcome.KNOWN for verdict in verdicts)
-    return BroadcastResult(Outcome.KNOWN if known else Outcome.ACCEPTED, "", tuple(verdicts))
-
-
-def _refuse_all(raws: tuple[bytes, ...], reason: str) -> BroadcastResult:
-    verdicts = tuple(Verdict(hash256(raw), Outcome.REFUSED, reason) for raw in raws)
-    return BroadcastResult(Outcome.REFUSED, reason, verdicts)
