@@ -41,7 +41,7 @@ def at_most(figure: float) -> Goal:
 
 @dataclass(frozen=True)
 class Figure:
-    """A line of the table. `unit` is x, us, ms, s, MB, /s or empty; a ratio is in x."""
+    """A line of the table. `unit` is x, us, ms, s, MB, /s, % or empty; a ratio is in x."""
 
     name: str
     series: Series
@@ -78,6 +78,10 @@ class Section:
     def count(self, name: str, values: Sequence[float], unit: str = "", goal: Goal | None = None) -> None:
         """A figure that is no quotient."""
         self.figures.append(Figure(name, Series(tuple(values)), unit, goal))
+
+    def share(self, name: str, series: Series) -> None:
+        """A part of a whole, as percents."""
+        self.figures.append(Figure(name, Series(tuple(100 * value for value in series.values)), "%"))
 
     def note(self, text: str) -> None:
         """A line for a person."""

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from contrib.bench import __main__ as bench
-from contrib.bench import ceilings, start, transport
+from contrib.bench import ceilings, interop, start, transport
 from contrib.bench.measure import Series, Size, contest
 from contrib.bench.places import ROOT, NotInstalled
 from contrib.bench.primitives import MESSAGE, ONION, PEEL, SIGN, SYNC, VERIFY
 from contrib.bench.report import Section, at_least, at_most, printed, summary
+from contrib.ldk.driver import folder
+from contrib.regtest import bitcoind
+from tests.interop.bitcoind import needed, program
 
 TINY = Size(rounds=1, share=0.001, together=3)
 
@@ -24,6 +27,9 @@ def absent(package: str) -> Path:
 
 @pytest.mark.parametrize("name", bench.BENCHMARKS)
 def test_each_runs_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "interop":
+        needed("LDK", folder)
+        program()
     monkeypatch.setattr(transport, "python_with", absent)
     monkeypatch.setattr(start, "WAYS", {"lnpd": ()})
     monkeypatch.setattr(start, "IDLE_SECONDS", 0.0)
@@ -40,6 +46,11 @@ def test_without_pyln_proto_the_report_says_so(monkeypatch: pytest.MonkeyPatch) 
     assert "NOT RUN: the comparison with pyln-proto: pyln-proto cannot be installed" in printed(section)
     assert "NOT RUN" in summary([section])
     assert not any("pyln" in figure.name for figure in section.figures)
+
+
+def test_without_ldk_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bitcoind, "_asked", lambda script: ("", "get-bitcoind: no network"))
+    assert "NOT RUN: get-bitcoind: no network" in printed(interop.run(TINY))
 
 
 def test_a_missed_goal_is_said_with_what_costs_the_time() -> None:

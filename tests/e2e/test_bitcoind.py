@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from contrib.regtest import bitcoind as regtest
 from lnpd.chain.bitcoind.regtest import RegtestBitcoind
 from lnpd.chain.interface import BroadcastResult
 from lnpd.services.node.node import Node
@@ -198,7 +199,7 @@ def test_a_daemon_finds_its_bitcoind_in_the_environment(tmp_path: Path) -> None:
 
 
 def test_without_a_bitcoind_tests_are_skipped_but_never_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interop, "_program", lambda: ("", "no network"))
+    monkeypatch.setattr(regtest, "_asked", lambda script: ("", "no network"))
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match=r"there is no bitcoind \(no network\)"):
         interop.program()

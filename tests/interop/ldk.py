@@ -1,149 +1,28 @@
-"""How does a test get a Lightning node that is not ours: LDK, in a process of its own, on the same bitcoind?
+"""How does a test get a Lightning node that is not ours, LDK, on the same bitcoind as ours?
 
     async with a_world(folder) as world:
         ours, ldk = await world.network.node("ours"), await world.ldk("ldk")
 
-`contrib/ldk/get-ldk` brings the program. Without it a test is skipped with a visible line; in CI it fails.
+Without LDK a test is skipped with a visible line; in CI it fails.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import hashlib
-import itertools
-import json
-import os
-import subprocess
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from contrib.ldk.driver import Ldk, Refused, folder
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, shown, until, until_asked, usable
-from tests.interop.bitcoind import LOCAL, ROOT, Bitcoind, a_bitcoind
+from tests.interop.bitcoind import LOCAL, Bitcoind, a_bitcoind, needed
 
-Row = dict[str, Any]  # Any: an answer or an event of the peer, as JSON has it
+__all__ = ["Ldk", "Refused", "World", "a_world"]
+
 COINS_SAT = 30_000_000
-START_SECONDS = 30
-ANSWER_SECONDS = 30
-STOP_SECONDS = 5
-LINE_BYTES = 1 << 22
 WALLET = ("-disablewallet=0", "-addresstype=bech32", "-txindex=1")
-
-
-@functools.cache
-def _folder() -> tuple[str, str]:
-    """Where the peer's program is, or why there is none."""
-    done = subprocess.run([ROOT / "contrib" / "ldk" / "get-ldk"], capture_output=True, text=True, timeout=600)
-    lines = done.stderr.strip().splitlines()
-    return done.stdout.strip(), lines[-1] if lines else "it gives no reason"
-
-
-def folder() -> Path:
-    """The folder of the peer's program. Skips the test without one; fails it in CI."""
-    path, why = _folder()
-    if path:
-        return Path(path)
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"no LDK: {why}")
-    pytest.skip(f"not run: there is no LDK ({why})")
-
-
-class Refused(Exception):
-    """The peer did not do what it was told to."""
-
-
-class Ldk:
-    """An LDK node. Commands are those of contrib/ldk/peer.mjs, and so are its events."""
-
-    def __init__(self, name: str, process: Process) -> None:
-        self.name, self._process = name, process
-        self.events: list[Row] = []
-        self.node_id = ""
-        self.port = 0
-        self._ids = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[Any]] = {}  # Any: a result, as JSON has it
-        self._reading = asyncio.create_task(self._read())
-
-    @classmethod
-    async def start(cls, name: str, bitcoind: Bitcoind, **settings: object) -> Ldk:
-        """A running node with a wallet of its own in bitcoind; `settings` are those of contrib/ldk/node.mjs."""
-        await asyncio.to_thread(bitcoind.call, "createwallet", name)
-        seed = hashlib.sha256(name.encode()).hexdigest()
-        words = json.dumps({"rpc": bitcoind.url, "wallet": name, "seed": seed, **settings})
-        with (bitcoind.directory / f"{name}.log").open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                "node", folder() / "peer.mjs", words, stdin=PIPE, stdout=PIPE, stderr=log, limit=LINE_BYTES
-            )
-        self = cls(name, process)
-        ready = await self.event("ready")
-        self.node_id, self.port = ready["node"], ready["port"]
-        return self
-
-    async def _read(self) -> None:
-        assert self._process.stdout is not None
-        async for text in self._process.stdout:
-            row = json.loads(text)
-            if "event" in row:
-                self.events.append(row)
-            elif waiting := self._waiting.pop(row["id"], None):
-                if "error" in row:
-                    waiting.set_exception(Refused(row["error"]))
-                else:
-                    waiting.set_result(row["result"])
-        for waiting in self._waiting.values():
-            waiting.set_exception(Refused(f"{self.name} has ended: {self.events[-1:]}"))
-
-    async def __call__(self, command: str, **more: object) -> Any:  # Any: what JSON holds
-        """The result of a command. Raises Refused."""
-        number = next(self._ids)
-        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"id": number, "command": command, **more}).encode() + b"\n")
-        try:
-            return await asyncio.wait_for(answer, ANSWER_SECONDS)
-        except TimeoutError:
-            raise AssertionError(f"{self.name} does not answer {command}; the last: {self.events[-8:]}") from None
-
-    def heard(self, event: str, **fields: object) -> list[Row]:
-        """Events of this name with these fields, in order."""
-        return [row for row in self.events if row["event"] == event and fields.items() <= row.items()]
-
-    async def event(self, event: str, **fields: object) -> Row:
-        """The first such event, as soon as there is one."""
-
-        def seen() -> list[Row]:
-            assert event == "fatal" or not self.heard("fatal"), self.heard("fatal")
-            return self.heard(event, **fields)
-
-        try:
-            return (await until(seen, f"{self.name}'s {event} {fields}"))[0]
-        except AssertionError as error:
-            raise AssertionError(f"{error}; the last: {self.events[-8:]}") from None
-
-    async def channel(self, channel_id: str) -> Row:
-        """A channel as LDK has it; empty when it is gone."""
-        return next((row for row in await self("channels") if row["channel"] == channel_id), {})
-
-    async def paid(self, invoice: str, **more: object) -> Row:
-        """Pays; the event PaymentSent."""
-        started = await self("pay", invoice=invoice, **more)
-        return await self.event("PaymentSent", payment_hash=started["payment_hash"])
-
-    async def stop(self) -> None:
-        """Ends it; its channels are lost."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
-        except TimeoutError:
-            self._process.kill()
-        await self._reading
 
 
 class World:
@@ -230,7 +109,7 @@ async def _usable(peer: Ldk, channel: str) -> bool:
 @asynccontextmanager
 async def a_world(directory: Path) -> AsyncIterator[World]:
     """A bitcoind and a network on it, for one test."""
-    folder()
+    needed("LDK", folder)
     async with (
         a_bitcoind(directory, *WALLET) as bitcoind,
         Network(directory / "n", bitcoind=bitcoind.directory) as network,

@@ -30,6 +30,7 @@ async def pay_both_ways(world: World, ours: Node, peer: Ldk, channel: str) -> in
 
 async def close(world: World, ours: Node, peer: Ldk, channel: str, by_us: bool) -> None:
     """A mutual close by one of the two; LDK's output comes back to its wallet."""
+    funding = (await peer.channel(channel))["funding"]
     if by_us:
         closed = await ours.api.close(channel, False, None)
         assert closed.how == "mutual"
@@ -37,6 +38,7 @@ async def close(world: World, ours: Node, peer: Ldk, channel: str, by_us: bool) 
         await peer("close", channel=channel)
     ended = await peer.event("ChannelClosed", channel=channel)
     assert ended["why"].endswith("InitiatedCooperativeClosure"), ended
+    await world.network.spent(funding)
     await world.mine(6)
     await peer.event("Swept")
 

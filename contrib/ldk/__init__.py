@@ -1,0 +1,1 @@
+"""How does one get a Lightning node that is not ours?"""

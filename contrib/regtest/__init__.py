@@ -1,0 +1,1 @@
+"""How does one get a bitcoind on regtest?"""
