@@ -156,7 +156,7 @@ class Network:
     async def fund(self, node: Node, amount_sat: int) -> None:
         """Gives a node confirmed coins."""
         await self.chain.fund(await node.wallet.next_script(), amount_sat)
-        await self.mine()
+        await self.followed()
 
         async def arrived() -> bool:
             return (await node.wallet.balance()).confirmed_sat >= amount_sat

@@ -16,7 +16,7 @@ class ChainEnded(ChainError):
 
 
 class FollowerEnded(LnpdError):
-    """A service of the node follows the chain no more, by a defect: the node stops, for it would see nothing there."""
+    """A loop that follows the chain has ended, by a defect: the node stops, for it would see nothing there."""
 
 
 class ChainLocked(ChainError):

@@ -216,6 +216,10 @@ class FundingWallet(Protocol):
         reference gives its coins back. The reserve may be spent for it. InsufficientFunds, FeeTooHigh."""
         ...
 
+    async def fee_answered(self, txid: bytes, is_taken: bool) -> None:
+        """Whether the mempool took what `pay_fee` made; the version that a refused one was to replace stands again."""
+        ...
+
     async def give_back(self, reference: str) -> None:
         """Frees the coins of a `pay_fee` that cannot confirm any more; nothing if it is confirmed, or unknown."""
         ...

@@ -28,6 +28,7 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "chain-past-read": "What the past did to new watches is in the inboxes, and they are new no more.",
     "wallet-funded": "The coins of a funding are reserved, and its change is known, before anyone sees it.",
     "wallet-released": "The coins of a funding that will not be broadcast are free again.",
+    "wallet-version-back": "A transaction that the mempool refused gives its place to those that it was to replace.",
     "wallet-given": "An address or script is given out: it is watched, and not given again.",
     "wallet-followed": "What blocks, or the mempool, did to the wallet is stored; its cursor stands after them.",
     "wallet-past-read": "What the past did to new addresses is stored, and they are new no more.",

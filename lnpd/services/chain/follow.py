@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 import msgspec
 
 from lnpd.chain.interface import BlockRef, ChainBackend, ChainDelta, ConnectedBlock, Match, Watch
-from lnpd.errors import ChainError, FollowerEnded, RowRefused, StoreError
+from lnpd.errors import ChainError
+from lnpd.services.chain.alarm import Broken, alarmed
 from lnpd.store.read import Read
 from lnpd.store.store import Store
 from lnpd.store.write import Write
@@ -86,7 +86,7 @@ class ChainFollower:
         store: Store,
         backend: ChainBackend,
         service: Service,
-        broken: Callable[[Exception], None] | None = None,
+        broken: Broken | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._store, self._backend, self._service, self._broken = store, backend, service, broken
@@ -107,9 +107,9 @@ class ChainFollower:
     async def start(self) -> None:
         """Catches up with the chain, then follows it. Raises ChainError, UnknownBlock if this is another chain."""
         await self.sync()
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._follow())]
-        for task in self._tasks:
-            task.add_done_callback(self._ended)
+        what = f"{self._service.name} cannot follow the chain any more"
+        loops = (self._listen(), self._follow())
+        self._tasks = [alarmed(asyncio.create_task(loop), what, self._broken) for loop in loops]
 
     async def stop(self) -> None:
         """Ends between two transactions; in the middle of a question that the chain does not answer."""
@@ -204,14 +204,3 @@ class ChainFollower:
                 if str(error) != complaint:
                     complaint = str(error)
                     log.warning("the chain cannot be followed: %s", error)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        error = None if task.cancelled() else task.exception()
-        if not isinstance(error, Exception):
-            return  # it was stopped
-        name = self._service.name
-        log.error("%s cannot follow the chain any more", name, exc_info=error)
-        if not isinstance(error, StoreError) or isinstance(error, RowRefused):  # else the database is ill, and named
-            error = FollowerEnded(f"{name} cannot follow the chain any more: {type(error).__name__}: {error}")
-        if self._broken is not None:
-            self._broken(error)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from lnpd.errors import ChainEnded, ChainError
+from lnpd.services.chain.alarm import Broken, alarmed
 from lnpd.services.chain.process import READY
 
 log = logging.getLogger("lnpd.chain")
@@ -42,11 +43,13 @@ class ChainProcess:
         self._keeping: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, directory: Path, endpoint: str) -> ChainProcess:
-        """Serves the chain of a directory at an endpoint. Raises ChainEnded."""
+    async def start(cls, directory: Path, endpoint: str, broken: Broken | None = None) -> ChainProcess:
+        """Serves the chain of a directory at an endpoint. `broken` hears of a defect after which nobody starts it
+        again. Raises ChainEnded."""
         made = cls(directory, endpoint)
         made._process = await made._spawn()
-        made._keeping = asyncio.create_task(made._keep(made._process))
+        what = "nobody starts the chain's process again any more"
+        made._keeping = alarmed(asyncio.create_task(made._keep(made._process)), what, broken)
         return made
 
     @property

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from lnpd.chain.interface import BlockRef, ChainBackend
 from lnpd.errors import ChainError, ChainUnreachable
+from lnpd.services.chain.alarm import Broken, alarmed
 
 log = logging.getLogger("lnpd.chain")
 
@@ -21,10 +22,13 @@ ANSWER_SECONDS = 3.0
 
 
 class ChainPulse:
-    """The tip that a chain named last, and since when it is silent. `unix_seconds` is the clock."""
+    """The tip that a chain named last, and since when it is silent. `unix_seconds` is the clock. `broken` hears of a
+    defect that ends it."""
 
-    def __init__(self, backend: ChainBackend, unix_seconds: Callable[[], float] = time.time) -> None:
-        self._backend, self._unix_seconds = backend, unix_seconds
+    def __init__(
+        self, backend: ChainBackend, unix_seconds: Callable[[], float] = time.time, broken: Broken | None = None
+    ) -> None:
+        self._backend, self._unix_seconds, self._broken = backend, unix_seconds, broken
         self._tip: BlockRef | None = None
         self._heard_unix_seconds = unix_seconds()
         self._is_silent = False
@@ -33,7 +37,8 @@ class ChainPulse:
     async def start(self) -> None:
         """Asks once, then again and again. Raises ChainError if there is no answer to begin with."""
         self._heard(await self._backend.best_block())
-        self._task = asyncio.create_task(self._beat())
+        what = "nobody asks any more whether the chain answers"
+        self._task = alarmed(asyncio.create_task(self._beat()), what, self._broken)
 
     async def stop(self) -> None:
         """Asks no more."""

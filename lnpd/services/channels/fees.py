@@ -211,6 +211,8 @@ class FeePayer:
         Of one that was refused nothing is remembered: what it was to replace is still there.
         """
         offered = [(txid, self._offered.pop(txid)) for txid in txids if txid in self._offered]
+        for txid, _ in offered:
+            await self._wallet.fee_answered(txid, txid in taken)
         for name, paid in [each for txid, each in offered if txid in taken]:
             if await self._store.read(lambda read, name=name: read.value(PAID, name)) != encode(paid):  # type: ignore[misc]  # mypy: a default argument
                 await self._store.write(partial(_remember, name=name, paid=paid))

@@ -248,9 +248,13 @@ class NodeApi:
             raise OnlyOnRegtest("Blocks are mined on the regtest chain only.")
         self._services.pulse.require()
         found = await miner.mine(blocks, await self._services.wallet.next_script())
+        await self._followed()
+        return answers.Mined(found[-1].height, tuple(block.hash[::-1].hex() for block in found))
+
+    async def _followed(self) -> None:
+        """Returns when everything up to the tip is handled."""
         await self._services.watcher.sync()
         await self._services.wallet.sync()
-        return answers.Mined(found[-1].height, tuple(block.hash[::-1].hex() for block in found))
 
     async def fund(self, amount_sat: int) -> answers.Funded:
         """Lets the faucet pay to our wallet."""
@@ -260,7 +264,7 @@ class NodeApi:
         self._services.pulse.require()
         script = await self._services.wallet.next_script()
         paid = await miner.fund(script, amount_sat)
-        await self.mine(1)
+        await self._followed()
         outpoint = f"{channel_view.txid_text(paid.txid)}:{paid.index}"
         return answers.Funded(outpoint, amount_sat, self._address_of(script))
 

@@ -37,7 +37,7 @@ class Miner(Protocol):
         ...
 
     async def fund(self, script: bytes, amount_sat: int) -> Outpoint:
-        """Pays from the faucet; the payment waits in the mempool."""
+        """Pays from the faucet, and mines the payment."""
         ...
 
 
@@ -80,9 +80,10 @@ async def open_signer(
 
 
 async def open_chain(
-    config: Config, stack: AsyncExitStack, shared: EmbeddedChain | None = None
+    config: Config, stack: AsyncExitStack, broken: Callable[[Exception], None], shared: EmbeddedChain | None = None
 ) -> tuple[ChainBackend, Miner | None]:
-    """The chain, and who mines on it if it is a regtest chain. A `shared` one belongs to somebody else."""
+    """The chain, and who mines on it if it is a regtest chain. A `shared` one belongs to somebody else. `broken` hears
+    of what leaves the node without it."""
     if shared is not None:
         return _view(shared, stack), shared
     if config.uses_bitcoind:
@@ -90,18 +91,18 @@ async def open_chain(
     if config.electrum:
         return await _open_electrum(config, stack), None
     if config.chain or config.chain_process:
-        remote = await _open_remote(config, stack)
+        remote = await _open_remote(config, stack, broken)
         return remote, remote if config.network == "regtest" else None
     chain = await EmbeddedChain.open(config.directory / "chain")
     stack.push_async_callback(chain.close)
     return _view(chain, stack), chain
 
 
-async def _open_remote(config: Config, stack: AsyncExitStack) -> RemoteChain:
+async def _open_remote(config: Config, stack: AsyncExitStack, broken: Callable[[Exception], None]) -> RemoteChain:
     endpoint, process = config.chain, None
     if config.chain_process:
         endpoint = f"ipc://{config.runtime}/chain"
-        process = await ChainProcess.start(config.directory / "chain", endpoint)
+        process = await ChainProcess.start(config.directory / "chain", endpoint, broken)
         stack.push_async_callback(process.stop)
     remote = RemoteChain(endpoint)
     stack.push_async_callback(remote.close)

@@ -105,6 +105,17 @@ class Ledger:
             sums[self._kind(coin)] += coin.value_sat
         return Balance(**sums)
 
+    def explained(self, what: str) -> str:
+        """What is needed, and where the rest of the money is."""
+        balance = self.balance()
+        elsewhere = (
+            (balance.unconfirmed_sat + balance.pending_sat, "unconfirmed"),
+            (balance.immature_sat, "of immature coinbases"),
+            (balance.reserved_sat, "reserved for openings"),
+        )
+        rest = "".join(f" {amount_sat:,} sat are {kind}." for amount_sat, kind in elsewhere if amount_sat)
+        return f"{what} The wallet has {balance.confirmed_sat:,} sat confirmed.{rest}"
+
     def _kind(self, coin: WalletCoin) -> str:
         entry = self.entries[coin.txid]
         if coin.reserved_for:

@@ -70,6 +70,7 @@ class Wallet:
         self._follower = follower
         self.reserve_sat: Callable[[], int] = lambda: reserve_sat  # what funding and paying leave in the wallet
         self._spending = asyncio.Lock()
+        self._replaced: dict[bytes, Entries] = {}  # by txid, until the mempool has answered
 
     @classmethod
     async def open(
@@ -172,7 +173,7 @@ class Wallet:
         try:
             select(ledger.spendable(), (funding,), max(MIN_FEERATE_PER_KW, feerate_per_kw), self.reserve_sat())
         except InsufficientFunds as error:
-            raise InsufficientFunds(_explained(ledger, str(error))) from None
+            raise InsufficientFunds(ledger.explained(str(error))) from None
 
     async def fund(self, reference: str, output: TxOut, feerate_per_kw: int, max_fee_sat: int | None = None) -> Funded:
         """A signed transaction that pays `output`, its coins reserved before this returns; see FundingWallet."""
@@ -224,7 +225,7 @@ class Wallet:
         try:
             chosen, output = plan(ledger)
         except InsufficientFunds as error:
-            raise InsufficientFunds(_explained(ledger, str(error))) from None
+            raise InsufficientFunds(ledger.explained(str(error))) from None
         _require_modest(chosen, output, max_fee_sat)
         outputs = [output]
         ours: tuple[TxOut, ...] = ()
@@ -265,7 +266,9 @@ class Wallet:
         async with self._spending:
             while True:
                 made = await self._topped_up(wanted)
-                if await self._store.write(lambda write, made=made: self._supersede(write, wanted, made)):  # type: ignore[misc]  # mypy: a default argument
+                older = await self._store.write(lambda write, made=made: self._supersede(write, wanted, made))  # type: ignore[misc]  # mypy: a default argument
+                if older is not None:
+                    self._replaced[made.tx.txid] = older
                     return made
 
     async def _topped_up(self, wanted: FeeWanted) -> FeePaid:
@@ -289,17 +292,36 @@ class Wallet:
         known = next((o.script_pubkey for o in outputs if self.scripts.path(o.script_pubkey) is not None), None)
         return known or await self.next_script()
 
-    def _supersede(self, write: Write, wanted: FeeWanted, made: FeePaid) -> bool:
-        """In the place of all its versions. False if its coins are not free any more."""
+    def _supersede(self, write: Write, wanted: FeeWanted, made: FeePaid) -> Entries | None:
+        """In the place of all its other versions, which it returns. None if its coins are not free any more."""
         before = self._rows.ledger(write)
-        left = before.without(before.versions(wanted.reference, wanted.tx))
+        older = before.versions(wanted.reference, wanted.tx)
+        left = before.without(older)
         coins = made.tx.inputs[len(wanted.spent) :]
         if not left.are_free((each.txid, each.vout) for each in coins):
-            return False
+            return None
         write.point("wallet-funded")
         entry = Entry(made.tx, is_ours=True, may_change=True, reference=wanted.reference, fee_sat=made.fee_sat)
         self._rows.change_entries(write, before.entries, {**left.entries, made.tx.txid: entry})
-        return True
+        return {txid: entry for txid, entry in older.items() if txid != made.tx.txid}
+
+    async def fee_answered(self, txid: bytes, is_taken: bool) -> None:
+        """Whether the mempool took a version that `pay_fee` made; what a refused one was to replace stands again.
+
+        Not remembered over a restart, after which the mempool is read anew.
+        """
+        older = self._replaced.pop(txid, None)
+        if is_taken or not older:
+            return
+
+        def put_back(write: Write) -> None:
+            entries = self._rows.entries(write)
+            if txid in entries and entries[txid].is_pending:  # else a block has decided between them
+                write.point("wallet-version-back")
+                left = {each: entry for each, entry in entries.items() if each != txid}
+                self._rows.change_entries(write, entries, {**left, **older})
+
+        await self._store.write(put_back)
 
     async def give_back(self, reference: str) -> None:
         """Frees the coins of a `pay_fee` that cannot confirm any more."""
@@ -348,18 +370,6 @@ def _everything(ledger: Ledger, script: bytes, feerate_per_kw: int, keep_sat: in
     if left_sat < dust_limit_sat(script, Policy()):
         raise InsufficientFunds("There is nothing to send.")
     return chosen, TxOut(left_sat, script)
-
-
-def _explained(ledger: Ledger, what: str) -> str:
-    """What is needed, and where the rest of the money is."""
-    balance = ledger.balance()
-    elsewhere = (
-        (balance.unconfirmed_sat + balance.pending_sat, "unconfirmed"),
-        (balance.immature_sat, "of immature coinbases"),
-        (balance.reserved_sat, "reserved for openings"),
-    )
-    rest = "".join(f" {amount_sat:,} sat are {kind}." for amount_sat, kind in elsewhere if amount_sat)
-    return f"{what} The wallet has {balance.confirmed_sat:,} sat confirmed.{rest}"
 
 
 def _require_modest(chosen: Selection, output: TxOut, max_fee_sat: int | None) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lnpd.errors import ChainEnded, ChainUnreachable
+from lnpd.errors import ChainEnded, ChainUnreachable, FollowerEnded
 from lnpd.services.chain import keeper
 from lnpd.services.chain.keeper import ChainProcess
 from lnpd.services.chain.service import RemoteChain
@@ -85,6 +85,24 @@ def test_it_is_tried_again_until_it_can_be_opened(tmp_path: Path, caplog: pytest
                     return False
 
             await until_asked(back, "the chain")
+
+    told(story)
+
+
+def test_a_defect_that_leaves_the_process_to_itself_is_reported(tmp_path: Path) -> None:
+    async def story() -> None:
+        failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        process = await ChainProcess.start(tmp_path / "chain", f"ipc://{tmp_path}/c", failed.set_result)
+
+        def ill() -> None:
+            raise KeyError("defect")
+
+        process.ended = ill
+        os.kill(process.pid, signal.SIGKILL)
+        ended = await asyncio.wait_for(failed, 30)
+        assert isinstance(ended, FollowerEnded)
+        assert str(ended) == "nobody starts the chain's process again any more: KeyError: 'defect'"
+        await process.stop()
 
     told(story)
 

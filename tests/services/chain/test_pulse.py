@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lnpd.chain.interface import BlockRef
-from lnpd.errors import ChainUnreachable
+from lnpd.errors import ChainUnreachable, FollowerEnded
 from lnpd.services.chain import pulse as chain_pulse
 from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.chain.service import RemoteChain
@@ -79,6 +79,29 @@ def test_a_late_answer_is_no_answer(caplog: pytest.LogCaptureFixture) -> None:
         slow.seconds = 60
         await until(lambda: pulse.silent_since_unix_seconds, "silence")
         assert "no answer within 0.5 s" in caplog.text
+        await pulse.stop()
+
+    told(story)
+
+
+def test_a_defect_that_ends_it_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    class Ill:
+        beats = 0
+
+        async def best_block(self) -> BlockRef:
+            self.beats += 1
+            if self.beats > 2:
+                raise KeyError("defect")
+            return BlockRef(7, bytes(32))
+
+    async def story() -> None:
+        failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        pulse = ChainPulse(Ill(), broken=failed.set_result)  # type: ignore[arg-type]  # all that is asked of a chain here
+        await pulse.start()
+        ended = await asyncio.wait_for(failed, 10)
+        assert isinstance(ended, FollowerEnded)
+        assert str(ended) == "nobody asks any more whether the chain answers: KeyError: 'defect'"
+        assert "nobody asks any more" in caplog.text
         await pulse.stop()
 
     told(story)

@@ -141,6 +141,81 @@ def test_each_version_replaces_the_one_before_with_the_same_coin(tmp_path: Path)
     asyncio.run(main())
 
 
+def test_what_a_refused_version_was_to_replace_stands_again(tmp_path: Path) -> None:
+    """The mempool has the first version and refuses the second, which pays with more coins; then the third is taken."""
+
+    async def main() -> None:
+        async with a_chain("embedded", tmp_path) as chain, a_wallet(tmp_path, chain) as wallet:
+            await paid(wallet, chain, 2_000, 30_000)
+            wanted = await begun(chain)
+            first = await wallet.pay_fee(replace(wanted, feerate_per_kw=300))
+            assert not (await chain.broadcast((complete(first.tx),))).reason
+            await wallet.fee_answered(first.tx.txid, True)
+            await wallet.sync()
+            coins, balance = await wallet.coins(), await wallet.balance()
+
+            async def unchanged() -> None:
+                assert (await wallet.coins(), await wallet.balance()) == (coins, balance)
+
+            second = await wallet.pay_fee(replace(wanted, feerate_per_kw=320))
+            assert "insufficient fee" in (await chain.broadcast((complete(second.tx),))).reason
+            await wallet.fee_answered(second.tx.txid, False)
+            await unchanged()
+            await wallet.sync()
+            await unchanged()
+            await wallet.fee_answered(second.tx.txid, False)  # said again
+            await unchanged()
+            third = await wallet.pay_fee(replace(wanted, feerate_per_kw=3_000))
+            assert not (await chain.broadcast((complete(third.tx),))).reason
+            await wallet.fee_answered(third.tx.txid, True)
+            await chain.mine()
+            await wallet.sync()
+            assert (await wallet.balance()).confirmed_sat == 32_000 - third.fee_sat
+            assert len(await wallet.listing()) == 3, "two payments to it, and the version that confirmed"
+
+    asyncio.run(main())
+
+
+def test_after_a_restart_the_mempool_says_which_version_is_there(tmp_path: Path) -> None:
+    """The power fails between the mempool's refusal and its being stored."""
+
+    async def main() -> None:
+        async with a_chain("embedded", tmp_path) as chain:
+            async with a_wallet(tmp_path, chain) as wallet:
+                await paid(wallet, chain, 2_000, 30_000)
+                wanted = await begun(chain)
+                first = await wallet.pay_fee(replace(wanted, feerate_per_kw=300))
+                await chain.broadcast((complete(first.tx),))
+                free_sat = await spendable_sat(wallet)
+                await wallet.pay_fee(replace(wanted, feerate_per_kw=320))
+            async with a_wallet(tmp_path, chain) as wallet:
+                assert await spendable_sat(wallet) <= free_sat, "what the first one spends is not free"
+                third = await wallet.pay_fee(replace(wanted, feerate_per_kw=3_000))
+                assert not (await chain.broadcast((complete(third.tx),))).reason
+                await chain.mine()
+                await wallet.sync()
+                assert (await wallet.balance()).confirmed_sat == 32_000 - third.fee_sat
+
+    asyncio.run(main())
+
+
+def test_a_refused_version_comes_too_late_to_change_what_a_block_has_decided(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_chain("embedded", tmp_path) as chain, a_wallet(tmp_path, chain) as wallet:
+            await paid(wallet, chain, 50_000)
+            wanted = await begun(chain)
+            first = await wallet.pay_fee(wanted)
+            await chain.broadcast((complete(first.tx),))
+            second = await wallet.pay_fee(replace(wanted, feerate_per_kw=3_000))
+            await chain.mine()
+            await wallet.sync()
+            await wallet.fee_answered(second.tx.txid, False)
+            assert (await wallet.balance()).confirmed_sat == 50_000 - first.fee_sat
+            assert len(await wallet.listing()) == 2
+
+    asyncio.run(main())
+
+
 def test_nothing_is_built_on_a_version_that_may_be_replaced(tmp_path: Path) -> None:
     async def main() -> None:
         async with a_chain("embedded", tmp_path) as chain, a_wallet(tmp_path, chain) as wallet:
