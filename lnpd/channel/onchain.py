@@ -24,7 +24,7 @@ from lnpd.channel.actions import Action, Notify
 from lnpd.channel.commitments import keep
 from lnpd.channel.events import Block, Fulfill, OutputSpent, OutputUnspent
 from lnpd.channel.failure import FUNDED, broadcast_latest
-from lnpd.channel.lost import future_commitment, own_commitment, unknown_sat
+from lnpd.channel.lost import UNKNOWN, future_commitment, lost_outputs, own_commitment, what_is_lost
 from lnpd.channel.onchain_claims import claim_what_is_due, give_again, split_what_is_close
 from lnpd.channel.onchain_htlcs import (
     awaits_outcome,
@@ -73,8 +73,9 @@ def on_funding_spent(channel: Channel, event: OutputSpent) -> Step:
         return (yield from on_coin_spent(channel, event))
     spend, graph = yield from recognise(channel, event.transaction)
     reason = channel.phase.error if isinstance(channel.phase, Failed) else f"The funding was spent: {spend}."
+    lost = lost_outputs(channel, graph, event.height) if graph is not None else ()
     if channel.from_backup:
-        reason = _what_is_lost(channel, spend, graph)
+        reason = _of_backup(spend, graph, lost)
     phase = OnChain(spend, event.transaction.txid, event.height, reason=reason)
     channel = replace(channel, phase=phase)
     actions: list[Action] = []
@@ -83,7 +84,8 @@ def on_funding_spent(channel: Channel, event: OutputSpent) -> Step:
         resolutions = resolutions_of(confirmed, planned(channel, confirmed))
         key = commitment_key(graph.funding.txid, graph.holder, graph.number)
         missing = missing_from(channel, graph)
-        channel = replace(channel, phase=replace(phase, commitment=key, resolutions=resolutions, missing=missing))
+        every = (*resolutions, *lost)
+        channel = replace(channel, phase=replace(phase, commitment=key, resolutions=every, missing=missing))
         actions += watches(channel, graph, resolutions)
         if spend == "future" or channel.from_backup:
             actions.append(keep(graph))
@@ -119,16 +121,12 @@ def recognise(channel: Channel, tx: Tx) -> Found:
     return "future", future_commitment(channel, tx, number)
 
 
-def _what_is_lost(channel: Channel, spend: Spend, graph: Graph | None) -> str:
+def _of_backup(spend: Spend, graph: Graph | None, lost: tuple[Resolution, ...]) -> str:
     """What a person has to know of a channel of which only a backup was left."""
     if graph is None:
         return "It was closed by agreement: the wallet has what was ours."
     whose = "our" if spend == "ours" else "the peer's"
-    return (
-        f"It was restored from a backup, and {whose} commitment {graph.number} closed it. {unknown_sat(graph):,} sat "
-        "in it are the peer's balance, HTLCs, anchors, and extensions' outputs: what of them was ours, only the lost "
-        "database could claim."
-    )
+    return f"It was restored from a backup, and {whose} commitment {graph.number} closed it. {what_is_lost(lost)}"
 
 
 # What changes with time, and with what we learn
@@ -255,7 +253,7 @@ def _onwards(channel: Channel, graph: Graph | None, actions: list[Action], heigh
 def _is_over(channel: Channel, resolution: Resolution, height: int) -> bool:
     """Whether an output needs nobody's attention: it was taken deeply, or is not worth it and nobody waits for
     its HTLC, or is the peer's to take back since its HTLC expired (BOLT 5: irrevocably resolved)."""
-    if resolution.status == "resolved" or resolution.kind == ANCHOR:
+    if resolution.status == "resolved" or resolution.kind in (ANCHOR, UNKNOWN):
         return True
     if resolution.status in ("waiting", "claiming"):
         return is_worthless(resolution) and not awaits_outcome(channel, resolution)

@@ -158,8 +158,11 @@ def on_connected_failed(channel: Channel, event: Connected) -> Step:
 
 @on(Failed, ChannelReestablish)
 def on_reestablish_failed(channel: Channel, message: ChannelReestablish) -> Step:
-    """Ignored, but answered: the peer may have lost the error."""
+    """Answered, for the peer may have lost the error. Of a channel of a backup it tells which of the outputs of the
+    peer's commitment is the peer's own."""
     assert isinstance(channel.phase, Failed)
+    if channel.from_backup:
+        channel = replace(channel, their_points=(message.my_current_per_commitment_point,))
     return done(channel, Send(_error(channel, channel.phase.error)))
 
 

@@ -78,4 +78,5 @@ def _say(config: Config, lost: Sequence[Lost] | None) -> None:
         print(f"  {channel.id.hex()}  {channel.capacity_sat:,} sat with {channel.peer.hex()}")
         print(f"      only the lost database could claim: {', '.join(each.unclaimable)}")
     print("Once started, the node asks these peers to close and claims our balances; it broadcasts no commitment.")
+    print("What only the lost database could claim is named by `lnp channels --onchain` then, by amount and outpoint.")
     print(f"Start it: {start_command(config)}")

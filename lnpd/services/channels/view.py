@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from lnpd.channel.lost import UNKNOWN
 from lnpd.channel.queries import commitment_key
 from lnpd.channel.state import SCID_ALIAS, Channel, Failed, Negotiating, OnChain, Resolution
 from lnpd.providers.types import CORE_PROVIDERS
@@ -105,21 +106,21 @@ def onchain_rows(phase: OnChain, height: int, broadcasts: Sequence[BroadcastStat
 
 def unclaimed(phase: OnChain) -> tuple[int, int]:
     """How many outputs nobody claims yet, and how much is in them, in satoshi."""
-    values_sat = [row.value_sat for row in phase.resolutions if row.status == "unclaimed"]
+    values_sat = [row.value_sat for row in phase.resolutions if row.status == "unclaimed" and row.kind != UNKNOWN]
     return len(values_sat), sum(values_sat)
 
 
 def _onchain_row(phase: OnChain, row: Resolution, height: int, broadcast: BroadcastStatus | None) -> OnchainOutput:
     waits = row.status == "waiting" and row.due_height > height
     taken = row.status in ("spent", "resolved")
-    lost = taken and (not row.claim or row.outcome == "fulfilled")
+    lost = row.kind == UNKNOWN or (taken and (not row.claim or row.outcome == "fulfilled"))
     unsent = broadcast is not None and not broadcast.txids
     idle = not waits if row.status == "waiting" else row.status == "claiming" and unsent
     refused = broadcast.refused if broadcast and row.status == "claiming" else ""
     return OnchainOutput(
         outpoint=f"{txid_text(row.txid)}:{row.vout}",
         amount_sat=row.value_sat,
-        provider=row.provider,
+        provider=row.provider if row.kind != UNKNOWN else "",
         kind=row.kind,
         state="lost" if lost else STATES[row.status],  # type: ignore[arg-type]  # a table of literals
         until_height=row.due_height if waits else 0,

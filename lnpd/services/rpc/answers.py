@@ -189,7 +189,8 @@ class OnchainOutput(msgspec.Struct, frozen=True):
     """An output of a channel that went on chain.
 
     `state` is "waiting" (for a lock, `until_height`), "unclaimed" (nobody claims it yet), "claimed" (in the mempool, or
-    not deep enough), "resolved" (deep enough), or "lost" (the peer took it). `by` is how we take it, `claim` the
+    not deep enough), "resolved" (deep enough), or "lost" (the peer took it, or, with `kind` "unknown", only a database
+    that was lost could claim it: `note` says what it may be). `by` is how we take it, `claim` the
     transaction that was broadcast last for that; from `rival_height` on the peer can take it too (0: never).
     """
 
