@@ -160,10 +160,11 @@ def on_connected_failed(channel: Channel, event: Connected) -> Step:
 def on_reestablish_failed(channel: Channel, message: ChannelReestablish) -> Step:
     """Answered, for the peer may have lost the error. Of a channel of a backup it tells which of the outputs of the
     peer's commitment is the peer's own."""
-    assert isinstance(channel.phase, Failed)
+    phase = channel.phase
+    assert isinstance(phase, Failed)
     if channel.from_backup:
         channel = replace(channel, their_points=(message.my_current_per_commitment_point,))
-    return done(channel, Send(_error(channel, channel.phase.error)))
+    return done(channel, Send(_error(channel, phase.error)))
 
 
 @on((OnChain, Closed), ChannelReestablish)
