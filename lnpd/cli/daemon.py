@@ -1,6 +1,6 @@
 """How does the program `lnpd` begin and end?
 
-    lnpd [init | restore | regtest] [options]
+    lnpd [init | restore | check | regtest] [options]
 
     options -> seed there? -> passphrase -> node started -> "ready" -> SIGTERM, SIGINT or `lnp stop` -> drained -> end
 
@@ -31,14 +31,15 @@ STOP_SECONDS: Final = 5.0
 MORE_SECONDS: Final = 3.0
 """For plugins and processes to end, after the mailboxes are drained."""
 
+PROGRAMS: Final = ("init", "restore", "check", "regtest")
 DESCRIPTION: Final = "Run a Lightning node. `lnpd init` makes its seed, `lnpd restore` brings one back, \
-`lnpd regtest` is a chain for several nodes."
+`lnpd check` looks into a copy of its database, `lnpd regtest` is a chain for several nodes."
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """The program `lnpd`; returns its exit code."""
     words = list(sys.argv[1:] if words is None else words)
-    name = f"lnpd {words[0]}" if words[:1] in (["init"], ["restore"], ["regtest"]) else "lnpd"
+    name = f"lnpd {words[0]}" if words and words[0] in PROGRAMS else "lnpd"
     try:
         return _program(words)
     except LnpdError as error:
@@ -61,6 +62,10 @@ def _program(words: Sequence[str]) -> int:
         from lnpd.cli import restore
 
         return restore.main(words[1:])
+    if words[:1] == ["check"]:
+        from lnpd.cli import check
+
+        return check.main(words[1:])
     if words[:1] == ["regtest"]:
         from lnpd.cli import regtest
 

@@ -59,6 +59,15 @@ def open_reader(path: Path) -> SqliteDatabase:
         raise _named(error, path) from error
 
 
+def network_of(path: Path) -> str:
+    """The network of a database that nobody has open. Raises CorruptDatabase, DatabaseFailed."""
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            return _network(connection, path)
+    except sqlite3.DatabaseError as error:
+        raise _named(error, path) from error
+
+
 def backup(source: Path, target: Path) -> None:
     """Copy a database that is in use, at one moment of it; a file of that name is replaced when the copy is whole.
 
@@ -94,13 +103,18 @@ def _create(path: Path, network: str) -> None:
     sync_directory(path.parent)
 
 
-def _check(connection: sqlite3.Connection, path: Path, network: str) -> None:
+def _network(connection: sqlite3.Connection, path: Path) -> str:
     named = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'header'").fetchone()
     rows = connection.execute("SELECT network FROM header").fetchall() if named else []
     if len(rows) != 1:
         raise CorruptDatabase(f"{path} is not a database of lnpd.")
-    if rows[0][0] != network:
-        raise WrongNetwork(f"{path.parent} belongs to the network {rows[0][0]}, and lnpd was started for {network}.")
+    return str(rows[0][0])
+
+
+def _check(connection: sqlite3.Connection, path: Path, network: str) -> None:
+    found = _network(connection, path)
+    if found != network:
+        raise WrongNetwork(f"{path.parent} belongs to the network {found}, and lnpd was started for {network}.")
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise CorruptDatabase(f"{path} is damaged ({verdict}). {COPY}")

@@ -8,10 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from lnpd.chain.interface import Outpoint
-from lnpd.channel.state import Failed
+from lnpd.channel.state import Failed, OnChain
 from lnpd.errors import StateUnproven
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, shown, until, until_asked
+from tests.e2e.test_restore import bring_back_words, secrets_of
 
 
 async def again(network: Network, node: Node) -> Node:
@@ -69,6 +70,57 @@ def test_a_restored_old_copy_broadcasts_nothing_and_loses_nothing(tmp_path: Path
                 return (await alice.wallet.balance()).confirmed_sat > 100_000 + 880_000
 
             await until_asked(swept, "alice's to_remote, with what she was paid after the copy")
+
+    asyncio.run(main())
+
+
+def test_the_wallet_of_an_old_copy_finds_what_came_and_went_since(tmp_path: Path) -> None:
+    """Coins that came to addresses given out later, coins that were spent, their change, and a channel's funding; the
+    channel itself only the words know of."""
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await network.node("alice"), await network.node("bob")
+            await network.fund(alice, 500_000)
+            await network.fund(alice, 300_000)
+            folder, copy = network.folder / "alice", network.folder / "copy"
+            await network.stop(alice)
+            shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("run"))
+            alice = await again(network, alice)
+            addresses = [await alice.wallet.new_address() for _ in range(18)]  # only the last of them is paid
+            await network.chain.fund(alice.wallet.scripts.script_of(addresses[-1]), 70_000)
+            await network.followed()
+            await alice.api.send(await bob.wallet.new_address(), 450_000, 1_000)
+            await network.mine(1)
+            unknown = await network.channel(alice, bob, 250_000)
+            lost_keys = secrets_of(alice, unknown)
+            await network.mine(2)
+            whole = (await alice.api.funds()).coins
+            assert {coin.state for coin in whole} == {"confirmed"}
+            await network.stop(alice)
+            shutil.rmtree(folder)
+            shutil.copytree(copy, folder)
+
+            alice = await again(network, alice)
+            assert {(c.outpoint, c.amount_sat) for c in (await alice.api.funds()).coins} == {
+                (c.outpoint, c.amount_sat) for c in whole
+            }
+            assert await alice.wallet.new_address() not in addresses
+            fresh = await network.channel(alice, bob, 200_000)
+            assert not set(secrets_of(alice, fresh)) & set(lost_keys)
+            closed = bob.channels.driver_of(unknown)
+            await until(lambda: isinstance(closed.channel.phase, Failed | OnChain), "bob hears that nobody knows that channel")
+            await alice.api.close(fresh, False, None)
+            await network.mine(3)
+            before_sat = (await alice.wallet.balance()).confirmed_sat
+            await network.stop(alice)
+            alice = await bring_back_words(network, alice)
+
+            async def found() -> bool:
+                await network.mine(1)
+                return (await alice.wallet.balance()).confirmed_sat > before_sat + 230_000
+
+            await until_asked(found, "what was hers in the channel that the copy did not know")
 
     asyncio.run(main())
 

@@ -174,6 +174,31 @@ def test_no_key_of_a_lost_channel_is_used_again(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_no_key_is_used_twice_by_restoring_the_same_file_twice(tmp_path: Path) -> None:
+    """What was opened after the first restore is in no file: the second one begins where the first one did."""
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            stale = tmp_path / "stale.backup"
+            alice, bob = await network.node("alice"), await network.node("bob")
+            keys = [secrets_of(alice, await network.channel(alice, bob))]
+            shutil.copy(alice.config.directory / BACKUP_NAME, stale)
+            alice.config = network.config("alice")
+            indices = set()
+            for _ in range(2):
+                await network.stop(alice)
+                alice = await bring_back(network, alice, stale)
+                assert len(alice.channels.drivers) == 1
+                for _ in range(3):
+                    name = await network.channel(alice, bob)
+                    keys.append(secrets_of(alice, name))
+                    indices.add(alice.channels.driver_of(name).index)
+            assert len(indices) == 6
+            assert len({key for each in keys for key in each}) == 7 * len(OWN_KEYS)
+
+    asyncio.run(main())
+
+
 OWN_KEYS = ("funding_pubkey", "revocation_basepoint", "delayed_payment_basepoint", "htlc_basepoint")
 
 
