@@ -27,6 +27,7 @@ IPC_PATH_MAX_BYTES = 107
 GONE = f"the other side is gone: it closed the connection or sent over {MAX_FRAME_BYTES // 2**20} MiB"
 Identity = bytes
 Receiver = Callable[[Identity, bytes], None]
+Lost = Callable[[], None]
 
 _context: zmq.Context[zmq.Socket[bytes]] | None = None
 
@@ -68,6 +69,8 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._fd = int(self._socket.getsockopt(zmq.FD))
         self._scheduled = False
+        self._monitor: zmq.Socket[bytes] | None = None
+        self._lost: Lost | None = None
         self.closed = False
 
     @classmethod
@@ -86,12 +89,33 @@ class Link:
         return link
 
     @classmethod
-    def connect(cls, endpoint: str, receive: Receiver) -> "Link":
-        """Connects to a bound link; frames wait in the queue until it answers."""
+    def connect(cls, endpoint: str, receive: Receiver, lost: Lost | None = None) -> "Link":
+        """Connects to a bound link, again and again; frames wait in the queue until it answers. `lost` is called each
+        time that a connection ends: frames that were on their way are lost with it, and so are their answers."""
         link = cls(zmq.DEALER, receive)
+        if lost is not None:
+            link._monitored(lost)
         link._socket.connect(check_endpoint(endpoint))
         link._watch()
         return link
+
+    def _monitored(self, lost: Lost) -> None:
+        self._lost = lost
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._loop.add_reader(int(self._monitor.getsockopt(zmq.FD)), self._hear_monitor)
+        self._hear_monitor()  # the descriptor is edge-triggered: only what comes after a look is announced
+
+    def _hear_monitor(self) -> None:
+        ended = False
+        while self._monitor is not None:
+            try:
+                self._monitor.recv_multipart(zmq.NOBLOCK)
+            except zmq.ZMQError:
+                break
+            ended = True
+        if ended and self._lost is not None:
+            self._drain()  # what came before the end
+            self._lost()
 
     def _watch(self) -> None:
         self._loop.add_reader(self._fd, self._drain)
@@ -141,6 +165,11 @@ class Link:
         if not self.closed:
             self.closed = True
             self._loop.remove_reader(self._fd)
+            if self._monitor is not None:
+                self._loop.remove_reader(int(self._monitor.getsockopt(zmq.FD)))
+                self._socket.disable_monitor()
+                self._monitor.close(0)
+                self._monitor = None
             self._socket.close()
 
 

@@ -54,14 +54,14 @@ class BusPeer:
         return self
 
     def connect(self, endpoint: str) -> "BusPeer":
-        """Connects to a served endpoint."""
-        self._link = Link.connect(endpoint, self._receive)
+        """Connects to a served endpoint. A call fails with LinkGone if the connection ends before its answer came."""
+        self._link = Link.connect(endpoint, self._receive, self._lost)
         return self
 
     async def call(
         self, method: str, params: object, deadline_seconds: float | None = None, identity: Identity = b""
     ) -> msgspec.Raw:
-        """The msgpack of the answer. DeadlineMissed, CallFailed (the other side's fault) or LinkOverflow."""
+        """The msgpack of the answer. DeadlineMissed, CallFailed (the other side's fault), LinkOverflow or LinkGone."""
         if self._link is None:
             raise LinkOverflow("the link is not open")
         self._last_id += 1
@@ -89,6 +89,9 @@ class BusPeer:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(error)
+
+    def _lost(self) -> None:
+        self.fail_all(LinkGone("the other side ended before it had answered"))
 
     def close(self) -> None:
         """Ends every waiting call and closes the link."""

@@ -74,8 +74,8 @@ def remote(
 ) -> tuple[I, BusPeer]:
     """An object with the interface's methods, answered by the server at an endpoint, and the peer to close.
 
-    Its methods raise what the server raised if that is one of lnpd.errors, else RemoteFault; DeadlineMissed and
-    LinkOverflow if it does not answer.
+    Its methods raise what the server raised if that is one of lnpd.errors, else RemoteFault; DeadlineMissed,
+    LinkOverflow and, as soon as the server has ended, LinkGone if it does not answer.
     """
     peer = BusPeer(noticed=(lambda _identity, notice: noticed(notice)) if noticed else None).connect(endpoint)
 

@@ -14,6 +14,7 @@ from lnpd.bus.service import remote, serve
 from lnpd.errors import (
     DeadlineMissed,
     EndpointRefused,
+    LinkGone,
     LinkOverflow,
     NoSuchMethod,
     ProtocolError,
@@ -81,6 +82,29 @@ def test_a_service_that_does_not_answer_misses_its_deadline(tmp_path: Path) -> N
         with pytest.raises(DeadlineMissed, match="hang"):
             await there.hang()
         peer.close(), server.close()
+
+    asyncio.run(main())
+
+
+def test_nobody_waits_for_a_service_that_ended(tmp_path: Path) -> None:
+    async def main() -> None:
+        shape = Shape()
+        server = serve(shape, Shape, endpoint(tmp_path))
+        far, peer = remote(Shape, endpoint(tmp_path), deadline_seconds=60)
+        for _ in range(2):  # each connection's end is heard
+            asked = asyncio.create_task(far.hang())
+            async with asyncio.timeout(5):
+                assert await far.move(Point(1, b""), 1) == Point(2, b""), "so the question before it has arrived"
+                server.close()
+                with pytest.raises(LinkGone, match="ended before it had answered"):
+                    await asked
+            late = asyncio.create_task(far.move(Point(1, b""), 1))
+            await asyncio.sleep(0)
+            server = serve(shape, Shape, endpoint(tmp_path))
+            async with asyncio.timeout(5):
+                assert await late == Point(2, b""), "what is asked meanwhile waits for the next one"
+        peer.close()
+        server.close()
 
     asyncio.run(main())
 

@@ -13,6 +13,7 @@ import pytest
 from lnpd.channel.state import OnChain
 from lnpd.errors import ChainUnreachable
 from lnpd.services.chain import pulse as chain_pulse
+from lnpd.services.chain.service import DEADLINE_SECONDS
 from lnpd.services.channels import commands as channel_commands
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, until
@@ -86,6 +87,7 @@ def test_a_killed_chain_comes_back_for_every_node_and_its_blocks_are_followed(tm
             channel = await network.channel(alice, bob, 1_000_000)
             (row,) = await alice.api.channels()
             first = network.chain_process.pid
+            began = time.monotonic()
             os.kill(first, signal.SIGKILL)
             await alice.api.close(channel, True, None)
             await until(lambda: network.chain_process.pid != first, "a new process")
@@ -93,6 +95,7 @@ def test_a_killed_chain_comes_back_for_every_node_and_its_blocks_are_followed(tm
             await network.chain.mine()
             for node in (alice, bob):
                 await until(lambda node=node: on_chain(node), f"the close on {node.config.alias}'s side")  # type: ignore[misc]
+            assert time.monotonic() - began < DEADLINE_SECONDS, "nobody waits for an answer that was lost"
 
     asyncio.run(main())
 

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -34,11 +33,10 @@ STEADY_SECONDS: Final = 60.0
 
 
 class ChainProcess:
-    """A chain's process, which runs until `stop`. `ended` is called each time that it ends by itself."""
+    """A chain's process, which runs until `stop`."""
 
     def __init__(self, directory: Path, endpoint: str) -> None:
         self._directory, self._endpoint = directory, endpoint
-        self.ended: Callable[[], None] = lambda: None
         self._process: asyncio.subprocess.Process | None = None
         self._keeping: asyncio.Task[None] | None = None
 
@@ -72,7 +70,6 @@ class ChainProcess:
             since = loop.time()
             status = await process.wait()
             log.error("the chain's process ended with status %s; it is started again", status)
-            self.ended()
             if loop.time() - since > STEADY_SECONDS:
                 pause = PAUSE_SECONDS
             while True:

@@ -246,10 +246,6 @@ class RemoteChain:
                 await self._calls.detach(self._client)
         self._peer.close()
 
-    def interrupt(self) -> None:
-        """The server is known to be gone: nobody waits for its answers, which were lost with it."""
-        self._peer.fail_all(DeadlineMissed("it ended before it had answered"))
-
     async def watch(self, watches: Iterable[Watch]) -> None:
         """Watches for more. Raises WatchesTooMany."""
         wanted = self._watches | set(watches)

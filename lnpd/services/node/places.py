@@ -99,15 +99,13 @@ async def open_chain(
 
 
 async def _open_remote(config: Config, stack: AsyncExitStack, broken: Callable[[Exception], None]) -> RemoteChain:
-    endpoint, process = config.chain, None
+    endpoint = config.chain
     if config.chain_process:
         endpoint = f"ipc://{config.runtime}/chain"
         process = await ChainProcess.start(config.directory / "chain", endpoint, broken)
         stack.push_async_callback(process.stop)
     remote = RemoteChain(endpoint)
     stack.push_async_callback(remote.close)
-    if process is not None:
-        process.ended = remote.interrupt
     try:
         async with asyncio.timeout(FIRST_ANSWER_SECONDS):
             await check_network(config.network, remote)

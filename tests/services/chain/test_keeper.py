@@ -21,10 +21,9 @@ from tests.services.chain.chains import told
 
 @asynccontextmanager
 async def kept(directory: Path) -> AsyncIterator[tuple[ChainProcess, RemoteChain]]:
-    """A chain's process, and a client that is told of its end."""
+    """A chain's process, and a client."""
     process = await ChainProcess.start(directory / "chain", f"ipc://{directory}/c")
     remote = RemoteChain(f"ipc://{directory}/c")
-    process.ended = remote.interrupt
     try:
         yield process, remote
     finally:
@@ -89,15 +88,17 @@ def test_it_is_tried_again_until_it_can_be_opened(tmp_path: Path, caplog: pytest
     told(story)
 
 
-def test_a_defect_that_leaves_the_process_to_itself_is_reported(tmp_path: Path) -> None:
+def test_a_defect_that_leaves_the_process_to_itself_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story() -> None:
         failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         process = await ChainProcess.start(tmp_path / "chain", f"ipc://{tmp_path}/c", failed.set_result)
 
-        def ill() -> None:
+        async def ill() -> None:
             raise KeyError("defect")
 
-        process.ended = ill
+        monkeypatch.setattr(process, "_spawn", ill)
         os.kill(process.pid, signal.SIGKILL)
         ended = await asyncio.wait_for(failed, 30)
         assert isinstance(ended, FollowerEnded)
