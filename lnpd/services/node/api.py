@@ -72,6 +72,7 @@ class NodeApi:
     def _warnings(self) -> tuple[str, ...]:
         found = [self._services.pulse.warning] if self._services.pulse.warning else []
         found += self._services.backup.warnings
+        found += self._services.payment_sweep.warnings
         found += [
             f"plugin {p.name}: {p.status}: {p.why}" for p in self._services.plugins.plugins if p.status != "ready"
         ]

@@ -136,13 +136,14 @@ class Node:
         await plugins
         self.plugins.backend = self.channels
         await self.channels.providers_changed()
-        await self.payment_sweep.start()
         await self.peers.start()
         self._stack.push_async_callback(self.peers.stop)
         for address in config.listen:
             await self.peers.listen(str(address))
         await self.rpc.start()
         self._stack.push_async_callback(self.rpc.stop)
+        await self.payment_sweep.start()
+        self._stack.push_async_callback(self.payment_sweep.stop)
 
     async def _keep_backup(self) -> None:
         config, key = self.config, await self.signer.backup_key()
@@ -248,6 +249,7 @@ class Node:
             node_id=self.node_id,
             store=self.store,
             backup=self.backup,
+            payment_sweep=self.payment_sweep,
             backend=self.backend,
             miner=self.miner,
             pulse=self.pulse,
@@ -320,7 +322,7 @@ class Node:
         return found.block if found else None
 
     async def _tell_block(self, height: int) -> None:
-        await self.payment_sweep.look()
+        self.payment_sweep.wake()
         try:
             best = await self.backend.best_block()
             block = best if best.height == height else await self._block_at(height)

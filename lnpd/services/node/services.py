@@ -9,6 +9,7 @@ from lnpd.chain.interface import ChainBackend
 from lnpd.config import Config
 from lnpd.hooks.registry import Registry
 from lnpd.services.backup.keeper import BackupKeeper
+from lnpd.services.backup.payments import PaymentSweep
 from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels.opening import Kinds
@@ -29,6 +30,7 @@ class Services:
     node_id: bytes
     store: Store
     backup: BackupKeeper
+    payment_sweep: PaymentSweep
     backend: ChainBackend
     miner: Miner | None
     pulse: ChainPulse
