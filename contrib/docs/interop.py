@@ -43,6 +43,8 @@ LDK: Final[tuple[Tried, ...]] = (
           "test_ldk_random.py", "test_both_sides_agree_after_any_story"),
     Tried("forced closes by either, HTLCs both ways, by preimage and by timeout: every satoshi is counted", BOTH,
           "test_ldk_forced.py", "test_a_forced_close_amid_four_htlcs"),
+    Tried("LDK broadcasts a commitment that it has revoked, with an HTLC each way: a penalty takes all of it", BOTH,
+          "test_ldk_penalty.py", "test_a_revoked_commitment_of_ldk_is_punished"),
     Tried("a close by whoever opened, over an HTLC in flight and a lost connection; option_upfront_shutdown_script, "
           "option_shutdown_anysegwit", BOTH,
           "test_ldk_closing.py", "test_a_close_waits_for_an_htlc"),
@@ -60,9 +62,11 @@ LDK: Final[tuple[Tried, ...]] = (
 )  # fmt: skip
 
 NOT_TRIED: Final = """Not tried with LDK: its restart (its driver keeps its state in memory only), LDK's data loss,
-penalties of revoked states, zero-conf channels (lnpd refuses them), public gossip (lnpd takes no part in it yet, so
-an announced channel stays unannounced: LDK's announcement_signatures are ignored), blinded paths, several parts of
-one payment.
+zero-conf channels (lnpd refuses them), public gossip, blinded paths, several parts of one payment.
+
+lnpd takes no part in public gossip yet. It accepts a channel that its opener wants announced, and such a channel works,
+yet it stays unannounced: lnpd sends no announcement_signatures, which BOLT 7 asks of both sides, and ignores LDK's,
+which come once the funding is six blocks deep and again with each connection. It opens no such channel itself.
 """
 
 LEARNED: Final = (

@@ -11,6 +11,7 @@ export const USUAL = {
   announce: false,
   scid_privacy: false, // channels are opened with option_scid_alias in their type
   hold: false, // payments wait for `claim` or `fail`
+  keep: false, // each channel's last state is kept as bytes, for `state`
   per_kw: 1000, // its feerate for everything
   least_per_kw: 253,
   minimum_depth: 3,
@@ -45,8 +46,9 @@ export function channelSettings(settings) {
   return config;
 }
 
-// A node's parts. `settings.per_kw` may change later; `onBroadcast` takes raw transactions in hex.
-export function assemble(settings, bestBlock, coins, onBroadcast) {
+// A node's parts. `settings.per_kw` may change later; `onBroadcast` takes raw transactions, `onStored` a channel's
+// monitor, which is LDK's again afterwards.
+export function assemble(settings, bestBlock, coins, onBroadcast, onStored) {
   const seconds = Math.floor(Date.now() / 1000);
   const logger = ldk.Logger.new_impl({
     log(record) {
@@ -62,7 +64,10 @@ export function assemble(settings, bestBlock, coins, onBroadcast) {
     },
   });
   const broadcaster = ldk.BroadcasterInterface.new_impl({ broadcast_transactions: onBroadcast });
-  const stored = () => ldk.ChannelMonitorUpdateStatus.LDKChannelMonitorUpdateStatus_Completed; // in memory only
+  const stored = (...told) => {
+    onStored(told.at(-1));
+    return ldk.ChannelMonitorUpdateStatus.LDKChannelMonitorUpdateStatus_Completed; // in memory only
+  };
   const persister = ldk.Persist.new_impl({
     persist_new_channel: stored, update_persisted_channel: stored, archive_persisted_channel() {},
   });

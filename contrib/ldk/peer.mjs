@@ -23,10 +23,13 @@ const { bits, bytes, channelType, hex, line, must, nameOf, optional, outpoint, s
 
 const settings = { ...USUAL, ...JSON.parse(process.argv[2]) };
 const tell = (event, more = {}) => process.stdout.write(line({ event, ...more }));
+const states = new Map(); // of each channel, if `keep` is set
 const bitcoind = new Bitcoind(settings.rpc, settings.wallet);
 const chain = new Chain(bitcoind, () => pump());
 const node = assemble(settings, await chain.begin(), bitcoind.coins(), raws => {
   broadcast(bitcoind, raws.map(hex), tell);
+}, monitor => {
+  if (settings.keep) states.set(hex(monitor.channel_id().get_a()), monitor.write());
 });
 const { keys, manager, monitor, peers } = node;
 const sockets = new Sockets(peers, () => pump());
@@ -150,6 +153,23 @@ const shown = channel => ({
   htlcs: channel.get_pending_inbound_htlcs().length + channel.get_pending_outbound_htlcs().length,
 });
 
+// With which transactions a channel in that state would be closed by force: LDK does not know that it is revoked.
+function commitmentOf(state) {
+  const raws = [];
+  const catcher = ldk.BroadcasterInterface.new_impl({ broadcast_transactions: each => raws.push(...each) });
+  const bumps = ldk.EventHandler.new_impl({
+    handle_event(event) {
+      if (event.bump_transaction?.commitment_tx) raws.push(event.bump_transaction.commitment_tx); // of anchors
+      return ldk.Result_NoneReplayEventZ.constructor_ok();
+    },
+  });
+  const monitor = must(ldk.UtilMethods.constructor_C2Tuple_ThirtyTwoBytesChannelMonitorZ_read(
+    state, keys.as_EntropySource(), keys.as_SignerProvider())).get_b();
+  monitor.broadcast_latest_holder_commitment_txn(catcher, node.fees, node.logger);
+  monitor.process_pending_events(bumps, node.logger);
+  return raws;
+}
+
 const COMMANDS = {
   script: () => bitcoind.newScript(),
   connect: ({ peer, host, port }) => sockets.connect(bytes(peer), host, port),
@@ -193,6 +213,8 @@ const COMMANDS = {
     await sweepNow();
     return height;
   },
+  state: ({ channel }) => states.get(channel),
+  commitment: ({ state }) => commitmentOf(bytes(state)).map(hex),
   unswept: () => unswept,
   balances: () => monitor.get_claimable_balances([]).map(each => ({
     kind: each.constructor.name.replace('Balance_', ''), sat: each.claimable_amount_satoshis() })),
