@@ -109,7 +109,9 @@ def test_the_wallet_of_an_old_copy_finds_what_came_and_went_since(tmp_path: Path
             fresh = await network.channel(alice, bob, 200_000)
             assert not set(secrets_of(alice, fresh)) & set(lost_keys)
             closed = bob.channels.driver_of(unknown)
-            await until(lambda: isinstance(closed.channel.phase, Failed | OnChain), "bob hears that nobody knows that channel")
+            await until(
+                lambda: isinstance(closed.channel.phase, Failed | OnChain), "bob hears that nobody knows that channel"
+            )
             await alice.api.close(fresh, False, None)
             await network.mine(3)
             before_sat = (await alice.wallet.balance()).confirmed_sat

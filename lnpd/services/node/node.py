@@ -50,6 +50,7 @@ from lnpd.services.node.places import open_chain, open_signer
 from lnpd.services.node.services import Services
 from lnpd.services.payments.service import Payments
 from lnpd.services.payments.updates import UpdateRouter
+from lnpd.services.peers.files import fitting, raise_open_files
 from lnpd.services.peers.limits import USUAL_LIMITS, Limits
 from lnpd.services.peers.service import Peers
 from lnpd.services.plugins.host import PluginHost
@@ -240,7 +241,8 @@ class Node:
         greeting = Greeting(CHAIN_HASHES[self.config.network], OFFERED | LARGE_CHANNELS if large else OFFERED)
         router = UpdateRouter(self.channels, self.payments.relay, self.payments.updates)
         messages = PluginMessages(router, self.registry, self.plugins.ready)
-        self.peers = Peers(self.signer, messages, self.hooks, self.store, greeting, limits=self._limits)
+        limits = fitting(self._limits, raise_open_files())
+        self.peers = Peers(self.signer, messages, self.hooks, self.store, greeting, limits=limits)
         self.plugins.messages, messages.speaker = messages, self.peers
 
     def _services(self) -> Services:

@@ -23,6 +23,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     connect_seconds: float = 20.0
     linger_seconds: float = 2.0  # for the last message to arrive
+    lingering: int = 128
     stop_seconds: float = 5.0
 
     retry_first_seconds: float = 1.0
@@ -34,8 +35,9 @@ class Limits(msgspec.Struct, frozen=True):
 USUAL_LIMITS: Final = Limits()
 
 
-class HalfOpen(Generic[T]):
-    """The incoming connections without `init`, oldest first. Strangers may fill it, and keep nobody out."""
+class Waiting(Generic[T]):
+    """Connections that wait for their beginning (`init`) or their end, oldest first. Strangers may fill it, and keep
+    nobody out."""
 
     def __init__(self, total: int, per_network: int) -> None:
         self._total, self._per_network = total, per_network
@@ -63,7 +65,7 @@ class HalfOpen(Generic[T]):
         return oldest
 
     def remove(self, connection: T) -> None:
-        """It is open, or over; to remove it twice is harmless."""
+        """It waits no more; to remove it twice is harmless."""
         network = self._network_of.pop(connection, None)
         if network is not None:
             del self._networks[network][connection]

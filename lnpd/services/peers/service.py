@@ -36,7 +36,7 @@ from lnpd.peer.session import USUAL_TIMEOUTS
 from lnpd.services.interfaces import Router, Signer
 from lnpd.services.peers.address import Address, parse_address, parse_peer
 from lnpd.services.peers.connection import Connection, Settings
-from lnpd.services.peers.limits import USUAL_LIMITS, HalfOpen, Limits
+from lnpd.services.peers.limits import USUAL_LIMITS, Limits, Waiting
 from lnpd.services.peers.reconnect import Reconnector
 from lnpd.services.peers.words import at, log_words, why
 from lnpd.store.store import Store
@@ -96,7 +96,8 @@ class Peers:
         self._signer, self._router, self._hooks, self._limits = signer, router, hooks, limits
         self._settings = Settings(greeting, b"", timeouts, limits, codec)
         self._reconnector = Reconnector(store, limits, router.wanted_peers, self._dial)
-        self._half_open: HalfOpen[Connection] = HalfOpen(limits.half_open, limits.half_open_per_network)
+        self._half_open: Waiting[Connection] = Waiting(limits.half_open, limits.half_open_per_network)
+        self._lingering: Waiting[Connection] = Waiting(limits.lingering, limits.lingering)
         self._connections: set[Connection] = set()
         self._peers: dict[bytes, _Peer] = {}
         self._served: dict[bytes, asyncio.Task[None]] = {}  # by node id: the last connection's
@@ -263,6 +264,8 @@ class Peers:
     def ended(self, connection: Connection) -> None:
         """The connection is over."""
         self._half_open.remove(connection)
+        if (oldest := self._lingering.add(connection, connection.address.host)) is not None:
+            oldest.abort()
         peer = self._peers.get(connection.node_id)
         if peer is not None and peer.connection is connection:
             del self._peers[connection.node_id]
@@ -272,6 +275,7 @@ class Peers:
     def gone(self, connection: Connection) -> None:
         """Its socket is closed too."""
         self._connections.discard(connection)
+        self._lingering.remove(connection)
         if self._stopping and not self._connections:
             self._all_gone.set()
 

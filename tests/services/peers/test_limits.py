@@ -6,38 +6,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lnpd.services.peers.address import network_of
-from lnpd.services.peers.limits import HalfOpen
+from lnpd.services.peers.limits import Waiting
 
 
 def test_a_networks_oldest_gives_way_to_its_newest() -> None:
-    half_open: HalfOpen[int] = HalfOpen(total=10, per_network=3)
-    assert [half_open.add(number, "1.1.1.1") for number in range(5)] == [None, None, None, 0, 1]
-    half_open.remove(3)
-    half_open.remove(3)
-    assert half_open.add(5, "1.1.1.1") is None and len(half_open) == 3
+    waiting: Waiting[int] = Waiting(total=10, per_network=3)
+    assert [waiting.add(number, "1.1.1.1") for number in range(5)] == [None, None, None, 0, 1]
+    waiting.remove(3)
+    waiting.remove(3)
+    assert waiting.add(5, "1.1.1.1") is None and len(waiting) == 3
 
 
 def test_a_crowd_gives_way_to_somebody_from_elsewhere() -> None:
-    half_open: HalfOpen[str] = HalfOpen(total=5, per_network=4)
+    waiting: Waiting[str] = Waiting(total=5, per_network=4)
     for name in ("lone", "a", "b", "c", "d"):
-        assert half_open.add(name, "9.9.9.9" if name == "lone" else "1.1.1.1") is None
-    assert half_open.add("new", "2.2.2.2") == "a"
-    assert half_open.add("newer", "3.3.3.3") == "b"
+        assert waiting.add(name, "9.9.9.9" if name == "lone" else "1.1.1.1") is None
+    assert waiting.add("new", "2.2.2.2") == "a"
+    assert waiting.add("newer", "3.3.3.3") == "b"
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=60))
 def test_the_bounds_hold_and_nobody_is_forgotten(events: list[tuple[int, bool]]) -> None:
-    half_open: HalfOpen[int] = HalfOpen(total=6, per_network=3)
+    waiting: Waiting[int] = Waiting(total=6, per_network=3)
     there: dict[int, str] = {}
     for number, (network, leaves) in enumerate(events):
         if leaves and there:
-            half_open.remove(gone := next(iter(there)))
+            waiting.remove(gone := next(iter(there)))
             del there[gone]
         host = f"1.1.1.{network}"
-        evicted = half_open.add(number, host)
+        evicted = waiting.add(number, host)
         if evicted is not None:
             assert evicted != number
             del there[evicted]
         there[number] = network_of(host)
-        assert len(half_open) == len(there) <= 6
+        assert len(waiting) == len(there) <= 6
         assert max(Counter(there.values()).values()) <= 3
