@@ -1,4 +1,4 @@
-"""Do nodes without a bitcoind of their own open, pay, restart and close by an Electrum server?"""
+"""Do nodes without a bitcoind of their own open, pay, restart and close by an Electrum server, also by force?"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from lnpd.config import Developer
 from lnpd.testing import Network, Node, until, until_asked
+from tests.e2e.test_forced_closes import told
 from tests.interop.bitcoind import a_bitcoind
 from tests.interop.electrum import ElectrumServer, an_electrum_server
 
 KINDS = ["anchors_zero_fee_htlc_tx", "static_remotekey"]
 LIMIT_SECONDS = 180
+POLL_SECONDS = 2.0  # the server tells what is new; each look asks it for every script
 
 
 @asynccontextmanager
@@ -28,7 +31,8 @@ async def a_network(directory: Path) -> AsyncIterator[tuple[Network, ElectrumSer
 
 async def a_node(network: Network, server: ElectrumServer, name: str) -> Node:
     """A node that knows the chain from the server alone."""
-    return await network.node(name, bitcoind_directory=None, electrum=(f"tcp://{server.tcp}",))
+    patient = Developer(poll_seconds=POLL_SECONDS)
+    return await network.node(name, bitcoind_directory=None, electrum=(f"tcp://{server.tcp}",), developer=patient)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -52,5 +56,18 @@ def test_open_pay_restart_and_close(tmp_path: Path, kind: str) -> None:
             await until_asked(arrived, "bob's coins")
             await network.mine(100)
             await until(lambda: not alice.channels.drivers and not bob.channels.drivers, "the channels are settled")
+
+    asyncio.run(asyncio.wait_for(main(), LIMIT_SECONDS))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("closer", ["alice", "bob"])
+def test_a_forced_close_with_htlcs_both_ways(tmp_path: Path, kind: str, closer: str) -> None:
+    """Alice has the server alone, bob the bitcoind; each output is claimed, and every satoshi counted."""
+
+    async def main() -> None:
+        async with a_network(tmp_path) as (network, server):
+            alice, bob = await a_node(network, server, "alice"), await network.node("bob")
+            await told(network, alice, bob, kind, closer)
 
     asyncio.run(asyncio.wait_for(main(), LIMIT_SECONDS))

@@ -39,6 +39,11 @@ ALICES_SAT, BOBS_SAT = 40_000 + 30_000, 20_000 + 25_000
 async def in_flight(network: Network, kind: str) -> tuple[Node, Node, Ears, Ears]:
     """A channel of alice's with bob, with the five HTLCs."""
     alice, bob = await network.node("alice"), await network.node("bob")
+    return alice, bob, *await put_in_flight(network, alice, bob, kind)
+
+
+async def put_in_flight(network: Network, alice: Node, bob: Node, kind: str) -> tuple[Ears, Ears]:
+    """The same for two nodes that are there."""
     await network.channel(alice, bob, CAPACITY_SAT, push_sat=PUSHED_SAT, kind=kind)
     await network.fund(bob, 200_000)
     heard = ears(alice), ears(bob)
@@ -48,7 +53,33 @@ async def in_flight(network: Network, kind: str) -> tuple[Node, Node, Ears, Ears
     await offer(bob, alice, 3, 20_000, height + 44)
     await offer(bob, alice, 4, 25_000, height + 46)
     await offer(alice, bob, 5, 300, height + 40)
-    return alice, bob, *heard
+    return heard
+
+
+async def told(network: Network, alice: Node, bob: Node, kind: str, closer: str) -> None:
+    """The whole story, with its ends counted."""
+    alices, bobs = await put_in_flight(network, alice, bob, kind)
+    money = Money(network)
+    await money.begin(alice, bob)
+    first, other = (alice, bob) if closer == "alice" else (bob, alice)
+    learnt = {alice: 3, bob: 1}
+    await broadcast_commitment(network, first)
+    await know(first, 0, learnt[first])
+    await pass_blocks(network, 2)
+    assert [spend_of(node) for node in (first, other)] == ["ours", "theirs"]
+    await know(other, 0, learnt[other])  # what it learns only now is as good
+    await finish(network, alice, bob)
+    assert alices.fulfilled == {0: preimage(1)} and sorted(alices.failed) == [1, 2]
+    assert bobs.fulfilled == {0: preimage(3)} and bobs.failed == [1]
+    fees = await money.fees_sat(alice, bob)
+    alice_sat = CAPACITY_SAT - PUSHED_SAT - 40_000 + 20_000
+    bob_sat = PUSHED_SAT + 40_000 - 20_000
+    anchors_sat = await money.unspent_anchors_sat()
+    lost_sat = alice_sat - fees["alice"] - await money.gained_sat(alice)
+    assert await money.gained_sat(bob) == bob_sat - fees["bob"]
+    # The opener pays for the commitment and its anchors; the trimmed HTLC is in the commitment's fee.
+    assert lost_sat == fees["channel"] + anchors_sat, (fees, anchors_sat)
+    assert fees["alice"] < 10_000 and fees["bob"] < 10_000
 
 
 @pytest.mark.parametrize(
@@ -59,28 +90,8 @@ async def in_flight(network: Network, kind: str) -> tuple[Node, Node, Ears, Ears
 def test_everybody_gets_what_is_theirs(tmp_path: Path, kind: str, closer: str, apart: bool) -> None:
     async def main() -> None:
         async with Network(tmp_path, apart) as network:
-            alice, bob, alices, bobs = await in_flight(network, kind)
-            money = Money(network)
-            await money.begin(alice, bob)
-            first, other = (alice, bob) if closer == "alice" else (bob, alice)
-            learnt = {alice: 3, bob: 1}
-            await broadcast_commitment(network, first)
-            await know(first, 0, learnt[first])
-            await pass_blocks(network, 2)
-            assert [spend_of(node) for node in (first, other)] == ["ours", "theirs"]
-            await know(other, 0, learnt[other])  # what it learns only now is as good
-            await finish(network, alice, bob)
-            assert alices.fulfilled == {0: preimage(1)} and sorted(alices.failed) == [1, 2]
-            assert bobs.fulfilled == {0: preimage(3)} and bobs.failed == [1]
-            fees = await money.fees_sat(alice, bob)
-            alice_sat = CAPACITY_SAT - PUSHED_SAT - 40_000 + 20_000
-            bob_sat = PUSHED_SAT + 40_000 - 20_000
-            anchors_sat = await money.unspent_anchors_sat()
-            lost_sat = alice_sat - fees["alice"] - await money.gained_sat(alice)
-            assert await money.gained_sat(bob) == bob_sat - fees["bob"]
-            # The opener pays for the commitment and its anchors; the trimmed HTLC is in the commitment's fee.
-            assert lost_sat == fees["channel"] + anchors_sat, (fees, anchors_sat)
-            assert fees["alice"] < 10_000 and fees["bob"] < 10_000
+            alice, bob = await network.node("alice"), await network.node("bob")
+            await told(network, alice, bob, kind, closer)
 
     asyncio.run(main())
 
