@@ -39,6 +39,8 @@ LDK: Final[tuple[Tried, ...]] = (
           "test_ldk_flight.py", "test_the_opener_changes_the_feerate"),
     Tried("connections lost by either, amid payments both ways", BOTH,
           "test_ldk_flight.py", "test_lost_connections_amid_payments_both_ways"),
+    Tried("a power cut at LDK, amid payments both ways: it goes on from what it stored", BOTH,
+          "test_ldk_flight.py", "test_ldk_restarts_amid_payments_both_ways"),
     Tried("any order of payments of all sizes, feerates, lost connections and restarts of ours", BOTH,
           "test_ldk_random.py", "test_both_sides_agree_after_any_story"),
     Tried("forced closes by either, HTLCs both ways, by preimage and by timeout: every satoshi is counted", BOTH,
@@ -61,8 +63,8 @@ LDK: Final[tuple[Tried, ...]] = (
           "test_ldk_forwarding.py", "test_we_pay_us_through_ldk"),
 )  # fmt: skip
 
-NOT_TRIED: Final = """Not tried with LDK: its restart (its driver keeps its state in memory only), LDK's data loss,
-zero-conf channels (lnpd refuses them), public gossip, blinded paths, several parts of one payment.
+NOT_TRIED: Final = """Not tried with LDK: its data loss, zero-conf channels (lnpd refuses them), public gossip, blinded
+paths, several parts of one payment.
 
 lnpd takes no part in public gossip yet. It accepts a channel that its opener wants announced, and such a channel works,
 yet it stays unannounced: lnpd sends no announcement_signatures, which BOLT 7 asks of both sides, and ignores LDK's,

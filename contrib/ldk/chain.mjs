@@ -97,9 +97,9 @@ export class Chain {
     Object.assign(this, { bitcoind, onBlock, known: new Map(), turn: Promise.resolve() });
   }
 
-  // Begins at the present tip, which it gives as LDK's BestBlock.
-  async begin() {
-    let hash = this.tip = await this.bitcoind.call('getbestblockhash');
+  // Begins at the present tip, or where it was before; gives it as LDK's BestBlock.
+  async begin(before = null) {
+    let hash = this.tip = before ?? await this.bitcoind.call('getbestblockhash');
     for (let depth = 0; hash && depth < FORK_BLOCKS; depth++) {
       const { height, previousblockhash } = await this.bitcoind.call('getblockheader', hash);
       this.known.set(hash, { height, before: previousblockhash, header: bytes(await this.bitcoind.call('getblockheader', hash, false)) });

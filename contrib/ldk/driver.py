@@ -14,7 +14,7 @@ import hashlib
 import itertools
 import json
 from asyncio.subprocess import PIPE, Process
-from pathlib import Path
+from contextlib import suppress
 from typing import Any, Self
 
 from contrib.regtest.bitcoind import Bitcoind, got
@@ -38,8 +38,9 @@ class Refused(Exception):
 class Ldk:
     """An LDK node."""
 
-    def __init__(self, name: str, process: Process) -> None:
+    def __init__(self, name: str, process: Process, bitcoind: Bitcoind, settings: Row) -> None:
         self.name, self._process = name, process
+        self._bitcoind, self._settings = bitcoind, settings
         self.events: list[Row] = []
         self.node_id = ""
         self.port = 0
@@ -51,18 +52,29 @@ class Ldk:
     @classmethod
     async def start(cls, name: str, bitcoind: Bitcoind, **settings: object) -> Self:
         """A running node with a wallet of its own in bitcoind; `settings` are those of node.mjs. Raises Missing."""
-        program = Path(folder()) / "peer.mjs"
         await asyncio.to_thread(bitcoind.call, "createwallet", name)
+        return await cls._start(name, bitcoind, settings)
+
+    @classmethod
+    async def _start(cls, name: str, bitcoind: Bitcoind, settings: Row) -> Self:
         seed = hashlib.sha256(name.encode()).hexdigest()
         words = json.dumps({"rpc": bitcoind.url, "wallet": name, "seed": seed, **settings})
-        with (bitcoind.directory / f"{name}.log").open("wb") as log:
+        with (bitcoind.directory / f"{name}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                "node", program, words, stdin=PIPE, stdout=PIPE, stderr=log, limit=LINE_BYTES
+                "node", f"{folder()}/peer.mjs", words, stdin=PIPE, stdout=PIPE, stderr=log, limit=LINE_BYTES
             )
-        self = cls(name, process)
+        self = cls(name, process, bitcoind, settings)
         ready = await self.event("ready")
         self.node_id, self.port = ready["node"], ready["port"]
         return self
+
+    async def cut_and_restarted(self) -> Self:
+        """The node again, after a power cut at this moment; it has its setting `keep`, and no events of before."""
+        saved = str(self._bitcoind.directory / f"{self.name}.json")
+        with suppress(Refused):  # it is gone before it answers
+            await self("end", path=saved)
+        await self._process.wait()
+        return await self._start(self.name, self._bitcoind, {**self._settings, "saved": saved})
 
     @property
     def pid(self) -> int:

@@ -1,6 +1,6 @@
 // What is a whole LDK node made of? Keys, fees, a chain monitor, routing, a channel manager and a peer manager.
 import * as ldk from 'lightningdevkit';
-import { bytes, nameOf } from './words.mjs';
+import { bytes, must, nameOf } from './words.mjs';
 
 // What a node is told when it starts, where the tests say nothing else. In LDK's terms, in the BOLTs' units.
 export const USUAL = {
@@ -11,7 +11,8 @@ export const USUAL = {
   announce: false,
   scid_privacy: false, // channels are opened with option_scid_alias in their type
   hold: false, // payments wait for `claim` or `fail`
-  keep: false, // each channel's last state is kept as bytes, for `state`
+  keep: false, // each channel's last state is kept as bytes, for `state` and `end`
+  saved: '', // the file from which it goes on, where it ended before
   per_kw: 1000, // its feerate for everything
   least_per_kw: 253,
   minimum_depth: 3,
@@ -46,9 +47,13 @@ export function channelSettings(settings) {
   return config;
 }
 
+// A channel's monitor from its bytes.
+export const monitorOf = (keys, raw) => must(ldk.UtilMethods.constructor_C2Tuple_ThirtyTwoBytesChannelMonitorZ_read(
+  raw, keys.as_EntropySource(), keys.as_SignerProvider())).get_b();
+
 // A node's parts. `settings.per_kw` may change later; `onBroadcast` takes raw transactions, `onStored` a channel's
-// monitor, which is LDK's again afterwards.
-export function assemble(settings, bestBlock, coins, onBroadcast, onStored) {
+// monitor, which is LDK's again afterwards. `saved` is what `manager` and each monitor were when they ended.
+export function assemble(settings, bestBlock, coins, onBroadcast, onStored, saved) {
   const seconds = Math.floor(Date.now() / 1000);
   const logger = ldk.Logger.new_impl({
     log(record) {
@@ -81,9 +86,15 @@ export function assemble(settings, bestBlock, coins, onBroadcast, onStored) {
   const router = ldk.DefaultRouter.constructor_new(graph, logger, entropy, scorer.as_LockableScore(),
     ldk.ProbabilisticScoringFeeParameters.constructor_default());
   const messageRouter = ldk.DefaultMessageRouter.constructor_new(graph, entropy);
-  const manager = ldk.ChannelManager.constructor_new(fees, monitor.as_Watch(), broadcaster, router.as_Router(),
+  const made = () => ldk.ChannelManager.constructor_new(fees, monitor.as_Watch(), broadcaster, router.as_Router(),
     messageRouter.as_MessageRouter(), logger, entropy, keys.as_NodeSigner(), keys.as_SignerProvider(),
     channelSettings(settings), ldk.ChainParameters.constructor_new(ldk.Network.LDKNetwork_Regtest, bestBlock), seconds);
+  const monitors = (saved?.monitors ?? []).map(raw => monitorOf(keys, bytes(raw)));
+  const again = () => must(ldk.UtilMethods.constructor_C2Tuple_ThirtyTwoBytesChannelManagerZ_read(bytes(saved.manager),
+    entropy, keys.as_NodeSigner(), keys.as_SignerProvider(), fees, monitor.as_Watch(), broadcaster, router.as_Router(),
+    messageRouter.as_MessageRouter(), logger, channelSettings(settings), monitors)).get_b();
+  const manager = saved ? again() : made();
+  for (const each of monitors) must(monitor.as_Watch().watch_channel(each.get_funding_txo().get_a(), each));
   const gossip = ldk.P2PGossipSync.constructor_new(graph, ldk.Option_UtxoLookupZ.constructor_none(), logger);
   const ignorer = ldk.IgnoringMessageHandler.constructor_new();
   const peers = ldk.PeerManager.constructor_new(manager.as_ChannelMessageHandler(), gossip.as_RoutingMessageHandler(),

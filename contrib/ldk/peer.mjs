@@ -6,9 +6,9 @@
 //   out:  {"id": 1, "result": ...}                  or {"id": 1, "error": "why"}
 //         {"event": "ready", "node": "02...", "port": 12345}, and whatever else happens; EVENTS lists it
 //
-// Its state is in memory only: a peer that ends has lost its channels. It ends with its standard input.
+// Its state is in memory only: a peer that ends has lost its channels, unless by `end`. It ends with its standard input.
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 
@@ -17,7 +17,7 @@ const ldk = await import('lightningdevkit');
 await ldk.initializeWasmFromBinary(readFileSync(
   createRequire(import.meta.url).resolve('lightningdevkit/liblightningjs.wasm')));
 const { Bitcoind, Chain, broadcast, sweep } = await import('./chain.mjs');
-const { USUAL, assemble, channelSettings } = await import('./node.mjs');
+const { USUAL, assemble, channelSettings, monitorOf } = await import('./node.mjs');
 const { Sockets } = await import('./sockets.mjs');
 const { bits, bytes, channelType, hex, line, must, nameOf, optional, outpoint, some, there } = await import('./words.mjs');
 
@@ -26,11 +26,12 @@ const tell = (event, more = {}) => process.stdout.write(line({ event, ...more })
 const states = new Map(); // of each channel, if `keep` is set
 const bitcoind = new Bitcoind(settings.rpc, settings.wallet);
 const chain = new Chain(bitcoind, () => pump());
-const node = assemble(settings, await chain.begin(), bitcoind.coins(), raws => {
+const saved = settings.saved ? JSON.parse(readFileSync(settings.saved)) : null;
+const node = assemble(settings, await chain.begin(saved?.tip), bitcoind.coins(), raws => {
   broadcast(bitcoind, raws.map(hex), tell);
 }, monitor => {
   if (settings.keep) states.set(hex(monitor.channel_id().get_a()), monitor.write());
-});
+}, saved);
 const { keys, manager, monitor, peers } = node;
 const sockets = new Sockets(peers, () => pump());
 
@@ -163,8 +164,7 @@ function commitmentOf(state) {
       return ldk.Result_NoneReplayEventZ.constructor_ok();
     },
   });
-  const monitor = must(ldk.UtilMethods.constructor_C2Tuple_ThirtyTwoBytesChannelMonitorZ_read(
-    state, keys.as_EntropySource(), keys.as_SignerProvider())).get_b();
+  const monitor = monitorOf(keys, state);
   monitor.broadcast_latest_holder_commitment_txn(catcher, node.fees, node.logger);
   monitor.process_pending_events(bumps, node.logger);
   return raws;
@@ -215,6 +215,11 @@ const COMMANDS = {
   },
   state: ({ channel }) => states.get(channel),
   commitment: ({ state }) => commitmentOf(bytes(state)).map(hex),
+  end({ path }) { // as by a power cut, with everything stored: nothing is sent that is not
+    const monitors = [...states.values()].map(hex);
+    writeFileSync(path, JSON.stringify({ tip: chain.tip, manager: hex(manager.write()), monitors }));
+    process.kill(process.pid, 'SIGKILL');
+  },
   unswept: () => unswept,
   balances: () => monitor.get_claimable_balances([]).map(each => ({
     kind: each.constructor.name.replace('Balance_', ''), sat: each.claimable_amount_satoshis() })),

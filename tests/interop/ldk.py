@@ -42,6 +42,13 @@ class World:
         await self.followed()
         return peer
 
+    async def restart(self, peer: Ldk) -> Ldk:
+        """An LDK node after a power cut."""
+        again = await peer.cut_and_restarted()
+        self._stack.push_async_callback(again.stop)
+        self.peers[self.peers.index(peer)] = again
+        return again
+
     async def mine(self, blocks: int = 1) -> int:
         """New blocks; returns once everybody has handled them."""
         await self.network.chain.mine(blocks)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from contrib.ldk.driver import Row
 from lnpd.channel.events import SetFeerate
 from lnpd.errors import LnpdError
 from lnpd.services.node.node import Node
@@ -14,6 +15,7 @@ from tests.interop.ldk import Ldk, World, a_world
 
 HOUR = 3600
 EACH_MSAT = 3_000_000
+ENDS = ("PaymentClaimable", "PaymentClaimed", "PaymentSent")
 
 
 async def bills(peer: Ldk, count: int) -> list[str]:
@@ -104,14 +106,13 @@ def test_lost_connections_amid_payments_both_ways(tmp_path: Path, anchors: bool)
         async with a_world(tmp_path) as world:
             ours, peer = await world.network.node("ours"), await world.ldk("ldk", anchors=anchors)
             channel = await world.open(peer, ours, 3_000_000, push_sat=1_500_000)
-            ends = ("PaymentClaimable", "PaymentClaimed", "PaymentSent")
             paid = 0
             for number in range(6):
                 before = len(peer.events)
                 paying, sent = await under_way(world, ours, peer, 5)
 
                 def over(before: int = before, number: int = number) -> bool:
-                    return sum(row["event"] in ends for row in peer.events[before:]) >= number
+                    return sum(row["event"] in ENDS for row in peer.events[before:]) >= number
 
                 await until(over, f"{number} events")
                 if number % 2:
@@ -124,5 +125,34 @@ def test_lost_connections_amid_payments_both_ways(tmp_path: Path, anchors: bool)
                 paid += len(await asyncio.gather(*paying))
                 assert await world.settled(ours, peer, channel) == 1_500_000_000
             assert paid == 30
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("anchors", [False, True], ids=["static_remotekey", "anchors"])
+def test_ldk_restarts_amid_payments_both_ways(tmp_path: Path, anchors: bool) -> None:
+    """After a power cut, each time a little later in the exchange."""
+
+    async def main() -> None:
+        async with a_world(tmp_path) as world:
+            ours, peer = await world.network.node("ours"), await world.ldk("ldk", anchors=anchors, keep=True)
+            channel = await world.open(peer, ours, 3_000_000, push_sat=1_500_000)
+            for number in range(3):
+                before = peer.events
+                seen = len(before)
+                paying, sent = await under_way(world, ours, peer, 5)
+                wanted = 4 * number
+
+                def over(before: list[Row] = before, seen: int = seen, wanted: int = wanted) -> bool:
+                    return sum(row["event"] in ENDS for row in before[seen:]) >= wanted
+
+                await until(over, f"{wanted} events")
+                peer = await world.restart(peer)
+                await world.reconnected(ours, peer, channel)
+                told = {row["payment_hash"] for row in before if row["event"] == "PaymentSent"}
+                for payment_hash in set(sent) - told:
+                    await peer.event("PaymentSent", payment_hash=payment_hash)
+                assert len(await asyncio.gather(*paying)) == 5
+                assert await world.settled(ours, peer, channel) == 1_500_000_000
 
     asyncio.run(main())
