@@ -29,7 +29,7 @@ LOCKBOX = Path(__file__).parents[2] / "plugins" / "lockbox.py"
 NODES = ("alice", "bob")
 PATIENCE_SECONDS = 20.0
 BACK_SECONDS = 45.0  # a start beside others on a busy machine
-IMPATIENT = Limits(retry_first_seconds=0.1, retry_most_seconds=1.0)
+IMPATIENT = Limits(retry_first_seconds=0.02, retry_most_seconds=0.1)
 
 
 @dataclass(frozen=True)
@@ -127,15 +127,27 @@ class World:
         return Life(power.node, power)
 
     async def living(self, name: str) -> Life:
-        """The node, as soon as it lives."""
+        """The node, as soon as it lives. Whoever waited for it may find it dead again."""
+        try:
+            async with asyncio.timeout(BACK_SECONDS):
+                while not self._is_alive(name):
+                    await self._change(name)
+        except TimeoutError:
+            raise AssertionError(f"{name} does not come back") from None
+        return self._lives[name]
+
+    def _is_alive(self, name: str) -> bool:
+        return self._up[name].is_set() and self._lives[name].power.on
+
+    async def _change(self, name: str) -> None:
         up = asyncio.create_task(self._up[name].wait())
-        await asyncio.wait({up, *self._keepers}, timeout=BACK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        up.cancel()
+        try:
+            await asyncio.wait({up, *self._keepers}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            up.cancel()
         for keeper in self._keepers:
             if keeper.done():
                 keeper.result()
-        assert self._up[name].is_set(), f"{name} does not come back"
-        return self._lives[name]
 
     def _strikes(self, name: str, moment: str, points: frozenset[str]) -> bool:
         """On the store's thread: whether the power of this node fails now."""
