@@ -7,7 +7,7 @@ from typing import Final
 
 from lnpd.store.points import PERSISTENCE_POINTS
 from tests.crash.stories import Story
-from tests.crash.world import NODES, Cut, World
+from tests.crash.world import NODES, Cut, World, memory
 
 FORWARDING: Final = (
     "circuit-opened",
@@ -121,11 +121,12 @@ async def tell(folder: Path, cut: Cut | None, ending: str) -> World:
         return world
 
 
-def run(folder: Path, cut: Cut | None, ending: str) -> World:
+def run(cut: Cut | None, ending: str) -> World:
     """`tell`, with a limit."""
 
-    async def limited() -> World:
+    async def limited(folder: Path) -> World:
         async with asyncio.timeout(110):
             return await tell(folder, cut, ending)
 
-    return asyncio.run(limited())
+    with memory() as folder:
+        return asyncio.run(limited(folder))

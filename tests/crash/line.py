@@ -19,7 +19,7 @@ from lnpd.testing import DEPTH, shown, usable
 from tests.crash.cases import FORWARDING
 from tests.crash.looks import payment_state, unknown_invoice
 from tests.crash.power import Died
-from tests.crash.world import Cut, World
+from tests.crash.world import Cut, Moment, World, memory
 
 NAMES: Final = ("alice", "bob", "carol")
 LINES: Final = (("alice", "bob"), ("bob", "carol"))
@@ -256,35 +256,36 @@ async def tell(folder: Path, cut: Cut | None) -> World:
         return world
 
 
-def run(folder: Path, cut: Cut | None) -> World:
+def run(cut: Cut | None) -> World:
     """`tell`, with a limit."""
 
-    async def limited() -> World:
+    async def limited(folder: Path) -> World:
         async with asyncio.timeout(110):
             return await tell(folder, cut)
 
-    return asyncio.run(limited())
+    with memory() as folder:
+        return asyncio.run(limited(folder))
 
 
 def cuts() -> list[Cut]:
     """bob's death at each point of forwarding, and everybody's at seeded moments of what their channels store."""
-    found = [Cut("bob", point, moment) for point in FORWARDING for moment in ("before", "after")]
+    found = [Cut("bob", point, moment) for point in FORWARDING for moment in MOMENTS]
     chance = random.Random(SEED)
     for who in NAMES:
         for point in ("commitment-signed", "commitment-held", "revocation-stored", "channel-reestablished"):
-            for moment in ("before", "after"):
+            for moment in MOMENTS:
                 most = 1 if point == "channel-reestablished" else 12 if who == "bob" else 5
                 found.append(Cut(who, point, moment, count=chance.randint(1, most)))
     later = ("circuit-opened", "circuit-offered", "circuit-fulfilled", "circuit-failed", "preimage-learned")
     for point in later:
-        for moment in ("before", "after"):
+        for moment in MOMENTS:
             found.append(Cut("bob", point, moment, count=2))
     found += [Cut("carol", point, moment) for point in ("invoice-paid", "channel-update-kept") for moment in MOMENTS]
     found += [Cut("alice", point, moment) for point in ("payment-paid", "payment-failed") for moment in MOMENTS]
     return found
 
 
-MOMENTS: Final = ("before", "after")
+MOMENTS: Final[tuple[Moment, ...]] = ("before", "after")
 
 
 def name_of(cut: Cut) -> str:

@@ -1,10 +1,12 @@
 """What does a story look at in a node that may die at any moment? Each is a question for World.look or World.until."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+import pytest
 from lnpd_sdk.types import ACCEPTOR
 
 from lnpd.channel.state import AwaitingReady, Failed, Normal
@@ -109,3 +111,8 @@ async def unknown_invoice(node: Node) -> tuple[str, str]:
     draft = invoices.unsigned(request)
     signature = await node.signer.sign_invoice(draft.readable, draft.data)
     return invoices.signed(draft, *signature), request.payment_hash.hex()
+
+
+def defects(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was logged as a failure of the program's own."""
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]

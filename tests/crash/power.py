@@ -2,7 +2,8 @@
 
 Everything that a node does runs in one context, in which its `Power` is set: its tasks, and the calls that a test
 makes at it, are known by that. When the power is cut its store refuses everything, its connections are reset, its
-plugins' processes are killed and its tasks are dropped, all between two steps of the event loop.
+plugins' processes are killed and its tasks are dropped, all between two steps of the event loop. That happens around
+one of its commits, or around one of its broadcasts.
 """
 
 import asyncio
@@ -14,9 +15,13 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from lnpd.chain.embedded import ChainView
+from lnpd.chain.interface import BroadcastResult
 from lnpd.services.node.node import Node
 
 T = TypeVar("T")
+BROADCAST = frozenset({"broadcast"})
+"""The name under which a broadcast is asked about, as a commit is under its points."""
 Trigger = Callable[[str, frozenset[str]], bool]
 _POWER: contextvars.ContextVar["Power | None"] = contextvars.ContextVar("power", default=None)
 
@@ -30,13 +35,13 @@ class Died(Exception):
 
 
 class Power:
-    """The power of one life of a node. `on_commit` is asked around each commit whether it fails just now."""
+    """The power of one life of a node. `fails` is asked around each commit and broadcast whether it does just now."""
 
-    def __init__(self, on_commit: Trigger) -> None:
+    def __init__(self, fails: Trigger) -> None:
         self.on = True
         self.node: Node | None = None
         self.gone = asyncio.Event()
-        self._on_commit = on_commit
+        self._fails = fails
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
@@ -45,7 +50,7 @@ class Power:
 
     def fault(self, moment: str, points: frozenset[str]) -> None:
         """A store's fault, on the store's thread: what the loop has begun by now is over when the commit goes on."""
-        if self.on and self._on_commit(moment, points):
+        if self.on and self._fails(moment, points):
             if threading.get_ident() == self._thread:  # the database is being opened
                 self.cut()
             else:
@@ -54,6 +59,12 @@ class Power:
                 done.wait()
         if not self.on:
             raise PowerCut("there is no power")
+
+    async def offered(self, moment: str) -> None:
+        """Around a broadcast of the node's; its power may have failed when this goes on."""
+        if self.on and self._fails(moment, BROADCAST):
+            self.cut()
+        await asyncio.sleep(0)  # the caller ends here if there is no power
 
     def _cut(self, done: threading.Event) -> None:
         self.cut()
@@ -104,6 +115,19 @@ class Power:
         self._tasks.add(task)
         if not self.on:
             task.cancel()
+
+
+class Mains(ChainView):
+    """A node's view of the chain, in which its power may fail around a broadcast."""
+
+    async def broadcast(self, txs: tuple[bytes, ...]) -> BroadcastResult:
+        """As every view does."""
+        power = _POWER.get()
+        assert power is not None, "only nodes have such a view"
+        await power.offered("before")
+        result = await super().broadcast(txs)
+        await power.offered("after")
+        return result
 
 
 def electrify() -> None:

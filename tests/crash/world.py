@@ -10,35 +10,54 @@ A node that dies is started again on its directory, at its old address; nobody d
 import asyncio
 import os
 import signal
+import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
+from unittest.mock import patch
 
+from lnpd.chain.embedded import ChainView, EmbeddedChain
 from lnpd.config import Address
 from lnpd.services.node.node import Node
+from lnpd.services.payments import forwarding, outgoing
 from lnpd.services.peers.limits import Limits
 from lnpd.services.signer.seed import create_seed, new_seed
 from lnpd.testing import Network, usable
-from tests.crash.power import Died, Power, electrify
+from tests.crash.power import BROADCAST, Died, Mains, Power, electrify
 
 T = TypeVar("T")
+Moment = Literal["before", "after"]
 LOCKBOX = Path(__file__).parents[2] / "plugins" / "lockbox.py"
 NODES = ("alice", "bob")
 PATIENCE_SECONDS = 20.0
 BACK_SECONDS = 45.0  # a start beside others on a busy machine
 IMPATIENT = Limits(retry_first_seconds=0.02, retry_most_seconds=0.1)
+PAUSES: Final = {outgoing: 0.02, forwarding: 0.02}
+"""After which an HTLC is offered again."""
+
+
+@contextmanager
+def memory() -> Iterator[Path]:
+    """A folder in memory, where there is such a place: a process dies here, and no disk."""
+    place = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="crash-", dir=place if place.is_dir() else None) as folder:
+        yield Path(folder)
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Whose power fails (or whose plugin is killed), at which commit with this point, counted from 1."""
+    """Whose power fails (or whose plugin is killed), at which commit with this point, counted from 1.
+
+    The point may be "commit", which is any, or "broadcast", which is no commit.
+    """
 
     who: str
     point: str
-    moment: Literal["before", "after"]
+    moment: Moment
     victim: Literal["daemon", "plugin"] = "daemon"
     count: int = 1
 
@@ -58,7 +77,11 @@ class World:
         self.names = names
         self.plugins: tuple[Path, ...] = (LOCKBOX,)
         self.network, self.cut = Network(folder), cut
+        self.make: type[Node] = Node
+        self.born: list[Node] = []
+        self.feerate_per_kw = 0  # what the nodes' views of the chain estimate, if it is not the usual
         self.hits: Counter[tuple[str, str]] = Counter()
+        self.chapters: dict[str, Counter[tuple[str, str]]] = {}  # hits, by stage of a story that has some
         self.deaths = 0
         self.plugin_deaths = 0
         self.broken_lines = 0
@@ -70,11 +93,16 @@ class World:
         self._up = {name: asyncio.Event() for name in names}
         self._keepers: list[asyncio.Task[None]] = []
         self._left = cut.count if cut else 0
+        self._patches = ExitStack()
 
     async def __aenter__(self) -> "World":
         electrify()
+        for module, seconds in PAUSES.items():
+            self._patches.enter_context(patch.object(module, "RETRY_SECONDS", seconds))
         await self.network.__aenter__()
-        self.chain = self.network.chain
+        chain = self.network.chain
+        assert isinstance(chain, EmbeddedChain)
+        self.chain, chain.view = chain, self._view  # type: ignore[method-assign]  # nodes get views in which they may die
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -84,6 +112,7 @@ class World:
         for life in self._lives.values():
             await life.node.stop()
         await self.network.__aexit__(*error)
+        self._patches.close()
 
     # --- life and death
 
@@ -117,14 +146,22 @@ class World:
         config.directory.mkdir(mode=0o700, exist_ok=True)
         if not config.seed_path.exists():
             create_seed(config.seed_path, new_seed(), None, plain=True)
-        power = Power(lambda moment, points: self._strikes(name, moment, points))
-        power.node = Node(config, chain=self.chain, fault=power.fault, limits=IMPATIENT)  # type: ignore[arg-type]  # the network's chain is in this process
+        power = Power(lambda moment, points: self._strikes(name, moment.removesuffix("_commit"), points))
+        power.node = self.make(config, chain=self.chain, fault=power.fault, limits=IMPATIENT)
+        self.born.append(power.node)
         try:
             await power.run(power.node.start())
         except Died:
             return Life(power.node, power)
         self._listen[name] = tuple(Address(at.host, at.port) for at in power.node.peers.listening())
         return Life(power.node, power)
+
+    def _view(self) -> ChainView:
+        view = Mains(self.chain._chain, self.chain._worker)
+        self.chain._views.add(view)
+        if self.feerate_per_kw:
+            view._feerate_per_kw = self.feerate_per_kw
+        return view
 
     async def living(self, name: str) -> Life:
         """The node, as soon as it lives. Whoever waited for it may find it dead again."""
@@ -151,18 +188,17 @@ class World:
 
     def _strikes(self, name: str, moment: str, points: frozenset[str]) -> bool:
         """On the store's thread: whether the power of this node fails now."""
-        for point in points if moment == "before_commit" else ():
+        for point in points if moment == "before" else ():
             if gate := self._gates.get((name, point)):
                 gate.wait(PATIENCE_SECONDS)
-        if moment == "after_commit":
-            for point in points:
+        passed = points if points is BROADCAST else points | {"commit"}
+        if moment == "after":
+            for point in passed:
                 self.hits[name, point] += 1
                 if happens := self._when.pop((name, point), None):
                     happens()
         cut = self.cut
-        if cut is None or not self._left or name != cut.who or cut.point not in points:
-            return False
-        if moment != f"{cut.moment}_commit":
+        if cut is None or not self._left or (name, moment) != (cut.who, cut.moment) or cut.point not in passed:
             return False
         self._left -= 1
         if self._left:
@@ -172,6 +208,13 @@ class World:
             return True
         self.kill_plugin(name)
         return False
+
+    def strike(self) -> None:
+        """The death that did not come by itself comes now."""
+        assert self.cut is not None
+        self._left = 0
+        self.deaths += 1
+        self._lives[self.cut.who].power.cut()
 
     def kill_plugin(self, name: str) -> None:
         """From any thread."""
@@ -221,6 +264,22 @@ class World:
         await self.chain.mine(blocks)
         for name in self.names:
             await self.look(name, _caught_up)
+
+    async def mine_nothing(self, blocks: int = 1, *txs: bytes) -> None:
+        """Blocks in which nothing that waits finds room; the first holds these transactions."""
+        await self.chain.mine_only(txs, blocks)
+        await self.handled()
+
+    async def handled(self) -> None:
+        """Returns once all nodes have handled each block, and have broadcast what they want because of it."""
+        for name in (*self.names, *self.names):
+            await self.look(name, _caught_up)
+
+    async def estimate(self, feerate_per_kw: int) -> None:
+        """What every node takes for the feerate from now on."""
+        self.feerate_per_kw = feerate_per_kw
+        for view in self.chain._views:
+            await view.set_feerate(feerate_per_kw)
 
     def cut_line(self, name: str) -> None:
         """Resets the connections of a node."""

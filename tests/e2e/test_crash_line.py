@@ -6,29 +6,22 @@ middle one. One alone:
     pytest "tests/e2e/test_crash_line.py::test_a_death[bob:circuit-opened:after:1]"
 """
 
-import logging
-from pathlib import Path
-
 import pytest
 
 from tests.crash.cases import FORWARDING
 from tests.crash.line import cuts, name_of, read, run
-
-
-def defects(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What was logged as a failure of the program's own."""
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+from tests.crash.looks import defects
 
 
 @pytest.mark.parametrize("case", [name_of(cut) for cut in cuts()])
-def test_a_death(tmp_path: Path, caplog: pytest.LogCaptureFixture, case: str) -> None:
-    world = run(tmp_path, read(case))
+def test_a_death(caplog: pytest.LogCaptureFixture, case: str) -> None:
+    world = run(read(case))
     assert world.deaths == 1
     assert not defects(caplog)
 
 
-def test_without_a_death_every_point_is_passed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    world = run(tmp_path, None)
+def test_without_a_death_every_point_is_passed(caplog: pytest.LogCaptureFixture) -> None:
+    world = run(None)
     passed = {point for who, point in world.hits if who == "bob"}
     print(f"{len(cuts())} deaths; {len(passed & set(FORWARDING))} of {len(FORWARDING)} points of forwarding passed")
     assert set(FORWARDING) <= passed

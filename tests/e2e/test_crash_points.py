@@ -6,32 +6,24 @@ the opening of a channel to its last satoshi on the chain. One alone:
     pytest "tests/e2e/test_crash_points.py::test_a_death[alice:commitment-signed:before:1:daemon:agreed]"
 """
 
-import logging
-from pathlib import Path
-
 import pytest
 
 from lnpd.store.points import PERSISTENCE_POINTS
 from tests.crash.cases import NEVER, cuts, name_of, read, run
+from tests.crash.looks import defects
 from tests.crash.world import NODES
 
 
-def defects(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What was logged as a failure of the program's own."""
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
-
-
 @pytest.mark.parametrize("case", [name_of(*case) for case in cuts()])
-def test_a_death(tmp_path: Path, caplog: pytest.LogCaptureFixture, case: str) -> None:
+def test_a_death(caplog: pytest.LogCaptureFixture, case: str) -> None:
     cut, ending = read(case)
-    world = run(tmp_path, cut, ending)
+    world = run(cut, ending)
     assert (world.deaths, world.plugin_deaths) == ((1, 0) if cut.victim == "daemon" else (0, 1))
     assert not defects(caplog)
 
 
-def test_without_a_death_every_point_is_passed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    # Short names: a socket's path has a limit.
-    worlds = [run(tmp_path / ending[0], None, ending) for ending in ("agreed", "forced")]
+def test_without_a_death_every_point_is_passed(caplog: pytest.LogCaptureFixture) -> None:
+    worlds = [run(None, ending) for ending in ("agreed", "forced")]
     passed = {key for world in worlds for key in world.hits}
     expected = {(who, point) for who in NODES for point in PERSISTENCE_POINTS}
     never_passed = expected - passed - NEVER.keys() - {("bob", "force-close")}  # bob's own cases close by force
