@@ -28,7 +28,7 @@ NEVER: Final = {
     ("bob", "wallet-released"): "the opener funds",
     **{(who, point): "nothing is forwarded between two: tests/crash/line.py" for who in NODES for point in FORWARDING},
     **{(who, "wallet-version-back"): "no fee rises here: tests/services/wallet/test_topup.py" for who in NODES},
-    **{(who, "payments-found"): "restored nodes alone pass it: tests/services/backup/test_payments.py" for who in NODES},
+    **{(who, "payments-found"): "only a restored node does: tests/services/backup/test_payments.py" for who in NODES},
     **{(who, "channels-restored"): "lnpd restore alone passes it: tests/services/backup/test_file.py" for who in NODES},
 }
 FORCED: Final = ("force-close",)  # its story ends with a forced close; so does a second one of each of ON_CHAIN
