@@ -14,7 +14,7 @@ from tests.interop.bitcoind import a_bitcoind
 from tests.interop.electrum import ElectrumServer, an_electrum_server
 
 KINDS = ["anchors_zero_fee_htlc_tx", "static_remotekey"]
-LIMIT_SECONDS = 180
+LIMIT_SECONDS = 400
 POLL_SECONDS = 2.0  # the server tells what is new; each look asks it for every script
 
 
