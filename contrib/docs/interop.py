@@ -52,6 +52,8 @@ LDK: Final[tuple[Tried, ...]] = (
           "test_ldk_closing.py", "test_a_close_waits_for_an_htlc"),
     Tried("we lose our data and come back with a backup: LDK closes for our error, and we claim to_remote", BOTH,
           "test_ldk_restore.py", "test_ldk_closes_and_we_claim"),
+    Tried("LDK comes back with an old state: it ends by itself, we close and claim what is ours", BOTH,
+          "test_ldk_restore.py", "test_we_close_when_ldk_comes_back_with_an_old_state"),
     Tried("option_scid_alias in the type, by either; channels of 0.2 BTC, by either; an announced channel; LDK without "
           "anchors; 37,500 sat per kw", BOTH,
           "test_ldk_kinds.py", "test_other_channels"),
@@ -63,8 +65,8 @@ LDK: Final[tuple[Tried, ...]] = (
           "test_ldk_forwarding.py", "test_we_pay_us_through_ldk"),
 )  # fmt: skip
 
-NOT_TRIED: Final = """Not tried with LDK: its data loss, zero-conf channels (lnpd refuses them), public gossip, blinded
-paths, several parts of one payment.
+NOT_TRIED: Final = """Not tried with LDK: zero-conf channels (lnpd refuses them), public gossip, blinded paths, several
+parts of one payment.
 
 lnpd takes no part in public gossip yet. It accepts a channel that its opener wants announced, and such a channel works,
 yet it stays unannounced: lnpd sends no announcement_signatures, which BOLT 7 asks of both sides, and ignores LDK's,

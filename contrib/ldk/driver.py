@@ -15,6 +15,7 @@ import itertools
 import json
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self
 
 from contrib.regtest.bitcoind import Bitcoind, got
@@ -68,13 +69,22 @@ class Ldk:
         self.node_id, self.port = ready["node"], ready["port"]
         return self
 
-    async def cut_and_restarted(self) -> Self:
-        """The node again, after a power cut at this moment; it has its setting `keep`, and no events of before."""
-        saved = str(self._bitcoind.directory / f"{self.name}.json")
-        with suppress(Refused):  # it is gone before it answers
-            await self("end", path=saved)
+    async def cut(self) -> bytes:
+        """What it had stored when the power was cut, at this moment or before; it has its setting `keep`."""
+        if self._process.returncode is None:
+            with suppress(Refused):  # it is gone before it answers
+                await self("end", path=str(self._saved))
         await self._process.wait()
-        return await self._start(self.name, self._bitcoind, {**self._settings, "saved": saved})
+        return await asyncio.to_thread(self._saved.read_bytes)
+
+    async def again(self, stored: bytes) -> Self:
+        """A node that goes on from there, without the events of before."""
+        await asyncio.to_thread(self._saved.write_bytes, stored)
+        return await self._start(self.name, self._bitcoind, {**self._settings, "saved": str(self._saved)})
+
+    @property
+    def _saved(self) -> Path:
+        return self._bitcoind.directory / f"{self.name}.json"
 
     @property
     def pid(self) -> int:

@@ -42,9 +42,10 @@ class World:
         await self.followed()
         return peer
 
-    async def restart(self, peer: Ldk) -> Ldk:
-        """An LDK node after a power cut."""
-        again = await peer.cut_and_restarted()
+    async def restart(self, peer: Ldk, stored: bytes = b"") -> Ldk:
+        """An LDK node after a power cut, with what it had stored, then or at another cut."""
+        last = await peer.cut()
+        again = await peer.again(stored or last)
         self._stack.push_async_callback(again.stop)
         self.peers[self.peers.index(peer)] = again
         return again
