@@ -20,7 +20,8 @@ from lnpd.tx.states import HTLC, htlcs_of
 
 FUNDING_BLOCKS: Final = 2016
 GRACE_BLOCKS: Final = 2  # after an expiry, before we give up on the peer's update_fail_htlc
-PROOF_BLOCKS: Final = 6  # after a start, before a deadline no longer waits for the peer's channel_reestablish
+PROOF_BLOCKS: Final = 6  # after a start, before a deadline no longer waits for the peer's channel_reestablish; half as
+# many after each further start without it, for whoever starts again and again has deadlines all the same
 
 
 @on((AwaitingReady, Normal, ShuttingDown, Negotiating), Block)
@@ -46,13 +47,21 @@ def on_block_failed(channel: Channel, event: Block) -> Step:
 
 def _watched(channel: Channel, height: int) -> Step:
     """Fail for an HTLC that is due. While our state is unproven, the peer has a few blocks from the start on to show
-    what it knows: an old copy is full of HTLCs that ended long ago, and the deadline of a true one has room for it."""
+    what it knows: an old copy is full of HTLCs that ended long ago, and the deadline of a true one has room for it.
+
+    Of a store that is known to be a copy only the peer's word is believed: an HTLC is at stake, and the whole channel.
+    """
     if channel.unproven and not channel.unproven_since_height:
         channel = replace(channel, unproven_since_height=height)
     due = _due(channel, height)
-    if due is None or (channel.unproven and height < channel.unproven_since_height + PROOF_BLOCKS):
+    if due is None or (channel.unproven and (channel.doubted or height < _proof_due_height(channel))):
         return (yield from done(channel))
     return (yield from fail(channel, due, though_unproven=True))
+
+
+def _proof_due_height(channel: Channel) -> int:
+    """When a deadline no longer waits for the peer's word."""
+    return channel.unproven_since_height + max(1, PROOF_BLOCKS >> channel.unproven_starts)
 
 
 def _due(channel: Channel, height: int) -> ProtocolError | None:

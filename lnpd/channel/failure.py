@@ -3,7 +3,8 @@
 This is the one place where an error becomes a message. BOLT 2 mostly leaves the choice between a `warning` with a
 closed connection and an `error` that ends the channel: the class of the error makes it. A ProtocolWarning costs one
 reconnect; every other ProtocolError costs the channel, and once it has a funding, our latest commitment is broadcast
-unless it may be revoked: never after data loss, and while our state is unproven not before the peer's word.
+unless it may be revoked: never after data loss, and while our state is unproven not before the peer's word
+(lnpd.channel.deadlines says how long that is waited for).
 """
 
 from collections.abc import Generator
@@ -73,10 +74,14 @@ def fail(channel: Channel, error: ProtocolError, *, tell: bool = True, though_un
     may_broadcast = not isinstance(error, DataLost)
     if isinstance(channel.phase, Failed):
         may_broadcast = may_broadcast and channel.phase.may_broadcast
-    unproven = channel.unproven and not though_unproven
-    channel = replace(channel, phase=Failed(text, may_broadcast), unproven=unproven)
-    broadcasts = (yield from broadcast_latest(channel)) if may_broadcast and not unproven else []
+    channel = replace(proven(channel) if though_unproven else channel, phase=Failed(text, may_broadcast))
+    broadcasts = (yield from broadcast_latest(channel)) if may_broadcast and not channel.unproven else []
     return channel, [*sends, *broadcasts, notice]
+
+
+def proven(channel: Channel) -> Channel:
+    """Our state is the latest, or is taken for it."""
+    return replace(channel, unproven=False, unproven_starts=0, doubted=False)
 
 
 def broadcast_latest(channel: Channel) -> Generator[Any, Any, list[Action]]:

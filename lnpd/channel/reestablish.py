@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from lnpd.channel import commitments
 from lnpd.channel.actions import Action, ExtensionForgotten, HtlcForgotten, Notify, Send, Tell
 from lnpd.channel.events import Connected, Disconnected, PeerPosition
-from lnpd.channel.failure import broadcast_latest
+from lnpd.channel.failure import broadcast_latest, proven
 from lnpd.channel.negotiation import first_offer
 from lnpd.channel.normal import batched, commitment_signed, revoke_and_ack
 from lnpd.channel.outcomes import message_of, undecided
@@ -76,9 +76,18 @@ def restored(channel: Channel) -> Channel:
 
     What a failed channel decided is not doubted: nothing can have followed it.
     """
-    if not isinstance(channel.phase, LIVING):
-        return replace(channel, unproven_since_height=0)
-    return replace(channel, unproven=True, unproven_since_height=0)
+    unproven = channel.unproven or isinstance(channel.phase, LIVING)
+    return replace(
+        channel,
+        unproven=unproven,
+        unproven_since_height=0,
+        unproven_starts=channel.unproven_starts + 1 if channel.unproven else 0,
+    )
+
+
+def doubted(channel: Channel) -> Channel:
+    """A snapshot of a store that is known to be a copy, before it is `restored`."""
+    return replace(channel, doubted=channel.unproven or isinstance(channel.phase, LIVING))
 
 
 # The connection
@@ -200,7 +209,7 @@ def _proven(channel: Channel, message: ChannelReestablish) -> Generator[Any, Any
     """A peer that is behind us proves it too: who would lie about that could as well lie that we are in step."""
     yield from check_secret(channel, message)
     newer = message.next_commitment_number > channel.numbers[channel.them] + 1
-    return replace(channel, unproven=channel.unproven and newer)
+    return channel if newer else proven(channel)
 
 
 # What the peer lacks
@@ -220,7 +229,7 @@ def on_reestablish(channel: Channel, message: ChannelReestablish) -> Step:
     signature = (yield from _last_signature(channel)) if lacks_signature else []
     revocation = (yield from _last_revocation(channel)) if lacks_revocation else []
     actions += [*revocation, *signature] if channel.signed_after_revoking else [*signature, *revocation]
-    channel = replace(channel, link="up", unproven=False)
+    channel = replace(proven(channel), link="up")
     if channel.shutdown[channel.us]:
         actions.append(Send(shutdown_message(channel)))
     if isinstance(channel.phase, Negotiating):

@@ -308,7 +308,9 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     awaited_since_height: the first block that an acceptor saw while it waited for the funding.
     unproven: this snapshot was read from a store, which may be an old copy, and the peer has not shown yet that it
         knows of nothing newer. Our latest commitment may be revoked: it is not broadcast without need.
-    unproven_since_height: the first block since then.
+    unproven_since_height: the first block since then. unproven_starts: how many starts before this one ended unproven.
+    doubted: while it is unproven, the store is known to have been put in the place of another one: nothing is broadcast
+        before the peer's word, whatever is due.
     from_backup: only what a static backup holds is known: no commitment of either side, and nothing in them. It is
         never broadcast for, and its peer is asked to close it.
     funding_undone: a reorganisation took the funding out of the chain after our channel_ready.
@@ -360,6 +362,8 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     awaited_since_height: int = 0
     unproven: bool = False
     unproven_since_height: int = 0
+    unproven_starts: int = 0
+    doubted: bool = False
     funding_undone: bool = False
     from_backup: bool = False
 

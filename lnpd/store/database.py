@@ -16,6 +16,7 @@ from lnpd.errors import CorruptDatabase, DatabaseFailed, StoreError, WrongNetwor
 from lnpd.store.connection import CHECKPOINT_PAGES, CREATOR_PRAGMAS, READER_PRAGMAS, WRITER_PRAGMAS, connect, raw
 from lnpd.store.directory import sync_directory
 from lnpd.store.migrations import create_schema, migrate
+from lnpd.store.witness import Witness
 
 DATABASE_NAME = "lnpd.sqlite3"
 PAGE_BYTES = 4096
@@ -49,6 +50,19 @@ def open_database(path: Path, network: str) -> SqliteDatabase:
             raise _named(error, path) from error
         raise
     return database
+
+
+def witness(database: SqliteDatabase, path: Path) -> Witness:
+    """What the database's directory saw last of it; from now on it sees this one. Raises DatabaseFailed."""
+    try:
+        ((commits,),) = raw(database).execute("SELECT commit_count FROM header").fetchall()
+        found = Witness(path, commits)
+        if found.disagrees:  # durable before the witness agrees: a crash in between must not lose it
+            raw(database).execute("UPDATE header SET is_copy = 1")
+        found.keep(commits)
+    except (peewee.DatabaseError, sqlite3.DatabaseError, OSError) as error:
+        raise _named(error, path) from error
+    return found
 
 
 def open_reader(path: Path) -> SqliteDatabase:

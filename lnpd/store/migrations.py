@@ -22,7 +22,13 @@ def _name_the_keys(connection: sqlite3.Connection) -> None:
         connection.execute(f"ALTER TABLE header ADD COLUMN {column}")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_name_the_keys,)
+def _count_the_commits(connection: sqlite3.Connection) -> None:
+    """By which an older copy is told from the database that was used last."""
+    for column in ("commit_count", "is_copy"):
+        connection.execute(f'ALTER TABLE header ADD COLUMN "{column}" INTEGER NOT NULL DEFAULT 0')
+
+
+MIGRATIONS: tuple[Migration, ...] = (_name_the_keys, _count_the_commits)
 
 
 def create_schema(database: SqliteDatabase, network: str) -> None:

@@ -8,7 +8,7 @@ integers of SQLite and PostgreSQL. STRICT keeps a wrongly typed value out. Small
 does not walk the pages of a large blob.
 """
 
-from peewee import AutoField, BlobField, CompositeKey, IntegerField, Model, TextField
+from peewee import SQL, AutoField, BlobField, CompositeKey, IntegerField, Model, TextField
 from playhouse.sqlite_ext import AutoIncrementField
 
 
@@ -25,6 +25,8 @@ class Header(Table):
 
     `node_id` and `account` (the wallet's, an extended public key) are of the keys that all of it belongs to; NULL until
     the first start with them. `chain` says in words where its chain was found last.
+    `commit_count` is of all commits ever; `is_copy` is 1 from the start that found that the database was put in the
+    place of another one until the channels know it.
     """
 
     id = IntegerField(primary_key=True)
@@ -34,6 +36,8 @@ class Header(Table):
     node_id = BlobField(null=True)
     account = TextField(null=True)
     chain = TextField(null=True)
+    commit_count = IntegerField(constraints=[SQL("DEFAULT 0")])
+    is_copy = IntegerField(constraints=[SQL("DEFAULT 0")])
 
 
 class Channel(Table):

@@ -47,6 +47,7 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "circuit-failed": "A circuit's outgoing HTLC is gone for good, with the order to fail its incoming one.",
     "channels-restored": "The channels of a backup are known as lost, with all of the signer's rows, or none is.",
     "payments-found": "What some blocks paid to the seed's payment basepoints is stored, and that they were searched.",
+    "channels-doubted": "The channels of a database that is a copy know it, before anything else is done with them.",
     "relay-policy-set": "What a person asks for forwarding over a channel is stored before its peer hears of it.",
     "channel-update-made": "A channel_update is stored before it is sent: the next one has a later timestamp.",
     "channel-update-kept": "A peer's channel_update, its signature checked, is stored in the place of the one before.",

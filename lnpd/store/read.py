@@ -42,6 +42,14 @@ class Read:
         """To which keys and which chain all that is stored belongs."""
         return Belonging(*self._rows("SELECT node_id, account, chain FROM header")[0])
 
+    def commit_count(self) -> int:
+        """How many commits this database has had."""
+        return int(self._rows("SELECT commit_count FROM header")[0][0])
+
+    def is_copy(self) -> bool:
+        """Whether it was put in the place of another database, which its channels do not know yet."""
+        return bool(self._rows("SELECT is_copy FROM header")[0][0])
+
     # -- channels --
 
     def channel(self, channel_id: bytes) -> ChannelRow | None:

@@ -39,7 +39,8 @@ class Store:
         opened: list[SqliteDatabase] = []
         try:
             opened.append(files.open_database(self._path, network))
-            self._transactions = Transactions(opened[0], fault)
+            self._witness = files.witness(opened[0], self._path)
+            self._transactions = Transactions(opened[0], fault, self._witness.saw)
             opened.append(files.open_reader(self._path))
         except BaseException:
             _close(opened, self._lock)
@@ -55,6 +56,11 @@ class Store:
         Raises DirectoryInUse, DirectoryUnusable, WrongNetwork, NewerDatabase, CorruptDatabase, DatabaseFailed.
         """
         return cls(directory, network, fault)
+
+    @property
+    def displaced(self) -> str:
+        """Why this database is taken for a copy that was put in the place of the one that was used last; or nothing."""
+        return self._witness.disagrees
 
     @property
     def commits(self) -> int:
@@ -98,6 +104,7 @@ class Store:
         """`close` for code without an event loop. To call it twice is harmless."""
         self._writer.close()
         self._reader.close()
+        self._witness.close()
         _close(self._opened, self._lock)
 
 

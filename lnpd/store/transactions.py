@@ -4,7 +4,7 @@ Functions that wait at the same time share one commit, for the disk's sync is ne
 savepoint of its own, so that one that fails takes back its own changes only. Every commit checks first that this
 process still owns the database.
 
-    BEGIN -> owner? -> (SAVEPOINT -> function -> RELEASE | ROLLBACK TO)* -> COMMIT -> answers
+    BEGIN -> owner? -> (SAVEPOINT -> function -> RELEASE | ROLLBACK TO)* -> count -> COMMIT -> witness -> answers
 """
 
 import asyncio
@@ -38,11 +38,14 @@ def no_fault(moment: Moment, points: frozenset[str]) -> None:
 class Transactions:
     """Makes commits on one connection; used by one thread at a time."""
 
-    def __init__(self, database: SqliteDatabase, fault: Fault = no_fault) -> None:
-        """Become the owner of the database: from this commit on every older owner is refused."""
+    def __init__(
+        self, database: SqliteDatabase, fault: Fault = no_fault, saw: Callable[[int], None] = lambda count: None
+    ) -> None:
+        """Become the owner of the database: from this commit on every older owner is refused. `saw` is told after each
+        commit how many there have been in the database's life."""
         self._database = database
         self._connection = raw(database)
-        self._fault = fault
+        self._fault, self._saw = fault, saw
         self._epoch: int | None = None
         self.commits = 0
         (outcome,) = self.commit([_take_ownership])
@@ -72,11 +75,19 @@ class Transactions:
         changes = self._connection.total_changes
         points: set[str] = set()
         outcomes = [self._run(work, points) for work in works]
+        count = self._counted() if self._connection.total_changes > changes else 0
         self._fault("before_commit", frozenset(points))
         self._connection.execute("COMMIT")
-        self.commits += self._connection.total_changes > changes
+        if count:
+            self.commits += 1
+            self._saw(count)
         self._fault("after_commit", frozenset(points))
         return outcomes
+
+    def _counted(self) -> int:
+        sql = "UPDATE header SET commit_count = commit_count + 1 RETURNING commit_count"
+        ((count,),) = self._connection.execute(sql).fetchall()
+        return int(count)
 
     def _run(self, work: Work, points: set[str]) -> Outcome:
         write = Write(self._database)

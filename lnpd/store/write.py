@@ -52,6 +52,10 @@ class Write(Read):
             belonging.chain,
         )
 
+    def set_is_copy(self, is_copy: bool) -> None:
+        """Whether the database was put in the place of another one, and its channels do not know it yet."""
+        self._change("UPDATE header SET is_copy = ?", int(is_copy))
+
     # -- channels --
 
     def save_channel(self, channel_id: bytes, peer_id: bytes, snapshot: bytes, closed: bool = False) -> None:

@@ -2,12 +2,12 @@
 
 import msgspec
 import pytest
-from lnpd_sdk.types import Party
+from lnpd_sdk.types import Party, other
 from msgspec.structs import replace
 
 from lnpd.channel import events
 from lnpd.channel.deadlines import GRACE_BLOCKS, PROOF_BLOCKS
-from lnpd.channel.reestablish import restored
+from lnpd.channel.reestablish import doubted, restored
 from lnpd.channel.state import Channel, Failed, Normal
 from lnpd.errors import CommandRefused, DataLost, LastSecretWrong, StateUnproven
 from lnpd.wire.message import decode
@@ -18,13 +18,14 @@ from tests.channel.harness import Pair, add, opened, preimage
 EXPIRY = 600_000
 
 
-def start(pair: Pair, party: Party, stored: bytes = b"") -> None:
-    """This side starts again, from what it stored last or from an older copy."""
+def start(pair: Pair, party: Party, stored: bytes = b"", noticed: bool = False) -> None:
+    """This side starts again, from what it stored last or from an older copy, which may be noticed."""
     node = pair.nodes[party]
     node.broadcast.clear()
     if stored:
         node.stored = stored
-    node.store(restored(msgspec.msgpack.decode(node.stored, type=Channel)))
+    channel = msgspec.msgpack.decode(node.stored, type=Channel)
+    node.store(restored(doubted(channel) if noticed else channel))
     pair.cut()
 
 
@@ -182,3 +183,60 @@ def test_what_was_decided_before_the_start_is_not_doubted() -> None:
     start(pair, 0)
     assert not pair.nodes[0].channel.unproven
     pair.command(0, events.ForceClose())
+
+
+@pytest.mark.parametrize("before", ["living", "failed"])
+@pytest.mark.parametrize("party", [0, 1])
+def test_what_is_known_to_be_a_copy_meets_no_deadline_without_the_peers_word(party: Party, before: str) -> None:
+    pair = opened()
+    pair.command(0, add(1, cltv_expiry=EXPIRY))
+    pair.settle()
+    if party == 1:
+        pair.nodes[1].run(events.Fulfill(0, preimage(1)))
+    start(pair, party, noticed=True)
+    node = pair.nodes[party]
+    if before == "failed":
+        node.run(error(pair))
+    for restarted in range(3):
+        for height in range(EXPIRY - 30 + 400 * restarted, EXPIRY + 400 * restarted):
+            node.run(events.Block(height))
+        assert node.channel.doubted
+        start(pair, party)
+    assert not node.broadcast
+    if before == "living":
+        pair.reconnect()
+        pair.settle()
+    else:
+        node.run(events.Connected())
+        node.run(events.PeerPosition(says(pair, other(party))))
+    assert not node.channel.doubted
+    if party == 0 or before == "failed":  # else the HTLC is settled by now
+        node.run(events.Block(EXPIRY + 1200))
+        assert len(node.broadcast) == 1
+
+
+def test_starts_without_the_peers_word_postpone_a_deadline_less_and_less() -> None:
+    pair = opened()
+    pair.command(0, add(1, cltv_expiry=EXPIRY))
+    pair.settle()
+    height = EXPIRY + GRACE_BLOCKS
+    for blocks in (PROOF_BLOCKS, PROOF_BLOCKS // 2, 1, 1, 1):
+        start(pair, 0)
+        for _ in range(blocks):
+            pair.nodes[0].run(events.Block(height))
+            height += 1
+        assert not pair.nodes[0].broadcast
+    assert height < EXPIRY + GRACE_BLOCKS + 3 * PROOF_BLOCKS
+    pair.nodes[0].run(events.Block(height))
+    assert len(pair.nodes[0].broadcast) == 1
+
+
+def test_the_peers_word_begins_the_count_of_starts_anew() -> None:
+    pair = opened()
+    for _ in range(3):
+        start(pair, 0)
+    assert pair.nodes[0].channel.unproven_starts == 2
+    pair.reconnect()
+    pair.settle()
+    start(pair, 0)
+    assert pair.nodes[0].channel.unproven_starts == 0

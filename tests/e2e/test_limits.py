@@ -64,7 +64,8 @@ def told(folder: Path, limits: Limits, story: Story, third: bool = False) -> Non
             others = []
             for name in ("alice", "carol")[: 1 + third]:
                 others.append(await network.node(name, limits=GENEROUS))
-                await network.fund(others[-1], 1_000_000)
+                for _ in range(2):  # a coin for each of two openings
+                    await network.fund(others[-1], 1_000_000)
                 await network.connect(others[-1], bob)
             await story(Three(network, others[0], bob, others[1] if third else None))
 

@@ -11,8 +11,13 @@ from lnpd.chain.interface import Outpoint
 from lnpd.channel.state import Failed, OnChain
 from lnpd.errors import StateUnproven
 from lnpd.services.node.node import Node
+from lnpd.services.rpc.answers import Channel as ChannelRow
 from lnpd.testing import Network, shown, until, until_asked
+from tests.e2e.line import Hearing, held
+from tests.e2e.test_forwarding_worst_days import answer
 from tests.e2e.test_restore import bring_back_words, secrets_of
+
+EXPIRED_BLOCKS = 60  # more than an invoice's CLTV delta, the grace after it, and what the peer has to show itself
 
 
 async def again(network: Network, node: Node) -> Node:
@@ -31,14 +36,21 @@ def test_a_restored_old_copy_broadcasts_nothing_and_loses_nothing(tmp_path: Path
             channel = await network.channel(alice, bob, 1_000_000, push_sat=200_000)
             folder, copy = network.folder / "alice", network.folder / "copy"
             fixed = replace(alice.config, listen=alice.peers.listening())
+            hearing = Hearing(bob, hold=True)
+            offered = asyncio.create_task(
+                alice.api.pay((await bob.api.invoice(9_000_000, "x", 3600)).invoice, None, 20)
+            )
+            await held(hearing)
+            offered.cancel()
             await network.stop(alice)
             shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("run"))
             alice.config = fixed
             alice = await again(network, alice)
             await network.active(channel, alice, bob)
-            row = await shown(alice, channel)
-            assert row is not None
+            await answer(bob, hearing)
+            row = await until_asked(lambda: settled(alice, channel), "the end of the HTLC")
             funding = row.funding
+            assert not (await alice.api.info()).warnings
             for _ in range(2):
                 await bob.api.pay((await alice.api.invoice(50_000_000, "later", 3600)).invoice, None, 20)
             await network.stop(alice)
@@ -51,8 +63,11 @@ def test_a_restored_old_copy_broadcasts_nothing_and_loses_nothing(tmp_path: Path
             alice = await again(network, alice)
             with pytest.raises(StateUnproven, match=f"lnp close {channel[:12]} --force --not-restored"):
                 await alice.api.close(channel, True, None)
-            await network.mine(3)
-            assert await unspent(network, funding)
+            for _ in range(4):  # the copy's HTLC, which ended long ago, expires meanwhile
+                await network.mine(EXPIRED_BLOCKS // 4)
+                assert await unspent(network, funding)
+            (said,) = [each for each in (await alice.api.info()).warnings if "is of a copy of the database" in each]
+            assert said.endswith("nothing is broadcast for it before that, whatever is due")
 
             bob.config = replace(bob.config, listen=at)
             bob = await again(network, bob)
@@ -125,6 +140,11 @@ def test_the_wallet_of_an_old_copy_finds_what_came_and_went_since(tmp_path: Path
             await until_asked(found, "what was hers in the channel that the copy did not know")
 
     asyncio.run(main())
+
+
+async def settled(node: Node, channel: str) -> ChannelRow | None:
+    row = await shown(node, channel)
+    return row if row is not None and not row.htlcs else None
 
 
 async def unspent(network: Network, outpoint: str) -> bool:

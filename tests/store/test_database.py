@@ -65,7 +65,7 @@ def lose_the_database_but_not_its_log(path: Path) -> None:
 
 
 DAMAGES: tuple[tuple[str, Callable[[Path], None], type[StoreError], str], ...] = (
-    ("newer schema", make_newer, NewerDatabase, "version 99 .*knows 2"),
+    ("newer schema", make_newer, NewerDatabase, "version 99 .*knows 3"),
     ("another program's", make_foreign, CorruptDatabase, "not a database of lnpd"),
     ("no header row", make_headless, CorruptDatabase, "not a database of lnpd"),
     ("first page gone", scribble(0, 4096), CorruptDatabase, "damaged"),

@@ -10,6 +10,7 @@ import pytest
 from lnpd.errors import DirectoryInUse, DirectoryUnusable
 from lnpd.store.directory import LOCK_NAME, DirectoryLock
 from lnpd.store.store import Store
+from lnpd.store.witness import PLACE_NAME, WITNESS_NAME
 
 HOLD = """
 import sys
@@ -27,7 +28,14 @@ def test_a_new_directory_and_its_files_are_for_their_user_alone(tmp_path: Path) 
     try:
         assert directory.stat().st_mode & 0o777 == 0o700
         names = {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
-        assert set(names) == {LOCK_NAME, "lnpd.sqlite3", "lnpd.sqlite3-wal", "lnpd.sqlite3-shm"}
+        assert set(names) == {
+            LOCK_NAME,
+            "lnpd.sqlite3",
+            "lnpd.sqlite3-wal",
+            "lnpd.sqlite3-shm",
+            WITNESS_NAME,
+            PLACE_NAME,
+        }
         assert set(names.values()) == {0o600}
     finally:
         store.close_sync()

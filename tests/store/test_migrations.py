@@ -32,7 +32,7 @@ def test_every_released_schema_becomes_the_present_one(tmp_path: Path, version: 
         )
         assert migrate(old) == PRESENT - version
         assert schema(old) == schema(new), "the models changed: add a migration and a golden schema"
-        assert old.execute("SELECT * FROM header").fetchall() == [(1, PRESENT, "regtest", 5, None, None, None)]
+        assert old.execute("SELECT * FROM header").fetchall() == [(1, PRESENT, "regtest", 5, None, None, None, 0, 0)]
 
 
 def database_of_version(version: int) -> sqlite3.Connection:

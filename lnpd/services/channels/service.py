@@ -31,6 +31,7 @@ from lnpd.errors.words import one_line
 from lnpd.hooks.dispatch import Hooks
 from lnpd.services.channels.batch import INDEX, put_records
 from lnpd.services.channels.caps import Room
+from lnpd.services.channels.doubt import doubt_copied
 from lnpd.services.channels.driver import ChannelDriver, Item
 from lnpd.services.channels.opening import (
     Kind,
@@ -78,13 +79,11 @@ class Channels:
     # --- start and stop
     async def restore(self) -> None:
         """Every channel as it was stored; those whose providers are missing are frozen."""
-        store = self.parts.store
-        rows = await store.read(lambda read: read.channels())
-        turn = await store.read(lambda read: read.value("settings", TURN.encode()))
+        await doubt_copied(self.parts.store)
+        rows = await self.parts.store.read(lambda read: read.channels())
+        turn = await self.parts.store.read(lambda read: read.value("settings", TURN.encode()))
         self._turn = int.from_bytes(turn or b"", "big")
-        for row in rows:
-            if row.closed:
-                continue
+        for row in (row for row in rows if not row.closed):
             channel = decode(row.snapshot, Channel, table="channel", key=row.channel_id)
             index = await self._index(row.channel_id)
             policy = policy_again(channel.policy, self._settings.policy, self.kinds.grants())

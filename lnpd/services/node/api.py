@@ -19,6 +19,7 @@ from lnpd.hooks.capabilities import explained, in_effect
 from lnpd.routing import invoice as invoices
 from lnpd.routing.invoice_prefix import NETWORKS
 from lnpd.services.backup import answers as backup
+from lnpd.services.channels import doubt
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.commands import CONFIRM_BLOCKS, Commands
 from lnpd.services.channels.driver import ChannelDriver
@@ -77,6 +78,7 @@ class NodeApi:
             f"plugin {p.name}: {p.status}: {p.why}" for p in self._services.plugins.plugins if p.status != "ready"
         ]
         found += [f"channel {d.channel.id.hex()[:16]} is frozen: {d.frozen}" for d in self._drivers() if d.frozen]
+        found += doubt.warnings(d.channel for d in self._drivers())
         for channel in (d.channel for d in self._drivers()):
             count, sat = channel_view.unclaimed(channel.phase) if isinstance(channel.phase, OnChain) else (0, 0)
             if count:
