@@ -107,20 +107,23 @@ def on_fail_malformed(channel: Channel, command: FailMalformed) -> Step:
 
 
 def decide(channel: Channel, message: RemovalMessage) -> Step:
-    """Remember a removal; it is sent at once if it may be. The same decision again changes nothing."""
+    """Remember a removal; it is sent at once if it may be. Another decision changes nothing, but for a preimage in the
+    place of a failure that the peer has not seen."""
     htlc = htlc_at(channel, channel.them, message.id)
     if htlc is None:
         raise CommandRefused(f"There is no irrevocably committed incoming HTLC {message.id}.")
-    if any(decision.id == message.id for decision in channel.decisions):
-        return (yield from done(channel))
     kind = REMOVAL_KINDS[type(message)]
+    before = next((decision for decision in channel.decisions if decision.id == message.id), None)
+    unseen = message.id not in being_removed(channel, channel.us)
+    if before is not None and not (kind == "fulfill" != before.kind and unseen):
+        return (yield from done(channel))
     preimage = message.payment_preimage if isinstance(message, UpdateFulfillHtlc) else b""
     removal = Removal(message.id, htlc, False, preimage or None, getattr(message, "failure_code", None))
     refused_by_rule(removal)
     decision = Decision(message.id, kind, preimage)
     row = Keep("decision", str(message.id), encode(message))
     # The row is only stored with this step: what is sent now comes from here.
-    channel = replace(channel, decisions=(*channel.decisions, decision))
+    channel = replace(channel, decisions=(*(d for d in channel.decisions if d is not before), decision))
     return (yield from after_change(channel, [row], fresh={message.id: message}))
 
 

@@ -28,6 +28,7 @@ from lnpd.channel.updates import with_proposed
 from lnpd.errors import CommandRefused
 from lnpd.tx.graph import Graph
 from lnpd.tx.states import HTLC, feerate_of
+from lnpd.tx.transaction import Tx
 from lnpd.wire.message import encode
 from lnpd.wire.messages import UpdateFulfillHtlc
 
@@ -37,10 +38,10 @@ NOT_WORTH_SAT = 500  # an output of less does not pay for its own sweep at the l
 KNOWN_SPENDS = ("ours", "theirs", "theirs_next", "revoked")
 
 
-def shown_preimage(event: OutputSpent, payment_hash: bytes) -> bytes | None:
+def shown_preimage(tx: Tx, txid: bytes, vout: int, payment_hash: bytes) -> bytes | None:
     """The preimage in the witness of the input that spends this output; the hash proves it, whatever the script."""
-    for spent in event.transaction.inputs:
-        if (spent.txid, spent.vout) == (event.txid, event.vout):
+    for spent in tx.inputs:
+        if (spent.txid, spent.vout) == (txid, vout):
             for item in spent.witness:
                 if len(item) == PREIMAGE_BYTES and sha256(item).digest() == payment_hash:
                     return item
@@ -54,7 +55,7 @@ def spent_htlc(
     htlc = htlc_of(output_of(graph, resolution)) if graph is not None else None
     if htlc is None or htlc[0] != channel.us or resolution.outcome == "fulfilled":
         return resolution, []
-    preimage = shown_preimage(event, htlc[2])
+    preimage = shown_preimage(event.transaction, event.txid, event.vout, htlc[2])
     if preimage is None:
         return resolution, []
     told = Tell(f"fulfilled/{htlc[1]}", "payments", HtlcFulfilled(htlc[1], htlc[2], preimage))

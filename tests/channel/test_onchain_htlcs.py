@@ -346,4 +346,6 @@ def test_where_a_preimage_is_found(witness: tuple[bytes, ...], found: bool) -> N
     other = TxIn(b"\x02" * 32, 1, witness=(preimage(0),))
     tx = Tx((other, TxIn(b"\x01" * 32, 1, witness=witness)), ())
     event = events.OutputSpent(b"\x01" * 32, 1, tx, HEIGHT)
-    assert shown_preimage(event, sha256(preimage(0)).digest()) == (preimage(0) if found else None)
+    assert shown_preimage(event.transaction, event.txid, event.vout, sha256(preimage(0)).digest()) == (
+        preimage(0) if found else None
+    )

@@ -232,6 +232,7 @@ class Node:
             lambda: self.watcher.height,
             self.hooks,
             self.events,
+            self.backend,
             self.config.relay,
         )
         self._recipients["payments"] = self.payments
@@ -325,6 +326,7 @@ class Node:
 
     async def _tell_block(self, height: int) -> None:
         self.payment_sweep.wake()
+        await self.payments.block(height)
         try:
             best = await self.backend.best_block()
             block = best if best.height == height else await self._block_at(height)

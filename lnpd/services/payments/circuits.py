@@ -4,6 +4,8 @@
                  ^  |      |  '---> failed        the outgoing HTLC is irrevocably gone: the incoming one may be failed
                  |  '------|------> failed        it could not be offered
                  '---------'                      it was forgotten before a commitment held it
+                           offered -> failed      it is stuck on chain (stuck.py): "abandoned", and still claimed with
+                                                  a preimage that comes too late, if that is not too late after all
 
 A circuit is named by its incoming HTLC, and is opened in the transaction that makes this irrevocable; its outgoing HTLC
 is added in the transaction that says so here; its end is stored with the order for the incoming channel, a row of that
@@ -34,6 +36,7 @@ ONIONS: Final = "circuit-onion"  # the incoming HTLC, by hmac; behind it the hei
 
 State = Literal["waiting", "offered", "fulfilled", "failed"]
 ENDED: Final = ("fulfilled", "failed")
+LATE: Final = "/late"  # an order beside the first one
 _LAST_TIME: Final = 2**64 - 1
 _MICRO: Final = 1_000_000
 
@@ -42,7 +45,8 @@ class Circuit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """An incoming HTLC and the outgoing one that it pays for. `short_channel_id` is what the onion named.
 
     `channel` is the outgoing channel; `outgoing` its HTLC, None while there is none. `onion` is for the next node, and
-    empty once the circuit has ended. `why` says what made it fail.
+    empty once the circuit has ended. `why` says what made it fail. `abandoned`: it failed while its outgoing HTLC was
+    not settled; a `preimage` of such a one came later.
     """
 
     incoming: HtlcKey
@@ -61,6 +65,7 @@ class Circuit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     preimage: bytes = b""
     ended_unix_seconds: float = 0
     why: str = ""
+    abandoned: bool = False
 
     def __repr__(self) -> str:
         return f"Circuit({self.incoming}, {self.outgoing_msat} msat, {self.state})"
@@ -159,17 +164,27 @@ def forgotten(write: Write, outgoing: HtlcKey) -> Circuit | None:
 def fulfilled(write: Write, outgoing: HtlcKey, preimage: bytes, now_seconds: float) -> Circuit | None:
     """The peer showed the preimage: the circuit, if nobody knew that before. It is to be claimed upstream."""
     circuit = circuit_to(write, outgoing)
-    if circuit is None or circuit.state in ENDED:
+    late = circuit is not None and circuit.abandoned and not circuit.preimage
+    if circuit is None or (circuit.state in ENDED and not late):
         return None
     write.point("circuit-fulfilled")
+    if late:
+        _order(write, circuit, Fulfill(circuit.incoming.id, preimage), LATE)
+        return _put(write, replace(circuit, preimage=preimage))
     _order(write, circuit, Fulfill(circuit.incoming.id, preimage))
     return _ended(write, replace(circuit, state="fulfilled", preimage=preimage, ended_unix_seconds=now_seconds))
 
 
 def failed(
-    write: Write, incoming: HtlcKey, outgoing: HtlcKey | None, reply: bytes, why: str, now_seconds: float
+    write: Write,
+    incoming: HtlcKey,
+    outgoing: HtlcKey | None,
+    reply: bytes,
+    why: str,
+    now_seconds: float,
+    abandoned: bool = False,
 ) -> Circuit | None:
-    """The outgoing HTLC (None: there was none) is gone for good: the circuit, if it hung on it.
+    """The outgoing HTLC (None: there was none) is gone for good, or abandoned: the circuit, if it hung on it.
 
     reply: the encrypted failure for the incoming HTLC.
     """
@@ -177,7 +192,8 @@ def failed(
     if circuit is None or circuit.state in ENDED or circuit.outgoing != outgoing:
         return None
     write.point("circuit-failed")
-    return _end(write, replace(circuit, state="failed", why=why, ended_unix_seconds=now_seconds), reply)
+    ended = replace(circuit, state="failed", why=why, ended_unix_seconds=now_seconds, abandoned=abandoned)
+    return _end(write, ended, reply)
 
 
 def forget_onions(write: Write, height: int) -> None:
@@ -202,9 +218,9 @@ def _put(write: Write, circuit: Circuit) -> Circuit:
     return circuit
 
 
-def _order(write: Write, circuit: Circuit, order: Fulfill | Fail) -> None:
+def _order(write: Write, circuit: Circuit, order: Fulfill | Fail, suffix: str = "") -> None:
     """What the incoming channel is to do. One order for each HTLC: none is ever taken back."""
-    write.add_inbox(circuit.incoming.channel.encode(), _order_key(circuit), encode(StoredFact(order)))
+    write.add_inbox(circuit.incoming.channel.encode(), _order_key(circuit) + suffix, encode(StoredFact(order)))
 
 
 def _order_key(circuit: Circuit) -> str:

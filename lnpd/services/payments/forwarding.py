@@ -99,7 +99,7 @@ class Forwards:
         channel would not ask if it had not lost it."""
         if known.state == "waiting":
             return Effects(after=(partial(self._go_on, known),))
-        if known.state == "fulfilled":
+        if known.preimage:
             return Effects(events=(Fulfill(known.incoming.id, known.preimage),))
         if known.state == "offered" or await self._store.read(partial(circuits.is_ordered, circuit=known)):
             return Effects()
@@ -293,6 +293,17 @@ class Forwards:
 
         return self._ending(fail)
 
+    def abandoned(self, circuit: Circuit) -> Effects:
+        """The outgoing HTLC is stuck, and the incoming one has no time left: it is failed."""
+        reply = _reply(circuit.shared_secret, failure("permanent_channel_failure"))
+        why = "The outgoing HTLC was stuck on chain when the incoming one was about to expire."
+
+        def fail(write: Write) -> Circuit | None:
+            now = self._clock()
+            return circuits.failed(write, circuit.incoming, circuit.outgoing, reply, why, now, abandoned=True)
+
+        return self._ending(fail)
+
     def _ending(self, change: Callable[[Write], Circuit | None]) -> Effects:
         applied = Applied(lambda write: self._recorded(write, change(write)))
 
@@ -303,7 +314,7 @@ class Forwards:
         return Effects(writes=(applied,), after=(after,))
 
     def _recorded(self, write: Write, ended: Circuit | None) -> Circuit | None:
-        if ended is not None:
+        if ended is not None and not (ended.abandoned and ended.preimage):  # that it failed was said before
             self._news.record_forward(write, ended)
         return ended
 

@@ -24,6 +24,7 @@ from lnpd.services.payments.incoming import (
 from lnpd.services.payments.news import News, Publisher, Tasks
 from lnpd.services.payments.outgoing import Outgoing
 from lnpd.services.payments.relay import Relay
+from lnpd.services.payments.stuck import Chain, Stuck
 from lnpd.services.payments.updates import Updates
 from lnpd.services.payments.view import forward, relayed
 from lnpd.services.recipients import Channels, Effects
@@ -54,6 +55,7 @@ class Payments:
         height: Callable[[], int],
         hooks: Hooks,
         publisher: Publisher,
+        chain: Chain,
         policy: RelayPolicy = USUAL_POLICY,
     ) -> None:
         self._tasks, self._store, self._channels = Tasks(), store, channels
@@ -62,6 +64,7 @@ class Payments:
         self.relay = Relay(store, signer, channels, node_id, chain_hash, policy, clock, self._tasks)
         self.updates = Updates(store, channels, node_id, chain_hash, clock)
         self._forwards = Forwards(store, channels, self.relay, clock, height, news, self._tasks)
+        self._stuck = Stuck(store, channels, chain, self._forwards)
         self._incoming = Incoming(
             store, signer, node_id, prefix, clock, height, news, self._forwards, self.updates.hints
         )
@@ -104,6 +107,10 @@ class Payments:
         """Once at the start, with every stored channel, closed ones too, before any of them gets an event."""
         await self._outgoing.reconcile(channels)
         await self._forwards.reconcile()
+
+    async def block(self, height: int) -> None:
+        """The best chain has a new tip."""
+        await self._stuck.look(height)
 
     async def stop(self) -> None:
         """End what runs beside its callers. What is in flight is stored and goes on after the next start."""

@@ -95,6 +95,7 @@ class Side:
             lambda: self.height,
             self.hooks,
             self,
+            None,  # type: ignore[arg-type]  # no channel here is on chain
         )
 
     def record(self, write: Write, topic: str, payload: Any) -> int:

@@ -91,6 +91,24 @@ def orders(read: Read) -> list[Any]:  # events
     return [read_fact(row.value) for row in read.inbox(b"x")]
 
 
+def test_an_abandoned_one_is_still_claimed_with_a_late_preimage(tmp_path: Path) -> None:
+    """The order for it stands beside the first one: whichever of them the channel can still carry out, it does."""
+    store = Store.open(tmp_path, "regtest")
+    try:
+        for change in (opened, offered):
+            changed(store, change)
+        ended = store.write_sync(lambda w: circuits.failed(w, IN, OUT, b"reply", "stuck", 200.0, abandoned=True))
+        assert ended is not None and (ended.state, ended.abandoned) == ("failed", True)
+        assert changed(store, failed) is None
+        late = changed(store, fulfilled)
+        assert late is not None and (late.state, late.preimage, late.why) == ("failed", PREIMAGE, "stuck")
+        assert changed(store, fulfilled) is None
+        assert store.read_sync(orders) == [Fail(7, b"reply"), Fulfill(7, PREIMAGE)]
+        assert store.read_sync(circuits.open_circuits) == ()
+    finally:
+        store.close_sync()
+
+
 @settings(max_examples=60, deadline=None)
 @given(names=st.lists(st.sampled_from(sorted(CHANGES)), max_size=14))
 def test_any_order_of_changes(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
