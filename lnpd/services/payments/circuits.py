@@ -11,8 +11,8 @@ A circuit is named by its incoming HTLC, and is opened in the transaction that m
 is added in the transaction that says so here; its end is stored with the order for the incoming channel, a row of that
 channel's inbox, which goes in the transaction that carries it out. So each happens once, whenever the power fails.
 
-Rows are never deleted: an incoming HTLC has one answer for ever. What is open, and what is newest, are small rows
-beside them. The onion's hmac is kept as long as the onion could pass again (BOLT 4, Onion Decryption).
+An incoming HTLC has one answer for as long as it can be told again (forgetting.py). What is open, and what is newest,
+are small rows beside it. The onion's hmac is kept as long as the onion could pass again (BOLT 4, Onion Decryption).
 """
 
 from typing import Final, Literal
@@ -98,9 +98,9 @@ def circuit_to(read: Read, outgoing: HtlcKey) -> Circuit | None:
 
 
 def is_ordered(read: Read, circuit: Circuit) -> bool:
-    """Whether the order of a circuit that has ended still waits for its incoming channel."""
-    key = _order_key(circuit)
-    return any(row.key == key for row in read.inbox(circuit.incoming.channel.encode()))
+    """Whether an order of a circuit that has ended still waits for its incoming channel."""
+    keys = (_order_key(circuit), _order_key(circuit) + LATE)
+    return any(row.key in keys for row in read.inbox(circuit.incoming.channel.encode()))
 
 
 def open_circuits(read: Read) -> tuple[Circuit, ...]:

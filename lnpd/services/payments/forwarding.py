@@ -29,6 +29,7 @@ from lnpd.routing.failures import Failure, failure
 from lnpd.routing.forwarding import LEAST_OUTGOING_BLOCKS, Orders, Passage, broken_rule, orders, refusal, wants_update
 from lnpd.services.payments import circuits
 from lnpd.services.payments.circuits import Circuit
+from lnpd.services.payments.forgetting import forget
 from lnpd.services.payments.ledger import Applied, HtlcKey
 from lnpd.services.payments.news import News, Tasks
 from lnpd.services.payments.relay import Relay
@@ -114,7 +115,7 @@ class Forwards:
 
         def after() -> None:
             self._openings.pop(circuit.incoming, None)
-            self._forget_onions()
+            self._forget_old()
             if change.result is not None and change.result.state == "waiting":
                 self._start(change.result, 0)
             else:
@@ -122,11 +123,10 @@ class Forwards:
 
         return Effects(writes=(change,), after=(after,))
 
-    def _forget_onions(self) -> None:
+    def _forget_old(self) -> None:
         """Now and then, and with the first one of a process."""
         if self._opened % FORGET_EVERY == 0:
-            forgetting = self._store.write(partial(circuits.forget_onions, height=self._height()))
-            self._tasks.start(forgetting, "old onions")
+            self._tasks.start(self._store.write(partial(forget, height=self._height())), "old circuits")
         self._opened += 1
 
     async def _judged(

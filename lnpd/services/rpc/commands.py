@@ -278,7 +278,12 @@ COMMANDS: Final[tuple[Command, ...]] = (
         mutating=True,
         examples=("lnp pay lnbcrt210n1...", "lnp pay lnbcrt210n1... --route 0279be... --route 02c604...@539x1x0"),
     ),
-    Command("forwards", PAYMENTS, "List what passed through this node, newest first.", tuple[answers.Forward, ...]),
+    Command(
+        "forwards",
+        PAYMENTS,
+        "List what passed through this node last, newest first. What ended is kept until 10,000 came after it.",
+        tuple[answers.Forward, ...],
+    ),
     Command("payments", PAYMENTS, "List our last payments, newest first.", tuple[answers.Payment, ...]),
     Command(
         "plugin list",
