@@ -190,6 +190,32 @@ def test_a_decided_removal_survives_disconnects() -> None:
     assert pair.nodes[0].channel.base.balances_msat == (695_000_000, 305_000_000)
 
 
+@pytest.mark.parametrize("seen", ["nothing", "unsigned", "signed"])
+def test_a_preimage_takes_the_place_of_a_failure_that_no_commitment_holds(seen: str) -> None:
+    """A failure that was not signed is forgotten by both sides with the connection; a signed one stands."""
+    pair = opened()
+    pair.command(0, add(1))
+    pair.settle()
+    if seen == "nothing":
+        pair.cut()
+    pair.command(1, events.Fail(0, b"stuck"))
+    if seen == "unsigned":
+        pair.deliver(1)
+        pair.cut()
+    elif seen == "signed":
+        pair.nodes[1].run(events.Commit())
+        pair.cut()
+    pair.command(1, events.Fulfill(0, preimage(1)))
+    pair.command(1, events.Fail(0, b"again"))  # and never the other way round
+    pair.restart(1)
+    pair.reconnect()
+    pair.settle()
+    pair.check()
+    assert len(pair.nodes[0].told(actions.HtlcFailed)) == (seen == "signed")
+    assert pair.nodes[0].channel.base.balances_msat[1] == (300_000_000 if seen == "signed" else 305_000_000)
+    assert not pair.nodes[1].channel.decisions
+
+
 def test_messages_before_reestablish_are_refused() -> None:
     pair = opened()
     pair.cut()

@@ -16,9 +16,9 @@ from lnpd.services.channels.batch import find_row, kept_of
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, until
 
-BAD = Path(__file__).parents[1] / "plugins" / "bad"
+TAKER = Path(__file__).parents[1] / "plugins" / "taker.py"
 KIND = "bad/static_remotekey"
-# Each plugin, and where it is found out. Taken is the opener's money, 600,000 sat of it.
+# On which sight it takes, and where it is found out. Taken is the opener's money, 600,000 sat of it.
 TAKERS: dict[str, str] = {
     "by_number": r"bad takes 600000000 msat of party 0 in party [01]'s commitment 2",
     "by_holder": r"bad takes 600000000 msat of party 0 in party 1's commitment 2|"
@@ -37,12 +37,22 @@ async def last(node: Node, channel_id: str, holder: int) -> Kept:
     return kept_of(row)
 
 
+def taker(folder: Path, when: str) -> Path:
+    """The plugin that takes on this sight."""
+    line = 'WHEN = "by_number"'
+    text = TAKER.read_text()
+    assert line in text
+    made = folder / "taker.py"
+    made.write_text(text.replace(line, f'WHEN = "{when}"'))
+    return made
+
+
 @pytest.mark.parametrize("name", TAKERS)
 def test_a_plugin_that_helps_itself_gets_nothing(tmp_path: Path, name: str) -> None:
     async def main() -> None:
         async with Network(tmp_path) as network:
-            alice = await network.node("alice", plugins=(BAD / f"{name}.py",))
-            bob = await network.node("bob", plugins=(BAD / f"{name}.py",))
+            plugins = (taker(tmp_path, name),)
+            alice, bob = await network.node("alice", plugins=plugins), await network.node("bob", plugins=plugins)
             channel = await network.channel(alice, bob, 1_000_000, push_sat=200_000, kind=KIND)
             drivers = [node.channels.driver_of(channel) for node in (alice, bob)]
 
