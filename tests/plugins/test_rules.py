@@ -21,7 +21,6 @@ from lnpd.services.plugins.host import PluginHost
 from lnpd.tx.graph import CommitmentSpec, ProviderCall
 from lnpd.tx.pipeline import build, view_of
 from lnpd.wire.catalogue import CORE
-from tests.e2e.test_takers import TAKERS
 from tests.plugins.two_parties import PLUGINS, commitment, driven, pinned
 from tests.tx.judge import judged
 
@@ -169,5 +168,5 @@ def test_refused_at_registration(tmp_path: Path, name: str) -> None:
 
 
 def test_every_bad_plugin_is_run() -> None:
-    known = {*IN_A_COMMITMENT, *WHEN_PROPOSED, *IN_AN_ANSWER, *AT_REGISTRATION, *TAKERS}
+    known = {*IN_A_COMMITMENT, *WHEN_PROPOSED, *IN_AN_ANSWER, *AT_REGISTRATION}
     assert {path.stem for path in BAD.glob("*.py")} == known
