@@ -165,6 +165,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.bitcoind is not None or self.bitcoind_directory is not None
 
     @property
+    def names_chain(self) -> bool:
+        """Whether a chain beside the embedded one was asked for."""
+        return self.names_bitcoind or bool(self.chain or self.electrum)
+
+    @property
     def uses_bitcoind(self) -> bool:
         """Whether the chain is a bitcoind's."""
         return self.names_bitcoind or (self.network != "regtest" and not (self.chain or self.electrum))

@@ -12,6 +12,7 @@ NOT_RUNNING: Final = 3
 TIMEOUT: Final = 4
 CONNECTION_LOST: Final = 5
 NODE_FAULT: Final = 6
+WRONG: Final = 21
 INTERRUPTED: Final = 130
 
 LNP_EXITS: Final = {
@@ -73,6 +74,7 @@ LNPD_EXITS: Final[dict[int, tuple[str, tuple[type[BaseException], ...]]]] = {
     18: ("there is a seed already", (errors.SeedFileExists,)),
     19: ("the chain cannot be reached or opened", (errors.ChainError,)),
     20: ("a backup of channels is not what was asked for, or cannot be read or written", (errors.BackupError,)),
+    WRONG: ("`lnpd check` found what is wrong", ()),
     INTERRUPTED: ("interrupted before it was ready", ()),
 }  # fmt: skip
 

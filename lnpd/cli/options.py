@@ -1,4 +1,4 @@
-"""Which options do the programs `lnpd`, `lnpd init`, `lnpd restore` and `lnpd regtest` take?
+"""Which options do the programs `lnpd`, `lnpd init`, `lnpd restore`, `lnpd check` and `lnpd regtest` take?
 
 The one table, and a Config from a command line. Rows name the field of Config, or of Developer, that they set; what
 they may not be together is in config.RULES.
@@ -17,10 +17,12 @@ from lnpd.config import Config, Developer, default_directory
 from lnpd.errors import ConfigRefused
 from lnpd.routing.relay import HIGHEST_CLTV_EXPIRY_DELTA, LOWEST_CLTV_EXPIRY_DELTA, MAX_FEE, MAX_HTLC_MSAT
 
-Program = Literal["lnpd", "lnpd init", "lnpd restore", "lnpd regtest"]
+Program = Literal["lnpd", "lnpd init", "lnpd restore", "lnpd check", "lnpd regtest"]
 NODE: Final = ("lnpd",)
 SEED: Final = ("lnpd", "lnpd init", "lnpd restore")
-ALL: Final = (*SEED, "lnpd regtest")
+CHAIN: Final = ("lnpd", "lnpd check")
+DATABASE: Final = (*SEED, "lnpd check")
+ALL: Final = (*DATABASE, "lnpd regtest")
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -58,9 +60,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("--directory", "directory", "the data directory (default: ~/.lnpd/NETWORK)", "PATH", config.read_path,
            programs=ALL),
     Option("--network", "network", f"{', '.join(config.NETWORKS)} (default: regtest)", "NAME",
-           config.read_choice(*config.NETWORKS), programs=SEED),
+           config.read_choice(*config.NETWORKS), programs=DATABASE),
     Option("--experimental-mainnet", "experimental_mainnet", "allow --network bitcoin: real money, and no warranty",
-           programs=SEED),
+           programs=DATABASE),
     Option("--passphrase-file", "passphrase_file", "read the seed's passphrase from the first line of this file",
            "PATH", config.read_path, programs=SEED),
     Option("--plain-seed", "plain_seed", "the seed is kept without a passphrase", programs=SEED),
@@ -73,17 +75,17 @@ OPTIONS: Final[tuple[Option, ...]] = (
            "lockbox=updates:50000 or ./plugins/lockbox.py=updates:50000 (repeatable)",
            "PLUGIN=CAPABILITY", config.read_grant, repeatable=True),
     Option("--chain", "chain", "use the chain service at this endpoint (lnpd regtest) instead of an embedded chain",
-           "ipc://PATH", config.read_endpoint),
+           "ipc://PATH", config.read_endpoint, programs=CHAIN),
     Option("--chain-process", "chain_process", "run the embedded chain in a process of its own"),
     Option("--bitcoind", "bitcoind", "use the chain of this bitcoind; without user and password its cookie is "
            "read; auto: look into its data directory (the default on other networks than regtest). The environment's "
            "LNPD_BITCOIND means the same, and other users cannot see it", "URL", config.read_bitcoind,
-           environment="LNPD_BITCOIND"),
+           programs=CHAIN, environment="LNPD_BITCOIND"),
     Option("--bitcoind-directory", "bitcoind_directory", "bitcoind's data directory, for bitcoin.conf and the cookie "
-           "(default: ~/.bitcoin)", "PATH", config.read_path),
+           "(default: ~/.bitcoin)", "PATH", config.read_path, programs=CHAIN),
     Option("--electrum", "electrum", "use the chain of this Electrum server, if there is no bitcoind: ssl://HOST:PORT, "
            "or tcp://HOST:PORT on this machine (repeatable: the first that answers). It learns which transactions are "
-           "yours, and could hide some, but forge none", "URL", config.read_electrum, repeatable=True),
+           "yours, and could hide some, but forge none", "URL", config.read_electrum, programs=CHAIN, repeatable=True),
     Option("--wallet-birth-height", "wallet_birth_height", "where a new database begins to look for the wallet's coins "
            "(default: at the present block; on regtest, and restored, at the first)", "HEIGHT",
            config.read_number(0, 10_000_000), programs=("lnpd", "lnpd restore")),

@@ -35,6 +35,10 @@ class CorruptDatabase(StoreError):
     """The file is not what was written: damaged, emptied, or not a database of lnpd."""
 
 
+class StoreInconsistent(CorruptDatabase):
+    """A row cannot be read, or is not there, without which a channel could not be looked after."""
+
+
 class DatabaseFailed(StoreError):
     """The database could not do what it was asked: a full disk, an I/O error, a foreign lock."""
 

@@ -153,6 +153,8 @@ class World:
             await power.run(power.node.start())
         except Died:
             return Life(power.node, power)
+        problems = power.node.checks.problems
+        assert not problems, f"{name}: a start after a death is no reason for an alarm: {problems}"
         self._listen[name] = tuple(Address(at.host, at.port) for at in power.node.peers.listening())
         return Life(power.node, power)
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from lnpd.services.backup.check import check
 from lnpd.services.backup.keeper import BackupKeeper
+from lnpd.services.backup.problems import Problem
 from lnpd.services.rpc import backups
 from lnpd.store.store import Store
 
@@ -43,10 +44,10 @@ def shown(keeper: BackupKeeper) -> backups.Backup:
     )
 
 
-async def checked(store: Store) -> backups.StoreCheck:
-    """Everything that is stored, checked."""
+async def checked(store: Store, chain: tuple[Problem, ...]) -> backups.StoreCheck:
+    """Everything that is stored, checked; `chain` is what the chain contradicts."""
     found = await store.read(check)
-    problems = tuple(backups.StoreProblem(each.where, each.what, each.advice) for each in found.problems)
+    problems = tuple(backups.StoreProblem(each.where, each.what, each.advice) for each in (*found.problems, *chain))
     return backups.StoreCheck(found.channels, found.commitments, problems)
 
 

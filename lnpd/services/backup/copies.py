@@ -5,10 +5,11 @@ A copy of the file is opened: whatever is found, the file stays as it is.
 
 import shutil
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from lnpd.errors import DatabaseFailed
+from lnpd.errors import DatabaseFailed, DirectoryInUse, StoreError
 from lnpd.services.backup.check import Checked, check
 from lnpd.store.database import DATABASE_NAME, network_of
 from lnpd.store.directory import LOCK_NAME, DirectoryLock
@@ -17,12 +18,15 @@ from lnpd.store.store import Store
 LOG_SUFFIX = "-wal"  # what a node that was killed had committed and not yet folded into its database
 
 
-def check_file(path: Path) -> Checked:
-    """Looks at everything in a database. Raises DatabaseFailed if it cannot be read, CorruptDatabase, NewerDatabase,
-    DirectoryInUse if a node has it open (which is asked with `lnp check`)."""
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Store, str]]:
+    """A copy of a database as a store of its own, and its network.
+
+    Raises DatabaseFailed if it cannot be read, CorruptDatabase, NewerDatabase, DirectoryInUse if a node has it open.
+    """
     with ExitStack() as stack:
         if (path.parent / LOCK_NAME).exists():
-            stack.callback(DirectoryLock(path.parent).release)
+            stack.callback(_lock(path.parent).release)
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lnpd-check-")))
         copy = place / DATABASE_NAME
         try:
@@ -32,8 +36,23 @@ def check_file(path: Path) -> Checked:
                 shutil.copyfile(log, place / (DATABASE_NAME + LOG_SUFFIX))
         except OSError as error:
             raise DatabaseFailed(f"{path} cannot be read: {error.strerror}.") from None
-        store = Store.open(place, network_of(copy))
         try:
-            return store.read_sync(check)
-        finally:
-            store.close_sync()
+            network = network_of(copy)
+            store = Store.open(place, network)
+        except StoreError as error:
+            raise type(error)(str(error).replace(str(copy), str(path))) from error
+        stack.callback(store.close_sync)
+        yield store, network
+
+
+def _lock(directory: Path) -> DirectoryLock:
+    try:
+        return DirectoryLock(directory)
+    except DirectoryInUse as error:
+        raise DirectoryInUse(f"{error} `lnp check` asks it.") from None
+
+
+def check_file(path: Path) -> Checked:
+    """Looks at everything in a database. Raises what `opened` raises."""
+    with opened(path) as (store, _):
+        return store.read_sync(check)

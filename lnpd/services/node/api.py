@@ -24,6 +24,7 @@ from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.commands import CONFIRM_BLOCKS, Commands
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.node import about
+from lnpd.services.node.checking import checked_with_chain
 from lnpd.services.node.services import Services
 from lnpd.services.onchain import WalletCoin
 from lnpd.services.payments.incoming import FEATURES as INVOICE_FEATURES
@@ -72,6 +73,7 @@ class NodeApi:
 
     def _warnings(self) -> tuple[str, ...]:
         found = [self._services.pulse.warning] if self._services.pulse.warning else []
+        found += self._services.checks.warnings
         found += self._services.backup.warnings
         found += self._services.payment_sweep.warnings
         found += [
@@ -98,7 +100,9 @@ class NodeApi:
 
     async def check(self) -> backups.StoreCheck:
         """Whether what is stored is consistent."""
-        return await backup.checked(self._services.store)
+        services = self._services
+        found = await checked_with_chain(services.store, services.backend, services.watcher, services.channels)
+        return await backup.checked(services.store, found)
 
     async def stop(self) -> answers.Done:
         """Begins to stop the node."""

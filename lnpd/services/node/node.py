@@ -30,7 +30,6 @@ from lnpd.hooks.registry import Registry
 from lnpd.peer.chains import CHAIN_HASHES
 from lnpd.peer.greeting import LARGE_CHANNELS, OFFERED, Greeting
 from lnpd.providers.types import CORE_PROVIDERS
-from lnpd.services.backup.check import LAST_STATES, check
 from lnpd.services.backup.keeper import BackupKeeper
 from lnpd.services.backup.payments import PaymentSweep
 from lnpd.services.chain.follow import POLL_SECONDS
@@ -46,6 +45,7 @@ from lnpd.services.channels.service import Channels
 from lnpd.services.events import Events
 from lnpd.services.node.api import NodeApi
 from lnpd.services.node.belonging import check_chain, check_seed
+from lnpd.services.node.checking import StartCheck
 from lnpd.services.node.places import open_chain, open_signer
 from lnpd.services.node.services import Services
 from lnpd.services.payments.service import Payments
@@ -110,11 +110,12 @@ class Node:
         config = self.config
         self.store = Store.open(config.directory, config.network, self._fault)
         self._stack.push_async_callback(self.store.close)
+        self.checks = StartCheck(self.store)
         config.runtime.mkdir(mode=0o700, exist_ok=True)
         self.signer = await open_signer(config, self._passphrase, self.store, self._stack, self._broken)
         self.node_id = await check_seed(self.store, self.signer, config.directory)
+        await self.checks.rows()
         await self._keep_backup()
-        await self._check_store()
         self.backend, self.miner = await open_chain(config, self._stack, self._broken, self.shared_chain)
         await check_chain(self.store, self.backend, config)
         self.pulse = ChainPulse(self.backend, broken=self._broken)
@@ -128,12 +129,14 @@ class Node:
             plugins.result()
         await self.payments.load()
         await self.channels.restore()
+        self.checks.channels(self.channels)
         self._stack.push_async_callback(self._drain)
         await self._free_orphans()
         await self.payments.reconcile(tuple(d.channel for d in self.channels.drivers.values()))
         self._stack.push_async_callback(self.payments.stop)
         await self.watcher.start()
         self._stack.push_async_callback(self.watcher.stop)
+        await self.checks.chain(self.backend, self.watcher, self.channels)
         await plugins
         self.plugins.backend = self.channels
         await self.channels.providers_changed()
@@ -150,11 +153,6 @@ class Node:
         config, key = self.config, await self.signer.backup_key()
         self.backup = BackupKeeper(self.store, key, self.node_id, config.network, config.directory, config.backup_file)
         self.backup.start()
-
-    async def _check_store(self) -> None:
-        """What contradicts itself is said; each channel decides for itself what it can still do."""
-        for problem in (await self.store.read(lambda read: check(read, LAST_STATES))).problems:
-            log.warning("%s: %s. %s", problem.where, problem.what, problem.advice)
 
     async def _open_wallet(self) -> None:
         config = self.config
@@ -251,6 +249,7 @@ class Node:
             config=self.config,
             node_id=self.node_id,
             store=self.store,
+            checks=self.checks,
             backup=self.backup,
             payment_sweep=self.payment_sweep,
             backend=self.backend,

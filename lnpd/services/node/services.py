@@ -14,6 +14,7 @@ from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels.opening import Kinds
 from lnpd.services.channels.service import Channels
+from lnpd.services.node.checking import StartCheck
 from lnpd.services.node.places import Miner
 from lnpd.services.payments.service import Payments
 from lnpd.services.peers.service import Peers
@@ -29,6 +30,7 @@ class Services:
     config: Config
     node_id: bytes
     store: Store
+    checks: StartCheck
     backup: BackupKeeper
     payment_sweep: PaymentSweep
     backend: ChainBackend
