@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import lnpd.channel
-from contrib.docs import bitcoind, contract, electrum, interop, node, rules, wire
+from contrib.docs import backup, bitcoind, contract, electrum, interop, node, rules, wire
 from contrib.docs.markdown import page
 from lnpd.cli.reference import reference
 
@@ -37,6 +37,8 @@ PAGES: Final[tuple[Page, ...]] = (
          reference),
     Page(FOLDER / "configuration.md", "the limits of each preset, and which options may not be given together",
          node.configuration),
+    Page(FOLDER / "backup.md", "what to keep, how a node comes back, and whether what it has stored is sound",
+         backup.backup),
     Page(FOLDER / "bitcoind.md", "how to run on a bitcoind, and what it is asked", bitcoind.bitcoind),
     Page(FOLDER / "electrum.md", "how to run by an Electrum server, and what it can do", electrum.electrum),
     Page(FOLDER / "interop.md", "with which other nodes lnpd was tried, and in what", interop.interop),

@@ -29,9 +29,12 @@ DESCRIPTION: Final = (
 FILE_HELP: Final = "a database, such as a copy that `lnp backup-database` made (default: that of --directory)"
 
 
+EXITS: Final = (OK, WRONG, 10, 11, 12, 16, 19)
+
+
 def main(words: Sequence[str]) -> int:
     """The program `lnpd check`; returns its exit code. Raises LnpdError."""
-    codes = "\n".join(f"  {code:>3}  {LNPD_EXITS[code][0]}" for code in (OK, WRONG, 10, 11, 12, 16, 19))
+    codes = "\n".join(f"  {code:>3}  {LNPD_EXITS[code][0]}" for code in EXITS)
     parser = options.parser("lnpd check", DESCRIPTION, f"exit codes:\n{codes}")
     parser.add_argument("file", metavar="FILE", nargs="?", help=FILE_HELP)
     parsed = parser.parse_args(list(words))

@@ -12,7 +12,9 @@ from lnpd.cli.exits import LNPD_EXITS
 from lnpd.errors import DirectoryInUse
 from lnpd.services.backup.copies import check_file
 from lnpd.store.database import DATABASE_NAME
+from lnpd.store.directory import LOCK_NAME
 from lnpd.testing import Network, until
+from tests.e2e.thief import loot
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
@@ -84,3 +86,51 @@ def test_what_is_no_database_of_lnpd(tmp_path: Path, case: str) -> None:
     done = run(tmp_path / "file")
     assert done.returncode == code and code in LNPD_EXITS
     assert len(done.stderr.splitlines()) == 1 and text in done.stderr
+
+
+def test_a_directory_alone_and_against_its_chain(tmp_path: Path) -> None:
+    """While the node does not run its peer closes, with a commitment that it has revoked."""
+
+    async def main() -> None:
+        async with Network(tmp_path / "net", apart=True) as network:
+            alice = await network.node("alice", signer_process=False)
+            bob = await network.node("bob", signer_process=False)
+            name = await network.channel(alice, bob, 1_000_000, push_sat=300_000)
+            stolen = await loot(bob)
+            await bob.api.pay((await alice.api.invoice(1_000_000, "x", 3600)).invoice, None, 20)
+            await until(lambda: not alice.channels.driver_of(name).channel.log, "the payment's end")
+            where = f"--directory={alice.config.directory}"
+            chain = f"--chain={network.endpoint}"
+
+            async def asked(*words: str) -> tuple[int, str]:
+                done = await asyncio.to_thread(run, *words)
+                return done.returncode, done.stdout + done.stderr
+
+            code, text = await asked(where)
+            assert code == 10 and text.rstrip().endswith("`lnp check` asks it.")
+            await network.stop(alice)
+            before = {key: value for key, value in of(alice.config.directory).items() if key != LOCK_NAME}
+            code, text = await asked(where)
+            assert code == 0 and text.endswith(", and not against a chain: consistent\n")
+            code, text = await asked(where, chain)
+            assert code == 0 and text.endswith(", and against the chain: consistent\n")
+            code, text = await asked(where, f"--chain=ipc://{network.folder}/nobody")
+            assert code == 19 and "not against a chain: consistent\n" in text
+
+            revoked = f"the peer's revoked commitment {stolen.kept.graph.number} ({stolen.commitment.txid[::-1].hex()})"
+            await bob.channels.stop()  # a thief says nothing else
+            await network.chain.broadcast((stolen.commitment.serialise(),))
+            code, text = await asked(where, chain)
+            assert code == 21 and f"channel {name}: {revoked} waits in the mempool. " in text
+            await network.chain.mine(1)
+            code, text = await asked(where, chain)
+            assert code == 21 and f"its funding was spent while lnpd did not run, by {revoked}. Start lnpd" in text
+            assert text.endswith("and against the chain: 1 problem\n")
+            assert {key: value for key, value in of(alice.config.directory).items() if key != LOCK_NAME} == before
+
+    asyncio.run(main())
+
+
+def test_a_network_that_is_not_the_database_s(copy: Path) -> None:
+    done = run(copy, "--network=signet", "--bitcoind=http://127.0.0.1:1")
+    assert done.returncode == 16 and "belongs to the network regtest" in done.stderr

@@ -1,6 +1,7 @@
 """Do the printed pages say what the code says, and does everything in the code have its text?"""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from lnpd_sdk.plugin import Node
 from lnpd_sdk.types import Phase, Provider, ProviderBase
 
+from contrib.docs.backup import EXAMPLES
 from contrib.docs.contract import SDK
 from contrib.docs.listing import FOLDER, PAGES, Page
 from contrib.docs.markdown import classes, line_of, members, methods, signature, table
@@ -24,6 +26,7 @@ from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.kinds import KINDS
 from lnpd.hooks.registry import Registry
 from lnpd.hooks.spec import HookSpecs
+from lnpd.services.backup.problems import THEN, Then
 from lnpd.services.events import TOPICS
 from lnpd.services.plugins.host import PluginHost
 from lnpd.services.rpc.commands import COMMANDS
@@ -192,3 +195,13 @@ def test_a_column_without_words_is_left_out() -> None:
         table(("a", "b", "c"), [("1", "", "x|y"), ("2", "", "")])
         == "| a | c |\n| --- | --- |\n| 1 | x\\|y |\n| 2 |  |\n"
     )
+
+
+def test_what_the_page_on_backups_names_exists() -> None:
+    page = text("backup.md")
+    known = {command.name for command in COMMANDS}
+    assert set(re.findall(r"\blnp (?:--directory \S+ )?([a-z][a-z-]+)", page)) <= known
+    assert set(re.findall(r"\blnpd ([a-z]+) ", page)) & {"init", "restore", "check", "regtest"} == {"restore", "check"}
+    flags = {row.flag for row in OPTIONS} | {p.flag for command in COMMANDS for p in command.parameters}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page)) <= flags
+    assert EXAMPLES.keys() == THEN.keys() == set(get_args(Then))

@@ -6,7 +6,7 @@ is held against what in a channel, check_chain.py against the chain. Each proble
 what to do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -44,9 +44,9 @@ def check(read: Read, states: int = MOST_STATES) -> Checked:
     look = Look(read, states)
     problems = list(_snapshots(look))
     for channel in look.channels.values():
-        for part in (*check_commitments.PARTS, *check_htlcs.PARTS, *_PARTS):
+        for part in OF_A_CHANNEL:
             problems += part(look, channel)
-    for rest in (check_htlcs.circuits, check_htlcs.payments, _inboxes, _outbox, _watches):
+    for rest in OF_THE_REST:
         problems += rest(look)
     return Checked(len(look.channels), look.commitments, tuple(problems))
 
@@ -68,7 +68,7 @@ def _snapshots(look: Look) -> Found:
 # What the chain is watched for, and told
 
 
-def _funding_watch(look: Look, channel: Channel) -> Found:
+def funding_watch(look: Look, channel: Channel) -> Found:
     """Whoever spends the funding is seen."""
     waits = isinstance(channel.phase, (*FUNDED, Failed, OnChain)) and bool(channel.fundings)
     if waits and not is_watched(look.read, channel):
@@ -76,7 +76,7 @@ def _funding_watch(look: Look, channel: Channel) -> Found:
         yield Problem(name_of(channel), what, AGAIN, "mended", channel.key)
 
 
-def _claims(look: Look, channel: Channel) -> Found:
+def claims(look: Look, channel: Channel) -> Found:
     """What is ours on the chain is being claimed, a revoked commitment's outputs among it."""
     if not isinstance(channel.phase, OnChain) or look.read.inbox(channel.key.encode()):
         return
@@ -85,13 +85,14 @@ def _claims(look: Look, channel: Channel) -> Found:
             yield frozen(channel, f"its claim {claim} is not broadcast")
 
 
-_PARTS: Final[tuple[Part, ...]] = (_funding_watch, _claims)
+OF_A_CHANNEL: Final[tuple[Part, ...]] = (*check_commitments.PARTS, check_htlcs.offered, funding_watch, claims)
 
 
 # Rows that wait for a channel
 
 
-def _inboxes(look: Look) -> Found:
+def inboxes(look: Look) -> Found:
+    """What waits for a channel can be read, and the channel is there."""
     for recipient, count in look.read.inbox_counts():
         name = recipient.decode("ascii", "replace")
         if name not in look.channels:
@@ -103,13 +104,15 @@ def _inboxes(look: Look) -> Found:
                 yield Problem(f"inbox of {name}", f"a message cannot be read: {error}", UNREADABLE, "refused")
 
 
-def _outbox(look: Look) -> Iterator[Problem]:
+def outbox(look: Look) -> Found:
+    """What a channel owes is owed by a channel that is there."""
     for effect in look.read.outbox():
         if (name := effect.channel_id.decode("ascii", "replace")) not in look.channels:
             yield Problem(f"outbox {effect.key}", f"it is owed by the channel {name}, which is unknown", REPORT)
 
 
-def _watches(look: Look) -> Found:
+def watches(look: Look) -> Found:
+    """What is watched on the chain is watched for a channel that is there."""
     for key, value in look.read.values(WATCHES):
         try:
             name = read_row(key, value).owner.decode("ascii", "replace")
@@ -118,3 +121,12 @@ def _watches(look: Look) -> Found:
             continue
         if name not in look.channels:
             yield Problem(f"chain watch {key.hex()}", f"it is of the channel {name}, which is unknown", WATCHING)
+
+
+OF_THE_REST: Final[tuple[Callable[[Look], Found], ...]] = (
+    check_htlcs.circuits,
+    check_htlcs.payments,
+    inboxes,
+    outbox,
+    watches,
+)

@@ -113,9 +113,9 @@ def _stand(read: Read, snapshot: bytes) -> Stand | None:
 
 
 async def check_chain(read: Reading, backend: ChainBackend, running: bool) -> tuple[Problem, ...]:
-    """Every channel against the chain. `running`: the watch has caught up, so that what it has not seen is lost.
+    """The chain says of each funding what its channel does: unspent, or spent by what is known.
 
-    What the chain does not answer is one problem.
+    running: the watch has caught up, so that what it has not seen is lost. What the chain does not answer is a problem.
     """
     found: list[Problem] = []
     try:

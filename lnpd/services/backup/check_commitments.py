@@ -43,7 +43,7 @@ Shapes = dict[str, Shape]  # by HTLC
 
 
 def balances(look: Look, channel: Channel) -> Found:
-    """They make up the capacity, and cover the HTLCs that are offered from them."""
+    """Both balances make up the capacity, and cover the HTLCs that are offered from them."""
     if not is_living(channel):
         return
     held = channel.base.balances_msat

@@ -13,7 +13,7 @@ from lnpd_sdk.types import AddHtlc, Party
 from lnpd.channel.failure import FUNDED
 from lnpd.channel.state import Channel
 from lnpd.errors import ValueUnreadable
-from lnpd.services.backup.problems import REPLAY, Found, Look, Part, Problem, name_of
+from lnpd.services.backup.problems import REPLAY, Found, Look, Problem, name_of
 from lnpd.services.payments.circuits import CIRCUITS, OPEN, Circuit, circuit_to
 from lnpd.services.payments.ledger import FAILED, PENDING, HtlcKey, payment_of
 from lnpd.store.codec import decode
@@ -68,9 +68,6 @@ def _not_owned(look: Look, key: HtlcKey, htlc: Carried) -> str:
     if row is None or payment is None or payment.htlc != key:
         return "belongs to no payment and no circuit"
     return "belongs to a payment that has failed" if row.state == FAILED else ""
-
-
-PARTS: Final[tuple[Part, ...]] = (offered,)
 
 
 # From what belongs to them

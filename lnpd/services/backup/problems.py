@@ -28,6 +28,13 @@ REPLAY: Final = "Start lnpd again: what was decided is told anew. If it stays, t
 START: Final = "Start lnpd: it finds this out by itself, and takes what is ours."
 
 Then = Literal["refused", "frozen", "mended", "said"]
+THEN: Final[dict[Then, str]] = {
+    "refused": "The node does not start: a channel could not be looked after at all.",
+    "frozen": "The channel is frozen: nothing is signed or said in it. What the chain does to it, and its deadlines, "
+    "are answered from what is kept.",
+    "mended": "The watch over the funding is set again, and the chain is read for it from the funding's block on.",
+    "said": "A line in the log, and one in `lnp info`.",
+}
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -77,7 +77,7 @@ class Backend(Protocol):
         ...
 
     async def check(self) -> StoreCheck:
-        """Whether what is stored is consistent."""
+        """Whether what is stored is consistent, and the chain says of each funding what its channel does."""
         ...
 
     async def plugins(self) -> tuple[Plugin, ...]:

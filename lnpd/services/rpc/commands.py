@@ -102,7 +102,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command(
         "check",
         NODE,
-        "Check whether what is stored is consistent: balances, HTLCs, revocation secrets, kept commitments.",
+        "Check whether what is stored is consistent, and what the chain says: balances, HTLCs, kept commitments, "
+        "revocation secrets, fundings.",
         backups.StoreCheck,
     ),
     Command(
