@@ -28,73 +28,97 @@ def backup() -> str:
     """The page."""
     return page(
         "Backup and recovery",
-        "## What to keep\n",
-        f"""1. **The words** of the seed, on paper: `lnpd init` shows them once. Every key follows from them.
+        _kept(),
+        "## What comes back\n",
+        table(("from", "comes back", "is lost"), _COMES_BACK),
+        _restored(),
+        _copies(),
+        _never(),
+        _checked(),
+        "## The commands\n",
+        table(("command", "what it does"), _commands()),
+    )
+
+
+def _kept() -> str:
+    return f"""## What to keep
+
+1. **The words** of the seed, on paper: `lnpd init` shows them once. Every key follows from them.
 2. **`{BACKUP_NAME}`**, the newest one, on another disk or machine. It lies in the data directory, and `--backup-file`
    keeps it in a second place. It is small, written at each opening and closing of a channel, and sealed under a key of
    the seed: whoever finds it reads nothing. `lnp backup` shows where it is, how old it is, and what it holds.
-""",
-        _options(),
-        """The passphrase only locks the seed file of one directory: with the words a new one is chosen.
 
-## What comes back
-""",
-        table(("from", "comes back", "is lost"), _COMES_BACK),
-        "## A lost directory\n",
-        block(
-            "lnpd restore /media/usb/channels.backup --directory ~/.lnpd/new    # asks for the words\n"
-            "lnpd --directory ~/.lnpd/new\n"
-            "lnp --directory ~/.lnpd/new channels --onchain"
-        ),
-        """`lnpd restore` makes a directory of its own and names what only the lost database could claim. Once started,
-the node connects to each peer, says that it has lost its data (BOLT 2, `channel_reestablish`), and the peer closes the
-channel; what that pays is swept to the wallet. Nothing is broadcast that could be revoked, and no key of these channels
-is ever given to another one. A peer that is gone for good can be waited for: as long as the node runs it is called
-again. Beside that the chain is searched for everything that peers' closes paid to the seed; `lnp info` says while that
-goes on, and it goes on where it was after a restart. Without a file, `lnpd restore` does the same from the words alone:
-peers are then unknown, and what they close by themselves is found.
+{_options()}
+The passphrase only locks the seed file of one directory: with the words a new one is chosen.
+"""
 
-## A copy of the database
 
-""",
-        f"""`lnp backup-database FILE` copies `{DATABASE_NAME}` while the node runs, to be looked at, or for a report. A
-copy of a file that is open, made otherwise, may be torn. To move a node: stop it, move the whole directory, start it
-there, and never again where it was.
+def _restored() -> str:
+    lines = block(
+        f"lnpd restore /media/usb/{BACKUP_NAME} --directory ~/.lnpd/new    # asks for the words\n"
+        "lnpd --directory ~/.lnpd/new\n"
+        "lnp --directory ~/.lnpd/new channels --onchain"
+    )
+    return f"""## A lost directory
+
+{lines}
+`lnpd restore` makes a directory of its own and names what only the lost database could claim. Once started, the node
+connects to each peer, says that it has lost its data (BOLT 2, `channel_reestablish`), and the peer closes the channel;
+what that pays is swept to the wallet. Nothing is broadcast that could be revoked, and no key of these channels is ever
+given to another one. A peer that is away is called again as long as the node runs.
+
+Beside that the chain is searched for everything that peers' closes paid to the seed. `lnp info` says while that goes
+on; after a restart it goes on where it was. Without a file `lnpd restore` does this alone, from the words: peers are
+then unknown, and what they close by themselves is found.
+"""
+
+
+def _copies() -> str:
+    return f"""## A copy of the database
+
+`lnp backup-database FILE` copies `{DATABASE_NAME}` while the node runs, to be looked at, or for a report. A copy of a
+file that is open, made otherwise, may be torn. To move a node: stop it, move the whole directory, start it there, and
+never again where it was.
 
 An old copy is no backup of channels: each payment makes it older, and the commitment that it takes for the newest may
 be revoked; whoever broadcasts a revoked one loses the whole channel to the peer. lnpd that is started from one
 broadcasts none until the peer has shown that it knows of nothing newer (or an HTLC cannot wait), and otherwise leaves
 the close to the peer.
+"""
 
-## Never
-""",
-        f"""- Never start an old copy of `{DATABASE_NAME}` where you have a newer one, or `{BACKUP_NAME}`.
+
+def _never() -> str:
+    return f"""## Never
+
+- Never start an old copy of `{DATABASE_NAME}` where you have a newer one, or `{BACKUP_NAME}`.
 - Never run two nodes of one seed: restored, copied or moved, only one of them may be started, ever.
 - Never say `lnp close --force --not-restored` of a node that was started from a copy.
 - Never restore into a directory with a database: it knows more than any backup, even if it does not start.
+"""
 
-## Is what is stored sound?
-""",
-        """A node looks at each start; `lnp check` asks it while it runs. `lnpd check` looks into the database of a node
-that does not run, or into a copy (`lnpd check FILE`); the file stays as it is, and no seed or passphrase is needed.
-With `--chain`, `--bitcoind` or `--electrum` it asks the chain, too.
-""",
-        block(
-            "lnpd check --directory ~/.lnpd/regtest                                    # a node that will not start\n"
-            "lnpd check /media/usb/copy --bitcoind=http://127.0.0.1:18443"
-        ),
-        table(("exit code", "of `lnpd check`"), ((str(each), LNPD_EXITS[each][0]) for each in EXITS)),
-        "What is looked at:\n",
-        "".join(f"- {line}\n" for line in _checks()),
-        "What a start does about it:\n",
-        table(("", "what", "then"), ((name, EXAMPLES[name], THEN[name]) for name in THEN)),
-        """A problem means a damaged disk, memory or file, or a defect of lnpd: each line says what to do. Keep the
-directory as it is before you try anything, and report it.
 
-## The commands
-""",
-        table(("command", "what it does"), _commands()),
+def _checked() -> str:
+    lines = block(
+        "lnpd check --directory ~/.lnpd/regtest                           # a node that will not start\n"
+        "lnpd check /media/usb/copy --bitcoind=http://127.0.0.1:18443     # a copy, against the chain"
     )
+    return f"""## Is what is stored sound?
+
+A node looks at each start; `lnp check` asks it while it runs. `lnpd check` looks into the database of a node that does
+not run, or into a copy (`lnpd check FILE`); the file stays as it is, and no seed or passphrase is needed. With
+`--chain`, `--bitcoind` or `--electrum` it asks the chain, too.
+
+{lines}
+{table(("exit code", "of `lnpd check`"), ((str(each), LNPD_EXITS[each][0]) for each in EXITS))}
+What is looked at:
+
+{"".join(f"- {line}{chr(10)}" for line in _checks())}
+What a start does about it:
+
+{table(("", "what", "then"), ((name, EXAMPLES[name], THEN[name]) for name in THEN))}
+A problem means a damaged disk, memory or file, or a defect of lnpd: each line says what to do. Keep the directory as it
+is before you try anything, and report it.
+"""
 
 
 _COMES_BACK = (

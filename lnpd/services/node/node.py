@@ -140,9 +140,13 @@ class Node:
         await plugins
         self.plugins.backend = self.channels
         await self.channels.providers_changed()
+        await self._open_doors()
+
+    async def _open_doors(self) -> None:
+        """From here on others speak with this node. Peers come first: what they are told may not wait."""
         await self.peers.start()
         self._stack.push_async_callback(self.peers.stop)
-        for address in config.listen:
+        for address in self.config.listen:
             await self.peers.listen(str(address))
         await self.rpc.start()
         self._stack.push_async_callback(self.rpc.stop)
