@@ -64,7 +64,8 @@ def _not_owned(look: Look, key: HtlcKey, htlc: Carried) -> str:
     except ValueUnreadable:
         return ""  # that is said of the row
     if circuit is not None:
-        return "" if circuit.state != "failed" else "belongs to a circuit that has failed"
+        over = circuit.state == "failed" and not circuit.abandoned
+        return "belongs to a circuit that has failed" if over else ""
     if row is None or payment is None or payment.htlc != key:
         return "belongs to no payment and no circuit"
     return "belongs to a payment that has failed" if row.state == FAILED else ""
