@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -34,47 +33,15 @@ from lnpd.chain.interface import (
     Watch,
 )
 from lnpd.chain.kernel import ANYONE_SCRIPT, KernelChain, Listener, Spent
+from lnpd.chain.observer import EventStream
 from lnpd.chain.policy import Policy
 from lnpd.chain.transaction import Transaction
 from lnpd.errors import ChainClosed, WatchesTooMany
 
 DEFAULT_FEERATE_PER_KW: Final = 2_500
-MAX_EVENTS: Final = 256
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class EventStream:
-    """Events for one reader, from its making on; the oldest are dropped, and counted, when the reader lags behind."""
-
-    def __init__(self) -> None:
-        self.dropped = 0
-        self._events: deque[ChainEvent] = deque(maxlen=MAX_EVENTS)
-        self._wake = asyncio.Event()
-        self._closed = False
-
-    def put(self, event: ChainEvent) -> None:
-        """Adds an event; on the loop's thread."""
-        self.dropped += len(self._events) == MAX_EVENTS
-        self._events.append(event)
-        self._wake.set()
-
-    def close(self) -> None:
-        """Ends the stream after what is in it."""
-        self._closed = True
-        self._wake.set()
-
-    def __aiter__(self) -> EventStream:
-        return self
-
-    async def __anext__(self) -> ChainEvent:
-        while not self._events:
-            if self._closed:
-                raise StopAsyncIteration
-            self._wake.clear()
-            await self._wake.wait()
-        return self._events.popleft()
 
 
 class Worker:

@@ -25,6 +25,7 @@ from lnpd.chain.interface import (
     WatchScript,
     WatchTxid,
 )
+from lnpd.chain.observer import MAX_EVENTS
 from lnpd.errors import ChainClosed, ChainLocked, FaucetDry, UnknownBlock, WatchesTooMany
 from tests.chain.purse import P2WPKH, output_of, p2wsh, pay
 
@@ -116,7 +117,7 @@ def test_a_slow_reader_loses_old_events_and_counts_them(tmp_path: Path, monkeypa
     async def story(chain: EmbeddedChain) -> None:
         heard = chain.events()
         start = await chain.best_block()
-        blocks = await chain.mine(embedded.MAX_EVENTS + 7)
+        blocks = await chain.mine(MAX_EVENTS + 7)
         event = await anext(heard)
         assert event == NewTip(blocks[7])
         assert heard.dropped == 7

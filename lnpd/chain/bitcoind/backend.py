@@ -10,10 +10,8 @@ of a taproot output that is watched by its script, whose spending is seen when i
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from lnpd.chain.bitcoind import fees
@@ -28,7 +26,6 @@ from lnpd.chain.bitcoind.rpc import NO_SUCH_METHOD, Rpc
 from lnpd.chain.bitcoind.start import ready
 from lnpd.chain.bitcoind.view import View
 from lnpd.chain.bitcoind.watched import Watched
-from lnpd.chain.embedded import EventStream
 from lnpd.chain.interface import (
     MAX_WATCHES,
     BlockRef,
@@ -36,7 +33,6 @@ from lnpd.chain.interface import (
     BroadcastResult,
     ChainBackend,
     ChainDelta,
-    ChainEvent,
     FoundTransaction,
     NewTip,
     Outcome,
@@ -45,13 +41,13 @@ from lnpd.chain.interface import (
     SeenUnconfirmed,
     Watch,
 )
-from lnpd.errors import BitcoindFault, ChainClosed, ChainError, EndpointRefused, WatchesTooMany
+from lnpd.chain.observer import EventStream, Observer
+from lnpd.errors import BitcoindFault, ChainClosed, EndpointRefused, WatchesTooMany
 
 log = logging.getLogger("lnpd.chain")
 
 NOTIFIED_POLL_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 5.0
-RETRY_SECONDS: Final = 1.0
 MAX_NOTICES: Final = 5_000
 """Of more than this at once the mempool is compared as a whole instead."""
 
@@ -83,17 +79,15 @@ class BitcoindChain:
         self._view = View(rpc, self._blocks, self._pool, self._coins, self._watched)
         self._broadcaster = Broadcaster(rpc, version, self._coins.transaction)
         self._poll_seconds = poll_seconds
-        self._streams: list[EventStream] = []
-        self._wake = asyncio.Event()
+        self._observer = Observer("bitcoind", self._look, lambda: self._pause_seconds)
         self._notices: list[Notice] = []
         self._compare = True
         self._subscription: Closable | None = None
         self._endpoints: tuple[str, ...] | None = None
         self._silent = False
         self._tip: bytes | None = None
-        self._task: asyncio.Task[None] | None = None
         self._closed = False
-        rpc.on_silence = self._wake.set
+        rpc.on_silence = self._observer.wake
 
     @classmethod
     async def open(
@@ -116,7 +110,7 @@ class BitcoindChain:
         except BaseException:
             await rpc.close()
             raise
-        chain._task = asyncio.create_task(chain._observe())
+        chain._observer.start()
         log.info("the chain is that of %s at %s", info.subversion, address)
         return chain
 
@@ -125,13 +119,9 @@ class BitcoindChain:
         if self._closed:
             return
         self._closed = True
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._observer.close()
         if self._subscription is not None:
             self._subscription.close()
-        for stream in self._streams:
-            stream.close()
         await self._rpc.close()
 
     # --- ChainBackend
@@ -153,7 +143,7 @@ class BitcoindChain:
         accepted = [verdict.txid for verdict in result.verdicts if verdict.outcome is Outcome.ACCEPTED]
         if accepted and self._watched.all:
             await self._pool.enter(accepted)
-            self._wake.set()
+            self._observer.wake()
         return result
 
     async def block_at(self, height: int) -> BlockSummary | None:
@@ -166,7 +156,7 @@ class BitcoindChain:
         self._require_open()
         delta = await self._view.since(block)
         if self._pool.has_news:
-            self._wake.set()
+            self._observer.wake()
         return delta
 
     async def watch(self, watches: Iterable[Watch]) -> None:
@@ -211,9 +201,7 @@ class BitcoindChain:
 
     def events(self) -> EventStream:
         """Events from now on."""
-        stream = EventStream()
-        self._streams.append(stream)
-        return stream
+        return self._observer.stream()
 
     def _require_open(self) -> None:
         if self._closed:
@@ -227,42 +215,16 @@ class BitcoindChain:
         usual = NOTIFIED_POLL_SECONDS if heard else POLL_SECONDS
         return usual if self._poll_seconds is None else min(usual, self._poll_seconds)
 
-    async def _observe(self) -> None:
-        """Looks when something is told, and by the clock."""
-        complaint = ""
-        while True:
-            told = False
-            if complaint:
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._pause_seconds):
-                        told = await self._wake.wait()
-            self._wake.clear()
-            self._compare = self._compare or not told
-            try:
-                if complaint:
-                    await self._listen()
-                await self._look(told)
-                if complaint:
-                    log.warning("bitcoind answers again")
-                complaint = ""
-            except ChainError as error:
-                self._compare = True
-                if str(error) != complaint:
-                    complaint = str(error)
-                    log.warning("bitcoind does not help: %s", error)
-            except Exception:
-                log.exception("looking at bitcoind failed")
-                self._compare, complaint = True, "it failed in a way of its own"
-
-    async def _look(self, told: bool) -> None:
+    async def _look(self, told: bool, failed: bool) -> None:
+        self._compare = self._compare or not told
+        if failed:
+            await self._listen()
         notices, self._notices = self._notices, []
         tip = await self._blocks.best()
         if tip.hash != self._tip:
             if self._tip is not None:
                 self._hear(told, notices)
-                self._spread(NewTip(tip))
+                self._observer.spread(NewTip(tip))
             self._tip, self._compare = tip.hash, True
         if not self._watched.all:
             return
@@ -272,7 +234,7 @@ class BitcoindChain:
         else:
             await self._apply([notice for notice in notices if notice.sequence >= self._pool.sequence])
         for match in await self._pool.news():
-            self._spread(SeenUnconfirmed(match))
+            self._observer.spread(SeenUnconfirmed(match))
 
     async def _apply(self, notices: list[Notice]) -> None:
         entered: dict[bytes, None] = {}
@@ -289,10 +251,6 @@ class BitcoindChain:
         if self._subscription is not None and not told and not notices and not self._silent:
             self._silent = True
             log.warning("bitcoind's notifications do not come: lnpd asks every %g s instead", self._pause_seconds)
-
-    def _spread(self, event: ChainEvent) -> None:
-        for stream in self._streams:
-            stream.put(event)
 
     # --- notifications
 
@@ -328,7 +286,7 @@ class BitcoindChain:
         notice = read_notice(topic, body)
         if notice is not None and not self._compare:
             self._notices.append(notice)
-        self._wake.set()
+        self._observer.wake()
 
 
 if TYPE_CHECKING:

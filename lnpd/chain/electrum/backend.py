@@ -27,7 +27,6 @@ from lnpd.chain.electrum.follower import Follower
 from lnpd.chain.electrum.headers import Headers
 from lnpd.chain.electrum.ledger import Ledger
 from lnpd.chain.electrum.view import View
-from lnpd.chain.embedded import EventStream
 from lnpd.chain.interface import (
     MAX_WATCHES,
     BlockRef,
@@ -35,7 +34,6 @@ from lnpd.chain.interface import (
     BroadcastResult,
     ChainBackend,
     ChainDelta,
-    ChainEvent,
     FoundTransaction,
     NewTip,
     Outcome,
@@ -44,12 +42,12 @@ from lnpd.chain.interface import (
     SeenUnconfirmed,
     Watch,
 )
-from lnpd.errors import ChainClosed, ChainError, ElectrumBusy, ElectrumMisbehaves, WatchesTooMany
+from lnpd.chain.observer import EventStream, Observer
+from lnpd.errors import ChainClosed, ElectrumBusy, ElectrumMisbehaves, WatchesTooMany
 
 log = logging.getLogger("lnpd.chain")
 
 POLL_SECONDS: Final = 20.0
-RETRY_SECONDS: Final = 1.0
 
 Self = TypeVar("Self", bound="ElectrumChain")
 T = TypeVar("T")
@@ -73,13 +71,11 @@ class ElectrumChain:
         self._coins = Coins(self._client, self._ledger, self._view)
         self._broadcaster = Broadcaster(self._client, self._coins.transaction)
         self._watches: frozenset[Watch] = frozenset()
-        self._streams: list[EventStream] = []
-        self._wake = asyncio.Event()
+        self._observer = Observer("an Electrum server", self._look, lambda: self._poll_seconds)
         self._tip: BlockRef | None = None
         self._seen: frozenset[bytes] = frozenset()
-        self._task: asyncio.Task[None] | None = None
         self._closed = False
-        self._client.lost = self._wake.set
+        self._client.lost = self._observer.wake
 
     @classmethod
     async def open(
@@ -102,7 +98,7 @@ class ElectrumChain:
         except BaseException:
             await chain.close()
             raise
-        chain._task = asyncio.create_task(chain._observe())
+        chain._observer.start()
         return chain
 
     async def close(self) -> None:
@@ -110,11 +106,7 @@ class ElectrumChain:
         if self._closed:
             return
         self._closed = True
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        for stream in self._streams:
-            stream.close()
+        await self._observer.close()
         await self._client.close()
         self._headers.close()
 
@@ -132,7 +124,7 @@ class ElectrumChain:
         """Offers one transaction, or a parent and its child."""
         result = await self._believing(lambda: self._broadcaster.broadcast(tuple(txs)))
         if any(verdict.outcome is Outcome.ACCEPTED for verdict in result.verdicts):
-            self._wake.set()
+            self._observer.wake()
         return result
 
     async def block_at(self, height: int) -> BlockSummary | None:
@@ -143,7 +135,7 @@ class ElectrumChain:
         """What happened to the watches since a block. Raises UnknownBlock."""
         delta = await self._believing(lambda: self._view.since(block, self._watches))
         if not {match.txid for match in delta.mempool} <= self._seen:
-            self._wake.set()
+            self._observer.wake()
         return delta
 
     async def watch(self, watches: Iterable[Watch]) -> None:
@@ -154,7 +146,7 @@ class ElectrumChain:
             raise WatchesTooMany(f"A view of the chain watches {MAX_WATCHES} things at most.")
         if more != self._watches:
             self._watches = more
-            self._wake.set()
+            self._observer.wake()
 
     async def unwatch(self, watches: Iterable[Watch]) -> None:
         """Watches for less."""
@@ -182,9 +174,7 @@ class ElectrumChain:
 
     def events(self) -> EventStream:
         """Events from now on."""
-        stream = EventStream()
-        self._streams.append(stream)
-        return stream
+        return self._observer.stream()
 
     def _require_open(self) -> None:
         if self._closed:
@@ -219,48 +209,20 @@ class ElectrumChain:
     # --- looking
 
     def _hear(self, method: str, params: bytes) -> None:
-        self._wake.set()
+        self._observer.wake()
 
-    async def _observe(self) -> None:
-        """Looks when something is told, and by the clock."""
-        complaint = ""
-        while True:
-            if complaint:
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._poll_seconds):
-                        await self._wake.wait()
-            self._wake.clear()
-            try:
-                await self._look()
-                if complaint:
-                    log.warning("an Electrum server answers again")
-                complaint = ""
-            except ChainError as error:
-                if not complaint:
-                    log.warning("no Electrum server helps: %s", error)
-                complaint = str(error)
-            except Exception:
-                log.exception("looking at an Electrum server failed")
-                complaint = "it failed in a way of its own"
-
-    async def _look(self) -> None:
+    async def _look(self, _told: bool, _failed: bool) -> None:
         tip = await self.best_block()
         if tip != self._tip:
             self._tip = tip
-            self._spread(NewTip(tip))
+            self._observer.spread(NewTip(tip))
         if not self._watches:
             return
         waiting = await self._believing(lambda: self._view.waiting(self._watches))
         for match in waiting:
             if match.txid not in self._seen:
-                self._spread(SeenUnconfirmed(match))
+                self._observer.spread(SeenUnconfirmed(match))
         self._seen = frozenset(match.txid for match in waiting)
-
-    def _spread(self, event: ChainEvent) -> None:
-        for stream in self._streams:
-            stream.put(event)
 
 
 if TYPE_CHECKING:

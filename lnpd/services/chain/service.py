@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from lnpd.bus.peer import BusPeer
 from lnpd.bus.service import remote, serve
-from lnpd.chain.embedded import ChainView, EmbeddedChain, EventStream
+from lnpd.chain.embedded import ChainView, EmbeddedChain
 from lnpd.chain.interface import (
     MAX_WATCHES,
     BlockRef,
@@ -33,6 +33,7 @@ from lnpd.chain.interface import (
     Watch,
 )
 from lnpd.chain.kernel import ANYONE_SCRIPT
+from lnpd.chain.observer import EventStream
 from lnpd.errors import (
     ChainError,
     ChainUnreachable,
