@@ -17,8 +17,8 @@ from contrib.bench.report import Section
 from contrib.regtest.bitcoind import Missing
 
 COUNT, TOGETHER, MOST_ROUNDS = 25, 30, 7
-ONE = "one after another"
-BESIDE = "LDK to LDK"
+ONE = "in turn"
+OURS, BESIDE = "lnpd to lnpd", "LDK to LDK"
 ROLES = ("payer", "payee")
 MOST_LATE = 0.1
 Paying = Callable[[Route], Awaitable[Cost]]
@@ -62,19 +62,22 @@ def compared(section: Section, how: str, times: dict[str, Series], paid: dict[st
     for name, series in times.items():
         section.count(f"{how}, {name}", [1 / value for value in series.values], "/s")
         section.time(f"{how}, {name}: a payment", series)
+        spent = {role: paid[name].each(role) for role in ROLES}
+        both = spent["payer"].plus(spent["payee"])
         for role, node in zip(ROLES, name.split(" to "), strict=True):
-            spent = paid[name].each(role)
-            section.time(f"{how}, {name}: processor of the {role}, {node}", spent)
-            section.share(f"{how}, {name}: time spent in the {role}, {node}", spent.over(series))
+            section.time(f"{how}, {name}: processor of the {role}, {node}", spent[role])
+            section.share(f"{how}, {name}: time spent in the {role}, {node}", spent[role].over(series))
+            if node == "lnpd":
+                section.share(f"{how}, {name}: {node}'s part of both, as {role}", spent[role].over(both))
     for name, series in times.items():
         if name != BESIDE:
             section.ratio(f"{how}, {name}: speed / {BESIDE}", times[BESIDE].over(series))
     for role in ROLES:
-        ours, theirs = paid["lnpd to lnpd"].each(role), paid[BESIDE].each(role)
-        section.ratio(f"{how}: processor of the {role}, lnpd to lnpd / {BESIDE}", ours.over(theirs))
+        ours, theirs = paid[OURS].each(role), paid[BESIDE].each(role)
+        section.ratio(f"{how}: processor of the {role}, {OURS} / {BESIDE}", ours.over(theirs))
     late = max(paid[name].each("kept_waiting").over(series).median for name, series in times.items())
     if late > MOST_LATE:
-        section.note(f"UNSTEADY: {how}, the two nodes waited for a processor during {late:.0%} of the time")
+        section.note(f"UNSTEADY: {how}, a node waited for a processor in up to {late:.0%} of the time")
 
 
 def run(size: Size) -> Section:

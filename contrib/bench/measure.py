@@ -58,6 +58,10 @@ class Series:
         """The quotient of each round."""
         return Series(tuple(ours / theirs for ours, theirs in zip(self.values, other.values, strict=True)))
 
+    def plus(self, other: "Series") -> "Series":
+        """The sum of each round."""
+        return Series(tuple(one + another for one, another in zip(self.values, other.values, strict=True)))
+
 
 Timed = Callable[[], float]
 Clock = Callable[[], float]

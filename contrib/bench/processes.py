@@ -233,10 +233,10 @@ class Route:
 
 
 def scheduled(pid: int) -> tuple[float, float]:
-    """Seconds for which the threads of a process had a processor, and for which they could have used one."""
-    threads = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
-    ran, waited = (sum(int(thread[column]) for thread in threads) / 1e9 for column in (0, 1))
-    return ran, waited
+    """Seconds for which the threads of a process had a processor, and for which its first one could have used one."""
+    ran = [int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    waited = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1])
+    return sum(ran) / 1e9, waited / 1e9
 
 
 @asynccontextmanager

@@ -86,6 +86,27 @@ LEARNED: Final = (
      "others are late", "nothing: it costs LDK only, and lnpd takes no HTLC twice"),
 )  # fmt: skip
 
+SPEEDS: Final = """`python -m contrib.bench --only interop` (a part of `make bench`) measures it on the machine at hand:
+four pairs, each over one channel of anchors, take turns within each round. These are the medians of seven rounds, on
+2026-11-21, on two shared cores that had much else to do, of which the report complained: the processor's columns are
+worth more than the rates, and the rates mean something beside each other only. LDK is its WASM in Node with its
+channels in memory only, not the native LDK; lnpd has each state on disk before it acts. The time spent in lnpd is its
+use of the processor over the time on the wall; what neither node uses is waiting, for a processor, a disk, or to be
+woken. With many at once both work side by side.
+"""
+# How; payer and payee; payments a second; ms of the processor for each, in the payer and in the payee; % of the time
+# spent in lnpd.
+SPEED: Final = (
+    ("in turn", "LDK to LDK", 46, 13.0, 8.4, "none"),
+    ("in turn", "LDK to lnpd", 32, 10.8, 8.2, "25 %"),
+    ("in turn", "lnpd to LDK", 32, 8.4, 8.7, "29 %"),
+    ("in turn", "lnpd to lnpd", 29, 7.9, 7.4, "23 % and 23 %"),
+    ("30 at once", "LDK to LDK", 178, 3.4, 2.0, "none"),
+    ("30 at once", "LDK to lnpd", 159, 3.1, 1.4, "25 %"),
+    ("30 at once", "lnpd to LDK", 184, 1.6, 2.4, "32 %"),
+    ("30 at once", "lnpd to lnpd", 223, 1.4, 1.3, "31 % and 29 %"),
+)
+
 # What Electrum's nodes demand of a peer (electrum/lnutil.py): features as bits, sat, blocks, sat per kw.
 ELECTRUM_FEATURES: Final = (0, 8, 12, 14, 22, 44)
 ELECTRUM_SMALLEST_SAT: Final = 200_000
@@ -113,6 +134,15 @@ of ours, over TCP and on a real bitcoind's regtest.
         NOT_TRIED,
         "## What that taught\n",
         table(("LDK", "lnpd since then"), LEARNED),
+        "## Speed\n",
+        SPEEDS,
+        table(
+            ("payments", "payer to payee", "a second", "processor of the payer", "of the payee", "time spent in lnpd"),
+            [
+                (how, pair, str(rate), f"{payer} ms", f"{payee} ms", share)
+                for how, pair, rate, payer, payee, share in SPEED
+            ],
+        ),
         "## Electrum\n",
         "It was not run here. What it demands of a peer, and what there is:\n",
         table(("Electrum", "lnpd"), electrum()),
