@@ -9,6 +9,7 @@ import lnpd.chain.bitcoind as backend
 from contrib.docs.markdown import block, code, page, table
 from lnpd.chain.bitcoind import address, broadcasts, fees, start
 from lnpd.cli.options import OPTIONS
+from lnpd.tx.feerates import MAX_FEERATE_PER_KW
 
 ONLY_REGTEST = "regtest"
 TOPICS = ("bitcoind", "wallet_birth")
@@ -47,7 +48,7 @@ machine (`ps`): put the URL into LNPD_BITCOIND, or use the cookie. lnpd never lo
         table(("network", "bitcoind's name", "port", "folder of the cookie"), chains),
         f"""lnpd starts once bitcoind has the whole chain, and says how far it is. A bitcoind of another network is
 refused; so is a signet that is not the public one. Feerates are bitcoind's estimates, at least what its mempool takes
-now, at most {fees.CEILING_PER_KW:,} sat per 1000 weight units. On regtest, which knows no fees,
+now, at most {MAX_FEERATE_PER_KW:,} sat per 1000 weight units. On regtest, which knows no fees,
 {fees.REGTEST_PER_KW:,} stand in; elsewhere no estimate means that the last one known is used.
 """,
         "## What lnpd asks\n",

@@ -1,8 +1,9 @@
 """How is a node run by Electrum servers, and what can they do to it? (the options are read from the code)"""
 
 from contrib.docs.markdown import block, code, page, table
-from lnpd.chain.electrum import broadcasts, client, fees
+from lnpd.chain.electrum import broadcasts, client
 from lnpd.cli.options import OPTIONS
+from lnpd.tx.feerates import MAX_FEERATE_PER_KW
 
 
 def electrum() -> str:
@@ -31,7 +32,7 @@ data directory.
 - A watched output is followed by the history of its script; a transaction by that of its first output. At each new
   block every history is compared, whatever the server has told by itself, and an answer counts if the server stood at
   one tip all the while.
-- Feerates: the server's, at most {fees.CEILING_PER_KW:,} sat per 1000 weight units.
+- Feerates: the server's, at most {MAX_FEERATE_PER_KW:,} sat per 1000 weight units.
 """,
         "## What a server can do\n",
         """- It learns which scripts are yours, and from which address you ask.

@@ -153,6 +153,8 @@ def weigh(candidates: Sequence[Candidate], pool: Waiting) -> set[bytes]:
         needed = fee_at(policy.min_relay_sat_per_kvb, candidate.tx.virtual_bytes)
         if candidate.tx.version != TRUC_VERSION and candidate.fee_sat < needed:
             raise TransactionRefused(f"min relay fee not met, {candidate.fee_sat} < {needed}")
+        if candidate.fee_sat > fee_at(policy.max_sat_per_kvb, candidate.tx.virtual_bytes):
+            raise TransactionRefused("Fee exceeds maximum configured by user (maxfeerate)")
     for name, rate in (
         ("mempool min fee not met", pool.floor_sat_per_kvb),
         ("min relay fee not met", policy.min_relay_sat_per_kvb),

@@ -15,6 +15,7 @@ from lnpd.chain.index import Coin
 from lnpd.chain.scripts import Kind, count_signature_checks, is_push_only, is_witness_program, kind_of, last_push
 from lnpd.chain.transaction import NULL_POINT, Input, Transaction
 from lnpd.errors import TransactionRefused
+from lnpd.tx.feerates import REFUSED_ABOVE_PER_KW
 from lnpd.tx.transaction import compact_size
 
 MAX_MONEY_SAT: Final = 21_000_000 * 100_000_000
@@ -36,6 +37,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     min_relay_sat_per_kvb: int = 1000
     incremental_sat_per_kvb: int = 1000
+    max_sat_per_kvb: int = 4 * REFUSED_ABOVE_PER_KW  # of `maxfeerate`, below which its user's transactions stay
     dust_sat_per_kvb: int = 3000
     max_op_return_bytes: int = 83
     max_ancestors: int = 25

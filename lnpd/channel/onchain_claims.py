@@ -6,6 +6,9 @@ Outputs that are due share a transaction as far as that is safe:
     through a second stage          those of one locktime, if the peer's signatures let others join (anchors)
     close to a rival's height       each alone: a transaction of many can be held up by whoever may spend one of them
 
+Through the second stage of an HTLC whose preimage we know no rival goes before its expiry, whatever it knows: those
+stay together to the end, for alone each would need a coin of the wallet, and of coins there may be one.
+
 Our anchor goes with what is swept anyway, where it is worth its input. The peer's, which anyone may take 16 blocks
 later (BOLT 3, to_remote_anchor), is left to others: it is 330 sat less the fee of its input, and a stranger who takes
 it first, at a higher fee, puts off the sweep of all that shares its transaction.
@@ -14,15 +17,21 @@ A Claim lasts until its outputs are spent: the driver makes its transaction anew
 of them. Here it is only decided what belongs to it.
 """
 
+from typing import Final
+
 from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, Claim
 from lnpd.channel.onchain_outputs import ANCHOR, claims_by_output
 from lnpd.channel.state import Channel, OnChain, Resolution
 from lnpd.crypto.shachain import index_of
-from lnpd.tx.feerates import RAMP_BLOCKS
 from lnpd.tx.graph import Graph
+from lnpd.tx.states import HTLC
 from lnpd.tx.sweeps import MAX_INPUTS, may_share
+
+ALONE_BLOCKS: Final = 18
+"""So long before a rival can take an output too, it leaves what it shares a transaction with. As many as BOLT 5
+recommends for `security_delay`."""
 
 Acted = tuple[Channel, list[Action]]
 Together = tuple[object, ...]
@@ -57,8 +66,8 @@ def split_what_is_close(channel: Channel, height: int, graph: Graph | None) -> A
             shared.setdefault(r.claim, []).append(r)
     keys: dict[Resolution, str] = {}
     for key, batch in shared.items():
-        close = [r for r in batch if is_close(r, height)]
-        if len(batch) > 1 and close and graph is not None:
+        close = [r for r in batch if graph is not None and _stands_alone(graph, r, height)]
+        if len(batch) > 1 and close:
             keeper = next((r for r in batch if r not in close), close[0])  # its key stays in use
             rest = [r for r in batch if r is keeper or r not in close]
             keys |= dict.fromkeys(rest, key)
@@ -75,14 +84,18 @@ def give_again(channel: Channel, graph: Graph | None, changed: set[str]) -> Acte
     return _given(channel, graph, {r: r.claim for r in phase.resolutions if r.claim in changed})
 
 
-def is_close(resolution: Resolution, height: int) -> bool:
-    """Whether a rival can take the output so soon that it should not wait for others."""
-    return 0 < resolution.rival_height <= height + RAMP_BLOCKS
+def _stands_alone(graph: Graph, resolution: Resolution, height: int) -> bool:
+    """Whether a rival can take the output so soon that nothing else should depend on it."""
+    is_close = 0 < resolution.rival_height <= height + ALONE_BLOCKS
+    if resolution.provider != HTLC or resolution.stage < 0:
+        return is_close
+    child = graph.children[resolution.stage]
+    return is_close and not (child.path.late and may_share(child))
 
 
 def _company(graph: Graph, resolution: Resolution, height: int) -> Together:
     """What is equal for outputs that may share a transaction."""
-    if is_close(resolution, height):
+    if _stands_alone(graph, resolution, height):
         return resolution.txid, resolution.vout
     if resolution.stage < 0:
         return ()

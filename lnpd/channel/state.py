@@ -65,7 +65,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upfront_shutdown: bool = True  # option_upfront_shutdown_script was negotiated
     require_channel_type: bool = True  # a developer option may turn it off
     htlc_deadlines: bool = True  # a developer option may turn it off
-    htlc_deadline_blocks: int = 18  # before an HTLC's expiry
+    htlc_deadline_blocks: int = 18  # before the expiry of an HTLC that we fulfilled (BOLT 2, fulfillment deadline)
     resolution_depth: int = 100
     settlement_depth: int = 7  # "reasonable depth" (BOLT 5): an HTLC that nobody took is failed upstream from there on
     grants: tuple[tuple[str, int], ...] = ()  # (provider, sat): what its updates may take of our balance in all

@@ -130,7 +130,9 @@ class FeeWanted(msgspec.Struct, frozen=True):
 
     `tx` spends `spent`, weighs at most `weight` once it is signed, and has its inputs and outputs first; the wallet's
     come after them. With a `parent_weight` the fee is that of both, and the parent pays `parent_fee_sat` of it.
-    More than `max_fee_sat` is never added, however many coins it takes: the feerate is lowered, as far as nodes relay.
+    More than `max_fee_sat` is never added, however many coins it takes, and coins that do not suffice pay what they
+    can: the feerate is lowered, as far as nodes relay. `later_weight` is what they shall pay for after it, as much for
+    its weight, if they suffice for that at all.
     `reference` names it through all its versions.
     """
 
@@ -142,6 +144,7 @@ class FeeWanted(msgspec.Struct, frozen=True):
     parent_weight: int = 0
     parent_fee_sat: int = 0
     max_fee_sat: int | None = None
+    later_weight: int = 0
 
 
 class FeePaid(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from lnpd.chain.bitcoind.broadcasts import Broadcaster
 from lnpd.chain.bitcoind.rpc import Rpc
 from lnpd.chain.interface import FoundTransaction, Outcome
 from lnpd.errors import BitcoindFault, BitcoindMisbehaves, ChainError, FeerateUnknown
+from lnpd.tx.feerates import MAX_FEERATE_PER_KW
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.chain.false_server import TX, Server, replying, told
 
@@ -18,7 +19,7 @@ RATES: dict[str, tuple[dict[str, Any], dict[str, float], str, int]] = {
     "estimate": ({"feerate": 0.0002, "blocks": 6}, POOL, "bitcoin", 5_000),
     "mempool's floor": ({"feerate": 0.0002}, {**POOL, "mempoolminfee": 0.001}, "bitcoin", 25_300),
     "relay's floor": ({"feerate": 0.00001}, {**POOL, "minrelaytxfee": 0.00004}, "bitcoin", 1_012),
-    "ceiling": ({"feerate": 5.0}, POOL, "bitcoin", fees.CEILING_PER_KW),
+    "ceiling": ({"feerate": 5.0}, POOL, "bitcoin", MAX_FEERATE_PER_KW),
     "regtest": ({"errors": ["Insufficient data"]}, POOL, "regtest", fees.REGTEST_PER_KW),
     "busy regtest": ({"errors": ["Insufficient data"]}, {**POOL, "mempoolminfee": 0.0005}, "regtest", 12_650),
 }
@@ -30,7 +31,7 @@ def test_a_feerate_keeps_within_limits(case: str) -> None:
 
     async def story(_: Server, rpc: Rpc) -> None:
         assert await fees.estimate(rpc, 6, network) == expected
-        assert expected == min(fees.CEILING_PER_KW, max(expected, fees.per_kw(Decimal(str(pool["mempoolminfee"])))))
+        assert expected == min(MAX_FEERATE_PER_KW, max(expected, fees.per_kw(Decimal(str(pool["mempoolminfee"])))))
 
     told(replying({"estimatesmartfee": estimate, "getmempoolinfo": pool}), story)
 

@@ -4,10 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from lnpd.channel import actions, events
+from lnpd.channel.onchain_claims import ALONE_BLOCKS
 from lnpd.channel.state import OnChain
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY
 from lnpd.tx.claims import RACE_BLOCKS
-from lnpd.tx.feerates import RAMP_BLOCKS
 from lnpd.tx.graph import ChannelType
 from lnpd.tx.transaction import Tx, TxIn
 from tests.channel.harness import Node, Pair, add, opened, preimage
@@ -50,17 +50,18 @@ def received(channel_type: ChannelType, *expiries: int) -> Pair:
 
 
 SHARED: dict[str, tuple[ChannelType, bool, list[set[str]]]] = {
-    # Alone: each HTLC transaction of static_remotekey, and whatever is close.
+    # Alone: each HTLC transaction of static_remotekey, and whatever is close; but none with a preimage that may share:
+    # the peer has nothing that could hold it up before the expiry, and each more would need a coin.
     "static_remotekey, ours": (STATIC_REMOTEKEY, True, [{"0/0"}, {"0/1"}, {"0/2"}]),
     "static_remotekey, theirs": (STATIC_REMOTEKEY, False, [{"0/0", "0/1"}, {"0/2"}]),
-    "anchors, ours": (ANCHORS_ZERO_FEE_HTLC_TX, True, [{"0/0", "0/1"}, {"0/2"}]),
+    "anchors, ours": (ANCHORS_ZERO_FEE_HTLC_TX, True, [{"0/0", "0/1", "0/2"}]),
     "anchors, theirs": (ANCHORS_ZERO_FEE_HTLC_TX, False, [{"0/0", "0/1"}, {"0/2"}]),
 }
 
 
 @pytest.mark.parametrize(("channel_type", "ours", "expected"), SHARED.values(), ids=SHARED)
 def test_what_shares_a_transaction(channel_type: ChannelType, ours: bool, expected: list[set[str]]) -> None:
-    pair = received(channel_type, EXPIRY, EXPIRY + 5, HEIGHT + RAMP_BLOCKS)
+    pair = received(channel_type, EXPIRY, EXPIRY + 5, HEIGHT + ALONE_BLOCKS)
     node = pair.nodes[1]
     spend(node, (node if ours else pair.nodes[0]).latest().graph.tx)
     node.run(events.Block(HEIGHT))
@@ -90,16 +91,39 @@ def test_an_output_leaves_its_company_as_its_expiry_nears(channel_type: ChannelT
     pair = received(channel_type, EXPIRY, EXPIRY + 5)
     node = pair.nodes[1]
     spend(node, pair.nodes[0].latest().graph.tx)
-    node.run(events.Block(EXPIRY - RAMP_BLOCKS - 1))
+    node.run(events.Block(EXPIRY - ALONE_BLOCKS - 1))
     (whole,) = latest_claims(node).values()
     assert groups(node) == [{"0/0", "0/1"}]
-    node.run(events.Block(EXPIRY - RAMP_BLOCKS))
+    node.run(events.Block(EXPIRY - ALONE_BLOCKS))
     assert groups(node) == [{"0/0"}, {"0/1"}]
     rest, alone = latest_claims(node).values()
     assert rest.key == whole.key and {c.output.id for c in alone.claims} == {"0/0"}
     before = len(node.did)
-    node.run(events.Block(EXPIRY - RAMP_BLOCKS + 1))
+    node.run(events.Block(EXPIRY - ALONE_BLOCKS + 1))
     assert not [a for a in node.did[before:] if isinstance(a, actions.Claim)], "once is enough"
+
+
+def test_htlc_transactions_with_preimages_stay_together_to_the_end() -> None:
+    pair = received(ANCHORS_ZERO_FEE_HTLC_TX, EXPIRY, EXPIRY + 5)
+    node = pair.nodes[1]
+    spend(node, node.latest().graph.tx)
+    for height in (EXPIRY - ALONE_BLOCKS - 1, EXPIRY - ALONE_BLOCKS, EXPIRY - 1, EXPIRY):
+        node.run(events.Block(height))
+        assert groups(node) == [{"0/0", "0/1"}]
+
+
+def test_timeouts_stand_alone_as_soon_as_a_preimage_is_a_danger() -> None:
+    pair = opened()
+    for number in range(3):
+        pair.command(0, add(number, 20_000_000, EXPIRY))
+    pair.settle()
+    node = pair.nodes[0]
+    node.run(events.ForceClose())
+    spend(node, node.broadcast[-1])
+    close = EXPIRY + RACE_BLOCKS - ALONE_BLOCKS
+    for height, expected in ((close - 1, [{"0/0", "0/1", "0/2"}]), (close, [{"0/0"}, {"0/1"}, {"0/2"}])):
+        node.run(events.Block(height))
+        assert groups(node) == expected
 
 
 def test_an_output_that_a_fork_unmade_is_taken_out_of_its_claim() -> None:

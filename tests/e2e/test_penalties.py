@@ -33,6 +33,7 @@ from tests.e2e.thief import Loot, loot
 
 KINDS = ["static_remotekey", "anchors_zero_fee_htlc_tx"]
 ANYONE = b"\x52"  # not the faucet's
+ESTIMATE_PER_KW = 2_500  # the embedded chain's
 
 
 async def robbed(network: Network, kind: str) -> tuple[Node, Node, Loot]:
@@ -62,7 +63,12 @@ async def secured(network: Network, bob: Node, money: Money, stolen: Loot, lost_
     kept_sat = graph.funding.capacity_sat - graph.fee_sat - lost_sat
     fees = await money.fees_sat(bob)
     assert await money.gained_sat(bob) == kept_sat - fees["bob"] - await money.unspent_anchors_sat()
-    assert fees["bob"] < 0.51 * kept_sat
+    weight = sum(tx.weight for tx in await money.transactions() if _is_all_for(bob, tx))
+    assert fees["bob"] <= 1.02 * ESTIMATE_PER_KW * weight / 1000, "it is in no hurry: the estimate, and no more"
+
+
+def _is_all_for(node: Node, tx: Tx) -> bool:
+    return all(node.wallet.scripts.path(output.script_pubkey) is not None for output in tx.outputs)
 
 
 @pytest.mark.parametrize("kind", KINDS)

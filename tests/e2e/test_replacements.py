@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lnpd.chain.bitcoind.regtest import RegtestBitcoind
-from lnpd.services.channels.fees import PAID
+from lnpd.services.channels.versions import PAID
 from lnpd.services.node.node import Node
 from lnpd.store.codec import decode
 from lnpd.testing import Network, until_asked

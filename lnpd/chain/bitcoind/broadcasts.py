@@ -10,18 +10,23 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from lnpd.chain.bitcoind.answers import Hash, PackageResult, shown
+from lnpd.chain.bitcoind.answers import COIN, Hash, PackageResult, shown
 from lnpd.chain.bitcoind.rpc import INVALID_PARAMETER, NOT_FOUND, Ask, Rpc, value_or_none
 from lnpd.chain.interface import BroadcastResult, FoundTransaction, Outcome, Verdict
 from lnpd.chain.offers import MISSING, offered, renamed
 from lnpd.chain.transaction import Transaction
 from lnpd.errors import BitcoindFault, BitcoindMisbehaves
+from lnpd.tx.feerates import REFUSED_ABOVE_PER_KW
 
 log = logging.getLogger("lnpd.chain")
 
 PACKAGES_FROM: Final = 260_000
 """Bitcoin Core 26 takes packages; from 28 on it relays them to others, too."""
 RELAYED_FROM: Final = 280_000
+
+MAX_FEERATE: Final = f"{4 * REFUSED_ABOVE_PER_KW / COIN:.8f}"
+"""BTC per kvB, said in so many words: above it bitcoind takes a fee for a mistake. Lnpd offers no such fee, and a
+bitcoind before 28 asks it of no package."""
 
 REFUSED: Final = (-22, -25, -26)
 """Undecodable, inputs missing, against a rule: the words begin with the rule's name."""
@@ -48,7 +53,7 @@ class Broadcaster:
         return await offered(raws, self._offer, self._with_child)
 
     async def _offer(self, tx: Transaction) -> Verdict:
-        asks = (Ask("getmempoolentry", (shown(tx.txid),)), Ask("sendrawtransaction", (tx.raw.hex(),)))
+        asks = (Ask("getmempoolentry", (shown(tx.txid),)), Ask("sendrawtransaction", (tx.raw.hex(), MAX_FEERATE)))
         waiting, sent = await self._rpc.ask(asks)
         if value_or_none(waiting, dict[str, Any], "getmempoolentry", NOT_FOUND) is not None:  # Any: it is not read
             return Verdict(tx.txid, Outcome.KNOWN)
@@ -85,8 +90,9 @@ class Broadcaster:
         return await self._together([parent, child])
 
     async def _together(self, txs: list[Transaction]) -> list[Verdict]:
+        limit = (MAX_FEERATE,) if self._version >= RELAYED_FROM else ()
         try:
-            result = await self._rpc.call(PackageResult, "submitpackage", [tx.raw.hex() for tx in txs])
+            result = await self._rpc.call(PackageResult, "submitpackage", [tx.raw.hex() for tx in txs], *limit)
         except BitcoindFault as fault:
             if fault.code not in (*REFUSED, INVALID_PARAMETER):
                 raise

@@ -9,12 +9,10 @@ from typing import Final
 from lnpd.chain.bitcoind.answers import COIN, FeeEstimate, MempoolInfo
 from lnpd.chain.bitcoind.rpc import Ask, Rpc, value
 from lnpd.errors import BitcoindMisbehaves, FeerateUnknown
+from lnpd.tx.feerates import MAX_FEERATE_PER_KW
 
 REGTEST_PER_KW: Final = 2_500
 """A regtest chain has no fees to learn from."""
-
-CEILING_PER_KW: Final = 250_000
-"""1,000 sat per virtual byte: no estimate makes lnpd pay more."""
 
 LONGEST_TARGET: Final = 1_008
 WEIGHT_PER_VIRTUAL_BYTE: Final = 4
@@ -48,4 +46,6 @@ async def estimate(rpc: Rpc, target_blocks: int, network: str) -> int:
         rate = REGTEST_PER_KW
     else:
         raise FeerateUnknown(f"bitcoind has no estimate yet: {'; '.join(found.errors)[:200] or 'it does not say why'}.")
-    return min(CEILING_PER_KW, max(rate, relayed_per_kw(floors.mempoolminfee), relayed_per_kw(floors.minrelaytxfee)))
+    return min(
+        MAX_FEERATE_PER_KW, max(rate, relayed_per_kw(floors.mempoolminfee), relayed_per_kw(floors.minrelaytxfee))
+    )

@@ -10,10 +10,10 @@ import msgspec
 
 from lnpd.chain.electrum.client import Client
 from lnpd.errors import ElectrumMisbehaves, FeerateUnknown
+from lnpd.tx.feerates import MAX_FEERATE_PER_KW
 
 REGTEST_PER_KW: Final = 2_500
 FLOOR_PER_KW: Final = 253
-CEILING_PER_KW: Final = 250_000
 LONGEST_TARGET: Final = 1_008
 COIN: Final = 100_000_000
 WEIGHT_PER_VIRTUAL_BYTE: Final = 4
@@ -49,4 +49,4 @@ async def estimate(client: Client, target_blocks: int, network: str) -> int:
         rate = REGTEST_PER_KW
     else:
         raise FeerateUnknown("The Electrum server has no estimate yet.")
-    return min(CEILING_PER_KW, max(rate, floor, FLOOR_PER_KW))
+    return min(MAX_FEERATE_PER_KW, max(rate, floor, FLOOR_PER_KW))

@@ -18,6 +18,7 @@ from lnpd.errors import ClaimUneconomic, LnpdError
 from lnpd.services.channels.batch import Broadcasting, Watch
 from lnpd.services.channels.driver import Item
 from lnpd.services.channels.fees import FeePayer
+from lnpd.services.channels.versions import forget
 from lnpd.services.events import Events
 from lnpd.services.onchain import ChainWatcher, FundingWallet, Outpoint, StoredBroadcast
 from lnpd.services.recipients import Effects
@@ -75,7 +76,7 @@ class ChannelChain:
         """The channel is closed for good."""
         assert self.watcher is not None
         self.watcher.remove_owner(write, owner)
-        FeePayer.forget(write, owner)
+        forget(write, owner)
 
     def applied(self) -> None:
         """The transaction is committed."""

@@ -13,8 +13,8 @@ from lnpd_sdk.types import OPENER, PARTIES, Party, PerParty
 from lnpd.services.interfaces import SignerChannel
 from lnpd.services.signer.refusals import Rule, refuse
 from lnpd.services.signer.state import Settled
-from lnpd.services.signer.wallet import MAX_FEERATE_PER_KW
 from lnpd.tx import fees
+from lnpd.tx.feerates import MAX_FEERATE_PER_KW
 from lnpd.tx.graph import Graph, Output
 from lnpd.tx.states import ANCHORS, BASE, CORE, HTLC
 

@@ -17,8 +17,7 @@ from lnpd.services.signer.commitment import check_children, check_output
 from lnpd.services.signer.keys import ChannelKeys
 from lnpd.services.signer.refusals import Rule, check_encodable, refuse
 from lnpd.services.signer.state import UNSETTLED, FundingState
-from lnpd.services.signer.wallet import MAX_FEERATE_PER_KW
-from lnpd.tx.feerates import STAKE_PERCENT
+from lnpd.tx.feerates import MAX_FEERATE_PER_KW, STAKE_PERCENT
 from lnpd.tx.graph import Child, CommitmentSignatures, Graph, Output
 from lnpd.tx.rules import is_counterpartys
 from lnpd.tx.script import Compiled, Compiler, compiler_of, public_key_of, script_code

@@ -11,6 +11,7 @@ from lnpd.crypto.hd import format_path
 from lnpd.crypto.secp import public_key, sign, to_der
 from lnpd.services.signer.keys import Keys
 from lnpd.services.signer.refusals import Rule, refuse
+from lnpd.tx.feerates import MAX_FEERATE_PER_KW, REFUSED_ABOVE_PER_KW
 from lnpd.tx.script import pay_to_key
 from lnpd.tx.transaction import SIGHASH_ALL, TxOut
 
@@ -18,7 +19,6 @@ WINDOW: Final = 1000  # addresses beyond those that the wallet has given out
 MAX_USED: Final = 1_000_000
 MAX_PSBT_BYTES: Final = 2 << 20
 MAX_COINS: Final = 10_000  # whose amounts are remembered
-MAX_FEERATE_PER_KW: Final = 250_000  # 1000 sat per virtual byte: nobody means to pay more
 
 _XPUB, _TPUB = bytes.fromhex("0488b21e"), bytes.fromhex("043587cf")
 
@@ -74,9 +74,10 @@ class WalletKeys:
         self._check_outputs(psbt, outputs, ours)
         coins = [_coin(psbt, position) for position in range(len(psbt.inputs))]
         self._check_amounts(psbt, coins)
-        _check_fee(psbt, sum(coin.value_sat for coin in coins) - sum(each.value_sat for each in outputs), max_fee_sat)
-        for position, coin in enumerate(coins):
-            secret = self.secret_of(coin.script_pubkey)
+        fee_sat = sum(coin.value_sat for coin in coins) - sum(each.value_sat for each in outputs)
+        secrets = [self.secret_of(coin.script_pubkey) for coin in coins]
+        _check_fee(psbt, fee_sat, max_fee_sat, all(secrets))
+        for position, secret in enumerate(secrets):
             if secret is not None:
                 _sign_input(psbt, position, secret)
         return bytes(psbt.serialize())
@@ -141,10 +142,12 @@ def _coin(psbt: Any, position: int) -> TxOut:
     return coin
 
 
-def _check_fee(psbt: Any, fee_sat: int, max_fee_sat: int) -> None:
-    # An input of ours weighs at most 4 * 41 + 109 once it is signed; anchors and HTLCs weigh more.
+def _check_fee(psbt: Any, fee_sat: int, max_fee_sat: int, is_ours: bool) -> None:
+    # An input of ours weighs at most 4 * 41 + 109 once it is signed; anchors and HTLCs weigh more, and an anchor's
+    # child pays for its parent too.
     weight = 4 * len(psbt.tx.serialize()) + 110 * len(psbt.inputs)
-    cap_sat = min(max_fee_sat, weight * MAX_FEERATE_PER_KW // 1000)
+    most_per_kw = MAX_FEERATE_PER_KW if is_ours else REFUSED_ABOVE_PER_KW
+    cap_sat = min(max_fee_sat, weight * most_per_kw // 1000)
     if not 0 <= fee_sat <= cap_sat:
         refuse(Rule.FEE_TOO_HIGH, f"the transaction pays {fee_sat} sat of fee; at most {cap_sat} are allowed.")
 

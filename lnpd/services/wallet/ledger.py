@@ -165,10 +165,27 @@ class Ledger:
         left = set(txids)
         return Ledger({t: e for t, e in self.entries.items() if t not in left}, self._path_of, self.height)
 
+    def fee_coins(self, older: Entries) -> list[WalletCoin]:
+        """What may pay a fee in the place of these versions: confirmed coins, and our change that is in the mempool.
+
+        Who replaces the transaction of such change drops what is built on it, which then is made anew. A replacement
+        adds no such change (BIP 125, rule 2), and nothing is paid with what came of it.
+        """
+        left = Ledger(_without(self.entries, self.entries.keys() - older.keys()), self._path_of, self.height)
+        confirmed = [coin for coin in self.without(older).spendable() if coin.height is not None]
+        waiting = [coin for coin in left.coins() if coin.height is None and not coin.reserved_for]
+        waiting = [c for c in waiting if left.entries[c.txid].is_ours and left.entries[c.txid].is_seen]
+        spent = {point for entry in older.values() for point in entry.inputs()}
+        stays = {(coin.txid, coin.vout) for coin in (*confirmed, *waiting)} & spent  # or else they fell with a parent
+        return [*confirmed, *(c for c in waiting if not stays or (c.txid, c.vout) in stays)]
+
     def are_free(self, points: Iterable[Outpoint]) -> bool:
         """Whether these coins may still be spent."""
-        free = {(coin.txid, coin.vout) for coin in self.spendable()}
-        return free.issuperset(points)
+        return _are_among(points, self.spendable())
+
+    def are_fee_coins(self, points: Iterable[Outpoint]) -> bool:
+        """Whether these coins may still pay a fee."""
+        return _are_among(points, self.fee_coins({}))
 
     def _outputs(self) -> Iterator[WalletCoin]:
         for txid, entry in self.entries.items():
@@ -178,6 +195,10 @@ class Ledger:
                     yield WalletCoin(
                         txid, vout, output.value_sat, output.script_pubkey, *path, entry.height, is_coinbase
                     )
+
+
+def _are_among(points: Iterable[Outpoint], coins: Iterable[WalletCoin]) -> bool:
+    return {(coin.txid, coin.vout) for coin in coins}.issuperset(points)
 
 
 # What changes the entries

@@ -275,8 +275,7 @@ class Wallet:
         ledger = await self._ledger()
         older = ledger.versions(wanted.reference, wanted.tx)
         points = {point for entry in older.values() for point in entry.inputs()}
-        coins = [coin for coin in ledger.without(older).spendable() if coin.height is not None]
-        chosen = top_up(coins, wanted, points)
+        chosen = top_up(ledger.fee_coins(older), wanted, points)
         change = (TxOut(chosen.change_sat, await self._change_script(older)),) if chosen.change_sat else ()
         inputs = (*wanted.tx.inputs, *unsigned(chosen.coins, ()).inputs)
         tx = replace(wanted.tx, inputs=inputs, outputs=(*wanted.tx.outputs, *change))
@@ -298,30 +297,36 @@ class Wallet:
         older = before.versions(wanted.reference, wanted.tx)
         left = before.without(older)
         coins = made.tx.inputs[len(wanted.spent) :]
-        if not left.are_free((each.txid, each.vout) for each in coins):
+        if not left.are_fee_coins((each.txid, each.vout) for each in coins):
             return None
         write.point("wallet-funded")
         entry = Entry(made.tx, is_ours=True, may_change=True, reference=wanted.reference, fee_sat=made.fee_sat)
+        entry = replace(entry, is_seen=made.tx.txid in older and older[made.tx.txid].is_seen)
         self._rows.change_entries(write, before.entries, {**left.entries, made.tx.txid: entry})
         return {txid: entry for txid, entry in older.items() if txid != made.tx.txid}
 
     async def fee_answered(self, txid: bytes, is_taken: bool) -> None:
-        """Whether the mempool took a version that `pay_fee` made; what a refused one was to replace stands again.
+        """Whether the mempool took a version that `pay_fee` made: its change can pay for others; what a refused one was
+        to replace stands again.
 
         Not remembered over a restart, after which the mempool is read anew.
         """
         older = self._replaced.pop(txid, None)
-        if is_taken or not older:
+        if older is None or not (is_taken or older):
             return
 
-        def put_back(write: Write) -> None:
+        def answered(write: Write) -> None:
             entries = self._rows.entries(write)
-            if txid in entries and entries[txid].is_pending:  # else a block has decided between them
+            if txid not in entries or not entries[txid].is_pending:
+                return  # a block has decided between them
+            left, now = {each: entry for each, entry in entries.items() if each != txid}, older
+            if is_taken:
+                now = {txid: replace(entries[txid], is_seen=True)}
+            else:
                 write.point("wallet-version-back")
-                left = {each: entry for each, entry in entries.items() if each != txid}
-                self._rows.change_entries(write, entries, {**left, **older})
+            self._rows.change_entries(write, entries, {**left, **now})
 
-        await self._store.write(put_back)
+        await self._store.write(answered)
 
     async def give_back(self, reference: str) -> None:
         """Frees the coins of a `pay_fee` that cannot confirm any more."""

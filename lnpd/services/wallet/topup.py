@@ -1,19 +1,20 @@
 """Which coins pay the fee of a transaction that somebody else began?
 
-An HTLC transaction of an anchors channel pays no fee, and an anchor's child has to pay for its parent too. Confirmed
-coins only: who replaces such a transaction later may not be stopped by a parent of it. The coins of its last version
-come first, so that a replacement costs no further coin, and no further address for the change. Each coin has to be
-paid for too: what all of it may cost in the end is the asker's to say.
+An HTLC transaction of an anchors channel pays no fee, and an anchor's child has to pay for its parent too. The coins of
+its last version come first, so that a replacement costs no further coin, and no further address for the change; then
+confirmed ones, for a parent may be replaced or come too late. Each coin has to be paid for too: what all of it may cost
+in the end is the asker's to say. A poor wallet pays less than it is asked, and not nothing.
 """
 
 from collections.abc import Collection, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from lnpd.errors import FeeTooHigh, InsufficientFunds
 from lnpd.services.onchain import FeeWanted, Outpoint, WalletCoin
 from lnpd.services.wallet.select import CHANGE_WEIGHT, DUST_SAT, INPUT_WEIGHT, MAX_INPUTS, fee_sat
-from lnpd.tx.feerates import MIN_FEERATE_PER_KW
+from lnpd.tx.feerates import MAX_CHILD_PER_KW, MIN_FEERATE_PER_KW
 
 
 class TopUp(msgspec.Struct, frozen=True):
@@ -26,11 +27,18 @@ class TopUp(msgspec.Struct, frozen=True):
 
 
 def top_up(coins: Sequence[WalletCoin], wanted: FeeWanted, preferred: Collection[Outpoint] = ()) -> TopUp:
-    """The fewest coins, those of the last version first, at the feerate or the highest that `max_fee_sat` allows.
+    """The fewest coins, in the order that is said above, at the feerate or the highest that `max_fee_sat` and the coins
+    allow.
 
-    Raises InsufficientFunds, and FeeTooHigh where the lowest feerate that is relayed costs more than that.
+    Raises InsufficientFunds, and FeeTooHigh, where the lowest feerate that is relayed costs more than that.
     """
-    chosen = _chosen(coins, wanted, preferred)
+    ranked = sorted(coins, key=lambda c: ((c.txid, c.vout) not in preferred, c.height is None, -c.value_sat))
+    chosen = _affordable(ranked, wanted) or _affordable(ranked, replace(wanted, later_weight=0))
+    if chosen is None:
+        raise InsufficientFunds(
+            f"A fee of {_fee(wanted, wanted.weight + INPUT_WEIGHT, MIN_FEERATE_PER_KW):,} sat at least is needed to"
+            f" close a channel safely; {sum(coin.value_sat for coin in coins):,} sat of coins are there for it."
+        )
     if wanted.max_fee_sat is not None and chosen.fee_sat > wanted.max_fee_sat:
         raise FeeTooHigh(
             f"A fee of {chosen.fee_sat:,} sat, the least that is relayed, is more than the {wanted.max_fee_sat:,} sat"
@@ -39,33 +47,50 @@ def top_up(coins: Sequence[WalletCoin], wanted: FeeWanted, preferred: Collection
     return chosen
 
 
-def _chosen(coins: Sequence[WalletCoin], wanted: FeeWanted, preferred: Collection[Outpoint]) -> TopUp:
-    given_sat = sum(o.value_sat for o in wanted.spent) - sum(o.value_sat for o in wanted.tx.outputs)
-    ranked = sorted(coins, key=lambda c: ((c.txid, c.vout) not in preferred, -c.value_sat))
+def _affordable(ranked: Sequence[WalletCoin], wanted: FeeWanted) -> TopUp | None:
+    """At the feerate that is wanted, or else at the highest at which the coins suffice."""
+    rate = max(MIN_FEERATE_PER_KW, wanted.feerate_per_kw)
+    if found := _chosen(ranked, wanted, rate):
+        return found
+    best = _chosen(ranked, wanted, MIN_FEERATE_PER_KW)
+    low, high = MIN_FEERATE_PER_KW, rate
+    while best is not None and high - low > 1:
+        between = (low + high) // 2
+        if found := _chosen(ranked, wanted, between):
+            best, low = found, between
+        else:
+            high = between
+    return best
+
+
+def _chosen(ranked: Sequence[WalletCoin], wanted: FeeWanted, feerate_per_kw: int) -> TopUp | None:
+    """The first of these coins that pay this feerate, if they do."""
     picked: list[WalletCoin] = []
-    total_sat, weight, least_sat = given_sat, wanted.weight, _fee(wanted, wanted.weight)
+    total_sat = sum(o.value_sat for o in wanted.spent) - sum(o.value_sat for o in wanted.tx.outputs)
+    most_sat = total_sat + sum(coin.value_sat for coin in ranked) - fee_sat(wanted.later_weight, feerate_per_kw)
+    weight, least_sat = wanted.weight, _fee(wanted, wanted.weight, feerate_per_kw)
     for coin in ranked[:MAX_INPUTS]:
-        with_it_sat = _fee(wanted, weight + INPUT_WEIGHT)
+        with_it_sat = _fee(wanted, weight + INPUT_WEIGHT, feerate_per_kw)
         if coin.value_sat <= with_it_sat - least_sat:
             continue  # it does not pay for itself
         picked.append(coin)
         total_sat, weight, least_sat = total_sat + coin.value_sat, weight + INPUT_WEIGHT, with_it_sat
-        full_sat = _fee(wanted, weight + CHANGE_WEIGHT)
-        if total_sat - full_sat >= DUST_SAT:
+        full_sat = _fee(wanted, weight + CHANGE_WEIGHT, feerate_per_kw)
+        if total_sat - full_sat >= DUST_SAT and full_sat <= most_sat:
             return TopUp(tuple(picked), total_sat - full_sat, full_sat, weight + CHANGE_WEIGHT)
-        most_sat = total_sat if wanted.max_fee_sat is None else max(least_sat, wanted.max_fee_sat)
-        if wanted.tx.outputs and least_sat <= total_sat <= most_sat:
+        allowed_sat = total_sat if wanted.max_fee_sat is None else max(least_sat, wanted.max_fee_sat)
+        if wanted.tx.outputs and least_sat <= total_sat <= min(allowed_sat, most_sat):
             return TopUp(tuple(picked), 0, total_sat, weight)
-    raise InsufficientFunds(
-        f"A fee of {least_sat:,} sat is needed to close a channel safely;"
-        f" {sum(coin.value_sat for coin in coins):,} sat of confirmed coins are there for it."
-    )
+    return None
 
 
-def _fee(wanted: FeeWanted, weight: int) -> int:
+def _fee(wanted: FeeWanted, weight: int, feerate_per_kw: int) -> int:
     """At the feerate, or all that it may be; never less than nodes relay."""
-    fee_sat, least_sat = (_fee_at(wanted, weight, each) for each in (wanted.feerate_per_kw, MIN_FEERATE_PER_KW))
-    return max(least_sat, fee_sat if wanted.max_fee_sat is None else min(fee_sat, wanted.max_fee_sat))
+    least_sat = _fee_at(wanted, weight, MIN_FEERATE_PER_KW)
+    most_sat = fee_sat(weight, MAX_CHILD_PER_KW)
+    if wanted.max_fee_sat is not None:
+        most_sat = min(most_sat, wanted.max_fee_sat)
+    return max(least_sat, min(most_sat, _fee_at(wanted, weight, feerate_per_kw)))
 
 
 def _fee_at(wanted: FeeWanted, weight: int, feerate_per_kw: int) -> int:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lnpd.errors import FeeTooHigh, InsufficientFunds
-from lnpd.services.onchain import FeeWanted, WalletCoin
+from lnpd.services.onchain import Balance, FeePaid, FeeWanted, WalletCoin
 from lnpd.services.wallet.select import DUST_SAT, INPUT_WEIGHT
 from lnpd.services.wallet.service import Wallet
 from lnpd.services.wallet.topup import top_up
@@ -22,6 +22,19 @@ ANYONE = b"\x51"
 SPENT = TxOut(20_000, p2wsh(ANYONE))
 BASE = Tx((TxIn(b"\x01" * 32, 0, 1),), (TxOut(20_000, p2wsh(b"\x52")),))
 WANTED = FeeWanted("channel/claim", BASE, (SPENT,), 700, 1_000)
+
+
+STAKE_SAT = 100_000
+CHILD = FeeWanted(
+    "channel/commitment",
+    replace(BASE, outputs=()),
+    (TxOut(330, SPENT.script_pubkey),),
+    weight=280,
+    feerate_per_kw=27_000,
+    parent_weight=1_300,
+    parent_fee_sat=329,
+    max_fee_sat=STAKE_SAT // 2,
+)
 
 
 def coin(number: int, value_sat: int) -> WalletCoin:
@@ -46,10 +59,46 @@ def test_change_that_is_dust_is_fee() -> None:
 
 
 def test_too_little_names_what_is_needed_and_what_is_there() -> None:
-    with pytest.raises(InsufficientFunds, match=r"A fee of 97\d sat.*900 sat of confirmed coins"):
-        top_up([coin(1, 900)], WANTED)
-    with pytest.raises(InsufficientFunds, match="0 sat of confirmed"):
+    with pytest.raises(InsufficientFunds, match=r"A fee of 246 sat at least.*240 sat of coins"):
+        top_up([coin(1, 240)], WANTED)
+    with pytest.raises(InsufficientFunds, match=" 0 sat of coins"):
         top_up([], WANTED)
+
+
+# coins, feerate: which coins pay which fee. An HTLC of 1,000,000 sat asks for hundreds of thousands at its deadline.
+POOR: dict[str, tuple[list[int], int, list[int], int]] = {
+    "all of the only coin": ([900], 1_000, [900], 900),
+    "one coin, far from enough": ([25_000], 250_000, [25_000], 25_000),
+    "a coin that is not worth its input at what is wanted": ([60_000, 700], 250_000, [60_000], 60_000),
+    "small coins, at the feerate at which each is worth its input": ([1_000] * 4, 50_000, [1_000] * 4, 4_000),
+    "as little as nodes relay": ([246], 250_000, [246], 246),
+}
+
+
+@pytest.mark.parametrize(("values", "feerate_per_kw", "picked", "paid_sat"), POOR.values(), ids=POOR)
+def test_a_poor_wallet_pays_what_it_can(
+    values: list[int], feerate_per_kw: int, picked: list[int], paid_sat: int
+) -> None:
+    coins = [coin(number, value) for number, value in enumerate(values)]
+    chosen = top_up(coins, replace(WANTED, feerate_per_kw=feerate_per_kw))
+    assert ([c.value_sat for c in chosen.coins], chosen.fee_sat, chosen.change_sat) == (picked, paid_sat, 0)
+    assert top_up(coins, replace(WANTED, feerate_per_kw=feerate_per_kw + 1_000)) == chosen, "no other version of it"
+
+
+def test_confirmed_coins_come_first() -> None:
+    coins = [replace(coin(1, 50_000), height=None), coin(2, 700), coin(3, 5_000)]
+    assert [c.value_sat for c in top_up(coins, WANTED).coins] == [5_000]
+    assert [c.value_sat for c in top_up(coins, replace(WANTED, feerate_per_kw=10_000)).coins] == [5_000, 50_000]
+
+
+def test_a_poor_wallet_leaves_something_for_what_follows() -> None:
+    """A commitment's child, and an HTLC transaction after it of the same weight: half each."""
+    child = replace(CHILD, parent_fee_sat=0, max_fee_sat=None)
+    whole = child.weight + INPUT_WEIGHT + 4 * 31 + child.parent_weight
+    first = top_up([coin(1, 20_000)], replace(child, later_weight=whole))
+    assert 10_160 <= first.fee_sat <= 10_165 and first.fee_sat + first.change_sat == 20_330
+    assert 20_030 <= top_up([coin(1, 20_000)], child).fee_sat <= 20_330 - DUST_SAT
+    assert top_up([coin(1, 700)], replace(child, later_weight=whole)).fee_sat > 500, "or else nothing would be paid"
 
 
 def test_a_child_pays_for_its_parent_too_and_never_less_than_relay_wants() -> None:
@@ -70,20 +119,10 @@ def test_whatever_is_chosen_pays_the_rate_and_adds_up(values: list[int], feerate
         return
     assert sum(c.value_sat for c in chosen.coins) == chosen.change_sat + chosen.fee_sat
     assert chosen.change_sat == 0 or chosen.change_sat >= DUST_SAT
-    assert 1000 * chosen.fee_sat >= feerate_per_kw * chosen.weight
-
-
-STAKE_SAT = 100_000
-CHILD = FeeWanted(
-    "channel/commitment",
-    replace(BASE, outputs=()),
-    (TxOut(330, SPENT.script_pubkey),),
-    weight=280,
-    feerate_per_kw=27_000,
-    parent_weight=1_300,
-    parent_fee_sat=329,
-    max_fee_sat=STAKE_SAT // 2,
-)
+    if 1000 * chosen.fee_sat < feerate_per_kw * chosen.weight:  # a poor wallet: another coin would not raise it
+        assert 4 * chosen.fee_sat >= chosen.weight and not chosen.change_sat
+        left = sum(values) - sum(c.value_sat for c in chosen.coins)
+        assert left <= (8 - len(chosen.coins)) * (chosen.fee_sat * INPUT_WEIGHT // chosen.weight + 2)
 
 
 @pytest.mark.parametrize("value_sat", [1_000_000, 50_000, 30_000, 20_000, 15_000, 10_000])
@@ -225,6 +264,34 @@ def test_nothing_is_built_on_a_version_that_may_be_replaced(tmp_path: Path) -> N
             await wallet.sync()
             with pytest.raises(InsufficientFunds):
                 await wallet.fund("another channel", TxOut(20_000, SPENT.script_pubkey), 1_000)
+
+    asyncio.run(main())
+
+
+def test_change_in_the_mempool_pays_where_nothing_else_is_left_and_goes_with_its_transaction(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with a_chain("embedded", tmp_path) as chain, a_wallet(tmp_path, chain) as wallet:
+
+            async def offered(wanted: FeeWanted) -> FeePaid:
+                made = await wallet.pay_fee(wanted)
+                taken = not (await chain.broadcast((complete(made.tx),))).reason
+                await wallet.fee_answered(made.tx.txid, taken)
+                assert taken
+                return made
+
+            await paid(wallet, chain, 50_000)
+            one, two = await begun(chain), replace(await begun(chain), reference="another channel/claim")
+            first = await offered(one)
+            second = await offered(two)
+            assert second.tx.inputs[1].txid == first.tx.txid
+            assert await offered(two) == second, "asked again, nothing changes"
+            raised = await offered(replace(one, feerate_per_kw=4_000))
+            assert raised.tx.inputs[1].outpoint == first.tx.inputs[1].outpoint, "it is not paid with what came of it"
+            again = await offered(two)
+            assert again.tx.inputs[1].txid == raised.tx.txid
+            await chain.mine()
+            await wallet.sync()
+            assert await wallet.balance() == Balance(confirmed_sat=50_000 - raised.fee_sat - again.fee_sat)
 
     asyncio.run(main())
 
