@@ -154,7 +154,7 @@ def weigh(candidates: Sequence[Candidate], pool: Waiting) -> set[bytes]:
         if candidate.tx.version != TRUC_VERSION and candidate.fee_sat < needed:
             raise TransactionRefused(f"min relay fee not met, {candidate.fee_sat} < {needed}")
         if candidate.fee_sat > fee_at(policy.max_sat_per_kvb, candidate.tx.virtual_bytes):
-            raise TransactionRefused("Fee exceeds maximum configured by user (maxfeerate)")
+            raise TransactionRefused("Fee exceeds maximum configured by user (e.g. -maxtxfee, maxfeerate)")
     for name, rate in (
         ("mempool min fee not met", pool.floor_sat_per_kvb),
         ("min relay fee not met", policy.min_relay_sat_per_kvb),

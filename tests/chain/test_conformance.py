@@ -105,6 +105,17 @@ def test_refusals_have_names(tmp_path: Path, kind: str) -> None:
 
 
 @each_kind
+def test_a_fee_of_more_than_10_000_sat_per_virtual_byte_is_taken_for_a_mistake(tmp_path: Path, kind: str) -> None:
+    async def story(world: World) -> None:
+        coin = await world.coin(10_000_000)
+        size = -(-spend_of(coin).weight // 4)
+        assert "maxfeerate" in await world.reason(spend_of(coin, fee_sat=10_010 * size))
+        assert not await world.reason(spend_of(coin, fee_sat=9_990 * size)), "all that is ever scheduled, and more"
+
+    told(kind, tmp_path, story)
+
+
+@each_kind
 def test_a_replacement_takes_the_place_of_what_it_replaces(tmp_path: Path, kind: str) -> None:
     async def story(world: World) -> None:
         coin, view = await world.coin(), await world.view()
