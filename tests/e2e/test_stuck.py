@@ -4,17 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from lnpd.channel.events import Fulfill
 from lnpd.channel.state import Failed, Normal, OnChain
 from lnpd.errors import PaymentFailed
 from lnpd.services.node.node import Node
 from lnpd.services.payments import stuck
+from lnpd.services.payments.ledger import invoice_of
 from lnpd.testing import Network, shown, until, until_asked
 from tests.e2e.closing import full_blocks
-from tests.e2e.line import balances_msat, run
+from tests.e2e.line import Hearing, balances_msat, run
 from tests.e2e.test_forwarding_worst_days import (
     FEE_MSAT,
     SENT_MSAT,
-    answer,
     claimed,
     in_flight,
     mined_until,
@@ -32,6 +33,14 @@ async def on_chain(network: Network, bob: Node, channel: str) -> None:
     await network.spent(row.funding)
     await network.mine(1)
     await until(lambda: isinstance(phase_of(bob, channel), OnChain), "bob sees it")
+
+
+async def take(carol: Node, hearing: Hearing, payment_hash: str) -> None:
+    """carol takes what she held, however late: she does not ask whether it leaves her the blocks that she wanted."""
+    channel, message = hearing.held[-1]
+    invoice = await carol.store.read(lambda read: read.invoice(bytes.fromhex(payment_hash)))
+    assert invoice is not None
+    await carol.channels.command(channel.key, Fulfill(message.id, invoice_of(invoice).preimage))
 
 
 async def ended(bob: Node, state: str) -> str:
@@ -83,10 +92,10 @@ def test_the_incoming_htlc_is_failed_before_its_channel_would_be_closed(tmp_path
 
 def test_a_preimage_in_the_mempool_is_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(network: Network) -> None:
-        (_, bob, carol), channels, hearing, paying, _ = await in_flight(network)
+        (_, bob, carol), channels, hearing, paying, payment_hash = await in_flight(network)
         await on_chain(network, bob, channels[1])
         await until(lambda: isinstance(phase_of(carol, channels[1]), OnChain), "carol sees it")
-        await answer(carol, hearing)
+        await take(carol, hearing, payment_hash)
         await claimed(network, carol, channels[1])
         monkeypatch.setattr(stuck, "LAST_BLOCKS", AT_ONCE)
         await full_blocks(network, 1)
@@ -114,7 +123,7 @@ def test_a_late_preimage_is_claimed_if_the_failure_was_not_taken(
         await ended(bob, "failed")
         if restarted:
             bob = await network.restart(bob)
-        await answer(carol, hearing)
+        await take(carol, hearing, payment_hash)
         await claimed(network, carol, channels[1])
         await network.mine(1)
 

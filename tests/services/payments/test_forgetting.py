@@ -72,7 +72,6 @@ def test_what_waits_for_a_channel_on_chain_stays_until_that_is_closed(
 
     async def story(network: Network) -> None:
         (_, bob, carol), channels, hearing, _paying, _ = await in_flight(network)
-        await network.fund(bob, 100_000)
         await bob.api.close(channels[0], True, None)
         await network.mine(1)
         await answer(carol, hearing)
