@@ -25,6 +25,7 @@ from lnpd.chain.interface import (
     ChainBackend,
     ChainDelta,
     ChainEvent,
+    ChainTip,
     FoundTransaction,
     NewTip,
     Outpoint,
@@ -77,6 +78,10 @@ class ChainView(Listener):
     async def best_block(self) -> BlockRef:
         """The tip of the best chain."""
         return await self._worker.run(lambda: self._chain.tip)
+
+    async def tip(self) -> ChainTip:
+        """The tip; this chain lacks nothing."""
+        return await self._worker.run(self._chain.read.tip)
 
     async def feerate(self, target_blocks: int) -> int:
         """The rate that was set; on a chain that mines on command every target is as near as the next."""

@@ -28,6 +28,15 @@ class BlockRef(msgspec.Struct, frozen=True):
     hash: bytes
 
 
+class ChainTip(msgspec.Struct, frozen=True):
+    """The tip of the best chain, its header's time, and how far the headers go that the backend knows of: what lies
+    between is known to be mined and cannot be seen yet."""
+
+    block: BlockRef
+    time_seconds: int
+    headers_height: int
+
+
 class BlockSummary(msgspec.Struct, frozen=True):
     """A block of the best chain. `time_seconds` is its header's, `median_time_seconds` is BIP 113's with this block."""
 
@@ -171,6 +180,10 @@ class ChainBackend(Protocol):
 
     async def best_block(self) -> BlockRef:
         """The tip of the best chain."""
+        ...
+
+    async def tip(self) -> ChainTip:
+        """The same with its time, and how much of the chain the backend still lacks."""
         ...
 
     async def feerate(self, target_blocks: int) -> int:

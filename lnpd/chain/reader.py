@@ -11,6 +11,7 @@ from lnpd.chain.interface import (
     BlockRef,
     BlockSummary,
     ChainDelta,
+    ChainTip,
     ConnectedBlock,
     FoundTransaction,
     Match,
@@ -32,6 +33,11 @@ class ChainReader:
         self, tree: BlockTree, index: ChainIndex, mempool: Mempool, read_block: Callable[[Node], Block]
     ) -> None:
         self._tree, self._index, self._mempool, self._read_block = tree, index, mempool, read_block
+
+    def tip(self) -> ChainTip:
+        """The tip of the best chain, and its time."""
+        node = self._tree.tip
+        return ChainTip(node.ref, node.time_seconds, node.ref.height)
 
     def summary(self, height: int) -> BlockSummary | None:
         """The block of the best chain at a height."""

@@ -84,6 +84,10 @@ class BitcoindUnreachable(ChainError):
     """bitcoind does not answer, or not in time."""
 
 
+class ChainNotCurrent(ChainError):
+    """What is known of the chain is not what it is now: nothing that depends on its height is begun."""
+
+
 class LoginRefused(ChainError):
     """bitcoind refuses the password or the cookie."""
 

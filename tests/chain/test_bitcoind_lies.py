@@ -212,7 +212,9 @@ INFO = {"chain": "regtest", "blocks": 1, "headers": 1, "bestblockhash": "00" * 3
 
 
 def test_an_old_bitcoind_is_refused_and_a_starting_one_waited_for(caplog: pytest.LogCaptureFixture) -> None:
-    starting = iter((ValueError(-28, "Loading block index..."), ValueError(-28, "Verifying blocks..."), INFO))
+    lacking = {**INFO, "headers": 60}  # it was away for less than a day: that is no initial download to it
+    busy = [ValueError(-28, "Loading block index..."), ValueError(-28, "Verifying blocks...")]
+    starting = iter((*busy, lacking, INFO))
 
     async def story(server: Server, rpc: Rpc) -> None:
         with pytest.raises(BitcoindTooOld, match="/Satoshi:23/ is too old: lnpd needs Bitcoin Core 24"):
@@ -228,6 +230,7 @@ def test_an_old_bitcoind_is_refused_and_a_starting_one_waited_for(caplog: pytest
         story,
     )
     assert "bitcoind is starting: Loading block index" in caplog.text and "bitcoind is ready" in caplog.text
+    assert "downloading: bitcoind is at block 1 of 60" in caplog.text
 
 
 def test_fields_that_nobody_named_are_passed_over() -> None:

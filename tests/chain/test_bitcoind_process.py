@@ -211,6 +211,10 @@ def test_it_waits_for_the_whole_chain_and_says_so(tmp_path: Path, caplog: pytest
             opened = await opening
             assert await opened.best_block() == await view.best_block()
             await logged(caplog, "bitcoind is ready")
+            for _ in range(3):
+                (block,) = await view.mine()
+                new.call("submitheader", source.call("getblockheader", block.hash[::-1].hex(), False))
+            assert (await opened.tip()).headers_height == 104 == (await opened.best_block()).height + 3
             await opened.close()
 
     with caplog.at_level(logging.INFO):

@@ -10,6 +10,7 @@ from lnpd.chain.bitcoind import backend as bitcoind_backend
 from lnpd.chain.electrum import backend as electrum_backend
 from lnpd.chain.interface import (
     BlockRef,
+    ChainTip,
     Match,
     NewTip,
     Outcome,
@@ -45,6 +46,7 @@ def test_blocks_are_summed_up(tmp_path: Path, kind: str) -> None:
         found, below = await view.block_at(block.height), await view.block_at(block.height - 1)
         assert found and below
         assert found.block == block == await view.best_block()
+        assert await view.tip() == ChainTip(block, found.time_seconds, block.height)
         assert (found.previous, found.txids[1:]) == (below.block.hash, (tx.txid,))
         assert found.time_seconds > 1_500_000_000 and found.median_time_seconds <= found.time_seconds
         genesis = await view.block_at(0)

@@ -47,6 +47,7 @@ class BlockchainInfo(msgspec.Struct, frozen=True):
     headers: Height
     bestblockhash: Hash
     initialblockdownload: bool
+    time: int = 0
     verificationprogress: float = 0.0
     pruned: bool = False
     pruneheight: Height = 0

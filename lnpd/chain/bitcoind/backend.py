@@ -33,6 +33,7 @@ from lnpd.chain.interface import (
     BroadcastResult,
     ChainBackend,
     ChainDelta,
+    ChainTip,
     FoundTransaction,
     NewTip,
     Outcome,
@@ -130,6 +131,11 @@ class BitcoindChain:
         """The tip of the best chain."""
         self._require_open()
         return await self._blocks.best()
+
+    async def tip(self) -> ChainTip:
+        """The tip; bitcoind may know of headers whose blocks it lacks."""
+        self._require_open()
+        return await self._blocks.tip()
 
     async def feerate(self, target_blocks: int) -> int:
         """bitcoind's estimate, at least what its mempool takes. Raises FeerateUnknown."""

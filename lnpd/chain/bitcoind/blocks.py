@@ -14,7 +14,16 @@ from typing import Annotated, Final, TypeVar
 
 from msgspec import Meta
 
-from lnpd.chain.bitcoind.answers import BlockContents, BlockWithPrevouts, Hash, Header, internal, sat, shown
+from lnpd.chain.bitcoind.answers import (
+    BlockchainInfo,
+    BlockContents,
+    BlockWithPrevouts,
+    Hash,
+    Header,
+    internal,
+    sat,
+    shown,
+)
 from lnpd.chain.bitcoind.rpc import (
     BLOCK_BYTES,
     GENERAL,
@@ -28,7 +37,7 @@ from lnpd.chain.bitcoind.rpc import (
 )
 from lnpd.chain.bitcoind.watched import Digest, Watched
 from lnpd.chain.index import Coin, find_matches
-from lnpd.chain.interface import BlockRef, BlockSummary, ConnectedBlock, Match
+from lnpd.chain.interface import BlockRef, BlockSummary, ChainTip, ConnectedBlock, Match
 from lnpd.chain.transaction import Block, Point
 from lnpd.errors import BitcoindFault, BitcoindMisbehaves, BlockPruned, TransactionMalformed, UnknownBlock
 from lnpd.tx.transaction import hash256
@@ -58,6 +67,11 @@ class Blocks:
         """The tip of the best chain."""
         found = await self._rpc.call(Hash, "getbestblockhash")
         return BlockRef((await self._header(found)).height, internal(found))
+
+    async def tip(self) -> ChainTip:
+        """The tip of the best chain, and how far the headers go: blocks are fetched after them."""
+        info = await self._rpc.call(BlockchainInfo, "getblockchaininfo")
+        return ChainTip(BlockRef(info.blocks, internal(info.bestblockhash)), info.time, info.headers)
 
     async def ref(self, block_hash: bytes) -> BlockRef:
         """A block's height. Raises UnknownBlock."""

@@ -34,6 +34,7 @@ from lnpd.chain.interface import (
     BroadcastResult,
     ChainBackend,
     ChainDelta,
+    ChainTip,
     FoundTransaction,
     NewTip,
     Outcome,
@@ -115,6 +116,11 @@ class ElectrumChain:
     async def best_block(self) -> BlockRef:
         """The tip of the best chain."""
         return await self._believing(self._best)
+
+    async def tip(self) -> ChainTip:
+        """The tip. That a server hides blocks is seen by its age alone."""
+        block = await self._believing(self._best)
+        return ChainTip(block, work.time_seconds(self._headers.at(block.height)), self._headers.height)
 
     async def feerate(self, target_blocks: int) -> int:
         """The server's estimate, at least what its bitcoind relays. Raises FeerateUnknown."""

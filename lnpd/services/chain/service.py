@@ -26,6 +26,7 @@ from lnpd.chain.interface import (
     ChainBackend,
     ChainDelta,
     ChainEvent,
+    ChainTip,
     FoundTransaction,
     NewTip,
     Outpoint,
@@ -82,6 +83,8 @@ class ChainCalls(Protocol):
     async def scan(self, watches: tuple[Watch, ...], from_height: int) -> Parcel: ...
 
     async def best_block(self) -> BlockRef: ...
+
+    async def tip(self) -> ChainTip: ...
 
     async def feerate(self, target_blocks: int) -> int: ...
 
@@ -147,6 +150,7 @@ class ChainServer:
         self._clients: OrderedDict[bytes, _Client] = OrderedDict()
         self.peer: BusPeer | None = None
         self.best_block = chain.best_block
+        self.tip = chain.tip
         self.feerate = chain.feerate
         self.set_feerate = chain.set_feerate
         self.broadcast = chain.broadcast
@@ -274,6 +278,10 @@ class RemoteChain:
     async def best_block(self) -> BlockRef:
         """The tip of the best chain."""
         return await self._ask(self._calls.best_block)
+
+    async def tip(self) -> ChainTip:
+        """The same with its time."""
+        return await self._ask(self._calls.tip)
 
     async def feerate(self, target_blocks: int) -> int:
         """The rate that was set."""

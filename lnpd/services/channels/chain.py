@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lnpd.channel.actions import Claim, ExtensionCommitted, ExtensionForgotten, FundingReleased, FundingWanted, Told
-from lnpd.channel.events import FundingFailed, FundingProvided
+from lnpd.channel.events import Disconnected, FundingFailed, FundingProvided
 from lnpd.channel.state import Channel
 from lnpd.errors import ClaimUneconomic, LnpdError
 from lnpd.services.channels.batch import Broadcasting, Watch
@@ -54,6 +54,12 @@ class ChannelChain:
         task = asyncio.get_running_loop().create_task(work)
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+
+    def tell_again(self) -> None:
+        """Once, when the chain is followed: what waits for a decision is told to services that know the height now."""
+        assert self.channels is not None
+        for driver in self.channels.drivers.values():
+            driver.post(Item(Disconnected()))  # which no peer is yet
 
     # --- the drivers' Outside
     def add_watch(self, write: Write, owner: bytes, action: Watch) -> None:

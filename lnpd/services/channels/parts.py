@@ -74,5 +74,6 @@ class Parts:
     publish: Callable[[Write, Notify], None]  # writes an event's row
     changed: Callable[[Channel, Channel, tuple[Notify, ...]], None]  # after the commit: what it was, is, and published
     reserve: AnchorReserve
+    require_current: Callable[[], None]  # raises ChainError while the chain is not seen as it is
     broken: Callable[[Channel, Exception], None]  # a batch was lost
     ids: Ids = field(default_factory=Ids)

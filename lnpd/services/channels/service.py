@@ -13,7 +13,7 @@ from lnpd_sdk.types import ACCEPTOR, OPENER, Party
 from msgspec.structs import replace
 
 from lnpd.channel.actions import Notify
-from lnpd.channel.events import Accept, Block, Connected, Disconnected, Event, ForceClose, Open, Propose
+from lnpd.channel.events import Accept, Add, Block, Connected, Disconnected, Event, ForceClose, Open, Propose
 from lnpd.channel.failure import UNFUNDED
 from lnpd.channel.reestablish import restored
 from lnpd.channel.state import Channel, Closed, Normal, OnChain, Terms, new_channel
@@ -154,9 +154,10 @@ class Channels:
 
     async def command(self, key: str, event: Event) -> Channel:
         """Runs a command in a channel."""
-        driver = self.drivers.get(key)
-        if driver is None:
+        if (driver := self.drivers.get(key)) is None:
             raise UnknownChannel("The channel is closed.")
+        if isinstance(event, Add):
+            self.parts.require_current()
         return await driver.command(event)
 
     # --- the connection side (peers route here)

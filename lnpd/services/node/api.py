@@ -72,7 +72,7 @@ class NodeApi:
         )
 
     def _warnings(self) -> tuple[str, ...]:
-        found = [self._services.pulse.warning] if self._services.pulse.warning else []
+        found = [self._services.sight.warning] if self._services.sight.warning else []
         found += self._services.checks.warnings
         found += self._services.backup.warnings
         found += self._services.payment_sweep.warnings
@@ -243,7 +243,7 @@ class NodeApi:
 
     async def send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Sent:
         """Pays from the wallet."""
-        self._services.pulse.require()
+        self._services.sight.require_current()
         feerate = feerate_per_kw or await self._services.watcher.feerate(CONFIRM_BLOCKS)
         made = await self._services.wallet.send(address, amount_sat, feerate)
         return answers.Sent(channel_view.txid_text(made.txid), amount_sat, made.fee_sat)
@@ -286,7 +286,7 @@ class NodeApi:
         feerate_per_kw: int | None,
     ) -> answers.Opened:
         """Opens a channel."""
-        self._services.pulse.require()
+        self._services.sight.require_current()
         wanted = (amount_sat, push_msat, channel_type, providers, feerate_per_kw)
         return await self._commands.open(bytes.fromhex(peer), *wanted)
 

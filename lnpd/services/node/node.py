@@ -34,6 +34,7 @@ from lnpd.services.backup.keeper import BackupKeeper
 from lnpd.services.backup.payments import PaymentSweep
 from lnpd.services.chain.follow import POLL_SECONDS
 from lnpd.services.chain.pulse import ChainPulse
+from lnpd.services.chain.sight import ChainSight
 from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels.caps import Caps
 from lnpd.services.channels.chain import ChannelChain, FundingRecipient, PluginRecipient
@@ -134,9 +135,7 @@ class Node:
         await self._free_orphans()
         await self.payments.reconcile(tuple(d.channel for d in self.channels.drivers.values()))
         self._stack.push_async_callback(self.payments.stop)
-        await self.watcher.start()
-        self._stack.push_async_callback(self.watcher.stop)
-        await self.checks.chain(self.backend, self.watcher, self.channels)
+        await self._follow()
         await plugins
         self.plugins.backend = self.channels
         await self.channels.providers_changed()
@@ -152,6 +151,13 @@ class Node:
         self._stack.push_async_callback(self.rpc.stop)
         await self.payment_sweep.start()
         self._stack.push_async_callback(self.payment_sweep.stop)
+
+    async def _follow(self) -> None:
+        await self.watcher.start()
+        self._stack.push_async_callback(self.watcher.stop)
+        await self.checks.chain(self.backend, self.watcher, self.channels)
+        self.payments.begin()
+        self._channel_chain.tell_again()
 
     async def _keep_backup(self) -> None:
         config, key = self.config, await self.signer.backup_key()
@@ -196,6 +202,7 @@ class Node:
     def _make_watcher(self) -> None:
         self._channel_chain = ChannelChain(lambda height: self._spawn(self._tell_block(height)))
         self.watcher = ChainWatch(self.store, self.backend, self._channel_chain, self._broken, self._poll_seconds)
+        self.sight = ChainSight(self.pulse, lambda: self.watcher.height, self.config.network == "regtest")
         self._channel_chain.watcher = self.watcher
         self._channel_chain.payer = FeePayer(self.store, self.backend, self.watcher, self.wallet)
 
@@ -214,6 +221,7 @@ class Node:
             publish=self._record,
             changed=self._changed,
             reserve=self._reserve(),
+            require_current=self.sight.require_current,
             broken=lambda _channel, error: self._batch_lost(error),
         )
         caps = Caps(config.limits, config.experimental_types)
@@ -232,6 +240,7 @@ class Node:
             self.config.network,
             time.time,
             lambda: self.watcher.height,
+            lambda: self.sight.is_current,
             self.hooks,
             self.events,
             self.backend,
@@ -259,6 +268,7 @@ class Node:
             backend=self.backend,
             miner=self.miner,
             pulse=self.pulse,
+            sight=self.sight,
             wallet=self.wallet,
             watcher=self.watcher,
             registry=self.registry,

@@ -11,6 +11,7 @@ from lnpd.hooks.registry import Registry
 from lnpd.services.backup.keeper import BackupKeeper
 from lnpd.services.backup.payments import PaymentSweep
 from lnpd.services.chain.pulse import ChainPulse
+from lnpd.services.chain.sight import ChainSight
 from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels.opening import Kinds
 from lnpd.services.channels.service import Channels
@@ -36,6 +37,7 @@ class Services:
     backend: ChainBackend
     miner: Miner | None
     pulse: ChainPulse
+    sight: ChainSight
     wallet: Wallet
     watcher: ChainWatch
     registry: Registry

@@ -57,7 +57,7 @@ class _Opening(NamedTuple):
 
 
 class Forwards:
-    """Joins incoming with outgoing HTLCs. height: of the best block."""
+    """Joins incoming with outgoing HTLCs. height: of the best block, if it is_current."""
 
     def __init__(
         self,
@@ -66,11 +66,13 @@ class Forwards:
         relay: Relay,
         clock: Callable[[], float],
         height: Callable[[], int],
+        is_current: Callable[[], bool],
         news: News,
         tasks: Tasks,
     ) -> None:
         self._store, self._channels, self._relay = store, channels, relay
-        self._clock, self._height, self._news, self._tasks = clock, height, news, tasks
+        self._clock, self._height, self._is_current = clock, height, is_current
+        self._news, self._tasks = news, tasks
         self._openings: dict[HtlcKey, _Opening] = {}
         self._offering: dict[HtlcKey, Circuit | None] = {}  # and what is to be offered once this attempt is over
         self._delivering: set[str] = set()
@@ -138,7 +140,7 @@ class Forwards:
             wanted = orders(payload)
         except InvalidOnionPayload as error:
             return failure("invalid_onion_payload", type=error.tlv_type, offset=error.offset)
-        if htlc.over_exposure:
+        if htlc.over_exposure or not self._is_current():
             return failure("temporary_node_failure")
         outgoing = self._find(wanted.short_channel_id)
         if outgoing is None:

@@ -61,7 +61,10 @@ class _Settling(NamedTuple):
 
 
 class Incoming:
-    """Writes invoices and answers the HTLCs that reach us. network: BIP 173's prefix."""
+    """Writes invoices and answers the HTLCs that reach us. network: BIP 173's prefix.
+
+    height: of the best block, if it is_current; if not, no preimage is given for an HTLC that may have expired.
+    """
 
     def __init__(
         self,
@@ -71,12 +74,13 @@ class Incoming:
         network: str,
         clock: Callable[[], float],
         height: Callable[[], int],
+        is_current: Callable[[], bool],
         news: News,
         forwards: Forwards,
         hints: Hints,
     ) -> None:
         self._store, self._signer, self._node_id, self._network = store, signer, node_id, network
-        self._clock, self._height, self._news = clock, height, news
+        self._clock, self._height, self._is_current, self._news = clock, height, is_current, news
         self._forwards, self._hints = forwards, hints
         # Two HTLCs of one batch, or of two channels at once, both find the invoice open: the first one has it.
         # Nothing is lost with this: if the first one's batch is, that HTLC is told again.
@@ -180,7 +184,8 @@ class Incoming:
         record = invoice_of(row) if row else None
         if record and record.paid_by == key:  # told again: the answer was stored, and perhaps never carried out
             return Effects(events=(Fulfill(htlc.id, record.preimage),))
-        if htlc.over_exposure:  # its preimage is kept back (BOLT 2, Bounding exposure to trimmed in-flight HTLCs)
+        # Its preimage is kept back (BOLT 2, Bounding exposure to trimmed in-flight HTLCs).
+        if htlc.over_exposure or not self._is_current():
             return _failed(htlc, shared_secret, failure("temporary_node_failure"))
         is_open = row is not None and row.state == OPEN and not self._is_taken(htlc.payment_hash, key)
         terms = _terms(record) if record and is_open else None

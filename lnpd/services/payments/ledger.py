@@ -1,7 +1,7 @@
 """What is stored of invoices and payments, and how may a row change?
 
     invoice   open -> paid
-    payment   (none | failed) -> pending -> paid | failed        failed -> paid: a preimage always wins
+    payment   (none | failed) -> pending -> paid | failed        failed -> paid: its own HTLC's preimage wins
 
 Every change is a function of one transaction that looks at the row before it moves it: whatever is told twice, or by
 two channels at once, happens once. A payment has a row only once its HTLC is in a channel's log, in one transaction
@@ -142,10 +142,13 @@ def forgotten(write: Write, payment_hash: bytes, htlc: HtlcKey) -> bool:
     return True
 
 
-def paid(write: Write, payment_hash: bytes, preimage: bytes, now_seconds: float) -> PaymentRecord | None:
-    """The peer showed the preimage: the record, if nobody knew that before."""
+def paid(write: Write, payment_hash: bytes, htlc: HtlcKey, preimage: bytes, now_seconds: float) -> PaymentRecord | None:
+    """The peer showed the preimage for the payment's HTLC: the record, if nobody knew that before.
+
+    One who shows it for another HTLC of that hash was paid by somebody else, whose HTLC passed through this node.
+    """
     row = write.payment(payment_hash)
-    if row is None or row.state == PAID:
+    if row is None or row.state == PAID or payment_of(row).htlc != htlc:
         return None
     write.point("payment-paid")
     record = replace(payment_of(row), preimage=preimage, ended_unix_seconds=now_seconds, why="")

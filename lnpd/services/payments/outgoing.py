@@ -259,13 +259,19 @@ class Outgoing:
         return Effects(writes=(change,), after=(again,))
 
     async def fulfilled(self, channel: Channel, told: HtlcFulfilled) -> Effects:
-        """The peer showed the preimage: the payment is paid, whatever was thought of it before."""
+        """The peer showed the preimage for our HTLC: the payment is paid, whatever was thought of it before."""
         payment_hash = told.payment_hash
         if sha256(told.preimage).digest() != payment_hash:
             log.error("channel %s: HTLC %d was fulfilled with a preimage of another hash", channel.key, told.id)
             return Effects()
         change = Applied(
-            partial(payments_ledger.paid, payment_hash=payment_hash, preimage=told.preimage, now_seconds=self._clock())
+            partial(
+                payments_ledger.paid,
+                payment_hash=payment_hash,
+                htlc=HtlcKey(channel.key, told.id),
+                preimage=told.preimage,
+                now_seconds=self._clock(),
+            )
         )
 
         def record(write: Write) -> None:

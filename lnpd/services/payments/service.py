@@ -41,6 +41,7 @@ class Payments:
     """The recipient `payments` of all channels.
 
     node_id: ours. network: bitcoin, testnet, signet or regtest. clock: seconds since 1970. height: of the best block.
+    is_current: whether that is so now; while it is not, no HTLC is passed on or accepted.
     publisher: of the events payment_sent, payment_received, payment_failed.
     """
 
@@ -53,20 +54,22 @@ class Payments:
         network: str,
         clock: Callable[[], float],
         height: Callable[[], int],
+        is_current: Callable[[], bool],
         hooks: Hooks,
         publisher: Publisher,
         chain: Chain,
         policy: RelayPolicy = USUAL_POLICY,
     ) -> None:
         self._tasks, self._store, self._channels = Tasks(), store, channels
+        self._judges = False
         news, prefix = News(hooks, publisher, self._tasks), _PREFIXES[network]
         chain_hash = CHAIN_HASHES[network]
         self.relay = Relay(store, signer, channels, node_id, chain_hash, policy, clock, self._tasks)
         self.updates = Updates(store, channels, node_id, chain_hash, clock)
-        self._forwards = Forwards(store, channels, self.relay, clock, height, news, self._tasks)
+        self._forwards = Forwards(store, channels, self.relay, clock, height, is_current, news, self._tasks)
         self._stuck = Stuck(store, channels, chain, self._forwards)
         self._incoming = Incoming(
-            store, signer, node_id, prefix, clock, height, news, self._forwards, self.updates.hints
+            store, signer, node_id, prefix, clock, height, is_current, news, self._forwards, self.updates.hints
         )
         self._outgoing = Outgoing(store, channels, node_id, prefix, clock, height, news, self._tasks)
         # Any: each row takes the message of its key, which no static type of a table can say.
@@ -75,13 +78,16 @@ class Payments:
             HtlcForgotten: self._forgotten,
             HtlcFulfilled: self._fulfilled,
             HtlcFailed: self._failed,
-            HtlcReceived: self._incoming.received,
+            HtlcReceived: self._received,
         }
 
     async def told(self, channel: Channel, message: Told) -> Effects:
         """See Recipient. What a channel tells others is none of our business."""
         handler = self._told.get(type(message))
         return await handler(channel, message) if handler else Effects()
+
+    async def _received(self, channel: Channel, told: HtlcReceived) -> Effects:
+        return await self._incoming.received(channel, told) if self._judges else Effects()
 
     # An HTLC of ours is of a payment or of a circuit: whose it is, the rows know, in the transaction that asks them.
 
@@ -111,6 +117,10 @@ class Payments:
     async def block(self, height: int) -> None:
         """The best chain has a new tip."""
         await self._stuck.look(height)
+
+    def begin(self) -> None:
+        """Once the height is known, to judge HTLCs from then on. Each channel tells again of those that wait."""
+        self._judges = True
 
     async def stop(self) -> None:
         """End what runs beside its callers. What is in flight is stored and goes on after the next start."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lnpd.chain.interface import BlockRef
+from lnpd.chain.interface import BlockRef, ChainTip
 from lnpd.errors import ChainUnreachable, FollowerEnded
 from lnpd.services.chain import pulse as chain_pulse
 from lnpd.services.chain.pulse import ChainPulse
@@ -68,9 +68,9 @@ def test_a_late_answer_is_no_answer(caplog: pytest.LogCaptureFixture) -> None:
     class Slow:
         seconds = 0.0
 
-        async def best_block(self) -> BlockRef:
+        async def tip(self) -> ChainTip:
             await asyncio.sleep(self.seconds)
-            return BlockRef(7, bytes(32))
+            return ChainTip(BlockRef(7, bytes(32)), 0, 7)
 
     async def story() -> None:
         slow = Slow()
@@ -88,11 +88,11 @@ def test_a_defect_that_ends_it_is_reported(caplog: pytest.LogCaptureFixture) -> 
     class Ill:
         beats = 0
 
-        async def best_block(self) -> BlockRef:
+        async def tip(self) -> ChainTip:
             self.beats += 1
             if self.beats > 2:
                 raise KeyError("defect")
-            return BlockRef(7, bytes(32))
+            return ChainTip(BlockRef(7, bytes(32)), 0, 7)
 
     async def story() -> None:
         failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()

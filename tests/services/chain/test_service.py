@@ -61,7 +61,16 @@ def test_every_answer_is_the_chains_own(tmp_path: Path) -> None:
             assert await remote.blocks_since(start) == await view.blocks_since(start)
             assert len((await remote.blocks_since(start)).mempool) == 3
             (block,) = await remote.mine()
-            for question in ("best_block", "feerate", "block_at", "blocks_since", "scan", "unspent", "transaction"):
+            for question in (
+                "best_block",
+                "tip",
+                "feerate",
+                "block_at",
+                "blocks_since",
+                "scan",
+                "unspent",
+                "transaction",
+            ):
                 arguments = {
                     "feerate": (6,),
                     "block_at": (block.height,),

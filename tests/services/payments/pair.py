@@ -71,6 +71,7 @@ class Side:
         self.folder, self.node, self.key = folder, node, key
         self.now = float(NOW)
         self.height = HEIGHT
+        self.current = True
         self.published: list[tuple[str, dict[str, Any]]] = []
         self.hooks = Hooks()
         self.fault: Fault = lambda moment, points: None
@@ -93,10 +94,12 @@ class Side:
             "regtest",
             lambda: self.now,
             lambda: self.height,
+            lambda: self.current,
             self.hooks,
             self,
             None,  # type: ignore[arg-type]  # no channel here is on chain
         )
+        self.payments.begin()
 
     def record(self, write: Write, topic: str, payload: Any) -> int:
         self.published.append((topic, dict(payload)))

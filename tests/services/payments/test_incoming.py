@@ -90,6 +90,26 @@ async def test_an_invoice_is_paid_by_one_htlc(pair: Joined) -> None:
 
 
 @played
+async def test_nobody_is_paid_whose_view_of_the_chain_is_old(pair: Joined) -> None:
+    """No preimage leaves for an HTLC that may have expired; the invoice stays open, and what was decided holds."""
+    text, payee = await asked(pair), pair.payee
+    payee.current = False
+    assert reported(await answered(pair), payee.key).name == "temporary_node_failure"
+    with pytest.raises(errors.PaymentFailed, match="temporary_node_failure"):
+        await pair.both(pair.payer.payments.pay(text))
+    payee.current = True
+    paid = await pair.both(pair.payer.payments.pay(text))
+    assert moved_msat(pair) == AMOUNT_MSAT
+    payee.current = False
+    request = invoice.decode(text)
+    part = payload.encode(payload.for_final_node(AMOUNT_MSAT, HEIGHT + 40, request.payment_secret))
+    onion = sphinx.build(b"\x09" * 32, [(request.payee, part)], request.payment_hash).packet
+    again = actions.HtlcReceived(1, AMOUNT_MSAT, request.payment_hash, HEIGHT + 40, onion)
+    told = await payee.payments.told(payee.channel, again)
+    assert told.events == (events.Fulfill(1, bytes.fromhex(paid.preimage)),)
+
+
+@played
 async def test_what_is_told_twice_happens_once(pair: Joined) -> None:
     text = await asked(pair)
     payer, payee = pair.payer, pair.payee

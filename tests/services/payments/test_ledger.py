@@ -22,10 +22,10 @@ STEPS = st.lists(
 def test_a_row_is_paid_once_and_for_good(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
 ) -> None:
-    """Whatever is told in whatever order: one live HTLC at most, and nothing leaves `paid`."""
+    """Whatever is told in whatever order: one live HTLC at most, no other pays, and nothing leaves `paid`."""
 
     store = Store.open(tmp_path_factory.mktemp("ledger"), "regtest")
-    payment_hash, live, paid = bytes(32), None, 0
+    payment_hash, live, last, paid = bytes(32), None, None, 0
     try:
         for kind, number in steps:
             key = HtlcKey("c", number)
@@ -40,14 +40,15 @@ def test_a_row_is_paid_once_and_for_good(
                 else:
                     assert live is None
                     assert not paid
-                    live = key
+                    live = last = key
             elif kind == "forgotten":
                 if store.write_sync(lambda w, k=key: payments_ledger.forgotten(w, payment_hash, k)):
                     assert live == key
-                    live = None
+                    live = last = None
             elif kind == "paid":
-                paid += store.write_sync(lambda w: payments_ledger.paid(w, payment_hash, b"p", 2.0)) is not None
-                live = None if paid else live
+                if store.write_sync(lambda w, k=key: payments_ledger.paid(w, payment_hash, k, b"p", 2.0)):
+                    assert last == key, "only the HTLC that the row names pays it"
+                    paid, live = paid + 1, None
             else:
                 htlc = key if kind == "failed" else None
                 if store.write_sync(lambda w, k=htlc: payments_ledger.failed(w, payment_hash, k, "why", 2.0)):

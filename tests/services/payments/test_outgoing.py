@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from lnpd import errors
 from lnpd.channel import actions, events
 from lnpd.routing import invoice
+from lnpd.services.payments.ledger import invoice_of
 from tests.services.payments.pair import (
     AMOUNT_MSAT,
     DETAILS,
@@ -216,6 +217,31 @@ async def test_a_preimage_of_another_hash_pays_nothing(pair: Joined) -> None:
     told = actions.HtlcFulfilled(0, payment_hash, bytes(32))
     assert await pair.payer.payments.told(pair.payer.channel, told) == ((), (), ())
     await pair.both(paying)
+
+
+@played
+async def test_a_payment_is_not_paid_by_somebody_elses_htlc(pair: Joined) -> None:
+    """Of one payment hash: what passes through this node for another payer is not what this one paid."""
+    text, payer = await asked(pair), pair.payer
+    preimage, payment_hash = await preimage_of(pair, text), invoice.decode(text).payment_hash
+    pair.payee.now += 3601
+    with pytest.raises(errors.PaymentFailed):
+        await pair.both(payer.payments.pay(text))
+    for identity, state in ((1, "failed"), (0, "paid")):  # its own HTLC's preimage wins, however late it comes
+        effects = await payer.payments.told(payer.channel, actions.HtlcFulfilled(identity, payment_hash, preimage))
+        await payer.store.write(lambda write, effects=effects: [put(write) for put in effects.writes])
+        for after in effects.after:
+            after()
+        (row,) = await payer.payments.payments()
+        assert row.state == state
+    assert [topic for topic, _ in payer.published] == ["payment_failed", "payment_sent"]
+
+
+async def preimage_of(pair: Joined, text: str) -> bytes:
+    payment_hash = invoice.decode(text).payment_hash
+    row = await pair.payee.store.read(lambda read: read.invoice(payment_hash))
+    assert row is not None
+    return invoice_of(row).preimage
 
 
 @played
