@@ -162,3 +162,24 @@ def test_an_htlc_that_waits_for_its_channel_is_failed_rather_than_offered_blindl
         assert row.state == "failed" and "The chain has not answered" in row.why
 
     run(story, tmp_path)
+
+
+def test_an_htlc_that_waited_for_a_restart_is_judged_by_the_height_after_it(tmp_path: Path) -> None:
+    """It is told again with the channel, which is restored before the chain has been looked at."""
+
+    async def story(network: Network) -> None:
+        (alice, bob), (channel,) = await in_a_row(network, "alice", "bob")
+        before, hearing = await balances_msat((alice, bob), (channel,)), Hearing(bob, hold=True)
+        invoice = await bob.api.invoice(SENT_MSAT, "goods", 3600)
+        paying = asyncio.create_task(alice.api.pay(invoice.invoice, None, 60))
+        await held(hearing)
+        listen = bob.peers.listening()
+        await network.stop(bob)
+        await network.mine(20)
+        bob = await network.node("bob", listen=listen)
+        with pytest.raises(PaymentFailed, match="incorrect_or_unknown_payment_details"):
+            await paying
+        assert (await bob.api.invoices())[0].state == "open"
+        assert await balances_msat((alice, bob), (channel,)) == before
+
+    run(story, tmp_path)

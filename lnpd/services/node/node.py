@@ -8,8 +8,6 @@ goes the other way round; mailboxes are emptied before the store is closed.
 
 import asyncio
 import logging
-import os
-import signal as signals
 import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
@@ -47,6 +45,7 @@ from lnpd.services.events import Events
 from lnpd.services.node.api import NodeApi
 from lnpd.services.node.belonging import check_chain, check_seed
 from lnpd.services.node.checking import StartCheck
+from lnpd.services.node.faults import fail_points
 from lnpd.services.node.places import open_chain, open_signer
 from lnpd.services.node.services import Services
 from lnpd.services.payments.service import Payments
@@ -89,7 +88,7 @@ class Node:
         self.config, self.shared_chain, self._limits = config, chain, limits
         self._developer = config.developer or Developer()
         self._poll_seconds = self._developer.poll_seconds or POLL_SECONDS
-        self._fault = fault or self._fail_points()
+        self._fault = fault or fail_points(self._developer.fail_at)
         self._passphrase = passphrase
         self._stack = AsyncExitStack()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -392,16 +391,3 @@ class Node:
             log.warning(
                 "mailboxes were not empty after %s s: what waited is handled after the next start", DRAIN_SECONDS
             )
-
-    def _fail_points(self) -> Fault:
-        """The developer's fail-points: the power is cut at the N-th commit with a point."""
-        left = {(f.point, f"{f.moment}_commit"): f.count for f in self._developer.fail_at}
-
-        def fault(moment: str, points: frozenset[str]) -> None:
-            for point in points:
-                if (count := left.get((point, moment))) is not None:
-                    left[point, moment] = count - 1
-                    if count == 1:
-                        os.kill(os.getpid(), signals.SIGKILL)
-
-        return fault
