@@ -148,7 +148,7 @@ def test_what_is_stored_counts_though_nobody_came_to_say_so(tmp_path: Path, fail
     async def story(pair: Joined) -> None:
         pair.payer.silent = True
         text = await asked(pair, **({"payment_secret": bytes(32)} if fails else {}))
-        paying = asyncio.create_task(pair.payer.payments.pay(text, timeout_seconds=0.3))
+        paying = asyncio.create_task(pair.payer.payments.pay(text, timeout_seconds=2))
         while not pair.payer.waiting:  # the command waits in the channel's mailbox
             await asyncio.sleep(0)
         await pair.settle()
