@@ -1,6 +1,6 @@
 # What can be done here? `make` alone prints the menu. Every target sets up .venv by itself (contrib/setup).
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lint bench crash docs generate clean setup bitcoind ldk
+.PHONY: help run test quick lint bench crash fuzz docs generate clean setup bitcoind ldk
 
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
@@ -37,6 +37,9 @@ bench: setup ## the table of speeds and ratios, each beside its goal
 crash: setup ## power cut at every persistence point, then real kill -9 at each amid 50 payments
 	$(PYTEST) -n 2 --dist worksteal tests/e2e/test_crash_points.py tests/e2e/test_crash_line.py
 	$(BIN)/python -m tests.crash
+
+fuzz: setup ## the wire, from a peer's side and a stranger's, for MINUTES=10
+	@$(BIN)/python -m tests.fuzz
 
 docs: setup ## the documentation that is printed from tables in the code
 	$(call program,contrib.docs,stage 2)
