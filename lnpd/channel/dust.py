@@ -18,6 +18,12 @@ from lnpd.tx.states import BASE, HTLC, feerate_of, htlcs_of
 # An HTLC that is large enough today is dust after a rise of the feerate: HTLCs are judged as if it had come already.
 BUFFER_PER_KW: Final = 2_530
 
+# A rise of the feerate trims HTLCs that nobody would have called dust before. Whoever ends a channel over that at once
+# ends it just when that is dear, and in vain, for most of them are settled in a moment: so more is allowed then, as LDK
+# allows it, but never more than some times what was set, since the peer chooses the feerate (up to a ceiling).
+MSAT_FOR_EACH_PER_KW: Final = 10_000
+MOST_TIMES: Final = 4
+
 
 def htlc_of(update: Update) -> Htlc:
     """The HTLC that an `add` adds."""
@@ -28,6 +34,11 @@ def htlc_of(update: Update) -> Htlc:
 def buffered_per_kw(feerate_per_kw: int) -> int:
     """The feerate to which update_fee may soon bring a channel: a quarter more, and not less than 10 sat per vbyte."""
     return max(feerate_per_kw + BUFFER_PER_KW, feerate_per_kw * 5 // 4)
+
+
+def allowed_at_msat(most_msat: int, feerate_per_kw: int) -> int:
+    """What an update_fee may leave without an output, of a limit that holds for each new HTLC."""
+    return max(most_msat, min(MOST_TIMES * most_msat, MSAT_FOR_EACH_PER_KW * feerate_per_kw))
 
 
 def exposure_with_msat(channel: Channel, htlc: Htlc) -> int:

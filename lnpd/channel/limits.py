@@ -13,7 +13,7 @@ import msgspec
 from lnpd_sdk.types import OPENER, Htlc, SetFee, Update, other
 
 from lnpd import errors
-from lnpd.channel.dust import exposure_at_msat, exposure_with_msat, htlc_of
+from lnpd.channel.dust import allowed_at_msat, exposure_at_msat, exposure_with_msat, htlc_of
 from lnpd.channel.opening_rules import Rule, check
 from lnpd.channel.queries import Folds
 from lnpd.channel.state import Channel, Policy, Terms
@@ -143,7 +143,7 @@ FEE: Final[tuple[Rule[FeeChange], ...]] = (
     ),
     Rule(  # not a warning: what the peer has signed it sends again after each reconnect
         errors.DustExposureExceeded,
-        lambda f: f.dust_msat > f.policy.max_dust_exposure_msat,
+        lambda f: f.dust_msat > allowed_at_msat(f.policy.max_dust_exposure_msat, f.feerate_per_kw),
         "too much value would be in HTLCs that are too small for an output at this feerate_per_kw",
     ),
 )

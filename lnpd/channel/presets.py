@@ -70,7 +70,8 @@ LIMITS: Final[tuple[Limit, ...]] = (
     Limit("min_feerate_per_kw", "SAT", 253, 1_000_000, "the lowest feerate of commitment transactions"),
     Limit("max_feerate_per_kw", "SAT", 253, 1_000_000, "the highest feerate of commitment transactions"),
     Limit("max_dust_exposure_msat", "MSAT", 0, 10**12,
-          "the most that miners could get of a channel's HTLCs that are too small for an output"),
+          "the most that miners could get of a channel's HTLCs that are too small for an output; up to 4 times as much"
+          " when the feerate rises"),
     Limit("max_accepted_htlcs", "HTLCS", 1, MAX_HTLCS, "the most HTLCs that a peer may have in flight in a channel"),
     Limit("max_in_flight_percent", "PERCENT", LEAST_IN_FLIGHT_PERCENT, 100,
           "the most of a channel that a peer may have in flight in HTLCs"),

@@ -10,10 +10,18 @@ from msgspec.structs import replace
 
 from lnpd import errors
 from lnpd.channel import actions, events
-from lnpd.channel.dust import BUFFER_PER_KW, buffered_per_kw, exposure_at_msat, exposure_with_msat, is_dust
+from lnpd.channel.dust import (
+    BUFFER_PER_KW,
+    MOST_TIMES,
+    allowed_at_msat,
+    buffered_per_kw,
+    exposure_at_msat,
+    exposure_with_msat,
+    is_dust,
+)
 from lnpd.channel.limits import FEE, OFFER
 from lnpd.channel.outcomes import undecided
-from lnpd.channel.state import Failed, Normal
+from lnpd.channel.state import Failed, Normal, Policy
 from lnpd.channel.updates import next_id
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY
 from lnpd.tx.graph import ChannelType
@@ -119,15 +127,16 @@ def test_what_was_removed_is_no_danger_any_more_and_what_is_being_removed_still_
 
 
 # Channel type, limit, what is offered before, the new feerate, and whether it goes too far. HTLCs of 5,000 sat are dust
-# from 6,608 per kw on (HTLC-success, one more than 4,646 * 1000 / 703) and from 7,007 on (HTLC-timeout).
+# from 6,608 per kw on (HTLC-success, one more than 4,646 * 1000 / 703) and from 7,007 on (HTLC-timeout). Of a limit of
+# 2,500 sat, which holds for new HTLCs, a rise of the feerate may make 10,000 sat.
 FEERATES: dict[str, tuple[ChannelType, int, Offers, int, bool]] = {
-    "it trims nothing": (LEGACY, 10_000_000, [(0, 5_000_000)] * 3, 6_500, False),
-    "it trims too much": (LEGACY, 10_000_000, [(0, 5_000_000)] * 3, 7_500, True),
-    "in one commitment": (LEGACY, 10_000_000, [(0, 5_000_000)] * 3, 6_650, True),
-    "at the limit": (LEGACY, 10_000_000, [(0, 5_000_000)] * 2, 7_500, False),
-    "the other side's count": (LEGACY, 10_000_000, [(0, 5_000_000), (1, 5_000_000), (1, 5_000_000)], 7_500, True),
-    "not in the same commitment": (LEGACY, 10_000_000, [(0, 5_000_000), (1, 5_000_000), (1, 5_000_000)], 6_650, False),
-    "with anchors nothing is trimmed": (ANCHORS, 10_000_000, [(0, 5_000_000)] * 3, 50_000, False),
+    "it trims nothing": (LEGACY, 2_500_000, [(0, 5_000_000)] * 3, 6_500, False),
+    "it trims too much": (LEGACY, 2_500_000, [(0, 5_000_000)] * 3, 7_500, True),
+    "in one commitment": (LEGACY, 2_500_000, [(0, 5_000_000)] * 3, 6_650, True),
+    "at the limit": (LEGACY, 2_500_000, [(0, 5_000_000)] * 2, 7_500, False),
+    "the other side's count": (LEGACY, 2_500_000, [(0, 5_000_000), (1, 5_000_000), (1, 5_000_000)], 7_500, True),
+    "not in the same commitment": (LEGACY, 2_500_000, [(0, 5_000_000), (1, 5_000_000), (1, 5_000_000)], 6_650, False),
+    "with anchors nothing is trimmed": (ANCHORS, 2_500_000, [(0, 5_000_000)] * 3, 50_000, False),
     "a lower one helps": (LEGACY, 4_000_000, [(0, 5_000_000), (1, 5_000_000)], 900, False),
 }  # fmt: skip
 
@@ -175,6 +184,33 @@ def test_a_feerate_that_is_pending_counts() -> None:
     with pytest.raises(errors.CommandRefused, match=r"too small for an output\.$"):
         pair.nodes[0].run(add(9, 5_000_001))
     assert exposure_at_msat(pair.nodes[0].channel, 6_000, True) == 0
+
+
+@pytest.mark.parametrize(
+    ("most_msat", "feerate", "allowed_msat"),
+    [
+        (50_000_000, 253, 50_000_000),
+        (50_000_000, 5_000, 50_000_000),
+        (50_000_000, 5_001, 50_010_000),
+        (50_000_000, 20_000, 200_000_000),
+        (50_000_000, 100_000, 200_000_000),
+        (0, 100_000, 0),
+    ],
+)
+def test_a_feerate_may_trim_more_as_it_rises(most_msat: int, feerate: int, allowed_msat: int) -> None:
+    assert allowed_at_msat(most_msat, feerate) == allowed_msat
+
+
+def test_a_rise_that_trims_three_payments_costs_no_channel() -> None:
+    """By the limit that everyone has: three of 17,000 sat at 100 sat per vbyte, as LDK would propose it."""
+    pair = limited(LEGACY, Policy().max_dust_exposure_msat, 1)
+    offer(pair, [(0, 17_000_000)] * 3)
+    pair.command(0, events.SetFeerate(25_000))
+    pair.settle()
+    pair.check()
+    assert exposure_at_msat(pair.nodes[1].channel, 25_001, False) == 51_000_000 > Policy().max_dust_exposure_msat
+    with pytest.raises(errors.CommandRefused, match=r"too small for an output\.$"):
+        pair.nodes[1].run(add(9, 17_000_000))
 
 
 @pytest.mark.parametrize(("feerate", "buffered"), [(253, 2_783), (10_120, 12_650), (10_121, 12_651), (40_000, 50_000)])
@@ -254,7 +290,7 @@ class Walk:
                 for party in (0, 1):
                     names = [name for _, name in kept.graph.trimmed if name.startswith(f"{party}/")]
                     lost_msat = sum(self.amounts_msat[name] for name in names)
-                    assert lost_msat <= MOST_MSAT[party], names
+                    assert lost_msat <= MOST_TIMES * MOST_MSAT[party], names
                     self.most_msat[party] = max(self.most_msat[party], lost_msat)
 
 

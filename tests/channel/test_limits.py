@@ -134,8 +134,8 @@ def unruly() -> Pair:
 
 
 def risking() -> Pair:
-    """Party 1 risks less than the HTLC that it received."""
-    pair = opened(STATIC_REMOTEKEY, Pair(Node(0), Node(1, replace(POLICY, max_dust_exposure_msat=4_999_999))))
+    """Party 1 risks less than the HTLC that it received, four times over."""
+    pair = opened(STATIC_REMOTEKEY, Pair(Node(0), Node(1, replace(POLICY, max_dust_exposure_msat=1_249_999))))
     pair.command(0, add(1))
     pair.settle()
     return pair

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from lnpd.channel.events import Add
+from lnpd.channel.events import Add, Fail, SetFeerate
 from lnpd.channel.presets import LIMITS, PRESETS, Limits
 from lnpd.errors import ChannelRefused, CommandRefused, PaymentFailed
 from lnpd.services.node.node import Node
-from lnpd.testing import Network, until, usable
-from lnpd.tx.states import htlcs_of
-from tests.e2e.line import terms_known
+from lnpd.testing import Network, until, until_asked, usable
+from lnpd.tx.states import feerate_of, htlcs_of
+from tests.e2e.line import Hearing, held, terms_known
 from tests.services.channels.test_commands import deaf
 
 pytest.importorskip("pbk")  # the embedded chain
@@ -222,6 +222,71 @@ def test_an_htlc_beyond_a_limit_is_refused_or_failed_and_the_channel_goes_on(tmp
 
     told(tmp_path / "narrow", replace(GENEROUS, **{field: row.limit}), refused)
     told(tmp_path / "wide", replace(GENEROUS, **{field: row.wider}), row.story)
+
+
+# An update_fee, of alice, who opened.
+
+
+async def said(node: Node, topic: str, words: str) -> None:
+    """Returns once an event of this topic has been published whose text has these words."""
+
+    async def found() -> bool:
+        return any(e.topic == topic and words in bytes(e.payload).decode() for e in await node.events.since(0, 10_000))
+
+    await until_asked(found, f"{topic}: {words}")
+
+
+def test_a_feerate_above_the_ceiling_waits_until_the_ceiling_is_raised(tmp_path: Path) -> None:
+    """It costs no channel: bob says why he hangs up, and a restart with another option is enough."""
+
+    async def story(three: Three) -> None:
+        channel, alice, bob = await a_channel(three), three.alice, three.bob
+        await alice.channels.command(alice.channels.usable()[0].key, SetFeerate(3_001))
+        await said(bob, "channel_warning", "feerate_per_kw is unreasonably large")
+        await said(alice, "peer_warning", "feerate_per_kw is unreasonably large")
+        assert feerate_of(bob.channels.driver_of(channel).channel.base.states) < 3_000
+        bob = await three.network.restart(bob, limits=replace(bob.config.limits, max_feerate_per_kw=3_001))
+        for node in (alice, bob):
+            driver = node.channels.driver_of(channel)
+            await until(lambda driver=driver: feerate_of(driver.channel.base.states) == 3_001, "the feerate")  # type: ignore[misc]
+        await three.network.active(channel, alice, bob)
+        await pay(three._replace(bob=bob), 5_000_000)
+
+    told(tmp_path, replace(GENEROUS, max_feerate_per_kw=3_000), story)
+
+
+@pytest.mark.parametrize("limit_msat", [1_250_000, 1_249_999])
+def test_a_feerate_that_leaves_too_much_without_an_output_ends_the_channel(tmp_path: Path, limit_msat: int) -> None:
+    """5,000 sat are dust at 10,000 per kw, and four times the limit is what a rise of the feerate may make of it."""
+
+    async def story(three: Three) -> None:
+        channel, (alice, bob) = await a_channel(three, "static_remotekey"), (three.alice, three.bob)
+        hearing, driver = Hearing(bob, hold=True), bob.channels.driver_of(channel)
+        invoice = await bob.api.invoice(5_000_000, "", 3600)
+        paying = asyncio.create_task(alice.api.pay(invoice.invoice, None, 20))
+        await held(hearing)
+        key = alice.channels.usable()[0].key
+        await alice.channels.command(key, SetFeerate(10_000))
+        if limit_msat == 1_250_000:
+            await until(lambda: feerate_of(driver.channel.base.states) == 10_000, "the feerate")
+            await bob.channels.command(driver.channel.key, Fail(hearing.held[0][1].id, bytes(256)))
+            with pytest.raises(PaymentFailed):
+                await paying
+            return
+        await said(bob, "channel_failed", "too much value would be in HTLCs that are too small for an output")
+        await said(alice, "channel_failed", "too much value would be in HTLCs that are too small for an output")
+        paying.cancel()
+        (row,) = await bob.api.channels()
+        await three.network.spent(row.funding)
+        await three.network.mine()
+
+        async def outputs() -> list[int]:
+            rows = await bob.api.channels(True)
+            return [each.amount_sat for row in rows for each in row.onchain if each.kind == "received_htlc"]
+
+        assert await until_asked(outputs, "what is on chain has the HTLC") == [5_000]
+
+    told(tmp_path, replace(GENEROUS, max_dust_exposure_msat=limit_msat), story)
 
 
 def test_every_limit_has_its_story() -> None:

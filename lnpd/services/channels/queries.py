@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from lnpd.channel.actions import Action, Keep
+from lnpd.channel.dust import MOST_TIMES
 from lnpd.channel.queries import (
     AllowDestination,
     CheckSignatures,
@@ -157,6 +158,6 @@ class Queries:
             reserve_sat=(terms[1].channel_reserve_sat, terms[0].channel_reserve_sat),
             funding=funding,
             destinations=tuple(s for s in (terms[us].upfront_shutdown_script,) if s),
-            dust_exposure_sat=channel.policy.max_dust_exposure_msat // 1000,
+            dust_exposure_sat=MOST_TIMES * channel.policy.max_dust_exposure_msat // 1000,
         )
         self._batch.records.append(await self._parts.signer.register_channel(registered))
