@@ -68,6 +68,8 @@ class Worker:
 class ChainView(Listener):
     """A ChainBackend upon an embedded chain, for one client."""
 
+    may_hide = False
+
     def __init__(self, chain: KernelChain, worker: Worker) -> None:
         self._chain, self._worker = chain, worker
         self._watches: set[Watch] = set()  # touched on the chain's thread only

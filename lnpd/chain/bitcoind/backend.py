@@ -70,6 +70,8 @@ Subscribe = Callable[[tuple[str, ...], tuple[str, ...], Callable[[str, bytes, bo
 class BitcoindChain:
     """A ChainBackend upon a bitcoind, for one client. Made by `open`."""
 
+    may_hide = False
+
     def __init__(
         self, rpc: Rpc, network: str, version: int, subscribe: Subscribe | None, poll_seconds: float | None
     ) -> None:

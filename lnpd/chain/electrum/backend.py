@@ -57,6 +57,8 @@ T = TypeVar("T")
 class ElectrumChain:
     """A ChainBackend upon Electrum servers, for one client. Made by `open`."""
 
+    may_hide = True
+
     def __init__(
         self, addresses: Sequence[ElectrumAddress], network: str, directory: Path | None, poll_seconds: float | None
     ) -> None:

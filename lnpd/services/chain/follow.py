@@ -26,6 +26,7 @@ from lnpd.store.write import Write
 log = logging.getLogger("lnpd.chain")
 
 POLL_SECONDS = 30.0
+HIDDEN_BLOCKS = 2_016  # so far back a start looks for what was hidden: no delay of a channel's output is longer
 RETRY_SECONDS = 1.0
 STOP_SECONDS = 1.0
 
@@ -107,9 +108,23 @@ class ChainFollower:
     async def start(self) -> None:
         """Catches up with the chain, then follows it. Raises ChainError, UnknownBlock if this is another chain."""
         await self.sync()
+        if self._backend.may_hide and self._at is not None:
+            await self._look_again(self._at)
         what = f"{self._service.name} cannot follow the chain any more"
         loops = (self._listen(), self._follow())
         self._tasks = [alarmed(asyncio.create_task(loop), what, self._broken) for loop in loops]
+
+    async def _look_again(self, at: BlockRef) -> None:
+        """What was hidden until this start from whoever followed: what is known already changes nothing."""
+        height = max(1, at.height - HIDDEN_BLOCKS)
+        while True:
+            delta = await self._backend.scan(self._registered, height)
+            blocks = tuple(each for each in delta.connected if each.block.height <= at.height)
+            await self._take(ChainDelta((), blocks, (), at, True))
+            if not delta.more or delta.end.height >= at.height:
+                break
+            height = delta.end.height + 1
+        self.wake()
 
     async def stop(self) -> None:
         """Ends between two transactions; in the middle of a question that the chain does not answer."""
@@ -159,7 +174,7 @@ class ChainFollower:
             await self._take(ChainDelta((), (), (), at, False))
         while True:
             delta = await self._backend.blocks_since(at)
-            if delta.end != at or (not delta.more and delta.mempool != self._waiting):
+            if delta.end != at or delta.connected or (not delta.more and delta.mempool != self._waiting):
                 await self._take(delta)
             at = self._at = delta.end
             if not delta.more:

@@ -229,6 +229,8 @@ class RemoteChain:
     What the server raises comes out as it is if it is one of lnpd.errors; ChainUnreachable if it does not answer.
     """
 
+    may_hide = False
+
     def __init__(self, endpoint: str, deadline_seconds: float = DEADLINE_SECONDS) -> None:
         self._client = b""  # the present attachment; the server knows all our watches under it
         self._attaching = asyncio.Lock()
