@@ -15,7 +15,7 @@ from lnpd.errors import TransactionMalformed
 from lnpd.tx.transaction import hash256
 
 MISSING: Final = "bad-txns-inputs-missingorspent"
-FEE_REASONS: Final = ("min relay fee not met", "mempool min fee not met")
+FEE_REASONS: Final = ("min relay fee not met", "mempool min fee not met", "mempool full")
 # The names that older versions of bitcoind give, and those of the interface.
 RENAMED: Final = {"Missing inputs": MISSING, "missing-inputs": MISSING}
 

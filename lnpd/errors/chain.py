@@ -109,7 +109,14 @@ class BlockPruned(ChainError):
 
 
 class FeerateUnknown(ChainError):
-    """bitcoind has not seen enough of the world yet to estimate a feerate."""
+    """The backend has not seen enough of the world yet to estimate a feerate. `floor_per_kw`: below it nothing is
+    relayed."""
+
+    floor_per_kw: int = 0
+
+    def __init__(self, text: str, floor_per_kw: int = 0) -> None:
+        super().__init__(text)
+        self.floor_per_kw = floor_per_kw
 
 
 class BitcoindFault(ChainError):

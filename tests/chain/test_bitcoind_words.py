@@ -38,8 +38,9 @@ def test_a_feerate_keeps_within_limits(case: str) -> None:
 
 def test_no_estimate_is_no_guess() -> None:
     async def story(_: Server, rpc: Rpc) -> None:
-        with pytest.raises(FeerateUnknown, match="Insufficient data"):
+        with pytest.raises(FeerateUnknown, match="Insufficient data") as raised:
             await fees.estimate(rpc, 6, "bitcoin")
+        assert raised.value.floor_per_kw == fees.relayed_per_kw(Decimal(str(POOL["mempoolminfee"])))
 
     told(replying({"estimatesmartfee": {"errors": ["Insufficient data"]}, "getmempoolinfo": POOL}), story)
 

@@ -1,15 +1,23 @@
-"""Do nodes without a bitcoind of their own open, pay, restart and close by an Electrum server, also by force?"""
+"""Do nodes without a bitcoind of their own open, pay, restart and close by an Electrum server, also by force?
+
+And do they punish a theft that the server kept back for a while?
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from lnpd.chain.electrum.ledger import Item, Ledger
+from lnpd.channel.state import OnChain
 from lnpd.config import Developer
 from lnpd.testing import Network, Node, until, until_asked
+from tests.e2e.closing import driver_of, ears, offer
 from tests.e2e.test_forced_closes import told
+from tests.e2e.test_old_copy import again
+from tests.e2e.thief import loot
 from tests.interop.bitcoind import a_bitcoind
 from tests.interop.electrum import ElectrumServer, an_electrum_server
 
@@ -68,5 +76,49 @@ def test_a_forced_close_with_htlcs_both_ways(tmp_path: Path, kind: str, closer: 
         async with a_network(tmp_path) as (network, server):
             alice, bob = await a_node(network, server, "alice"), await network.node("bob")
             await told(network, alice, bob, kind, closer)
+
+    asyncio.run(asyncio.wait_for(main(), LIMIT_SECONDS))
+
+
+@pytest.mark.parametrize("shown", ["soon", "after a restart"])
+def test_a_theft_that_the_server_hides_is_punished_once_it_is_shown(
+    tmp_path: Path, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden: set[bytes] = set()
+    honest = Ledger.histories
+
+    async def histories(ledger: Ledger, scripts: Iterable[bytes]) -> dict[bytes, tuple[Item, ...]]:
+        found = await honest(ledger, scripts)
+        return {script: tuple(i for i in items if i.txid not in hidden) for script, items in found.items()}
+
+    monkeypatch.setattr(Ledger, "histories", histories)
+
+    async def main() -> None:
+        async with a_network(tmp_path) as (network, server):
+            alice, bob = await network.node("alice"), await a_node(network, server, "bob")
+            await network.channel(alice, bob, 1_000_000, push_sat=400_000, kind="static_remotekey")
+            ears(alice), ears(bob)
+            stolen = await loot(alice)
+            height = (await network.chain.best_block()).height
+            await offer(alice, bob, 1, 100_000, height + 400)
+            await network.stop(alice)
+            hidden.add(stolen.commitment.txid)
+            await network.chain.mine_only((stolen.commitment.serialise(),), 1)
+            await network.mine(2)
+            assert not isinstance(driver_of(bob).channel.phase, OnChain)
+            if shown == "after a restart":
+                await network.stop(bob)
+                hidden.clear()
+                bob = await again(network, bob)
+            hidden.clear()
+            await network.mine(1)
+            driver = driver_of(bob)
+            phase = await until(lambda: isinstance(driver.channel.phase, OnChain) and driver.channel.phase, "the theft")
+            assert isinstance(phase, OnChain)
+            assert phase.spend == "revoked"
+            owner = driver.channel.key.encode()
+            await until(
+                lambda: any(each.txids and not each.refused for each in bob.watcher.status(owner)), "the penalty"
+            )
 
     asyncio.run(asyncio.wait_for(main(), LIMIT_SECONDS))

@@ -40,12 +40,12 @@ async def estimate(rpc: Rpc, target_blocks: int, network: str) -> int:
     told, pool = await rpc.ask((Ask("estimatesmartfee", (target,)), Ask("getmempoolinfo")))
     found = value(told, FeeEstimate, "estimatesmartfee")
     floors = value(pool, MempoolInfo, "getmempoolinfo")
+    floor = max(relayed_per_kw(floors.mempoolminfee), relayed_per_kw(floors.minrelaytxfee))
     if found.feerate is not None:
         rate = per_kw(found.feerate)
     elif network == "regtest":
         rate = REGTEST_PER_KW
     else:
-        raise FeerateUnknown(f"bitcoind has no estimate yet: {'; '.join(found.errors)[:200] or 'it does not say why'}.")
-    return min(
-        MAX_FEERATE_PER_KW, max(rate, relayed_per_kw(floors.mempoolminfee), relayed_per_kw(floors.minrelaytxfee))
-    )
+        why = "; ".join(found.errors)[:200] or "it does not say why"
+        raise FeerateUnknown(f"bitcoind has no estimate yet: {why}.", floor)
+    return min(MAX_FEERATE_PER_KW, max(rate, floor))

@@ -48,5 +48,5 @@ async def estimate(client: Client, target_blocks: int, network: str) -> int:
     elif network == "regtest":
         rate = REGTEST_PER_KW
     else:
-        raise FeerateUnknown("The Electrum server has no estimate yet.")
+        raise FeerateUnknown("The Electrum server has no estimate yet.", max(floor, FLOOR_PER_KW))
     return min(MAX_FEERATE_PER_KW, max(rate, floor, FLOOR_PER_KW))

@@ -79,7 +79,8 @@ class Service(Protocol):
 
 class ChainFollower:
     """The loop of one service. `broken` hears of whatever ends it, which the chain's own errors do not: the node must
-    stop, for a service that stands still looks well and misses everything.
+    stop, for a service that stands still looks well and misses everything. `complaint` is the chain's error for which
+    it tries again and again; empty while all is well.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class ChainFollower:
         self._waiting: tuple[Match, ...] | None = None  # not known at a start: the mempool may have changed since
         self._at: BlockRef | None = None
         self._acted_at: BlockRef | None = None
+        self.complaint = ""
         self._wake = asyncio.Event()
         self._busy = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -206,16 +208,15 @@ class ChainFollower:
             self._wake.set()
 
     async def _follow(self) -> None:
-        complaint = ""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(RETRY_SECONDS if complaint else self._poll_seconds):
+                async with asyncio.timeout(RETRY_SECONDS if self.complaint else self._poll_seconds):
                     await self._wake.wait()
             self._wake.clear()
             try:
                 await self.sync()
-                complaint = ""
+                self.complaint = ""
             except ChainError as error:
-                if str(error) != complaint:
-                    complaint = str(error)
+                if str(error) != self.complaint:
+                    self.complaint = str(error)
                     log.warning("the chain cannot be followed: %s", error)

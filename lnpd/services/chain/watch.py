@@ -20,7 +20,16 @@ from msgspec.structs import replace
 
 from lnpd.chain.interface import BlockRef, ChainBackend, ChainDelta, Outcome
 from lnpd.channel.actions import WatchOutput, WatchTransaction
-from lnpd.errors import ChainError, LnpdError, RowRefused
+from lnpd.errors import (
+    BitcoindUnreachable,
+    ChainClosed,
+    ChainError,
+    ChainUnreachable,
+    ElectrumUnreachable,
+    FeerateUnknown,
+    LnpdError,
+    RowRefused,
+)
 from lnpd.services.chain.follow import POLL_SECONDS, ChainFollower, Past, Wanted
 from lnpd.services.chain.rows import (
     Fact,
@@ -57,6 +66,10 @@ NAMESPACE: Final = "chain-watch"
 SETTLED_BLOCKS: Final = 6
 """So deep a spend is taken for settled by whoever kept coins to pay for a rival of it."""
 
+UNKNOWN_PER_KW: Final = 2_500
+"""10 sat per virtual byte, as long as nobody has told an estimate: the lowest would wait where there are fees."""
+
+GONE: Final = (ChainUnreachable, BitcoindUnreachable, ElectrumUnreachable, ChainClosed)
 LOOK_BACK_BLOCKS: Final = 144
 """How far before its first watch an owner's past begins: the node may have been away, and blocks may be undone."""
 
@@ -79,6 +92,7 @@ class ChainWatch:
         self._owed: set[bytes] = set()
         self._broadcasts: dict[bytes, tuple[Row, BroadcastStatus]] = {}
         self._feerates: dict[int, int] = {}
+        self._floor_per_kw = 0
 
     async def start(self) -> None:
         """Catches up, delivering what happened since the last run, and follows. Raises ChainError."""
@@ -97,22 +111,32 @@ class ChainWatch:
         self._follower.wake()
 
     @property
+    def complaint(self) -> str:
+        """Why the chain cannot be followed now; empty if it can."""
+        return self._follower.complaint
+
+    @property
     def height(self) -> int:
         """The height up to which everything was delivered."""
         return self._follower.tip.height if self._follower.tip else 0
 
     async def feerate(self, target_blocks: int) -> int:
-        """Satoshi per 1000 weight units; the last known estimate, or the lowest, if the backend fails or is late."""
+        """Satoshi per 1000 weight units; the last known estimate if the backend fails or is late, and without any
+        UNKNOWN_PER_KW, or what the mempool takes at least."""
         try:
             async with asyncio.timeout(FEERATE_SECONDS):
                 self._feerates[target_blocks] = await self._backend.feerate(target_blocks)
+                self._floor_per_kw = 0
         except (ChainError, TimeoutError) as error:
+            if isinstance(error, FeerateUnknown):
+                self._floor_per_kw = error.floor_per_kw
             log.warning("no estimate of the feerate: %s", str(error) or "the chain does not answer")
         return self.known_feerate(target_blocks)
 
     def known_feerate(self, target_blocks: int) -> int:
         """`feerate` as it was answered last, at once."""
-        return max(MIN_FEERATE_PER_KW, self._feerates.get(target_blocks, MIN_FEERATE_PER_KW))
+        known = self._feerates.get(target_blocks, UNKNOWN_PER_KW)
+        return max(MIN_FEERATE_PER_KW, self._floor_per_kw, known)
 
     def status(self, owner: bytes) -> tuple[BroadcastStatus, ...]:
         """How the broadcasts of an owner stand, as of the last block or broadcast."""
@@ -232,9 +256,9 @@ class ChainWatch:
         else:
             status = await self._attempt(row.owner, broadcast, _spent(row, broadcast), status)
         if status.refused and status.refused != before.refused:
-            rival = any(reason in status.refused for reason in RIVAL)
             text = "the transaction %s of %s is refused: %s"
-            log.log(logging.INFO if rival else logging.WARNING, text, broadcast.key, row.owner.decode(), status.refused)
+            level = logging.INFO if is_rival(status.refused) else logging.WARNING
+            log.log(level, text, broadcast.key, row.owner.decode(), status.refused)
         self._broadcasts[key] = (row, status)
 
     async def _attempt(
@@ -246,11 +270,21 @@ class ChainWatch:
             return replace(status, refused=f"It cannot be completed: {error}", attempts=status.attempts + 1)
         if txs is None:
             return status
-        result = await self._backend.broadcast(txs)
+        try:
+            result = await self._backend.broadcast(txs)
+        except GONE:
+            raise
+        except ChainError as error:  # of this one alone, perhaps: no other one waits for it
+            return replace(status, refused=f"The chain does not say what it makes of it: {error}")
         refused = result.reason if result.outcome is Outcome.REFUSED else ""
         txids = tuple(verdict.txid for verdict in result.verdicts)
         await self._listener.answered(txids, {v.txid for v in result.verdicts if v.outcome is not Outcome.REFUSED})
         return replace(status, txids=txids, refused=refused, attempts=status.attempts + 1)
+
+
+def is_rival(refused: str) -> bool:
+    """Whether a transaction is refused because another one is there, which is no reason for alarm."""
+    return any(reason in refused for reason in RIVAL)
 
 
 @contextmanager

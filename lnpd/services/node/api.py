@@ -19,11 +19,10 @@ from lnpd.hooks.capabilities import explained, in_effect
 from lnpd.routing import invoice as invoices
 from lnpd.routing.invoice_prefix import NETWORKS
 from lnpd.services.backup import answers as backup
-from lnpd.services.channels import doubt
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.commands import CONFIRM_BLOCKS, Commands
 from lnpd.services.channels.driver import ChannelDriver
-from lnpd.services.node import about
+from lnpd.services.node import about, warnings
 from lnpd.services.node.checking import checked_with_chain
 from lnpd.services.node.services import Services
 from lnpd.services.onchain import WalletCoin
@@ -63,29 +62,13 @@ class NodeApi:
             channels=sum(bool(d.channel.fundings) for d in services.channels.drivers.values()),
             addresses=tuple(str(a) for a in services.peers.listening()),
             plugins=tuple(p.name for p in services.plugins.plugins if p.status == "ready"),
-            warnings=self._warnings(),
+            warnings=warnings.found(services),
             process=os.getpid(),
             directory=str(services.config.directory),
             chain_silent_since_unix_seconds=silent_since,
             features=about.features(services.peers.greeting, INVOICE_FEATURES) if features else msgspec.UNSET,
             limits=about.limits(services.config.limits) if limits else msgspec.UNSET,
         )
-
-    def _warnings(self) -> tuple[str, ...]:
-        found = [self._services.sight.warning] if self._services.sight.warning else []
-        found += self._services.checks.warnings
-        found += self._services.backup.warnings
-        found += self._services.payment_sweep.warnings
-        found += [
-            f"plugin {p.name}: {p.status}: {p.why}" for p in self._services.plugins.plugins if p.status != "ready"
-        ]
-        found += [f"channel {d.channel.id.hex()[:16]} is frozen: {d.frozen}" for d in self._drivers() if d.frozen]
-        found += doubt.warnings(d.channel for d in self._drivers())
-        for channel in (d.channel for d in self._drivers()):
-            count, sat = channel_view.unclaimed(channel.phase) if isinstance(channel.phase, OnChain) else (0, 0)
-            if count:
-                found.append(f"channel {channel.id.hex()[:16]} is on chain with {sat:,} sat that are not claimed yet")
-        return tuple(found)
 
     def _drivers(self) -> list[ChannelDriver]:
         return list(self._services.channels.drivers.values())

@@ -2,12 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lnpd.errors import SignerRefused
+from lnpd.chain.interface import BroadcastResult
+from lnpd.errors import BitcoindFault, FeerateUnknown, SignerRefused
 from lnpd.services.chain.rows import DEEP
-from lnpd.services.chain.watch import MIN_FEERATE_PER_KW
+from lnpd.services.chain.watch import MIN_FEERATE_PER_KW, UNKNOWN_PER_KW
 from lnpd.services.onchain import StoredBroadcast
 from tests.services.chain.chains import KINDS, a_chain, a_spend, offer, told
 from tests.services.chain.watchers import OTHER, OWNER, add, of_output, watching
@@ -124,6 +126,57 @@ def test_the_feerate_has_a_floor_and_a_memory(tmp_path: Path) -> None:
             assert await watch.feerate(6) == 2_500
             await chain.set_feerate(1)
             assert await watch.feerate(6) == MIN_FEERATE_PER_KW
+
+    told(story)
+
+
+class Refusing:
+    """A chain that raises what it is told to, of one transaction or of feerates; else it is the one that it has."""
+
+    def __init__(self, chain: Any) -> None:
+        self._chain, self.broken, self.unknown = chain, b"", FeerateUnknown("no estimate", 700)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._chain, name)
+
+    async def broadcast(self, txs: tuple[bytes, ...]) -> BroadcastResult:
+        if txs[0] == self.broken:
+            raise BitcoindFault("sendrawtransaction", -1, "out of its mind")
+        result: BroadcastResult = await self._chain.broadcast(txs)
+        return result
+
+    async def feerate(self, target_blocks: int) -> int:
+        raise self.unknown
+
+
+def test_a_broadcast_at_which_the_chain_errs_keeps_no_other_one_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_chain("embedded", tmp_path) as chain:
+            refusing = Refusing(chain)
+            async with watching(tmp_path, refusing) as (watch, driver):
+                txs = {name: await a_spend(chain) for name in ("a", "b", "c")}
+                refusing.broken = txs["a"].serialise()
+                driver.transactions.update(txs)
+                await add(watch, driver, *(StoredBroadcast.of(name, tx) for name, tx in txs.items()))
+                found = {each.key: each for each in watch.status(OWNER)}
+                assert "out of its mind" in found["a"].refused and not found["a"].txids
+                for name in ("b", "c"):
+                    assert await chain.transaction(txs[name].txid) is not None
+                refusing.broken = b""
+                await watch.sync()
+                assert await chain.transaction(txs["a"].txid) is not None, "tried again at the next occasion"
+
+    told(story)
+
+
+def test_without_an_estimate_what_is_paid_confirms_all_the_same(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_chain("embedded", tmp_path) as chain:
+            refusing = Refusing(chain)
+            async with watching(tmp_path, refusing) as (watch, _):
+                assert await watch.feerate(6) == UNKNOWN_PER_KW
+                refusing.unknown = FeerateUnknown("no estimate", 9_000)
+                assert await watch.feerate(6) == watch.known_feerate(6) == 9_000, "what the mempool takes at least"
 
     told(story)
 
