@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
+from lnpd.chain.embedded import ChainView
 from lnpd.channel.events import Add, Fail, SetFeerate
 from lnpd.channel.presets import LIMITS, PRESETS, Limits
 from lnpd.errors import ChannelRefused, CommandRefused, PaymentFailed
@@ -227,6 +228,13 @@ def test_an_htlc_beyond_a_limit_is_refused_or_failed_and_the_channel_goes_on(tmp
 # An update_fee, of alice, who opened.
 
 
+async def raised(three: Three, feerate_per_kw: int) -> None:
+    """alice proposes what her chain advises from now on."""
+    assert isinstance(three.alice.backend, ChainView)
+    await three.alice.backend.set_feerate(feerate_per_kw)
+    await three.alice.channels.command(three.alice.channels.usable()[0].key, SetFeerate(feerate_per_kw))
+
+
 async def said(node: Node, topic: str, words: str) -> None:
     """Returns once an event of this topic has been published whose text has these words."""
 
@@ -241,7 +249,7 @@ def test_a_feerate_above_the_ceiling_waits_until_the_ceiling_is_raised(tmp_path:
 
     async def story(three: Three) -> None:
         channel, alice, bob = await a_channel(three), three.alice, three.bob
-        await alice.channels.command(alice.channels.usable()[0].key, SetFeerate(3_001))
+        await raised(three, 3_001)
         await said(bob, "channel_warning", "feerate_per_kw is unreasonably large")
         await said(alice, "peer_warning", "feerate_per_kw is unreasonably large")
         assert feerate_of(bob.channels.driver_of(channel).channel.base.states) < 3_000
@@ -265,8 +273,7 @@ def test_a_feerate_that_leaves_too_much_without_an_output_ends_the_channel(tmp_p
         invoice = await bob.api.invoice(5_000_000, "", 3600)
         paying = asyncio.create_task(alice.api.pay(invoice.invoice, None, 20))
         await held(hearing)
-        key = alice.channels.usable()[0].key
-        await alice.channels.command(key, SetFeerate(10_000))
+        await raised(three, 10_000)
         if limit_msat == 1_250_000:
             await until(lambda: feerate_of(driver.channel.base.states) == 10_000, "the feerate")
             await bob.channels.command(driver.channel.key, Fail(hearing.held[0][1].id, bytes(256)))
