@@ -149,6 +149,7 @@ class Network:
             await node.watcher.sync()
             await node.wallet.sync()
             await until(lambda node=node: node.watcher.height >= height, "the node's height")  # type: ignore[misc]
+            await node.feerates.settled()
             for driver in list(node.channels.drivers.values()):
                 await driver.settled()
         return height

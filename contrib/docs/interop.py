@@ -35,8 +35,10 @@ LDK: Final[tuple[Tried, ...]] = (
           "anchors", "test_ldk.py", "test_invoices_of_every_kind"),
     Tried("a hundred HTLCs in flight while a hundred pass the other way; claimed and failed ones", BOTH,
           "test_ldk_flight.py", "test_a_hundred_htlcs_each_way"),
-    Tried("update_fee by either opener, up and down, with an HTLC in flight", BOTH,
+    Tried("update_fee by either opener, up and down, with an HTLC in flight; ours by itself, as estimates change", BOTH,
           "test_ldk_flight.py", "test_the_opener_changes_the_feerate"),
+    Tried("fees rise while LDK is away: we raise ours when it is back, and it does not close for a day's least", BOTH,
+          "test_ldk_flight.py", "test_ldk_keeps_our_channel_while_fees_rise"),
     Tried("connections lost by either, amid payments both ways", BOTH,
           "test_ldk_flight.py", "test_lost_connections_amid_payments_both_ways"),
     Tried("a power cut at LDK, amid payments both ways: it goes on from what it stored", BOTH,
@@ -82,6 +84,10 @@ LEARNED: Final = (
      "without a word lnpd opens the best type that both offer, and refuses by itself what the peer does not"),
     ("LDK offers option_support_large_channel always, and accepts 2^24 sat only if told to",
      "lnpd offers it if its user allows such channels"),
+    ("LDK closes a channel whose opener leaves its feerate below the least that LDK would have taken in 144 blocks",
+     "the opener follows the chain's estimates by itself, at each block and when the peer is back"),
+    ("LDK remembers one update_fee: a second one, before the first is irrevocable, makes it sign another commitment",
+     "an update_fee waits until none is pending"),
     ("LDK 0.1 claims back HTLCs of one expiry in one transaction, and goes on trying when we took one of them: its "
      "others are late", "nothing: it costs LDK only, and lnpd takes no HTLC twice"),
 )  # fmt: skip

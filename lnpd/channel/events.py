@@ -112,9 +112,14 @@ class FailMalformed(Event, frozen=True, tag="fail_malformed"):
 
 
 class SetFeerate(Event, frozen=True, tag="set_feerate"):
-    """Command, of the opener only: propose another feerate (update_fee)."""
+    """Command, of the opener only: propose another feerate (update_fee), once none is pending any more.
+
+    `least_per_kw` 0: this one and no other. Else it is refused where a close is decided, and a rise goes as far as we
+    can afford it beside a fee-spike buffer, if that is as far as `least_per_kw`.
+    """
 
     feerate_per_kw: int
+    least_per_kw: int = 0
 
 
 class Propose(Event, frozen=True, tag="propose"):

@@ -11,6 +11,7 @@ from lnpd_sdk.types import OPENER, SetFee, Update
 
 from lnpd.channel.actions import Send
 from lnpd.channel.events import Propose, SetFeerate
+from lnpd.channel.feerates import afforded
 from lnpd.channel.proposals import admit, may_propose, may_receive, own
 from lnpd.channel.state import Channel, Normal, ShuttingDown
 from lnpd.channel.table import Step, on
@@ -28,7 +29,7 @@ def on_set_feerate(channel: Channel, command: SetFeerate) -> Step:
     may_propose(channel)
     if channel.us != OPENER:
         raise CommandRefused("Only the side that opened the channel changes its feerate.")
-    message = UpdateFee(channel_id=channel.id, feerate_per_kw=command.feerate_per_kw)
+    message = UpdateFee(channel_id=channel.id, feerate_per_kw=(yield from afforded(channel, command)))
     channel, rows = yield from own(admit(channel, fee_update(channel, message), message))
     return channel, [*rows, Send(message)]
 

@@ -248,15 +248,20 @@ def check_shrink(was: Side, will: Side, provider: str) -> None:
 
 
 def check_spike(will: Side, reserve_sat: PerParty) -> None:
-    """The opener could still pay for one more HTLC, without anchors at twice the feerate (FeeSpikeBufferMissing)."""
-    anchors = will.spec.type.fixed_cost_sat > 0
-    feerate_per_kw = will.spec.feerate_per_kw * (1 if anchors else 2)
-    left = will.at_feerate(feerate_per_kw).available_msat[OPENER]
-    left -= 1000 * fee_sat(HTLC_OUTPUT_WEIGHT, feerate_per_kw)
+    """The opener keeps its reserve beside the fee-spike buffer (FeeSpikeBufferMissing)."""
+    left = spike_left_msat(will)
     if left < 1000 * reserve_sat[OPENER]:
         raise errors.FeeSpikeBufferMissing(
             f"The opener would have {left} msat above a raised fee, its reserve is {reserve_sat[OPENER]} sat."
         )
+
+
+def spike_left_msat(side: Side, htlcs: int = 1) -> int:
+    """What the opener has left once it pays for so many more HTLCs, without anchors at twice the feerate."""
+    anchors = side.spec.type.fixed_cost_sat > 0
+    feerate_per_kw = side.spec.feerate_per_kw * (1 if anchors else 2)
+    left_msat = side.at_feerate(feerate_per_kw).available_msat[OPENER]
+    return left_msat - 1000 * fee_sat(htlcs * HTLC_OUTPUT_WEIGHT, feerate_per_kw)
 
 
 class AskClose(msgspec.Struct, ProviderQuery[tuple[tuple[str, Blocked | Closable], ...]], frozen=True):

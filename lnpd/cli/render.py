@@ -19,6 +19,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "peers": ("node_id", "address", "connected", "inbound", "channels"),
     "channels": (
         "channel_id", "state", "capacity_sat", "ours_msat", "theirs_msat", "htlcs", "providers", "peer", "type",
+        "feerate_per_kw",
     ),
     "invoices": ("payment_hash", "amount_msat", "state", "description", "expires_unix_seconds"),
     "payments": ("payment_hash", "amount_msat", "fee_msat", "state", "created_unix_seconds", "why"),

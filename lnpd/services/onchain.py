@@ -108,6 +108,10 @@ class ChainWatcher(Protocol):
         """Satoshi per 1000 weight units, never below 253; the last known estimate if the backend fails."""
         ...
 
+    async def estimate(self, target_blocks: int) -> int | None:
+        """The same, but None if the backend fails."""
+        ...
+
     def status(self, owner: bytes) -> tuple[BroadcastStatus, ...]:
         """How the broadcasts of an owner stand."""
         ...

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from contrib.ldk.driver import Row
-from lnpd.channel.events import SetFeerate
 from lnpd.errors import LnpdError
 from lnpd.services.node.node import Node
 from lnpd.services.rpc.answers import Paid
 from lnpd.testing import shown, until, until_asked
+from tests.e2e.closing import estimate
 from tests.interop.ldk import Ldk, World, a_world
 
 HOUR = 3600
@@ -55,6 +55,8 @@ def test_a_hundred_htlcs_each_way(tmp_path: Path, anchors: bool) -> None:
 @pytest.mark.parametrize("anchors", [False, True], ids=["static_remotekey", "anchors"])
 @pytest.mark.parametrize("we_open", [True, False], ids=["we open", "LDK opens"])
 def test_the_opener_changes_the_feerate(tmp_path: Path, we_open: bool, anchors: bool) -> None:
+    """Ours by itself, as the chain's estimates rise and fall; LDK's at a tick of its clock."""
+
     async def main() -> None:
         async with a_world(tmp_path) as world:
             ours, peer = await world.network.node("ours"), await world.ldk("ldk", anchors=anchors, hold=True)
@@ -63,18 +65,14 @@ def test_the_opener_changes_the_feerate(tmp_path: Path, we_open: bool, anchors: 
             (bill,) = await bills(peer, 1)
             waiting = asyncio.create_task(ours.api.pay(bill, None, 60))
             held = await peer.event("PaymentClaimable")
-            for per_kw in (2_500, 600, 5_000):
+            for per_kw in (2_600, 1_300, 5_000):  # LDK goes down by half at least
                 if we_open:
-                    (driver,) = ours.channels.drivers.values()
-                    await driver.command(SetFeerate(per_kw))
+                    await estimate(world.network, per_kw)
+                    await world.mine()
                 else:
                     await peer("set", name="per_kw", value=per_kw)
                     await peer("tick")
-
-                async def agreed(per_kw: int = per_kw) -> bool:
-                    return bool((await peer.channel(channel))["per_kw"] == per_kw)
-
-                await until_asked(agreed, f"{per_kw} per kw")
+                await at(per_kw, peer, channel)
                 (invoice,) = await invoices(ours, 1)
                 await peer.paid(invoice)
             await peer("claim", payment_hash=held["payment_hash"])
@@ -82,6 +80,39 @@ def test_the_opener_changes_the_feerate(tmp_path: Path, we_open: bool, anchors: 
             assert await world.settled(ours, peer, channel) == 500_000_000 + 2 * EACH_MSAT
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("anchors", [False, True], ids=["static_remotekey", "anchors"])
+def test_ldk_keeps_our_channel_while_fees_rise(tmp_path: Path, anchors: bool) -> None:
+    """It closes one whose feerate is below the least that it saw in a day; we raise it, LDK being away at first."""
+
+    async def main() -> None:
+        async with a_world(tmp_path) as world:
+            ours, peer = await world.network.node("ours"), await world.ldk("ldk", anchors=anchors)
+            channel = await world.open(ours, peer, push_sat=500_000)
+            await peer("disconnect", peer=ours.node_id.hex())
+            await until(lambda: not ours.channels.links, "the end of the connection")
+            await peer("set", name="least_per_kw", value=3_000)
+            await estimate(world.network, 4_000)
+            await world.mine()
+            await world.connect(ours, peer)
+            await at(4_000, peer, channel)
+            for _ in range(6):
+                await world.mine(25)
+            assert not peer.heard("ChannelClosed"), peer.heard("ChannelClosed")
+            (invoice,) = await invoices(ours, 1)
+            await peer.paid(invoice)
+
+    asyncio.run(main())
+
+
+async def at(per_kw: int, peer: Ldk, channel: str) -> None:
+    """Returns once a channel has this feerate at LDK's."""
+
+    async def agreed() -> bool:
+        return bool((await peer.channel(channel)).get("per_kw") == per_kw)
+
+    await until_asked(agreed, f"{per_kw} per kw")
 
 
 async def under_way(world: World, ours: Node, peer: Ldk, count: int) -> tuple[list[asyncio.Task[Paid]], list[str]]:

@@ -123,6 +123,11 @@ class ChainWatch:
     async def feerate(self, target_blocks: int) -> int:
         """Satoshi per 1000 weight units; the last known estimate if the backend fails or is late, and without any
         UNKNOWN_PER_KW, or what the mempool takes at least."""
+        await self.estimate(target_blocks)
+        return self.known_feerate(target_blocks)
+
+    async def estimate(self, target_blocks: int) -> int | None:
+        """`feerate` as the backend answers now; None if it has no estimate, fails or is late."""
         try:
             async with asyncio.timeout(FEERATE_SECONDS):
                 self._feerates[target_blocks] = await self._backend.feerate(target_blocks)
@@ -131,6 +136,7 @@ class ChainWatch:
             if isinstance(error, FeerateUnknown):
                 self._floor_per_kw = error.floor_per_kw
             log.warning("no estimate of the feerate: %s", str(error) or "the chain does not answer")
+            return None
         return self.known_feerate(target_blocks)
 
     def known_feerate(self, target_blocks: int) -> int:

@@ -13,6 +13,7 @@ from typing import Final
 from lnpd.chain.interface import ChainBackend, Outpoint
 from lnpd.channel.actions import Notify
 from lnpd.channel.events import Close, ForceClose
+from lnpd.channel.feerates import FLOOR_BLOCKS, SOON_BLOCKS, Estimates, target_per_kw
 from lnpd.channel.state import AwaitingReady, Channel, Closed, Failed, Negotiating, OnChain
 from lnpd.errors import (
     AlreadyClosed,
@@ -28,7 +29,8 @@ from lnpd.errors import (
 from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.driver import ChannelDriver
-from lnpd.services.channels.opening import Kinds, usual_type
+from lnpd.services.channels.opening import Kind, Kinds, usual_type
+from lnpd.services.channels.reserve import has_anchors
 from lnpd.services.channels.service import Channels
 from lnpd.services.rpc import answers
 from lnpd.services.wallet.service import Wallet
@@ -72,8 +74,8 @@ class Commands:
         feerate_per_kw: int | None,
     ) -> answers.Opened:
         """Opens a channel; see Backend.open."""
-        feerate = feerate_per_kw or await self.watcher.feerate(CONFIRM_BLOCKS)
         kind = self.kinds.named(channel_type or usual_type(self.channels.negotiated(peer)), providers)
+        feerate = feerate_per_kw or await self._commitment_feerate(kind)
         self.channels.room.check(kind, amount_sat)
         if push_msat > 1000 * amount_sat:
             raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")
@@ -95,6 +97,11 @@ class Commands:
         funding = channel.fundings[0]
         outpoint = f"{channel_view.txid_text(funding.txid)}:{funding.vout}"
         return answers.Opened(channel.id.hex(), outpoint, channel.capacity_sat, channel_view.state_name(channel))
+
+    async def _commitment_feerate(self, kind: Kind) -> int:
+        """What would be due in the channel later: it begins with that."""
+        soon, floor = await self.watcher.feerate(SOON_BLOCKS), await self.watcher.feerate(FLOOR_BLOCKS)
+        return target_per_kw(has_anchors(kind.type), Estimates(soon, floor))
 
     async def force_close(self, driver: ChannelDriver, not_restored: bool = False) -> answers.Closed:
         """Broadcasts our commitment; see Backend.close."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from lnpd.channel.feerates import proposed_per_kw
 from lnpd.channel.lost import UNKNOWN
 from lnpd.channel.queries import commitment_key
 from lnpd.channel.state import SCID_ALIAS, Channel, Failed, Negotiating, OnChain, Resolution
@@ -175,6 +176,7 @@ async def shown(
         confirmations=max(0, height - opened + 1) if opened else 0,
         our_commitment=channel.numbers[us],
         their_commitment=channel.numbers[them],
+        feerate_per_kw=proposed_per_kw(channel),
         htlcs=htlcs(channel),
         frozen=_why_frozen(channel, frozen),
         blocked_by=tuple(f"{name}: {reason}" for name, reason in channel.blocked_by),

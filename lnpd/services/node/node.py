@@ -36,6 +36,7 @@ from lnpd.services.chain.sight import ChainSight
 from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels.caps import Caps
 from lnpd.services.channels.chain import ChannelChain, FundingRecipient, PluginRecipient
+from lnpd.services.channels.feerates import FeerateKeeper
 from lnpd.services.channels.fees import FeePayer
 from lnpd.services.channels.opening import Demands, Kinds, policy_of
 from lnpd.services.channels.parts import Parts, Settings
@@ -229,6 +230,8 @@ class Node:
         self.kinds = Kinds(self.registry)
         self.channels = Channels(parts, self.kinds, self.hooks, settings)
         self._channel_chain.channels = self.channels
+        self.feerates = FeerateKeeper(self.channels, self.watcher).started()
+        self._stack.push_async_callback(self.feerates.stop)
 
     def _make_payments(self) -> None:
         self.payments = Payments(
@@ -274,6 +277,7 @@ class Node:
             plugins=self.plugins,
             kinds=self.kinds,
             channels=self.channels,
+            feerates=self.feerates,
             payments=self.payments,
             peers=self.peers,
         )
@@ -321,6 +325,7 @@ class Node:
         self.backup.changed(before, after)
         self.channels.changed(before, after, notices)
         self.payments.relay.changed(before, after)
+        self.feerates.changed(before, after)
         channel_id, peer = after.id.hex(), after.peer.hex()
         if isinstance(after.phase, Normal) and not isinstance(before.phase, Normal):
             self._hook("channel_opened", channel_id=channel_id, node_id=peer, funding_sat=after.capacity_sat)
@@ -337,6 +342,7 @@ class Node:
         return found.block if found else None
 
     async def _tell_block(self, height: int) -> None:
+        self.feerates.new_tip()
         self.payment_sweep.wake()
         await self.payments.block(height)
         try:

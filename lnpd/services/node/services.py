@@ -13,6 +13,7 @@ from lnpd.services.backup.payments import PaymentSweep
 from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.chain.sight import ChainSight
 from lnpd.services.chain.watch import ChainWatch
+from lnpd.services.channels.feerates import FeerateKeeper
 from lnpd.services.channels.opening import Kinds
 from lnpd.services.channels.service import Channels
 from lnpd.services.node.checking import StartCheck
@@ -44,5 +45,6 @@ class Services:
     plugins: PluginHost
     kinds: Kinds
     channels: Channels
+    feerates: FeerateKeeper
     payments: Payments
     peers: Peers

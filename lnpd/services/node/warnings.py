@@ -20,6 +20,7 @@ def found(services: Services) -> tuple[str, ...]:
         *services.checks.warnings,
         *services.backup.warnings,
         *services.payment_sweep.warnings,
+        *services.feerates.warnings,
         *(f"plugin {p.name}: {p.status}: {p.why}" for p in services.plugins.plugins if p.status != "ready"),
         *_of_channels(services),
     )

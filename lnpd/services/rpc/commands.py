@@ -193,7 +193,11 @@ COMMANDS: Final[tuple[Command, ...]] = (
                 "",
             ),
             _optional("providers", "names", "add this plugin's provider to the channel (repeatable)", ()),
-            _FEERATE,
+            _optional(
+                "feerate_per_kw",
+                "per_kw",
+                "what its commitments pay at first, per 1000 weight units (default: what is due)",
+            ),
         ),
         mutating=True,
         examples=("lnp open 0279be 1000000", "lnp open 0279be 0.01btc --providers lockbox"),
