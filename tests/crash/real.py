@@ -111,6 +111,7 @@ class Pair:
             await peer.kill()
             await peer.live()
         await victim.live()
+        await self.sound()
         await work
         await self.check()
 
@@ -216,6 +217,13 @@ class Pair:
         await self.alice.call("mine", blocks=150)
 
     # --- what must hold
+
+    async def sound(self) -> None:
+        """A death is no reason for an alarm: neither at the start, nor while everything goes on."""
+        for name, daemon in self.daemons.items():
+            problems = (await daemon.call("check"))["problems"]
+            warnings = [each for each in (await daemon.call("info"))["warnings"] if "the check at the start" in each]
+            assert not problems and not warnings, f"{name}: {problems} {warnings}"
 
     async def check(self) -> None:
         """The channel is active, every payment has ended the same on both sides, and balances add up."""

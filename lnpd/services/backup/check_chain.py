@@ -44,7 +44,7 @@ class Reading(Protocol):
 
 
 class Stand(msgspec.Struct, frozen=True):
-    """A channel, and whether its watch has met the spend of its funding, and what its inbox still holds."""
+    """A channel, whether its watch has met the spend of its funding, and whether it is still to be told of the past."""
 
     channel: Channel
     seen: bool
@@ -106,10 +106,11 @@ def _stand(read: Read, snapshot: bytes) -> Stand | None:
         owner = channel.key.encode()
         key = owner_prefix(owner) + b"ofunding"
         value = read.value(WATCHES, key)
-        seen = value is not None and read_row(key, value).spent > 0
+        row = None if value is None else read_row(key, value)
+        seen, unread = row is not None and row.spent > 0, row is not None and not row.scanned
     except ValueUnreadable:
         return None
-    return Stand(channel, seen, bool(read.inbox(owner)))
+    return Stand(channel, seen, unread or bool(read.inbox(owner)))
 
 
 async def check_chain(read: Reading, backend: ChainBackend, running: bool) -> tuple[Problem, ...]:

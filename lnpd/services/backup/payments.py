@@ -70,6 +70,11 @@ def want_sweep(write: Write, from_height: int) -> None:
     write.put_value(SETTINGS, WANTED, from_height.to_bytes(HEIGHT_BYTES, "big"))
 
 
+def is_restored(read: Read) -> bool:
+    """Whether this database began with the words of a lost one: its past may take hours to read."""
+    return read.value(SETTINGS, WANTED) is not None
+
+
 def _stored(read: Read) -> tuple[int, Finds] | None:
     height = read.value(SETTINGS, WANTED)
     if height is None:

@@ -107,9 +107,17 @@ class ChainFollower:
         """The cursor as last stored; None before the start."""
         return self._at
 
-    async def start(self) -> None:
-        """Catches up with the chain, then follows it. Raises ChainError, UnknownBlock if this is another chain."""
-        await self.sync()
+    async def start(self, wait: bool = True) -> None:
+        """Catches up with the chain, then follows it. Raises ChainError, UnknownBlock if this is another chain.
+
+        wait: until the past of what is new is read. Else that is done beside the caller: it may take hours.
+        """
+        if wait:
+            await self.sync()
+        else:
+            async with self._busy:
+                await self._reach()
+            self.wake()
         if self._backend.may_hide and self._at is not None:
             await self._look_again(self._at)
         what = f"{self._service.name} cannot follow the chain any more"
@@ -137,6 +145,11 @@ class ChainFollower:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    @property
+    def acted(self) -> bool:
+        """Whether all that there was at the start is stored and acted upon."""
+        return self._acted_at is not None
+
     def wake(self) -> None:
         """There may be something new to do."""
         self._wake.set()
@@ -151,15 +164,19 @@ class ChainFollower:
 
     async def _pass(self) -> bool:
         """False if a past was read: what it held may be worth more watches, or the chain may have moved meanwhile."""
-        wanted = await self._store.read(self._service.wanted)
-        await self._register(wanted.watches)
-        tip = await self._catch_up()
+        wanted, tip = await self._reach()
         if wanted.fresh:
             await self._learn(wanted, tip)
             return False
         await self._service.caught_up(tip, tip != self._acted_at)
         self._acted_at = tip
         return True
+
+    async def _reach(self) -> tuple[Wanted, BlockRef]:
+        """What is wanted, and the tip, up to which everything but the past of what is new is stored."""
+        wanted = await self._store.read(self._service.wanted)
+        await self._register(wanted.watches)
+        return wanted, await self._catch_up()
 
     async def _register(self, watches: frozenset[Watch]) -> None:
         if new := watches - self._registered:

@@ -94,9 +94,10 @@ class ChainWatch:
         self._feerates: dict[int, int] = {}
         self._floor_per_kw = 0
 
-    async def start(self) -> None:
-        """Catches up, delivering what happened since the last run, and follows. Raises ChainError."""
-        await self._follower.start()
+    async def start(self, wait: bool = True) -> None:
+        """Catches up, delivering what happened since the last run, and follows; without `wait` the past of what is
+        newly watched is read beside the caller. Raises ChainError."""
+        await self._follower.start(wait)
 
     async def stop(self) -> None:
         """Ends between two transactions."""

@@ -29,7 +29,7 @@ from lnpd.peer.chains import CHAIN_HASHES
 from lnpd.peer.greeting import LARGE_CHANNELS, OFFERED, Greeting
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.services.backup.keeper import BackupKeeper
-from lnpd.services.backup.payments import PaymentSweep
+from lnpd.services.backup.payments import PaymentSweep, is_restored
 from lnpd.services.chain.follow import POLL_SECONDS
 from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.chain.sight import ChainSight
@@ -116,6 +116,7 @@ class Node:
         self.signer = await open_signer(config, self._passphrase, self.store, self._stack, self._broken)
         self.node_id = await check_seed(self.store, self.signer, config.directory)
         await self.checks.rows()
+        self._restored = await self.store.read(is_restored)
         await self._keep_backup()
         self.backend, self.miner = await open_chain(config, self._stack, self._broken, self.shared_chain)
         await check_chain(self.store, self.backend, config)
@@ -153,7 +154,7 @@ class Node:
         self._stack.push_async_callback(self.payment_sweep.stop)
 
     async def _follow(self) -> None:
-        await self.watcher.start()
+        await self.watcher.start(wait=not self._restored)
         self._stack.push_async_callback(self.watcher.stop)
         await self.checks.chain(self.backend, self.watcher, self.channels)
         self.payments.begin()
@@ -175,6 +176,7 @@ class Node:
             birth_height=birth,
             broken=self._broken,
             poll_seconds=self._poll_seconds,
+            wait=not self._restored,
         )
         self._stack.push_async_callback(self.wallet.close)
         self.payment_sweep = PaymentSweep(self.store, self.backend, self.signer, self.wallet, self._is_funding)

@@ -19,6 +19,7 @@ def found(services: Services) -> tuple[str, ...]:
         *_of_the_chain(services),
         *services.checks.warnings,
         *services.backup.warnings,
+        *services.wallet.warnings,
         *services.payment_sweep.warnings,
         *services.feerates.warnings,
         *(f"plugin {p.name}: {p.status}: {p.why}" for p in services.plugins.plugins if p.status != "ready"),

@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from lnpd.chain.policy import Policy, dust_limit_sat
-from lnpd.errors import InsufficientFunds
+from lnpd.errors import InsufficientFunds, OutputTooSmall
 from lnpd.services.onchain import WalletCoin
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 
@@ -140,3 +140,10 @@ def _with_change(coins: list[WalletCoin], outputs: Sequence[TxOut], feerate_per_
             return Selection(tuple(picked), change_sat, full_sat)
         return Selection(tuple(picked), 0, total_sat - wanted_sat)
     return bare_sat
+
+
+def require_relayable(output: TxOut) -> None:
+    """Whether nodes relay an output of this size. Raises OutputTooSmall."""
+    limit_sat = dust_limit_sat(output.script_pubkey, Policy())
+    if output.value_sat < limit_sat:
+        raise OutputTooSmall(f"{output.value_sat:,} sat are too few: nodes relay {limit_sat:,} and more.")

@@ -22,7 +22,6 @@ from lnpd.errors import (
     ChainError,
     FeeTooHigh,
     InsufficientFunds,
-    OutputTooSmall,
     ReferenceTaken,
 )
 from lnpd.services.chain.follow import POLL_SECONDS, ChainFollower
@@ -33,7 +32,7 @@ from lnpd.services.wallet.ledger import Entries, Entry, Ledger
 from lnpd.services.wallet.psbt import from_psbt, to_psbt, unsigned
 from lnpd.services.wallet.rows import WalletRows
 from lnpd.services.wallet.scripts import BRANCHES, CHANGE, RECEIVE, WalletScripts
-from lnpd.services.wallet.select import Selection, select, select_all
+from lnpd.services.wallet.select import Selection, require_relayable, select, select_all
 from lnpd.services.wallet.topup import top_up
 from lnpd.store.read import Read
 from lnpd.store.store import Store
@@ -84,24 +83,31 @@ class Wallet:
         birth_height: int | None = 0,
         broken: Callable[[Exception], None] | None = None,
         poll_seconds: float = POLL_SECONDS,
+        wait: bool = True,
     ) -> Wallet:
         """The wallet of the signer's account, caught up with the chain and following it.
 
         `reserve_sat` stays in the wallet whatever is asked (for the fees of anchor channels). `birth_height` is where
         the past of a new database is read from: 0 finds all of a restored seed's coins, None means the block of its
-        first start. `broken` hears of an error after which the node must stop. Raises ChainError.
+        first start. `broken` hears of an error after which the node must stop. Without `wait` the past is read beside
+        the caller. Raises ChainError.
         """
         rows = WalletRows(WalletScripts(await signer.wallet_account(), network))
         chain = WalletChain(store, backend, rows, birth_height)
         follower = ChainFollower(store, backend, chain, broken, poll_seconds)
         wallet = cls(store, backend, signer, rows, chain, follower, reserve_sat)
-        await follower.start()
+        await follower.start(wait)
         await wallet._tell_signer()
         return wallet
 
     async def close(self) -> None:
         """Ends between two transactions."""
         await self._follower.stop()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know: there may be more coins than are shown."""
+        return () if self._follower.acted else ("the wallet's coins are still being looked for in the chain",)
 
     async def sync(self) -> None:
         """Returns when the wallet knows the present tip and mempool. Raises ChainError."""
@@ -177,7 +183,7 @@ class Wallet:
 
     async def fund(self, reference: str, output: TxOut, feerate_per_kw: int, max_fee_sat: int | None = None) -> Funded:
         """A signed transaction that pays `output`, its coins reserved before this returns; see FundingWallet."""
-        _require_relayable(output)
+        require_relayable(output)
         rate = max(MIN_FEERATE_PER_KW, feerate_per_kw)
 
         def plan(ledger: Ledger) -> tuple[Selection, TxOut]:
@@ -197,7 +203,7 @@ class Wallet:
         """Pays an address and broadcasts; None is all there is beyond the reserve. See FundingWallet."""
         script, rate = self.scripts.script_of(address), max(MIN_FEERATE_PER_KW, feerate_per_kw)
         if amount_sat is not None:
-            _require_relayable(TxOut(amount_sat, script))
+            require_relayable(TxOut(amount_sat, script))
 
         def plan(ledger: Ledger) -> tuple[Selection, TxOut]:
             if amount_sat is None:
@@ -386,12 +392,6 @@ def _require_modest(chosen: Selection, output: TxOut, max_fee_sat: int | None) -
 
 def _funded(entry: Entry) -> Funded:
     return Funded(entry.tx.txid, entry.vout, entry.tx, entry.fee_sat or 0)
-
-
-def _require_relayable(output: TxOut) -> None:
-    limit_sat = dust_limit_sat(output.script_pubkey, Policy())
-    if output.value_sat < limit_sat:
-        raise OutputTooSmall(f"{output.value_sat:,} sat are too few: nodes relay {limit_sat:,} and more.")
 
 
 if TYPE_CHECKING:

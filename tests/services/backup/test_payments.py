@@ -9,19 +9,20 @@ import pytest
 from lnpd.chain.embedded import ChainView
 from lnpd.chain.interface import ChainDelta, Outpoint, Watch
 from lnpd.chain.interface import Output as ChainOutput
+from lnpd.channel.state import Failed, OnChain
 from lnpd.services.backup.payments import FOUND, SWEEP_BLOCKS, Finds, _stored
 from lnpd.services.chain.rows import DEEP
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, shown, until, until_asked
-from tests.e2e.test_restore import bring_back_words
+from tests.e2e.test_restore import bring_back, bring_back_words, channel_of
 
 BASEPOINT_SCRIPTS = 2_000
 
 
 class Scans:
-    """From which heights the chain was scanned for the scripts of the seed; none ends while `gate` is closed."""
+    """From which heights the chain was scanned for so many scripts; none of these ends while `gate` is closed."""
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch, least: int = BASEPOINT_SCRIPTS) -> None:
         self.heights: list[int] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -29,7 +30,7 @@ class Scans:
 
         async def scan(chain: ChainView, watches: Iterable[Watch], from_height: int) -> ChainDelta:
             watched = frozenset(watches)
-            if len(watched) >= BASEPOINT_SCRIPTS:
+            if len(watched) >= least:
                 self.heights.append(from_height)
                 await self.gate.wait()
             return await real(chain, watched, from_height)
@@ -88,6 +89,36 @@ def test_a_node_answers_and_speaks_with_peers_while_it_searches(
             height = (await again.api.info()).height
             await until_asked(lambda: _is(again, max(0, height + 1 - SWEEP_BLOCKS)), "the search")
             assert not (await again.api.info()).warnings
+
+    asyncio.run(main())
+
+
+def test_peers_are_asked_to_close_before_any_of_the_past_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the wallet's, nor a channel's, nor that of the seed's payment basepoints."""
+
+    async def main() -> None:
+        scans = Scans(monkeypatch, least=1)
+        async with Network(tmp_path) as network:
+            backup = tmp_path / "elsewhere.backup"
+            alice, bob = await network.node("alice", backup_file=backup), await network.node("bob")
+            name = await network.channel(alice, bob, 1_000_000, push_sat=300_000)
+            before = (await alice.wallet.balance()).confirmed_sat
+            alice.config = network.config("alice", listen=alice.peers.listening(), backup_file=backup)
+            await network.stop(alice)
+            scans.gate.clear()
+            again = await bring_back(network, alice, backup)
+            await until(lambda: isinstance(channel_of(bob, name).phase, Failed), "the peer's close")
+            warnings = (await again.api.info()).warnings
+            assert any("coins are still being looked for" in each for each in warnings)
+            assert (await again.wallet.balance()).confirmed_sat == 0
+            scans.gate.set()
+            await again.wallet.sync()
+            assert (await again.wallet.balance()).confirmed_sat == before
+            await network.mine(1)
+            await until(lambda: isinstance(channel_of(again, name).phase, OnChain), "the close")
+            assert not (await again.api.info()).warnings[1:]
 
     asyncio.run(main())
 
