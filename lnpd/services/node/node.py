@@ -195,8 +195,7 @@ class Node:
 
     def _make_plugin_host(self) -> None:
         self.registry = Registry(CORE)
-        rpc = frozenset(BY_METHOD)
-        self.registry.claim_core(tuple(p.spec for p in CORE_PROVIDERS.values()), rpc)
+        self.registry.claim_core(tuple(p.spec for p in CORE_PROVIDERS.values()), frozenset(BY_METHOD))
         for provider in CORE_PROVIDERS.values():
             self.answers.add_core(provider)
         self.plugins = PluginHost(self.config.runtime, self.registry, self.answers, self.hooks, self.config.granted())
