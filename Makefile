@@ -34,8 +34,8 @@ lint: setup ## ruff, mypy --strict over lnpd and the SDK, the layer test
 bench: setup ## the table of speeds and ratios, each beside its goal
 	$(call program,contrib.bench,stage 5)
 
-crash: setup ## power cut at every persistence point, then real kill -9 at each amid 50 payments
-	$(PYTEST) -n 2 --dist worksteal tests/e2e/test_crash_points.py tests/e2e/test_crash_line.py
+crash: setup bitcoind ## power cuts everywhere, real kill -9 at each point amid 50 payments, and 300 on a bitcoind
+	$(PYTEST) -n 2 --dist worksteal $(wildcard tests/e2e/test_crash_*.py)
 	$(BIN)/python -m tests.crash
 
 fuzz: setup ## the wire, from a peer's side and a stranger's, for MINUTES=10

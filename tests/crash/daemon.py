@@ -54,22 +54,24 @@ class Program:
 
 
 class Daemon(Program):
-    """lnpd, with a lockbox."""
+    """lnpd, with a lockbox or without. `chain` are the words that name its chain."""
 
-    def __init__(self, folder: Path, name: str, chain: str, port: int, node_key: bytes) -> None:
+    def __init__(
+        self, folder: Path, name: str, chain: str, port: int, node_key: bytes, *, lockbox: bool = True
+    ) -> None:
         self.name, self.directory, self.address, self.node_key = name, folder / name, f"127.0.0.1:{port}", node_key
         self.node_id = ""
         self.log = folder / f"{name}.log"
         self.directory.mkdir(mode=0o700)
         create_seed(self.directory / "seed", new_seed(), None, plain=True)
-        options = f"--directory={self.directory} --plain-seed --chain={chain} --listen={self.address} --log-level=info"
+        options = f"--directory={self.directory} --plain-seed {chain} --listen={self.address} --log-level=info"
         developer = f"--developer --dev-node-key={node_key.hex()} --dev-poll-seconds=0.2"
-        plugin = f"--plugin={LOCKBOX} --grant=lockbox=updates:1000000"
+        plugin = f"--plugin={LOCKBOX} --grant=lockbox=updates:1000000" if lockbox else ""
         super().__init__(self.log, "lnpd", *options.split(), *developer.split(), *plugin.split())
 
-    async def live(self, fail_at: str = "") -> None:
+    async def live(self, *fail_at: str) -> None:
         """Starts it on its directory. With a fail-point it may be dead again when this returns."""
-        line = await self.start(*([f"--dev-fail-at={fail_at}"] if fail_at else []))
+        line = await self.start(*[f"--dev-fail-at={each}" for each in fail_at])
         if not line:
             assert fail_at, f"{self.name} does not start again: see {self.log}"
             return

@@ -47,7 +47,7 @@ class Pair:
             folder / "chain.log", "lnpd", "regtest", f"--directory={folder}/chain", f"--endpoint={chain}"
         )
         keys = {name: sha256(name.encode()).digest() for name in OTHER}
-        self.daemons = {name: Daemon(folder, name, chain, free_port(), keys[name]) for name in OTHER}
+        self.daemons = {name: Daemon(folder, name, f"--chain={chain}", free_port(), keys[name]) for name in OTHER}
         self.alice, self.bob = self.daemons.values()
         self.channel = ""
         self.bobs_msat = 1000 * PUSH_SAT
