@@ -7,12 +7,11 @@ broadcast. At which, and whether before or after it, is drawn with a seed.
 import asyncio
 import itertools
 import random
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-from tests.crash.forced import KINDS, STAGES, Fight, base
+from tests.crash.forced import KINDS, STAGES, Fight, base, copy
 from tests.crash.world import NODES, Cut, Moment, World, memory
 
 SEED: Final = 2026
@@ -59,7 +58,7 @@ def cases() -> list[Case]:
 async def tell(folder: Path, case: Case) -> World:
     """A story with a death in one stage; what must hold is asserted at its end."""
     made = base(case.kind)
-    shutil.copytree(made.folder, folder, ignore=shutil.ignore_patterns("run"))
+    copy(made, folder)
     async with World(folder, names=NODES if case.story == "closed" else (case.first,)) as world:
         fight = Fight(world, made, case.first)
         await fight.begin()

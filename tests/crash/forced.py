@@ -29,6 +29,7 @@ from lnpd.channel.events import Fulfill
 from lnpd.channel.state import Normal
 from lnpd.errors import LnpdError, StateUnproven
 from lnpd.services.node.node import Node
+from lnpd.store.witness import PLACE_NAME, WITNESS_NAME, Seen
 from lnpd.testing import Network
 from tests.crash.power import Died
 from tests.crash.world import NODES, World
@@ -85,6 +86,15 @@ async def _make(folder: Path, kind: str) -> Base:
         return Base(folder, channel, height, stolen)
 
 
+def copy(made: Base, folder: Path) -> None:
+    """A base of one's own. It is told its new place: nobody uses the one that it was copied from."""
+    shutil.copytree(made.folder, folder, ignore=shutil.ignore_patterns("run"))
+    for path in folder.rglob(WITNESS_NAME):
+        seen, place = Seen.decode(path.read_bytes()), path.with_name(PLACE_NAME).stat()
+        assert seen is not None
+        path.write_bytes(Seen(seen.commits, place.st_ino, place.st_ctime_ns).encode())
+
+
 class Silent(Node):
     """A node that answers no HTLC, and remembers what it is told of them."""
 
@@ -105,6 +115,7 @@ class Fight:
     def __post_init__(self) -> None:
         self.money = Money(self.world.network)
         self.world.make, self.world.plugins = Silent, ()
+        self.world.orphans = "to no payment and no circuit"
 
     @property
     def second(self) -> str:
