@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ class Program:
     async def kill(self) -> None:
         """kill -9, and its end."""
         if self.process is not None and self.process.returncode is None:
-            os.kill(self.process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # somebody else was faster
+                os.kill(self.process.pid, signal.SIGKILL)
             await self.process.wait()
 
     async def died(self, seconds: float) -> bool:

@@ -262,12 +262,12 @@ class Lives:
         await self.strike(peer)
         await self.until(self.is_active, "the channel is active before HTLCs hang")
         self._down.add(peer)
-        nobody = unknown_invoice(self.daemons[peer])
+        texts = [*[await self._invoice(closer, sat) for sat in PAYMENTS_SAT], unknown_invoice(self.daemons[peer])]
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.is_up(peer):  # a closer that dies itself has offered nothing, perhaps
-            texts = [*[await self._invoice(closer, sat) for sat in PAYMENTS_SAT], nobody]
+        while self.is_up(peer):  # a closer that dies, or does not see the chain as it is, has offered nothing
             await asyncio.gather(*(self._try(closer, "pay", invoice=text, timeout_seconds=1) for text in texts if text))
             assert time.monotonic() < deadline, f"no HTLC of {closer}'s reached {peer}: {self.refused[-3:]}"
+            await asyncio.sleep(0.1)
 
     async def _try(self, name: str, method: str, **params: Any) -> Any:  # Any: JSON values
         try:
