@@ -289,8 +289,9 @@ def test_a_feerate_that_leaves_too_much_without_an_output_ends_the_channel(tmp_p
 
         async def outputs() -> list[int]:
             rows = await bob.api.channels(True)
-            return [each.amount_sat for row in rows for each in row.onchain if each.kind == "received_htlc"]
+            return [each.amount_sat for row in rows for each in row.onchain if each.provider == "htlc"]
 
+        # Of alice's commitment or of bob's, whichever came first: both are those before the update_fee.
         assert await until_asked(outputs, "what is on chain has the HTLC") == [5_000]
 
     told(tmp_path, replace(GENEROUS, max_dust_exposure_msat=limit_msat), story)
