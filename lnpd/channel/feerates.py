@@ -88,6 +88,13 @@ def is_short(channel: Channel, estimates: Estimates) -> bool:
     return _is_ours_to_change(channel) and _is_low(now, wanted_per_kw(channel, estimates), estimates)
 
 
+def is_sunk(channel: Channel, estimates: Estimates) -> bool:
+    """Whether the peer, who sets the feerate, keeps it below what mempools take, and nothing can be added later."""
+    anchors = channel.channel_type.fixed_cost_sat > 0
+    ours = channel.us == OPENER or anchors or not isinstance(channel.phase, Normal)
+    return not ours and feerate_of(channel.base.states) < estimates.floor_per_kw
+
+
 def highest(least: int, most: int, allowed: Callable[[int], bool]) -> int:
     """A number from `least` to `most` that is allowed and whose successor is not, `most` if it is; 0 if `least` is not.
 

@@ -20,6 +20,7 @@ from lnpd.channel.feerates import (
     due,
     highest,
     is_short,
+    is_sunk,
     proposed_per_kw,
     target_per_kw,
     wanted_per_kw,
@@ -267,6 +268,17 @@ def test_it_rises_as_far_as_we_can_pay(
     if found < wanted and kind is LEGACY:
         with pytest.raises(errors.CommandRefused):
             node.run(Set(found + 1, found + 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "party", "floor", "expected"),
+    [(LEGACY, 1, 1_001, True), (LEGACY, 1, 1_000, False), (LEGACY, 0, 1_001, False), (ANCHORS, 1, 5_000, False)],
+)
+def test_who_does_not_set_the_feerate_sees_when_it_is_below_what_mempools_take(
+    kind: ChannelType, party: int, floor: int, expected: bool
+) -> None:
+    pair = opened(kind, feerate_per_kw=1_000)
+    assert is_sunk(pair.nodes[party].channel, flat(2_000, floor)) is expected
 
 
 def test_a_fall_is_always_affordable() -> None:

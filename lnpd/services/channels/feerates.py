@@ -12,7 +12,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final, Self
 
-from lnpd.channel.feerates import FLOOR_BLOCKS, SOON_BLOCKS, Estimates, due, is_short, proposed_per_kw, wanted_per_kw
+from lnpd.channel.feerates import (
+    FLOOR_BLOCKS,
+    SOON_BLOCKS,
+    Estimates,
+    due,
+    is_short,
+    is_sunk,
+    proposed_per_kw,
+    wanted_per_kw,
+)
 from lnpd.channel.state import Channel
 from lnpd.services.channels.driver import Item
 from lnpd.services.channels.service import Channels
@@ -23,6 +32,10 @@ log = logging.getLogger("lnpd.channels")
 SHORT: Final = (
     "channel {name} pays {now:,} sat per 1000 weight and {wanted:,} are due: what is ours in it, or small payments in "
     "flight, allow no more now"
+)
+SUNK: Final = (
+    "channel {name} has no anchors, and its peer keeps it at {now:,} sat per 1000 weight where mempools take {floor:,} "
+    "at least: a forced close would not confirm now; close it together while the peer is there"
 )
 
 
@@ -65,13 +78,16 @@ class FeerateKeeper:
 
     @property
     def warnings(self) -> Iterator[str]:
-        """A sentence for each channel that cannot be given the feerate that is due."""
+        """A sentence for each channel whose feerate is not what is due, and cannot be made so by us."""
         if (estimates := self._estimates) is None:
             return
         for channel in self._channels.every():
             if is_short(channel, estimates):
                 now, wanted = proposed_per_kw(channel), wanted_per_kw(channel, estimates)
                 yield SHORT.format(name=channel.id.hex()[:16], now=now, wanted=wanted)
+            elif is_sunk(channel, estimates):
+                name, now = channel.id.hex()[:16], proposed_per_kw(channel)
+                yield SUNK.format(name=name, now=now, floor=estimates.floor_per_kw)
 
     def _look_soon(self) -> None:
         self._idle.clear()
