@@ -221,7 +221,9 @@ def test_it_waits_for_the_whole_chain_and_says_so(tmp_path: Path, caplog: pytest
         told(tmp_path, story)
 
 
-def test_a_pruned_block_is_named(tmp_path: Path) -> None:
+def test_a_pruned_node_is_named_at_the_start_and_a_pruned_block_when_it_is_needed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def story(bitcoind: Bitcoind, view: RegtestBitcoind) -> None:
         coin = await view.output(await view.fund(P2WPKH, 1_000_000))
         assert coin
@@ -230,6 +232,9 @@ def test_a_pruned_block_is_named(tmp_path: Path) -> None:
         await view.mine(900)
         pruned = bitcoind.call("pruneblockchain", 500)
         assert pruned > 110
+        with caplog.at_level(logging.WARNING):
+            await (await RegtestBitcoind.open(bitcoind.address, "regtest")).close()
+        assert f"bitcoind is pruned and has no block below {pruned + 1}" in caplog.text
         for ask in (view.scan([WatchScript(TARGET)], 0), view.block_at(50)):
             with pytest.raises(BlockPruned, match="bitcoind has pruned block"):
                 await ask

@@ -23,6 +23,10 @@ SIGNET_CHALLENGE: Final = (
 )
 ASK_AGAIN_SECONDS: Final = 1.0
 SAY_AGAIN_SECONDS: Final = 30.0
+PRUNED: Final = (
+    "bitcoind is pruned and has no block below %s: lnpd must not be away for longer than it keeps blocks, and an older "
+    "wallet cannot be looked for"
+)
 
 
 async def ready(rpc: Rpc, network: str, ask_again_seconds: float = ASK_AGAIN_SECONDS) -> NetworkInfo:
@@ -39,6 +43,9 @@ async def ready(rpc: Rpc, network: str, ask_again_seconds: float = ASK_AGAIN_SEC
         await asyncio.sleep(ask_again_seconds)
     if said:
         log.warning("bitcoind is ready")
+    chain = await rpc.call(BlockchainInfo, "getblockchaininfo")
+    if chain.pruned:
+        log.warning(PRUNED, f"{chain.pruneheight:,}")
     info = await rpc.call(NetworkInfo, "getnetworkinfo")
     if info.version < OLDEST:
         raise BitcoindTooOld(
