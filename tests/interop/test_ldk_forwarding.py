@@ -33,11 +33,15 @@ async def line(world: World, **settings: bool) -> tuple[Ldk, Node, Ldk, str, str
     return payer, ours, payee, first, second
 
 
-@pytest.mark.parametrize("hidden", [False, True], ids=["plain", "hidden"])
-def test_ldk_pays_ldk_through_us(tmp_path: Path, hidden: bool) -> None:
+@pytest.mark.parametrize(
+    ("anchors", "hidden"), [(False, False), (True, True)], ids=["static_remotekey", "anchors, hidden"]
+)
+def test_ldk_pays_ldk_through_us(tmp_path: Path, anchors: bool, hidden: bool) -> None:
     async def main() -> None:
         async with a_world(tmp_path) as world:
-            payer, ours, payee, first, second = await line(world, scid_privacy=hidden)
+            payer, ours, payee, first, second = await line(world, anchors=anchors, scid_privacy=hidden)
+            for peer, channel in ((payer, first), (payee, second)):
+                assert (22 in (await peer.channel(channel))["type"]) is anchors
             bill = await payee("invoice", msat=AMOUNT_MSAT)
             paid = await payer.paid(bill["invoice"])
             (passed,) = await ours.api.forwards()
@@ -83,11 +87,12 @@ def test_ldk_hears_that_we_cannot_forward_now(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_we_pay_us_through_ldk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("anchors", [False, True], ids=["static_remotekey", "anchors"])
+def test_we_pay_us_through_ldk(tmp_path: Path, anchors: bool) -> None:
     async def main() -> None:
         async with a_world(tmp_path) as world:
             alice, bob = await world.network.node("alice"), await world.network.node("bob")
-            middle = await world.ldk("middle")
+            middle = await world.ldk("middle", anchors=anchors)
             first = await world.open(alice, middle, 2_000_000)
             second = await world.open(middle, bob, 1_000_000)
 
