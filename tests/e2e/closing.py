@@ -100,7 +100,7 @@ class Money:
         fundings = {f.txid for node in nodes for f in self.fundings[node.config.alias]}
         for tx in txs:
             owner = "channel" if tx.inputs[0].txid in fundings else self._owner(tx, txs, nodes)
-            fees[owner] += await self.fee_sat(tx)
+            fees[owner] = fees.get(owner, 0) + await self.fee_sat(tx)
         return fees
 
     def _owner(self, tx: Tx, txs: list[Tx], nodes: tuple[Node, ...]) -> str:

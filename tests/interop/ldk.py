@@ -16,10 +16,11 @@ from typing import Any
 
 from contrib.ldk.driver import Ldk, Refused, folder
 from lnpd.services.node.node import Node
+from lnpd.services.payments.ledger import invoice_of
 from lnpd.testing import Network, shown, until, until_asked, usable
 from tests.interop.bitcoind import LOCAL, Bitcoind, a_bitcoind, needed
 
-__all__ = ["Ldk", "Refused", "World", "a_world"]
+__all__ = ["Ldk", "Refused", "World", "a_world", "preimage_of"]
 
 COINS_SAT = 30_000_000
 WALLET = ("-disablewallet=0", "-addresstype=bech32", "-txindex=1")
@@ -108,6 +109,13 @@ class World:
             return 1 + row.ours_msat if row and done else None
 
         return await until_asked(quiet, "no HTLC in flight") - 1
+
+
+async def preimage_of(ours: Node, payment_hash: str) -> bytes:
+    """The preimage of an invoice of ours."""
+    row = await ours.store.read(lambda read: read.invoice(bytes.fromhex(payment_hash)))
+    assert row is not None
+    return invoice_of(row).preimage
 
 
 async def _usable(peer: Ldk, channel: str) -> bool:

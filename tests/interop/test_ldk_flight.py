@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from contrib.ldk.driver import Row
+from lnpd.channel.events import Fail, Fulfill
 from lnpd.errors import LnpdError
 from lnpd.services.node.node import Node
 from lnpd.services.rpc.answers import Paid
 from lnpd.testing import shown, until, until_asked
-from tests.e2e.closing import estimate
-from tests.interop.ldk import Ldk, World, a_world
+from lnpd.tx.states import htlcs_of
+from tests.e2e.closing import driver_of, ears, estimate
+from tests.interop.ldk import Ldk, World, a_world, preimage_of
 
 HOUR = 3600
 EACH_MSAT = 3_000_000
@@ -31,23 +33,35 @@ async def invoices(ours: Node, count: int) -> list[str]:
 
 @pytest.mark.parametrize("anchors", [False, True], ids=["static_remotekey", "anchors"])
 def test_a_hundred_htlcs_each_way(tmp_path: Path, anchors: bool) -> None:
-    """100 of ours wait while 100 of LDK's pass; then half are claimed, half fail."""
+    """100 of ours and 100 of LDK's are held at once; then half of each are claimed, and half fail."""
 
     async def main() -> None:
         async with a_world(tmp_path) as world:
             ours, peer = await world.network.node("ours"), await world.ldk("ldk", anchors=anchors, hold=True)
+            ears(ours)
             channel = await world.open(peer, ours, 3_000_000, push_sat=1_500_000)
             waiting = [asyncio.create_task(ours.api.pay(bill, None, 60)) for bill in await bills(peer, 100)]
-            await until(lambda: len(peer.heard("PaymentClaimable")) == 100 or None, "100 payments at LDK")
-            row = await shown(ours, channel)
-            assert row is not None and len(row.htlcs) == (await peer.channel(channel))["htlcs"] == 100
-            await asyncio.gather(*(peer.paid(each) for each in await invoices(ours, 100)))
-            held = [row["payment_hash"] for row in peer.heard("PaymentClaimable")]
-            for number, payment_hash in enumerate(held):
-                await peer("claim" if number % 2 else "fail", payment_hash=payment_hash)
+            sent = [await peer("pay", invoice=each) for each in await invoices(ours, 100)]
+
+            async def held() -> bool:
+                row, theirs = await shown(ours, channel), await peer.channel(channel)
+                heard = len(peer.heard("PaymentClaimable"))
+                quiet = not driver_of(ours).channel.log
+                return bool(quiet and heard == 100 and row and len(row.htlcs) == theirs["htlcs"] == 200)
+
+            await until_asked(held, "a hundred HTLCs each way, held")
+            for number, row in enumerate(peer.heard("PaymentClaimable")):
+                await peer("claim" if number % 2 else "fail", payment_hash=row["payment_hash"])
+            ours_held = {htlc.payment_hash.hex(): htlc.id for htlc in htlcs_of(driver_of(ours).channel.base.states)}
+            for number, row in enumerate(sent):
+                identity, payment_hash = ours_held[row["payment_hash"]], row["payment_hash"]
+                known = await preimage_of(ours, payment_hash)
+                await driver_of(ours).command(Fulfill(identity, known) if number % 2 else Fail(identity, bytes(256)))
             ended = await asyncio.gather(*waiting, return_exceptions=True)
             assert sum(isinstance(each, LnpdError) for each in ended) == 50, ended
-            assert await world.settled(ours, peer, channel) == 1_500_000_000 + (100 - 50) * EACH_MSAT
+            for number, row in enumerate(sent):
+                await peer.event("PaymentSent" if number % 2 else "PaymentFailed", payment_hash=row["payment_hash"])
+            assert await world.settled(ours, peer, channel) == 1_500_000_000  # 50 went each way
 
     asyncio.run(main())
 

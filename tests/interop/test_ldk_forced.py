@@ -11,16 +11,23 @@ import pytest
 from lnpd.channel.events import Fulfill
 from lnpd.errors import LnpdError
 from lnpd.services.node.node import Node
-from lnpd.services.payments.ledger import invoice_of
 from lnpd.testing import shown, until, until_asked
 from lnpd.tx.states import htlcs_of
-from tests.e2e.closing import confirmed_sat, driver_of, ears, spender
-from tests.interop.ldk import Ldk, World, a_world
+from lnpd.tx.transaction import Tx
+from tests.e2e.closing import Money, driver_of, ears, spender
+from tests.interop.ldk import Ldk, World, a_world, preimage_of
 
-CAPACITY_SAT, PUSH_SAT = 2_000_000, 1_000_000
+CAPACITY_SAT = 2_000_000  # half of it is pushed
+# Who closes, who opened, and the channel's type.
+ROWS = [
+    ("ours", "ours", "static_remotekey"),
+    ("ldk", "ldk", "static_remotekey"),
+    ("ours", "ldk", "anchors"),
+    ("ldk", "ours", "anchors"),
+]
 OUT_SAT, IN_SAT = (40_000, 30_000), (20_000, 25_000)  # of each pair the first is claimed
-FEES_SAT = 25_000  # no side pays more in all: its transactions, and the commitment's if it opened
 MOST_BLOCKS = 500
+ANCHOR_SAT = 330
 Paying = asyncio.Task[object]
 
 
@@ -67,11 +74,9 @@ async def closed(world: World, ours: Node, peer: Ldk, channel: str, by_us: bool)
 
 async def reveal(ours: Node, payment_hash: str) -> None:
     """We use the preimage of an HTLC that came to us."""
-    row = await ours.store.read(lambda read: read.invoice(bytes.fromhex(payment_hash)))
-    assert row is not None
     htlcs = htlcs_of(driver_of(ours).channel.base.states)
     (identity,) = [htlc.id for htlc in htlcs if htlc.payment_hash.hex() == payment_hash]
-    await driver_of(ours).command(Fulfill(identity, invoice_of(row).preimage))
+    await driver_of(ours).command(Fulfill(identity, await preimage_of(ours, payment_hash)))
 
 
 async def finish(world: World, ours: Node, peer: Ldk) -> None:
@@ -84,18 +89,47 @@ async def finish(world: World, ours: Node, peer: Ldk) -> None:
     raise AssertionError(f"not settled: {await ours.api.channels(True)}, {await peer('balances')}")
 
 
-@pytest.mark.parametrize("anchors", [False, True], ids=["static_remotekey", "anchors"])
-@pytest.mark.parametrize("by_us", [True, False], ids=["we close", "LDK closes"])
-def test_a_forced_close_amid_four_htlcs(tmp_path: Path, anchors: bool, by_us: bool) -> None:
+class Both(Money):
+    """Money of whom one has a wallet of ours, and the other one is LDK."""
+
+    def _owner(self, tx: Tx, txs: list[Tx], nodes: tuple[Node, ...]) -> str:
+        ours = any(
+            node.wallet.scripts.path(output.script_pubkey) is not None for output in tx.outputs for node in nodes
+        )
+        below = [each for each in txs if any(i.txid == tx.txid for i in each.inputs)]
+        if ours or not below:
+            return "ours" if ours else "ldk"
+        return self._owner(below[0], txs, nodes)
+
+    async def anchors_sat(self, ours: Node, opener: str) -> dict[str, int]:
+        """What each side gains by anchors: the opener pays for both, and whoever takes one has it."""
+        txs, gained = await self.transactions(), {"ours": 0, "ldk": 0}
+        anchors = {(tx.txid, vout) for tx in txs for vout, o in enumerate(tx.outputs) if o.value_sat == ANCHOR_SAT}
+        gained[opener] -= ANCHOR_SAT * len(anchors)
+        for tx in txs:
+            taken = sum((spent.txid, spent.vout) in anchors for spent in tx.inputs)
+            if taken:
+                gained[self._owner(tx, txs, (ours,))] += ANCHOR_SAT * taken
+        return gained
+
+
+@pytest.mark.parametrize(("closer", "opener", "kind"), ROWS, ids=[f"{a} closes, {b} opened, {c}" for a, b, c in ROWS])
+def test_a_forced_close_amid_four_htlcs(tmp_path: Path, closer: str, opener: str, kind: str) -> None:
+    """Each side has all that is its own but the fees of its transactions; the opener pays those of the commitment."""
+
     async def main() -> None:
         async with a_world(tmp_path) as world:
-            ours, peer = await world.network.node("ours"), await world.ldk("ldk", anchors=anchors, hold=True)
+            ours = await world.network.node("ours")
+            peer = await world.ldk("ldk", anchors=kind == "anchors", hold=True)
             await world.network.fund(ours, 300_000)  # for the fees of anchors
-            channel = await world.open(peer, ours, CAPACITY_SAT, push_sat=PUSH_SAT)
+            sides = (ours, peer) if opener == "ours" else (peer, ours)
+            channel = await world.open(*sides, CAPACITY_SAT, push_sat=CAPACITY_SAT // 2)
             ears(ours)
-            before_sat = await confirmed_sat(ours), await wallet_sat(world, peer)
+            money = Both(world.network)
+            await money.begin(ours)
+            before_sat = await wallet_sat(world, peer)
             paying, (shown_hash, late_hash) = await four_htlcs(world, ours, peer, channel)
-            await closed(world, ours, peer, channel, by_us)
+            await closed(world, ours, peer, channel, closer == "ours")
             await world.mine(1)
             await peer.event("ChannelClosed", channel=channel)
             (first,) = peer.heard("PaymentClaimable", msat=1000 * OUT_SAT[0])
@@ -106,9 +140,13 @@ def test_a_forced_close_amid_four_htlcs(tmp_path: Path, anchors: bool, by_us: bo
             assert [isinstance(each, LnpdError) for each in ended] == [False, True], ended
             await peer.event("PaymentSent", payment_hash=shown_hash)
             await peer.event("PaymentFailed", payment_hash=late_hash)
-            gained_sat = await confirmed_sat(ours) - before_sat[0], await wallet_sat(world, peer) - before_sat[1]
-            due_sat = PUSH_SAT - OUT_SAT[0] + IN_SAT[0], CAPACITY_SAT - PUSH_SAT + OUT_SAT[0] - IN_SAT[0]
-            for gained, due in zip(gained_sat, due_sat, strict=True):
-                assert due - FEES_SAT < gained <= due, (gained_sat, due_sat)
+            fees = await money.fees_sat(ours)
+            fees[opener] += fees["channel"]
+            gained = {"ours": await money.gained_sat(ours), "ldk": await wallet_sat(world, peer) - before_sat}
+            moved_sat = {"ours": IN_SAT[0] - OUT_SAT[0], "ldk": OUT_SAT[0] - IN_SAT[0]}
+            anchors_sat = await money.anchors_sat(ours, opener)
+            assert gained == {
+                who: CAPACITY_SAT // 2 + moved_sat[who] + anchors_sat[who] - fees[who] for who in ("ours", "ldk")
+            }
 
     asyncio.run(main())

@@ -21,11 +21,14 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], int, list[int]]] = {
     "we open a hidden one": ({}, {"kind": "anchors_zero_fee_htlc_tx+scid_alias"}, 1_000_000, [12, 22, 46]),
     "we open a hidden, plain one": ({}, {"kind": "static_remotekey+scid_alias"}, 1_000_000, [12, 46]),
     "LDK opens an announced one": ({"announce": True}, {"by": "ldk"}, 1_000_000, [12, 22]),
-    "LDK knows no anchors": ({"anchors": False}, {}, 1_000_000, [12]),
+    "LDK opens an announced, large, plain one as Electrum does": (
+        {"announce": True, "anchors": False, "per_kw": 37_500}, {"by": "ldk"}, LARGE_SAT, [12]
+    ),
+    "we open a large one with LDK, which knows no anchors": ({"anchors": False}, {}, LARGE_SAT, [12]),
     "LDK opens a large one": ({}, {"by": "ldk"}, LARGE_SAT, [12, 22]),
     "LDK opens one as Electrum does": ({"per_kw": 37_500}, {"by": "ldk"}, 200_000, [12, 22]),
     "we open a large one": ({}, {}, LARGE_SAT, [12, 22]),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ROWS)
