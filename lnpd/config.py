@@ -31,6 +31,8 @@ MAX_DIRECTORY_BYTES: Final = 80  # a unix socket's path has at most 107, and our
 USUAL_RELAY: Final = RelayPolicy()
 ANCHOR_RESERVE_SAT: Final = 10_000  # for each channel with anchors, as LND keeps
 MAX_ALIAS_BYTES: Final = 32  # BOLT 7, node_announcement
+UPFRONT_NOWHERE: Final = "off"
+UPFRONT_WALLET: Final = "wallet"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 CHANNEL_SECRETS: Final = ("funding", "revocation", "payment", "delayed_payment", "htlc", "shachain_seed")
 
@@ -90,7 +92,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     The chain is a bitcoind's if one is named (by `bitcoind`, or by its data directory), or if the network is not
     regtest; or that of `electrum`, servers' URLs, the first that answers; or that of a chain service, whose endpoint is
     `chain`; or else an embedded regtest chain, in this process or, with `chain_process`, in one of its own.
-    `anchor_reserve_sat` None: what is usual on the network.
+    `anchor_reserve_sat` None: what is usual on the network. `upfront_shutdown` is "off", "wallet" or an address.
     """
 
     directory: Path
@@ -112,6 +114,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     plain_seed: bool = False
     minimum_depth: int = 3
     limits: Limits = USUAL_LIMITS
+    upfront_shutdown: str = UPFRONT_NOWHERE
     anchor_reserve_sat: int | None = None
     fee_base_msat: int = USUAL_RELAY.fee_base_msat
     fee_proportional_millionths: int = USUAL_RELAY.fee_proportional_millionths

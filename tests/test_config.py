@@ -52,6 +52,7 @@ READ: dict[str, tuple[list[str], str, object]] = {
     "wallet's birth": (["--wallet-birth-height", "800000"], "wallet_birth_height", 800_000),
     "depth": (["--minimum-depth", "6"], "minimum_depth", 6),
     "limits": (["--limits", "cautious"], "limits", PRESETS["cautious"]),
+    "promise": (["--upfront-shutdown", "wallet"], "upfront_shutdown", "wallet"),
     "a limit beside them": (["--max-pending", "7", "--limits", "open"], "limits",
                             replace(PRESETS["open"], max_pending=7)),
     "alias": (["--alias", "Zoë"], "alias", "Zoë"),

@@ -9,6 +9,7 @@ export const USUAL = {
   wallet: '', // its wallet for this node
   anchors: true, // option_anchors is negotiated
   announce: false,
+  promise: true, // where its closes by agreement pay it is promised as a channel opens
   scid_privacy: false, // channels are opened with option_scid_alias in their type
   hold: false, // payments wait for `claim` or `fail`
   keep: false, // each channel's last state is kept as bytes, for `state` and `end`
@@ -32,6 +33,7 @@ export function channelSettings(settings) {
   handshake.set_our_max_accepted_htlcs(settings.max_accepted_htlcs);
   handshake.set_max_inbound_htlc_value_in_flight_percent_of_channel(100);
   handshake.set_negotiate_anchors_zero_fee_htlc_tx(settings.anchors);
+  handshake.set_commit_upfront_shutdown_pubkey(settings.promise);
   handshake.set_negotiate_scid_privacy(settings.scid_privacy);
   handshake.set_announce_for_forwarding(settings.announce);
   config.set_channel_handshake_config(handshake);

@@ -200,9 +200,13 @@ const COMMANDS = {
   set: ({ name, value }) => { settings[name] = value; }, // `hold`, `per_kw`; a tick sends what follows from a feerate
   claim: ({ payment_hash }) => claimed(held.get(payment_hash)),
   fail: ({ payment_hash }) => manager.fail_htlc_backwards(bytes(payment_hash)),
-  close({ channel, force = false }) {
+  close({ channel, force = false, taproot = '' }) { // `taproot`: an output key that it pays to, of whomever
     const names = [channelOf(channel).get_channel_id(), channelOf(channel).get_counterparty().get_node_id()];
-    must(force ? manager.force_close_broadcasting_latest_txn(...names, 'by command') : manager.close_channel(...names));
+    const script = taproot && must(ldk.ShutdownScript.constructor_new_witness_program(
+      ldk.WitnessProgram.constructor_new(bytes(taproot), new ldk.WitnessVersion(1))));
+    if (force) must(manager.force_close_broadcasting_latest_txn(...names, 'by command'));
+    else if (script) must(manager.close_channel_with_feerate_and_script(...names, optional(ldk.Option_u32Z, null), script));
+    else must(manager.close_channel(...names));
   },
   tick() {
     manager.timer_tick_occurred();

@@ -26,7 +26,10 @@ def on_close(channel: Channel, command: Close) -> Step:
     upfront = channel.terms[channel.us].upfront_shutdown_script
     script = channel.shutdown_script or channel.shutdown[channel.us] or upfront or command.script
     if upfront and command.script not in (b"", upfront):
-        raise CommandRefused("This channel closes to the script that we named when it was opened.")
+        raise CommandRefused(
+            "When this channel was opened the peer was promised where its close pays us, and allows nothing else: leave"
+            " the destination out (--upfront-shutdown)."
+        )
     if not shutdown_script_allowed(script, channel.policy.anysegwit):
         raise CommandRefused("A channel closes to P2WPKH, P2WSH or, if the peer allows it, a later witness program.")
     if not 0 <= command.min_fee_sat <= command.max_fee_sat:
@@ -58,5 +61,5 @@ def on_shutdown(channel: Channel, message: Shutdown) -> Step:
 
 
 def answer_script(channel: Channel) -> bytes:
-    """Where a close that the peer began pays us."""
+    """Where a close pays us if nobody says where: as promised, or to the wallet."""
     return channel.terms[channel.us].upfront_shutdown_script or channel.policy.sweep_script

@@ -98,6 +98,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("--limits", "limits", f"what peers may do: {', '.join(PRESETS)} (default: default); each of the limits that"
            " follow may be given beside it, in place of its own", "PRESET", config.read_preset),
     *map(_limit, LIMITS),
+    Option("--upfront-shutdown", "upfront_shutdown", "promise each peer that holds us to it, as a channel opens, where "
+           "a close by agreement pays: wallet, or an address; then it pays nowhere else, whoever asks (default: off)",
+           "off|wallet|ADDRESS"),
     Option("--fee-base-msat", "fee_base_msat", "ask this much for forwarding an HTLC (default: 1000)", "MSAT",
            config.read_number(0, MAX_FEE)),
     Option("--fee-proportional-millionths", "fee_proportional_millionths",

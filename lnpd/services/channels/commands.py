@@ -14,6 +14,7 @@ from lnpd.chain.interface import ChainBackend, Outpoint
 from lnpd.channel.actions import Notify
 from lnpd.channel.events import Close, ForceClose
 from lnpd.channel.feerates import FLOOR_BLOCKS, SOON_BLOCKS, Estimates, target_per_kw
+from lnpd.channel.shutdown import answer_script
 from lnpd.channel.state import AwaitingReady, Channel, Closed, Failed, Negotiating, OnChain
 from lnpd.errors import (
     AlreadyClosed,
@@ -139,9 +140,7 @@ class Commands:
                 f"The peer is not connected, and has to agree to a close: ask again when `lnp peers` shows it, or close"
                 f" without it: lnp close {name[:12]} --force"
             )
-        script = now.policy.sweep_script
-        if destination:
-            script = self.wallet.scripts.script_of(destination)
+        script = self.wallet.scripts.script_of(destination) if destination else answer_script(now)
         feerate = await self.watcher.feerate(CONFIRM_BLOCKS)
         least = MIN_CLOSE_FEERATE_PER_KW * CLOSE_WEIGHT // 1000
         command = Close(script, least, max(least, 2 * feerate * CLOSE_WEIGHT // 1000))

@@ -6,11 +6,14 @@ import msgspec
 from lnpd_sdk.manifest import ChannelTypeSpec
 
 from lnpd.channel.presets import LARGE_CHANNEL_SAT, Limits
+from lnpd.channel.scripts import shutdown_script_allowed
 from lnpd.channel.state import SCID_ALIAS, Channel, Policy, Terms
-from lnpd.errors import ChannelRefused, ChannelTypeUnknown, UnknownChannelType
+from lnpd.config import UPFRONT_NOWHERE, UPFRONT_WALLET
+from lnpd.errors import AddressRefused, ChannelRefused, ChannelTypeUnknown, ConfigRefused, UnknownChannelType
 from lnpd.hooks.registry import Registry
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
 from lnpd.services.interfaces import ChannelPublics
+from lnpd.services.wallet.scripts import WalletScripts
 from lnpd.tx.graph import ChannelType
 from lnpd.tx.states import BASE, BaseState, encode_state
 from lnpd.wire import features
@@ -25,7 +28,11 @@ MIN_DUST_LIMIT_SAT = 354  # the largest of all output kinds that a shutdown may 
 
 
 class Demands(msgspec.Struct, frozen=True):
-    """What this node demands in its channels, from its configuration."""
+    """What this node demands in its channels, and promises, from its configuration.
+
+    `upfront_shutdown_script` is where every channel is to pay us when it closes by agreement; empty: nothing is
+    promised; None: a script of the wallet's, another one for each channel.
+    """
 
     dust_limit_sat: int = MIN_DUST_LIMIT_SAT
     reserve_percent: int = 1
@@ -34,9 +41,10 @@ class Demands(msgspec.Struct, frozen=True):
     max_accepted_htlcs: int = 483
     max_in_flight_percent: int = 100
     minimum_depth: int = 3
+    upfront_shutdown_script: bytes | None = b""
 
-    def terms(self, publics: ChannelPublics, capacity_sat: int) -> Terms:
-        """Our half of open_channel or accept_channel."""
+    def terms(self, publics: ChannelPublics, capacity_sat: int, policy: Policy) -> Terms:
+        """Our half of open_channel or accept_channel, to a peer for whom this is the policy."""
         return Terms(
             dust_limit_sat=self.dust_limit_sat,
             max_htlc_value_in_flight_msat=1000 * capacity_sat * self.max_in_flight_percent // 100,
@@ -49,7 +57,28 @@ class Demands(msgspec.Struct, frozen=True):
             payment_basepoint=publics.payment_basepoint,
             delayed_payment_basepoint=publics.delayed_payment_basepoint,
             htlc_basepoint=publics.htlc_basepoint,
+            upfront_shutdown_script=self._promised(policy),
         )
+
+    def _promised(self, policy: Policy) -> bytes:
+        """The script that a peer will hold us to; none if it does not, or allows no such script."""
+        script = self.upfront_shutdown_script
+        script = policy.sweep_script if script is None else script
+        held = policy.upfront_shutdown and shutdown_script_allowed(script, policy.anysegwit)
+        return script if held else b""
+
+
+def promised_script(word: str, scripts: WalletScripts) -> bytes | None:
+    """What Demands is told of an upfront script, from the option's word. Raises ConfigRefused."""
+    if word in (UPFRONT_NOWHERE, UPFRONT_WALLET):
+        return b"" if word == UPFRONT_NOWHERE else None
+    try:
+        script = scripts.script_of(word)
+    except AddressRefused as error:
+        raise ConfigRefused(f"--upfront-shutdown takes off, wallet or an address: {error}") from None
+    if not shutdown_script_allowed(script, anysegwit=True):
+        raise ConfigRefused("--upfront-shutdown: channels close to segwit addresses only (BOLT 2, shutdown).")
+    return script
 
 
 def reserving(terms: Terms, dust_limit_sat: int) -> Terms:

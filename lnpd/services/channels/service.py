@@ -319,7 +319,7 @@ class Channels:
         sweep_script = self._spare_scripts.pop() if self._spare_scripts else await self._settings.script()
         policy = policy_for(self._settings.policy, self._features.get(peer, b""), sweep_script, self.kinds.grants())
         channel = new_channel(key, peer, us, policy, temporary_id)
-        terms = self._settings.demands.terms(reservation.publics, capacity_sat)
+        terms = self._settings.demands.terms(reservation.publics, capacity_sat, policy)
         return self._add(channel, index, stored=False), terms
 
     async def give_up(self, key: str) -> None:

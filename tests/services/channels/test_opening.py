@@ -1,14 +1,23 @@
 """What do a node's limits come to in a channel: what it tolerates, and what it demands?"""
 
 import pytest
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from lnpd.channel.presets import DEFAULT, PRESETS, Limits
 from lnpd.channel.state import Policy
-from lnpd.errors import ChannelRefused, ChannelTypeUnknown
+from lnpd.errors import ChannelRefused, ChannelTypeUnknown, ConfigRefused
 from lnpd.hooks.registry import Registry
-from lnpd.services.channels.opening import Demands, Kinds, policy_again, policy_of, refuse_unspoken, usual_type
+from lnpd.services.channels.opening import (
+    Demands,
+    Kinds,
+    policy_again,
+    policy_of,
+    promised_script,
+    refuse_unspoken,
+    usual_type,
+)
 from lnpd.services.interfaces import ChannelPublics
+from lnpd.services.wallet.scripts import WalletScripts
 from lnpd.wire.catalogue import BOLT
 from lnpd.wire.features import Features
 
@@ -48,8 +57,52 @@ def test_electrum_can_open_channels_whatever_the_preset(name: str) -> None:
 @pytest.mark.parametrize(("percent", "msat"), [(5, 10_000_050), (50, 100_000_500), (100, 200_001_000)])
 def test_what_may_be_in_flight_is_a_part_of_the_channel(percent: int, msat: int) -> None:
     publics = ChannelPublics(*[bytes(33)] * len(ChannelPublics.__struct_fields__))
-    terms = Demands(max_in_flight_percent=percent, max_accepted_htlcs=7).terms(publics, 200_001)
+    terms = Demands(max_in_flight_percent=percent, max_accepted_htlcs=7).terms(publics, 200_001, Policy())
     assert (terms.max_htlc_value_in_flight_msat, terms.max_accepted_htlcs) == (msat, 7)
+
+
+BIP84_ACCOUNT = (
+    "[73c5da0a/84h/0h/0h]xpub6CatWdiZiodmUeTDp8LT5or8nmbKNcuyvz7WyksVFkKB4RHwCD3XyuvPEbvqAQY3rAPshWcMLoP2fMFMKHPJ4ZeZX"
+    "YVUhLv1VMrjPC7PW6V"
+)
+OURS, GIVEN, TAPROOT = b"\x00\x14" + bytes(20), b"\x00\x20" + bytes(32), b"\x51\x20" + bytes(32)
+# What the option says, what the peer offers, and what it is promised.
+PROMISES: dict[str, tuple[bytes | None, dict[str, bool], bytes]] = {
+    "nothing": (b"", {}, b""),
+    "the wallet": (None, {}, OURS),
+    "an address": (GIVEN, {}, GIVEN),
+    "no peer that would not keep us to it": (GIVEN, {"upfront_shutdown": False}, b""),
+    "taproot": (TAPROOT, {"anysegwit": True}, TAPROOT),
+    "taproot to a peer that knows none": (TAPROOT, {"anysegwit": False}, b""),
+}
+
+
+@pytest.mark.parametrize("name", PROMISES)
+def test_where_a_close_pays_us_is_promised(name: str) -> None:
+    script, offered, promised = PROMISES[name]
+    publics = ChannelPublics(*[bytes(33)] * len(ChannelPublics.__struct_fields__))
+    policy = replace(Policy(sweep_script=OURS), **offered)
+    assert Demands(upfront_shutdown_script=script).terms(publics, 200_000, policy).upfront_shutdown_script == promised
+
+
+@pytest.mark.parametrize(
+    ("word", "script"),
+    [
+        ("off", b""),
+        ("wallet", None),
+        ("bcrt1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqdku202", OURS),
+        ("1111111111111111111114oLvT2", "no bitcoin address of the network regtest"),
+        ("mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8", "segwit addresses only"),
+        ("Wallet", "takes off, wallet or an address"),
+    ],
+)
+def test_the_word_of_the_option_is_read(word: str, script: bytes | str | None) -> None:
+    scripts = WalletScripts(BIP84_ACCOUNT, "regtest")
+    if isinstance(script, str):
+        with pytest.raises(ConfigRefused, match=script):
+            promised_script(word, scripts)
+    else:
+        assert promised_script(word, scripts) == script
 
 
 def test_after_a_start_a_channel_keeps_its_terms_and_takes_todays_feerates() -> None:
