@@ -5,6 +5,8 @@ does not exist, and for a test that has no row. What Electrum demands stands bes
 """
 
 import json
+from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,54 +18,56 @@ from lnpd.wire.features import BOLT9
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = "tests/interop"
-BOTH: Final = "static_remotekey, anchors"
+OLD, USUAL = "static_remotekey", "anchors"
 
 
 class Tried(NamedTuple):
-    """Something that was done with LDK, over channels of which types, and by which test."""
+    """Something that was done with LDK, and by which test."""
 
     what: str
-    types: str
     file: str
     test: str
 
 
 LDK: Final[tuple[Tried, ...]] = (
-    Tried("open by either, pay both ways by BOLT 11 invoices, close together by either", BOTH,
+    Tried("open by either, pay both ways by BOLT 11 invoices, close together by either",
           "test_ldk.py", "test_open_pay_and_close"),
     Tried("invoices without an amount, one paid twice, one failed by its payee: either reads the other's failure",
-          "anchors", "test_ldk.py", "test_invoices_of_every_kind"),
-    Tried("a hundred HTLCs in flight while a hundred pass the other way; claimed and failed ones", BOTH,
+          "test_ldk.py", "test_invoices_of_every_kind"),
+    Tried("a hundred HTLCs each way, all in flight at once; claimed and failed ones",
           "test_ldk_flight.py", "test_a_hundred_htlcs_each_way"),
-    Tried("update_fee by either opener, up and down, with an HTLC in flight; ours by itself, as estimates change", BOTH,
+    Tried("update_fee by either opener, up and down, with an HTLC in flight; ours by itself, as estimates change",
           "test_ldk_flight.py", "test_the_opener_changes_the_feerate"),
-    Tried("fees rise while LDK is away: we raise ours when it is back, and it does not close for a day's least", BOTH,
+    Tried("fees rise while LDK is away: we raise ours when it is back, and it does not close for a day's least",
           "test_ldk_flight.py", "test_ldk_keeps_our_channel_while_fees_rise"),
-    Tried("connections lost by either, amid payments both ways", BOTH,
+    Tried("connections lost by either, amid payments both ways",
           "test_ldk_flight.py", "test_lost_connections_amid_payments_both_ways"),
-    Tried("a power cut at LDK, amid payments both ways: it goes on from what it stored", BOTH,
+    Tried("a power cut at LDK, amid payments both ways: it goes on from what it stored",
           "test_ldk_flight.py", "test_ldk_restarts_amid_payments_both_ways"),
-    Tried("any order of payments of all sizes, feerates, lost connections and restarts of ours", BOTH,
+    Tried("any order of payments of all sizes, feerates, lost connections and restarts of ours",
           "test_ldk_random.py", "test_both_sides_agree_after_any_story"),
-    Tried("forced closes by either, HTLCs both ways, by preimage and by timeout: every satoshi is counted", BOTH,
+    Tried("forced closes by either, opened by either, HTLCs both ways, by preimage and by timeout: every satoshi is "
+          "counted",
           "test_ldk_forced.py", "test_a_forced_close_amid_four_htlcs"),
-    Tried("LDK broadcasts a commitment that it has revoked, with an HTLC each way: a penalty takes all of it", BOTH,
+    Tried("LDK broadcasts a commitment that it has revoked, with an HTLC each way: a penalty takes all of it",
           "test_ldk_penalty.py", "test_a_revoked_commitment_of_ldk_is_punished"),
-    Tried("a close by whoever opened, over an HTLC in flight and a lost connection; option_upfront_shutdown_script, "
-          "option_shutdown_anysegwit", BOTH,
+    Tried("a close by whoever opened, over an HTLC in flight and a lost connection; option_upfront_shutdown_script and "
+          "option_shutdown_anysegwit by either",
           "test_ldk_closing.py", "test_a_close_waits_for_an_htlc"),
-    Tried("we lose our data and come back with a backup: LDK closes for our error, and we claim to_remote", BOTH,
+    Tried("LDK refuses a shutdown of ours to another script than we promised",
+          "test_ldk_closing.py", "test_ldk_holds_us_to_what_we_promised"),
+    Tried("we lose our data and come back with a backup: LDK closes for our error, and we claim to_remote",
           "test_ldk_restore.py", "test_ldk_closes_and_we_claim"),
-    Tried("LDK comes back with an old state: it ends by itself, we close and claim what is ours", BOTH,
+    Tried("LDK comes back with an old state: it ends by itself, we close and claim what is ours",
           "test_ldk_restore.py", "test_we_close_when_ldk_comes_back_with_an_old_state"),
-    Tried("option_scid_alias in the type, by either; channels of 0.2 BTC, by either; an announced channel; LDK without "
-          "anchors; 37,500 sat per kw", BOTH,
+    Tried("option_scid_alias in the type, by either; channels of 0.2 BTC, by either; announced channels; LDK without "
+          "anchors; 37,500 sat per kw",
           "test_ldk_kinds.py", "test_other_channels"),
-    Tried("LDK pays LDK through us, by hints; failures and preimages pass back, over lost connections too", "anchors",
+    Tried("LDK pays LDK through us, by hints; failures and preimages pass back, over lost connections too",
           "test_ldk_forwarding.py", "test_ldk_pays_ldk_through_us"),
-    Tried("LDK reads our failure with its channel_update, and pays later", "anchors",
+    Tried("LDK reads our failure with its channel_update, and pays later",
           "test_ldk_forwarding.py", "test_ldk_hears_that_we_cannot_forward_now"),
-    Tried("we pay us through LDK, by a hint and along a route; we read its failures", "anchors",
+    Tried("we pay us through LDK, by a hint and along a route; we read its failures",
           "test_ldk_forwarding.py", "test_we_pay_us_through_ldk"),
 )  # fmt: skip
 
@@ -126,6 +130,15 @@ def version() -> str:
     return str(lock["packages"]["node_modules/lightningdevkit"]["version"])
 
 
+def types_tried(row: Tried) -> str:
+    """The channel types of a row's test, as the names of its cases tell; where they tell none it is the usual one."""
+    module = import_module(f"{FOLDER.replace('/', '.')}.{row.file.removesuffix('.py')}")
+    marks = [mark for mark in getattr(getattr(module, row.test), "pytestmark", ()) if mark.name == "parametrize"]
+    cases = product(*([str(each) for each in mark.kwargs.get("ids", mark.args[1])] for mark in marks))
+    found = {any(OLD in word for word in case) for case in cases}
+    return ", ".join(name for old, name in ((True, OLD), (False, USUAL)) if old in found)
+
+
 def interop() -> str:
     """The page."""
     return page(
@@ -135,7 +148,7 @@ of ours, over TCP and on a real bitcoind's regtest.
 """,
         table(
             ("what", "channel types", "test"),
-            [(row.what, row.types, code(f"{FOLDER}/{row.file}::{row.test}")) for row in LDK],
+            [(row.what, types_tried(row), code(f"{FOLDER}/{row.file}::{row.test}")) for row in LDK],
         ),
         NOT_TRIED,
         "## What that taught\n",

@@ -203,7 +203,7 @@ const COMMANDS = {
   close({ channel, force = false, taproot = '' }) { // `taproot`: an output key that it pays to, of whomever
     const names = [channelOf(channel).get_channel_id(), channelOf(channel).get_counterparty().get_node_id()];
     const script = taproot && must(ldk.ShutdownScript.constructor_new_witness_program(
-      ldk.WitnessProgram.constructor_new(bytes(taproot), new ldk.WitnessVersion(1))));
+      ldk.WitnessProgram.constructor_new(bytes(taproot), { getVal: () => 1 }))); // a WitnessVersion, which is not exported
     if (force) must(manager.force_close_broadcasting_latest_txn(...names, 'by command'));
     else if (script) must(manager.close_channel_with_feerate_and_script(...names, optional(ldk.Option_u32Z, null), script));
     else must(manager.close_channel(...names));

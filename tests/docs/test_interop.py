@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from contrib.docs.interop import ELECTRUM_FEATURES, FOLDER, LDK, electrum
+from contrib.docs.interop import ELECTRUM_FEATURES, FOLDER, LDK, electrum, types_tried
 from lnpd.peer.chains import CHAIN_HASHES
 from lnpd.peer.greeting import OFFERED, Greeting
 from lnpd.wire.features import Features
@@ -22,6 +22,13 @@ def test_every_test_with_ldk_has_its_row_and_every_row_its_test() -> None:
     }
     assert found == {(row.file, row.test) for row in LDK}
     assert len(LDK) == len(found)
+
+
+def test_the_types_of_a_row_are_those_of_its_tests_cases() -> None:
+    told = {row.test: types_tried(row) for row in LDK}
+    assert set(told.values()) == {"static_remotekey, anchors", "anchors"}
+    assert told["test_we_pay_us_through_ldk"] == told["test_other_channels"] == "static_remotekey, anchors"
+    assert told["test_invoices_of_every_kind"] == "anchors"
 
 
 def test_we_agree_with_a_peer_that_demands_what_electrum_does() -> None:

@@ -1,4 +1,4 @@
-"""Which channels do we and LDK open beyond the usual ones: hidden, large, announced, plain, dear?"""
+"""Which channels do we and LDK open beyond the usual ones: hidden, large, announced, dear, of either type?"""
 
 import asyncio
 from pathlib import Path
@@ -19,12 +19,12 @@ LARGE_SAT = 20_000_000
 ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], int, list[int]]] = {
     "LDK opens a hidden one": ({"scid_privacy": True}, {"by": "ldk"}, 1_000_000, [12, 22, 46]),
     "we open a hidden one": ({}, {"kind": "anchors_zero_fee_htlc_tx+scid_alias"}, 1_000_000, [12, 22, 46]),
-    "we open a hidden, plain one": ({}, {"kind": "static_remotekey+scid_alias"}, 1_000_000, [12, 46]),
+    "we open a hidden one, static_remotekey": ({}, {"kind": "static_remotekey+scid_alias"}, 1_000_000, [12, 46]),
     "LDK opens an announced one": ({"announce": True}, {"by": "ldk"}, 1_000_000, [12, 22]),
-    "LDK opens an announced, large, plain one as Electrum does": (
+    "LDK opens an announced, large one as Electrum does, static_remotekey": (
         {"announce": True, "anchors": False, "per_kw": 37_500}, {"by": "ldk"}, LARGE_SAT, [12]
     ),
-    "we open a large one with LDK, which knows no anchors": ({"anchors": False}, {}, LARGE_SAT, [12]),
+    "we open a large one with LDK, which knows no anchors: static_remotekey": ({"anchors": False}, {}, LARGE_SAT, [12]),
     "LDK opens a large one": ({}, {"by": "ldk"}, LARGE_SAT, [12, 22]),
     "LDK opens one as Electrum does": ({"per_kw": 37_500}, {"by": "ldk"}, 200_000, [12, 22]),
     "we open a large one": ({}, {}, LARGE_SAT, [12, 22]),
