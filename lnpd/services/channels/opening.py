@@ -68,6 +68,16 @@ class Demands(msgspec.Struct, frozen=True):
         return script if held else b""
 
 
+def demands_of(limits: Limits, minimum_depth: int, upfront_shutdown_script: bytes | None) -> Demands:
+    """What a channel that opens now has to grant by the node's limits."""
+    return Demands(
+        max_accepted_htlcs=limits.max_accepted_htlcs,
+        max_in_flight_percent=limits.max_in_flight_percent,
+        minimum_depth=minimum_depth,
+        upfront_shutdown_script=upfront_shutdown_script,
+    )
+
+
 def promised_script(word: str, scripts: WalletScripts) -> bytes | None:
     """What Demands is told of an upfront script, from the option's word. Raises ConfigRefused."""
     if word in (UPFRONT_NOWHERE, UPFRONT_WALLET):

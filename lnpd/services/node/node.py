@@ -38,7 +38,7 @@ from lnpd.services.channels.caps import Caps
 from lnpd.services.channels.chain import ChannelChain, FundingRecipient, PluginRecipient
 from lnpd.services.channels.feerates import FeerateKeeper
 from lnpd.services.channels.fees import FeePayer
-from lnpd.services.channels.opening import Demands, Kinds, policy_of, promised_script
+from lnpd.services.channels.opening import Demands, Kinds, demands_of, policy_of, promised_script
 from lnpd.services.channels.parts import Parts, Settings
 from lnpd.services.channels.reserve import AnchorReserve
 from lnpd.services.channels.service import Channels
@@ -294,13 +294,9 @@ class Node:
         return reserve
 
     def _demands(self) -> Demands:
-        asked, limits = self._developer.minimum_depth, self.config.limits
-        return Demands(
-            max_accepted_htlcs=limits.max_accepted_htlcs,
-            max_in_flight_percent=limits.max_in_flight_percent,
-            minimum_depth=self.config.minimum_depth if asked is None else asked,
-            upfront_shutdown_script=promised_script(self.config.upfront_shutdown, self.wallet.scripts),
-        )
+        asked, config = self._developer.minimum_depth, self.config
+        depth = config.minimum_depth if asked is None else asked
+        return demands_of(config.limits, depth, promised_script(config.upfront_shutdown, self.wallet.scripts))
 
     def _policy(self) -> Policy:
         developer = self._developer
