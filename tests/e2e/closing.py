@@ -142,11 +142,17 @@ async def know(node: Node, identity: int, number: int) -> None:
     await driver_of(node).command(Fulfill(identity, preimage(number)))
 
 
+async def part(node: Node) -> None:
+    """The node and its peer lose their connection."""
+    await node.api.disconnect(driver_of(node).channel.peer.hex())
+    await until(lambda: driver_of(node).channel.link == "down", "the end of the connection")
+
+
 async def broadcast_commitment(network: Network, node: Node) -> Tx:
     """The node closes by force, before its peer knows; what then spends the funding in the mempool."""
     funding = driver_of(node).channel.fundings[0]
-    await node.api.disconnect(driver_of(node).channel.peer.hex())
-    await until(lambda: driver_of(node).channel.link == "down", "the end of the connection")
+    if driver_of(node).channel.link != "down":
+        await part(node)
     await node.api.close(driver_of(node).channel.id.hex(), True, None)
     return await until_asked(lambda: spender(network, funding.txid, funding.vout), "a commitment in the mempool")
 

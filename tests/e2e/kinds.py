@@ -7,8 +7,11 @@ from lnpd.tx.transaction import Tx, TxIn
 
 HTLC, DELAYED, KEY_BYTES = b"\x76\xa9\x14", b"\x63\x21", 33
 COMMITMENT_LOCKTIME: Final = 0x20
-# The end of a witness script: 2-of-2; one block later (BOLT 3, to_remote with anchors); an anchor's.
+# The end of a witness script: 2-of-2; one block later (BOLT 3, to_remote with anchors; a lockbox's on the commitment of
+# whom it does not belong to is of that form, too); an anchor's.
 TWO_OF_TWO, LATER, ANCHOR = b"\x52\xae", b"\xad\x51\xb2", b"\xac\x73\x64\x60\xb2\x68"
+# What stands between the two keys of a lockbox's script, and after its delay.
+BOX, BOX_END = b"\xac\x73\x64\x21", b"\xb2\x68"
 
 
 def kinds_of(tx: Tx) -> set[str]:
@@ -30,6 +33,8 @@ def _kind(tx: Tx, spent: TxIn) -> str:
         return "sweep of to_remote (anchors)"
     if script.endswith(ANCHOR):
         return "anchor"
+    if script[34:38] == BOX and script.endswith(BOX_END):
+        return "penalty of a box" if len(spent.witness) == 2 else "sweep of a box"
     if len(spent.witness) == 2 and len(script) == KEY_BYTES:
         return "payment from keys"
     raise AssertionError(f"a transaction of no kind that lnpd makes: {tx}")

@@ -23,36 +23,42 @@ from tests.e2e.closing import (
     confirmed_sat,
     driver_of,
     ears,
+    estimate,
     finish,
     know,
     offer,
+    part,
     pass_blocks,
 )
 from tests.e2e.kinds import kinds_of
+from tests.e2e.test_lockbox import KINDS as BOX_KINDS
+from tests.e2e.test_lockbox import pair
+from tests.e2e.test_penalties import secured
 from tests.e2e.test_worst_days import present_commitment
+from tests.e2e.thief import loot
 from tests.interop import bitcoind as interop
 from tests.interop.bitcoind import Bitcoind, a_bitcoind
 
 KINDS = ["anchors_zero_fee_htlc_tx", "static_remotekey"]
 TO_REMOTE = {"anchors_zero_fee_htlc_tx": "sweep of to_remote (anchors)", "static_remotekey": "payment from keys"}
 
-# What bitcoind may say of a transaction that is right: it has it, or somebody was first.
-TOO_LATE = ("txn-already-in-mempool", "txn-already-known", "insufficient fee", "bad-txns-inputs-missingorspent",
-            "missing-inputs", "txn-mempool-conflict", "non-BIP68-final", "non-final")  # fmt: skip
+KNOWN = ("txn-already-in-mempool", "txn-already-known")  # of a transaction that is right: the peer was first with it
+HURRY_PER_KW = 6_000
 
 
 class Judged:
-    """What testmempoolaccept says of each transaction before it is broadcast."""
+    """What testmempoolaccept says of each transaction or package before it is broadcast."""
 
     def __init__(self) -> None:
         self.accepted: set[str] = set()
+        self.packages: list[set[str]] = []
         self.refused: list[str] = []
 
     def note(self, raw: bytes, why: str) -> None:
         kinds = kinds_of(parse(raw))
         if not why:
             self.accepted |= kinds
-        elif not why.startswith(TOO_LATE):
+        elif why not in KNOWN:
             self.refused.append(f"{sorted(kinds)}: {why}")
 
 
@@ -62,8 +68,13 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Judged:
     found, broadcast = Judged(), RegtestBitcoind.broadcast
 
     async def judging(self: RegtestBitcoind, txs: tuple[bytes, ...]) -> BroadcastResult:
-        if len(txs) == 1:
-            found.note(txs[0], await self.test_accept(txs[0]))
+        if len(txs) > 1:
+            found.packages.append(set().union(*(kinds_of(parse(raw)) for raw in txs)))
+        verdicts = await self.test_accept(txs)
+        if verdicts[0] in KNOWN:  # then it looks at no child
+            verdicts = (verdicts[0], *(await self.test_accept(txs[1:]) if txs[1:] else ()))
+        for raw, why in zip(txs, verdicts, strict=True):
+            found.note(raw, why)
         return await broadcast(self, txs)
 
     monkeypatch.setattr(RegtestBitcoind, "broadcast", judging)
@@ -133,18 +144,23 @@ def test_every_transaction_of_a_forced_close_is_taken(tmp_path: Path, kind: str,
             alice, bob, _alices, _bobs = await in_flight(network, kind)
             money = Money(network)
             await money.begin(alice, bob)
+            await part(alice)
+            await estimate(network, HURRY_PER_KW)  # a commitment pays less, and cannot be changed any more
             await broadcast_commitment(network, alice)
             await know(alice, 0, 3)
             await pass_blocks(network, 2)
             await know(bob, 0, 1)
             await finish(network, alice, bob)
-            assert await money.gained_sat(bob) > 400_000 + 40_000 - 20_000 - 10_000
-            assert await money.gained_sat(alice) > 600_000 - 40_000 + 20_000 - 20_000
+            fees, anchors_sat = await money.fees_sat(alice, bob), await money.unspent_anchors_sat()
+            assert await money.gained_sat(bob) == 400_000 + 40_000 - 20_000 - fees["bob"]
+            paid_sat = fees["alice"] + fees["channel"] + anchors_sat
+            assert await money.gained_sat(alice) == 600_000 - 40_000 + 20_000 - paid_sat
 
     asyncio.run(main())
     second_stage = {"HTLC-success", "HTLC-timeout", "sweep of a delayed output"}
     direct = {"claim by preimage", "claim by timeout", TO_REMOTE[kind]}
     assert judged.accepted >= {"commitment"} | second_stage | direct
+    assert ({"commitment", "anchor", "payment from keys"} in judged.packages) is (kind == KINDS[0])
     assert not judged.refused
 
 
@@ -170,6 +186,47 @@ def test_every_penalty_is_taken(tmp_path: Path, kind: str, judged: Judged) -> No
 
     asyncio.run(main())
     assert judged.accepted >= {"commitment", "penalty of a delayed output", "penalty of an HTLC"}
+    assert not judged.refused
+
+
+@pytest.mark.parametrize("kind", BOX_KINDS)
+def test_every_sweep_of_an_extension_output_is_taken(tmp_path: Path, kind: str, judged: Judged) -> None:
+    async def main() -> None:
+        async with a_network(tmp_path) as (network, _):
+            alice, bob, _ = await pair(network, kind)
+            money = Money(network)
+            await money.begin(alice, bob)
+            await broadcast_commitment(network, alice)
+            await finish(network, alice, bob)
+            fees = await money.fees_sat(alice, bob)
+            assert await money.gained_sat(bob) == 200_000 - fees["bob"]
+            anchors_sat = await money.unspent_anchors_sat()
+            assert await money.gained_sat(alice) == 800_000 - fees["alice"] - fees["channel"] - anchors_sat
+
+    asyncio.run(main())
+    assert judged.accepted >= {"commitment", "sweep of a box", "sweep of a delayed output"}
+    assert not judged.refused
+
+
+@pytest.mark.parametrize("kind", BOX_KINDS)
+def test_every_penalty_of_an_extension_output_is_taken(tmp_path: Path, kind: str, judged: Judged) -> None:
+    async def main() -> None:
+        async with a_network(tmp_path) as (network, _):
+            alice, bob, _ = await pair(network, kind)
+            stolen = await loot(alice)
+            invoice = await bob.api.invoice(5_000_000, "after it", 3600)
+            await alice.api.pay(invoice.invoice, None, 20)
+            await until(lambda: all(not driver_of(node).channel.log for node in (alice, bob)), "settled")
+            await network.stop(alice)
+            bob = await network.restart(bob, plugins=(), grants=())
+            money = Money(network)
+            await money.begin(bob)
+            await network.chain.broadcast((stolen.commitment.serialise(),))
+            await pass_blocks(network, 2)
+            await secured(network, bob, money, stolen)
+
+    asyncio.run(main())
+    assert judged.accepted >= {"penalty of a box", "penalty of a delayed output"}
     assert not judged.refused
 
 

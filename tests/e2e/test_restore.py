@@ -17,6 +17,7 @@ from lnpd.services.signer.keys import Keys
 from lnpd.services.signer.seed import create_seed, open_seed
 from lnpd.services.signer.service import KeySigner
 from lnpd.testing import Network, shown, until, until_asked
+from tests.e2e.chains import a_network
 from tests.e2e.test_lockbox import pair
 
 COMMITMENT_FEE_SAT = 20_000  # of an opener
@@ -69,10 +70,10 @@ async def spender(network: Network, outpoint: str) -> bytes:
 
 @pytest.mark.parametrize("kind", KINDS, ids=["anchors", "static_remotekey"])
 @pytest.mark.parametrize("loser", ["opener", "acceptor"])
-@pytest.mark.parametrize("paid", [0, 3], ids=["unused", "used"])
-def test_what_the_peer_owes_comes_back(tmp_path: Path, kind: str, loser: str, paid: int) -> None:
+@pytest.mark.parametrize(("paid", "chain"), [(0, "embedded"), (3, "bitcoind")], ids=["unused", "used, on bitcoind"])
+def test_what_the_peer_owes_comes_back(tmp_path: Path, kind: str, loser: str, paid: int, chain: str) -> None:
     async def main() -> None:
-        async with Network(tmp_path) as network:
+        async with a_network(tmp_path, chain) as network:
             backup = tmp_path / "elsewhere.backup"
             lost = {"backup_file": backup}
             alice = await network.node("alice", **(lost if loser == "opener" else {}))

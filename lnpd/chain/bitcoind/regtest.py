@@ -85,13 +85,21 @@ class RegtestBitcoind(BitcoindChain):
         depth = (await self.best_block()).height - height + 1
         return await self.reorganise(depth, depth + 1)
 
-    async def test_accept(self, raw: bytes) -> str:
-        """Why bitcoind would not take a transaction, in its words; empty if it would."""
-        (verdict,) = await self._rpc.call(tuple[dict[str, Any], ...], "testmempoolaccept", [raw.hex()])  # Any: JSON
-        return "" if verdict["allowed"] else str(verdict["reject-reason"])
+    async def test_accept(self, txs: tuple[bytes, ...]) -> tuple[str, ...]:
+        """Why bitcoind would not take each of a package's transactions, in its words; empty if it would."""
+        raws = [raw.hex() for raw in txs]
+        verdicts = await self._rpc.call(tuple[dict[str, Any], ...], "testmempoolaccept", raws)  # Any: JSON
+        return tuple(_refusal(verdict) for verdict in verdicts)
 
     async def _generate(self, txs: list[str]) -> BlockRef:
         # Of the same second and with the same coinbase it could be the very block that was just invalidated.
         salt = b"\x6a\x08" + secrets.token_bytes(8)
         made = await self._rpc.call(_Generated, "generateblock", f"raw({salt.hex()})", txs)
         return await self._blocks.ref(internal(made.hash))
+
+
+def _refusal(verdict: dict[str, Any]) -> str:  # Any: JSON
+    """What is wrong with a transaction, or with the package in which it was not looked at."""
+    if verdict.get("allowed"):
+        return ""
+    return str(verdict.get("reject-reason") or verdict.get("package-error") or "package-not-validated")
