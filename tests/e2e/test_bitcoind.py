@@ -4,18 +4,15 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from contrib.regtest import bitcoind as regtest
-from lnpd.chain.bitcoind.regtest import RegtestBitcoind
-from lnpd.chain.interface import BroadcastResult
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, shown, until, until_asked
-from lnpd.tx.transaction import parse
 from tests.e2e.closing import (
     Ears,
     Money,
@@ -30,7 +27,7 @@ from tests.e2e.closing import (
     part,
     pass_blocks,
 )
-from tests.e2e.kinds import kinds_of
+from tests.e2e.judged import Judged, judging
 from tests.e2e.test_lockbox import KINDS as BOX_KINDS
 from tests.e2e.test_lockbox import pair
 from tests.e2e.test_penalties import secured
@@ -42,43 +39,13 @@ from tests.interop.bitcoind import Bitcoind, a_bitcoind
 KINDS = ["anchors_zero_fee_htlc_tx", "static_remotekey"]
 TO_REMOTE = {"anchors_zero_fee_htlc_tx": "sweep of to_remote (anchors)", "static_remotekey": "payment from keys"}
 
-KNOWN = ("txn-already-in-mempool", "txn-already-known")  # of a transaction that is right: the peer was first with it
 HURRY_PER_KW = 6_000
 
 
-class Judged:
-    """What testmempoolaccept says of each transaction or package before it is broadcast."""
-
-    def __init__(self) -> None:
-        self.accepted: set[str] = set()
-        self.packages: list[set[str]] = []
-        self.refused: list[str] = []
-
-    def note(self, raw: bytes, why: str) -> None:
-        kinds = kinds_of(parse(raw))
-        if not why:
-            self.accepted |= kinds
-        elif why not in KNOWN:
-            self.refused.append(f"{sorted(kinds)}: {why}")
-
-
 @pytest.fixture
-def judged(monkeypatch: pytest.MonkeyPatch) -> Judged:
-    """Has every broadcast of every node judged first."""
-    found, broadcast = Judged(), RegtestBitcoind.broadcast
-
-    async def judging(self: RegtestBitcoind, txs: tuple[bytes, ...]) -> BroadcastResult:
-        if len(txs) > 1:
-            found.packages.append(set().union(*(kinds_of(parse(raw)) for raw in txs)))
-        verdicts = await self.test_accept(txs)
-        if verdicts[0] in KNOWN:  # then it looks at no child
-            verdicts = (verdicts[0], *(await self.test_accept(txs[1:]) if txs[1:] else ()))
-        for raw, why in zip(txs, verdicts, strict=True):
-            found.note(raw, why)
-        return await broadcast(self, txs)
-
-    monkeypatch.setattr(RegtestBitcoind, "broadcast", judging)
-    return found
+def judged() -> Iterator[Judged]:
+    with judging() as found:
+        yield found
 
 
 @asynccontextmanager
