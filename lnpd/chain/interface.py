@@ -100,7 +100,6 @@ class ConnectedBlock(msgspec.Struct, frozen=True):
 class ChainDelta(msgspec.Struct, frozen=True):
     """What happened since a block: `disconnected` left the best chain (highest first), then `connected` joined it.
 
-    `connected` begins with blocks that the asker knows, if something in them was hidden from the backend until now.
     `end` is where the asker stands after applying it. `more` says that the best chain goes on: ask again from `end`.
     `mempool` is what meets the watches unconfirmed, given once nothing more follows.
     """
@@ -179,7 +178,7 @@ ChainEvent = NewTip | SeenUnconfirmed
 class ChainBackend(Protocol):
     """A view of a blockchain with its own watches. Errors are classes under ChainError.
 
-    may_hide: whether something in a block may be hidden from it, which a later answer shows.
+    may_hide: whether something in a block may be hidden from it, which a later answer shows: who follows scans again.
     """
 
     may_hide: bool

@@ -231,33 +231,6 @@ def test_refusals_are_unwrapped() -> None:
     told(story)
 
 
-def test_what_was_kept_back_is_told_when_it_is_shown() -> None:
-    async def story() -> None:
-        hidden = {"blockchain.scripthash.subscribe": None, "blockchain.scripthash.get_history": []}
-        server = FalseServer(CHAIN, dict(hidden))
-        async with serving(server) as chain:
-            await chain.watch(WATCHES)
-            before = await chain.blocks_since(BlockRef(10, hash256(CHAIN[10])))
-            assert [block.block.height for block in before.connected] == list(range(11, 21))
-            assert not any(block.matches for block in before.connected)
-            assert (await chain.blocks_since(TIP)).connected == ()
-            server.lies.clear()
-            for _ in range(2):  # the first answer may be lost on its way
-                late = await chain.blocks_since(TIP)
-                (block,) = late.connected
-                assert (block.block.height, {match.watch for match in block.matches}) == (15, set(WATCHES))
-                assert (late.end, late.disconnected) == (TIP, ())
-                chain._view._last = None
-            await chain.blocks_since(TIP)
-            assert (await chain.blocks_since(TIP)).connected == (), "told once"
-            server.lies.update(hidden)
-            await chain.blocks_since(TIP)
-            server.lies.clear()
-            assert (await chain.blocks_since(TIP)).connected == ()
-
-    told(story)
-
-
 def test_the_next_server_takes_over_from_one_that_lies_or_is_gone() -> None:
     async def story() -> None:
         first, second = FalseServer(CHAIN), FalseServer(CHAIN)

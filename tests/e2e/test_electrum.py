@@ -111,6 +111,7 @@ def test_a_theft_that_the_server_hides_is_punished_once_it_is_shown(
                 hidden.clear()
                 bob = await again(network, bob)
             hidden.clear()
+            await bob.wallet.sync()  # whoever asks first, everybody hears
             await network.mine(1)
             driver = driver_of(bob)
             phase = await until(lambda: isinstance(driver.channel.phase, OnChain) and driver.channel.phase, "the theft")

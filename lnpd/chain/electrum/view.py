@@ -6,9 +6,6 @@ there is no script; it is asked for again each time.
 
 An answer counts if the server stands at one tip from before the first question to after the last one. Nothing that a
 notification says is believed by itself: every history is compared at every question.
-
-What a server kept back, and another one or the same shows later, is told then, in the block where it has been all
-along: who follows would never ask about that block again.
 """
 
 from __future__ import annotations
@@ -36,12 +33,7 @@ from lnpd.chain.transaction import Point, Transaction
 from lnpd.errors import ElectrumBusy, ElectrumFault, ElectrumMisbehaves
 
 ATTEMPTS: Final = 12
-LATE_BLOCKS: Final = 2_016
-"""So deep what was kept back is looked for: as long as any delay of an output by which a theft is punished."""
-
 PAUSE_SECONDS: Final = 0.25
-
-Place = tuple[bytes, bytes]  # a transaction, and the block that it is in
 
 T = TypeVar("T")
 
@@ -72,9 +64,6 @@ class View:
     def __init__(self, follower: Follower, ledger: Ledger) -> None:
         self._follower, self._headers, self._ledger = follower, follower.headers, ledger
         self._scripts: dict[Watch, bytes] = {}
-        self._known: frozenset[Watch] = frozenset()  # the watches that were asked about before
-        self._told: set[Place] = set()
-        self._last: tuple[BlockRef, set[Place]] | None = None  # what was told last; who asks from there has stored it
 
     def forget(self, watches: Iterable[Watch], left: Iterable[Watch]) -> None:
         """Nobody watches these any more; others are left."""
@@ -84,39 +73,18 @@ class View:
         self._ledger.forget(script for script in gone if script is not None)
 
     async def since(self, block: BlockRef, watches: frozenset[Watch]) -> ChainDelta:
-        """What happened to the watches since a block, and what of them was kept back before. UnknownBlock,
-        ElectrumBusy."""
-        if self._last is not None and self._last[0] == block:
-            self._told |= self._last[1]
+        """What happened to the watches since a block. Raises UnknownBlock, ElectrumBusy."""
 
         async def answer(tip: BlockRef) -> ChainDelta:
             left, fork = self._headers.fork(block)
             last = min(tip.height, fork.height + MAX_BLOCKS_A_DELTA)
             found = await self._find(watches, tip)
-            new, late = found.between(fork.height + 1, last), await self._late(watches, found, fork.height)
-            met = await self._connected(found, late | new)
-            heights = [*sorted(each for each in met if each <= fork.height), *range(fork.height + 1, last + 1)]
-            connected = tuple(ConnectedBlock(self._headers.ref(each), met.get(each, ())) for each in heights)
-            delta = await self._delta(left, connected, last, tip, found)
-            self._last = delta.end, self._places(late | new)
-            return delta
+            met = await self._connected(found, found.between(fork.height + 1, last))
+            refs = [self._headers.ref(height) for height in range(fork.height + 1, last + 1)]
+            connected = tuple(ConnectedBlock(ref, met.get(ref.height, ())) for ref in refs)
+            return await self._delta(left, connected, last, tip, found)
 
         return await self.steadily(answer)
-
-    async def _late(self, watches: frozenset[Watch], found: Found, height: int) -> dict[bytes, int]:
-        """What the asker, who stands at a height, should have been told. Of new watches it reads the past itself."""
-        if new := watches - self._known:
-            past = await self._found(new)
-            self._told |= self._places(past.between(1, height))
-            self._known = watches
-        late = found.between(max(1, height - LATE_BLOCKS), height)
-        return {txid: each for txid, each in late.items() if self._place(txid, each) not in self._told}
-
-    def _places(self, heights: dict[bytes, int]) -> set[Place]:
-        return {self._place(txid, height) for txid, height in heights.items()}
-
-    def _place(self, txid: bytes, height: int) -> Place:
-        return txid, self._headers.ref(height).hash
 
     async def scan(self, watches: frozenset[Watch], from_height: int) -> ChainDelta:
         """What happened to some watches from a height on. Raises ElectrumBusy."""

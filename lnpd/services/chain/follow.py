@@ -26,7 +26,7 @@ from lnpd.store.write import Write
 log = logging.getLogger("lnpd.chain")
 
 POLL_SECONDS = 30.0
-HIDDEN_BLOCKS = 2_016  # so far back a start looks for what was hidden: no delay of a channel's output is longer
+HIDDEN_BLOCKS = 2_016  # so far back each new tip has it looked for what was hidden: no channel's output waits longer
 RETRY_SECONDS = 1.0
 STOP_SECONDS = 1.0
 
@@ -97,6 +97,7 @@ class ChainFollower:
         self._waiting: tuple[Match, ...] | None = None  # not known at a start: the mempool may have changed since
         self._at: BlockRef | None = None
         self._acted_at: BlockRef | None = None
+        self._shown: set[tuple[bytes, bytes]] = set()  # transactions and their blocks, where some may be hidden
         self.complaint = ""
         self._wake = asyncio.Event()
         self._busy = asyncio.Lock()
@@ -118,23 +119,9 @@ class ChainFollower:
             async with self._busy:
                 await self._reach()
             self.wake()
-        if self._backend.may_hide and self._at is not None:
-            await self._look_again(self._at)
         what = f"{self._service.name} cannot follow the chain any more"
         loops = (self._listen(), self._follow())
         self._tasks = [alarmed(asyncio.create_task(loop), what, self._broken) for loop in loops]
-
-    async def _look_again(self, at: BlockRef) -> None:
-        """What was hidden until this start from whoever followed: what is known already changes nothing."""
-        height = max(1, at.height - HIDDEN_BLOCKS)
-        while True:
-            delta = await self._backend.scan(self._registered, height)
-            blocks = tuple(each for each in delta.connected if each.block.height <= at.height)
-            await self._take(ChainDelta((), blocks, (), at, True))
-            if not delta.more or delta.end.height >= at.height:
-                break
-            height = delta.end.height + 1
-        self.wake()
 
     async def stop(self) -> None:
         """Ends between two transactions; in the middle of a question that the chain does not answer."""
@@ -168,6 +155,8 @@ class ChainFollower:
         if wanted.fresh:
             await self._learn(wanted, tip)
             return False
+        if self._backend.may_hide and tip != self._acted_at:
+            await self._look_again(tip)
         await self._service.caught_up(tip, tip != self._acted_at)
         self._acted_at = tip
         return True
@@ -193,7 +182,7 @@ class ChainFollower:
             await self._take(ChainDelta((), (), (), at, False))
         while True:
             delta = await self._backend.blocks_since(at)
-            if delta.end != at or delta.connected or (not delta.more and delta.mempool != self._waiting):
+            if delta.end != at or (not delta.more and delta.mempool != self._waiting):
                 await self._take(delta)
             at = self._at = delta.end
             if not delta.more:
@@ -202,6 +191,20 @@ class ChainFollower:
 
     async def _take(self, delta: ChainDelta) -> None:
         await self._store.write(lambda write: self._service.take(write, delta))
+
+    async def _look_again(self, at: BlockRef) -> None:
+        """Takes what was hidden until now in blocks that were followed long ago: nobody would ask about them again."""
+        blocks: list[ConnectedBlock] = []
+        height = max(1, at.height - HIDDEN_BLOCKS)
+        while height <= at.height:
+            delta = await self._backend.scan(self._registered, height)
+            blocks += [each for each in delta.connected if each.block.height <= at.height]
+            height = delta.end.height + 1 if delta.more else at.height + 1
+        shown = {(match.txid, each.block.hash) for each in blocks for match in each.matches}
+        if shown <= self._shown or (await self._backend.blocks_since(at)).disconnected:
+            return
+        await self._take(ChainDelta((), tuple(blocks), (), at, True))
+        self._shown = shown
 
     async def _learn(self, wanted: Wanted, tip: BlockRef) -> None:
         """Reads the past of fresh watches up to the cursor. If the chain has moved on it stays unread: what lies above

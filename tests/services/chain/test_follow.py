@@ -1,12 +1,16 @@
 """Does a follower lose or repeat anything when the power fails, the chain's process dies, or the store does?"""
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from lnpd.chain.embedded import EmbeddedChain
+from lnpd.chain.interface import BlockRef, ChainDelta, Watch
 from lnpd.channel.events import OutputSpent, TransactionConfirmed
 from lnpd.errors import FollowerEnded, InsufficientFunds, SignerRefused, StoreClosed, StoreHalted, ValueUnfit
 from lnpd.services.chain.service import RemoteChain, serve_chain
@@ -129,6 +133,65 @@ def test_the_chains_process_may_end_and_come_back(tmp_path: Path, caplog: pytest
         await server.close()
         await chain.close()
         store.close_sync()
+
+    told(story)
+
+
+class Hiding:
+    """A view of a chain that keeps a transaction back while it is told to."""
+
+    may_hide = True
+
+    def __init__(self, chain: Any) -> None:
+        self._chain, self.hidden = chain, b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._chain, name)
+
+    async def blocks_since(self, block: BlockRef) -> ChainDelta:
+        return self._without(await self._chain.blocks_since(block))
+
+    async def scan(self, watches: Iterable[Watch], from_height: int) -> ChainDelta:
+        return self._without(await self._chain.scan(watches, from_height))
+
+    def _without(self, delta: ChainDelta) -> ChainDelta:
+        blocks = [(each, [m for m in each.matches if m.txid != self.hidden]) for each in delta.connected]
+        return replace(delta, connected=tuple(replace(each, matches=tuple(matches)) for each, matches in blocks))
+
+
+@pytest.mark.parametrize("shown", ["while it follows", "after a restart"])
+def test_what_was_kept_back_is_told_to_every_follower_once_it_is_shown(tmp_path: Path, shown: str) -> None:
+    async def story() -> None:
+        async with a_chain("embedded", tmp_path) as chain:
+            funding = await a_spend(chain)
+            await offer(chain, funding)
+            await chain.mine()
+            spend, hiding = pay(output_of(funding), to=ELSEWHERE), Hiding(chain)
+            hiding.hidden = spend.txid
+            async with watching(tmp_path / "one", hiding) as (one, first):
+                await add(one, first, of_output(funding, 3))
+                async with watching(tmp_path / "two", hiding) as (two, second):
+                    await add(two, second, of_output(funding, 3))
+                    await offer(chain, spend)
+                    await chain.mine(2)
+                    await one.sync()
+                    await two.sync()
+                    assert not first.take() and not second.take()
+                    hiding.hidden = bytes(32) if shown == "while it follows" else hiding.hidden
+                    await chain.mine(2)
+                    for _ in range(3):
+                        await one.sync()
+                    await two.sync()
+                    if shown == "while it follows":
+                        for driver in (first, second):
+                            events = driver.take()
+                            assert [(type(e), e.depth) for e in events] == [(OutputSpent, 1), (OutputSpent, 3)]  # type: ignore[union-attr]
+                    await chain.mine()
+                    await one.sync()
+                    assert not first.take(), "told once"
+            hiding.hidden = bytes(32)
+            async with watching(tmp_path / "two", hiding) as (_, second):
+                assert len(second.take()) == (0 if shown == "while it follows" else 2)
 
     told(story)
 
