@@ -58,8 +58,8 @@ def witness(database: SqliteDatabase, path: Path) -> Witness:
         ((commits,),) = raw(database).execute("SELECT commit_count FROM header").fetchall()
         found = Witness(path, commits)
         if found.disagrees:  # durable before the witness agrees: a crash in between must not lose it
-            raw(database).execute("UPDATE header SET is_copy = 1")
-        found.keep(commits)
+            raw(database).execute("UPDATE header SET is_copy = 1, commit_count = ?", (found.commits,))
+        found.keep()
     except (peewee.DatabaseError, sqlite3.DatabaseError, OSError) as error:
         raise _named(error, path) from error
     return found

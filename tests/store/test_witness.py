@@ -4,8 +4,10 @@ import asyncio
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 
 from lnpd.store.connection import raw
 from lnpd.store.database import DATABASE_NAME, open_database
+from lnpd.store.filebirth import made_unix_nanoseconds
 from lnpd.store.store import Store
 from lnpd.store.transactions import Moment
 from lnpd.store.witness import PLACE_NAME, WITNESS_BYTES, WITNESS_NAME
@@ -55,6 +58,18 @@ def a_newer_folder(directory: Path, _copy: Path) -> None:
     directory.with_name("moved").rename(directory)
 
 
+def one_of_before_the_count(directory: Path, copy: Path) -> None:
+    """Made by a version that did not count."""
+    an_older_database(directory, copy)
+    with closing(sqlite3.connect(directory / DATABASE_NAME)) as database:
+        database.execute("UPDATE header SET commit_count = 0")
+        database.commit()
+
+
+def an_empty_database(directory: Path, _copy: Path) -> None:
+    (directory / DATABASE_NAME).unlink()
+
+
 def no_place(directory: Path, _copy: Path) -> None:
     (directory / PLACE_NAME).unlink()
 
@@ -83,6 +98,8 @@ def an_unfinished_start(directory: Path, copy: Path) -> None:
 COPIES: tuple[tuple[Callable[[Path, Path], None], str], ...] = (
     (an_older_database, "had 4 commits more"),  # two starts, two writes
     (an_older_folder, "its folder is another one"),
+    (one_of_before_the_count, "commits more"),
+    (an_empty_database, "commits more"),
     (a_newer_folder, "its folder is another one"),
     (no_witness, "there is no lnpd.witness and"),
     (no_place, "there is no lnpd.witness and"),
@@ -115,6 +132,45 @@ def test_a_copy_is_noticed_once_and_is_one_until_the_channels_know(
 def test_a_database_that_stays_where_it_is_is_no_copy(tmp_path: Path) -> None:
     for writes in (0, 1, 30, 0, 2):
         assert used(tmp_path, writes) == ("", False)
+
+
+def test_the_original_is_noticed_when_it_is_put_back_after_a_copy_was_used(tmp_path: Path) -> None:
+    directory, copy, original = tmp_path / "node", tmp_path / "copy", tmp_path / "original"
+    used(directory)
+    shutil.copytree(directory, copy)
+    used(directory, writes=50)
+    shutil.copytree(directory, original)
+    an_older_database(directory, copy)
+    assert used(directory, writes=2)[1]
+    an_older_database(directory, original)
+    said, is_copy = used(directory)
+    assert "commits more" in said and is_copy
+
+
+@pytest.mark.parametrize("touch", ["chmod", "chown", "link"])
+def test_another_owner_mode_or_link_makes_no_copy(tmp_path: Path, touch: str) -> None:
+    (tmp_path / "older").touch()  # so that the folder is changed after it was made
+    if made_unix_nanoseconds(tmp_path) == tmp_path.stat().st_ctime_ns:
+        pytest.skip("this file system does not say when a file was made")
+    used(tmp_path)
+    for path in list(tmp_path.iterdir()):
+        if touch == "chmod":
+            path.chmod(0o640)
+        elif touch == "chown":
+            os.chown(path, os.getuid(), os.getgid())
+        else:
+            path.with_name(path.name + ".link").hardlink_to(path)
+    assert used(tmp_path) == ("", False)
+
+
+def test_a_witness_that_cannot_be_written_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with closing_store(tmp_path) as store:
+        os.close(store._witness._file)
+        for number in range(3):
+            store.write_sync(lambda write, number=number: write.put_value("test", bytes([number]), b""))  # type: ignore[misc]  # mypy: a default argument
+        store._witness._file = -1
+    assert caplog.text.count("cannot be written") == 1
+    assert used(tmp_path) == ("", False)
 
 
 def test_a_moved_folder_is_no_copy(tmp_path: Path) -> None:
@@ -167,3 +223,4 @@ def test_the_count_is_of_commits_that_changed_something(tmp_path: Path) -> None:
     ((count,),) = raw(database).execute("SELECT commit_count FROM header").fetchall()
     database.close()
     assert count == 4  # one for the start
+    assert 0 < made_unix_nanoseconds(tmp_path / PLACE_NAME) <= time.time_ns()

@@ -22,6 +22,8 @@ async def doubt_copied(store: Store) -> None:
         return
     count = await store.write(_doubt)
     why = f" ({store.displaced})" if store.displaced else ""
+    if not count:
+        return
     log.warning(
         "this database is a copy of the one that was used last%s: for its %s channels nothing is broadcast before the "
         "peer has shown that it is the newest",
@@ -34,8 +36,10 @@ def _doubt(write: Write) -> int:
     write.point("channels-doubted")
     count = 0
     for row in write.channels():
+        if row.closed:
+            continue
         channel = doubted(decode(row.snapshot, Channel, table="channel", key=row.channel_id))
-        if channel.doubted and not row.closed:
+        if channel.doubted:
             write.save_channel(row.channel_id, row.peer_id, encode(channel))
             count += 1
     write.set_is_copy(False)
@@ -46,7 +50,8 @@ def warnings(channels: Iterable[Channel]) -> list[str]:
     """A sentence for a person for each channel of a copy whose peer has not been heard yet."""
     return [
         f"channel {channel.id.hex()[:16]} is of a copy of the database, and its peer has not shown yet that it is the "
-        "newest: nothing is broadcast for it before that, whatever is due"
+        "newest: nothing is broadcast for it before that, whatever is due; if you are sure that it is no older one: "
+        f"lnp close {channel.id.hex()[:16]} --force --not-restored"
         for channel in channels
         if channel.unproven and channel.doubted
     ]
