@@ -183,9 +183,9 @@ class Ledger:
         """Whether these coins may still be spent."""
         return _are_among(points, self.spendable())
 
-    def are_fee_coins(self, points: Iterable[Outpoint]) -> bool:
-        """Whether these coins may still pay a fee."""
-        return _are_among(points, self.fee_coins({}))
+    def are_fee_coins(self, points: Iterable[Outpoint], older: Entries) -> bool:
+        """Whether these coins may still pay a fee in the place of these versions."""
+        return _are_among(points, self.fee_coins(older))
 
     def _outputs(self) -> Iterator[WalletCoin]:
         for txid, entry in self.entries.items():

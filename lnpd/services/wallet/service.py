@@ -44,6 +44,7 @@ log = logging.getLogger("lnpd.wallet")
 MIN_FEERATE_PER_KW: Final = 253
 FREE_FEE_SAT: Final = 25_000
 """A fee up to this is never too high; above it, a tenth of what is paid is."""
+FEE_ROUNDS: Final = 5  # more blocks than can come while one fee is being paid
 
 NOTHING: Final = Tx((), ())
 Plan = Callable[[Ledger], tuple[Selection, TxOut]]
@@ -270,12 +271,13 @@ class Wallet:
     async def pay_fee(self, wanted: FeeWanted) -> FeePaid:
         """The transaction with coins that pay its fee; see FundingWallet. The reserve is there for it."""
         async with self._spending:
-            while True:
+            for _ in range(FEE_ROUNDS):
                 made = await self._topped_up(wanted)
                 older = await self._store.write(lambda write, made=made: self._supersede(write, wanted, made))  # type: ignore[misc]  # mypy: a default argument
                 if older is not None:
                     self._replaced[made.tx.txid] = older
                     return made
+        raise InsufficientFunds("Each time, the coins for a fee were gone before its transaction was stored.")
 
     async def _topped_up(self, wanted: FeeWanted) -> FeePaid:
         ledger = await self._ledger()
@@ -301,14 +303,13 @@ class Wallet:
         """In the place of all its other versions, which it returns. None if its coins are not free any more."""
         before = self._rows.ledger(write)
         older = before.versions(wanted.reference, wanted.tx)
-        left = before.without(older)
         coins = made.tx.inputs[len(wanted.spent) :]
-        if not left.are_fee_coins((each.txid, each.vout) for each in coins):
+        if not before.are_fee_coins(((each.txid, each.vout) for each in coins), older):
             return None
         write.point("wallet-funded")
         entry = Entry(made.tx, is_ours=True, may_change=True, reference=wanted.reference, fee_sat=made.fee_sat)
         entry = replace(entry, is_seen=made.tx.txid in older and older[made.tx.txid].is_seen)
-        self._rows.change_entries(write, before.entries, {**left.entries, made.tx.txid: entry})
+        self._rows.change_entries(write, before.entries, {**before.without(older).entries, made.tx.txid: entry})
         return {txid: entry for txid, entry in older.items() if txid != made.tx.txid}
 
     async def fee_answered(self, txid: bytes, is_taken: bool) -> None:

@@ -10,8 +10,11 @@ from msgspec.structs import replace
 
 from lnpd.errors import FeeTooHigh, InsufficientFunds
 from lnpd.services.onchain import Balance, FeePaid, FeeWanted, WalletCoin
+from lnpd.services.signer.keys import Keys
+from lnpd.services.signer.seed import seed_from_entropy
+from lnpd.services.signer.service import KeySigner
 from lnpd.services.wallet.select import DUST_SAT, INPUT_WEIGHT
-from lnpd.services.wallet.service import Wallet
+from lnpd.services.wallet.service import FEE_ROUNDS, Wallet
 from lnpd.services.wallet.topup import top_up
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.chain.purse import p2wsh
@@ -153,6 +156,15 @@ def complete(tx: Tx) -> bytes:
     return tx.with_witness(0, (ANYONE,)).serialise()
 
 
+async def pay_and_offer(wallet: Wallet, chain: Chain, wanted: FeeWanted) -> FeePaid:
+    """As a channel does; the mempool takes it."""
+    made = await asyncio.wait_for(wallet.pay_fee(wanted), 20)
+    taken = not (await chain.broadcast((complete(made.tx),))).reason
+    await wallet.fee_answered(made.tx.txid, taken)
+    assert taken
+    return made
+
+
 async def spendable_sat(wallet: Wallet) -> int:
     await wallet.sync()
     return sum(c.value_sat for c in await wallet.coins() if not c.reserved_for and c.height is not None)
@@ -273,11 +285,7 @@ def test_change_in_the_mempool_pays_where_nothing_else_is_left_and_goes_with_its
         async with a_chain("embedded", tmp_path) as chain, a_wallet(tmp_path, chain) as wallet:
 
             async def offered(wanted: FeeWanted) -> FeePaid:
-                made = await wallet.pay_fee(wanted)
-                taken = not (await chain.broadcast((complete(made.tx),))).reason
-                await wallet.fee_answered(made.tx.txid, taken)
-                assert taken
-                return made
+                return await pay_and_offer(wallet, chain, wanted)
 
             await paid(wallet, chain, 50_000)
             one, two = await begun(chain), replace(await begun(chain), reference="another channel/claim")
@@ -294,6 +302,67 @@ def test_change_in_the_mempool_pays_where_nothing_else_is_left_and_goes_with_its
             assert await wallet.balance() == Balance(confirmed_sat=50_000 - raised.fee_sat - again.fee_sat)
 
     asyncio.run(main())
+
+
+def test_what_an_older_versions_child_spends_pays_for_the_newer_one(tmp_path: Path) -> None:
+    """One is replaced, and what was paid with its change falls, and what was paid with the change of that. The last
+    took a second coin, which is there for who is made anew first."""
+
+    async def main() -> None:
+        async with a_chain("embedded", tmp_path) as chain, a_wallet(tmp_path, chain) as wallet:
+            await paid(wallet, chain, 60_000, 30_000, 28_000)
+            zero, one, two, three, four = [replace(await begun(chain), reference=f"channel/{n}") for n in range(5)]
+            await wallet.pay_fee(zero)
+            first = await pay_and_offer(wallet, chain, one)
+            second = await pay_and_offer(wallet, chain, two)
+            third = await pay_and_offer(wallet, chain, three)
+            assert third.tx.inputs[1].txid == first.tx.txid
+            fourth = await pay_and_offer(wallet, chain, replace(four, feerate_per_kw=35_000))
+            assert {each.txid for each in fourth.tx.inputs[1:]} == {third.tx.txid, second.tx.txid}
+            await wallet.give_back(zero.reference)
+            first = await pay_and_offer(wallet, chain, replace(one, feerate_per_kw=48_000))
+            third = await pay_and_offer(wallet, chain, three)
+            assert third.tx.inputs[1].txid == second.tx.txid
+            fourth = await pay_and_offer(wallet, chain, four)
+            await chain.mine()
+            await wallet.sync()
+            fees_sat = sum(each.fee_sat for each in (first, second, third, fourth))
+            assert await wallet.balance() == Balance(confirmed_sat=118_000 - fees_sat)
+
+    asyncio.run(main())
+
+
+def test_coins_that_are_gone_at_each_attempt_end_it(tmp_path: Path) -> None:
+    """The same seed runs elsewhere: whenever we have signed, it has moved all there is, and a block has come."""
+    rounds: list[bytes] = []
+
+    class Slow(KeySigner):
+        async def sign_wallet(self, psbt: bytes, max_fee_sat: int, ours: tuple[TxOut, ...]) -> bytes:
+            signed = await super().sign_wallet(psbt, max_fee_sat, ours)
+            rounds.append((await twin.send(await twin.new_address(), None, 1_000)).txid)
+            await chain.mine()
+            await wallet.sync()
+            await twin.sync()
+            return signed
+
+    async def main() -> None:
+        nonlocal chain, wallet, twin
+        signer = Slow(Keys(seed_from_entropy(bytes([1]) * 16).master(1)))
+        async with (
+            a_chain("embedded", tmp_path) as chain,
+            a_wallet(tmp_path, chain, signer=signer) as wallet,
+            a_wallet(tmp_path, chain, "twin") as twin,
+        ):
+            await paid(wallet, chain, 50_000)
+            await twin.sync()
+            with pytest.raises(InsufficientFunds, match="Each time"):
+                await asyncio.wait_for(wallet.pay_fee(await begun(chain)), 60)
+
+    chain: Chain
+    wallet: Wallet
+    twin: Wallet
+    asyncio.run(main())
+    assert len(set(rounds)) == FEE_ROUNDS
 
 
 def test_coins_come_back_if_it_never_confirms(tmp_path: Path) -> None:
