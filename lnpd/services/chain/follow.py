@@ -3,6 +3,9 @@
     what it wants watched is registered -> blocks since its cursor, a delta at a time, the effects of each and the moved
     cursor in one transaction -> what it began to watch since is looked up in the past -> after the commit it acts
 
+A past may take hours to read. It is read an answer at a time, and blocks are taken and acted upon in between; it is
+stored once it is known up to the cursor, for what lies above that is told by the deltas of what is registered.
+
 Hints of the backend only wake this loop; the cursor decides what is read. A follower that was killed at any moment
 goes on from its cursor, and one whose blocks were reorganised away is told which left the chain.
 """
@@ -48,6 +51,26 @@ class Past(msgspec.Struct, frozen=True):
     tip: BlockRef
 
 
+class _Reading:
+    """The past of fresh watches as far as it is read: below `height`, on the chain of the cursor."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.watches, self.from_height = wanted.fresh, wanted.from_height
+        self.height = wanted.from_height
+        self.connected: list[ConnectedBlock] = []
+
+    def add(self, delta: ChainDelta, tip: BlockRef) -> None:
+        """What an answer told of the blocks up to the cursor."""
+        self.connected += [each for each in delta.connected if each.block.height <= tip.height]
+        self.height = max(self.height, min(delta.end.height, tip.height) + 1)
+
+    def undo(self, blocks: tuple[BlockRef, ...]) -> None:
+        """Blocks below the cursor are no more: those that came instead are read, which does no harm."""
+        fork = min((each.height for each in blocks), default=self.height)
+        self.connected = [each for each in self.connected if each.block.height < fork]
+        self.height = min(self.height, max(self.from_height, fork))
+
+
 class Service(Protocol):
     """A service that follows. The three that take a view of the store run on the store's thread and see it only."""
 
@@ -80,7 +103,8 @@ class Service(Protocol):
 class ChainFollower:
     """The loop of one service. `broken` hears of whatever ends it, which the chain's own errors do not: the node must
     stop, for a service that stands still looks well and misses everything. `complaint` is the chain's error for which
-    it tries again and again; empty while all is well.
+    it tries again and again; empty while all is well. `acted` says whether all that there was at the start, the past of
+    what was new included, is stored and acted upon.
     """
 
     def __init__(
@@ -98,6 +122,8 @@ class ChainFollower:
         self._at: BlockRef | None = None
         self._acted_at: BlockRef | None = None
         self._shown: set[tuple[bytes, bytes]] = set()  # transactions and their blocks, where some may be hidden
+        self._past: _Reading | None = None
+        self.acted = False
         self.complaint = ""
         self._wake = asyncio.Event()
         self._busy = asyncio.Lock()
@@ -132,11 +158,6 @@ class ChainFollower:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    @property
-    def acted(self) -> bool:
-        """Whether all that there was at the start is stored and acted upon."""
-        return self._acted_at is not None
-
     def wake(self) -> None:
         """There may be something new to do."""
         self._wake.set()
@@ -150,16 +171,22 @@ class ChainFollower:
     # --- one pass
 
     async def _pass(self) -> bool:
-        """False if a past was read: what it held may be worth more watches, or the chain may have moved meanwhile."""
+        """False while a past is read, and after: what it held may be worth more watches."""
         wanted, tip = await self._reach()
         if wanted.fresh:
-            await self._learn(wanted, tip)
+            is_learned = await self._look_back(wanted, tip)
+            if not is_learned and tip != self._acted_at:
+                await self._act(tip)
             return False
+        await self._act(tip)
+        self.acted = True
+        return True
+
+    async def _act(self, tip: BlockRef) -> None:
         if self._backend.may_hide and tip != self._acted_at:
             await self._look_again(tip)
         await self._service.caught_up(tip, tip != self._acted_at)
         self._acted_at = tip
-        return True
 
     async def _reach(self) -> tuple[Wanted, BlockRef]:
         """What is wanted, and the tip, up to which everything but the past of what is new is stored."""
@@ -182,6 +209,8 @@ class ChainFollower:
             await self._take(ChainDelta((), (), (), at, False))
         while True:
             delta = await self._backend.blocks_since(at)
+            if self._past is not None:
+                self._past.undo(delta.disconnected)
             if delta.end != at or (not delta.more and delta.mempool != self._waiting):
                 await self._take(delta)
             at = self._at = delta.end
@@ -206,20 +235,30 @@ class ChainFollower:
         await self._take(ChainDelta((), tuple(blocks), (), at, True))
         self._shown = shown
 
-    async def _learn(self, wanted: Wanted, tip: BlockRef) -> None:
-        """Reads the past of fresh watches up to the cursor. If the chain has moved on it stays unread: what lies above
-        the cursor could be undone without our hearing."""
-        connected: list[ConnectedBlock] = []
-        height = wanted.from_height
-        while True:
-            delta = await self._backend.scan(wanted.fresh, height)
-            connected += delta.connected
-            if not delta.more:
-                break
-            height = delta.end.height + 1
-        if delta.end == tip:
-            past = Past(wanted.fresh, tuple(connected), delta.mempool, tip)
-            await self._store.write(lambda write: self._service.learn(write, past))
+    async def _look_back(self, wanted: Wanted, tip: BlockRef) -> bool:
+        """Asks once more for the past of what is fresh. True once it is known up to the cursor, and stored."""
+        past = self._past
+        if past is None or wanted.from_height < past.from_height:
+            past = self._past = _Reading(wanted)
+        delta = await self._backend.scan(past.watches, past.height)
+        is_exact = delta.end == tip
+        if not is_exact and delta.end.height >= tip.height and (await self._backend.blocks_since(tip)).disconnected:
+            return False  # the next delta tells it
+        past.add(delta, tip)
+        if past.height <= tip.height:
+            return False
+        self._past = None
+        if not is_exact:
+            self._waiting = None  # the mempool that was told is not the cursor's: it is taken anew
+        await self._learn(past, Past(past.watches, tuple(past.connected), delta.mempool if is_exact else (), tip))
+        return True
+
+    async def _learn(self, reading: _Reading, past: Past) -> None:
+        def learn(write: Write) -> None:
+            if self._service.wanted(write).from_height >= reading.from_height:  # else more is to be read by now
+                self._service.learn(write, past)
+
+        await self._store.write(learn)
 
     # --- the tasks
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from lnpd.chain import reader
 from lnpd.chain.embedded import EmbeddedChain
 from lnpd.chain.interface import BlockRef, ChainDelta, Watch
 from lnpd.channel.events import OutputSpent, TransactionConfirmed
@@ -103,6 +104,77 @@ def test_a_cut_of_the_power_does_not_change_what_the_wallet_owns(tmp_path: Path,
             store.close_sync()
             async with a_wallet(tmp_path, chain) as wallet:
                 assert await wallet.balance() == balance
+
+    told(story)
+
+
+class Restless:
+    """A chain that a block joins while it answers, and that is reorganised while it answers the `undone`th scan."""
+
+    def __init__(self, chain: EmbeddedChain, undone: int = 0) -> None:
+        self._chain, self._undone = chain, undone
+        self.scans = self.undone_from = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._chain, name)
+
+    async def blocks_since(self, block: BlockRef) -> ChainDelta:
+        delta = await self._chain.blocks_since(block)
+        await self._chain.mine_only()
+        return delta
+
+    async def scan(self, watches: Iterable[Watch], from_height: int) -> ChainDelta:
+        delta = await self._chain.scan(watches, from_height)
+        self.scans += 1
+        if self.scans == self._undone:
+            depth = (await self._chain.best_block()).height - self.undone_from + 1
+            await self._chain.reorganise(depth, depth + 1)
+        await self._chain.mine_only()
+        return delta
+
+
+@pytest.mark.parametrize("undone", [0, 1, 2, 3])
+def test_a_past_is_learned_once_while_the_chain_goes_on(
+    tmp_path: Path, undone: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six blocks of it, two an answer; at one of the three the last three of them are undone, and mined again when all is read."""
+    monkeypatch.setattr(reader, "MAX_BLOCKS_A_DELTA", 2)
+
+    async def story() -> None:
+        async with a_chain("embedded", tmp_path) as chain:
+            assert isinstance(chain, EmbeddedChain)
+            txs = [await a_spend(chain) for _ in range(6)]
+            restless = Restless(chain, undone)
+            for number, tx in enumerate(txs):
+                await offer(chain, tx)
+                (block,) = await chain.mine()
+                if number == 3:
+                    restless.undone_from = block.height
+            learned: list[int] = []
+
+            def counted(_: Moment, points: frozenset[str]) -> None:
+                if "chain-past-read" in points:
+                    learned.append(len(driver.heights))
+
+            store = Store.open(tmp_path / "node", "regtest", counted)
+            driver = Driver(store)
+            watch = ChainWatch(store, restless, driver, poll_seconds=3600)  # type: ignore[arg-type]  # by delegation
+            watches = [replace(of_transaction(tx, 1), key=str(number)) for number, tx in enumerate(txs)]
+            await store.write(lambda write: [watch.add_watch(write, OWNER, each) for each in watches])
+            await watch.start()
+            assert set(learned) == {restless.scans - 1}, "each answer but the last was followed by acting on the tip"
+            assert len(learned) == 2, "once, before and after its commit"
+            await chain.mine()
+            await watch.sync()
+            events = driver.take()
+            assert len(events) == len(txs)
+            for event in events:
+                assert isinstance(event, TransactionConfirmed)
+                found = await chain.transaction(event.transaction.txid)
+                assert found is not None and found.height == event.height
+            assert {getattr(each, "transaction", None) for each in events} == set(txs)
+            await watch.stop()
+            store.close_sync()
 
     told(story)
 
