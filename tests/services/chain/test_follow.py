@@ -137,7 +137,7 @@ class Restless:
 def test_a_past_is_learned_once_while_the_chain_goes_on(
     tmp_path: Path, undone: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Six blocks of it, two an answer; at one of the three the last three of them are undone, and mined again when all is read."""
+    """Six blocks of it, two an answer; meanwhile three of them are undone, and mined again when all is read."""
     monkeypatch.setattr(reader, "MAX_BLOCKS_A_DELTA", 2)
 
     async def story() -> None:
