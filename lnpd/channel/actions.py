@@ -103,7 +103,8 @@ class Broadcast(Action, frozen=True, tag="broadcast"):
     """Fill and broadcast a transaction until it, or one that conflicts, is confirmed.
 
     `anchor_vout` is an output that we may spend at once: a child of it can pay for the transaction. `ours_sat` is what
-    is ours of it in all; `stake_sat` of that may be lost from `deadline_height` on (0: never).
+    is ours of it in all; the first of `stake_sat` may be lost from `deadline_height` on (0: never). What is paid follows
+    from what is known when it is (lnpd.channel.stakes).
     """
 
     key: str

@@ -4,6 +4,7 @@ An HTLC that we offered may be claimed by the peer as long as our timeout is not
 peer's again from its expiry on. Everything else only waits.
 """
 
+from itertools import accumulate
 from typing import NamedTuple
 
 from lnpd_sdk.script import Template
@@ -15,25 +16,43 @@ from lnpd.tx.graph import Graph
 from lnpd.tx.states import HTLC
 
 
+class Risk(NamedTuple):
+    """So much in all may be lost once a commitment is not confirmed by this height (0: never)."""
+
+    height: int
+    risk_sat: int
+
+
 class Stake(NamedTuple):
-    """In satoshi, and the height from which on the first part of `stake_sat` may be lost (0: there is none)."""
+    """In satoshi. `risks` rise: the last is all of `stake_sat`, and the first height is the deadline (0: none)."""
 
     ours_sat: int
-    stake_sat: int
-    deadline_height: int
+    risks: tuple[Risk, ...]
+
+    @property
+    def stake_sat(self) -> int:
+        """What may be lost at all."""
+        return self.risks[-1].risk_sat
+
+    @property
+    def deadline_height(self) -> int:
+        """From there on the first part of it may be lost."""
+        return self.risks[0].height
 
 
 def stake_in(channel: Channel, graph: Graph) -> Stake:
     """What a commitment of either side is worth to us."""
     known = {f"{channel.them}/{d.id}" for d in channel.decisions if d.kind == "fulfill"}
-    stake_sat, heights = 0, []
+    ours_sat, at = graph.balances_msat[channel.us] // 1000, dict[int, int]()
     for output in graph.outputs:
         offered = output.id.startswith(f"{channel.us}/")
         if output.provider == HTLC and (offered or output.id in known):
-            stake_sat += output.value_sat
-            heights.append(output.cltv_expiry + RACE_BLOCKS * offered)
-    ours_sat = graph.balances_msat[channel.us] // 1000
-    return Stake(ours_sat + stake_sat, stake_sat, min(heights, default=0))
+            height = output.cltv_expiry + RACE_BLOCKS * offered
+            at[height] = at.get(height, 0) + output.value_sat
+            ours_sat += output.value_sat * (not offered)  # an offered one is in the balance until it is fulfilled
+    heights = sorted(at)
+    risks = tuple(map(Risk, heights, accumulate(at[height] for height in heights))) or (Risk(0, 0),)
+    return Stake(ours_sat, risks)
 
 
 def our_anchor(graph: Graph, us: Party) -> int | None:

@@ -31,16 +31,18 @@ ANCHORS = "anchors_zero_fee_htlc_tx"
 EXPIRY, DEADLINE = 40, 18  # blocks from the offer to the expiry; blocks before it, at which bob closes
 
 
-async def fulfilled(network: Network, amounts_sat: list[int], coin_sat: int, away: int = 0) -> tuple[Node, int]:
+async def fulfilled(
+    network: Network, amounts_sat: list[int], coin_sat: int, away: int = 0, apart: int = 0
+) -> tuple[Node, int]:
     """Bob knows the preimages of HTLCs, alice is gone, and his commitment waits; or he was away for so many blocks
-    more. The node, and the height of the expiry."""
+    more. The node, and the height of the first expiry; each other one is so many blocks `apart`."""
     alice, bob = await network.node("alice"), await network.node("bob")
     capacity_sat = min(16_000_000, max(1_000_000, 2 * sum(amounts_sat)))
     await network.channel(alice, bob, capacity_sat, push_sat=100_000, kind=ANCHORS)
     await network.fund(bob, coin_sat)
     ears(alice), ears(bob)
     expiry = (await network.chain.best_block()).height + EXPIRY
-    ids = [await offer(alice, bob, n, amount, expiry) for n, amount in enumerate(amounts_sat, 1)]
+    ids = [await offer(alice, bob, n, amount, expiry + (n - 1) * apart) for n, amount in enumerate(amounts_sat, 1)]
     await network.stop(alice)
     for n, identity in enumerate(ids, 1):
         await know(bob, identity, n)
@@ -101,6 +103,26 @@ def test_a_child_and_an_htlc_transaction_begin_low_rise_and_leave_half_of_the_ht
             assert bob.watcher.height == expiry
             paid_sat = await money.fee_sat(tx) + child_sat[-1]
             assert 0.9 * 100_001 < paid_sat <= 100_001, "all that the stake allows, and no more"
+
+    asyncio.run(main())
+
+
+def test_a_small_htlc_that_is_due_spends_nothing_for_a_large_one_until_that_is_due_itself(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            await network.node("carol")  # the estimate is set before a node asks for it
+            bob, expiry = await fulfilled(network, [5_000, 400_000], 500_000, apart=30)
+            await estimate(network, 5_000)
+            await full_blocks(network)
+            calm_sat = await rising(network, bob, 1, "anchor")
+            await full_blocks(network, expiry - 1 - bob.watcher.height)
+            _, child = await waiting(network, bob)
+            assert child is not None and await Money(network).fee_sat(child) == calm_sat[0] < 8_000
+            await full_blocks(network, 8)
+            child_sat = await rising(network, bob, 16, "anchor")
+            assert child_sat == sorted(child_sat) and len(set(child_sat)) > 5, child_sat
+            assert 80_000 < child_sat[-1] <= 405_000 // 4
+            await pass_blocks(network)
 
     asyncio.run(main())
 

@@ -1,16 +1,19 @@
 """How does our commitment come to pay enough: by its own feerate, or by a child of our anchor with the wallet's coins?
 
 It has to be confirmed before an HTLC transaction can follow. So half of what may be paid for its HTLCs is left to
-those, and it offers all of its own half STAGE_BLOCKS before the first of them is at risk.
+those, and it offers all of its own half STAGE_BLOCKS before they are at risk: each deadline asks for what is lost by
+then, so that a small HTLC does not spend for a large one that has time.
 """
 
 import logging
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from lnpd.chain.interface import ChainBackend
 from lnpd.chain.interface import Outpoint as ChainOutpoint
 from lnpd.channel.actions import Broadcast
-from lnpd.channel.stakes import our_anchor
+from lnpd.channel.stakes import Stake as StakeIn
+from lnpd.channel.stakes import our_anchor, stake_in
 from lnpd.errors import LnpdError
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.channels.versions import Version, Versions, points_of
@@ -77,8 +80,7 @@ class Commitments:
             return (tx,)
         key, points = driver.channel.key, points_of((parent.anchor,))
         package = Version(key, action.key, points, parent.tx.weight + parent.child_weight)
-        deadline_height = max(1, action.deadline_height - STAGE_BLOCKS) if action.deadline_height else 0
-        bid = await self._versions.bid(package, Stake(action.ours_sat, action.stake_sat // 2), deadline_height)
+        bid = await self._versions.highest_bid(package, _stakes(stake_in(driver.channel, parent.graph)))
         if 1000 * parent.fee_sat >= bid.feerate_per_kw * parent.tx.weight:
             return (tx,)
         child = await self._child(driver, action, parent, bid)
@@ -125,3 +127,9 @@ class Commitments:
         paid = await self._wallet.pay_fee(wanted)
         self._versions.offer(version, paid.tx.txid, Paid(version.points, paid.fee_sat, paid.weight))
         return await driver.fills.sweep(parent.graph, paid.tx, (claim,))
+
+
+def _stakes(stake: StakeIn) -> Iterator[tuple[Stake, int]]:
+    """What a commitment may offer for each of its deadlines, and that deadline."""
+    for height, risk_sat in stake.risks:
+        yield Stake(stake.ours_sat, risk_sat // 2), max(1, height - STAGE_BLOCKS) if height else 0

@@ -4,7 +4,7 @@ What the mempool took last is stored: a new version is made only where BIP 125 l
 offers is lnpd.tx.feerates' to say. Since when it is tried is not stored: a node that was away rises anew, and faster.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
 import msgspec
@@ -49,12 +49,21 @@ class Versions:
 
     async def bid(self, version: Version, stake: Stake, deadline_height: int) -> Bid:
         """What it offers today; a deadline of 0 is none."""
+        return await self.highest_bid(version, ((stake, deadline_height),))
+
+    async def highest_bid(self, version: Version, stakes: Iterable[tuple[Stake, int]]) -> Bid:
+        """The same, where each of several deadlines has its own stake."""
         height = self._watcher.height
-        blocks_left = deadline_height - height if deadline_height else None
         waited = height - self._since.setdefault(version.name, height)
-        estimate_per_kw = await self._watcher.feerate(estimate_blocks(blocks_left))
-        stake = msgspec.structs.replace(stake, blocks_left=blocks_left, waited_blocks=waited)
-        return scheduled(stake, version.weight, estimate_per_kw)
+        estimates, bids = dict[int, int](), []
+        for stake, deadline_height in stakes:
+            blocks_left = deadline_height - height if deadline_height else None
+            blocks = estimate_blocks(blocks_left)
+            if blocks not in estimates:
+                estimates[blocks] = await self._watcher.feerate(blocks)
+            now = msgspec.structs.replace(stake, blocks_left=blocks_left, waited_blocks=waited)
+            bids.append(scheduled(now, version.weight, estimates[blocks]))
+        return max(bids, key=lambda bid: (bid.feerate_per_kw, bid.most_sat))
 
     async def replacing(self, version: Version, bid: Bid) -> int:
         """The feerate: what is offered if it may replace what is there; else that of what is there, or, where that has
