@@ -103,8 +103,8 @@ class Broadcast(Action, frozen=True, tag="broadcast"):
     """Fill and broadcast a transaction until it, or one that conflicts, is confirmed.
 
     `anchor_vout` is an output that we may spend at once: a child of it can pay for the transaction. `ours_sat` is what
-    is ours of it in all; the first of `stake_sat` may be lost from `deadline_height` on (0: never). What is paid follows
-    from what is known when it is (lnpd.channel.stakes).
+    is ours of it in all; of that the first of `stake_sat` may be lost from `deadline_height` on (0: never). What is
+    paid at each height follows from the commitment and what is known then.
     """
 
     key: str
