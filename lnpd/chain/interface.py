@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -19,6 +19,8 @@ MAX_PACKAGE = 2
 MAX_WATCHES = 1_000_000
 MAX_BLOCKS_A_DELTA = 144
 MAX_TRANSACTION_BYTES = 400_000
+SLACK_BLOCKS: Final = 2
+"""So many a node may be behind: a block takes a moment to arrive everywhere, and every deadline has more to spare."""
 
 
 class BlockRef(msgspec.Struct, frozen=True):

@@ -1,16 +1,18 @@
 """Does a server that is slow, broken or lying do any harm beyond an error with a name?"""
 
 import asyncio
+import itertools
 from pathlib import Path
 
 import pytest
 
-from lnpd.chain.bitcoind.address import BitcoindAddress, Login
+from lnpd.chain.bitcoind.address import CHAINS, BitcoindAddress, Login
 from lnpd.chain.bitcoind.answers import BlockchainInfo, Hash
 from lnpd.chain.bitcoind.backend import BitcoindChain
 from lnpd.chain.bitcoind.blocks import Blocks
 from lnpd.chain.bitcoind.pool import Pool
 from lnpd.chain.bitcoind.rpc import Ask, Rpc
+from lnpd.chain.bitcoind.start import OLDEST, ready
 from lnpd.chain.bitcoind.watched import Watched
 from lnpd.chain.interface import WatchTxid
 from lnpd.errors import (
@@ -214,7 +216,7 @@ INFO = {"chain": "regtest", "blocks": 1, "headers": 1, "bestblockhash": "00" * 3
 def test_an_old_bitcoind_is_refused_and_a_starting_one_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     lacking = {**INFO, "headers": 60}  # it was away for less than a day: that is no initial download to it
     busy = [ValueError(-28, "Loading block index..."), ValueError(-28, "Verifying blocks...")]
-    starting = iter((*busy, lacking, INFO))
+    starting = itertools.chain((*busy, lacking), itertools.repeat(INFO))
 
     async def story(server: Server, rpc: Rpc) -> None:
         with pytest.raises(BitcoindTooOld, match="/Satoshi:23/ is too old: lnpd needs Bitcoin Core 24"):
@@ -231,6 +233,32 @@ def test_an_old_bitcoind_is_refused_and_a_starting_one_waited_for(caplog: pytest
     )
     assert "bitcoind is starting: Loading block index" in caplog.text and "bitcoind is ready" in caplog.text
     assert "downloading: bitcoind is at block 1 of 60" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("lacked", "network", "is_initial", "says"),
+    [
+        (0, "signet", False, ""),
+        (2, "signet", False, ""),
+        (3, "signet", False, "waits no longer"),
+        (3, "regtest", True, "waits no longer"),
+        (3, "signet", True, "is ready"),
+        (0, "signet", True, "is ready"),
+    ],
+)
+def test_a_block_that_nobody_has_keeps_no_node_from_starting(
+    lacked: int, network: str, is_initial: bool, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A first download is waited for however long it takes: here, five answers."""
+    chain = CHAINS[network].name
+    here = {**INFO, "chain": chain, "headers": 1 + lacked, "initialblockdownload": is_initial}
+    answers = itertools.chain((here,) * 5, itertools.repeat({**INFO, "chain": chain}))
+
+    async def story(_: Server, rpc: Rpc) -> None:
+        await ready(rpc, network, ask_again_seconds=0.001, patience_seconds=0)
+
+    told(replying({"getblockchaininfo": lambda: next(answers), "getnetworkinfo": {"version": OLDEST}}), story)
+    assert (says in caplog.text) if says else not caplog.text
 
 
 def test_fields_that_nobody_named_are_passed_over() -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from lnpd.chain.bitcoind.address import CHAINS
 from lnpd.chain.bitcoind.answers import BlockchainInfo, NetworkInfo
 from lnpd.chain.bitcoind.rpc import Rpc
+from lnpd.chain.interface import SLACK_BLOCKS
 from lnpd.errors import BitcoindBusy, BitcoindTooOld, ChainIsAnother
 
 log = logging.getLogger("lnpd.chain")
@@ -23,26 +24,41 @@ SIGNET_CHALLENGE: Final = (
 )
 ASK_AGAIN_SECONDS: Final = 1.0
 SAY_AGAIN_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 60.0
+"""So long a bitcoind that knows of more blocks than it has is waited for: perhaps nobody gives it some block."""
+GIVEN_UP: Final = (
+    "lnpd waits no longer for what bitcoind lacks: it watches the blocks that there are, and takes no new HTLC until "
+    "the rest is there"
+)
 PRUNED: Final = (
     "bitcoind is pruned and has no block below %s: lnpd must not be away for longer than it keeps blocks, and an older "
     "wallet cannot be looked for"
 )
 
 
-async def ready(rpc: Rpc, network: str, ask_again_seconds: float = ASK_AGAIN_SECONDS) -> NetworkInfo:
-    """Returns once bitcoind has the whole chain of a network, and says meanwhile how far it is.
+async def ready(
+    rpc: Rpc,
+    network: str,
+    ask_again_seconds: float = ASK_AGAIN_SECONDS,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> NetworkInfo:
+    """Returns once bitcoind has the whole chain of a network, or gets no further, and says meanwhile how far it is.
 
     Raises ChainIsAnother, BitcoindTooOld, and what keeps bitcoind from answering, other than that it is starting.
     """
-    said, at = "", 0.0
+    said, at, since = "", 0.0, None
     now = asyncio.get_running_loop().time
-    while line := await _missing(rpc, network):
+    while True:
+        line, is_long = await _missing(rpc, network)
+        since = None if is_long else since or now()
+        if not line or (since is not None and now() >= since + patience_seconds):
+            break
         if line.split()[0] != said or now() >= at + SAY_AGAIN_SECONDS:
             said, at = line.split()[0], now()
             log.warning("%s", line)
         await asyncio.sleep(ask_again_seconds)
-    if said:
-        log.warning("bitcoind is ready")
+    if line or said:
+        log.warning("%s", GIVEN_UP if line else "bitcoind is ready")
     chain = await rpc.call(BlockchainInfo, "getblockchaininfo")
     if chain.pruned:
         log.warning(PRUNED, f"{chain.pruneheight:,}")
@@ -54,20 +70,21 @@ async def ready(rpc: Rpc, network: str, ask_again_seconds: float = ASK_AGAIN_SEC
     return info
 
 
-async def _missing(rpc: Rpc, network: str) -> str:
-    """Why to wait; empty if there is nothing to wait for. Raises ChainIsAnother."""
+async def _missing(rpc: Rpc, network: str) -> tuple[str, bool]:
+    """Why to wait, empty if there is nothing to wait for; and whether however long it takes. Raises ChainIsAnother."""
     try:
         info = await rpc.call(BlockchainInfo, "getblockchaininfo")
     except BitcoindBusy as error:
-        return f"waiting: {error}"
+        return f"waiting: {error}", True
     check_chain(info, network)
     # The flag says only that the tip is a day old at most, and an old regtest chain sets it until somebody mines.
-    if info.blocks >= info.headers and (not info.initialblockdownload or network == "regtest"):
-        return ""
+    is_initial = info.initialblockdownload and network != "regtest"
+    if info.blocks + SLACK_BLOCKS >= info.headers and not is_initial:
+        return "", False
     return (
         f"downloading: bitcoind is at block {info.blocks:,} of {info.headers:,} "
         f"({100 * info.verificationprogress:.1f} %), and lnpd waits for it"
-    )
+    ), is_initial
 
 
 def check_chain(info: BlockchainInfo, network: str) -> None:

@@ -19,7 +19,7 @@ from lnpd.channel.state import Channel, Failed, OnChain
 from lnpd.errors import ChainError, ValueUnreadable
 from lnpd.services.backup.problems import START, Problem, frozen, name_of
 from lnpd.services.chain.rows import new_row, owner_prefix, read_row, row_key, write_row
-from lnpd.services.chain.watch import LOOK_BACK_BLOCKS
+from lnpd.services.chain.watch import GONE, LOOK_BACK_BLOCKS
 from lnpd.services.chain.watch import NAMESPACE as WATCHES
 from lnpd.services.channels.batch import find_by_txid, kept_of
 from lnpd.store.codec import decode
@@ -32,6 +32,8 @@ T = TypeVar("T")
 SEEN_AGAIN: Final = "At its start lnpd watches such a funding anew, from its block on, and takes what is ours."
 PUNISHED: Final = "lnpd takes all of it once it confirms. Keep it running."
 REORGANISED: Final = "A reorganisation may have undone its close, which is broadcast again. If this stays, report it."
+CHAIN: Final = "chain"
+"""Where a problem is that is of no channel: what the chain does not answer."""
 ASK_AGAIN: Final = "Ask again when the chain answers."
 
 
@@ -116,14 +118,17 @@ def _stand(read: Read, snapshot: bytes) -> Stand | None:
 async def check_chain(read: Reading, backend: ChainBackend, running: bool) -> tuple[Problem, ...]:
     """The chain says of each funding what its channel does: unspent, or spent by what is known.
 
-    running: the watch has caught up, so that what it has not seen is lost. What the chain does not answer is a problem.
+    running: the watch has caught up, so that what it has not seen is lost. What the chain does not answer is a problem,
+    and no other channel's; but a chain that is gone is not asked once more for each.
     """
     found: list[Problem] = []
-    try:
-        for stand in await read(stands):
+    for stand in await read(stands):
+        try:
             found += await _of_channel(read, backend, stand, running)
-    except ChainError as error:
-        found.append(Problem("chain", f"it cannot be asked: {error}", ASK_AGAIN))
+        except GONE as error:
+            return (*found, Problem(CHAIN, f"it cannot be asked: {error}", ASK_AGAIN))
+        except ChainError as error:
+            found.append(Problem(CHAIN, f"it cannot be asked about {name_of(stand.channel)}: {error}", ASK_AGAIN))
     return tuple(found)
 
 

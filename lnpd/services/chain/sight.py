@@ -17,14 +17,12 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from lnpd.chain.interface import ChainTip
+from lnpd.chain.interface import SLACK_BLOCKS, ChainTip
 from lnpd.errors import ChainNotCurrent
 from lnpd.services.chain.pulse import ChainPulse
 
 log = logging.getLogger("lnpd.chain")
 
-SLACK_BLOCKS: Final = 2
-"""So many a node may be behind: a block takes a moment to arrive everywhere, and every deadline has more to spare."""
 UNASKED_SECONDS: Final = 60
 OLD_SECONDS: Final = 2 * 3600
 """Bitcoin waits so long for a block once in some years."""

@@ -92,6 +92,7 @@ class ChainWatch:
         self._owed: set[bytes] = set()
         self._broadcasts: dict[bytes, tuple[Row, BroadcastStatus]] = {}
         self._feerates: dict[int, int] = {}
+        self._unestimated: dict[int, str] = {}  # by target: why there is none, which is said once
         self._floor_per_kw = 0
 
     async def start(self, wait: bool = True) -> None:
@@ -117,6 +118,11 @@ class ChainWatch:
         return self._follower.complaint
 
     @property
+    def acted(self) -> bool:
+        """Whether all that there was at the start, the past included, is delivered."""
+        return self._follower.acted
+
+    @property
     def height(self) -> int:
         """The height up to which everything was delivered."""
         return self._follower.tip.height if self._follower.tip else 0
@@ -133,10 +139,14 @@ class ChainWatch:
             async with asyncio.timeout(FEERATE_SECONDS):
                 self._feerates[target_blocks] = await self._backend.feerate(target_blocks)
                 self._floor_per_kw = 0
+                self._unestimated.pop(target_blocks, None)
         except (ChainError, TimeoutError) as error:
             if isinstance(error, FeerateUnknown):
                 self._floor_per_kw = error.floor_per_kw
-            log.warning("no estimate of the feerate: %s", str(error) or "the chain does not answer")
+            why = str(error) or "the chain does not answer"
+            if why not in self._unestimated.values():
+                log.warning("no estimate of the feerate: %s", why)
+            self._unestimated[target_blocks] = why
             return None
         return self.known_feerate(target_blocks)
 

@@ -14,9 +14,9 @@ from functools import partial
 
 from lnpd.chain.interface import ChainBackend
 from lnpd.channel.state import Channel
-from lnpd.errors import StoreInconsistent
+from lnpd.errors import ChainError, StoreInconsistent
 from lnpd.services.backup.check import LAST_STATES, check
-from lnpd.services.backup.check_chain import check_chain, watch_again
+from lnpd.services.backup.check_chain import CHAIN, check_chain, watch_again
 from lnpd.services.backup.problems import Problem
 from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels.service import Channels
@@ -78,15 +78,21 @@ class StartCheck:
 async def checked_with_chain(
     store: Store, backend: ChainBackend, watcher: ChainWatch, channels: Channels
 ) -> tuple[Problem, ...]:
-    """What the chain contradicts, twice, with everything that was on its way delivered in between."""
+    """What the chain contradicts, twice, with everything that was on its way delivered in between; and what could not
+    be asked. As long as the past is read nobody waits for its end: whom it concerns is not contradicted by then."""
     first = await check_chain(store.read, backend, running=True)
-    if not first:
-        return ()
-    await watcher.sync()
+    if all(problem.where == CHAIN for problem in first):
+        return first
+    if watcher.acted:
+        try:
+            await watcher.sync()
+        except ChainError as error:
+            log.warning("the check goes on with what is known of the chain, which cannot be followed now: %s", error)
     for driver in tuple(channels.drivers.values()):
         await channels.deliver(driver.channel.key.encode())
         await driver.settled()
-    return tuple(problem for problem in await check_chain(store.read, backend, running=True) if problem in first)
+    again = await check_chain(store.read, backend, running=True)
+    return tuple(problem for problem in again if problem in first or problem.where == CHAIN)
 
 
 def _watch_again(write: Write, keys: list[str]) -> None:

@@ -181,6 +181,23 @@ def test_without_an_estimate_what_is_paid_confirms_all_the_same(tmp_path: Path) 
     told(story)
 
 
+def test_why_there_is_no_estimate_is_said_once_until_it_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        async with a_chain("embedded", tmp_path) as chain:
+            refusing = Refusing(chain)
+            async with watching(tmp_path, refusing) as (watch, _):
+                for why, count in (("no estimate", 1), ("no estimate", 1), ("other", 1), ("no estimate", 2)):
+                    refusing.unknown = FeerateUnknown(why)
+                    for target in (6, 1008):
+                        await watch.estimate(target)
+                    said = [each.getMessage() for each in caplog.records if "no estimate of" in each.getMessage()]
+                    assert sum(each.endswith(f": {why}") for each in said) == count
+
+    told(story)
+
+
 def test_a_thousand_watches_cost_little(tmp_path: Path) -> None:
     async def story() -> None:
         async with a_chain("embedded", tmp_path) as chain, watching(tmp_path, chain) as (watch, driver):

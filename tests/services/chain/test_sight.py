@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from lnpd.chain.interface import BlockRef, ChainTip
+from lnpd.chain.interface import SLACK_BLOCKS, BlockRef, ChainTip
 from lnpd.errors import ChainNotCurrent, ChainUnreachable
 from lnpd.services.chain import pulse as chain_pulse
 from lnpd.services.chain.pulse import ChainPulse
-from lnpd.services.chain.sight import OLD_SECONDS, SLACK_BLOCKS, TROUBLES, UNASKED_SECONDS, ChainSight
+from lnpd.services.chain.sight import OLD_SECONDS, TROUBLES, UNASKED_SECONDS, ChainSight
 from lnpd.testing import until
 from tests.services.chain.chains import told
 

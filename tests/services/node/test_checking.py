@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from lnpd.chain.interface import Outpoint, Output
 from lnpd.channel.state import OnChain
-from lnpd.errors import ChannelFrozen, StoreInconsistent
+from lnpd.errors import BlockPruned, ChainClosed, ChainError, ChannelFrozen, StoreInconsistent
+from lnpd.services.backup.check_chain import CHAIN, check_chain
+from lnpd.services.node.checking import checked_with_chain
 from lnpd.services.node.node import Node
 from lnpd.store.store import Store
 from lnpd.store.write import Write
@@ -118,5 +121,45 @@ def test_what_the_watch_has_missed_is_read_again(tmp_path: Path) -> None:
             await until(lambda: isinstance(driver.channel.phase, OnChain), "the peer's close")
             await network.mine(1)
             assert (await alice.api.check()).problems == ()
+
+    asyncio.run(main())
+
+
+class Contrary:
+    """A chain on which every funding is spent, and that errs at its first questions; and a watch that cannot sync."""
+
+    def __init__(self, *errors: ChainError, acted: bool = True) -> None:
+        self._errors, self.acted, self.syncs = list(errors), acted, 0
+
+    async def output(self, outpoint: Outpoint) -> Output | None:
+        if self._errors:
+            raise self._errors.pop(0)
+        return None
+
+    async def sync(self) -> None:
+        self.syncs += 1
+        raise ChainClosed("the chain went away")
+
+
+def test_what_the_chain_does_not_answer_keeps_no_other_channel_unchecked_and_no_start_waiting(tmp_path: Path) -> None:
+    pruned = BlockPruned("block 7 is pruned")
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await network.node("alice"), await network.node("bob")
+            names = {await network.channel(alice, bob, 1_000_000) for _ in range(2)}
+            store = alice.store
+            unasked, missed = await check_chain(store.read, Contrary(pruned), True)  # type: ignore[arg-type]  # outputs only
+            assert unasked.where == CHAIN and "block 7 is pruned" in unasked.what and missed.then == "mended"
+            assert {name for name in names if name in unasked.what + missed.where} == names
+            (gone,) = await check_chain(store.read, Contrary(ChainClosed("gone")), True)  # type: ignore[arg-type]  # the same
+            assert gone.where == CHAIN and "gone" in gone.what
+            for chain, then, syncs in (
+                (Contrary(pruned, pruned), ["said", "said"], 0),
+                (Contrary(pruned), ["mended"], 1),
+                (Contrary(acted=False), ["mended", "mended"], 0),
+            ):
+                found = await checked_with_chain(store, chain, chain, alice.channels)  # type: ignore[arg-type]  # the same
+                assert [each.then for each in found] == then and chain.syncs == syncs
 
     asyncio.run(main())
