@@ -10,9 +10,11 @@ directory of one on regtest, its chain is used. Nothing is simulated.
 """
 
 import asyncio
+import random
+import socket
 import tempfile
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +33,8 @@ from lnpd.services.rpc import answers
 from lnpd.services.signer.seed import create_seed, new_seed
 
 T = TypeVar("T")
+LOCAL = "127.0.0.1"
+FIRST_PORT, LAST_PORT = 10_240, 32_767  # systems give no outgoing connection one of these, so one can be come back to
 PATIENCE_SECONDS = 30.0
 DEPTH = 3
 
@@ -57,6 +61,15 @@ async def until_asked(condition: Callable[[], Awaitable[T | None]], what: str = 
                 await asyncio.sleep(0.005)
     except TimeoutError:
         raise AssertionError(f"never came true: {what or condition}") from None
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens at now, and that stays free while who had it is away."""
+    while True:
+        port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311  nothing secret hangs on it
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((LOCAL, port))
+            return port
 
 
 class Network:
@@ -97,7 +110,7 @@ class Network:
         usual = {
             "directory": self.folder / name,
             "alias": name,
-            "listen": (Address("127.0.0.1", 0),),
+            "listen": (Address(LOCAL, free_port()),),
             "chain": self.endpoint,
             "bitcoind_directory": self.bitcoind,
             "signer_process": self.apart,

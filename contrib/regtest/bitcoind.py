@@ -9,7 +9,6 @@ import asyncio
 import atexit
 import functools
 import json
-import socket
 import subprocess
 import time
 from base64 import b64encode
@@ -22,12 +21,12 @@ from typing import Any
 from lnpd.bus.subscription import Subscription
 from lnpd.chain.bitcoind.address import BitcoindAddress, Login
 from lnpd.chain.bitcoind.regtest import RegtestBitcoind
+from lnpd.testing import LOCAL, free_port
 
 CONTRIB = Path(__file__).resolve().parents[1]
 GET_SECONDS = 600
 START_SECONDS = 60
 STOP_SECONDS = 60
-LOCAL = "127.0.0.1"
 
 
 class Missing(Exception):
@@ -59,13 +58,6 @@ def policy() -> tuple[str, ...]:
     """Options that make every bitcoind relay alike: Knots keeps to BIP 431 only when told to, as Core always does."""
     version = subprocess.run([program(), "-version"], capture_output=True, text=True, timeout=60).stdout
     return ("-mempooltruc=enforce",) if "Knots" in version else ()
-
-
-def free_port() -> int:
-    """A port that nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind((LOCAL, 0))
-        return int(probe.getsockname()[1])
 
 
 class RpcError(Exception):

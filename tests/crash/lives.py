@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from lnpd.errors import RefusedByNode
+from lnpd.testing import free_port
 from tests.crash.daemon import Daemon, Gone
 from tests.crash.endings import STAGES, Ending
 from tests.crash.hand import Hand
-from tests.crash.real import OPENING, Row, free_port, unknown_invoice
+from tests.crash.real import OPENING, Row, unknown_invoice
 from tests.crash.trials import OTHER
 
 COINS_SAT, CAPACITY_SAT, PUSH_SAT = 10_000_000, 1_000_000, 400_000

@@ -6,7 +6,6 @@ kill at a random moment of many payments both ways. After each one the daemon is
 
 import asyncio
 import random
-import socket
 import time
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
@@ -17,6 +16,7 @@ from lnpd.crypto.secp import sign_recoverable
 from lnpd.errors import RefusedByNode
 from lnpd.routing import invoice as invoices
 from lnpd.store.points import PERSISTENCE_POINTS
+from lnpd.testing import free_port
 from tests.crash.daemon import Daemon, Gone, Program
 from tests.crash.looks import unknown_request
 from tests.crash.trials import OTHER, Trial
@@ -28,13 +28,6 @@ DIES_WITHIN_SECONDS: Final = 20.0
 ATTEMPTS: Final = 5
 OPENING: Final = ("awaiting_ready", "normal", "shutting_down", "negotiating", "closing")
 Row = dict[str, Any]  # a JSON object
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Pair:

@@ -26,7 +26,7 @@ from lnpd.services.node.node import Node
 from lnpd.services.payments import forwarding, outgoing
 from lnpd.services.peers.limits import Limits
 from lnpd.services.signer.seed import create_seed, new_seed
-from lnpd.testing import Network, usable
+from lnpd.testing import LOCAL, Network, free_port, usable
 from tests.crash.power import BROADCAST, Died, Mains, Power, electrify
 
 T = TypeVar("T")
@@ -141,7 +141,7 @@ class World:
             self._lives.pop(name, None)
 
     async def _start(self, name: str) -> Life:
-        listen = self._listen.get(name, (Address("127.0.0.1", 0),))
+        listen = self._listen.get(name, (Address(LOCAL, free_port()),))
         grants = (("lockbox", "updates:1000000"),)
         config = self.network.config(name, listen=listen, plugins=self.plugins, grants=grants)
         config.directory.mkdir(mode=0o700, exist_ok=True)

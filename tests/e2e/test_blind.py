@@ -12,6 +12,7 @@ from lnpd.channel.events import Add, Fulfill
 from lnpd.errors import ChainNotCurrent, ChainUnreachable, CommandRefused, PaymentFailed
 from lnpd.routing.payload import for_final_node, for_hop
 from lnpd.services.chain import pulse as chain_pulse
+from lnpd.services.chain import sight as chain_sight
 from lnpd.services.node.node import Node
 from lnpd.services.payments.ledger import invoice_of
 from lnpd.testing import Network, until
@@ -27,6 +28,7 @@ each_way = pytest.mark.parametrize("way", WAYS)
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chain_pulse, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(chain_sight, "UNASKED_SECONDS", 2)
 
 
 @contextmanager

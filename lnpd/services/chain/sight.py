@@ -1,7 +1,6 @@
 """Does this node see the chain as it is now? Whoever takes on something with a deadline asks here first.
 
-    silent    the chain does not answer (pulse.py)
-    unasked   nobody has asked it for a while: this machine slept
+    unasked   it has not answered for a while (pulse.py), or nobody has asked it: this machine slept
     lacking   it knows of blocks that it has not taken in
     behind    it has blocks that the channels have not heard of
     old       its last block is hours old: it has no peers, or our clock is wrong
@@ -23,7 +22,8 @@ from lnpd.services.chain.pulse import ChainPulse
 
 log = logging.getLogger("lnpd.chain")
 
-UNASKED_SECONDS: Final = 60
+UNASKED_SECONDS: Final = 600
+"""A block's time: a chain that is started again meanwhile costs no payment."""
 OLD_SECONDS: Final = 2 * 3600
 """Bitcoin waits so long for a block once in some years."""
 NO_NEWS: Final = "until this ends no HTLC is offered, passed on or accepted as a payment"
@@ -101,7 +101,7 @@ class ChainSight:
     @property
     def is_current(self) -> bool:
         """Whether heights are what they seem, so that something new may be taken on."""
-        return not self._pulse.silence and self._trouble() is None
+        return self._trouble() is None
 
     @property
     def warning(self) -> str:
@@ -113,8 +113,8 @@ class ChainSight:
 
     def require_current(self) -> None:
         """Before anything new that depends on heights. Raises ChainUnreachable (silent), ChainNotCurrent (else)."""
-        self._pulse.require()
         if (trouble := self._trouble()) is not None:
+            self._pulse.require()
             why = trouble.says(self._seen())
             raise ChainNotCurrent(f"{why[0].upper()}{why[1:]}: ask again when `lnp info` has no warning of it.")
 

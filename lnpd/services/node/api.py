@@ -226,6 +226,7 @@ class NodeApi:
 
     async def send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Sent:
         """Pays from the wallet."""
+        self._services.pulse.require()
         self._services.sight.require_current()
         feerate = feerate_per_kw or await self._services.watcher.feerate(CONFIRM_BLOCKS)
         made = await self._services.wallet.send(address, amount_sat, feerate)
@@ -269,6 +270,7 @@ class NodeApi:
         feerate_per_kw: int | None,
     ) -> answers.Opened:
         """Opens a channel."""
+        self._services.pulse.require()
         self._services.sight.require_current()
         wanted = (amount_sat, push_msat, channel_type, providers, feerate_per_kw)
         return await self._commands.open(bytes.fromhex(peer), *wanted)

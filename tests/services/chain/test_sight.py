@@ -100,10 +100,16 @@ def test_silence_is_the_pulses_to_say_and_the_rest_is_said_once(
         sight = await chain.sight()
         chain.answer = replace(FRESH, headers_height=HEIGHT + 3)
         await until(lambda: "is at block" in caplog.text, "the log")
+        chain.answer = FRESH
+        await until(lambda: sight.is_current, "its end")
         chain.gone = True
-        await until(lambda: not sight.is_current and "not answered" in sight.warning, "silence")
-        with pytest.raises(ChainUnreachable, match="The chain has not answered for 0 s: ask again"):
+        await until(lambda: "not answered" in sight.warning, "silence")
+        assert sight.is_current, "it may be started again"
+        chain.now += UNASKED_SECONDS + 1
+        assert not sight.is_current
+        with pytest.raises(ChainUnreachable, match="The chain has not answered for 601 s: ask again"):
             sight.require_current()
+        chain.answer = replace(FRESH, headers_height=HEIGHT + 3)
         chain.gone = False
         await until(lambda: "is at block" in sight.warning, "the same trouble, again")
         chain.answer = FRESH
@@ -117,8 +123,9 @@ def test_silence_is_the_pulses_to_say_and_the_rest_is_said_once(
     said = [record.getMessage().split(":")[0] for record in caplog.records]
     assert said == [
         "the chain's node is at block 800,000 of 800,003",
+        "the chain is seen as it is again",
         "the chain does not answer, and nothing on it is seen or enforced until it does",
-        "the chain answers again, after 0 s",
+        "the chain answers again, after 601 s",
         "the chain's node is at block 800,000 of 800,003",
         "the chain is seen as it is again",
     ]
