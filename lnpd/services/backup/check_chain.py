@@ -7,6 +7,7 @@ Asked once the watch over the chain has caught up, and by `lnpd check` of a node
 its end is then named, for the next start sees to it.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeVar
 
@@ -32,6 +33,8 @@ T = TypeVar("T")
 SEEN_AGAIN: Final = "At its start lnpd watches such a funding anew, from its block on, and takes what is ours."
 PUNISHED: Final = "lnpd takes all of it once it confirms. Keep it running."
 REORGANISED: Final = "A reorganisation may have undone its close, which is broadcast again. If this stays, report it."
+AT_ONCE: Final = 16
+"""So many channels are asked for at a time: no peer is spoken with before, and a server may be far away."""
 CHAIN: Final = "chain"
 """Where a problem is that is of no channel: what the chain does not answer."""
 ASK_AGAIN: Final = "Ask again when the chain answers."
@@ -122,14 +125,25 @@ async def check_chain(read: Reading, backend: ChainBackend, running: bool) -> tu
     and no other channel's; but a chain that is gone is not asked once more for each.
     """
     found: list[Problem] = []
-    for stand in await read(stands):
-        try:
-            found += await _of_channel(read, backend, stand, running)
-        except GONE as error:
-            return (*found, Problem(CHAIN, f"it cannot be asked: {error}", ASK_AGAIN))
-        except ChainError as error:
-            found.append(Problem(CHAIN, f"it cannot be asked about {name_of(stand.channel)}: {error}", ASK_AGAIN))
+    waiting = await read(stands)
+    for first in range(0, len(waiting), AT_ONCE):
+        some = waiting[first : first + AT_ONCE]
+        answers = await asyncio.gather(*(_asked(read, backend, stand, running) for stand in some))
+        for stand, answer in zip(some, answers, strict=True):
+            if isinstance(answer, GONE):
+                return (*found, Problem(CHAIN, f"it cannot be asked: {answer}", ASK_AGAIN))
+            if isinstance(answer, ChainError):
+                what = f"it cannot be asked about {name_of(stand.channel)}: {answer}"
+                answer = [Problem(CHAIN, what, ASK_AGAIN)]
+            found += answer
     return tuple(found)
+
+
+async def _asked(read: Reading, backend: ChainBackend, stand: Stand, running: bool) -> list[Problem] | ChainError:
+    try:
+        return await _of_channel(read, backend, stand, running)
+    except ChainError as error:
+        return error
 
 
 async def _of_channel(read: Reading, backend: ChainBackend, stand: Stand, running: bool) -> list[Problem]:

@@ -130,8 +130,13 @@ class Contrary:
 
     def __init__(self, *errors: ChainError, acted: bool = True) -> None:
         self._errors, self.acted, self.syncs = list(errors), acted, 0
+        self.open = self.most = 0
 
     async def output(self, outpoint: Outpoint) -> Output | None:
+        self.open += 1
+        self.most = max(self.most, self.open)
+        await asyncio.sleep(0)
+        self.open -= 1
         if self._errors:
             raise self._errors.pop(0)
         return None
@@ -161,5 +166,6 @@ def test_what_the_chain_does_not_answer_keeps_no_other_channel_unchecked_and_no_
             ):
                 found = await checked_with_chain(store, chain, chain, alice.channels)  # type: ignore[arg-type]  # the same
                 assert [each.then for each in found] == then and chain.syncs == syncs
+                assert chain.most == 2, "channels do not wait for each other's answers"
 
     asyncio.run(main())
