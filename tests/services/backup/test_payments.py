@@ -104,6 +104,8 @@ def test_peers_are_asked_to_close_before_any_of_the_past_is_read(
             backup = tmp_path / "elsewhere.backup"
             alice, bob = await network.node("alice", backup_file=backup), await network.node("bob")
             name = await network.channel(alice, bob, 1_000_000, push_sat=300_000)
+            row = await shown(alice, name)
+            assert row is not None
             before = (await alice.wallet.balance()).confirmed_sat
             alice.config = network.config("alice", listen=alice.peers.listening(), backup_file=backup)
             await network.stop(alice)
@@ -116,6 +118,7 @@ def test_peers_are_asked_to_close_before_any_of_the_past_is_read(
             scans.gate.set()
             await again.wallet.sync()
             assert (await again.wallet.balance()).confirmed_sat == before
+            await network.spent(row.funding)
             await network.mine(1)
             await until(lambda: isinstance(channel_of(again, name).phase, OnChain), "the close")
             assert not (await again.api.info()).warnings[1:]
