@@ -121,6 +121,7 @@ when the peer is back, within `--min-feerate-per-kw` and `--max-feerate-per-kw`.
   than the estimate for {feerates.FLOOR_BLOCKS:,} blocks if that is higher: a child of our anchor pays the rest.
 - It is moved once it is {feerates.RISE_PERCENT} % too low, {feerates.FALL_PERCENT} % too high, or below the longest
   estimate.
+- From one block to the next it rises to its {feerates.RISE_FACTOR}-fold at most: an estimate may be wrong once.
 - It rises as far as what is ours in the channel pays for it, beside the reserve, a buffer for a further rise and
   {feerates.BUFFERED_HTLCS} more payments; and no further than the limit for payments that are too small for an output.
 

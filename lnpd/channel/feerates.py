@@ -3,9 +3,10 @@
     static_remotekey    what confirms soon: nothing can be added later
     anchors             what mempools take, with room for a rise: a child of our anchor pays the rest
 
-It is moved once it is off by a fifth upwards, by a third downwards, or below what mempools take; one update at a time.
-What our means and the HTLCs in flight do not allow is proposed as far as they do. A lost proposal is made again: what
-is due follows from the channel and today's estimates alone.
+It is moved once it is off by a fifth upwards, by a third downwards, or below what mempools take; one update at a time,
+and from one tip to the next to the double at most: an estimate that is wrong once costs no more than that. What our
+means and the HTLCs in flight do not allow is proposed as far as they do. A lost proposal is made again: what is due
+follows from the channel and the estimates of the last tips alone.
 """
 
 from collections.abc import Callable, Generator
@@ -35,6 +36,7 @@ FALL_PERCENT: Final = 30
 ANCHORS_LEAST_PER_KW: Final = 5 * MIN_FEERATE_PER_KW  # a mempool may fill while the peer is away
 ANCHORS_MOST_PER_KW: Final = 2_500
 FLOOR_MARGIN_PERCENT: Final = 125
+RISE_FACTOR: Final = 2
 BUFFERED_HTLCS: Final = 2  # one that the peer adds, beside its own buffer for another: else we could not even be paid
 
 
@@ -68,13 +70,27 @@ def proposed_per_kw(channel: Channel) -> int:
     return feerate_of(channel.base.states) if channel.base.states else 0
 
 
-def due(channel: Channel, estimates: Estimates) -> SetFeerate | None:
-    """The update_fee that is worth being sent now. None if there is none, or none is possible."""
+def reach_per_kw(channel: Channel, estimates: Estimates, before_per_kw: int = 0) -> int:
+    """How far a channel may rise until another tip comes: to the double.
+
+    `before_per_kw` is the same at the tip before: who could not follow then (the peer was away, means were small) goes
+    on from there, as long as so much is still due.
+    """
+    wanted = wanted_per_kw(channel, estimates)
+    return min(wanted, RISE_FACTOR * max(proposed_per_kw(channel), min(wanted, before_per_kw)))
+
+
+def due(channel: Channel, estimates: Estimates, most_per_kw: int | None = None) -> SetFeerate | None:
+    """The update_fee that is worth being sent now. None if there is none, or none is possible.
+
+    `most_per_kw` is `reach_per_kw` when the tip came; None: as it is now.
+    """
     if not _is_ours_to_change(channel) or channel.shutdown_script or _pending(channel):
         return None
     now, wanted = feerate_of(channel.base.states), wanted_per_kw(channel, estimates)
     if 100 * wanted <= (100 - FALL_PERCENT) * now:
         return SetFeerate(wanted, wanted)
+    wanted = _in_reach(channel, estimates, most_per_kw)
     if not _is_low(now, wanted, estimates):
         return None
     least = min(wanted, -(-now * (100 + RISE_PERCENT) // 100))
@@ -82,10 +98,10 @@ def due(channel: Channel, estimates: Estimates) -> SetFeerate | None:
     return SetFeerate(most, least) if most else None
 
 
-def is_short(channel: Channel, estimates: Estimates) -> bool:
+def is_short(channel: Channel, estimates: Estimates, most_per_kw: int | None = None) -> bool:
     """Whether the feerate stays below what is due although the peer is there: means or HTLCs allow no more."""
-    now = proposed_per_kw(channel)
-    return _is_ours_to_change(channel) and _is_low(now, wanted_per_kw(channel, estimates), estimates)
+    now, wanted = proposed_per_kw(channel), _in_reach(channel, estimates, most_per_kw)
+    return _is_ours_to_change(channel) and _is_low(now, wanted, estimates)
 
 
 def is_sunk(channel: Channel, estimates: Estimates) -> bool:
@@ -112,6 +128,12 @@ def highest(least: int, most: int, allowed: Callable[[int], bool]) -> int:
 
 def _is_ours_to_change(channel: Channel) -> bool:
     return isinstance(channel.phase, Normal) and channel.us == OPENER and channel.live and all(channel.ready)
+
+
+def _in_reach(channel: Channel, estimates: Estimates, most_per_kw: int | None) -> int:
+    if most_per_kw is None:
+        return reach_per_kw(channel, estimates)
+    return min(wanted_per_kw(channel, estimates), most_per_kw)
 
 
 def _is_low(now: int, wanted: int, estimates: Estimates) -> bool:

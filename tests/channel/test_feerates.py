@@ -22,6 +22,7 @@ from lnpd.channel.feerates import (
     is_short,
     is_sunk,
     proposed_per_kw,
+    reach_per_kw,
     target_per_kw,
     wanted_per_kw,
 )
@@ -74,7 +75,7 @@ DUE: dict[str, tuple[ChannelType, int, Estimates, tuple[int, int] | None]] = {
     "it is as it should be": (LEGACY, 1_000, flat(1_000), None),
     "a little low": (LEGACY, 1_000, flat(1_199), None),
     "low": (LEGACY, 1_000, flat(1_200), (1_200, 1_200)),
-    "very low": (LEGACY, 1_000, flat(9_000), (9_000, 1_200)),
+    "very low": (LEGACY, 1_000, flat(9_000), (2_000, 1_200)),
     "a little high": (LEGACY, 1_000, flat(701), None),
     "high": (LEGACY, 1_000, flat(700), (700, 700)),
     "very high": (LEGACY, 50_000, flat(253), (253, 253)),
@@ -82,13 +83,15 @@ DUE: dict[str, tuple[ChannelType, int, Estimates, tuple[int, int] | None]] = {
     "at the floor": (LEGACY, 1_000, flat(1_100, 1_000), None),
     "below what any mempool takes": (LEGACY, 240, flat(253), (253, 253)),
     "with anchors a cap": (ANCHORS, 2_500, flat(90_000), None),
-    "with anchors from below": (ANCHORS, 1_000, flat(90_000), (2_500, 1_200)),
+    "with anchors from below": (ANCHORS, 1_000, flat(90_000), (2_000, 1_200)),
+    "with anchors a floor that is far away": (ANCHORS, 2_500, flat(90_000, 80_000), (5_000, 3_000)),
+    "a floor that is far away": (LEGACY, 240, flat(900, 900), (480, 288)),
     "with anchors above the cap": (ANCHORS, 3_500, flat(90_000), None),
     "with anchors far above the cap": (ANCHORS, 5_000, flat(90_000), (2_500, 2_500)),
     "with anchors a floor": (ANCHORS, 2_500, flat(90_000, 3_000), (3_750, 3_000)),
     "with anchors a least": (ANCHORS, 1_265, flat(253), None),
     "with anchors down to the least": (ANCHORS, 2_500, flat(253), (1_265, 1_265)),
-    "at most what our options allow": (LEGACY, 1_000, flat(900_000), (100_000, 1_200)),
+    "at most what our options allow": (LEGACY, 60_000, flat(900_000), (100_000, 72_000)),
     "at most that, and there already": (LEGACY, 100_000, flat(900_000), None),
 }
 
@@ -106,7 +109,7 @@ def test_when_it_is_moved(kind: ChannelType, now: int, estimates: Estimates, wan
         pair.settle()
         pair.check()
         assert feerate_of(pair.nodes[1].channel.base.states) == wanted[0]
-        assert due(pair.nodes[0].channel, estimates) is None, "once is enough"
+        assert due(pair.nodes[0].channel, estimates, 2 * now) is None, "once is enough"
 
 
 def at(channel: Channel, per_kw: int) -> Channel:
@@ -121,13 +124,39 @@ BY_KIND = {kind: opened(kind).nodes[0].channel for kind in (LEGACY, ANCHORS)}
 @given(st.sampled_from((LEGACY, ANCHORS)), st.integers(253, 90_000), st.integers(1, 90_000), st.integers(1, 90_000))
 def test_there_is_no_to_and_fro(kind: ChannelType, now: int, soon: int, floor: int) -> None:
     estimates, channel = Estimates(soon, floor), BY_KIND[kind]
-    command = due(at(channel, now), estimates)
+    command, wanted = due(at(channel, now), estimates), wanted_per_kw(channel, estimates)
     if command is None:
-        assert floor <= now < 1.43 * wanted_per_kw(channel, estimates) and not is_short(at(channel, now), estimates)
+        assert floor <= now < 1.43 * wanted and not is_short(at(channel, now), estimates)
         return
-    assert command.least_per_kw <= command.feerate_per_kw == wanted_per_kw(channel, estimates) >= floor
+    assert command.least_per_kw <= command.feerate_per_kw == min(wanted, 2 * now) and wanted >= floor
     assert not 0.7 * now < command.feerate_per_kw < 1.2 * now or now < floor
-    assert due(at(channel, command.feerate_per_kw), estimates) is None
+    assert due(at(channel, command.feerate_per_kw), estimates, 2 * now) is None
+    assert not is_short(at(channel, command.feerate_per_kw), estimates, 2 * now)
+    steps, per_kw = 0, now
+    while command := due(at(channel, per_kw), estimates):
+        steps, per_kw = steps + 1, command.feerate_per_kw
+    assert steps <= max(1, (wanted // now).bit_length()) and (per_kw == wanted or floor <= per_kw > wanted / 1.2)
+
+
+def test_who_was_raised_further_by_hand_is_left_there() -> None:
+    channel, estimates = at(BY_KIND[LEGACY], 9_000), flat(9_500)
+    assert due(channel, estimates, 2_000) is None and not is_short(channel, estimates, 2_000)
+
+
+# What the estimates are at one tip after the other, and how far a channel of 1,000 may rise then that cannot follow.
+TIPS: dict[str, list[tuple[int, int]]] = {
+    "one estimate is wrong": [(1_000, 1_000), (90_000, 2_000), (1_100, 1_100), (90_000, 2_200)],
+    "fees rise": [(9_000, 2_000), (9_000, 4_000), (9_000, 8_000), (9_000, 9_000), (9_000, 9_000)],
+    "fees fall": [(9_000, 2_000), (500, 500), (9_000, 2_000)],
+}
+
+
+@pytest.mark.parametrize("tips", TIPS.values(), ids=TIPS)
+def test_how_far_who_was_away_may_rise(tips: list[tuple[int, int]]) -> None:
+    reach = 0
+    for per_kw, expected in tips:
+        reach = reach_per_kw(at(BY_KIND[LEGACY], 1_000), flat(per_kw), reach)
+        assert reach == expected
 
 
 def settled(pair: Pair) -> Pair:
@@ -251,12 +280,12 @@ def test_it_rises_as_far_as_we_can_pay(
         pair.command(party, add(number, 1000 * amount_sat))
         pair.settle()
     node, estimates = pair.nodes[0], flat(wanted)
-    command = due(node.channel, estimates)
+    command = due(node.channel, estimates, wanted)
     assert command is not None
     if found is None:
         with pytest.raises(errors.CommandRefused, match="what is ours does not allow even"):
             node.run(command)
-        assert is_short(node.channel, estimates) and not node.sent
+        assert is_short(node.channel, estimates, wanted) and not node.sent
         return
     node.run(command)
     (message,) = map(decode, node.sent)
@@ -264,7 +293,7 @@ def test_it_rises_as_far_as_we_can_pay(
     pair.settle()
     pair.check()
     assert not any(each.errors for each in pair.nodes)
-    assert is_short(node.channel, estimates) is (found < wanted)
+    assert is_short(node.channel, estimates, wanted) is (found < wanted)
     if found < wanted and kind is LEGACY:
         with pytest.raises(errors.CommandRefused):
             node.run(Set(found + 1, found + 1))
@@ -315,7 +344,7 @@ def test_it_rises_as_far_as_small_htlcs_let_it(
     node = pair.nodes[0]
     policy: Policy = replace(node.channel.policy, max_dust_exposure_msat=most_msat)
     node.store(replace(node.channel, policy=policy))
-    command = due(node.channel, flat(9_000))
+    command = due(node.channel, flat(9_000), 9_000)
     assert (command.feerate_per_kw if command else None) == found
     if command is not None:
         exposure_msat = exposure_at_msat(node.channel, command.feerate_per_kw, ours=True)

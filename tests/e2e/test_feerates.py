@@ -2,10 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lnpd_sdk.types import ACCEPTOR, OPENER
 
+from lnpd.channel.events import SetFeerate
+from lnpd.channel.feerates import due
+from lnpd.channel.state import Channel
 from lnpd.channel.updates import next_id
 from lnpd.errors import FeerateUnknown
 from lnpd.services.node.node import Node
@@ -15,8 +19,8 @@ from tests.e2e.closing import driver_of, ears, estimate, know, offer
 
 # What the chain advises from one block to the next, and the feerate then. This chain has one estimate: nothing below it
 # gets into a mempool. It begins with 2,500.
-ADVICE = ((2_500, 2_500), (6_000, 6_000), (7_100, 7_100), (5_000, 7_100), (4_900, 4_900), (700, 700))
-CHANGES = 4
+ADVICE = ((2_500, 2_500), (6_000, 5_000), (6_000, 6_000), (7_100, 7_100), (5_000, 7_100), (4_900, 4_900), (700, 700))
+CHANGES = 5
 LEAST = {  # by type
     "static_remotekey": 253,
     "anchors_zero_fee_htlc_tx": 1_265,
@@ -46,6 +50,12 @@ async def looked(node: Node) -> None:
     await driver_of(node).settled()
 
 
+async def away(network: Network, node: Node, peer: Node) -> None:
+    """Stops the peer of a node."""
+    await network.stop(peer)
+    await until(lambda: driver_of(node).channel.link == "down", "the end of the connection")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_follows_the_chain_with_an_htlc_in_flight(tmp_path: Path, kind: str) -> None:
     async def main() -> None:
@@ -64,7 +74,9 @@ def test_it_follows_the_chain_with_an_htlc_in_flight(tmp_path: Path, kind: str) 
                 await at(per_kw, alice, bob)
                 for node in (alice, bob):
                     row = await shown(node, channel_id)
-                    assert row is not None and row.feerate_per_kw == per_kw and not (await node.api.info()).warnings
+                    assert row is not None and row.feerate_per_kw == per_kw
+                    is_sunk = node is bob and kind == "static_remotekey" and per_kw < advice  # on its way
+                    assert len((await node.api.info()).warnings) == is_sunk
             assert proposals(alice) == proposals(bob) == (CHANGES, 0)
             await know(bob, number, 1)
 
@@ -84,12 +96,14 @@ def test_who_is_poor_pays_as_much_as_it_can_and_says_so(tmp_path: Path) -> None:
             await network.channel(alice, bob, push_sat=970_000, kind="static_remotekey")
             await estimate(network, 20_000)
             await network.mine()
+            await at(5_000, alice, bob)
+            await network.mine()
             await at(9_363, alice, bob)  # 20,000 sat above the reserve, for twice 724 + 2 * 172 weight
             (warning,) = (await alice.api.info()).warnings
             assert "pays 9,363 sat per 1000 weight and 20,000 are due" in warning
             await network.mine()
             await looked(alice)
-            assert proposals(alice) == (1, 0), "there is no more to be had"
+            assert proposals(alice) == (2, 0), "there is no more to be had"
             invoice = await alice.api.invoice(100_000_000, "for the fee", 3_600)
             await bob.api.pay(invoice.invoice, None, 30)
             await network.mine()
@@ -106,16 +120,51 @@ def test_who_comes_back_hears_it_at_once(tmp_path: Path, kind: str) -> None:
         async with Network(tmp_path) as network:
             alice, bob = await network.node("alice"), await network.node("bob")
             await network.channel(alice, bob, kind=kind)
-            await network.stop(bob)
-            await until(lambda: driver_of(alice).channel.link == "down", "the end of the connection")
+            await away(network, alice, bob)
             await estimate(network, 9_000)
             await network.mine()
             await looked(alice)
             assert proposals(alice) == (0, 0)
-            again = await network.node("bob")  # it listens elsewhere, and comes to nobody: no block either
-            await network.connect(alice, again)
-            await at(9_000, alice, again)
-            assert proposals(alice) == (1, 0)
+            for _ in range(2):
+                bob = await network.node("bob")  # it listens elsewhere, and comes to nobody: no block either
+                await network.connect(alice, bob)
+                await at(5_000, alice, bob)
+                await looked(alice)
+                assert proposals(alice) == (1, 0), "however often it comes back"
+                await away(network, alice, bob)
+            bob = await network.node("bob")
+            await network.connect(alice, bob)
+            await network.mine()
+            await at(9_000, alice, bob)
+            assert proposals(alice) == (2, 0)
+
+    asyncio.run(main())
+
+
+def test_a_channel_that_cannot_be_looked_at_keeps_no_other_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice = await network.node("alice")
+            for name in ("bob", "carol"):
+                await network.channel(alice, await network.node(name))
+            first, second = [driver.channel.key for driver in alice.channels.drivers.values()]
+
+            def looked_at(channel: Channel, *rest: Any) -> SetFeerate | None:  # Any: due's own
+                if channel.key == first:
+                    raise RuntimeError("a fault of ours")
+                return due(channel, *rest)
+
+            monkeypatch.setattr("lnpd.services.channels.feerates.due", looked_at)
+            await estimate(network, 5_000)
+            await network.mine()
+
+            def paid_per_kw() -> list[int]:
+                return [feerate_of(d.channel.base.states) for d in alice.channels.drivers.values()]
+
+            await until(lambda: paid_per_kw() == [2_500, 5_000], "the second one's feerate")
+            assert f"channel {first}: its feerate stays" in caplog.text and f"channel {second}: its" not in caplog.text
 
     asyncio.run(main())
 

@@ -79,7 +79,7 @@ def test_the_opener_changes_the_feerate(tmp_path: Path, we_open: bool, anchors: 
             (bill,) = await bills(peer, 1)
             waiting = asyncio.create_task(ours.api.pay(bill, None, 60))
             held = await peer.event("PaymentClaimable")
-            for per_kw in (2_600, 1_300, 5_000):  # LDK goes down by half at least
+            for per_kw in (2_600, 1_300, 2_500):  # LDK goes down by half at least, and we up to the double
                 if we_open:
                     await estimate(world.network, per_kw)
                     await world.mine()

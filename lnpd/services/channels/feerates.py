@@ -3,7 +3,8 @@
     a new tip              the chain is asked for its estimates, once for all that came meanwhile
     a channel is back      at once, by the last estimates
 
-What is due is lnpd.channel.feerates' to say; it is put into the channel's mailbox, and not waited for.
+lnpd.channel.feerates says what is due, and how far a channel may rise until another tip comes. It is put into the
+channel's mailbox, and not waited for.
 """
 
 import asyncio
@@ -20,10 +21,11 @@ from lnpd.channel.feerates import (
     is_short,
     is_sunk,
     proposed_per_kw,
+    reach_per_kw,
     wanted_per_kw,
 )
 from lnpd.channel.state import Channel
-from lnpd.services.channels.driver import Item
+from lnpd.services.channels.driver import ChannelDriver, Item
 from lnpd.services.channels.service import Channels
 from lnpd.services.onchain import ChainWatcher
 
@@ -45,6 +47,8 @@ class FeerateKeeper:
     def __init__(self, channels: Channels, watcher: ChainWatcher) -> None:
         self._channels, self._watcher = channels, watcher
         self._estimates: Estimates | None = None
+        self._reach: dict[str, int] = {}  # by key, since the newest tip
+        self._reach_before: dict[str, int] = {}  # and since the one before
         self._stale = True
         self._wake, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
@@ -82,7 +86,7 @@ class FeerateKeeper:
         if (estimates := self._estimates) is None:
             return
         for channel in self._channels.every():
-            if is_short(channel, estimates):
+            if is_short(channel, estimates, self._reach.get(channel.key)):
                 now, wanted = proposed_per_kw(channel), wanted_per_kw(channel, estimates)
                 yield SHORT.format(name=channel.id.hex()[:16], now=now, wanted=wanted)
             elif is_sunk(channel, estimates):
@@ -113,10 +117,21 @@ class FeerateKeeper:
         soon = await self._watcher.estimate(SOON_BLOCKS)
         floor = await self._watcher.estimate(FLOOR_BLOCKS)
         self._estimates = None if soon is None or floor is None else Estimates(soon, floor)
+        if self._estimates is not None:
+            self._reach, self._reach_before = {}, self._reach
 
     def _look(self, estimates: Estimates) -> None:
         for driver in tuple(self._channels.drivers.values()):
-            if not driver.frozen and (command := due(driver.channel, estimates)):
-                text = "channel %s: a feerate of %s sat per 1000 weight is due, it pays %s"
-                log.info(text, driver.channel.key, command.feerate_per_kw, proposed_per_kw(driver.channel))
-                driver.post(Item(command))
+            try:
+                self._look_at(driver, estimates)
+            except Exception:
+                log.exception("channel %s: its feerate stays as it is until the next block", driver.channel.key)
+
+    def _look_at(self, driver: ChannelDriver, estimates: Estimates) -> None:
+        channel, key = driver.channel, driver.channel.key
+        if key not in self._reach:
+            self._reach[key] = reach_per_kw(channel, estimates, self._reach_before.get(key, 0))
+        if not driver.frozen and (command := due(channel, estimates, self._reach[key])):
+            text = "channel %s: a feerate of %s sat per 1000 weight is due, it pays %s"
+            log.info(text, key, command.feerate_per_kw, proposed_per_kw(channel))
+            driver.post(Item(command))
