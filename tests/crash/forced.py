@@ -29,6 +29,7 @@ from lnpd.channel.events import Fulfill
 from lnpd.channel.state import Normal
 from lnpd.errors import LnpdError, StateUnproven
 from lnpd.services.node.node import Node
+from lnpd.store.filebirth import made_unix_nanoseconds
 from lnpd.store.witness import PLACE_NAME, WITNESS_NAME, Seen
 from lnpd.testing import Network
 from tests.crash.power import Died
@@ -90,9 +91,9 @@ def copy(made: Base, folder: Path) -> None:
     """A base of one's own. It is told its new place: nobody uses the one that it was copied from."""
     shutil.copytree(made.folder, folder, ignore=shutil.ignore_patterns("run"))
     for path in folder.rglob(WITNESS_NAME):
-        seen, place = Seen.decode(path.read_bytes()), path.with_name(PLACE_NAME).stat()
+        seen, place = Seen.decode(path.read_bytes()), path.with_name(PLACE_NAME)
         assert seen is not None
-        path.write_bytes(Seen(seen.commits, place.st_ino, place.st_ctime_ns).encode())
+        path.write_bytes(Seen(seen.commits, made_unix_nanoseconds(place)).encode())
 
 
 class Silent(Node):
