@@ -260,6 +260,8 @@ class Lives:
 
     async def _hang(self, closer: str, peer: str) -> None:
         self._hung.add(peer)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self._up[peer].wait()  # who is just being started again, after the stage before, was not told to die
         await self.strike(peer)
         await self.until(self.is_active, "the channel is active before HTLCs hang")
         self._down.add(peer)
