@@ -10,13 +10,16 @@ directory of one on regtest, its chain is used. Nothing is simulated.
 """
 
 import asyncio
+import fcntl
+import itertools
+import os
 import random
 import socket
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import msgspec
 
@@ -63,13 +66,48 @@ async def until_asked(condition: Callable[[], Awaitable[T | None]], what: str = 
         raise AssertionError(f"never came true: {what or condition}") from None
 
 
+class Ports:
+    """Ports of loopback of which each process has a block to itself, so that tests beside each other take none from
+    another, not even one whose owner is away for a moment. A lock on a file says whose a block is; the end of the
+    process gives it up."""
+
+    BLOCK = 256
+
+    def __init__(self) -> None:
+        self._of_process = 0
+        self._ports: Iterator[int] = iter(())
+        self._lock: TextIO | None = None  # held while it is open
+
+    def next(self) -> int:
+        """A port that nobody listens at now; it comes again after all others of the block."""
+        if self._of_process != os.getpid():
+            self._of_process, self._ports = os.getpid(), itertools.cycle(self._block())
+        for port in itertools.islice(self._ports, self.BLOCK):
+            with socket.socket() as probe, suppress(OSError):
+                probe.bind((LOCAL, port))
+                return port
+        raise AssertionError(f"all {self.BLOCK} ports of this process are in use")
+
+    def _block(self) -> range:
+        folder = Path(tempfile.gettempdir()) / f"lnpd-ports-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        blocks = list(range(FIRST_PORT, LAST_PORT - self.BLOCK, self.BLOCK))
+        random.shuffle(blocks)
+        for first in blocks:
+            self._lock = (folder / str(first)).open("w")
+            with suppress(OSError):
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return range(first, first + self.BLOCK)
+            self._lock.close()
+        raise AssertionError(f"all {len(blocks)} blocks of ports are taken: {folder}")
+
+
+_ports = Ports()
+
+
 def free_port() -> int:
     """A port of loopback that nobody listens at now, and that stays free while who had it is away."""
-    while True:
-        port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311  nothing secret hangs on it
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind((LOCAL, port))
-            return port
+    return _ports.next()
 
 
 class Network:

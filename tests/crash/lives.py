@@ -22,7 +22,7 @@ from tests.crash.daemon import Daemon, Gone
 from tests.crash.endings import STAGES, Ending
 from tests.crash.hand import Hand
 from tests.crash.real import OPENING, Row, unknown_invoice
-from tests.crash.trials import OTHER
+from tests.crash.trials import OTHER, in_turn
 
 COINS_SAT, CAPACITY_SAT, PUSH_SAT = 10_000_000, 1_000_000, 400_000
 KINDS: Final = {"static": "static_remotekey", "anchors": "anchors_zero_fee_htlc_tx"}
@@ -354,14 +354,7 @@ async def run(folder: Path, endings: list[Ending], say: Callable[[str], None] = 
     lives = Lives(folder)
     try:
         await lives.begin()
-        for number, ending in enumerate(endings, 1):
-            began = time.monotonic()
-            try:
-                await lives.trial(ending)
-            except BaseException:
-                say(f"FAILED at {ending}; alone: python -m tests.crash --bitcoind {ending}; logs in {folder}")
-                raise
-            say(f"{number}/{len(endings)} {ending} {time.monotonic() - began:.1f} s")
+        await in_turn(endings, lives.trial, f"--bitcoind {{}}; logs in {folder}", say)
         return lives.fees
     finally:
         await lives.kill()

@@ -19,7 +19,7 @@ from lnpd.store.points import PERSISTENCE_POINTS
 from lnpd.testing import free_port
 from tests.crash.daemon import Daemon, Gone, Program
 from tests.crash.looks import unknown_request
-from tests.crash.trials import OTHER, Trial
+from tests.crash.trials import OTHER, Trial, in_turn
 
 KIND: Final = "lockbox/anchors_zero_fee_htlc_tx"
 CAPACITY_SAT, PUSH_SAT, EXTRA_SAT, BOX_SAT = 2_000_000, 1_000_000, 100_000, 5_000
@@ -349,14 +349,7 @@ async def run(folder: Path, trials: list[Trial], payments: int, say: Callable[[s
     pair = Pair(folder, payments)
     try:
         await pair.begin()
-        for number, trial in enumerate(trials, 1):
-            began = time.monotonic()
-            try:
-                await pair.trial(trial)
-            except BaseException:
-                say(f"FAILED at {trial}; alone: python -m tests.crash --real {trial}; logs in {folder}")
-                raise
-            say(f"{number}/{len(trials)} {trial} {time.monotonic() - began:.1f} s")
+        await in_turn(trials, pair.trial, f"--real {{}}; logs in {folder}", say)
         await pair.end()
     finally:
         await pair.kill()

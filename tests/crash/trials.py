@@ -1,11 +1,15 @@
 """Which real deaths are tried, and in which order?"""
 
 import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from lnpd.store.points import PERSISTENCE_POINTS
 from tests.crash.cases import NEVER
+
+T = TypeVar("T")
 
 OTHER: Final = {"alice": "bob", "bob": "alice"}
 
@@ -56,3 +60,17 @@ def shards(trials: list[Trial], number: int) -> list[list[Trial]]:
         rows = [queue[shard::number] for queue in queues]
         found.append([row[n] for n in range(max(map(len, rows))) for row in rows if n < len(row)])
     return found
+
+
+async def in_turn(
+    trials: Sequence[T], undergo: Callable[[T], Awaitable[object]], alone: str, say: Callable[[str], None]
+) -> None:
+    """Trials one after the other, until one fails; `alone` says how to run that one, {} is its name."""
+    for number, trial in enumerate(trials, 1):
+        began = time.monotonic()
+        try:
+            await undergo(trial)
+        except BaseException:
+            say(f"FAILED at {trial}; alone: python -m tests.crash {alone.format(trial)}")
+            raise
+        say(f"{number}/{len(trials)} {trial} {time.monotonic() - began:.1f} s")

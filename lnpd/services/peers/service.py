@@ -38,7 +38,7 @@ from lnpd.services.peers.address import Address, parse_address, parse_peer
 from lnpd.services.peers.connection import Connection, Settings
 from lnpd.services.peers.limits import USUAL_LIMITS, Limits, Waiting
 from lnpd.services.peers.reconnect import Reconnector
-from lnpd.services.peers.words import at, log_words, why
+from lnpd.services.peers.words import Words, at, why
 from lnpd.store.store import Store
 from lnpd.wire.features import Features
 from lnpd.wire.message import CODEC, Codec
@@ -301,6 +301,7 @@ class Peers:
     async def _talk(self, peer: _Peer) -> None:
         connection, info = peer.connection, peer.info
         node_id, features = info.node_id, info.negotiated.to_bytes()
+        words = Words(node_id)
         log.info("%s at %s: connected", node_id.hex(), info.address)
         try:
             if not info.incoming:
@@ -309,7 +310,7 @@ class Peers:
             self._announce("peer_connected", node_id=node_id.hex(), features=info.features.to_bytes().hex())
             connection.settled.set()
             while batch := await connection.batch():
-                log_words(node_id, batch)
+                words.log(batch, asyncio.get_running_loop().time())
                 await self._router.messages(node_id, connection, batch)
         except ProtocolError as error:
             connection.fail(error)

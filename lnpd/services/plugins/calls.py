@@ -7,6 +7,7 @@ Both are a `Plugin` here: they differ in how a call reaches the plugin's code an
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Literal, Protocol
 
 import msgspec
@@ -53,7 +54,7 @@ class Owner(Protocol):
         ...
 
 
-class Plugin:
+class Plugin(ABC):
     """A plugin as the node knows it. `why` says what went wrong last; `faults` counts what did.
 
     `dropped` counts messages of peers for which there was no room left.
@@ -70,26 +71,26 @@ class Plugin:
         self.known_as = ""  # grants and channels belong to a name: a later start may not take another
 
     @property
+    @abstractmethod
     def pid(self) -> int | None:
         """The process's id while it runs."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def call(self, method: str, params: object, deadline_seconds: float) -> bytes:
         """The msgpack of the plugin's answer. PluginLate after the deadline, PluginFault if there is none for another
         reason. CallFailed is its own refusal."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fail(self, why: str) -> None:
         """The plugin cannot be trusted with the next question."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def start(self) -> None:
         """Starts it and returns when it is registered, or failed for the first time."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def stop(self) -> None:
         """Ends it; what it registered leaves with it."""
-        raise NotImplementedError
 
     # --- its manifest
     def enrol(self, manifest: Manifest) -> None:

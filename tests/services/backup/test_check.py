@@ -1,7 +1,6 @@
 """Does the check find each kind of damage that is seeded into a store, and nothing in a healthy one?"""
 
 import asyncio
-import re
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -13,16 +12,15 @@ from msgspec.structs import replace
 from lnpd.channel.actions import WatchOutput
 from lnpd.channel.queries import commitment_key
 from lnpd.channel.state import Channel
-from lnpd.services.backup.check import check
 from lnpd.services.chain.rows import read_row
 from lnpd.services.chain.watch import NAMESPACE as WATCHES
 from lnpd.services.channels.batch import INDEX, kept_of
 from lnpd.services.node.node import Node
 from lnpd.services.payments.ledger import HtlcKey, payment_of
 from lnpd.store.codec import decode, encode
-from lnpd.store.store import Store
 from lnpd.store.write import Write
 from lnpd.testing import Network, until
+from tests.services.backup.damage import assert_found
 
 
 async def used(network: Network) -> tuple[Node, Node, str]:
@@ -166,13 +164,4 @@ def test_a_copy_of_a_running_database_is_whole_and_private(healthy: Path) -> Non
     ("damage", "said"), DAMAGE, ids=[f"{damage.__name__}-{n}" for n, (damage, _) in enumerate(DAMAGE)]
 )
 def test_damage_is_found(tmp_path: Path, healthy: Path, damage: Callable[[Write], object], said: str) -> None:
-    (tmp_path / healthy.name).write_bytes(healthy.read_bytes())
-    store = Store.open(tmp_path, "regtest")
-    try:
-        assert store.read_sync(check).problems == ()
-        store.write_sync(damage)
-        problems = store.read_sync(check).problems
-    finally:
-        store.close_sync()
-    assert any(re.search(said, each.what) for each in problems), problems
-    assert all(each.where and each.advice for each in problems)
+    assert_found(tmp_path, healthy, damage, said)

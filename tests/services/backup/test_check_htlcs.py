@@ -1,7 +1,6 @@
 """Is an HTLC found that belongs to nobody, a circuit or payment without one, and nothing in what is healthy?"""
 
 import asyncio
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,16 +8,15 @@ import pytest
 from msgspec.structs import replace
 
 from lnpd.channel.state import Channel
-from lnpd.services.backup.check import check
 from lnpd.services.payments.circuits import CIRCUITS, key_of, open_circuits
 from lnpd.services.payments.ledger import HtlcKey, payment_of
 from lnpd.store.codec import decode, encode
 from lnpd.store.database import DATABASE_NAME
-from lnpd.store.store import Store
 from lnpd.store.write import Write
 from lnpd.testing import Network, until
 from lnpd.tx.states import HTLC, decode_htlcs, encode_state, htlcs_of
 from tests.e2e.line import Hearing, in_a_row
+from tests.services.backup.damage import assert_found
 from tests.services.backup.test_check import save
 
 # HTLCs in flight: alice -> bob -> carol, who does not answer
@@ -144,13 +142,4 @@ FLIGHT_DAMAGE: tuple[tuple[str, Callable[[Write], object], str], ...] = (
 def test_damage_is_found_while_htlcs_are_in_flight(
     tmp_path: Path, in_flight: Path, name: str, damage: Callable[[Write], object], said: str
 ) -> None:
-    (tmp_path / DATABASE_NAME).write_bytes((in_flight / name / DATABASE_NAME).read_bytes())
-    store = Store.open(tmp_path, "regtest")
-    try:
-        assert store.read_sync(check).problems == ()
-        store.write_sync(damage)
-        problems = store.read_sync(check).problems
-    finally:
-        store.close_sync()
-    assert any(re.search(said, each.what) for each in problems), problems
-    assert all(each.where and each.advice for each in problems)
+    assert_found(tmp_path, in_flight / name / DATABASE_NAME, damage, said)

@@ -90,7 +90,7 @@ def test_a_busy_router_stops_the_reading_and_loses_nothing(tmp_path: Path) -> No
         limits = Limits(unread_bytes=1 << 14, unread_messages=100, unwritten_bytes=1 << 26)
         alice, bob = (
             await make(ALICE),
-            await make(BOB, limits=limits, timeouts=Timeouts(idle_seconds=0.05, pong_seconds=0.05)),
+            await make(BOB, limits=limits, timeouts=Timeouts(idle_seconds=0.05, pong_seconds=1.0)),
         )
         await alice.peers.connect(bob.at)
         await until(lambda: alice.id in bob.router.links)
@@ -106,7 +106,7 @@ def test_a_busy_router_stops_the_reading_and_loses_nothing(tmp_path: Path) -> No
         waiting = len(reader._inbox)
         assert waiting <= (1 << 18) // 2000 + 100
         assert reader.session is not None
-        silent_at = reader.session.due_at() + 0.2  # time to be pinged and given up
+        silent_at = reader.session.due_at() + 1.2  # time to be pinged and given up
         await until(lambda: asyncio.get_running_loop().time() > silent_at)
         assert not reader.over, "we do not read, so that its silence is ours"
         assert len(reader._inbox) == waiting

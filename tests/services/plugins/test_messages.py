@@ -41,6 +41,19 @@ class Listener(Plugin):
         self.heard.append((params.node_id, bytes(params.fields)[-1]))
         return b""
 
+    @property
+    def pid(self) -> int | None:
+        return None
+
+    def fail(self, why: str) -> None:
+        self.why = why
+
+    async def start(self) -> None:
+        self.settled.set()
+
+    async def stop(self) -> None:
+        self.status = "stopped"
+
 
 class Wire:
     """A link, the channels behind it, and what both were given."""
