@@ -222,6 +222,7 @@ def test_our_own_close_is_claimed_after_its_delay(tmp_path: Path, kind: str) -> 
             await bob.api.pay((await alice.api.invoice(10_000_000, "x", 3600)).invoice, None, 20)
             await until(lambda: not channel_of(alice, name).log, "the payment's end")
             row, before = await shown(alice, name), await total_sat(alice)
+            await network.stop(bob)  # told of the close it would broadcast its own commitment, which may be the first
             await alice.api.close(name, True, None)
             await network.spent(row.funding if row else "")
             await network.mine(2)
