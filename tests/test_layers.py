@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "lnpd_sdk.envelope",
         "lnpd_sdk.manifest",
         "lnpd_sdk.questions",
+        "lnpd_sdk.services",
     ),
     ("lnpd",),  # lnpd/__init__.py, which runs before each of the others
     ("lnpd.errors",),

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lnpd_sdk import envelope
+from lnpd_sdk.services.channels import Proposal
 
 from contrib.bench.places import ROOT
 from lnpd.channel.actions import Notify
@@ -24,7 +25,6 @@ from lnpd.channel.state import Channel
 from lnpd.config import Developer
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.services.node.node import Node
-from lnpd.services.plugins.host import Proposal
 from lnpd.testing import DEPTH, Network, until, until_asked, usable
 from lnpd.tx.states import htlcs_of
 

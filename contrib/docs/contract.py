@@ -1,16 +1,22 @@
 """What may a plugin declare, what is it asked, and what may it ask? (hooks, providers, services, the SDK's types)"""
 
 import inspect
+from collections.abc import Callable
 from types import ModuleType
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import lnpd_sdk.envelope
 import lnpd_sdk.manifest
+import lnpd_sdk.node
 import lnpd_sdk.plugin
 import lnpd_sdk.questions
 import lnpd_sdk.script
+import lnpd_sdk.services.base
+import lnpd_sdk.services.channels
+import lnpd_sdk.services.log
+import lnpd_sdk.services.messages
 import lnpd_sdk.types
-from lnpd_sdk.plugin import Node
+from lnpd_sdk.node import Node
 from lnpd_sdk.types import Phase, Provider, ProviderBase
 
 from contrib.docs.markdown import (
@@ -30,6 +36,8 @@ from lnpd.hooks import answers, kinds
 from lnpd.hooks.capabilities import CAPABILITIES
 from lnpd.hooks.spec import HookSpecs
 from lnpd.services.plugins.keeper import ORPHAN_SECONDS
+from lnpd.services.plugins.offers.offer import Offer
+from lnpd.services.plugins.offers.table import FAMILIES
 from lnpd.services.plugins.output import BYTES, LINES, WITHIN_SECONDS
 from lnpd.services.plugins.process import LIMITS, STOP_SECONDS
 from lnpd.services.plugins.results import MAX_BYTES, MAX_DEPTH
@@ -39,6 +47,11 @@ SDK: tuple[ModuleType, ...] = (
     lnpd_sdk.script,
     lnpd_sdk.manifest,
     lnpd_sdk.plugin,
+    lnpd_sdk.node,
+    lnpd_sdk.services.base,
+    lnpd_sdk.services.channels,
+    lnpd_sdk.services.messages,
+    lnpd_sdk.services.log,
     lnpd_sdk.questions,
     lnpd_sdk.envelope,
 )
@@ -93,11 +106,10 @@ when the state, another argument, or one of these fields of the view has changed
 
 def services() -> str:
     """What a plugin may ask of its node, and what it needs for it."""
-    rows = [(code(signature(function)), line_of(function)) for _, function in methods(Node)]
-    rows_of_capabilities = [(code(name), each.text, each.status) for name, each in CAPABILITIES.items()]
+    rows_of_capabilities = [(code(each.form), each.text, each.status) for each in CAPABILITIES.values()]
     parts = [
         prose(Node),
-        table(("service", "what it does"), rows),
+        *(_family(name, offers) for name, offers in FAMILIES.items()),
         f"""## Capabilities
 
 A manifest asks for them, the user gives them with `--grant PLUGIN=CAPABILITY`; in effect is what was both asked for and
@@ -111,6 +123,23 @@ a second plugin that claims it is refused, and both are named. It stays claimed 
 {_process()}""",
     ]
     return page("What a plugin may ask of its node", *parts)
+
+
+def asks() -> dict[str, Callable[..., Any]]:  # Any: they are only read
+    """The methods of Node by name, of whichever family."""
+    return {name: function for cls in reversed(Node.__mro__[:-1]) for name, function in methods(cls)}
+
+
+def _family(name: str, offers: tuple[Offer, ...]) -> str:
+    """Its services: how each is called, what it needs, and an example."""
+    parts = [f"## {name[:1].upper()}{name[1:]}\n"]
+    for offer in offers:
+        function = asks()[offer.name]
+        need = f"Needs `{CAPABILITIES[offer.capability].form}`." if offer.capability else "Needs no grant."
+        early = "" if offer.early else " Not before the node is complete (NodeStarting)."
+        parts += [f"### {offer.name}\n", block(signature(function)), prose(function), f"{need}{early}\n"]
+        parts.append(block(offer.example))
+    return "\n".join(parts)
 
 
 def _process() -> str:

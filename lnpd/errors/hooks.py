@@ -21,5 +21,9 @@ class ProviderFault(PluginFault):
     """A provider did not answer, or not as it must; channels that pin it freeze. `plugin` is the provider's name."""
 
 
+class NodeStarting(LnpdError):
+    """A plugin asked for what the node has not yet, or no more: it is starting or stopping."""
+
+
 class ManifestRefused(LnpdError):
     """A plugin's manifest is malformed, or claims what another owns; nothing of it was registered."""

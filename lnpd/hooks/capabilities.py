@@ -11,25 +11,26 @@ import msgspec
 
 
 class Capability(msgspec.Struct, frozen=True):
-    """What a capability allows. `status` is what this version does about it:
+    """What a capability allows, and `form`, how it is written. `status` is what this version does about it:
 
     enforced: without the grant the node refuses. free: it needs no grant yet. missing: the service that it stands for
     is not there yet, so that a grant changes nothing.
     """
 
+    form: str
     text: str
     status: Literal["enforced", "free", "missing"]
 
 
 CAPABILITIES: Final[dict[str, Capability]] = {
-    "messages": Capability("Sends and receives the wire messages that its manifest declares.", "enforced"),
-    "updates": Capability("updates:MAX_SAT: what its updates may take of our money in each channel.", "enforced"),
-    "sign": Capability("sign:PURPOSE: signatures by keys of its own namespace.", "missing"),
-    "spend": Capability("spend:SAT: what it may spend of the wallet in a day.", "missing"),
-    "pay": Capability("pay:SAT: what it may pay over Lightning.", "missing"),
-    "hook": Capability("hook:NAME: takes part in a hook.", "free"),
-    "chain": Capability("Watches the chain and broadcasts transactions.", "missing"),
-    "rpc": Capability("rpc:METHODS: calls the node's own RPC methods.", "missing"),
+    "messages": Capability("messages", "Sends and receives the wire messages that its manifest declares.", "enforced"),
+    "updates": Capability("updates:MAX_SAT", "What its updates may take of our money in each channel.", "enforced"),
+    "sign": Capability("sign:PURPOSE", "Signatures by keys of its own namespace.", "missing"),
+    "spend": Capability("spend:SAT", "What it may spend of the wallet in a day.", "missing"),
+    "pay": Capability("pay:SAT", "What it may pay over Lightning.", "missing"),
+    "hook": Capability("hook:NAME", "Takes part in a hook.", "free"),
+    "chain": Capability("chain", "Watches the chain and broadcasts transactions.", "missing"),
+    "rpc": Capability("rpc:METHODS", "Calls the node's own RPC methods.", "missing"),
 }
 
 

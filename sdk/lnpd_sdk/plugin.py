@@ -16,7 +16,7 @@ never ends the node. The functions of a provider are stricter: a raised exceptio
 is started again), and freezes the channels that pin the provider.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,70 +24,20 @@ import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BusError
 from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, RpcMethod
+from lnpd_sdk.node import Node
 from lnpd_sdk.parameters import BadParameters, parameters_of, typed
 from lnpd_sdk.questions import PROVIDER_METHODS, PeerMessage, ProviderQuestion, RpcRequest
+from lnpd_sdk.services.base import Caller
 from lnpd_sdk.types import Provider
 
 __all__ = ["BadParameters", "Node", "Plugin", "UnknownQuestion"]
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: an author's function has its own parameters
 P = TypeVar("P", bound=type[Provider])
-Caller = Callable[[str, object], Awaitable[msgspec.Raw]]
 
 
 class UnknownQuestion(BusError):
     """The host asked for something that this plugin did not declare."""
-
-
-class Node:
-    """What a plugin may ask of the node that runs it. Ids are lower-case hex.
-
-    Everything here raises `lnpd_sdk.envelope.CallFailed` with the node's sentence if the node refuses (`code` is the
-    name of the rule, `CapabilityMissing` if the user did not grant it), and `BusError` if the node does not answer.
-    """
-
-    def __init__(self, call: Caller) -> None:
-        self._call = call
-
-    async def call(self, method: str, params: object) -> msgspec.Raw:
-        """Any host service by name; the msgpack of its result."""
-        return await self._call(method, params)
-
-    async def propose(self, channel_id: str, provider: str, body: bytes) -> int:
-        """Proposes an update of one of the plugin's own providers; returns its id (`Update.id`).
-
-        `channel_id` is 32 bytes in hex. The provider's own `validate` is asked first. Needs the capability
-        `updates:<max_sat>`, and is refused if what its updates ever took of our balance in this channel, with what its
-        outputs then hold of it, would be more; taking back is free. Returns once the proposal is sent: it counts when
-        the channel's state shows it.
-        """
-        params = {"channel_id": channel_id, "provider": provider, "body": body}
-        identity: int = envelope.decode(await self.call("propose", params), int)
-        return identity
-
-    async def channels(self) -> list[dict[str, Any]]:
-        """The channels that pin one of the plugin's providers, a map each.
-
-        `channel_id`, `peer` (its node id), `us` (our party: 0 opener, 1 acceptor), `states` (each own provider's
-        irrevocably committed state, in hex), `frozen` (why the channel waits, empty if it does not), `usable`.
-        """
-        rows: list[dict[str, Any]] = envelope.decode(await self.call("channels", {}), list[dict[str, Any]])
-        return rows
-
-    async def send(self, node_id: str, name: str, fields: Mapping[str, object]) -> None:
-        """Sends one of the plugin's own wire messages to a connected peer. `node_id` is 33 bytes in hex.
-
-        `fields` is a map as `Plugin.messages` describes it. Returns once the peer's connection took it: whether it
-        arrives, only an answer tells. Needs the capability `messages`. Refused with the rule's name: CapabilityMissing,
-        MessageNotOwned, PeerNotConnected, PeerDidNotAgree (an even number), Unencodable (a field that is unknown,
-        missing, of another type or too long).
-        """
-        await self.call("send", {"node_id": node_id, "name": name, "fields": fields})
-
-    async def log(self, level: str, text: str) -> None:
-        """Writes a line to the node's log; `level` is debug, info, warning or error. Too many lines are counted, not
-        written. What a plugin prints goes to the same log."""
-        await self.call("log", {"level": level, "text": text})
 
 
 async def _awaited(value: object) -> object:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
-from lnpd_sdk.plugin import Node
 from lnpd_sdk.types import Phase, Provider, ProviderBase
 
 from contrib.docs.backup import EXAMPLES
-from contrib.docs.contract import SDK
+from contrib.docs.contract import SDK, asks
 from contrib.docs.listing import FOLDER, PAGES, Page
 from contrib.docs.markdown import classes, line_of, members, methods, signature, table
 from contrib.docs.rules import RULES
@@ -21,14 +20,12 @@ from lnpd import errors
 from lnpd.cli.options import OPTIONS
 from lnpd.cli.reference import refusals
 from lnpd.config import RULES as CONFIG_RULES
-from lnpd.hooks.answers import Answers
-from lnpd.hooks.dispatch import Hooks
+from lnpd.hooks.capabilities import CAPABILITIES
 from lnpd.hooks.kinds import KINDS
-from lnpd.hooks.registry import Registry
 from lnpd.hooks.spec import HookSpecs
 from lnpd.services.backup.problems import THEN, Then
 from lnpd.services.events import TOPICS
-from lnpd.services.plugins.host import PluginHost
+from lnpd.services.plugins.offers.table import OFFERS
 from lnpd.services.rpc.commands import COMMANDS
 from lnpd.services.signer.refusals import Rule
 from lnpd.store.points import PERSISTENCE_POINTS
@@ -121,9 +118,24 @@ def test_types_of_the_sdk() -> None:
             assert [name for name, function in methods(cls) if not line_of(function)] == [], cls
 
 
-def test_every_service_of_the_host_is_a_method_of_the_sdk(tmp_path: Path) -> None:
-    host = PluginHost(tmp_path, Registry(CORE), Answers(), Hooks(), {})
-    assert set(host._services) == {name for name, _ in methods(Node)} - {"call"}
+def test_every_service_of_the_host_is_a_method_of_the_sdk() -> None:
+    assert set(OFFERS) == set(asks()) - {"call"}
+
+
+@pytest.mark.parametrize("name", OFFERS)
+def test_a_service_has_its_text_an_example_and_a_test(name: str) -> None:
+    offer = OFFERS[name]
+    assert is_sentence(offer.text) and is_sentence(line_of(asks()[name])) and is_sentence(line_of(offer.params))
+    assert offer.capability in ("", *CAPABILITIES)
+    assert f"node.{name}(" in offer.example
+    compile(f"async def f():\n    {offer.example}", name, "exec")
+    assert any(f".{name}(" in source for source in sources(ROOT / "tests", ROOT / "plugins")), "no test calls it"
+
+
+def sources(*folders: Path) -> Iterator[str]:
+    """The text of each file of Python below these folders, but for this one."""
+    for folder in folders:
+        yield from (path.read_text() for path in folder.rglob("*.py") if path != Path(__file__))
 
 
 # What is in the code, and in no table yet

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
+from lnpd_sdk.services.channels import Proposal
 from lnpd_sdk.types import ACCEPTOR, OPENER, Party
 from msgspec.structs import replace
 
@@ -45,7 +46,6 @@ from lnpd.services.channels.opening import (
 from lnpd.services.channels.parts import Link, Parts, Settings
 from lnpd.services.channels.waiters import Waiters
 from lnpd.services.interfaces import ChannelIndex
-from lnpd.services.plugins.host import Proposal
 from lnpd.store.codec import decode, encode
 from lnpd.store.write import Write
 from lnpd.tx.states import BASE

@@ -138,7 +138,7 @@ class Node:
         self._stack.push_async_callback(self.payments.stop)
         await self._follow()
         await plugins
-        self.plugins.backend = self.channels
+        self.plugins.desk.backend = self.channels
         await self.channels.providers_changed()
         await self._open_doors()
 
@@ -258,7 +258,7 @@ class Node:
         messages = PluginMessages(router, self.registry, self.plugins.ready)
         limits = fitting(self._limits, raise_open_files())
         self.peers = Peers(self.signer, messages, self.hooks, self.store, greeting, limits=limits)
-        self.plugins.messages, messages.speaker = messages, self.peers
+        self.plugins.desk.messages, messages.speaker = messages, self.peers
 
     def _services(self) -> Services:
         return Services(
@@ -384,7 +384,7 @@ class Node:
             task.cancel()
 
     async def _stop_plugins(self) -> None:
-        self.plugins.backend = None  # no channel is left that could wait for them
+        self.plugins.desk.backend = None  # no channel is left that could wait for them
         await self.plugins.stop()
 
     async def _drain(self) -> None:

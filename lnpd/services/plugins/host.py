@@ -7,59 +7,25 @@ with it: only the channels that pin one of its providers notice, for they freeze
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Literal, Protocol
 
 import msgspec
-from lnpd_sdk import envelope
 from lnpd_sdk.manifest import Manifest
 
 from lnpd.bus.link import check_endpoint
-from lnpd.errors import CapabilityMissing, ManifestRefused, NoSuchMethod, PluginNotFound
+from lnpd.errors import ManifestRefused, NoSuchMethod, PluginNotFound
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.capabilities import in_effect
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.here import PluginHere, PluginObject
-from lnpd.services.plugins.messages import Outgoing, PluginMessages
+from lnpd.services.plugins.offers import table as offers
+from lnpd.services.plugins.offers.offer import Desk
 from lnpd.services.plugins.process import PluginProcess
 
 log = logging.getLogger("lnpd.plugins")
 RPC_SECONDS = 60.0
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-
-
-class Proposal(msgspec.Struct, frozen=True):
-    """What a plugin gives to `propose`."""
-
-    channel_id: str
-    provider: str
-    body: bytes
-
-
-class LogLine(msgspec.Struct, frozen=True):
-    """What a plugin gives to `log`."""
-
-    level: Literal["debug", "info", "warning", "error"]
-    text: str
-
-
-class Backend(Protocol):
-    """What the host needs of the rest of the node to serve plugins."""
-
-    async def propose(self, proposal: Proposal, max_debit_sat: int) -> int:
-        """Proposes an update that may take at most `max_debit_sat` of our balance in this channel; its id."""
-        ...
-
-    async def pinning(self, providers: frozenset[str]) -> list[dict[str, object]]:
-        """The channels that pin one of these providers."""
-        ...
-
-    async def providers_changed(self) -> None:
-        """Providers came or went: freeze or thaw the channels that pin them."""
-        ...
 
 
 class PluginHost:
@@ -77,14 +43,7 @@ class PluginHost:
         self.registry, self.answers, self.hooks = registry, answers, hooks
         self._grants = {str(Path(key).resolve()) if "/" in key else key: given for key, given in grants.items()}
         self.plugins: list[Plugin] = []
-        self.backend: Backend | None = None
-        self.messages: PluginMessages | None = None
-        self._services: dict[str, Callable[[Plugin, msgspec.Raw], Awaitable[object]]] = {
-            "propose": self._propose,
-            "channels": self._channels,
-            "send": self._send,
-            "log": self._log,
-        }
+        self.desk = Desk(registry)
 
     async def start(self, paths: tuple[Path, ...]) -> None:
         """Starts every plugin, at once; returns when each is ready or has failed.
@@ -185,10 +144,10 @@ class PluginHost:
         await self._changed()
 
     async def _changed(self) -> None:
-        if self.messages is not None:
-            self.messages.refresh()
-        if self.backend is not None:
-            await self.backend.providers_changed()
+        if self.desk.messages is not None:
+            self.desk.messages.refresh()
+        if self.desk.backend is not None:
+            await self.desk.backend.providers_changed()
 
     def _unregister(self, name: str, providers: list[str]) -> None:
         for provider in providers:
@@ -199,40 +158,4 @@ class PluginHost:
 
     async def serve(self, plugin: Plugin, method: str, params: msgspec.Raw) -> object:
         """Answers a plugin's call of a host service."""
-        service = self._services.get(method)
-        if service is None:
-            raise NoSuchMethod(f"The node has no service {method!r}.")
-        return await service(plugin, params)
-
-    async def _propose(self, plugin: Plugin, params: msgspec.Raw) -> object:
-        proposal = envelope.decode(params, Proposal)
-        owner = self.registry.provider(proposal.provider)
-        if owner is None or owner[0] != plugin.name:
-            raise CapabilityMissing(f"The plugin {plugin.name} does not own the provider {proposal.provider[:40]!r}.")
-        limit = self.registry.granted(plugin.name, "updates")
-        if limit is None:
-            raise CapabilityMissing(
-                f"The plugin {plugin.name} may not move money in channels; to allow it, start lnpd with"
-                f" --grant {plugin.name}=updates:MAX_SAT"
-            )
-        return await self._node().propose(proposal, int(limit) if limit.isdecimal() else 0)
-
-    async def _channels(self, plugin: Plugin, params: msgspec.Raw) -> object:
-        specs = plugin.manifest.providers if plugin.manifest else ()
-        return await self._node().pinning(frozenset(spec.name for spec in specs))
-
-    async def _send(self, plugin: Plugin, params: msgspec.Raw) -> object:
-        if self.messages is None:
-            raise NoSuchMethod("The node is still starting: it has no peers yet.")
-        await self.messages.send(plugin, envelope.decode(params, Outgoing))
-        return None
-
-    async def _log(self, plugin: Plugin, params: msgspec.Raw) -> object:
-        line = envelope.decode(params, LogLine)
-        plugin.voice.say(LEVELS[line.level], line.text)
-        return None
-
-    def _node(self) -> Backend:
-        if self.backend is None:
-            raise NoSuchMethod("The node is still starting: it has no channels yet.")
-        return self.backend
+        return await offers.serve(self.desk, plugin, method, params)

@@ -15,10 +15,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Final, Protocol
 
-import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import CONTRACT_VERSION, CallFailed
 from lnpd_sdk.questions import PeerMessage
+from lnpd_sdk.services.messages import Outgoing
 
 from lnpd.errors import CapabilityMissing, MessageNotOwned, PeerDidNotAgree, PeerNotConnected, PluginFault
 from lnpd.hooks.registry import Registry
@@ -33,14 +33,6 @@ log = logging.getLogger("lnpd.plugins")
 DELIVERY_SECONDS: Final = 5.0
 MAX_WAITING: Final = 1_000  # messages of one plugin, from all peers
 MAX_WAITING_A_PEER: Final = 100
-
-
-class Outgoing(msgspec.Struct, frozen=True):
-    """What a plugin gives to `send`."""
-
-    node_id: str
-    name: str
-    fields: dict[str, object]
 
 
 class Speaker(Protocol):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from lnpd_sdk.envelope import CallFailed
+from lnpd_sdk.services.channels import Proposal
 from lnpd_sdk.types import Blocked, Folded, OutputSpec, Update, View
 
 from lnpd.errors import NoSuchMethod, PluginNotFound, ProviderFault
@@ -17,7 +18,7 @@ from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.services.plugins import calls as plugin_calls
 from lnpd.services.plugins import process as plugin_process
-from lnpd.services.plugins.host import PluginHost, Proposal
+from lnpd.services.plugins.host import PluginHost
 from lnpd.tx.graph import ProviderCall
 from lnpd.wire.catalogue import BOLT
 
@@ -47,7 +48,7 @@ class Recorder:
 
 def hosted(folder: Path, **grants: tuple[str, ...]) -> tuple[PluginHost, Recorder]:
     host = PluginHost(folder / "run", Registry(BOLT), Answers(), Hooks(), grants)
-    host.backend = recorder = Recorder()
+    host.desk.backend = recorder = Recorder()
     return host, recorder
 
 

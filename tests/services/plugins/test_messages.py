@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from lnpd_sdk.envelope import CallFailed
 from lnpd_sdk.manifest import Manifest
+from lnpd_sdk.services.messages import Outgoing
 
 from lnpd.errors import CapabilityMissing, MessageNotOwned, PeerDidNotAgree, PeerNotConnected, Unencodable
 from lnpd.hooks.registry import Registry
 from lnpd.services.plugins import messages as plugin_messages
 from lnpd.services.plugins.calls import Plugin
-from lnpd.services.plugins.messages import Outgoing, PluginMessages
+from lnpd.services.plugins.messages import PluginMessages
 from lnpd.wire.base import Message
 from lnpd.wire.catalogue import CORE
 from lnpd.wire.codec import Codec

@@ -1,0 +1,51 @@
+"""What may a plugin do in the channels that pin one of its providers?"""
+
+from typing import Any, Final
+
+import msgspec
+from lnpd_sdk.services.channels import Proposal
+
+from lnpd.errors import CapabilityMissing
+from lnpd.services.plugins.calls import Plugin
+from lnpd.services.plugins.offers.offer import Desk, Offer, there
+
+
+class All(msgspec.Struct, frozen=True):
+    """Every channel."""
+
+
+async def propose(desk: Desk, plugin: Plugin, proposal: Proposal) -> int:
+    """Only for its own providers, and only as far as its grant goes."""
+    owner = desk.registry.provider(proposal.provider)
+    if owner is None or owner[0] != plugin.name:
+        raise CapabilityMissing(f"The plugin {plugin.name} does not own the provider {proposal.provider[:40]!r}.")
+    limit = desk.registry.granted(plugin.name, "updates") or ""
+    return await there(desk.backend).propose(proposal, int(limit) if limit.isdecimal() else 0)
+
+
+async def channels(desk: Desk, plugin: Plugin, _all: All) -> list[dict[str, object]]:
+    """Those only: of others it learns nothing."""
+    specs = plugin.manifest.providers if plugin.manifest else ()
+    return await there(desk.backend).pinning(frozenset(spec.name for spec in specs))
+
+
+OFFERS: Final = (
+    Offer(
+        "propose",
+        "updates",
+        Proposal,
+        int,
+        "Proposes an update of one of the plugin's own providers; its id.",
+        'await node.propose(channel_id, "lockbox", body)',
+        propose,
+    ),
+    Offer(
+        "channels",
+        "",
+        All,
+        list[dict[str, Any]],
+        "The channels that pin one of the plugin's providers.",
+        "rows = await node.channels()",
+        channels,
+    ),
+)

@@ -1,0 +1,73 @@
+"""What is a service that the node offers to plugins, and what of the node is it made with?"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from lnpd_sdk.services.channels import Proposal
+
+from lnpd.errors import NodeStarting
+from lnpd.hooks.registry import Registry
+from lnpd.services.plugins.calls import Plugin
+from lnpd.services.plugins.messages import PluginMessages
+from lnpd.store.store import Store
+
+T = TypeVar("T")
+
+
+class Backend(Protocol):
+    """What plugins need of the channels."""
+
+    async def propose(self, proposal: Proposal, max_debit_sat: int) -> int:
+        """Proposes an update that may take at most `max_debit_sat` of our balance in this channel; its id."""
+        ...
+
+    async def pinning(self, providers: frozenset[str]) -> list[dict[str, object]]:
+        """The channels that pin one of these providers."""
+        ...
+
+    async def providers_changed(self) -> None:
+        """Providers came or went: freeze or thaw the channels that pin them."""
+        ...
+
+
+@dataclass
+class Desk:
+    """What of the node the services are made with; None as long as the node has not come so far.
+
+    `backend`, the channels, comes last: once it is there, the node is complete.
+    """
+
+    registry: Registry
+    backend: Backend | None = None
+    messages: PluginMessages | None = None
+    store: Store | None = None
+
+
+# Any: each service has its own parameters and result, which its row names.
+Serve = Callable[[Desk, Plugin, Any], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One service.
+
+    capability: the kind that the user has to grant, "" if none is needed. params, result: what travels. text: a
+    sentence. example: a line of a plugin. early: whether it can be asked before the node is complete.
+    """
+
+    name: str
+    capability: str
+    params: type
+    result: Any  # Any: what msgspec can hold, types that `type` cannot express too
+    text: str
+    example: str
+    serve: Serve
+    early: bool = False
+
+
+def there(service: T | None) -> T:
+    """A part of the node. NodeStarting if it is not there yet."""
+    if service is None:
+        raise NodeStarting("The node is still starting, or stopping: ask again.")
+    return service

@@ -1,0 +1,13 @@
+"""What may a plugin ask of the node that runs it? All families of services in one object."""
+
+from lnpd_sdk.services.channels import ChannelAsks
+from lnpd_sdk.services.log import LogAsks
+from lnpd_sdk.services.messages import MessageAsks
+
+
+class Node(ChannelAsks, MessageAsks, LogAsks):
+    """What a plugin may ask of the node that runs it. Ids are lower-case hex.
+
+    Everything here raises `lnpd_sdk.envelope.CallFailed` with the node's sentence if the node refuses (`code` is the
+    name of the rule, `CapabilityMissing` if the user did not grant it), and `BusError` if the node does not answer.
+    """

@@ -1,0 +1,39 @@
+"""What may a plugin ask of the channels that pin one of its providers?"""
+
+from typing import Any
+
+import msgspec
+
+from lnpd_sdk.services.base import Asks
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """What `propose` takes: an update of one of the plugin's providers, in one channel (32 bytes in hex)."""
+
+    channel_id: str
+    provider: str
+    body: bytes
+
+
+class ChannelAsks(Asks):
+    """`Node`'s methods for channels."""
+
+    async def propose(self, channel_id: str, provider: str, body: bytes) -> int:
+        """Proposes an update of one of the plugin's own providers; returns its id (`Update.id`).
+
+        `channel_id` is 32 bytes in hex. The provider's own `validate` is asked first. Needs the capability
+        `updates:<max_sat>`, and is refused if what its updates ever took of our balance in this channel, with what its
+        outputs then hold of it, would be more; taking back is free. Returns once the proposal is sent: it counts when
+        the channel's state shows it.
+        """
+        identity: int = await self._ask("propose", Proposal(channel_id, provider, body), int)
+        return identity
+
+    async def channels(self) -> list[dict[str, Any]]:
+        """The channels that pin one of the plugin's providers, a map each.
+
+        `channel_id`, `peer` (its node id), `us` (our party: 0 opener, 1 acceptor), `states` (each own provider's
+        irrevocably committed state, in hex), `frozen` (why the channel waits, empty if it does not), `usable`.
+        """
+        rows: list[dict[str, Any]] = await self._ask("channels", {}, list[dict[str, Any]])
+        return rows
