@@ -13,6 +13,7 @@ import lnpd_sdk.questions
 import lnpd_sdk.script
 import lnpd_sdk.services.base
 import lnpd_sdk.services.channels
+import lnpd_sdk.services.kv
 import lnpd_sdk.services.log
 import lnpd_sdk.services.messages
 import lnpd_sdk.types
@@ -51,6 +52,7 @@ SDK: tuple[ModuleType, ...] = (
     lnpd_sdk.services.base,
     lnpd_sdk.services.channels,
     lnpd_sdk.services.messages,
+    lnpd_sdk.services.kv,
     lnpd_sdk.services.log,
     lnpd_sdk.questions,
     lnpd_sdk.envelope,

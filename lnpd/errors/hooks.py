@@ -25,5 +25,17 @@ class NodeStarting(LnpdError):
     """A plugin asked for what the node has not yet, or no more: it is starting or stopping."""
 
 
+class KeyValueUnfit(LnpdError):
+    """A plugin's row has a key or a value that is too long, or a page is to have too many rows."""
+
+
+class KeyValueFull(LnpdError):
+    """A plugin would keep more rows, or more bytes, than it may."""
+
+
+class KeyValueChanged(LnpdError):
+    """A plugin's row does not have the version that it was to have: somebody changed it meanwhile."""
+
+
 class ManifestRefused(LnpdError):
     """A plugin's manifest is malformed, or claims what another owns; nothing of it was registered."""

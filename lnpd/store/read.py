@@ -116,12 +116,17 @@ class Read:
     def value(self, namespace: str, key: bytes) -> bytes | None:
         return self._value("SELECT value FROM key_value WHERE namespace = ? AND key = ?", namespace, key)
 
-    def values(self, namespace: str, prefix: bytes = b"", limit: int = ALL_ROWS) -> list[tuple[bytes, bytes]]:
-        """Keys that begin with a prefix, and their values, in the order of the keys."""
+    def values(
+        self, namespace: str, prefix: bytes = b"", limit: int = ALL_ROWS, start: bytes = b""
+    ) -> list[tuple[bytes, bytes]]:
+        """Keys that begin with a prefix, and their values, in the order of the keys; none before `start`."""
         after = _after_prefix(prefix)
         bound = "" if after is None else " AND key < ?"
         sql = f"SELECT key, value FROM key_value WHERE namespace = ? AND key >= ?{bound} ORDER BY key LIMIT ?"  # noqa: S608 (two fixed texts)
-        return [(row[0], row[1]) for row in self._rows(sql, namespace, prefix, *([after] if after else []), limit)]
+        return [
+            (row[0], row[1])
+            for row in self._rows(sql, namespace, max(prefix, start), *([after] if after else []), limit)
+        ]
 
     def chain_cursor(self) -> ChainCursor | None:
         stored = self.value(CHAIN_NAMESPACE, CHAIN_CURSOR_KEY)

@@ -199,6 +199,7 @@ class Node:
         for provider in CORE_PROVIDERS.values():
             self.answers.add_core(provider)
         self.plugins = PluginHost(self.config.runtime, self.registry, self.answers, self.hooks, self.config.granted())
+        self.plugins.desk.store = self.store
 
     def _make_watcher(self) -> None:
         self._channel_chain = ChannelChain(lambda height: self._spawn(self._tell_block(height)))
