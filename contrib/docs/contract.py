@@ -16,6 +16,7 @@ import lnpd_sdk.services.channels
 import lnpd_sdk.services.kv
 import lnpd_sdk.services.log
 import lnpd_sdk.services.messages
+import lnpd_sdk.services.payments
 import lnpd_sdk.types
 from lnpd_sdk.node import Node
 from lnpd_sdk.types import Phase, Provider, ProviderBase
@@ -52,6 +53,7 @@ SDK: tuple[ModuleType, ...] = (
     lnpd_sdk.services.base,
     lnpd_sdk.services.channels,
     lnpd_sdk.services.messages,
+    lnpd_sdk.services.payments,
     lnpd_sdk.services.kv,
     lnpd_sdk.services.log,
     lnpd_sdk.questions,

@@ -36,6 +36,14 @@ class PaymentInFlight(CommandRefused):
     """A payment is on its way, or arrived: it is not made twice."""
 
 
+class PayLimitReached(CommandRefused):
+    """A plugin's payment could cost more than what is left of what it may pay in all (--grant PLUGIN=pay:SAT)."""
+
+
+class TooManyInvoices(CommandRefused):
+    """A plugin makes invoices faster than it may: each is kept for good."""
+
+
 class UnknownPayment(LnpdError):
     """A channel offered an HTLC for a payment that nobody is making: it must not be stored."""
 

@@ -4,6 +4,7 @@ A capability is a word, or a word with its parameter: `messages`, `updates:50000
 user grants it with --grant; in effect is what was both asked for and granted.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final, Literal
 
@@ -11,7 +12,8 @@ import msgspec
 
 
 class Capability(msgspec.Struct, frozen=True):
-    """What a capability allows, and `form`, how it is written. `status` is what this version does about it:
+    """What a capability allows, and how it is written: `form` shows it, `parameter` is the expression of what stands
+    behind the colon. `status` is what this version does about it:
 
     enforced: without the grant the node refuses. free: it needs no grant yet. missing: the service that it stands for
     is not there yet, so that a grant changes nothing.
@@ -20,17 +22,25 @@ class Capability(msgspec.Struct, frozen=True):
     form: str
     text: str
     status: Literal["enforced", "free", "missing"]
+    parameter: str = ""
 
+
+SAT: Final = "[0-9]{1,16}"
+WORD: Final = "[a-z0-9][a-z0-9_-]{0,63}"
+WORDS: Final = f"{WORD}(?:,{WORD}){{0,63}}"
 
 CAPABILITIES: Final[dict[str, Capability]] = {
     "messages": Capability("messages", "Sends and receives the wire messages that its manifest declares.", "enforced"),
-    "updates": Capability("updates:MAX_SAT", "What its updates may take of our money in each channel.", "enforced"),
-    "sign": Capability("sign:PURPOSE", "Signatures by keys of its own namespace.", "missing"),
-    "spend": Capability("spend:SAT", "What it may spend of the wallet in a day.", "missing"),
-    "pay": Capability("pay:SAT", "What it may pay over Lightning.", "missing"),
-    "hook": Capability("hook:NAME", "Takes part in a hook.", "free"),
+    "updates": Capability(
+        "updates:MAX_SAT", "What its updates may take of our money in each channel.", "enforced", SAT
+    ),
+    "sign": Capability("sign:PURPOSE", "Signatures by keys of its own namespace.", "missing", WORD),
+    "spend": Capability("spend:SAT", "What it may spend of the wallet in a day.", "missing", SAT),
+    "pay": Capability("pay:SAT", "What all its payments over Lightning may ever cost, fees included.", "enforced", SAT),
+    "invoice": Capability("invoice", "Makes invoices of the node's.", "enforced"),
+    "hook": Capability("hook:NAME", "Takes part in a hook.", "free", WORD),
     "chain": Capability("chain", "Watches the chain and broadcasts transactions.", "missing"),
-    "rpc": Capability("rpc:METHODS", "Calls the node's own RPC methods.", "missing"),
+    "rpc": Capability("rpc:METHODS", "Calls the node's own RPC methods, by their names.", "missing", WORDS),
 }
 
 
@@ -46,12 +56,11 @@ def parameter_of(capability: str) -> str:
 
 def wrong_with(capability: str) -> str:
     """Why this is no capability; empty if it is one."""
-    if kind_of(capability) not in CAPABILITIES:
-        return f"one of the capabilities {', '.join(CAPABILITIES)}"
-    amount = parameter_of(capability)
-    if kind_of(capability) == "updates" and not (amount.isascii() and amount.isdecimal() and len(amount) <= 16):
-        return "updates:MAX_SAT, an amount in satoshi"
-    return ""
+    row = CAPABILITIES.get(kind_of(capability))
+    if row is None:
+        return f"one of {', '.join(each.form for each in CAPABILITIES.values())}"
+    wanted = f"{kind_of(capability)}:{row.parameter}" if row.parameter else kind_of(capability)
+    return "" if re.fullmatch(wanted, capability) else f"it is written {row.form}"
 
 
 def in_effect(asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "payment-forgotten": "A payment's HTLC is gone from the log unsent; it may be offered again.",
     "payment-paid": "A payment's preimage is stored on arrival.",
     "payment-failed": "A payment's HTLC is gone for good, and why; it may be tried again from here on.",
+    "plugin-pay-reserved": "What a plugin's payment may cost is set aside from its limit before the payment is made.",
     "circuit-opened": "An HTLC is joined with an outgoing channel in the transaction that makes it irrevocable.",
     "circuit-offered": "A circuit's outgoing HTLC is in its channel's log: it is offered once.",
     "circuit-forgotten": "A circuit's outgoing HTLC is gone from the log unsent; it may be offered again.",

@@ -9,10 +9,10 @@ CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[
     "not granted": (("updates:5",), (), (), ("updates:5 needs --grant storm=updates:5",)),
     "not asked for": ((), ("messages",), (), ("messages is granted, but not asked for",)),
     "not there yet, granted or not": (
-        ("sign:cet", "pay:5"),
+        ("sign:cet", "spend:5"),
         ("sign:cet",),
         (),
-        ("sign:cet is not available in this version of lnpd", "pay:5 is not available in this version of lnpd"),
+        ("sign:cet is not available in this version of lnpd", "spend:5 is not available in this version of lnpd"),
     ),
     "free": (("hook:peer_connecting",), (), (), ("hook:peer_connecting needs no grant in this version",)),
 }
@@ -34,7 +34,20 @@ def test_a_capability(capability: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "capability", ["", "everything", "updates", "updates:", "updates:-5", "updates:5.5", "updates:٣"]
+    "capability",
+    [
+        "",
+        "everything",
+        "updates",
+        "updates:",
+        "updates:-5",
+        "updates:5.5",
+        "updates:٣",
+        "pay:5sat",
+        "messages:1",
+        "rpc:",
+        "rpc:,",
+    ],
 )
 def test_no_capability(capability: str) -> None:
     assert wrong_with(capability)
@@ -43,4 +56,9 @@ def test_no_capability(capability: str) -> None:
 def test_each_says_what_it_allows() -> None:
     assert all(capability.text.endswith(".") for capability in CAPABILITIES.values())
     assert all(capability.form.startswith(name) for name, capability in CAPABILITIES.items())
-    assert {name for name, row in CAPABILITIES.items() if row.status == "enforced"} == {"messages", "updates"}
+    assert {name for name, row in CAPABILITIES.items() if row.status == "enforced"} == {
+        "messages",
+        "updates",
+        "pay",
+        "invoice",
+    }

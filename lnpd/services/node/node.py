@@ -46,6 +46,7 @@ from lnpd.services.events import Events
 from lnpd.services.node.api import NodeApi
 from lnpd.services.node.belonging import check_chain, check_seed
 from lnpd.services.node.checking import StartCheck
+from lnpd.services.node.desk import furnish
 from lnpd.services.node.faults import fail_points
 from lnpd.services.node.places import open_chain, open_signer
 from lnpd.services.node.services import Services
@@ -190,7 +191,9 @@ class Node:
         self._make_channels()
         self._make_payments()
         self._make_peers()
-        self.api = NodeApi(self._services(), self.request_stop)
+        services = self._services()
+        furnish(services)
+        self.api = NodeApi(services, self.request_stop)
         self.rpc = RpcServer(self.api, self.events, self.config.directory)
 
     def _make_plugin_host(self) -> None:
@@ -199,7 +202,6 @@ class Node:
         for provider in CORE_PROVIDERS.values():
             self.answers.add_core(provider)
         self.plugins = PluginHost(self.config.runtime, self.registry, self.answers, self.hooks, self.config.granted())
-        self.plugins.desk.store = self.store
 
     def _make_watcher(self) -> None:
         self._channel_chain = ChannelChain(lambda height: self._spawn(self._tell_block(height)))

@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lnpd.errors import PaymentInFlight
+from lnpd.services.payments import spending
 from lnpd.store.codec import decode, encode
 from lnpd.store.rows import PaymentRow
 from lnpd.store.write import Write
@@ -58,6 +59,7 @@ class PaymentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     session_key and node_ids (the payee last; empty: the payee alone): of the onion, so that a failure can still be read
     after a restart. amount_msat: what the payee gets; fee_msat: what the nodes between get. why: what made it fail.
+    payer: the plugin that pays, by whose limit (spending.py); "" is a person.
     """
 
     text: str
@@ -71,6 +73,7 @@ class PaymentRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     why: str = ""
     node_ids: tuple[bytes, ...] = ()
     fee_msat: int = 0
+    payer: str = ""
 
     def __repr__(self) -> str:
         return f"PaymentRecord({self.amount_msat} msat to {self.payee.hex()}, ...)"
@@ -153,6 +156,8 @@ def paid(write: Write, payment_hash: bytes, htlc: HtlcKey, preimage: bytes, now_
     write.point("payment-paid")
     record = replace(payment_of(row), preimage=preimage, ended_unix_seconds=now_seconds, why="")
     write.set_payment(payment_hash, PAID, encode(record))
+    if record.payer:
+        spending.settle(write, record.payer, payment_hash, record.amount_msat + record.fee_msat)
     return record
 
 
@@ -166,4 +171,6 @@ def failed(
     write.point("payment-failed")
     record = replace(payment_of(row), why=why, ended_unix_seconds=now_seconds)
     write.set_payment(payment_hash, FAILED, encode(record))
+    if record.payer:
+        spending.release(write, record.payer, payment_hash)
     return record

@@ -70,6 +70,7 @@ class Attempt:
     ended: "asyncio.Future[PaymentRecord | LnpdError]"
     route: tuple[str, ...] = ()
     max_fee_msat: int | None = None
+    payer: str = ""
     record: PaymentRecord | None = field(default=None, repr=False)
 
 
@@ -101,6 +102,7 @@ class Outgoing:
         timeout_seconds: float,
         route: tuple[str, ...] = (),
         max_fee_msat: int | None = None,
+        payer: str = "",
     ) -> answers.Paid:
         """Pays an invoice, or waits for the payment that is on its way; what is paid already is not paid again.
 
@@ -114,10 +116,10 @@ class Outgoing:
         attempt = self._attempts.get(request.payment_hash)
         if attempt is None:
             ended: asyncio.Future[PaymentRecord | LnpdError] = asyncio.get_running_loop().create_future()
-            attempt = Attempt(request, text, amount_msat, deadline_seconds, ended, route, max_fee_msat)
+            attempt = Attempt(request, text, amount_msat, deadline_seconds, ended, route, max_fee_msat, payer)
             self._attempts[request.payment_hash] = attempt
             self._tasks.start(self._begin(attempt), f"payment {request.payment_hash.hex()}")
-        elif attempt.amount_msat != amount_msat:
+        elif attempt.amount_msat != amount_msat or payer not in ("", attempt.payer):
             raise PaymentInFlight(f"This invoice is being paid already, with {attempt.amount_msat} msat.")
         else:
             await self._look(attempt)
@@ -198,6 +200,7 @@ class Outgoing:
             started_unix_seconds=self._clock(),
             node_ids=offer.node_ids,
             fee_msat=offer.fee_msat,
+            payer=attempt.payer,
         )
         command = Add(offer.amount_msat, payment_hash, offer.cltv_expiry, offer.onion, payment_hash.hex())
         try:
@@ -322,6 +325,10 @@ class Outgoing:
         """Our payment of this hash."""
         row = await self._row(payment_hash)
         return shown(row) if row else None
+
+    def is_making(self, payment_hash: bytes) -> bool:
+        """Whether this process is at work on a payment."""
+        return payment_hash in self._attempts
 
     # How
 

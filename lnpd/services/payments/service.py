@@ -21,6 +21,7 @@ from lnpd.services.payments.incoming import (
     DEFAULT_MIN_FINAL_CLTV_EXPIRY_DELTA,
     Incoming,
 )
+from lnpd.services.payments.limited import LimitedPayments
 from lnpd.services.payments.news import News, Publisher, Tasks
 from lnpd.services.payments.outgoing import Outgoing
 from lnpd.services.payments.relay import Relay
@@ -72,6 +73,7 @@ class Payments:
             store, signer, node_id, prefix, clock, height, is_current, news, self._forwards, self.updates.hints
         )
         self._outgoing = Outgoing(store, channels, node_id, prefix, clock, height, news, self._tasks)
+        self.limited = LimitedPayments(store, self._outgoing, node_id, prefix)
         # Any: each row takes the message of its key, which no static type of a table can say.
         self._told: dict[type, Callable[[Channel, Any], Awaitable[Effects]]] = {
             HtlcOffered: self._offered,
@@ -124,6 +126,7 @@ class Payments:
 
     async def stop(self) -> None:
         """End what runs beside its callers. What is in flight is stored and goes on after the next start."""
+        await self.limited.stop()
         await self._tasks.stop()
 
     async def create_invoice(

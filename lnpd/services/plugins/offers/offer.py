@@ -8,6 +8,7 @@ from lnpd_sdk.services.channels import Proposal
 
 from lnpd.errors import NodeStarting
 from lnpd.hooks.registry import Registry
+from lnpd.services.payments.service import Payments
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.messages import PluginMessages
 from lnpd.store.store import Store
@@ -42,6 +43,7 @@ class Desk:
     backend: Backend | None = None
     messages: PluginMessages | None = None
     store: Store | None = None
+    payments: Payments | None = None
 
 
 # Any: each service has its own parameters and result, which its row names.

@@ -1,0 +1,10 @@
+"""What of the node are the services for plugins made with?"""
+
+from lnpd.services.node.services import Services
+
+
+def furnish(services: Services) -> None:
+    """Puts it on the host's desk, before any plugin is started. The channels come when the node is complete."""
+    desk = services.plugins.desk
+    desk.store = services.store
+    desk.payments = services.payments

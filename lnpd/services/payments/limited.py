@@ -1,0 +1,111 @@
+"""How does a plugin pay, within what the user granted it?
+
+What the payment may cost is set aside first, in a transaction of its own (spending.py). From then on it is a payment
+like any other, whose record names its payer.
+"""
+
+import asyncio
+from collections import Counter
+from functools import partial
+from typing import Final
+
+from lnpd.errors import PaymentInFlight
+from lnpd.services.payments import spending
+from lnpd.services.payments.ledger import PAID, PENDING, payment_of
+from lnpd.services.payments.offer import amount_of, readable, usual_max_fee_msat
+from lnpd.services.payments.outgoing import Outgoing
+from lnpd.services.payments.view import shown
+from lnpd.services.rpc import answers
+from lnpd.store.read import Read
+from lnpd.store.store import Store
+from lnpd.store.write import Write
+
+LOOKED_THROUGH: Final = 1_000
+"""So many of the newest payments are looked through for those of one payer."""
+
+
+class LimitedPayments:
+    """Pays for payers that have limits. network: BIP 173's prefix."""
+
+    def __init__(self, store: Store, outgoing: Outgoing, node_id: bytes, network: str) -> None:
+        self._store, self._outgoing, self._node_id, self._network = store, outgoing, node_id, network
+        self._callers: Counter[bytes] = Counter()  # of each payment that is being made here
+        self._running: set[asyncio.Task[answers.Paid]] = set()
+
+    async def pay(
+        self,
+        payer: str,
+        limit_sat: int,
+        text: str,
+        amount_msat: int | None,
+        max_fee_msat: int | None,
+        route: tuple[str, ...],
+        timeout_seconds: float,
+    ) -> answers.Paid:
+        """Pays an invoice once; all that `payer` ever pays costs at most `limit_sat`, fees included.
+
+        Raises what Payments.pay raises, PayLimitReached, and PaymentInFlight too if somebody else pays this invoice.
+        """
+        request = readable(text, self._network, self._node_id)
+        amount = amount_of(request, amount_msat)
+        fee_msat = usual_max_fee_msat(amount) if max_fee_msat is None else max_fee_msat
+        reserve = partial(self._reserve, payer, limit_sat, request.payment_hash, amount + fee_msat)
+
+        async def paid() -> answers.Paid:
+            self._callers[request.payment_hash] += 1
+            try:
+                await self._store.write(reserve)
+                return await self._outgoing.pay(text, amount_msat, timeout_seconds, route, fee_msat, payer)
+            finally:
+                self._callers -= Counter({request.payment_hash: 1})
+                await self._store.write(lambda write: self._free(write, payer))
+
+        task = asyncio.create_task(paid(), name=f"payment {request.payment_hash.hex()} of {payer}")
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)  # the plugin may end while it waits; what it began does not
+
+    async def payments(self, payer: str) -> tuple[answers.Payment, ...]:
+        """Its own among our last 1,000 payments, newest first."""
+        rows = await self._store.read(lambda read: read.payments(limit=LOOKED_THROUGH))
+        return tuple(shown(row) for row in rows if payment_of(row).payer == payer)
+
+    async def standing(self, payer: str) -> tuple[spending.Spent, int]:
+        """What a payer has paid, and what its payments that are on their way may cost, in msat."""
+        return await self._store.read(lambda read: (spending.spent(read, payer), self._kept_msat(read, payer)))
+
+    async def stop(self) -> None:
+        """Waits no more; what is on its way is stored and goes on after the next start."""
+        for task in tuple(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _reserve(self, payer: str, limit_sat: int, payment_hash: bytes, msat: int, write: Write) -> None:
+        row = write.payment(payment_hash)
+        if row is not None and row.state in (PENDING, PAID):
+            if payment_of(row).payer != payer:
+                raise PaymentInFlight(f"The payment {payment_hash.hex()} is {row.state}, and not by {payer}.")
+            return
+        self._free(write, payer)
+        spending.reserve(write, payer, limit_sat, payment_hash, msat)
+
+    def _free(self, write: Write, payer: str) -> None:
+        """Whatever is kept for what will not be: it was never offered, or this process knows nothing of it."""
+        for payment_hash in spending.reserved(write, payer):
+            if not self._is_live(write, payer, payment_hash):
+                spending.release(write, payer, payment_hash)
+
+    def _kept_msat(self, read: Read, payer: str) -> int:
+        kept = spending.reserved(read, payer)
+        return sum(msat for payment_hash, msat in kept.items() if self._is_live(read, payer, payment_hash))
+
+    def _is_live(self, read: Read, payer: str, payment_hash: bytes) -> bool:
+        if self._callers[payment_hash] or self._outgoing.is_making(payment_hash):
+            return True
+        row = read.payment(payment_hash)
+        return row is not None and row.state == PENDING and payment_of(row).payer == payer
+
+    def _ended(self, task: "asyncio.Task[answers.Paid]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits for it has it; perhaps nobody does any more

@@ -1,0 +1,85 @@
+"""How does a plugin pay within its limit, and get paid?"""
+
+from typing import Final
+
+from lnpd_sdk.services.payments import (
+    INVOICES_A_MINUTE,
+    MAX_PAY_SECONDS,
+    InvoiceWanted,
+    NewInvoice,
+    PaidInvoice,
+    Pay,
+    PaymentsWanted,
+    PluginPayment,
+)
+
+from lnpd.errors import AmountUnfit, TooManyInvoices
+from lnpd.services.plugins.calls import Plugin
+from lnpd.services.plugins.offers.offer import Desk, Offer, there
+from lnpd.services.plugins.offers.pace import Pace
+
+MAX_ROUTE: Final = 20
+_INVOICES: Final = Pace(INVOICES_A_MINUTE, 60.0, TooManyInvoices)
+
+
+async def pay(desk: Desk, plugin: Plugin, wanted: Pay) -> PaidInvoice:
+    """The limit is the grant's; what was paid and what is on its way is in the store."""
+    if (wanted.max_fee_msat or 0) < 0 or len(wanted.route) > MAX_ROUTE:
+        raise AmountUnfit(f"max_fee_msat is not negative, and a route has at most {MAX_ROUTE} nodes.")
+    limit = desk.registry.granted(plugin.name, "pay") or "0"
+    paid = await there(desk.payments).limited.pay(
+        plugin.name,
+        int(limit),
+        wanted.invoice,
+        wanted.amount_msat,
+        wanted.max_fee_msat,
+        wanted.route,
+        min(max(wanted.timeout_seconds, 0.0), MAX_PAY_SECONDS),
+    )
+    return PaidInvoice(paid.payment_hash, paid.preimage, paid.amount_msat, paid.fee_msat)
+
+
+async def payments(desk: Desk, plugin: Plugin, _wanted: PaymentsWanted) -> tuple[PluginPayment, ...]:
+    """Its own only."""
+    rows = await there(desk.payments).limited.payments(plugin.name)
+    return tuple(
+        PluginPayment(row.payment_hash, row.state, row.amount_msat, row.fee_msat, row.preimage, row.why) for row in rows
+    )
+
+
+async def invoice(desk: Desk, plugin: Plugin, wanted: InvoiceWanted) -> NewInvoice:
+    """As the node makes its own."""
+    _INVOICES.take(plugin)
+    made = await there(desk.payments).create_invoice(wanted.amount_msat, wanted.description, wanted.expiry_seconds)
+    return NewInvoice(made.invoice, made.payment_hash, made.expires_unix_seconds)
+
+
+OFFERS: Final = (
+    Offer(
+        "pay",
+        "pay",
+        Pay,
+        PaidInvoice,
+        "Pays an invoice, within what all payments of the plugin may cost.",
+        "paid = await node.pay(invoice, max_fee_msat=1_000)",
+        pay,
+    ),
+    Offer(
+        "payments",
+        "pay",
+        PaymentsWanted,
+        tuple[PluginPayment, ...],
+        "The plugin's own payments.",
+        "rows = await node.payments()",
+        payments,
+    ),
+    Offer(
+        "invoice",
+        "invoice",
+        InvoiceWanted,
+        NewInvoice,
+        "Makes an invoice of the node's.",
+        'made = await node.invoice("a coffee", 21_000)',
+        invoice,
+    ),
+)

@@ -1,0 +1,99 @@
+"""How does a plugin pay over Lightning, and get paid?"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from lnpd_sdk.services.base import Asks
+
+MAX_PAY_SECONDS = 25.0  # the node answers before the plugin's own call ends
+INVOICES_A_MINUTE = 600
+
+
+class Pay(msgspec.Struct, frozen=True):
+    """What `pay` takes."""
+
+    invoice: str
+    amount_msat: int | None = None
+    max_fee_msat: int | None = None
+    route: tuple[str, ...] = ()
+    timeout_seconds: float = MAX_PAY_SECONDS
+
+
+class PaidInvoice(msgspec.Struct, frozen=True):
+    """A payment that arrived: the preimage is the receipt. Hash and preimage are 32 bytes in hex."""
+
+    payment_hash: str
+    preimage: str
+    amount_msat: int
+    fee_msat: int
+
+
+class PaymentsWanted(msgspec.Struct, frozen=True):
+    """What `payments` takes: nothing."""
+
+
+class PluginPayment(msgspec.Struct, frozen=True):
+    """A payment of the plugin's. `state` is pending, paid or failed; `why` says what made it fail."""
+
+    payment_hash: str
+    state: str
+    amount_msat: int
+    fee_msat: int
+    preimage: str
+    why: str
+
+
+class InvoiceWanted(msgspec.Struct, frozen=True):
+    """What `invoice` takes. Without an amount the payer chooses it."""
+
+    description: str
+    amount_msat: int | None = None
+    expiry_seconds: int = 3600
+
+
+class NewInvoice(msgspec.Struct, frozen=True):
+    """An invoice of the node's (BOLT 11), and its payment hash in hex."""
+
+    invoice: str
+    payment_hash: str
+    expires_unix_seconds: int
+
+
+class PaymentAsks(Asks):
+    """`Node`'s methods for payments."""
+
+    async def pay(
+        self,
+        invoice: str,
+        amount_msat: int | None = None,
+        max_fee_msat: int | None = None,
+        route: Sequence[str] = (),
+        timeout_seconds: float = MAX_PAY_SECONDS,
+    ) -> PaidInvoice:
+        """Pays a BOLT 11 invoice, once however often it is asked for.
+
+        `amount_msat` is given exactly when the invoice names none. `max_fee_msat` is what forwarding may cost (5 per
+        cent and at least 5,000 msat if it is None). `route` are the nodes on the way, each `NODE_ID` or `NODE_ID@SCID`.
+        Needs the capability `pay:<sat>`: what all payments of the plugin may ever cost, with `max_fee_msat` for those
+        that have not ended (PayLimitReached); a payment that failed costs nothing. PaymentFailed says why;
+        PaymentPending: it goes on after `timeout_seconds` (25 at most), and the same call waits for it again.
+        PaymentInFlight: somebody else pays this invoice.
+        """
+        wanted = Pay(invoice, amount_msat, max_fee_msat, tuple(route), timeout_seconds)
+        paid: PaidInvoice = await self._ask("pay", wanted, PaidInvoice)
+        return paid
+
+    async def payments(self) -> tuple[PluginPayment, ...]:
+        """The plugin's own payments among the node's last 1,000, newest first."""
+        rows: tuple[PluginPayment, ...] = await self._ask("payments", PaymentsWanted(), tuple[PluginPayment, ...])
+        return rows
+
+    async def invoice(self, description: str, amount_msat: int | None = None, expiry_seconds: int = 3600) -> NewInvoice:
+        """A new invoice of the node's, stored before it is returned; without `amount_msat` the payer chooses.
+
+        Needs the capability `invoice`. At most 600 a minute (TooManyInvoices), for each is kept for good.
+        """
+        wanted = InvoiceWanted(description, amount_msat, expiry_seconds)
+        made: NewInvoice = await self._ask("invoice", wanted, NewInvoice)
+        return made
