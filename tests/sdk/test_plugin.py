@@ -12,6 +12,8 @@ from lnpd_sdk.envelope import BadFrame, BusError, CallFailed
 from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, Parameter
 from lnpd_sdk.plugin import BadParameters, Node, Plugin, UnknownQuestion
 from lnpd_sdk.questions import PeerMessage, ProviderQuestion, RpcRequest
+from lnpd_sdk.services.channels import Proposal
+from lnpd_sdk.services.messages import Outgoing
 from lnpd_sdk.types import Folded, Phase, ProviderBase, ProviderSpec, Reject, Update, View
 
 VIEW = View(bytes(32), 0, 1_000_000, 0, 1, 253, (354, 354), (144, 144), (500_000_000, 500_000_000), ())
@@ -212,7 +214,7 @@ def test_the_node_is_asked_by_name_and_refuses_by_name() -> None:
         assert refused.value.code == "CapabilityMissing"
 
     asyncio.run(main())
-    assert asked[0] == ("propose", {"channel_id": "aa", "provider": "memo", "body": b"body"})
+    assert asked[0] == ("propose", Proposal("aa", "memo", b"body"))
 
 
 def test_started_by_hand_it_says_how_to_start_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,4 +266,4 @@ def test_a_sent_message_is_a_call_of_the_node() -> None:
         return envelope.raw(None)
 
     asyncio.run(Node(call).send("02aa", "say", {"number": 7}))
-    assert asked == [("send", {"node_id": "02aa", "name": "say", "fields": {"number": 7}})]
+    assert asked == [("send", Outgoing("02aa", "say", {"number": 7}))]
