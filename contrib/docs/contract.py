@@ -88,11 +88,17 @@ def _shown(kind: object) -> str:
 def providers() -> str:
     """The phases of a provider."""
     names = get_args(get_type_hints(Phase)["name"])
-    order = ", ".join(name for name in names if name not in ("validate", "fold", "close"))
+    order = ", ".join(name for name in names if name not in ("validate", "fold", "gate", "close"))
     parts = [
         prose(Provider),
-        f"""`validate` and `fold` are asked for each update, `close` before a mutual close. The pipeline asks in this
-order: {order}. Each answer has {answers.DEADLINE_SECONDS:.0f} s.
+        f"""`validate` and `fold` are asked for each update, `gate` of a commitment that came with signatures of gated
+children, `close` before a mutual close. The pipeline asks in this order: {order}. Each answer has
+{answers.DEADLINE_SECONDS:.0f} s.
+
+What the counterparty signs ahead is said by `descend` alone: the node's signer signs each child of the commitment, as
+part of the whole, by the one key of the counterparty that its path names. The signature travels in commitment_signed,
+or, of a gated child, in auxiliary_signatures before it; it is kept with the commitment, and a forced close, a penalty
+and a sweep ask no provider for anything.
 
 A provider says by `Phase(name, view_fields)` what it takes part in. An answer is remembered, and asked for again only
 when the state, another argument, or one of these fields of the view has changed.

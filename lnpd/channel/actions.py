@@ -23,11 +23,21 @@ from lnpd.wire.base import Message
 
 
 class SignCommitment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sign_commitment"):
-    """Fills `signature` (and `htlc_signatures`, in the order of the graph's children) for the peer's commitment
-    `number` on this funding: the kept graph (holder: the peer)."""
+    """Fills `signature` (and `htlc_signatures`, in the order of the graph's children that are not gated) for the
+    peer's commitment `number` on this funding: the kept graph (holder: the peer)."""
 
     funding_txid: bytes
     number: int
+
+
+class SignAuxiliary(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sign_auxiliary"):
+    """Fills `data` of auxiliary_signatures: as much as it holds, from byte `start` on, of the signatures of this
+    provider's gated children in the same commitment."""
+
+    funding_txid: bytes
+    number: int
+    provider: str
+    start: int
 
 
 class ReleaseSecret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="release_secret"):
@@ -63,7 +73,7 @@ class CompleteClosing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, t
     their_signature: bytes
 
 
-Fill = SignCommitment | ReleaseSecret | SignClosing | SignBroadcast | CompleteClosing
+Fill = SignCommitment | SignAuxiliary | ReleaseSecret | SignClosing | SignBroadcast | CompleteClosing
 
 
 class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

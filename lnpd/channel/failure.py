@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, Broadcast, Disconnect, FundingReleased, Notify, Send, SignBroadcast, Tell
 from lnpd.channel.events import ForceClose
+from lnpd.channel.gates import remembered
 from lnpd.channel.queries import FindCommitment, Kept, ask, commitment_key
 from lnpd.channel.stakes import our_anchor, stake_in
 from lnpd.channel.state import (
@@ -44,6 +45,7 @@ MAX_TEXT_BYTES = 1000
 
 def failed(channel: Channel, error: ProtocolError) -> Step:
     """The step that follows one that raised: run it on the channel as it was before the broken message."""
+    channel = remembered(channel, error)
     if only_warns(channel, error):
         notice = Notify("warning", "channel_warning", (("channel", channel.key), ("reason", str(error))))
         return (yield from done(channel, Send(warning(channel, error)), Disconnect(str(error)), notice))

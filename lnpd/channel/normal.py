@@ -2,6 +2,7 @@
 
     us                                          peer
      |---- update_* ----------------------------->|
+     |---- (auxiliary_signatures) --------------->|   where children are gated: gates.py
      |---- (start_batch) commitment_signed ------>|   one for each funding; signs their next commitment
      |<--- revoke_and_ack ------------------------|   their last one is revoked
      |<--- (start_batch) commitment_signed -------|   signs our next commitment
@@ -14,7 +15,7 @@ the digests of the providers' outputs are compared before signatures, so that a 
 from lnpd_sdk.types import Party
 from msgspec.structs import replace
 
-from lnpd.channel import commitments
+from lnpd.channel import commitments, gates
 from lnpd.channel.actions import Action, ReleaseSecret, Send, SignCommitment
 from lnpd.channel.audit import audited
 from lnpd.channel.events import Commit
@@ -39,6 +40,7 @@ from lnpd.errors import (
     WrongSignature,
 )
 from lnpd.tx.graph import CommitmentSignatures, Graph
+from lnpd.tx.presigned import in_commitment_signed
 from lnpd.wire.message import decode, encode
 from lnpd.wire.messages import CommitmentSigned, CommitmentSignedTlvs, RevokeAndAck, StartBatch, StartBatchTlvs
 
@@ -72,17 +74,18 @@ def commit(channel: Channel) -> Step:
     peer, number = channel.them, channel.numbers[channel.them] + 1
     folds = yield from commitments.fold(channel, peer, NEXT)
     channel = yield from audited(channel, peer, folds)
-    actions: list[Action] = []
+    actions, signed = list[Action](), list[Action]()
     for funding in channel.fundings:
         graph = yield from commitments.build(channel, funding, peer, number, channel.their_points[1], folds)
-        actions += [commitments.keep(graph), commitment_signed(channel, graph)]
+        actions += [commitments.keep(graph), *gates.ahead(channel, graph)]
+        signed.append(commitment_signed(channel, graph))
     channel = replace(
         with_signature(channel, channel.us),
         numbers=with_number(channel, peer, number),
         awaiting_revocation=True,
         signed_after_revoking=True,
     )
-    return channel, batched(channel, actions)
+    return channel, [*actions, *batched(channel, signed)]
 
 
 def commitment_signed(channel: Channel, graph: Graph) -> Send:
@@ -91,7 +94,7 @@ def commitment_signed(channel: Channel, graph: Graph) -> Send:
         funding_txid=graph.funding.txid if len(channel.fundings) > 1 else None,
         extension_digests=extension_digests(channel, graph),
     )
-    htlc_signatures = (UNSIGNED,) * len(graph.children)
+    htlc_signatures = in_commitment_signed(graph, (UNSIGNED,) * len(graph.children))
     message = CommitmentSigned(channel_id=channel.id, signature=UNSIGNED, htlc_signature=htlc_signatures, tlvs=tlvs)
     return Send(message, (SignCommitment(graph.funding.txid, graph.number),))
 
@@ -147,9 +150,11 @@ def on_commitment_signed(channel: Channel, message: CommitmentSigned) -> Step:
         signatures = received_signatures(channel, graph, messages[funding.txid])
         if wrong := (yield from ask(CheckSignatures(graph, signatures))):
             raise WrongSignature(f"commitment_signed {number}: {wrong}.")
+        yield from gates.pass_gates(channel, graph, signatures.children, folds)
         actions.append(commitments.keep(graph, signatures))
     channel = with_signature(channel, channel.them)
-    channel = replace(channel, numbers=with_number(channel, us, number), signed_after_revoking=False)
+    numbers = with_number(channel, us, number)
+    channel = replace(channel, numbers=numbers, signed_after_revoking=False, auxiliary=(), refused_number=-1)
     channel, irrevocable = with_revocation(channel, us)
     actions.append(revoke_and_ack(channel, number - 1, next_point))
     channel, effects = yield from settle(channel, us, irrevocable)
@@ -182,7 +187,7 @@ def received_signatures(channel: Channel, graph: Graph, message: CommitmentSigne
         for extension, ours, theirs in zip(channel.extensions, expected, given, strict=False):
             if ours != theirs:
                 raise ExtensionDisagrees(f"{extension.name}: its outputs in commitment {graph.number} differ.")
-    return CommitmentSignatures(message.signature, message.htlc_signature)
+    return CommitmentSignatures(message.signature, gates.with_auxiliary(channel, graph, message.htlc_signature))
 
 
 def revoke_and_ack(channel: Channel, number: int, next_point: bytes) -> Send:

@@ -4,8 +4,8 @@
      |---- channel_reestablish ------------------>|     both send it at once
      |<--- channel_reestablish -------------------|
      |---- channel_ready, if nothing followed it ->|
-     |---- what the peer lacks ------------------->|    updates and commitment_signed, and revoke_and_ack,
-     |                                            |    in the order in which they were first sent
+     |---- what the peer lacks ------------------->|    updates, auxiliary_signatures and commitment_signed, and
+     |                                            |    revoke_and_ack, in the order in which they were first sent
      |---- shutdown, if it was sent -------------->|
 
 What the peer lacks follows from two numbers and the snapshot; its messages come from kept rows and the signer, so that
@@ -20,7 +20,7 @@ from typing import Any
 from lnpd_sdk.types import PARTIES
 from msgspec.structs import replace
 
-from lnpd.channel import commitments
+from lnpd.channel import commitments, gates
 from lnpd.channel.actions import Action, ExtensionForgotten, HtlcForgotten, Notify, Send, Tell
 from lnpd.channel.events import Connected, Disconnected, PeerPosition
 from lnpd.channel.failure import broadcast_latest, proven
@@ -118,6 +118,7 @@ def on_disconnected(channel: Channel, event: Disconnected) -> Step:
         quiescence=Quiescence(),
         batch=(),
         batch_missing=0,
+        auxiliary=(),
     )
     return channel, [*told, *(yield from undecided(channel))]
 
@@ -277,7 +278,7 @@ def check_secret(channel: Channel, message: ChannelReestablish) -> Generator[Any
 
 
 def _last_signature(channel: Channel) -> Generator[Any, Any, list[Action]]:
-    """The updates that our last commitment_signed covers, in their order, and it."""
+    """The updates that our last commitment_signed covers, in their order, the auxiliary signatures, and it."""
     updates: list[Action] = []
     for pending in of_stage(channel, channel.us, 1):
         message = yield from message_of(pending.update)
@@ -288,6 +289,7 @@ def _last_signature(channel: Channel) -> Generator[Any, Any, list[Action]]:
         key = commitment_key(funding.txid, channel.them, channel.numbers[channel.them])
         kept = yield from ask(FindCommitment(key))
         assert kept is not None, "a commitment is kept before its signature leaves"
+        updates += gates.ahead(channel, kept.graph)
         signatures.append(commitment_signed(channel, kept.graph))
     return [*updates, *batched(channel, signatures)]
 

@@ -8,7 +8,7 @@ first, so that two snapshots of one channel can be compared.
 This is the penalty model: one current commitment a side, older ones revoked by a secret.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 from lnpd_sdk.types import Party, PerParty, Update, other
@@ -16,6 +16,7 @@ from lnpd_sdk.types import Party, PerParty, Update, other
 from lnpd.crypto.shachain import Shachain
 from lnpd.tx.accounts import NOTHING, Account
 from lnpd.tx.graph import ChannelType, Funding
+from lnpd.tx.presigned import Auxiliary
 from lnpd.tx.transaction import Tx
 from lnpd.wire.messages import Extension
 
@@ -207,20 +208,7 @@ Phase = (
     | OnChain
     | Closed
 )
-PHASES: tuple[type, ...] = (
-    New,
-    AwaitingAccept,
-    AwaitingFunding,
-    AwaitingFundingSigned,
-    AwaitingFundingCreated,
-    AwaitingReady,
-    Normal,
-    ShuttingDown,
-    Negotiating,
-    Failed,
-    OnChain,
-    Closed,
-)
+PHASES: tuple[type, ...] = get_args(Phase)
 
 
 class Base(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -305,6 +293,8 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
         one carries this number.
     ready: who sent channel_ready. shutdown: the scriptpubkey of each party's shutdown, empty if not sent.
     batch: commitment_signed messages of an unfinished start_batch, encoded, and how many are still missing.
+    auxiliary: what came on this connection ahead of the next commitment_signed (gates.py).
+    refused_number: the last commitment of ours that a gate did not accept, or -1.
     awaited_since_height: the first block that an acceptor saw while it waited for the funding.
     unproven: this snapshot was read from a store, which may be an old copy, and the peer has not shown yet that it
         knows of nothing newer. Our latest commitment may be revoked: it is not broadcast without need.
@@ -357,6 +347,8 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     quiescence: Quiescence = Quiescence()
     batch: tuple[bytes, ...] = ()
     batch_missing: int = 0
+    auxiliary: tuple[Auxiliary, ...] = ()
+    refused_number: int = -1
     taken_msat: tuple[tuple[str, int], ...] = ()
     accounts: tuple[tuple[str, tuple[Account, Account]], ...] = ()
     awaited_since_height: int = 0

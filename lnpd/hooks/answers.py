@@ -13,7 +13,7 @@ import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BadFrame
 from lnpd_sdk.questions import PROVIDER_METHODS, ProviderQuestion
-from lnpd_sdk.types import Blocked, Closable, Folded, Provider, ProviderSpec, Reject, Update, View
+from lnpd_sdk.types import Blocked, Closable, Folded, Provider, ProviderSpec, Ready, Reject, Update, View, Wait
 
 from lnpd.errors import ManifestRefused, ProviderFault
 from lnpd.errors.words import one_line
@@ -138,7 +138,7 @@ def _bounded(call: ProviderCall, answer: object) -> object:
             raise ProviderFault(
                 call.provider, f"answered fold with a state of {len(state)} bytes, over {MAX_STATE_BYTES}"
             )
-        case Reject(reason=reason) | Blocked(reason=reason):
+        case Reject(reason=reason) | Blocked(reason=reason) | Wait(reason=reason):
             return msgspec.structs.replace(answer, reason=one_line(reason, MAX_REASON))
     return answer
 
@@ -152,7 +152,7 @@ def _default(entry: _Entry, call: ProviderCall) -> Any:  # Any: each method has 
             return None if call.method == "validate" else Folded(_state(call))
         return PENDING
     if call.method not in entry.phases:
-        return {"seal": b"", "close": Closable()}.get(call.method, ())
+        return {"seal": b"", "gate": Ready(), "close": Closable()}.get(call.method, ())
     return PENDING
 
 

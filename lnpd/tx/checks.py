@@ -75,6 +75,8 @@ def children_of(pin: ProviderPin, answer: object) -> tuple[ChildTx, ...]:
         raise ChildRefused(f"{pin.name} answered with {len(answer)} second-stage transactions, over {MAX_CHILDREN}.")
     if any(child.provider != pin.name for child in answer):
         raise WrongProvider(f"{pin.name} answered with a second-stage transaction of another provider.")
+    if "gate" not in pin.phases and any(child.gated for child in answer):
+        raise ChildRefused(f"{pin.name} answered with a gated second-stage transaction and has no gate.")
     return answer
 
 

@@ -84,7 +84,10 @@ class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Child(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A second-stage transaction: input 0 spends output `vout` of the commitment by `path`."""
+    """A second-stage transaction: input 0 spends output `vout` of the commitment by `path`.
+
+    `gated`: the counterparty's signature of it comes in auxiliary_signatures, not in commitment_signed.
+    """
 
     provider: str
     id: str
@@ -94,6 +97,7 @@ class Child(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tx: Tx
     sighash: Sighash  # of the counterparty's signature; the holder's own is always ALL
     outputs: tuple[Output, ...]
+    gated: bool = False
 
 
 class Graph(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,7 +127,7 @@ class CommitmentSignatures(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     children: tuple[bytes, ...] = ()
 
 
-Method = Literal["validate", "fold", "contribute", "settle", "attach", "seal", "descend", "close"]
+Method = Literal["validate", "fold", "contribute", "settle", "attach", "seal", "descend", "gate", "close"]
 
 
 class ProviderCall(msgspec.Struct, frozen=True):

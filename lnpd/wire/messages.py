@@ -917,6 +917,8 @@ class AuxiliarySignatures(Message, frozen=True, kw_only=True, tag="auxiliary_sig
     funding_txid: bytes
     commitment_number: int
     namespace: int
+    chunk: int
+    num_chunks: int
     data: bytes
     tlvs: Tlvs = Tlvs()
 
@@ -1678,6 +1680,8 @@ data,channel_id,channel_id
 data,sha256,funding_txid
 data,u64,commitment_number
 data,u16,namespace
+data,u16,chunk
+data,u16,num_chunks
 data,u16,len
 data,len*byte,data
 subtype,extension

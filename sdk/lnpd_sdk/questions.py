@@ -6,15 +6,18 @@ import msgspec
 
 from lnpd_sdk.types import (
     Blocked,
+    ChildSignature,
     ChildTx,
     Closable,
     Folded,
     OutputSpec,
     PerParty,
+    Ready,
     Reject,
     Transaction,
     Update,
     View,
+    Wait,
 )
 
 
@@ -57,5 +60,6 @@ PROVIDER_METHODS: dict[str, Kinds] = {
     "attach": Kinds(tuple[View, bytes, tuple[OutputSpec, ...]], tuple[OutputSpec, ...]),
     "seal": Kinds(tuple[View, bytes, Transaction], bytes),
     "descend": Kinds(tuple[View, bytes, Transaction], tuple[ChildTx, ...]),
+    "gate": Kinds(tuple[View, bytes, tuple[ChildSignature, ...]], Ready | Wait),
     "close": Kinds(tuple[View, bytes], Blocked | Closable),
 }

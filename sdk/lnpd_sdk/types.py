@@ -159,7 +159,8 @@ class ChildOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ChildTx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A second-stage transaction that spends one output of the commitment by a path that needs both parties.
 
-    The counterparty pre-signs it with `sighash` when it signs the commitment.
+    The counterparty pre-signs it with `sighash` when it signs the commitment: in commitment_signed, or, if it is
+    `gated`, in auxiliary_signatures ahead of it, and then this provider's `gate` decides whether the commitment stands.
     """
 
     provider: str
@@ -170,6 +171,25 @@ class ChildTx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     locktime: int = 0
     sequence: int = 0
     sighash: Sighash = Sighash.ALL
+    gated: bool = False
+
+
+class ChildSignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The counterparty's signature of a gated child: 64 bytes (compact), valid, as the host has verified."""
+
+    parent: str  # ChildTx.parent
+    kind: str  # ChildTx.kind
+    signature: bytes
+
+
+class Ready(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ready"):
+    """The commitment may stand with these signatures."""
+
+
+class Wait(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="wait"):
+    """It may not; `reason` is a sentence for a person."""
+
+    reason: str
 
 
 class SealedOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -209,7 +229,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     The host asks again only when one of these (or the state) has changed; None means that all of them matter.
     """
 
-    name: Literal["validate", "fold", "contribute", "settle", "attach", "seal", "descend", "close"]
+    name: Literal["validate", "fold", "contribute", "settle", "attach", "seal", "descend", "gate", "close"]
     view_fields: tuple[str, ...] | None = None
 
 
@@ -274,6 +294,14 @@ class Provider(Protocol):
         """The second-stage transactions below its outputs; `transaction.txid` is final."""
         ...
 
+    def gate(self, view: View, state: bytes, signatures: tuple[ChildSignature, ...]) -> Ready | Wait:
+        """Whether the holder accepts this commitment with the counterparty's signatures of this provider's gated
+        children, in the order of the outputs that they spend.
+
+        Asked when a commitment_signed has come with all of them, and only if there are any. After Wait the commitment
+        is refused, with a warning, and the channel freezes if it is offered again."""
+        ...
+
     def close(self, view: View, state: bytes) -> Blocked | Closable:
         """Whether the channel may close by agreement now, and what is then settled first."""
         ...
@@ -311,6 +339,10 @@ class ProviderBase:
     def descend(self, view: View, state: bytes, transaction: Transaction) -> tuple[ChildTx, ...]:
         """Have no second stage."""
         return ()
+
+    def gate(self, view: View, state: bytes, signatures: tuple[ChildSignature, ...]) -> Ready | Wait:
+        """Be content with valid signatures."""
+        return Ready()
 
     def close(self, view: View, state: bytes) -> Blocked | Closable:
         """Let the channel close."""

@@ -34,17 +34,19 @@ from lnpd.tx.transaction import Tx, TxIn, TxOut
 from lnpd.wire.base import Message
 from lnpd.wire.message import decode, encode
 from lnpd.wire.messages import ChannelReestablish, Extension, OpenChannel
-from tests.channel.signer import SoftSigner
+from tests.channel.signer import SoftSigner, with_signatures
 from tests.channel.vault import NAME as VAULT
-from tests.channel.vault import Vault
+from tests.channel.vault import GatedVault, Vault
 
 CHAIN = bytes(32)
 TEMPORARY_ID = b"\x07" * 32
 SCRIPTS = tuple(b"\x00\x14" + bytes([n]) * 20 for n in (1, 2))
 PLAIN = ANCHORS_ZERO_FEE_HTLC_TX
 WITH_VAULT = with_extensions(PLAIN, (pin(Vault.spec, 1),))
+WITH_GATE = with_extensions(PLAIN, (pin(GatedVault.spec, 1),))
 Providers = dict[str, Provider]
 PROVIDERS: Providers = {**CORE_PROVIDERS, VAULT: Vault()}
+GATED: Providers = {**CORE_PROVIDERS, VAULT: GatedVault()}
 POLICY = Policy(min_funding_sat=1000)
 
 _snapshot_encoder = msgspec.msgpack.Encoder()
@@ -170,13 +172,10 @@ class Node:
         message: Any = send.message
         for fill in send.fill:
             match fill:
-                case actions.SignCommitment(txid, number):
+                case actions.SignCommitment(txid, number) | actions.SignAuxiliary(txid, number):
                     kept = self.kept(queries.commitment_key(txid, other(self.us), number))
                     assert kept is not None
-                    signatures = self.signer.sign(kept.graph)
-                    message = replace(message, signature=signatures.commitment)
-                    if hasattr(message, "htlc_signature"):
-                        message = replace(message, htlc_signature=signatures.children)
+                    message = with_signatures(message, fill, kept.graph, self.signer.sign(kept.graph))
                 case actions.ReleaseSecret(number):
                     secret = self.signer.release(number, self.channel.fundings)
                     message = replace(message, per_commitment_secret=secret)

@@ -5,15 +5,19 @@ held, and no two different commitments of the peer are signed under one number.
 """
 
 from hashlib import sha256
+from typing import Any
 
 from lnpd_sdk.types import Party
+from msgspec.structs import replace
 
+from lnpd.channel.actions import SignAuxiliary
 from lnpd.channel.state import Terms
 from lnpd.crypto.keys import derive_secret
 from lnpd.crypto.secp import public_key, sign
 from lnpd.crypto.shachain import per_commitment_secret
 from lnpd.errors import WrongSignature, WrongSignatureCount
 from lnpd.tx.graph import CommitmentSignatures, Funding, Graph
+from lnpd.tx.presigned import in_auxiliary, in_commitment_signed
 from lnpd.tx.script import public_key_of
 from lnpd.tx.signatures import (
     child_digest,
@@ -26,6 +30,17 @@ from lnpd.tx.signatures import (
 from lnpd.tx.transaction import Tx
 
 ROLES = ("funding", "revocation", "payment", "delayed", "htlc")
+
+
+def with_signatures(message: Any, fill: Any, graph: Graph, signatures: CommitmentSignatures) -> Any:
+    """The message with its part of a commitment's signatures, as `SignCommitment` or `SignAuxiliary` says."""
+    if isinstance(fill, SignAuxiliary):
+        data = in_auxiliary(graph, fill.provider, signatures.children)
+        return replace(message, data=data[fill.start : fill.start + len(message.data)])
+    message = replace(message, signature=signatures.commitment)
+    if not hasattr(message, "htlc_signature"):
+        return message
+    return replace(message, htlc_signature=in_commitment_signed(graph, signatures.children))
 
 
 class SoftSigner:

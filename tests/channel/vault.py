@@ -1,13 +1,18 @@
 """An extension's provider for tests: each party keeps an amount of its own in one extra output, or gives it away.
 
+`GatedVault` is the same, but the holder of a commitment gets its own box by a child that the peer has signed ahead.
+
 An update's body is msgpack of (verb, amount_sat): `put` locks more, `take` unlocks, `give` pays the other party. What
 the two parties do commutes, for each changes its own box only.
 """
 
 import msgspec
-from lnpd_sdk.script import Miniscript
+from lnpd_sdk.script import Miniscript, Sighash
 from lnpd_sdk.types import (
     Blocked,
+    ChildOutput,
+    ChildSignature,
+    ChildTx,
     Closable,
     Folded,
     OutputSpec,
@@ -15,10 +20,14 @@ from lnpd_sdk.types import (
     Phase,
     ProviderBase,
     ProviderSpec,
+    Ready,
     Reject,
+    Transaction,
     Update,
     View,
+    Wait,
 )
+from msgspec.structs import replace
 
 NAME = "vault"
 DUST_SAT = 1000
@@ -78,3 +87,32 @@ class Vault(ProviderBase):
     def _after(self, state: bytes, update: Update) -> int:
         verb, amount_sat = msgspec.msgpack.decode(update.body, type=tuple[str, int])
         return boxes(state)[update.proposer] + (amount_sat if verb == "put" else -amount_sat)
+
+
+class GatedVault(Vault):
+    """`refuses` is a reason by which its gate stays shut."""
+
+    spec = replace(Vault.spec, phases=(*Vault.spec.phases, Phase("descend"), Phase("gate")))
+
+    def __init__(self, refuses: str = "") -> None:
+        self.refuses = refuses
+        self.asked = 0
+        self.shown: tuple[ChildSignature, ...] = ()
+
+    def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
+        joint = Miniscript("or_d(pk(revocation),multi(2,holder_htlc,counterparty_htlc))")
+        outputs = super().contribute(view, state)
+        return tuple(replace(each, script=joint) if each.id == str(view.holder) else each for each in outputs)
+
+    def descend(self, view: View, state: bytes, transaction: Transaction) -> tuple[ChildTx, ...]:
+        home = Miniscript(f"or_d(pk(revocation),and_v(v:pk(delayed),older({view.to_self_delay[view.holder]})))")
+        path, own = "holder_htlc+counterparty_htlc", str(view.holder)
+        boxes = [o.value_sat for o in transaction.outputs if o.spec and (o.spec.provider, o.spec.id) == (NAME, own)]
+        return tuple(
+            ChildTx(NAME, own, "exit", path, (ChildOutput(value_sat, home),), 0, 0, Sighash.SINGLE_ANYONECANPAY, True)
+            for value_sat in boxes
+        )
+
+    def gate(self, view: View, state: bytes, signatures: tuple[ChildSignature, ...]) -> Ready | Wait:
+        self.asked, self.shown = self.asked + 1, signatures
+        return Wait(self.refuses) if self.refuses else Ready()

@@ -24,7 +24,7 @@ from tests.test_layers import LAYERS
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PLUGIN, PROVIDER = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-PER_UPDATE = ("validate", "fold", "close")  # asked beside the pipeline
+PER_UPDATE = ("validate", "fold", "gate", "close")  # asked beside the pipeline
 NOTE = {"plugins": (ROOT / "plugins" / "note.py",), "grants": (("note", "updates:0"),)}
 
 

@@ -122,6 +122,7 @@ REFUSED_CHILDREN: dict[str, tuple[type[errors.LnpdError], OutputSpec, ChildTx]] 
         child(path="holder_htlc+counterparty_htlc+older(10)", sequence=0xFFFFFFFE),
     ),
     "a time for a height": (errors.ChildRefused, box(script=JOINT), child(locktime=500_000_000)),
+    "gated without a gate": (errors.ChildRefused, box(script=JOINT), child(gated=True)),
     "two seal slots": (
         errors.SealSlotTaken,
         box(script=JOINT),

@@ -16,6 +16,7 @@ from lnpd.channel.actions import (
     CompleteClosing,
     ReleaseSecret,
     Send,
+    SignAuxiliary,
     SignBroadcast,
     SignClosing,
     SignCommitment,
@@ -37,10 +38,18 @@ from lnpd.services.interfaces import (
 from lnpd.services.interfaces import Claim as ClaimRequest
 from lnpd.store.store import Store
 from lnpd.tx.claims import Claimable
-from lnpd.tx.graph import Graph
+from lnpd.tx.graph import CommitmentSignatures, Graph
+from lnpd.tx.presigned import in_auxiliary, in_commitment_signed
 from lnpd.tx.transaction import Tx
 from lnpd.wire.base import Message
-from lnpd.wire.messages import ClosingSigned, CommitmentSigned, FundingCreated, FundingSigned, RevokeAndAck
+from lnpd.wire.messages import (
+    AuxiliarySignatures,
+    ClosingSigned,
+    CommitmentSigned,
+    FundingCreated,
+    FundingSigned,
+    RevokeAndAck,
+)
 
 log = logging.getLogger("lnpd.channels")
 
@@ -53,6 +62,7 @@ class Fills:
     def __init__(self, signer: Signer, store: Store, index: ChannelIndex) -> None:
         self._signer, self._store, self._index = signer, store, index
         self._graphs: OrderedDict[str, Graph] = OrderedDict()
+        self._signed: tuple[Graph, CommitmentSignatures] | None = None  # several messages carry parts of it
 
     async def take_back(self) -> None:
         """The signer may have prepared what is not stored."""
@@ -95,10 +105,15 @@ class Fills:
         for fill in send.fill:
             match fill, message:
                 case SignCommitment(), CommitmentSigned():
-                    signatures = await self._commitment(channel, fill)
-                    message = replace(message, signature=signatures[0], htlc_signature=signatures[1])
+                    graph, signatures = await self._commitment(channel, fill)
+                    listed = in_commitment_signed(graph, signatures.children)
+                    message = replace(message, signature=signatures.commitment, htlc_signature=listed)
+                case SignAuxiliary(provider=provider, start=start), AuxiliarySignatures():
+                    graph, signatures = await self._commitment(channel, fill)
+                    data = in_auxiliary(graph, provider, signatures.children)
+                    message = replace(message, data=data[start : start + len(message.data)])
                 case SignCommitment(), FundingCreated() | FundingSigned():
-                    message = replace(message, signature=(await self._commitment(channel, fill))[0])
+                    message = replace(message, signature=(await self._commitment(channel, fill))[1].commitment)
                 case ReleaseSecret(number=number), RevokeAndAck():
                     released = await self._signer.release_secret(self._index, number)
                     message = replace(
@@ -143,11 +158,14 @@ class Fills:
         parts = tuple(StagePart(each.stage, theirs[each.stage], each.late) for each in claims)
         return await self._signer.sign_second_stage(self._index, SecondStage(kept.graph, parts, tx))
 
-    async def _commitment(self, channel: Channel, fill: SignCommitment) -> tuple[bytes, tuple[bytes, ...]]:
+    async def _commitment(
+        self, channel: Channel, fill: SignCommitment | SignAuxiliary
+    ) -> tuple[Graph, CommitmentSignatures]:
         key = commitment_key(fill.funding_txid, channel.them, fill.number)
         graph = self._graphs.get(key) or (await self.kept(channel, key)).graph
-        signatures = await self._signer.sign_commitment(self._index, graph)
-        return signatures.commitment, signatures.children
+        if self._signed is None or self._signed[0] is not graph:
+            self._signed = graph, await self._signer.sign_commitment(self._index, graph)
+        return self._signed
 
     async def commitment(self, txid: bytes) -> Graph | None:
         """The kept commitment, of either side, whose transaction has this id."""

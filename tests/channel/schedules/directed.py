@@ -54,7 +54,7 @@ DIRECTED: dict[str, Schedule] = {
     "an error before the funding is deep": Schedule(Start(at="opening"), told("error 1"), ("force", 1, 0)),
     "spent before the funding is deep": Schedule(Start(at="opening"), told("force 1", "spend 1", "cut"), NOTHING),
     "everything that a normal channel knows": Schedule(
-        Start("vault", fundings=2),
+        Start("gated", fundings=2),
         told(
             *BUSY,
             *("fee 0 4", "take 0 1", "give 1 1", "fulfil 1", "fail 0", "malformed 1", "settle", "fulfil 0", "settle"),
@@ -64,7 +64,7 @@ DIRECTED: dict[str, Schedule] = {
         ("cheat", 1, 3),
     ),
     "everything that may cross a shutdown": Schedule(
-        Start("vault", fundings=2),
+        Start("gated", fundings=2),
         told(
             *BUSY,
             *("offer 1 6", "put 1 2", "close 0", "settle"),

@@ -39,7 +39,7 @@ RARE = {"quiesce": 6, "close": 6}  # in one schedule of so many, after its first
 LOSSES = ("cut", "cut", "restart", "crash")
 STARTS = tuple(
     Start(kind, fundings, push_msat, at, slots, dust_sat)
-    for kind in ("vault", "vault", "anchors", "static_remotekey")
+    for kind in ("vault", "gated", "anchors", "static_remotekey")
     for fundings in (1, 2)
     for push_msat in (300_000_000, 300_000_000, 300_000_000, 984_000_000, 14_000_000, 0)
     for at in ("normal", "normal", "normal", "normal", "opening")
@@ -90,7 +90,8 @@ def drawn(random: Random) -> Schedule:
         return name, random.randrange(2), random.randrange(256)
 
     start = random.choice(STARTS)
-    weights = {name: weight for name, weight in WEIGHTS.items() if start.kind == "vault" or name not in VAULT_ONLY}
+    boxes = start.kind in ("vault", "gated")
+    weights = {name: weight for name, weight in WEIGHTS.items() if boxes or name not in VAULT_ONLY}
     events = [one(name) for name in random.choices(list(weights), list(weights.values()), k=LENGTH)]
     if random.randrange(CLOSING) == 0:  # early, in the midst of updates that cross it
         at = random.randrange(2, 8)

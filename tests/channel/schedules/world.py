@@ -28,7 +28,7 @@ from tests.channel.vault import body
 Event = tuple[str, int, int]
 COUNTS: Counter[str] = Counter()
 
-TYPES = {"static_remotekey": STATIC_REMOTEKEY, "anchors": PLAIN, "vault": WITH_VAULT}
+TYPES = {"static_remotekey": STATIC_REMOTEKEY, "anchors": PLAIN, "vault": WITH_VAULT, "gated": harness.WITH_GATE}
 OVER = (Failed, OnChain, Closed)
 HEIGHT, DEPTH, EXPIRY_HEIGHT = 500_100, 100, 600_000
 # Around htlc_minimum_msat, the dust limits, these with a second stage's fee, and all that may be in flight.
@@ -56,11 +56,12 @@ class World:
         capacity_msat = 1_000_000_000
         self.start = start
         balances = (capacity_msat - start.push_msat, start.push_msat)
+        usual = harness.GATED if start.kind == "gated" else None
         anchors = start.kind != "static_remotekey"
         self.ledger = Ledger(1_000_000, balances, anchors, [Fee(1000, signed=True)])
         self.pair = Pair(
-            Observed(0, self.ledger, start.dust_sat[0], start.slots),
-            Observed(1, self.ledger, start.dust_sat[1], start.slots, providers),
+            Observed(0, self.ledger, start.dust_sat[0], start.slots, usual),
+            Observed(1, self.ledger, start.dust_sat[1], start.slots, providers or usual),
         )
         self.strange = False  # a message came out of step: only safety is promised from here on
         self.history: tuple[list[bytes], list[bytes]] = ([], [])  # what each side received
