@@ -1,6 +1,6 @@
 """How long does it take to ask a plugin, through the whole of the real host?
 
-A hook goes through pluggy, the plugin's proxy, the bus, the SDK's client and the author's function, and back. Beside
+A hook goes through the plugin's proxy, the bus, the SDK's client and the author's function, and back. Beside
 it: a frame of the same length over a socketpair, blocking on both ends, which is the kernel's share of any question;
 and the same question as JSON-RPC over pipes. There the plugin blocks, as Core Lightning's do, and the node is on an
 event loop, as it must be; a node that blocks as well is shown without a goal.
@@ -186,6 +186,6 @@ def run(size: Size) -> Section:
     section.doubt(ECHO, found[ECHO])
     section.note("a bare frame shows ZeroMQ's share: it wakes an I/O thread of its own at each end, both ways")
     section.note(
-        "hooks answer through pluggy, proxies and the SDK; the zmq.asyncio calls have nothing of that around them"
+        "hooks answer through dispatch, proxies and the SDK; the zmq.asyncio calls have nothing of that around them"
     )
     return section

@@ -36,7 +36,6 @@ from contrib.docs.markdown import (
 )
 from lnpd.hooks import answers, kinds
 from lnpd.hooks.capabilities import CAPABILITIES
-from lnpd.hooks.spec import HookSpecs
 from lnpd.services.plugins.keeper import ORPHAN_SECONDS
 from lnpd.services.plugins.offers.offer import Offer
 from lnpd.services.plugins.offers.table import FAMILIES
@@ -64,25 +63,37 @@ SDK: tuple[ModuleType, ...] = (
 def hooks() -> str:
     """Every hook."""
     parts = [
-        f"""A plugin takes part in a hook by `@plugin.hook("NAME")`; the hook's fields come by name. The node waits
-{answers.DEADLINE_SECONDS:.0f} s for an answer; a late answer, or an exception, is no answer and is counted.
-`@plugin.hook("NAME", field=value)` asks only where the field has that value.
+        """A plugin takes part in a hook by `@plugin.hook("NAME")`; the hook's fields come by name. A late answer, an
+exception, or an answer of another type is no answer and is counted: then the default happens, which is also what
+happens when nobody takes part.
 
 - gather: everyone is asked at once.
 - chain: asked one after the other until somebody answers something else than None.
+
+`@plugin.hook("NAME", field=value)` asks only where the field has that value, `Filter("field", ...)` only where it is
+`one_of` several, `at_least` or `at_most` a number, or begins with a `prefix`. Plugins are asked in the order of the
+command line, but for what they say by `before=("OTHER",)` and `after=("OTHER",)`; one that closes a circle is refused.
+`lnp plugin explain NAME` shows the order and why it is so.
+
+A hook that moves money, or changes terms, needs `--grant PLUGIN=hook:NAME`; without it the plugin is not asked. An
+answer can make terms stricter, never looser, and is checked as if a stranger had sent it.
+
+A plugin is never asked about what it caused itself while it waits for the answer: it is left out. Each call carries a
+trace id, which what it causes carries too, and which the node's log shows.
 """
     ]
     for name, kind in kinds.KINDS.items():
-        function = getattr(HookSpecs, name)
-        hints = get_type_hints(function)
-        rows = [(code(field), code(_shown(hints[field]))) for field in hints if field != "return"]
-        answer = f"Answer: `{_shown(hints['return'])}`.\n" if kind == "chain" else ""
-        parts += [f"## {name}\n", f"{kind}. {line_of(function)}\n", table(("field", "type"), rows), answer]
+        rows = [(code(field), code(_shown(kind.fields[field]))) for field in kind.fields]
+        answer = f"Answer: `{_shown(kind.answer)}`.\n" if kind.answer is not type(None) else ""
+        guarded = f" Needs `hook:{name}` granted." if kind.guarded else ""
+        parts += [f"## {name}\n", f"{kind.kind}, {kind.deadline_seconds:g} s.{guarded}\n", f"{kind.text}\n"]
+        parts += [table(("field", "type"), rows), answer, f"Without an answer: {kind.default}\n"]
+        parts.append(block(kind.example))
     return page("Hooks", *parts)
 
 
 def _shown(kind: object) -> str:
-    return kind.__name__ if isinstance(kind, type) else str(kind)
+    return kind.__name__ if isinstance(kind, type) else str(kind).replace("lnpd_sdk.hooks.", "")
 
 
 def providers() -> str:

@@ -39,3 +39,7 @@ class KeyValueChanged(LnpdError):
 
 class ManifestRefused(LnpdError):
     """A plugin's manifest is malformed, or claims what another owns; nothing of it was registered."""
+
+
+class NoSuchHook(LnpdError):
+    """A hook was named that neither the node nor any of its plugins has."""

@@ -38,7 +38,7 @@ CAPABILITIES: Final[dict[str, Capability]] = {
     "spend": Capability("spend:SAT", "What it may spend of the wallet in a day.", "missing", SAT),
     "pay": Capability("pay:SAT", "What all its payments over Lightning may ever cost, fees included.", "enforced", SAT),
     "invoice": Capability("invoice", "Makes invoices of the node's.", "enforced"),
-    "hook": Capability("hook:NAME", "Takes part in a hook.", "free", WORD),
+    "hook": Capability("hook:NAME", "Takes part in a hook that moves money or changes terms.", "enforced", WORD),
     "chain": Capability("chain", "Watches the chain and broadcasts transactions.", "missing"),
     "rpc": Capability("rpc:METHODS", "Calls the node's own RPC methods, by their names.", "missing", WORDS),
 }
@@ -65,15 +65,20 @@ def wrong_with(capability: str) -> str:
 
 def in_effect(asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
     """Of what was granted, what the plugin asked for and this version knows how to give."""
-    kinds = {kind_of(each) for each in asked if CAPABILITIES[kind_of(each)].status != "missing"}
-    return tuple(each for each in granted if kind_of(each) in kinds)
+    known = {_counted(each) for each in asked if CAPABILITIES[kind_of(each)].status != "missing"}
+    return tuple(each for each in granted if _counted(each) in known)
+
+
+def _counted(capability: str) -> str:
+    """What of it both sides must have said: of a hook its name, of others how much is the user's word alone."""
+    return capability if kind_of(capability) == "hook" else kind_of(capability)
 
 
 def explained(plugin: str, asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
     """A sentence for each capability that was asked for or granted, and is not simply in effect."""
     sentences = [_explained(plugin, each, granted) for each in asked]
-    asked_kinds = {kind_of(each) for each in asked}
-    sentences += [f"{each} is granted, but not asked for" for each in granted if kind_of(each) not in asked_kinds]
+    known = {_counted(each) for each in asked}
+    sentences += [f"{each} is granted, but not asked for" for each in granted if _counted(each) not in known]
     return tuple(sentence for sentence in sentences if sentence)
 
 
@@ -81,6 +86,6 @@ def _explained(plugin: str, asked: str, granted: Sequence[str]) -> str:
     status = CAPABILITIES[kind_of(asked)].status
     if status == "missing":
         return f"{asked} is not available in this version of lnpd"
-    if kind_of(asked) in {kind_of(each) for each in granted}:
+    if _counted(asked) in {_counted(each) for each in granted}:
         return ""
     return f"{asked} needs no grant in this version" if status == "free" else f"{asked} needs --grant {plugin}={asked}"

@@ -2,64 +2,168 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
-from typing import Any, get_type_hints
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 import pluggy
+from lnpd_sdk.manifest import HookSubscription
 
 from lnpd.errors import PluginFault
-from lnpd.hooks.kinds import KINDS, PROJECT, awaited, drop
+from lnpd.hooks.figures import HookFigures
+from lnpd.hooks.kinds import KINDS, PROJECT, HookKind
+from lnpd.hooks.order import Wish, arranged, reasons
+from lnpd.hooks.proxy import PluginProxy
 from lnpd.hooks.spec import HookSpecs
+from lnpd.hooks.trace import Trace, Traces, current
 
 log = logging.getLogger("lnpd.hooks")
 MAX_TEXT = 500  # characters of a text that a hook answered: it is logged, and some are sent to peers
 
+# Why an answer of the right type cannot be taken all the same; empty if it can.
+Check = Callable[[Any], str]  # Any: each hook has its own answer
+
+
+class Subscriber(NamedTuple):
+    """A plugin's part in one hook. `ask` takes the hook's fields; None, at once, where a filter does not hold."""
+
+    plugin: str
+    subscription: HookSubscription
+    ask: Callable[[dict[str, object]], object]
+    granted: bool
+    why: str  # it has its place
+
+
+class Answered(NamedTuple):
+    """A hook's answer, and whose it is."""
+
+    plugin: str
+    value: Any  # of the type that the hook declares
+
 
 class Hooks:
-    """The only way in which lnpd calls a hook. A plugin's fault is logged, and its answer left out."""
+    """The only way in which lnpd calls a hook. A plugin's fault is logged, and its answer left out.
+
+    `kinds` are all hooks that there are, those that plugins offer too.
+    """
 
     def __init__(self) -> None:
         self.plugins = pluggy.PluginManager(PROJECT)
         self.plugins.add_hookspecs(HookSpecs)
+        self.kinds: dict[str, HookKind] = dict(KINDS)
+        self.figures, self.traces = HookFigures(), Traces()
+        self._ranks: dict[str, int] = {}
+        self._arranged: dict[str, tuple[Subscriber, ...]] = {}
 
+    # --- who takes part
+    def join(self, plugin: object, name: str, rank: int = 0) -> None:
+        """Whoever has hooks: a plugin's proxy, or an object of this process with `hookimpl`s. Lower ranks come first,
+        and of one rank who joined first."""
+        self.plugins.register(plugin, name)
+        self._ranks[name] = rank
+        self._arranged.clear()
+
+    def leave(self, name: str) -> None:
+        """It is not asked any more; nothing happens if it is not there."""
+        if self.plugins.has_plugin(name):
+            self.plugins.unregister(name=name)
+        self._ranks.pop(name, None)
+        self._arranged.clear()
+
+    def subscribers(self, name: str) -> tuple[Subscriber, ...]:
+        """Who takes part in a hook, in the order in which they are asked; those too that lack the grant."""
+        if (found := self._arranged.get(name)) is None:
+            found = self._arranged[name] = self._arrange(name)
+        return found
+
+    def wanted(self, name: str) -> bool:
+        """Whether anybody would be asked: what must cost nothing otherwise looks here first."""
+        return any(each.granted for each in self.subscribers(name))
+
+    def _arrange(self, name: str) -> tuple[Subscriber, ...]:
+        caller = getattr(self.plugins.hook, name, None)
+        rows = [_subscriber(name, implementation) for implementation in caller.get_hookimpls()] if caller else []
+        rows.sort(key=lambda row: self._ranks.get(row.plugin, 0))
+        wishes = [Wish(row.plugin, row.subscription.before, row.subscription.after) for row in rows]
+        found, why = {row.plugin: row for row in rows}, reasons(wishes)
+        return tuple(found[plugin]._replace(why=why[plugin]) for plugin in arranged(wishes))
+
+    # --- asking
     async def gather(self, name: str, **params: object) -> list[object]:
-        """Every answer that is not None."""
-        assert KINDS[name] == "gather", f"{name} is not a gather hook"
-        pending = getattr(self.plugins.hook, name)(**params)
-        answers = await asyncio.gather(*(self._one(name, value) for value in pending))
-        return [answer for answer in answers if answer is not None]
+        """Every answer that is not None, in the order of the plugins."""
+        return [answer.value for answer in await self.every(name, None, **params)]
 
-    async def chain(self, name: str, **params: object) -> object:
+    async def every(self, name: str, check: Check | None, **params: object) -> list[Answered]:
+        """As `gather`, with whose each answer is."""
+        kind = self.kinds[name]
+        assert kind.kind == "gather", f"{name} is not a gather hook"
+        asked = self.subscribers(name)
+        answers = await asyncio.gather(*(self._one(kind, each, params, check) for each in asked))
+        found = zip(asked, answers, strict=True)
+        return [Answered(each.plugin, answer) for each, answer in found if answer is not None]
+
+    async def chain(self, name: str, check: Check | None = None, **params: object) -> Any:  # Any: the hook's type
         """The first answer that is not None, in order; those behind it are never asked.
 
-        An answer of another type than the specification's is no answer.
+        An answer of another type than the specification's, or with which `check` finds something wrong, is none.
         """
-        assert KINDS[name] == "chain", f"{name} is not a chain hook"
-        pending, kind = getattr(self.plugins.hook, name)(**params), get_type_hints(getattr(HookSpecs, name))["return"]
-        try:
-            while pending:
-                if (answer := _fit(name, await self._one(name, pending.pop(0)), kind)) is not None:
-                    return answer
-        finally:
-            drop(pending)
+        found = await self.first(name, check, **params)
+        return None if found is None else found.value
+
+    async def first(self, name: str, check: Check | None = None, **params: object) -> Answered | None:
+        """As `chain`, with whose answer it is."""
+        kind = self.kinds[name]
+        assert kind.kind == "chain", f"{name} is not a chain hook"
+        for each in self.subscribers(name):
+            if (trace := current()) is not None and trace.waits(each.plugin):
+                self.figures.of(name, each.plugin).skipped += 1
+                log.debug(
+                    "hook %s, trace %s: %s waits for what causes it, and is not asked", name, trace.id, each.plugin
+                )
+                continue
+            if (answer := await self._one(kind, each, params, check)) is not None:
+                return Answered(each.plugin, answer)
         return None
 
-    async def _one(self, name: str, value: object) -> object:
-        if not isinstance(value, Awaitable):
-            return value
-        try:
-            return await awaited(value)
-        except PluginFault as error:
-            log.warning("hook %s: %s", name, error)
+    async def _one(self, kind: HookKind, asked: Subscriber, params: dict[str, object], check: Check | None) -> Any:
+        # Any: the type of the hook's answer
+        with self.traces.asking(asked.plugin) as trace:
+            value = asked.ask(params)
+            if not isinstance(value, Awaitable):
+                return value
+            try:
+                with self.figures.of(kind.name, asked.plugin).call():
+                    return _fit(kind, asked.plugin, await value, check)
+            except PluginFault as error:
+                _complain(kind, trace, error)
         return None
 
 
-def _fit(name: str, answer: object, kind: Any) -> object:  # Any: msgspec takes types that `type` cannot express
-    """A hook's answer as if a stranger had sent it; None where it is not what the hook asks for."""
+def _complain(kind: HookKind, trace: Trace, error: PluginFault) -> None:
+    log.warning("hook %s, trace %s: %s", kind.name, trace.id, error)
+
+
+def _subscriber(name: str, implementation: pluggy.HookImpl) -> Subscriber:
+    plugin, owner = implementation.plugin, implementation.plugin_name
+    if isinstance(plugin, PluginProxy):
+        granted = name not in plugin.refused
+        return Subscriber(owner, plugin.subscriptions[name], partial(plugin.ask, name), granted, "")
+
+    def ask(params: dict[str, object]) -> object:
+        return implementation.function(*(params[each] for each in implementation.argnames))
+
+    return Subscriber(owner, HookSubscription(name), ask, True, "")
+
+
+def _fit(kind: HookKind, plugin: str, answer: object, check: Check | None) -> Any:  # Any: the hook's type
+    """A hook's answer as if a stranger had sent it. PluginFault where it is not what the hook asks for."""
+    if answer is None or kind.answer is type(None):
+        return answer
     try:
-        fit: object = msgspec.convert(answer, kind)
+        fit = msgspec.convert(answer, kind.answer)
     except msgspec.ValidationError as error:
-        log.warning("hook %s: a plugin answered with something else: %s", name, error)
-        return None
+        raise PluginFault(plugin, f"answered with something else: {error}") from None
+    if check is not None and (why := check(fit)):
+        raise PluginFault(plugin, f"answered with what cannot be: {why}")
     return fit[:MAX_TEXT] if isinstance(fit, str) else fit

@@ -1,4 +1,4 @@
-"""Which kinds of hook are there, and how is each called?
+"""Which kinds of hook are there, and what does each hook declare?
 
 `gather`: everyone is asked at once and every answer counts. `chain`: asked in order, the first answer that is not
 None ends it, and those behind are never asked. What is merely published (`notify`) is an event, not a hook.
@@ -8,39 +8,62 @@ is never None to `firstresult`.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, TypeVar, get_type_hints
 
+import msgspec
 import pluggy
 
-PROJECT = "lnpd"
+PROJECT: Final = "lnpd"
+DEADLINE_SECONDS: Final = 5.0
 F = TypeVar("F", bound=Callable[..., Any])  # Any: each hook has its own parameters
 Kind = Literal["gather", "chain"]
 
+
+class HookKind(msgspec.Struct, frozen=True):
+    """A hook. `default` says what happens without an answer: nobody takes part, or all are late, or answer None.
+
+    A guarded one moves money, or changes terms: only a plugin to which `hook:NAME` was granted is asked.
+    """
+
+    name: str
+    kind: Kind
+    text: str
+    fields: Mapping[str, Any]  # Any, here and below: type expressions, which msgspec converts into
+    answer: Any
+    default: str
+    example: str = ""
+    deadline_seconds: float = DEADLINE_SECONDS
+    guarded: bool = False
+    owner: str = PROJECT
+
+
 _spec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
-KINDS: dict[str, Kind] = {}
+KINDS: dict[str, HookKind] = {}
 
 
-def gather(function: F) -> F:
+def gather(default: str, example: str, guarded: bool = False) -> Callable[[F], F]:
     """Declares a hook that everybody answers, at once."""
-    KINDS[function.__name__] = "gather"
-    return _spec(function)
+    return lambda function: _declared(function, "gather", default, example, guarded)
 
 
-def chain(function: F) -> F:
+def chain(default: str, example: str, guarded: bool = False) -> Callable[[F], F]:
     """Declares a hook whose first answer other than None counts."""
-    KINDS[function.__name__] = "chain"
+    return lambda function: _declared(function, "chain", default, example, guarded)
+
+
+def _declared(function: F, kind: Kind, default: str, example: str, guarded: bool) -> F:
+    hints = get_type_hints(function)
+    answer = hints.pop("return")
+    KINDS[function.__name__] = HookKind(
+        name=function.__name__,
+        kind=kind,
+        text=inspect.getdoc(function) or "",
+        fields=hints,
+        answer=answer,
+        default=default,
+        example=inspect.cleandoc(example),
+        guarded=guarded,
+    )
     return _spec(function)
-
-
-async def awaited(value: object) -> object:
-    """The value, or what it resolves to: an implementation may be a plain function."""
-    return await value if isinstance(value, Awaitable) else value
-
-
-def drop(values: list[object]) -> None:
-    """Closes coroutines that will never be awaited."""
-    for value in values:
-        if inspect.iscoroutine(value):
-            value.close()

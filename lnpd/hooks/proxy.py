@@ -1,45 +1,74 @@
 """How does a plugin process stand in pluggy?
 
 As an object whose hook attributes are generated from its manifest: real functions, for pluggy walks dir() and never
-sees `__getattr__`. Each carries its specification as `__wrapped__`, from which pluggy takes the argument names.
+sees `__getattr__`. Each carries its specification as `__wrapped__`, from which pluggy takes the argument names; a hook
+that another plugin offers has none, and pluggy only keeps it.
 """
 
-import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from lnpd_sdk.manifest import HookSubscription, Manifest
 
 from lnpd.errors import ManifestRefused
-from lnpd.hooks.kinds import KINDS, hookimpl
+from lnpd.hooks.filters import passes, wrong_with
+from lnpd.hooks.kinds import KINDS, HookKind, hookimpl
 from lnpd.hooks.spec import HookSpecs
 
-Caller = Callable[[str, dict[str, object]], Awaitable[object]]
+# Asks a plugin: hook, its fields, seconds to its deadline.
+Caller = Callable[[str, dict[str, object], float], Awaitable[object]]
+MAX_NAMES = 20  # of other plugins, in one subscription
 
 
 class PluginProxy:
-    """Stands for one plugin. `call(hook, params)` asks it, wherever it runs; what is late is its PluginFault."""
+    """Stands for one plugin. `call(hook, params, seconds)` asks it, wherever it runs; what is late is its PluginFault.
 
-    def __init__(self, manifest: Manifest, call: Caller) -> None:
+    `kinds` are all hooks that there are. With a grant missing it is in the hook, and never asked.
+    """
+
+    def __init__(
+        self, manifest: Manifest, call: Caller, kinds: Mapping[str, HookKind] = KINDS, grants: tuple[str, ...] = ()
+    ) -> None:
         self.name = manifest.name
+        self._call, self._kinds = call, kinds
+        self.subscriptions = {each.name: each for each in manifest.hooks}
         for subscription in manifest.hooks:
-            setattr(self, subscription.name, _stub(manifest.name, subscription, call))
+            check_subscription(manifest.name, subscription, kinds)
+            setattr(self, subscription.name, self._stub(subscription.name))
+        self.refused = frozenset(name for name in self.subscriptions if not is_granted(kinds[name], grants))
 
-
-def _stub(owner: str, subscription: HookSubscription, call: Caller) -> Callable[..., Awaitable[object] | None]:
-    if subscription.name not in KINDS:
-        raise ManifestRefused(f"{owner} subscribes to {subscription.name!r}, which is not a hook of this node")
-    spec = getattr(HookSpecs, subscription.name)
-    names = list(inspect.signature(spec).parameters)[1:]
-    for condition in subscription.filters:
-        if condition.field not in names:
-            raise ManifestRefused(f"{owner}: the hook {subscription.name} has no field {condition.field!r}")
-
-    def stub(*args: object) -> Awaitable[object] | None:
-        params = dict(zip(names, args, strict=True))
-        if any(params[c.field] != c.equals for c in subscription.filters):
+    def ask(self, hook: str, params: dict[str, object]) -> Awaitable[object] | None:
+        """Asks the plugin; None, at once, if it was not granted the hook, or a filter of its own does not hold."""
+        if hook in self.refused or not passes(self.subscriptions[hook].filters, params):
             return None
-        return call(subscription.name, params)
+        return self._call(hook, params, self._kinds[hook].deadline_seconds)
 
-    stub.__wrapped__ = spec  # type: ignore[attr-defined]  # what pluggy reads the argument names from
-    marked: Callable[..., Awaitable[object] | None] = hookimpl(stub)
-    return marked
+    def _stub(self, hook: str) -> Callable[..., Awaitable[object] | None]:
+        fields = tuple(self._kinds[hook].fields)
+
+        def stub(*args: object) -> Awaitable[object] | None:
+            return self.ask(hook, dict(zip(fields, args, strict=True)))
+
+        if (spec := getattr(HookSpecs, hook, None)) is not None:
+            stub.__wrapped__ = spec  # type: ignore[attr-defined]  # what pluggy reads the argument names from
+        marked: Callable[..., Awaitable[object] | None] = hookimpl(stub)
+        return marked
+
+
+def is_granted(kind: HookKind, grants: tuple[str, ...]) -> bool:
+    """Whether a plugin with these grants is asked."""
+    return not kind.guarded or f"hook:{kind.name}" in grants
+
+
+def check_subscription(owner: str, subscription: HookSubscription, kinds: Mapping[str, HookKind]) -> None:
+    """Raises ManifestRefused for what is no hook, or cannot be filtered so."""
+    name = subscription.name
+    kind = kinds.get(name)
+    if kind is None:
+        raise ManifestRefused(f"{owner} subscribes to {name[:80]!r}, which is not a hook of this node")
+    if kind.owner == owner:
+        raise ManifestRefused(f"{owner} subscribes to {name}, which it offers itself")
+    if len(subscription.filters) > MAX_NAMES or len(subscription.before) + len(subscription.after) > MAX_NAMES:
+        raise ManifestRefused(f"{owner}: over {MAX_NAMES} filters or names in one subscription to {name}")
+    for condition in subscription.filters:
+        if why := wrong_with(condition, kind.fields):
+            raise ManifestRefused(f"{owner}: the hook {name} {why}")

@@ -16,6 +16,8 @@ from lnpd_sdk.types import ProviderSpec, View
 
 from lnpd.errors import ManifestRefused
 from lnpd.hooks.capabilities import kind_of, parameter_of, wrong_with
+from lnpd.hooks.kinds import KINDS
+from lnpd.hooks.order import Wish, circle
 from lnpd.hooks.proxy import Caller, PluginProxy
 from lnpd.wire.catalogue import Catalogue
 
@@ -69,9 +71,10 @@ class Registry:
             raise ManifestRefused(f"a plugin named {manifest.name} is registered already")
         others = {name: claimed for name, claimed in self._claims.items() if name != manifest.name}
         self._check_clashes(manifest, others)
+        _check_order(manifest, others)
         self._with_messages(self._core, manifest)  # what they build upon may not leave with another plugin
         catalogue = self._with_claims({**others, manifest.name: manifest})
-        owned = Owned(manifest, PluginProxy(manifest, call), grants)
+        owned = Owned(manifest, PluginProxy(manifest, call, KINDS, grants), grants)
         self.catalogue = catalogue
         self.owners[manifest.name], self._claims[manifest.name] = owned, manifest
         self.spoken = self._spoken()
@@ -149,6 +152,21 @@ def _claims_of(manifest: Manifest) -> tuple[tuple[str, str], ...]:
         *(("the RPC method", method.name) for method in manifest.rpc),
         *(("the channel type", kind.name) for kind in manifest.channel_types),
     )
+
+
+def _check_order(manifest: Manifest, others: Mapping[str, Manifest]) -> None:
+    """Those too that are away for now: they come back with what they asked for."""
+    every = (manifest, *others.values())
+    for name in (subscription.name for subscription in manifest.hooks):
+        rows = ((each.name, hook) for each in every for hook in each.hooks if hook.name == name)
+        if found := circle([Wish(plugin, hook.before, hook.after) for plugin, hook in rows]):
+            raise ManifestRefused(f"{manifest.name} closes a circle at the hook {name}: {found}")
+
+
+def asked_by(manifest: Manifest) -> tuple[str, ...]:
+    """The capabilities that a plugin asks for: those that it names, and the guarded hooks that it takes part in."""
+    hooks = (f"hook:{each.name}" for each in manifest.hooks if each.name in KINDS and KINDS[each.name].guarded)
+    return (*manifest.capabilities, *(each for each in hooks if each not in manifest.capabilities))
 
 
 def _check_shape(manifest: Manifest) -> None:

@@ -1,47 +1,117 @@
 """Which hooks does the node call, and what do they give and expect?
 
-A test fails for a hook without a text, and for one that the node never calls. Ids and keys are lower-case hex, so that
-a plugin in any language reads them.
+A test fails for a hook without a text or an example, and for one that the node never calls. Ids and keys are
+lower-case hex, so that a plugin in any language reads them.
 """
 
 from lnpd.hooks.kinds import chain, gather
 
+TOLD = "Nobody waits for an answer."
+
 
 class HookSpecs:
-    """Every hook, in the order in which a node's life meets them. Default deadline: 5 s; a late answer is no answer."""
+    """Every hook, in the order in which a node's life meets them. A late answer is no answer."""
 
-    @chain
+    # --- peers
+    @chain(
+        default="The peer comes in.",
+        example="""
+        @plugin.hook("peer_connecting", incoming=True)
+        async def doorkeeper(node, node_id, **fields):
+            return None if node_id in FRIENDS else "friends only"
+        """,
+    )
     def peer_connecting(self, node_id: str, address: str, incoming: bool) -> str | None:
         """A peer proved its node id, nothing was exchanged yet. A text refuses it, and is the reason; None goes on."""
 
-    @gather
+    @gather(
+        default=TOLD,
+        example="""
+        @plugin.hook("peer_connected")
+        async def greet(node, node_id, features):
+            await node.log("info", f"{node_id} is here")
+        """,
+    )
     def peer_connected(self, node_id: str, features: str) -> None:
         """`init` was exchanged in both directions; `features` is the peer's bit field."""
 
-    @gather
+    @gather(
+        default=TOLD,
+        example="""
+        @plugin.hook("peer_disconnected")
+        async def miss(node, node_id):
+            await node.log("info", f"{node_id} is gone")
+        """,
+    )
     def peer_disconnected(self, node_id: str) -> None:
         """The last connection to a peer ended."""
 
-    @chain
+    # --- channels
+    @chain(
+        guarded=True,
+        default="The channel is opened on the node's own terms.",
+        example="""
+        @plugin.hook("open_channel_received", Filter("funding_sat", at_most=99_999))
+        async def too_small(node, funding_sat, **fields):
+            return f"{funding_sat} sat are too few: 100,000 at least"
+        """,
+    )
     def open_channel_received(self, node_id: str, funding_sat: int, push_msat: int, channel_type: str) -> str | None:
         """A peer wants to open a channel to us. A text refuses it, and is sent to the peer; None goes on."""
 
-    @gather
+    @gather(
+        default=TOLD,
+        example="""
+        @plugin.hook("channel_opened", Filter("funding_sat", at_least=10_000_000))
+        async def large(node, channel_id, **fields):
+            await node.log("info", f"{channel_id} is a large one")
+        """,
+    )
     def channel_opened(self, channel_id: str, node_id: str, funding_sat: int) -> None:
         """Both sides sent channel_ready."""
 
-    @gather
+    @gather(
+        default=TOLD,
+        example="""
+        @plugin.hook("channel_closed")
+        async def over(node, channel_id, reason):
+            await node.log("info", f"{channel_id} is over: {reason}")
+        """,
+    )
     def channel_closed(self, channel_id: str, reason: str) -> None:
         """A channel's outputs are all resolved, or it was given up before its funding."""
 
-    @gather
+    # --- payments
+    @gather(
+        default=TOLD,
+        example="""
+        @plugin.hook("payment_received", Filter("amount_msat", at_least=1_000_000))
+        async def thank(node, payment_hash, amount_msat):
+            await node.log("info", f"{amount_msat} msat came for {payment_hash}")
+        """,
+    )
     def payment_received(self, payment_hash: str, amount_msat: int) -> None:
         """An invoice of ours was paid and the payer's HTLC is fulfilled."""
 
-    @gather
+    @gather(
+        default=TOLD,
+        example="""
+        @plugin.hook("payment_sent")
+        async def book(node, payment_hash, amount_msat, preimage):
+            await node.log("info", f"{amount_msat} msat arrived, proof {preimage}")
+        """,
+    )
     def payment_sent(self, payment_hash: str, amount_msat: int, preimage: str) -> None:
         """A payment of ours was fulfilled."""
 
-    @gather
+    # --- the chain
+    @gather(
+        default=TOLD,
+        example="""
+        @plugin.hook("block_connected")
+        async def tick(node, height, block_hash):
+            await node.log("debug", f"block {height} is {block_hash}")
+        """,
+    )
     def block_connected(self, height: int, block_hash: str) -> None:
         """The best chain ends with this block now (explorers' byte order); called once after a start as well."""

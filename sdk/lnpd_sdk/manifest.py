@@ -32,18 +32,32 @@ class RpcMethod(msgspec.Struct, frozen=True):
     example: str = ""
 
 
-class Filter(msgspec.Struct, frozen=True):
-    """A condition that the host evaluates before it calls: the hook's field equals the value."""
+class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A condition that the host evaluates before it calls: of the hook's field, everything that is given here holds.
+
+    `equals` a value, is `one_of` several, is `at_least` and `at_most` a number (both included), begins with `prefix`.
+    A field that is None fulfils no condition.
+    """
 
     field: str
-    equals: str | int
+    equals: str | int | bool | None = None
+    one_of: tuple[str | int, ...] = ()
+    at_least: int | None = None
+    at_most: int | None = None
+    prefix: str = ""
 
 
-class HookSubscription(msgspec.Struct, frozen=True):
-    """A hook that the plugin wants to be called for, where every filter holds."""
+class HookSubscription(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A hook that the plugin wants to be called for, where every filter holds.
+
+    It is asked `before` and `after` these plugins, by name, as far as they are there; else in the order of the command
+    line. A manifest that closes a circle is refused.
+    """
 
     name: str
     filters: tuple[Filter, ...] = ()
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 class ChannelTypeSpec(msgspec.Struct, frozen=True):

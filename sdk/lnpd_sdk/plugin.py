@@ -87,16 +87,28 @@ class Plugin:
 
         return register
 
-    def hook(self, name: str, **equals: str | int) -> Callable[[F], F]:
-        """Decorator: called for the hook `name` where its fields equal the given values.
+    def hook(
+        self,
+        name: str,
+        *filters: Filter,
+        before: tuple[str, ...] = (),
+        after: tuple[str, ...] = (),
+        **equals: str | int | bool,
+    ) -> Callable[[F], F]:
+        """Decorator: called for the hook `name` where all `filters` hold and its fields equal the given values.
+
+            @plugin.hook("open_channel_received", Filter("funding_sat", at_most=50_000), after=("watchtower",))
+            async def small(node: Node, **fields: object) -> str:
+                return "too small for us"
 
         The function's first parameter is the `Node`; the hook's fields come by name, so it takes all of them or
-        `**fields`. An answer that is late (5 s) or raised is no answer.
+        `**fields`. An answer that is late (the hook's deadline) or raised is no answer. Plugins named in `before` and
+        `after` are asked later and earlier than this one.
         """
 
         def register(function: F) -> F:
-            filters = tuple(Filter(field, value) for field, value in equals.items())
-            self._declare(self._hooks, name, (HookSubscription(name, filters), function), "hook")
+            every = (*filters, *(Filter(field, value) for field, value in equals.items()))
+            self._declare(self._hooks, name, (HookSubscription(name, every, before, after), function), "hook")
             return function
 
         return register

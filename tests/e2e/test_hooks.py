@@ -18,7 +18,8 @@ from lnpd.services.node.node import Node
 from lnpd.testing import Network, until, until_asked
 
 LOCKBOX = Path(__file__).parents[2] / "plugins" / "lockbox.py"
-WITH_LOCKBOX: dict[str, Any] = {"plugins": (LOCKBOX,), "grants": (("lockbox", "updates:1000000"),)}
+GUARDED = tuple(("listener", f"hook:{name}") for name, kind in KINDS.items() if kind.guarded)
+WITH_LOCKBOX: dict[str, Any] = {"plugins": (LOCKBOX,), "grants": (("lockbox", "updates:1000000"), *GUARDED)}
 # What a life of two nodes shows; the others need a broken rule, a payment that fails, or a chain that is undone.
 SEEN_IN_A_LIFE = {
     "channel_opening", "channel_ready", "channel_active", "update_committed", "payment_sent", "payment_received",

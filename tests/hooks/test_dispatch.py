@@ -2,26 +2,33 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
+from typing import Any
 
 import pytest
 from lnpd_sdk.manifest import HookSubscription, Manifest
 
 from lnpd.errors import PluginFault
-from lnpd.hooks.dispatch import Hooks
-from lnpd.hooks.kinds import KINDS
+from lnpd.hooks.dispatch import Answered, Hooks
 from lnpd.hooks.proxy import PluginProxy
-from lnpd.hooks.spec import HookSpecs
 
-CONNECTING = {"node_id": "02", "address": "", "incoming": True}
+CONNECTING: dict[str, Any] = {"node_id": "02", "address": "", "incoming": True}
 
 
-def plugged(hooks: Hooks, name: str, hook: str, answer: Callable[[], Awaitable[object]]) -> None:
-    async def call(_hook: str, _params: dict[str, object]) -> object:
+def plugged(
+    hooks: Hooks,
+    name: str,
+    hook: str,
+    answer: Callable[[], Awaitable[object]],
+    rank: int = 0,
+    grants: tuple[str, ...] = (),
+    before: tuple[str, ...] = (),
+    after: tuple[str, ...] = (),
+) -> None:
+    async def call(_hook: str, _params: dict[str, object], _seconds: float) -> object:
         return await answer()
 
-    proxy = PluginProxy(Manifest(name=name, version="1", hooks=(HookSubscription(hook),)), call)
-    hooks.plugins.register(proxy, name)
+    manifest = Manifest(name=name, version="1", hooks=(HookSubscription(hook, (), before, after),))
+    hooks.join(PluginProxy(manifest, call, grants=grants), name, rank)
 
 
 def saying(value: object, log: list[str], name: str) -> Callable[[], Awaitable[object]]:
@@ -38,7 +45,7 @@ async def fault() -> object:
 
 def test_a_chain_ends_at_the_first_answer_and_asks_nobody_behind_it() -> None:
     hooks, log = Hooks(), list[str]()
-    for name, value in (("last", "never"), ("second", "no"), ("first", None)):  # pluggy asks the newest first
+    for name, value in (("first", None), ("second", "no"), ("last", "never")):
         plugged(hooks, name, "peer_connecting", saying(value, log, name))
     assert asyncio.run(hooks.chain("peer_connecting", **CONNECTING)) == "no"
     assert log == ["first", "second"]
@@ -53,16 +60,16 @@ def test_everyone_is_asked_at_once_and_faults_are_left_out() -> None:
 
 def test_a_fault_in_a_chain_is_no_answer() -> None:
     hooks, log = Hooks(), list[str]()
-    plugged(hooks, "next", "peer_connecting", saying("no", log, "next"))
     plugged(hooks, "broken", "peer_connecting", fault)
+    plugged(hooks, "next", "peer_connecting", saying("no", log, "next"))
     assert asyncio.run(hooks.chain("peer_connecting", **CONNECTING)) == "no"
 
 
 @pytest.mark.parametrize("answer", [5, {"a": 1}, b"no", ["no"], True])
 def test_an_answer_of_another_type_is_no_answer(answer: object) -> None:
     hooks, log = Hooks(), list[str]()
-    plugged(hooks, "next", "peer_connecting", saying("no", log, "next"))
     plugged(hooks, "odd", "peer_connecting", saying(answer, log, "odd"))
+    plugged(hooks, "next", "peer_connecting", saying("no", log, "next"))
     assert asyncio.run(hooks.chain("peer_connecting", **CONNECTING)) == "no"
     assert log == ["odd", "next"]
 
@@ -73,19 +80,80 @@ def test_a_long_answer_is_cut() -> None:
     assert asyncio.run(hooks.chain("peer_connecting", **CONNECTING)) == "x" * 500
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_every_hook_says_what_it_is(name: str) -> None:
-    text = getattr(HookSpecs, name).__doc__
-    assert text
-    assert text.rstrip().endswith(".")
+def test_an_answer_with_which_something_is_wrong_is_none() -> None:
+    hooks, log = Hooks(), list[str]()
+    plugged(hooks, "odd", "peer_connecting", saying("shout", log, "odd"))
+    plugged(hooks, "next", "peer_connecting", saying("no", log, "next"))
+
+    def check(answer: str) -> str:
+        return "too loud" if answer == "shout" else ""
+
+    found = asyncio.run(hooks.first("peer_connecting", check, **CONNECTING))
+    assert found == Answered("next", "no")
+    assert log == ["odd", "next"]
+    assert hooks.figures.of("peer_connecting", "odd").errors == 1
 
 
-def test_the_kinds_and_the_specification_name_the_same_hooks() -> None:
-    assert set(KINDS) == {name for name in vars(HookSpecs) if not name.startswith("_")}
+def test_who_joins_later_keeps_its_place_and_who_left_is_not_asked() -> None:
+    hooks, log = Hooks(), list[str]()
+    plugged(hooks, "second", "peer_connecting", saying(None, log, "second"), rank=1)
+    plugged(hooks, "first", "peer_connecting", saying(None, log, "first"), rank=0)
+    asyncio.run(hooks.chain("peer_connecting", **CONNECTING))
+    assert log == ["first", "second"]
+    hooks.leave("first")
+    hooks.leave("nobody")
+    asyncio.run(hooks.chain("peer_connecting", **CONNECTING))
+    assert log == ["first", "second", "second"]
+    assert hooks.wanted("peer_connecting")
+    hooks.leave("second")
+    assert not hooks.wanted("peer_connecting")
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_every_hook_is_called_by_the_node(name: str) -> None:
-    """Some service names it, beside the one that only passes names on."""
-    services = Path(__file__).parents[2] / "lnpd" / "services"
-    assert any(f'"{name}"' in path.read_text() for path in services.rglob("*.py"))
+def test_plugins_are_asked_before_and_after_those_that_they_name() -> None:
+    hooks, log = Hooks(), list[str]()
+    plugged(hooks, "a", "peer_connecting", saying(None, log, "a"), after=("c", "not-here"))
+    plugged(hooks, "b", "peer_connecting", saying(None, log, "b"))
+    plugged(hooks, "c", "peer_connecting", saying(None, log, "c"))
+    plugged(hooks, "d", "peer_connecting", saying(None, log, "d"), before=("b",))
+    asyncio.run(hooks.chain("peer_connecting", **CONNECTING))
+    assert log == ["c", "a", "d", "b"]
+
+
+def test_a_guarded_hook_is_asked_of_those_that_were_granted_it() -> None:
+    hooks, log = Hooks(), list[str]()
+    opening: dict[str, object] = {"node_id": "02", "funding_sat": 1, "push_msat": 0, "channel_type": ""}
+    plugged(hooks, "without", "open_channel_received", saying("no", log, "without"))
+    assert not hooks.wanted("open_channel_received")
+    plugged(hooks, "with", "open_channel_received", saying("no", log, "with"), grants=("hook:open_channel_received",))
+    assert asyncio.run(hooks.first("open_channel_received", None, **opening)) == Answered("with", "no")
+    assert log == ["with"]
+
+
+def test_a_plugin_is_not_asked_about_what_it_caused_while_it_waits() -> None:
+    """What it caused may go on when it does not wait any more: then it is asked."""
+    hooks, log = Hooks(), list[str]()
+    later: list[asyncio.Task[object]] = []
+    over = asyncio.Event()
+
+    async def caused_later() -> object:
+        await over.wait()
+        return await hooks.chain("peer_connecting", **CONNECTING)
+
+    async def policy() -> object:
+        log.append("policy")
+        if len(log) == 1:
+            later.append(asyncio.create_task(caused_later()))
+            return await hooks.chain("peer_connecting", **CONNECTING)
+        return "yes"
+
+    plugged(hooks, "policy", "peer_connecting", policy)
+    plugged(hooks, "other", "peer_connecting", saying("other", log, "other"))
+
+    async def main() -> tuple[object, object]:
+        first = await hooks.chain("peer_connecting", **CONNECTING)
+        over.set()
+        return first, await later[0]
+
+    assert asyncio.run(main()) == ("other", "yes")
+    assert log == ["policy", "other", "policy"]
+    assert hooks.figures.of("peer_connecting", "policy").skipped == 1

@@ -9,7 +9,7 @@ from lnpd_sdk.types import Phase, ProviderSpec
 
 from lnpd.errors import BadRow, CatalogueClash, ManifestRefused
 from lnpd.hooks.dispatch import Hooks
-from lnpd.hooks.registry import Registry
+from lnpd.hooks.registry import Registry, asked_by
 from lnpd.wire.catalogue import BOLT
 
 CHUNK = "message,44001,storm_chunk\ndata,32*byte,body"
@@ -186,14 +186,14 @@ def test_a_proxy_is_called_only_where_its_filter_holds() -> None:
 
     asked: list[tuple[str, dict[str, object]]] = []
 
-    async def call(hook: str, params: dict[str, object]) -> object:
+    async def call(hook: str, params: dict[str, object], _seconds: float) -> object:
         asked.append((hook, params))
         return "no"
 
     hooks, made = Hooks(), registry()
     subscription = HookSubscription("open_channel_received", (Filter("funding_sat", 5),))
-    owned = made.register(manifest(hooks=(subscription,)), call)
-    hooks.plugins.register(owned.proxy, "storm")
+    owned = made.register(manifest(hooks=(subscription,)), call, ("hook:open_channel_received",))
+    hooks.join(owned.proxy, "storm")
     params = {"node_id": "02", "push_msat": 0, "channel_type": ""}
 
     async def main() -> tuple[object, object]:
@@ -202,3 +202,41 @@ def test_a_proxy_is_called_only_where_its_filter_holds() -> None:
 
     assert asyncio.run(main()) == (None, "no")
     assert asked == [("open_channel_received", {"funding_sat": 5, **params})]
+
+
+def test_a_circle_of_wishes_is_refused_with_its_names() -> None:
+    made = registry()
+    made.register(manifest(name="rain", hooks=(HookSubscription("peer_connected", before=("storm",)),)), nobody)
+    made.register(manifest(name="hail", hooks=(HookSubscription("peer_connected", before=("storm",)),)), nobody)
+    made.unregister("hail")  # it comes back
+    closing = manifest(hooks=(HookSubscription("peer_connected", before=("hail",)),))
+    words = "storm closes a circle at the hook peer_connected: storm before hail, hail before storm"
+    with pytest.raises(ManifestRefused, match=words):
+        made.register(closing, nobody)
+    assert "storm" not in made.owners
+    made.register(manifest(hooks=(HookSubscription("peer_disconnected", before=("hail",)),)), nobody)
+
+
+BAD_SUBSCRIPTIONS = {
+    "no hook": (HookSubscription("no_such_hook"), "'no_such_hook', which is not a hook"),
+    "no field": (HookSubscription("peer_connected", (Filter("nothing", 1),)), "has no field 'nothing'"),
+    "no condition": (HookSubscription("peer_connected", (Filter("node_id"),)), "without a condition"),
+    "a bound for a text": (HookSubscription("peer_connected", (Filter("node_id", at_least=5),)), "of another kind"),
+    "another kind of value": (HookSubscription("peer_connected", (Filter("node_id", 5),)), "of another kind"),
+    "a flag is no number": (HookSubscription("peer_connecting", (Filter("incoming", 1),)), "of another kind"),
+    "a number has no prefix": (HookSubscription("block_connected", (Filter("height", prefix="1"),)), "is no text"),
+    "after itself": (HookSubscription("peer_connected", after=("storm",)), "storm before storm"),
+    "too many names": (HookSubscription("peer_connected", after=tuple(map(str, range(21)))), "over 20"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_SUBSCRIPTIONS)
+def test_a_subscription_that_cannot_be(what: str) -> None:
+    subscription, words = BAD_SUBSCRIPTIONS[what]
+    with pytest.raises(ManifestRefused, match=words):
+        registry().register(manifest(hooks=(subscription,)), nobody)
+
+
+def test_a_guarded_hook_is_asked_for_by_taking_part_in_it() -> None:
+    taking = manifest(hooks=(HookSubscription("open_channel_received"), HookSubscription("peer_connected")))
+    assert asked_by(taking) == (*taking.capabilities, "hook:open_channel_received")

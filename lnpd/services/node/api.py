@@ -16,6 +16,7 @@ from lnpd.channel.state import Closed, OnChain
 from lnpd.errors import OnlyOnRegtest, PluginRefused
 from lnpd.errors.words import one_line
 from lnpd.hooks.capabilities import explained, in_effect
+from lnpd.hooks.registry import asked_by
 from lnpd.routing import invoice as invoices
 from lnpd.routing.invoice_prefix import NETWORKS
 from lnpd.services.backup import answers as backup
@@ -27,7 +28,9 @@ from lnpd.services.node.checking import checked_with_chain
 from lnpd.services.node.services import Services
 from lnpd.services.onchain import WalletCoin
 from lnpd.services.payments.incoming import FEATURES as INVOICE_FEATURES
+from lnpd.services.plugins import explain
 from lnpd.services.rpc import answers, backups
+from lnpd.services.rpc.hooks import HookShown
 from lnpd.services.wallet.ledger import COINBASE_MATURITY
 
 EMBIT_NAMES = {"bitcoin": "main", "testnet": "test", "signet": "signet", "regtest": "regtest"}
@@ -97,7 +100,7 @@ class NodeApi:
         rows = []
         for plugin in self._services.plugins.plugins:
             manifest = plugin.manifest
-            asked = manifest.capabilities if manifest else ()
+            asked = asked_by(manifest) if manifest else ()
             grants = self._services.plugins.granted(plugin, plugin.name)
             rows.append(
                 answers.Plugin(
@@ -119,6 +122,10 @@ class NodeApi:
                 )
             )
         return tuple(rows)
+
+    async def explain_hook(self, hook: str) -> HookShown:
+        """Who takes part in a hook."""
+        return explain.explained(self._services.plugins.hooks, hook)
 
     def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
         """The RPC methods of the plugins that run now."""

@@ -118,10 +118,10 @@ class Plugin(ABC):
         except PluginFault as error:
             raise ProviderFault(question.provider, str(error).removeprefix(f"{self.name}: ")) from None
 
-    async def hook(self, name: str, params: dict[str, object]) -> object:
+    async def hook(self, name: str, params: dict[str, object], deadline_seconds: float = DEADLINE_SECONDS) -> object:
         """A hook's answer; PluginFault if there is none. What it raised, or was late with, is counted."""
         try:
-            data = await self.call("hook", RpcRequest(name, envelope.raw(params)), DEADLINE_SECONDS)
+            data = await self.call("hook", RpcRequest(name, envelope.raw(params)), deadline_seconds)
             if len(data) > MAX_HOOK_ANSWER_BYTES:
                 raise BadFrame(f"its answer of {len(data)} bytes is over {MAX_HOOK_ANSWER_BYTES}")
             answer: object = envelope.decode(data, object)

@@ -17,7 +17,7 @@ from lnpd.errors import ManifestRefused, NoSuchMethod, PluginNotFound
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.capabilities import in_effect
 from lnpd.hooks.dispatch import Hooks
-from lnpd.hooks.registry import Registry
+from lnpd.hooks.registry import Registry, asked_by
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.here import PluginHere, PluginObject
 from lnpd.services.plugins.offers import table as offers
@@ -116,14 +116,15 @@ class PluginHost:
                     f"a plugin named {manifest.name} is registered already, from {other.path}: {plugin.path} may not"
                     " have its name and its grants"
                 )
-        grants = in_effect(manifest.capabilities, self.granted(plugin, manifest.name))
+        grants = in_effect(asked_by(manifest), self.granted(plugin, manifest.name))
         owned = self.registry.register(manifest, plugin.hook, grants)
         added: list[str] = []
         try:
             for spec in manifest.providers:
                 self.answers.add(spec, plugin.ask, plugin.fail)
                 added.append(spec.name)
-            self.hooks.plugins.register(owned.proxy, manifest.name)
+            rank = self.plugins.index(plugin) if plugin in self.plugins else len(self.plugins)
+            self.hooks.join(owned.proxy, manifest.name, rank)
         except Exception:
             self._unregister(manifest.name, added)
             if not plugin.known_as:
@@ -152,8 +153,7 @@ class PluginHost:
     def _unregister(self, name: str, providers: list[str]) -> None:
         for provider in providers:
             self.answers.remove(provider)
-        if self.hooks.plugins.has_plugin(name):
-            self.hooks.plugins.unregister(name=name)
+        self.hooks.leave(name)
         self.registry.unregister(name)
 
     async def serve(self, plugin: Plugin, method: str, params: msgspec.Raw) -> object:

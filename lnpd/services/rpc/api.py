@@ -37,6 +37,7 @@ from lnpd.services.rpc.answers import (
     Sent,
 )
 from lnpd.services.rpc.backups import Backup, DatabaseCopy, StoreCheck
+from lnpd.services.rpc.hooks import HookShown
 
 
 class EventLog(Protocol):
@@ -82,6 +83,10 @@ class Backend(Protocol):
 
     async def plugins(self) -> tuple[Plugin, ...]:
         """Every plugin, those too that did not start."""
+        ...
+
+    async def explain_hook(self, hook: str) -> HookShown:
+        """Who takes part in a hook. NoSuchHook."""
         ...
 
     def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from lnpd_sdk.manifest import RpcMethod
 
-from lnpd.services.rpc import answers, backups
+from lnpd.services.rpc import answers, backups, hooks
 
 NODE, PEERS, WALLET, CHANNELS, PAYMENTS, PLUGINS = "Node", "Peers", "Wallet", "Channels", "Payments", "Plugins"
 
@@ -296,6 +296,15 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "List the plugins: process, state, what each provides and may do.",
         tuple[answers.Plugin, ...],
         call="plugins",
+    ),
+    Command(
+        "plugin explain",
+        PLUGINS,
+        "Show a hook: its plugins in the order in which they are asked, why, their filters, and what happens without.",
+        hooks.HookShown,
+        (Parameter("hook", "text", "a hook's name, PLUGIN/HOOK for one that a plugin offers"),),
+        call="explain_hook",
+        examples=("lnp plugin explain htlc_accepted",),
     ),
 )
 

@@ -70,7 +70,7 @@ async def test_plugins_hear_of_it_and_a_bad_one_harms_nobody(pair: Joined) -> No
             raise RuntimeError("a plugin in this process with a defect")
 
     for side in pair.sides:
-        side.hooks.plugins.register(Listener())
+        side.hooks.join(Listener(), "listener")
     await pair.both(pair.payer.payments.pay(await asked(pair)))
     assert sorted(heard) == [("received", AMOUNT_MSAT), ("sent True", AMOUNT_MSAT)]
     await pair.both(pair.payer.payments.pay(await asked(pair)))

@@ -192,14 +192,14 @@ def test_a_hook_may_refuse_a_node_and_others_are_told_of_it_coming_and_going(tmp
     async def test(make: NodeMaker) -> None:
         alice, bob = await make(ALICE), await make(BOB)
         keeper, refuser = Doorkeeper(None), Doorkeeper("not today\x1b[2J")
-        alice.hooks.plugins.register(keeper, "keeper")
+        alice.hooks.join(keeper, "keeper")
         await alice.peers.connect(bob.at)
         await alice.peers.disconnect(bob.id)
         await until(lambda: keeper.told == [("connected", bob.id.hex()), ("disconnected", bob.id.hex())])
-        alice.hooks.plugins.register(refuser, "refuser")
+        alice.hooks.join(refuser, "refuser", rank=-1)
         with pytest.raises(errors.PeerTurnedAway, match=r"^127\.0\.0\.1:\d+: not today\\x1b\[2J$"):
             await alice.peers.connect(bob.at)
-        assert (keeper.asked, refuser.asked) == (1, 1), "the last one registered is asked first, and its no is enough"
+        assert (keeper.asked, refuser.asked) == (1, 1), "a no is enough, and nobody behind it is asked"
         with pytest.raises(errors.PeerRefused):
             await bob.peers.connect(alice.at)
 

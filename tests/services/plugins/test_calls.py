@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BadFrame
+from msgspec.structs import replace
 
 from lnpd.cli.render import render
 from lnpd.errors import PluginFault
-from lnpd.services.plugins import calls as plugin_calls
+from lnpd.hooks.kinds import KINDS
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.host import PluginHost
 from lnpd.services.plugins.results import MAX_BYTES, MAX_DEPTH, MAX_VALUES, result_of
@@ -44,7 +45,7 @@ async def started(host: PluginHost, path: Path, here: bool) -> Plugin:
 def test_a_hook_that_is_late_or_raises_is_counted(
     tmp_path: Path, what: str, here: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugin_calls, "DEADLINE_SECONDS", 0.2)
+    monkeypatch.setitem(KINDS, "peer_connecting", replace(KINDS["peer_connecting"], deadline_seconds=0.2))
     body, faults = FAULTS[what]
 
     async def main() -> None:

@@ -14,7 +14,7 @@ from lnpd_sdk.manifest import Parameter, RpcMethod
 
 from lnpd.errors import CloseBlocked, InsufficientFunds, PaymentFailed, PeerUnreachable
 from lnpd.services.events import Events
-from lnpd.services.rpc import answers
+from lnpd.services.rpc import answers, hooks
 from lnpd.services.rpc.server import RpcServer
 from lnpd.store.store import Store
 
@@ -52,6 +52,9 @@ class SmallNode:
                 ("updates:100000",), ("updates:50000",), 1, 0,
             ),
         )  # fmt: skip
+
+    async def explain_hook(self, hook: str) -> hooks.HookShown:
+        return hooks.HookShown(hook, "lnpd", "chain", "A hook.", (), 5.0, "Nothing.", False, ())
 
     def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
         parameters = (Parameter("channel", "channel", "which channel"), Parameter("amount_sat", "integer", "how much"))

@@ -1,0 +1,95 @@
+"""What caused this call of a hook, and who waits for it to end?
+
+    the node asks A -- trace t --> A calls a service -- t --> the node calls a hook of it -- t --> B, but never A
+
+A trace begins with a call of a hook that nothing else caused, or with a service that a plugin calls by itself, and
+goes along in a context variable. A plugin that waits is not asked about what it waits for: it could not answer while
+it holds what it needs for the answer. That it waits is over when its call is, however long what it caused lives on.
+"""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+
+class Waiter:
+    """A plugin that waits for the answer to a call of its own, or is waited for by the one that asked it."""
+
+    __slots__ = ("over", "plugin")
+
+    def __init__(self, plugin: str) -> None:
+        self.plugin, self.over = plugin, False
+
+
+class Trace:
+    """A chain of calls: its id, as logs show it, and who is in it."""
+
+    __slots__ = ("id", "waiters")
+
+    def __init__(self, identity: str, waiters: tuple[Waiter, ...] = ()) -> None:
+        self.id, self.waiters = identity, waiters
+
+    @classmethod
+    def fresh(cls) -> "Trace":
+        """One that nothing caused."""
+        return cls(secrets.token_hex(8))
+
+    def waits(self, plugin: str) -> bool:
+        """Whether this plugin waits for what happens now."""
+        return any(each.plugin == plugin and not each.over for each in self.waiters)
+
+
+_current: ContextVar[Trace | None] = ContextVar("trace", default=None)
+
+
+def current() -> Trace | None:
+    """The trace in which this code runs."""
+    return _current.get()
+
+
+@contextmanager
+def within(trace: Trace | None) -> Iterator[None]:
+    """What is called in here belongs to this trace: for what was put aside and is done now."""
+    token = _current.set(trace)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+class Traces:
+    """Which plugins of one node are being asked now, and in which traces."""
+
+    def __init__(self) -> None:
+        self._asked: dict[tuple[str, str], list[Trace]] = {}
+
+    @contextmanager
+    def asking(self, plugin: str) -> Iterator[Trace]:
+        """While a plugin is asked: it is in the trace, and so is what it calls with the trace's id."""
+        before = current() or Trace.fresh()
+        waiter = Waiter(plugin)
+        trace = Trace(before.id, (*before.waiters, waiter))
+        asked = self._asked.setdefault((trace.id, plugin), [])
+        asked.append(trace)
+        try:
+            with within(trace):
+                yield trace
+        finally:
+            waiter.over = True
+            asked.remove(trace)
+            if not asked:
+                self._asked.pop((trace.id, plugin), None)
+
+    @contextmanager
+    def serving(self, plugin: str, identity: str) -> Iterator[Trace]:
+        """While a plugin is served. An id counts if it is being asked in that trace: nobody else can hide in one."""
+        known = self._asked.get((identity, plugin), ())
+        waiter = Waiter(plugin)
+        before = tuple(each for trace in known for each in trace.waiters)
+        trace = Trace(identity, (*before, waiter)) if known else Trace(Trace.fresh().id, (waiter,))
+        try:
+            with within(trace):
+                yield trace
+        finally:
+            waiter.over = True

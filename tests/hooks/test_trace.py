@@ -1,0 +1,50 @@
+"""Is it known which plugin waits for what happens now?"""
+
+import pytest
+
+from lnpd.hooks.trace import Traces, current, within
+
+
+def test_who_is_asked_waits_until_it_has_answered() -> None:
+    traces = Traces()
+    with traces.asking("a") as outer:
+        assert current() is outer
+        assert outer.waits("a")
+        with traces.asking("b") as inner:
+            assert inner.id == outer.id
+            assert inner.waits("a")
+            assert inner.waits("b")
+            assert not outer.waits("b")
+        assert not inner.waits("b")
+        assert inner.waits("a")
+    assert not inner.waits("a")
+    assert current() is None
+
+
+def test_a_call_of_a_plugin_that_is_asked_belongs_to_its_trace() -> None:
+    traces = Traces()
+    with traces.asking("a") as first, traces.asking("b") as second, within(None):
+        with traces.serving("b", second.id) as served:
+            assert served.id == first.id
+            assert served.waits("a")
+            assert served.waits("b")
+        with traces.serving("a", second.id) as served:
+            assert served.waits("a")
+            assert not served.waits("b"), "b was asked by it, and does not wait for its other calls"
+        assert not served.waits("a") or first.waits("a")
+
+
+@pytest.mark.parametrize("identity", ["", "0011223344556677"])
+def test_a_call_of_its_own_is_a_trace_of_its_own(identity: str) -> None:
+    with Traces().serving("a", identity) as served:
+        assert served.waits("a")
+        assert served.id not in ("", identity)
+    assert not served.waits("a")
+
+
+def test_nobody_hides_in_the_trace_of_another() -> None:
+    """A plugin whose policy is asked for cannot be passed over by another one that learned a trace of its."""
+    traces = Traces()
+    with traces.asking("policy") as asked, within(None), traces.serving("thief", asked.id) as served:
+        assert served.id != asked.id
+        assert not served.waits("policy")
