@@ -25,7 +25,7 @@ _INVOICES: Final = Pace(INVOICES_A_MINUTE, 60.0, TooManyInvoices)
 async def pay(desk: Desk, plugin: Plugin, wanted: Pay) -> PaidInvoice:
     """The limit is the grant's; what was paid and what is on its way is in the store."""
     if (wanted.max_fee_msat or 0) < 0 or len(wanted.route) > MAX_ROUTE:
-        raise AmountUnfit(f"max_fee_msat is not negative, and a route has at most {MAX_ROUTE} nodes.")
+        raise AmountUnfit(f"A max_fee_msat is not negative, and a route has at most {MAX_ROUTE} nodes.")
     limit = desk.registry.granted(plugin.name, "pay") or "0"
     paid = await there(desk.payments).limited.pay(
         plugin.name,
