@@ -17,6 +17,7 @@ import lnpd_sdk.services.kv
 import lnpd_sdk.services.log
 import lnpd_sdk.services.messages
 import lnpd_sdk.services.payments
+import lnpd_sdk.services.signing
 import lnpd_sdk.types
 from lnpd_sdk.node import Node
 from lnpd_sdk.types import Phase, Provider, ProviderBase
@@ -46,6 +47,7 @@ from lnpd.services.plugins.results import MAX_BYTES, MAX_DEPTH
 SDK: tuple[ModuleType, ...] = (
     lnpd_sdk.types,
     lnpd_sdk.script,
+    lnpd_sdk.services.signing,
     lnpd_sdk.manifest,
     lnpd_sdk.plugin,
     lnpd_sdk.node,

@@ -5,6 +5,7 @@
                                                 /4' shachain seed
     m/9735'/coin'/3'/turn'                      payment basepoints, 1000 of them
     m/9735'/coin'/4'                            what seals the backup of the channels; it opens no money
+    m/9735'/coin'/5'/n1'/.../n8'/index'         keys of plugins: n1 to n8 are 248 bits of the hash of a key's name
     m/84'/coin'/0'                              wallet account
 
 Where this leaves LNPBP-46, money is at stake. A channel's levels are our own entropy, not the temporary channel id:
@@ -22,6 +23,7 @@ from typing import Final
 from msgspec import Struct
 
 from lnpd.crypto.keys import per_commitment_point
+from lnpd.crypto.schnorr import tagged_hash
 from lnpd.crypto.secp import public_key, tweak_add_secret
 from lnpd.errors import DerivationOutOfRange, InvalidTweak
 
@@ -34,7 +36,9 @@ TEST_COIN: Final = 1  # SLIP 44: every test network
 
 _PURPOSE: Final = 9735
 _WALLET_PURPOSE: Final = 84
-_NODE, _CHANNELS, _PAYMENTS, _BACKUP = 0, 1, 3, 4
+_NODE, _CHANNELS, _PAYMENTS, _BACKUP, _PLUGINS = 0, 1, 3, 4, 5
+_NAME_TAG: Final = "lnpd/plugin/key"
+_NAME_LEVELS: Final = 8
 _BOLT_CHANNEL: Final = 0
 _FUNDING, _DELAYED_PAYMENT, _REVOCATION, _SHACHAIN, _HTLC = 0, 2, 3, 4 | HARDENED, 5
 
@@ -105,6 +109,17 @@ def payment_path(coin: int, turn: int) -> tuple[int, ...]:
 def backup_path(coin: int) -> tuple[int, ...]:
     """The path of the key that seals backups."""
     return _hardened(_PURPOSE, coin, _BACKUP)
+
+
+def plugin_path(coin: int, index: int, *name: bytes) -> tuple[int, ...]:
+    """The path of a plugin's key whose name has these parts; raises DerivationOutOfRange.
+
+    A hash stands for the name, each part behind its length: no other name has the same levels.
+    """
+    digest = tagged_hash(_NAME_TAG, *(len(part).to_bytes(4, "big") + part for part in name))
+    number = int.from_bytes(digest, "big")
+    levels = (number >> 31 * place & HARDENED - 1 for place in range(_NAME_LEVELS))
+    return _hardened(_PURPOSE, coin, _PLUGINS, *levels, index)
 
 
 def wallet_path(coin: int) -> tuple[int, ...]:
@@ -206,6 +221,11 @@ def payment_secret(master: Master, turn: int) -> bytes:
 def backup_key(master: Master) -> bytes:
     """What seals the backup of the channels, 32 bytes: whoever has it reads which channels there are, and no more."""
     return master.key.descend(backup_path(master.coin)).secret
+
+
+def plugin_secret(master: Master, index: int, *name: bytes) -> bytes:
+    """The secret of a plugin's key; raises DerivationOutOfRange."""
+    return master.key.descend(plugin_path(master.coin, index, *name)).secret
 
 
 def channel_secrets(master: Master, index: ChannelIndex) -> ChannelSecrets:

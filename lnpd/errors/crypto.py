@@ -137,3 +137,23 @@ class SecretBoxTooCostly(CryptoError):
 
 class SecretBoxTooLong(CryptoError):
     """More was to be encrypted than an encrypted file holds."""
+
+
+class InvalidNonce(CryptoError):
+    """Bytes are no nonce of MuSig2, or its entropy is none (BIP 327)."""
+
+
+class NonceUsed(CryptoError):
+    """A secret nonce was to sign twice, which gives the key away (BIP 327)."""
+
+
+class NotInGroup(CryptoError):
+    """A key is none of those that sign together, or they are too few, too many or have no sum (BIP 327)."""
+
+
+class InvalidPartialSignature(CryptoError):
+    """Bytes are no part of a MuSig2 signature, or parts are missing (BIP 327)."""
+
+
+class WrongAdaptor(CryptoError):
+    """A secret does not complete a pre-signature, or a signature was not made of it."""

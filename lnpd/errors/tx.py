@@ -176,6 +176,10 @@ class DustProposed(ProposalRefused):
     """An output of a kind that declares no trim rule is under a party's dust limit."""
 
 
+class WrongSpent(LnpdError):
+    """What an input is said to spend does not fit its transaction, its script or its sighash (BIP 341)."""
+
+
 class PluginNotFound(LnpdError):
     """There is no plugin at the given path."""
 

@@ -13,6 +13,8 @@ from lnpd_sdk.types import Party, PerParty
 from lnpd.channel.actions import CompleteClosing, SignClosing
 from lnpd.crypto.hd import ChannelBasepoints as ChannelPublics
 from lnpd.crypto.hd import ChannelIndex
+from lnpd.services.plugin_keys import PluginSigner
+from lnpd.services.records import SignerRecord, SignerRecords
 from lnpd.tx.graph import ChannelType, CommitmentSignatures, Funding, Graph
 from lnpd.tx.transaction import Tx, TxOut
 from lnpd.wire.base import Message
@@ -32,20 +34,9 @@ __all__ = [
     "Signer",
     "SignerChannel",
     "SignerRecord",
+    "SignerRecords",
     "StagePart",
 ]
-
-
-class SignerRecord(msgspec.Struct, frozen=True):
-    """A row of the signer's durable state, to be written by whoever keeps it: in the same transaction as the step
-    that asked, where signer and store share a process. A signer in a process of its own keeps its rows itself and
-    hands out none."""
-
-    key: bytes
-    value: bytes
-
-
-SignerRecords = tuple[SignerRecord, ...]
 
 
 class SignerChannel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -149,7 +140,7 @@ class SecondStage(msgspec.Struct, frozen=True):
     tx: Tx
 
 
-class Signer(Protocol):
+class Signer(PluginSigner, Protocol):
     """The only holder of keys. Each refusal is a `SignerRefused` that names its rule.
 
     What returns records changes the signer's memory: the caller stores them in the transaction of the step that

@@ -22,6 +22,12 @@ SEED_3 = bytes.fromhex(
 )
 MASTER = Master.from_seed(SEED_1, hd.TEST_COIN)
 
+# Never to change: what a plugin's keys were paid would be lost.
+PLUGIN_PATH = (
+    "m/9735'/1'/5'/1807559813'/981921917'/1813255117'/1466767810'/1291724272'/144226491'/1348441236'/972703638'/7'"
+)
+PLUGIN_KEY = "038d9aae20f0991f4ee54d63940efccf05669d2a19c3caa97d8f45988f931c87b7"
+
 entropies = st.binary(min_size=8, max_size=8)
 
 # BIP 32, test vectors 1 to 3 (the third is about leading zeros): a path, and below it the extended private key.
@@ -204,3 +210,22 @@ def test_no_secret_is_shown() -> None:
     assert repr(MASTER.key) == "ExtendedSecret(...)"
     assert repr(MASTER) == "Master(coin=1, ...)"
     assert f"{secrets}" == "ChannelSecrets(...)"
+
+
+def test_keys_of_plugins_are_where_they_always_were() -> None:
+    path = hd.plugin_path(hd.TEST_COIN, 7, b"dlc", b"\x05" * 32, b"cet")
+    assert hd.format_path(path) == PLUGIN_PATH
+    assert secp.public_key(hd.plugin_secret(MASTER, 7, b"dlc", b"\x05" * 32, b"cet")).hex() == PLUGIN_KEY
+
+
+@given(st.tuples(st.binary(max_size=5), st.binary(max_size=5)), st.tuples(st.binary(max_size=5), st.binary(max_size=5)))
+def test_two_names_of_plugins_keys_have_two_paths(first: tuple[bytes, bytes], second: tuple[bytes, bytes]) -> None:
+    assert (hd.plugin_path(0, 0, *first) == hd.plugin_path(0, 0, *second)) == (first == second)
+
+
+def test_no_other_path_begins_as_those_of_plugins_do() -> None:
+    plugins = hd.plugin_path(0, 0, b"x")[:3]
+    others = (hd.node_path(0), hd.channel_path(0, 1, 2), hd.payment_path(0, 1), hd.backup_path(0), hd.wallet_path(0))
+    assert all(path[:3] != plugins for path in others)
+    with pytest.raises(DerivationOutOfRange):
+        hd.plugin_path(0, HARDENED, b"x")

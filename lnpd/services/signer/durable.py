@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from lnpd_sdk.services.signing import KeyName, Together
 from msgspec.structs import replace
 
 from lnpd.channel.actions import CompleteClosing, SignClosing
@@ -30,15 +31,17 @@ from lnpd.services.interfaces import (
     SignerRecord,
     SignerRecords,
 )
+from lnpd.services.plugin_keys import Begun
 from lnpd.services.signer import state as order
 from lnpd.services.signer.keys import Keys
 from lnpd.services.signer.service import KeySigner
+from lnpd.services.signer.state import PLUGIN_ROWS
 from lnpd.store.store import Store
 from lnpd.store.write import Write
 from lnpd.tx.graph import CommitmentSignatures, Funding, Graph
 from lnpd.tx.transaction import Tx
 
-T = TypeVar("T", bound=Reservation)
+T = TypeVar("T", Reservation, Begun)
 
 
 class DurableSigner(KeySigner):
@@ -186,14 +189,42 @@ class DurableSigner(KeySigner):
         async with self._turn(index):
             return await super().sign_claim(index, claim)
 
+    # Plugins' keys
+
+    async def musig_nonce(self, plugin: str, key: KeyName) -> Begun:
+        """See PluginSigner."""
+        async with self._plugin_turn():
+            return await self._without_records(await super().musig_nonce(plugin, key))
+
+    async def prepare_partial(self, plugin: str, session: int, together: Together) -> SignerRecords:
+        """See PluginSigner."""
+        async with self._plugin_turn():
+            await super().prepare_partial(plugin, session, together)
+            return ()
+
+    async def musig_partial(self, plugin: str, session: int, together: Together) -> bytes:
+        """See PluginSigner."""
+        async with self._plugin_turn():
+            await self._write(await super().prepare_partial(plugin, session, together))
+            return await super().musig_partial(plugin, session, together)
+
     # How
+
+    @asynccontextmanager
+    async def _plugin_turn(self) -> AsyncIterator[None]:
+        async with self._locks[PLUGIN_ROWS]:
+            self._check_stored()
+            yield
 
     @asynccontextmanager
     async def _turn(self, index: ChannelIndex) -> AsyncIterator[None]:
         async with self._locks[_lock_key(index)]:
-            if self._lost is not None:
-                raise StoreHalted(f"The signer could not store what it did: {self._lost}")
+            self._check_stored()
             yield
+
+    def _check_stored(self) -> None:
+        if self._lost is not None:
+            raise StoreHalted(f"The signer could not store what it did: {self._lost}")
 
     async def _give_out(self, index: ChannelIndex) -> None:
         levels = order.levels(index)

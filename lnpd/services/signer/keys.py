@@ -148,6 +148,10 @@ class Keys:
         """The secret of a payment basepoint; raises DerivationOutOfRange."""
         return hd.payment_secret(self._master, turn)
 
+    def plugin_secret(self, index: int, *name: bytes) -> bytes:
+        """The secret of a plugin's key; raises DerivationOutOfRange."""
+        return hd.plugin_secret(self._master, index, *name)
+
     # The wallet (BIP 84)
 
     @property

@@ -73,6 +73,18 @@ class Rule(StrEnum):
     MISSING_CHANGE = "missing_change"  # a wallet's transaction lacks the change that was agreed
     WRONG_CHANGE = "wrong_change"  # an output is said to be ours, and is not
     COIN_VALUE_CHANGED = "coin_value_changed"  # one coin was shown with two amounts: its fee is a lie
+    # keys of plugins
+    KEY_NAME_MALFORMED = "key_name_malformed"  # a key of a plugin whose name is none
+    SPENDING_MALFORMED = "spending_malformed"  # a transaction, or what it spends, that cannot be read
+    NOT_THIS_PATH = "not_this_path"  # the spent output is not of the path that is shown
+    SIGHASH_NOT_ALLOWED = "sighash_not_allowed"  # a plugin's signature would cover less than a plugin's may
+    MESSAGE_TOO_LONG = "message_too_long"  # a message, or its tag, that no plugin signs
+    NONCE_UNKNOWN = "nonce_unknown"  # a session of MuSig2 that was never begun, or long ago
+    NONCE_LOST = "nonce_lost"  # a secret nonce from before the signer's start: it counts as used
+    NONCE_USED = "nonce_used"  # a second signature with one nonce gives the key away
+    NOT_A_SIGNER = "not_a_signer"  # our key, with our nonce beside it, is none of those that sign together
+    PARTIAL_UNPREPARED = "partial_unprepared"  # a nonce that was not marked as used first
+
     INVOICE_MALFORMED = "invoice_malformed"  # bytes that are no unsigned invoice
     UPDATE_MALFORMED = "update_malformed"  # bytes that are no unsigned channel_update
 

@@ -32,7 +32,7 @@ from lnpd.services.signer import state as order
 from lnpd.services.signer import terms as terms_of
 from lnpd.services.signer.given import Given
 from lnpd.services.signer.keys import ChannelKeys, Keys
-from lnpd.services.signer.node import NodeSigner
+from lnpd.services.signer.plugins import PluginKeySigner
 from lnpd.services.signer.refusals import Rule, refuse
 from lnpd.services.signer.state import ChannelState, FundingState, Settled, SignedCommitment
 from lnpd.tx.graph import CommitmentSignatures, Funding, Graph
@@ -49,7 +49,7 @@ class Known(NamedTuple):
     state: ChannelState
 
 
-class KeySigner(NodeSigner):
+class KeySigner(PluginKeySigner):
     """The Signer whose memory is rows that the caller stores. See interfaces.Signer for each method.
 
     A request that raises has changed nothing. State moves when it is prepared: who cannot store it takes it back.
@@ -59,7 +59,7 @@ class KeySigner(NodeSigner):
 
     def __init__(self, keys: Keys, rows: SignerRecords = ()) -> None:
         """Raises SignerRefused for rows that are damaged or incomplete."""
-        super().__init__(keys)
+        super().__init__(keys, rows)
         loaded = order.load(rows)
         self._names, self._terms, self._states = loaded.names, loaded.terms, loaded.states
         self._to_resume = set(loaded.states)

@@ -280,6 +280,7 @@ def compare(state: ChannelState, ours: int, theirs: int, behind: int = 0) -> Non
 
 # Rows
 
+PLUGIN_ROWS: Final = b"plugin/"  # keys of rows that are of no channel: see plugins.py
 _NAME, _TERMS, _STATE = b"name/", b"terms/", b"state/"
 _terms: Final = msgspec.msgpack.Decoder(SignerChannel)
 _state: Final = msgspec.msgpack.Decoder(ChannelState)
@@ -340,6 +341,8 @@ def load(rows: tuple[SignerRecord, ...]) -> Loaded:
     loaded = Loaded({}, {}, {})
     names = msgspec.msgpack.Decoder(NameRow)
     for row in rows:
+        if row.key.startswith(PLUGIN_ROWS):
+            continue
         kind, key = row.key[:-8], row.key[-8:]
         if row.value[:1] != bytes((FORMAT,)) or kind not in (_NAME, _TERMS, _STATE):
             raise SignerRefused(Rule.WENT_BACKWARDS, f"the signer's row {row.key.hex()} is of another version.")

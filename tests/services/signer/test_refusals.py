@@ -9,6 +9,7 @@ from tests.services.signer import (
     forbidden_content,
     forbidden_lost,
     forbidden_order,
+    forbidden_plugins,
     forbidden_spends,
 )
 from tests.services.signer.signers import run_now
@@ -20,6 +21,7 @@ CASES = (
     *forbidden_closings.CASES,
     *forbidden_spends.CASES,
     *forbidden_lost.CASES,
+    *forbidden_plugins.CASES,
 )
 
 
@@ -40,8 +42,14 @@ def test_a_forbidden_request_is_refused_by_name(name: str, rule: Rule, case: Cas
     run_now(driven())
 
 
-# Rules about PSBTs are driven in test_signer_wallet.py.
-ELSEWHERE = {Rule.PSBT_MALFORMED, Rule.MISSING_CHANGE, Rule.WRONG_CHANGE, Rule.COIN_VALUE_CHANGED}
+# Rules about PSBTs are driven in test_wallet.py, a restart between nonce and signature in test_plugins.py.
+ELSEWHERE = {
+    Rule.PSBT_MALFORMED,
+    Rule.MISSING_CHANGE,
+    Rule.WRONG_CHANGE,
+    Rule.COIN_VALUE_CHANGED,
+    Rule.NONCE_LOST,
+}
 
 
 def test_every_rule_is_driven() -> None:
