@@ -154,6 +154,11 @@ class Lockbox(ProviderBase):
         held = f"{len(boxes)} open, with {sum(b.amount_sat for b in boxes)} sat in them"
         return Blocked(held) if boxes else Closable()
 
+    def samples(self) -> tuple[bytes, ...]:
+        """Each verb, for `lnp plugin check`."""
+        acts = Put(25_000), Put(40_000), Move("release", 0), Move("take", 0), Move("give", 0)
+        return tuple(encode(act) for act in acts)
+
 
 async def propose(node: Node, channel_id: str, act: Put | Move) -> dict[str, Any]:
     """Sends an update on its way; a new box's number is its id."""

@@ -7,6 +7,9 @@ from collections import Counter
 import pytest
 from hypothesis import HealthCheck, settings
 
+# The fixture `pair`; pytest finds it by itself where lnpd is installed, and in a checkout by this line.
+pytest_plugins = ("lnpd.pytest_plugin",)
+
 # No deadline and no health check of speed: a busy machine is not a defect of the code under test.
 settings.register_profile("dev", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 # In CI the examples are the same in each run, so that a red run can be repeated by anyone.

@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("lnpd.config",),
     ("lnpd.services",),
     ("lnpd.cli", "lnpd.testing"),
-    ("lnpd.__main__",),
+    ("lnpd.__main__", "lnpd.pytest_plugin"),
 )
 # A unit that only these may import; elsewhere rows may be skipped (`tx` may import `errors`).
 ONLY_FOR = {"lnpd.config": ("lnpd.services", "lnpd.cli", "lnpd.testing")}

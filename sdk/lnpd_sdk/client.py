@@ -19,6 +19,7 @@ import zmq
 
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import MAX_FRAME_BYTES, Answer, BadFrame, BusError, Call, CallFailed, Fault, Notice
+from lnpd_sdk.logs import records_to
 from lnpd_sdk.manifest import Manifest
 
 ENDPOINT_VARIABLE = "LNPD_ENDPOINT"
@@ -87,7 +88,8 @@ class Client:
         """Registers the plugin and answers until it is told to stop."""
         self._plugin.attach(self.call)
         await self.call("register", self._plugin.manifest())
-        await self.stopped.wait()
+        with records_to(self.call, self._loop):
+            await self.stopped.wait()
 
     def close(self) -> None:
         """Closes the socket."""

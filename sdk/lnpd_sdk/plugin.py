@@ -23,6 +23,7 @@ import msgspec
 
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BusError
+from lnpd_sdk.guard import guarded, in_test_mode
 from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, RpcMethod
 from lnpd_sdk.node import Node
 from lnpd_sdk.parameters import BadParameters, parameters_of, typed
@@ -48,13 +49,15 @@ class Plugin:
     """A plugin: what it declares, and the functions that answer for it.
 
     `name` is lower-case letters, digits and hyphens, at most 32. `capabilities` are what it asks the user for
-    (`lnpd_sdk.manifest.Manifest`). `node` is what it may ask of the node, from its start on. Declarations raise
-    TypeError where one of them is made twice or cannot be.
+    (`lnpd_sdk.manifest.Manifest`). `node` is what it may ask of the node, from its start on. `guarded`: in test mode
+    its providers' functions run under `lnpd_sdk.guard`. Declarations raise TypeError where one of them is made twice or
+    cannot be.
     """
 
     def __init__(self, name: str, version: str, help: str = "", capabilities: tuple[str, ...] = ()) -> None:
         self.name, self.version, self.help, self.capabilities = name, version, help, capabilities
         self.node: Node | None = None
+        self.guarded = in_test_mode()
         self._providers: dict[str, Provider] = {}
         self._rpc: dict[str, tuple[RpcMethod, Callable[..., object]]] = {}
         self._hooks: dict[str, tuple[HookSubscription, Callable[..., object]]] = {}
@@ -189,8 +192,8 @@ class Plugin:
     async def answer(self, method: str, params: bytes | msgspec.Raw) -> object:
         """Answers one question of the host; `params` is the msgpack of its parameters.
 
-        Raises UnknownQuestion, BadFrame (`params` have not the agreed form), BadParameters, and what the author's
-        function raises.
+        Raises UnknownQuestion, BadFrame (`params` have not the agreed form), BadParameters, NotPure (in test mode), and
+        what the author's function raises.
         """
         match method:
             case "provider":
@@ -202,6 +205,8 @@ class Plugin:
             case "peer_message":
                 await self._take_message(envelope.decode(params, PeerMessage))
                 return None
+            case "samples":
+                return {name: getattr(provider, "samples", tuple)() for name, provider in self._providers.items()}
             case "ping":
                 return None
         raise UnknownQuestion(f"{self.name} does not answer {method!r}")
@@ -215,7 +220,10 @@ class Plugin:
                 f"{self.name} has no provider {question.provider!r} with {question.method!r} at format "
                 f"{question.format}"
             )
-        return getattr(provider, question.method)(*envelope.decode(question.arguments, kinds.arguments))
+        function, arguments = getattr(provider, question.method), envelope.decode(question.arguments, kinds.arguments)
+        if self.guarded:
+            return guarded(f"{type(provider).__name__}.{question.method}", function, *arguments)
+        return function(*arguments)
 
     async def _answer_rpc(self, request: RpcRequest) -> object:
         spec, function = self._rpc.get(request.name, (None, None))

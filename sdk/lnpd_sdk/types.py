@@ -347,3 +347,7 @@ class ProviderBase:
     def close(self, view: View, state: bytes) -> Blocked | Closable:
         """Let the channel close."""
         return Closable()
+
+    def samples(self) -> tuple[bytes, ...]:
+        """Bodies of updates that make sense, as examples for `lnp plugin check`. A node never asks for them."""
+        return ()

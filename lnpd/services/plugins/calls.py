@@ -27,7 +27,9 @@ Status = Literal["starting", "ready", "waiting", "quarantined", "refused", "stop
 
 
 class Owner(Protocol):
-    """Whom a plugin tells of what happens to it."""
+    """Whom a plugin tells of what happens to it. `environment` is what its process is told beside what it inherits."""
+
+    environment: dict[str, str]
 
     def endpoint(self, number: int, start: int) -> str:
         """The endpoint of a start."""

@@ -26,6 +26,7 @@ from lnpd.services.plugins.process import PluginProcess
 
 log = logging.getLogger("lnpd.plugins")
 RPC_SECONDS = 60.0
+TEST_MODE = "LNPD_TEST_MODE"  # lnpd_sdk.guard
 
 
 class PluginHost:
@@ -42,6 +43,7 @@ class PluginHost:
         self._runtime = runtime
         self.registry, self.answers, self.hooks = registry, answers, hooks
         self._grants = {str(Path(key).resolve()) if "/" in key else key: given for key, given in grants.items()}
+        self.environment: dict[str, str] = {TEST_MODE: "1"} if answers.ask_twice else {}
         self.plugins: list[Plugin] = []
         self.desk = Desk(registry)
 

@@ -182,6 +182,7 @@ class PluginProcess(Plugin):
         self._bus.bind(endpoint)
         program = (sys.executable, self.path) if self._file.suffix == ".py" else (self.path,)
         environment = {k: os.environ[k] for k in ENVIRONMENT if k in os.environ} | {"LNPD_ENDPOINT": endpoint}
+        environment |= self.host.environment
         return await Child.start(program, environment, self._token, LINE_BYTES)
 
     async def _watch(self, child: Child) -> None:
