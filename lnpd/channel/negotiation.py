@@ -31,6 +31,7 @@ from lnpd.errors import (
     ClosingTooEarly,
 )
 from lnpd.tx.fees import FUNDING_WITNESS_WEIGHT, fee_sat
+from lnpd.tx.signatures import funding_digest
 from lnpd.tx.states import feerate_of
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from lnpd.wire.messages import ClosingSigned, ClosingSignedTlvs, FeeRange
@@ -185,7 +186,7 @@ def signed_variant(channel: Channel, message: ClosingSigned) -> Tx:
     """The closing transaction that the peer signed: it drops what is dust to it, and may drop its own output."""
     funding, key = channel.fundings[0], channel.terms[channel.them].funding_key
     for tx in variants(channel, message.fee_satoshis):
-        digest = tx.sighash(0, funding.witness_script, funding.capacity_sat)
+        digest = funding_digest(funding, tx)
         if tx.outputs and verify(key, digest, message.signature):
             return tx
     raise ClosingSignatureWrong("closing_signed: the signature fits no variant of the closing transaction.")

@@ -110,6 +110,7 @@ class ClaimInput(msgspec.Struct, frozen=True):
 
 class Claim(msgspec.Struct, frozen=True):
     """A transaction that sweeps or punishes: input i is `inputs[i]`, further ones are the wallet's and stay unsigned.
+    `others` are the outputs that those spend: a Schnorr signature covers them, too.
 
     `graph` is the kept commitment that was confirmed. `per_commitment_secret` is the holder's, of a revoked one.
     """
@@ -118,6 +119,7 @@ class Claim(msgspec.Struct, frozen=True):
     tx: Tx
     inputs: tuple[ClaimInput, ...]
     per_commitment_secret: bytes = b""
+    others: tuple[TxOut, ...] = ()
 
 
 class StagePart(msgspec.Struct, frozen=True):
@@ -132,12 +134,14 @@ class SecondStage(msgspec.Struct, frozen=True):
     """A second-stage transaction of our own commitment: input i and output i are those of `parts[i]`.
 
     A child that the peer signed with SINGLE|ANYONECANPAY may stand beside others, and further inputs, and outputs that
-    pay us, may follow; any other child is alone and as it was signed.
+    pay us, may follow; any other child is alone and as it was signed. `others` are the outputs that further inputs
+    spend.
     """
 
     graph: Graph
     parts: tuple[StagePart, ...]
     tx: Tx
+    others: tuple[TxOut, ...] = ()
 
 
 class Signer(PluginSigner, Protocol):

@@ -152,11 +152,13 @@ class FeeWanted(msgspec.Struct, frozen=True):
 
 
 class FeePaid(msgspec.Struct, frozen=True):
-    """The transaction with the wallet's inputs, signed, and its change; what it pays, and weighs at most."""
+    """The transaction with the wallet's inputs, signed, and its change; what it pays, and weighs at most; and what the
+    wallet's inputs spend."""
 
     tx: Tx
     fee_sat: int
     weight: int
+    coins: tuple[TxOut, ...] = ()
 
 
 class Balance(msgspec.Struct, frozen=True):

@@ -25,7 +25,8 @@ from lnpd.errors import (
     WrongSecondStageWeight,
 )
 from lnpd.tx import fees
-from lnpd.tx.graph import ProviderPin
+from lnpd.tx.funding import spending_weight
+from lnpd.tx.graph import Funding, ProviderPin
 from lnpd.tx.transaction import Tx, TxOut
 
 MAX_ID: Final = 64  # characters of an output's id and kind
@@ -215,15 +216,15 @@ def second_stage(
         raise WrongSecondStageWeight(f"{name}: it pays a fee of {paid_sat} sat for a declared weight of {declared}.")
 
 
-def commitment(tx: Tx, capacity_sat: int, charged_weight: int) -> int:
+def commitment(tx: Tx, funding: Funding, charged_weight: int) -> int:
     """The fee that a commitment pays in all, in sat; raises ValueCreated, WeightExceeded.
 
     `charged_weight` is what its fee was computed from: what is attached must fit into the type's constant.
     """
-    fee_sat = capacity_sat - sum(output.value_sat for output in tx.outputs)
+    fee_sat = funding.capacity_sat - sum(output.value_sat for output in tx.outputs)
     if fee_sat < 0:
         raise ValueCreated(f"The outputs are worth {-fee_sat} sat more than the channel's capacity.")
-    weight = tx.weight + 2 + fees.FUNDING_WITNESS_WEIGHT
+    weight = tx.weight + 2 + spending_weight(funding)
     if weight > min(fees.MAX_STANDARD_WEIGHT, charged_weight + LONG_COUNT_WEIGHT):
         raise WeightExceeded(
             f"The commitment weighs up to {weight}; its fee is for {charged_weight}, and nodes relay up to "

@@ -6,7 +6,7 @@ Each product is floored on its own, as BOLT 3 says.
 from collections.abc import Iterable
 from typing import Final
 
-from lnpd_sdk.script import BytesSlot, LateSlot, SignatureSlot, SpendPath
+from lnpd_sdk.script import BytesSlot, LateSlot, Sighash, SignatureSlot, SpendPath
 
 from lnpd.tx.transaction import TxOut, compact_size
 
@@ -64,17 +64,19 @@ def outputs_weight(outputs: Iterable[TxOut]) -> int:
 
 
 def witness_weight(path: SpendPath, witness_script: bytes) -> int:
-    """The most that a witness weighs, its count included: signatures of 72 bytes, late data of 32."""
+    """The most that a witness weighs, its count included: signatures of 72 bytes (Schnorr's of 64, or 65 with a
+    sighash), late data of 32."""
     weight = 1
     for slot in path.witness:
         match slot:
             case SignatureSlot():
-                weight += 1 + SIGNATURE_BYTES
+                weight += 1 + (SIGNATURE_BYTES if not path.taproot else 64 + (slot.sighash != Sighash.ALL))
             case LateSlot():
                 weight += 1 + _LATE_BYTES
             case BytesSlot():
                 weight += 1 + len(slot.data)
-    return weight + (len(compact_size(len(witness_script))) + len(witness_script) if witness_script else 0)
+    proof = (path.leaf, path.control) if path.taproot else (witness_script,)
+    return weight + sum(len(compact_size(len(each))) + len(each) for each in proof if each)
 
 
 def input_weight(path: SpendPath, witness_script: bytes) -> int:

@@ -7,20 +7,23 @@ any provider again.
 from typing import Literal
 
 import msgspec
-from lnpd_sdk.script import Script, Sighash, SpendPath
+from lnpd_sdk.script import FundingScript, Script, Sighash, SpendPath
 from lnpd_sdk.types import CommitmentKeys, Party, PerParty
 
 from lnpd.tx.transaction import Tx
 
 
-class Funding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The output that a commitment spends: a 2-of-2 of the parties' funding keys (BOLT 3, "Funding Transaction")."""
+class Funding(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The output that a commitment spends: a 2-of-2 of the parties' funding keys (BOLT 3, "Funding Transaction"), or a
+    `script` of the channel's type over `opener_funding` and `acceptor_funding`, as lnpd.tx.funding compiles it.
+    """
 
     txid: bytes
     vout: int
     capacity_sat: int
     funding_keys: tuple[bytes, bytes]  # by party
-    witness_script: bytes
+    witness_script: bytes  # empty for taproot
+    script: FundingScript | None = None  # None: the 2-of-2
 
 
 class ProviderPin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,13 +43,15 @@ class ProviderPin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     observes: tuple[str, ...] = ()
 
 
-class ChannelType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What shapes every commitment of a channel: the type's features, its constants, its providers in order."""
+class ChannelType(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What shapes every commitment of a channel: the type's features, its constants, its providers in order, and what
+    its funding pays to, if not to the 2-of-2."""
 
     features: tuple[str, ...]
     commitment_weight: int  # of the transaction with both main outputs and what the type attaches
     fixed_cost_sat: int  # paid by the opener beside the fee (two anchors: 660)
     providers: tuple[ProviderPin, ...]
+    funding: FundingScript | None = None
 
 
 class CommitmentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""What does a miniscript (P2WSH) compile to, and what is every way to satisfy it?
+"""What does a miniscript (in P2WSH, or in a leaf of taproot) compile to, and what is every way to satisfy it?
 
 The library embit parses, types and assembles; its parsed tree is walked here. An enumerated way needs a smallest set
 of signatures, late data and locks: whoever can spend the script at all can do so with one of them, because a
@@ -16,11 +16,11 @@ from typing import Any, Final, NamedTuple  # Any: embit ships no types
 
 from embit.descriptor.miniscript import Miniscript as Node
 from embit.hashes import hash160, ripemd160
-from lnpd_sdk.script import BytesSlot, Key, LateSlot, SignatureSlot, Slot, SpendPath
-from lnpd_sdk.types import CommitmentKeys
+from lnpd_sdk.script import BytesSlot, LateSlot, SignatureSlot, Slot, SpendPath
 
 from lnpd.crypto.secp import check_point
 from lnpd.errors import InvalidPoint, ScriptRefused
+from lnpd.tx.names import Names
 
 MAX_EXPRESSION: Final = 2000  # characters
 MAX_DEPTH: Final = 40
@@ -28,15 +28,18 @@ MAX_VERIFIES: Final = 8  # embit assembles what is under a v: up to three times
 MAX_PATHS: Final = 64
 MAX_SCRIPT: Final = 3600  # bytes: standardness of P2WSH, as the next two
 MAX_WITNESS_ITEMS: Final = 99
-MAX_OPCODES: Final = 201  # consensus
+MAX_OPCODES: Final = 201  # consensus, of P2WSH
 MAX_BLOCKS: Final = 0xFFFF
 FIRST_TIMESTAMP: Final = 500_000_000
 
-_NAME: Final = re.compile(r"\b(" + "|".join(Key) + r")\b")
+_WORD: Final = re.compile(r"[a-z0-9_]+")
 _LETTERS: Final = re.compile(r"[a-z0-9_:(),]*")
 _EMPTY: Final[Slot] = BytesSlot(b"")
 _ONE: Final[Slot] = BytesSlot(b"\x01")
-_REFUSED_FRAGMENTS: Final = frozenset({"sortedmulti", "multi_a", "sortedmulti_a"})
+_REFUSED_FRAGMENTS: Final = {  # by whether it is a leaf of taproot
+    False: frozenset({"sortedmulti", "multi_a", "sortedmulti_a"}),
+    True: frozenset({"sortedmulti", "multi", "sortedmulti_a"}),
+}
 
 Slots = tuple[Slot, ...]
 
@@ -57,13 +60,12 @@ class Ways(NamedTuple):
 
 
 @lru_cache(maxsize=512)
-def compile_expression(expression: str, keys: CommitmentKeys) -> tuple[bytes, tuple[SpendPath, ...]]:
-    """The witness script and every way to spend it, at most 64.
+def compile_expression(expression: str, names: Names, taproot: bool = False) -> tuple[bytes, tuple[SpendPath, ...]]:
+    """The witness script, or with `taproot` the leaf's script, and every way to spend it, at most 64.
 
     Raises ScriptRefused: malformed, ill-typed, time-based locks, unknown key forms, or beyond a bound.
     """
-    names = _names(keys)
-    tree = _parse(_NAME.sub(lambda match: getattr(keys, match[0]).hex(), _checked(expression)))
+    tree = _parse(_with_points(_checked(expression), names), taproot)
     _check_sound(tree)
     script = bytes(tree.compile())
     _check_size(tree, script)
@@ -71,6 +73,11 @@ def compile_expression(expression: str, keys: CommitmentKeys) -> tuple[bytes, tu
     if any(len(way.witness) > MAX_WITNESS_ITEMS for way in satisfied):
         raise ScriptRefused(f"A way to spend {expression[:100]} needs more than {MAX_WITNESS_ITEMS} witness items.")
     return script, _named_paths(satisfied)
+
+
+def _with_points(expression: str, names: Names) -> str:
+    points = dict(names.points)
+    return _WORD.sub(lambda match: points[match[0]].hex() if match[0] in points else match[0], expression)
 
 
 def _checked(expression: str) -> str:
@@ -81,17 +88,10 @@ def _checked(expression: str) -> str:
     return expression
 
 
-def _names(keys: CommitmentKeys) -> dict[bytes, str]:
-    """Whose point is whose, the holder's names last: a point that both sides claim counts as the holder's."""
-    holders = (Key.DELAYED, Key.HOLDER_HTLC, Key.HOLDER_FUNDING)
-    ordered = sorted(Key, key=lambda name: name in holders)
-    return {getattr(keys, name): str(name) for name in ordered}
-
-
-def _parse(expression: str) -> Any:
+def _parse(expression: str, taproot: bool) -> Any:
     stream = BytesIO(expression.encode())
     try:
-        tree = Node.read_from(stream)
+        tree = Node.read_from(stream, taproot=taproot)
         tree.verify()
     except Exception as error:  # embit raises errors of many kinds for bad input
         raise ScriptRefused(f"{expression[:100]} is not a well-typed miniscript: {error}") from None
@@ -117,8 +117,8 @@ def _check_sound(node: Any, depth: int = 0, verifies: int = 0) -> None:
     verifies += fragment == "v:"
     if depth > MAX_DEPTH or verifies > MAX_VERIFIES:
         raise ScriptRefused(f"A miniscript is nested at most {MAX_DEPTH} deep, and v: at most {MAX_VERIFIES} deep.")
-    if fragment in _REFUSED_FRAGMENTS:
-        raise ScriptRefused(f"{fragment} has no place in a commitment's P2WSH script.")
+    if fragment in _REFUSED_FRAGMENTS[node.taproot]:
+        raise ScriptRefused(f"{fragment} has no place in {'a leaf of taproot' if node.taproot else 'P2WSH'}.")
     if fragment == "older" and not 1 <= node.arg.num <= MAX_BLOCKS:
         raise ScriptRefused(f"older({node.arg.num}) is not a number of blocks from 1 to {MAX_BLOCKS} (BIP 68).")
     if fragment == "after" and not 1 <= node.arg.num < FIRST_TIMESTAMP:
@@ -127,8 +127,8 @@ def _check_sound(node: Any, depth: int = 0, verifies: int = 0) -> None:
         raise ScriptRefused(f"The first argument of {fragment} must be dissatisfiable and leave exactly 1.")
     if fragment == "t:" and node.arg.type != "V":
         raise ScriptRefused("The argument of t: must be of type V.")
-    if fragment == "multi" and len(node.args) > 21:
-        raise ScriptRefused("multi takes at most 20 keys.")
+    if fragment in ("multi", "multi_a") and len(node.args) > 21:
+        raise ScriptRefused(f"{fragment} takes at most 20 keys.")
     for key in _keys(node):
         _point(key)
     for child in _children(node):
@@ -152,7 +152,7 @@ def _check_size(tree: Any, script: bytes) -> None:
     if len(script) > MAX_SCRIPT:
         raise ScriptRefused(f"A witness script has at most {MAX_SCRIPT} bytes, not {len(script)}.")
     opcodes = _count_opcodes(script) + _count_multi_keys(tree)
-    if opcodes > MAX_OPCODES:
+    if opcodes > MAX_OPCODES and not tree.taproot:
         raise ScriptRefused(f"A script has at most {MAX_OPCODES} operations, not {opcodes}.")
 
 
@@ -173,7 +173,7 @@ def _count_multi_keys(node: Any) -> int:
 # Enumeration: one row for each fragment, as miniscript's table of satisfactions has it
 
 
-def _enumerate(node: Any, names: dict[bytes, str]) -> Ways:
+def _enumerate(node: Any, names: Names) -> Ways:
     fragment = _fragment(node)
     if fragment in _LEAVES:
         return _LEAVES[fragment](node, names)
@@ -218,27 +218,47 @@ def _named_paths(ways: tuple[Way, ...]) -> tuple[SpendPath, ...]:
     return tuple(paths)
 
 
-def _key(node: Any, names: dict[bytes, str]) -> Ways:
+def _signature(key: Any, names: Names) -> SignatureSlot:
+    return SignatureSlot(names.name_of(_point(key), key.taproot))
+
+
+def _key(node: Any, names: Names) -> Ways:
+    return Ways((Way((_signature(node.arg, names),)),), (_EMPTY,))
+
+
+def _key_hash(node: Any, names: Names) -> Ways:
     point = _point(node.arg)
-    return Ways((Way((SignatureSlot(names.get(point, point.hex())),)),), (_EMPTY,))
+    shown: Slot = BytesSlot(point[1:] if node.taproot else point)
+    return Ways((Way((_signature(node.arg, names), shown)),), (_EMPTY, shown))
 
 
-def _key_hash(node: Any, names: dict[bytes, str]) -> Ways:
-    point = _point(node.arg)
-    shown: Slot = BytesSlot(point)
-    return Ways((Way((SignatureSlot(names.get(point, point.hex())), shown)),), (_EMPTY, shown))
-
-
-def _multi(node: Any, names: dict[bytes, str]) -> Ways:
-    needed, points = node.args[0].num, [_point(key) for key in node.args[1:]]
-    if comb(len(points), needed) > MAX_PATHS:
+def _chosen_keys(node: Any, names: Names) -> tuple[int, list[Slot]]:
+    """How many keys of a multi sign, and each one's signature."""
+    needed: int = node.args[0].num
+    signatures: list[Slot] = [_signature(key, names) for key in node.args[1:]]
+    if comb(len(signatures), needed) > MAX_PATHS:
         raise ScriptRefused(f"A miniscript has more than {MAX_PATHS} ways to be spent.")
-    signatures: list[Slot] = [SignatureSlot(names.get(point, point.hex())) for point in points]
+    return needed, signatures
+
+
+def _multi(node: Any, names: Names) -> Ways:
+    needed, signatures = _chosen_keys(node, names)
     ways = tuple(Way((_EMPTY, *chosen)) for chosen in combinations(signatures, needed))
     return Ways(_smallest(ways), (_EMPTY,) * (needed + 1))
 
 
-def _hash(node: Any, _: dict[bytes, str]) -> Ways:
+def _multi_a(node: Any, names: Names) -> Ways:
+    """Each key looks at an element of its own, the first key at the topmost; who does not sign leaves it empty."""
+    needed, signatures = _chosen_keys(node, names)
+    places = range(len(signatures))
+    ways = tuple(
+        Way(tuple(signatures[place] if place in chosen else _EMPTY for place in reversed(places)))
+        for chosen in combinations(places, needed)
+    )
+    return Ways(_smallest(ways), (_EMPTY,) * len(signatures))
+
+
+def _hash(node: Any, _: Names) -> Ways:
     name, digest = str(node.NAME), bytes(node.arg.raw)
     wrong = next(guess for guess in (bytes(32), bytes(31) + b"\1") if _HASHES[name](guess) != digest)
     return Ways((Way((LateSlot(f"{name}:{digest.hex()}"),)),), (BytesSlot(wrong),))
@@ -251,12 +271,13 @@ _HASHES: Final[dict[str, Callable[[bytes], bytes]]] = {
     "hash160": hash160,
 }
 
-_LEAVES: Final[dict[str, Callable[[Any, dict[bytes, str]], Ways]]] = {
+_LEAVES: Final[dict[str, Callable[[Any, Names], Ways]]] = {
     "pk": _key,
     "pk_k": _key,
     "pkh": _key_hash,
     "pk_h": _key_hash,
     "multi": _multi,
+    "multi_a": _multi_a,
     "older": lambda node, _: Ways((Way(older=node.arg.num),)),
     "after": lambda node, _: Ways((Way(after=node.arg.num),)),
     **dict.fromkeys(_HASHES, _hash),

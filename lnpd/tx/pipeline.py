@@ -69,7 +69,7 @@ def build(spec: CommitmentSpec) -> Generator[ProviderCall, object, Graph]:
     placed = arrange(compiler, survivors, spec)
     placed = yield from _seal(spec, view, placed)
     tx = _transaction(spec, placed)
-    fee_sat = checks.commitment(tx, spec.funding.capacity_sat, charged_weight)
+    fee_sat = checks.commitment(tx, spec.funding, charged_weight)
     children = yield from descend(spec, view, compiler, placed, tx)
     outputs = tuple(_output(each) for each in placed)
     check_rule_3(outputs, children, spec.keys, spec.to_self_delay[spec.holder])

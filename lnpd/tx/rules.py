@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Final
 
-from lnpd_sdk.script import Key, SpendPath, Template
+from lnpd_sdk.script import InternalKey, Key, SpendPath, Template
 from lnpd_sdk.types import CommitmentKeys
 
 from lnpd.errors import (
@@ -36,9 +36,16 @@ def is_counterpartys(key: str, keys: CommitmentKeys) -> bool:
     """Whether only the counterparty can sign with this key. A key that is not its for certain is the holder's."""
     if key not in COUNTERPARTY_KEYS:
         return False
-    # A counterparty could name the holder's point as its own; then the holder signs with it.
+    # A counterparty could name the holder's point, or its negative, as its own; then the holder signs with it.
     point = getattr(keys, key)
-    return all(getattr(keys, holders) != point for holders in HOLDER_KEYS)
+    return all(getattr(keys, holders)[1:] != point[1:] for holders in HOLDER_KEYS)
+
+
+def signers(path: SpendPath, keys: CommitmentKeys) -> set[bool]:
+    """Who has to sign for this path: True stands for the counterparty, False for the holder."""
+    if InternalKey.MUSIG2_FUNDING in path.keys:
+        return {True, False}
+    return {is_counterpartys(key, keys) for key in path.keys}
 
 
 def check_rule_3(
@@ -88,8 +95,8 @@ def check_output(
 @lru_cache(maxsize=256)
 def _apart(keys: CommitmentKeys) -> bool:
     """Whether no point is of both sides: then a name says who can sign."""
-    holders = {getattr(keys, name) for name in HOLDER_KEYS}
-    return holders.isdisjoint(getattr(keys, name) for name in COUNTERPARTY_KEYS)
+    holders = {getattr(keys, name)[1:] for name in HOLDER_KEYS}
+    return holders.isdisjoint(getattr(keys, name)[1:] for name in COUNTERPARTY_KEYS)
 
 
 def check_paths(
@@ -113,13 +120,13 @@ def check_paths(
         return
     holder_can_spend = False
     for path in paths:
-        signers = {is_counterpartys(key, keys) for key in path.keys}
-        if not signers:
+        needed = signers(path, keys)
+        if not needed:
             raise PathNeedsNoSignature(f"{name}: anyone can spend it by the path {path.name}.")
-        if False not in signers:
+        if False not in needed:
             continue
         holder_can_spend = True
-        if True not in signers:
+        if True not in needed:
             _check_holder_alone(path, to_self_delay, name)
         elif path.name not in children:
             raise JointPathWithoutChild(

@@ -1,10 +1,11 @@
 """What is an output's script, byte for byte, and how can it be satisfied?
 
-`Compiler` turns the three kinds of script expression into a scriptPubKey, a witness script and every way to spend it.
-BOLT 3's scripts are rows of TEMPLATES; miniscript is compiled in miniscript.py.
+`Compiler` turns the four kinds of script expression into a scriptPubKey, a witness script and every way to spend it.
+BOLT 3's scripts are rows of TEMPLATES; miniscript is compiled in miniscript.py, a taproot tree put together in
+taproot.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
@@ -21,12 +22,16 @@ from lnpd_sdk.script import (
     Sighash,
     SignatureSlot,
     SpendPath,
+    Taproot,
     Template,
 )
 from lnpd_sdk.types import CommitmentKeys
+from msgspec.structs import replace
 
-from lnpd.errors import ScriptRefused
-from lnpd.tx import miniscript
+from lnpd.crypto.schnorr import x_only
+from lnpd.errors import InvalidPoint, ScriptRefused
+from lnpd.tx import miniscript, taproot
+from lnpd.tx.names import names_of
 
 MAX_DATA_CARRIER: Final = 80
 MAX_BLOCKS: Final = 0xFFFF  # of a relative lock (BIP 68)
@@ -37,11 +42,15 @@ _ONE: Final = BytesSlot(b"\x01")
 
 
 class Compiled(msgspec.Struct, frozen=True):
-    """A script in bytes. `witness_script` is empty for P2WPKH and for data carriers (which have no path)."""
+    """A script in bytes. `witness_script` is empty for P2WPKH, for taproot (a path has its own script there) and for
+    data carriers (which have no path)."""
 
     script_pubkey: bytes
     witness_script: bytes
     paths: tuple[SpendPath, ...]
+
+
+Ran = tuple[bytes, tuple[SpendPath, ...]]  # a leaf's script, and the ways to satisfy it
 
 
 def hash160(data: bytes) -> bytes:
@@ -137,11 +146,44 @@ class Compiler:
                 raise ScriptRefused(f"There is no script template named {script.name!r}.")
             return row(self, script)
         if isinstance(script, Miniscript):
-            witness_script, paths = miniscript.compile_expression(script.expression, self.keys)
+            witness_script, paths = miniscript.compile_expression(script.expression, names_of(self.keys))
             return Compiled(pay_to_script(witness_script), witness_script, paths)
+        if isinstance(script, Taproot):
+            leaves = [self._leaf(leaf.script) for leaf in script.leaves]
+            return compile_tree(script, taproot.internal_point(script.internal_key, names_of(self.keys)), leaves)
         if not 1 <= script.length <= MAX_DATA_CARRIER:
             raise ScriptRefused(f"A data carrier holds 1 to {MAX_DATA_CARRIER} bytes, not {script.length}.")
         return Compiled(data_carrier(bytes(script.length)), b"", ())
+
+    def _leaf(self, script: Template | Miniscript) -> Ran:
+        if isinstance(script, Miniscript):
+            return miniscript.compile_expression(script.expression, names_of(self.keys), taproot=True)
+        row = LEAF_TEMPLATES.get(script.name)
+        if row is None:
+            raise ScriptRefused(f"There is no template of a leaf named {script.name!r}.")
+        return row(self)
+
+
+def compile_tree(script: Taproot, internal: bytes, leaves: Sequence[Ran]) -> Compiled:
+    """A taproot output of this internal point and these leaves, in bytes. Raises ScriptRefused."""
+    try:
+        depths = [leaf.depth for leaf in script.leaves]
+        tree = taproot.grow(internal, list(zip(depths, [code for code, _ in leaves], strict=True)))
+    except InvalidPoint as error:
+        raise ScriptRefused(f"The internal key of a taproot output is none: {error}") from None
+    paths = [
+        replace(path, leaf=code, control=control)
+        for (code, found), control in zip(leaves, tree.controls, strict=True)
+        for path in found
+    ]
+    if script.internal_key not in taproot.NUMS_POINTS:
+        name = str(script.internal_key)
+        paths.insert(0, SpendPath(name, (SignatureSlot(name),), tweak=tree.tweak))
+    if len({path.name for path in paths}) < len(paths) or not 1 <= len(paths) <= miniscript.MAX_PATHS:
+        raise ScriptRefused(
+            f"A taproot output has 1 to {miniscript.MAX_PATHS} ways to be spent, no two of which alike."
+        )
+    return Compiled(taproot.pay_to_taproot(tree.output_key), b"", tuple(paths))
 
 
 # A commitment is built by the channel and checked by the signer: its scripts are compiled once.
@@ -254,4 +296,15 @@ TEMPLATES: Final[dict[str, Callable[[Compiler, Template], Compiled]]] = {
     "received_htlc": _received_htlc,
     "received_htlc_anchors": _received_htlc,
     "anchor": _anchor,
+}
+
+
+def _revocation_leaf(context: Compiler) -> Ran:
+    """<delayed> DROP <revocation> CHECKSIG: who sees it spent knows the delayed key, and so the other leaf."""
+    script = push(x_only(context.keys.delayed)) + b"\x75" + push(x_only(context.keys.revocation)) + b"\xac"
+    return script, (SpendPath("revocation", (SignatureSlot(Key.REVOCATION),)),)
+
+
+LEAF_TEMPLATES: Final[dict[str, Callable[[Compiler], Ran]]] = {
+    "revocation_leaf": _revocation_leaf,
 }

@@ -1,36 +1,88 @@
 """What does a graph need signed, by which key, and how do the signatures complete its transactions?
 
-Signatures are 64 bytes (compact) until they enter a witness, where they are DER with the sighash byte.
+Signatures are 64 bytes until they enter a witness: ECDSA's are DER with the sighash byte there, Schnorr's (of taproot)
+stay as they are, with that byte only if it is not the default.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from lnpd_sdk.script import BytesSlot, LateSlot, Sighash, SignatureSlot, SpendPath
 
-from lnpd.crypto.secp import to_der, verify
+from lnpd.crypto import schnorr, secp
+from lnpd.crypto.secp import to_der
 from lnpd.errors import WitnessIncomplete, WrongSignature, WrongSignatureCount
-from lnpd.tx.graph import Child, CommitmentSignatures, Graph
+from lnpd.tx.funding import FUNDING_KEYS, compiled_of, funding_output, joint_path
+from lnpd.tx.graph import Child, CommitmentSignatures, Funding, Graph
 from lnpd.tx.rules import is_counterpartys
 from lnpd.tx.script import public_key_of, script_code
-from lnpd.tx.transaction import SIGHASH_ALL, SIGHASH_ANYONECANPAY, SIGHASH_SINGLE, Tx
+from lnpd.tx.sighash import leaf_hash, taproot_sighash
+from lnpd.tx.transaction import SIGHASH_ALL, SIGHASH_ANYONECANPAY, SIGHASH_SINGLE, Tx, TxOut
 
 FLAGS: Final[dict[Sighash, int]] = {
     Sighash.ALL: SIGHASH_ALL,
     Sighash.SINGLE_ANYONECANPAY: SIGHASH_SINGLE | SIGHASH_ANYONECANPAY,
 }
 
+TAPROOT_FLAGS: Final[dict[Sighash, int]] = FLAGS | {Sighash.ALL: 0}  # BIP 341's default: all, and 64 bytes
+
+
+# One signature of one path
+
+
+def input_digest(
+    tx: Tx, index: int, path: SpendPath, witness_script: bytes, spent: Sequence[TxOut], sighash: Sighash = Sighash.ALL
+) -> bytes:
+    """What a signature for this path of input `index` commits to.
+
+    `spent` are the outputs that the inputs spend, in their order: of taproot all of them, else up to its own at least.
+    Raises WrongSpent.
+    """
+    if path.taproot:
+        leaf = leaf_hash(path.leaf) if path.leaf else b""
+        return taproot_sighash(tx, index, spent, TAPROOT_FLAGS[sighash], leaf)
+    mine = spent[index]
+    return tx.sighash(index, script_code(mine.script_pubkey, witness_script), mine.value_sat, FLAGS[sighash])
+
+
+def sign_path(secret: bytes, path: SpendPath, digest: bytes) -> bytes:
+    """The signature by a key that the path names; raises InvalidSecret."""
+    if not path.taproot:
+        return secp.sign(secret, digest)
+    if path.tweak:
+        secret = secp.tweak_add_secret(schnorr.even_secret(secret), path.tweak)
+    return schnorr.sign_schnorr(secret, digest)
+
+
+def verify_path(point: bytes, path: SpendPath, digest: bytes, signature: bytes) -> bool:
+    """Whether it is a signature by that key; raises InvalidPoint."""
+    if not path.taproot:
+        return secp.verify(point, digest, signature)
+    x = schnorr.x_only(point)
+    if path.tweak:
+        x = schnorr.x_only(secp.tweak_add_point(schnorr.lift(x), path.tweak))
+    return schnorr.verify_schnorr(x, digest, signature)
+
+
+# Those of a graph
+
 
 def commitment_digest(graph: Graph) -> bytes:
     """What both funding keys sign."""
-    return graph.tx.sighash(0, graph.funding.witness_script, graph.funding.capacity_sat)
+    return funding_digest(graph.funding, graph.tx)
+
+
+def funding_digest(funding: Funding, tx: Tx) -> bytes:
+    """What both parties sign of a transaction that spends their funding alone: a commitment, a mutual close."""
+    path = joint_path(compiled_of(funding))
+    return input_digest(tx, 0, path, funding.witness_script, (funding_output(funding),))
 
 
 def child_digest(graph: Graph, child: Child, sighash: Sighash) -> bytes:
     """What a key of the child's path signs: the counterparty with the child's sighash, the holder with ALL."""
     parent = graph.outputs[child.vout]
-    code = script_code(parent.script_pubkey, parent.witness_script)
-    return child.tx.sighash(0, code, parent.value_sat, FLAGS[sighash])
+    spent = (TxOut(parent.value_sat, parent.script_pubkey),)
+    return input_digest(child.tx, 0, child.path, parent.witness_script, spent, sighash)
 
 
 def counterparty_key(graph: Graph, child: Child) -> str:
@@ -47,11 +99,11 @@ def verify_signatures(graph: Graph, signatures: CommitmentSignatures) -> None:
         raise WrongSignatureCount(
             f"There are {len(signatures.children)} signatures for {len(graph.children)} second-stage transactions."
         )
-    if not verify(graph.keys.counterparty_funding, commitment_digest(graph), signatures.commitment):
+    if not secp.verify(graph.keys.counterparty_funding, commitment_digest(graph), signatures.commitment):
         raise WrongSignature(f"The signature of commitment {graph.number} is invalid.")
     for index, (child, signature) in enumerate(zip(graph.children, signatures.children, strict=True)):
         key = public_key_of(counterparty_key(graph, child), graph.keys)
-        if not verify(key, child_digest(graph, child, child.sighash), signature):
+        if not verify_path(key, child.path, child_digest(graph, child, child.sighash), signature):
             raise WrongSignature(
                 f"Signature {index} of commitment {graph.number} is invalid: {child.kind}, {child.provider} {child.id}"
             )
@@ -71,10 +123,18 @@ def witness(
                 items.append(slot.data)
             case SignatureSlot():
                 signature = _known(signatures, slot.key, "the signature by")
-                items.append(to_der(signature) + bytes((FLAGS[slot.sighash],)))
+                items.append(_in_witness(path, signature, slot.sighash))
             case LateSlot():
                 items.append(_known(late, slot.name, "the late datum"))
+    if path.taproot:
+        return (*items, path.leaf, path.control) if path.control else tuple(items)
     return (*items, witness_script) if witness_script else tuple(items)
+
+
+def _in_witness(path: SpendPath, signature: bytes, sighash: Sighash) -> bytes:
+    if not path.taproot:
+        return to_der(signature) + bytes((FLAGS[sighash],))
+    return signature + bytes(flag for flag in (TAPROOT_FLAGS[sighash],) if flag)
 
 
 def _known(values: Mapping[str, bytes], name: str, what: str) -> bytes:
@@ -83,12 +143,15 @@ def _known(values: Mapping[str, bytes], name: str, what: str) -> bytes:
     return values[name]
 
 
-def funding_witness(witness_script: bytes, signatures: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
-    """The witness that spends the 2-of-2; signatures by funding key (BOLT 3, "Commitment Transaction")."""
-    if len(signatures) != 2:
-        raise WitnessIncomplete("A 2-of-2 needs the signatures of two different keys.")
-    ordered = [to_der(signatures[key]) + bytes((SIGHASH_ALL,)) for key in sorted(signatures)]
-    return (b"", *ordered, witness_script)
+def funding_witness(funding: Funding, signatures: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
+    """The witness that spends a funding; signatures by funding key (BOLT 3, "Commitment Transaction").
+
+    Raises WitnessIncomplete, InvalidSignature.
+    """
+    named = {
+        name: signatures[key] for name, key in zip(FUNDING_KEYS, funding.funding_keys, strict=True) if key in signatures
+    }
+    return witness(joint_path(compiled_of(funding)), funding.witness_script, named, {})
 
 
 def signed_commitment(graph: Graph, holder_signature: bytes, counterparty_signature: bytes) -> Tx:
@@ -97,4 +160,4 @@ def signed_commitment(graph: Graph, holder_signature: bytes, counterparty_signat
         graph.keys.holder_funding: holder_signature,
         graph.keys.counterparty_funding: counterparty_signature,
     }
-    return graph.tx.with_witness(0, funding_witness(graph.funding.witness_script, signatures))
+    return graph.tx.with_witness(0, funding_witness(graph.funding, signatures))

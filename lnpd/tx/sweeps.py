@@ -16,8 +16,7 @@ from lnpd.errors import ClaimUneconomic
 from lnpd.tx import fees
 from lnpd.tx.claims import Claimable
 from lnpd.tx.graph import Child, Graph
-from lnpd.tx.script import script_code
-from lnpd.tx.signatures import FLAGS
+from lnpd.tx.signatures import input_digest
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 
 RBF_SEQUENCE: Final = 0xFFFFFFFD  # replaceable, and a locktime holds
@@ -39,9 +38,10 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def digests(self, index: int) -> tuple[tuple[str, bytes], ...]:
         """(key, digest) of each signature that input `index` needs, in witness order."""
         taken = self.inputs[index]
-        code = script_code(taken.output.script_pubkey, taken.output.witness_script)
+        spent = tuple(TxOut(each.output.value_sat, each.output.script_pubkey) for each in self.inputs)
+        script = taken.output.witness_script
         return tuple(
-            (slot.key, self.tx.sighash(index, code, taken.output.value_sat, FLAGS[slot.sighash]))
+            (slot.key, input_digest(self.tx, index, taken.path, script, spent, slot.sighash))
             for slot in taken.path.witness
             if isinstance(slot, SignatureSlot)
         )

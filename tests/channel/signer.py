@@ -118,4 +118,4 @@ class SoftSigner:
         """A mutual close, complete."""
         keys = funding.funding_keys
         signatures = {keys[us]: self.sign_closing(funding, tx), keys[1 - us]: theirs}
-        return tx.with_witness(0, funding_witness(funding.witness_script, signatures))
+        return tx.with_witness(0, funding_witness(funding, signatures))

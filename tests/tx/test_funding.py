@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lnpd.errors import NotThisCommitment, ScriptRefused
 from lnpd.tx.funding import (
     commitment_number,
-    funding_script,
+    compile_funding,
     funding_script_pubkey,
     locktime_and_sequence,
     make_funding,
@@ -25,11 +25,13 @@ def test_funding_script() -> None:
         "504c0acf6385a132cec6d3c39fa711c152ae"
     )
     first, second = FUNDING.funding_keys
-    assert funding_script((first, second)) == funding_script((second, first))
+    assert (
+        compile_funding(None, (first, second)).witness_script == compile_funding(None, (second, first)).witness_script
+    )
     assert funding_script_pubkey((first, second))[:2] == b"\0\x20"
     assert make_funding(FUNDING.txid, 0, FUNDING.capacity_sat, (first, second)) == FUNDING
     with pytest.raises(ScriptRefused):
-        funding_script((first, second[1:]))
+        compile_funding(None, (first, second[1:]))
 
 
 def test_obscuring_factor() -> None:

@@ -18,6 +18,7 @@ from lnpd_sdk.types import CommitmentKeys
 from lnpd.crypto.secp import public_key, sign
 from lnpd.errors import ScriptRefused
 from lnpd.tx.miniscript import MAX_PATHS, compile_expression
+from lnpd.tx.names import names_of
 from lnpd.tx.script import pay_to_script
 from lnpd.tx.signatures import witness
 from lnpd.tx.transaction import Tx, TxIn, TxOut
@@ -106,7 +107,7 @@ def needs(path: SpendPath) -> frozenset[str]:
 
 def check(expression: str) -> int:
     """Every path opens the script and is accepted; every set that opens the script contains a path. How many paths."""
-    script, paths = compile_expression(expression, KEYS)
+    script, paths = compile_expression(expression, names_of(KEYS))
     tree = parse(expression)
     assert len({path.name for path in paths}) == len(paths)
     for path in paths:
@@ -164,7 +165,9 @@ def test_every_way_is_found_and_works(expression: str, count: int) -> None:
 
 
 def test_lockbox_by_the_kernel() -> None:
-    script, (revocation, delayed) = compile_expression("or_d(pk(revocation),and_v(v:pk(delayed),older(144)))", KEYS)
+    script, (revocation, delayed) = compile_expression(
+        "or_d(pk(revocation),and_v(v:pk(delayed),older(144)))", names_of(KEYS)
+    )
     assert (revocation.name, delayed.name, delayed.older) == ("revocation", "delayed+older(144)", 144)
     early = delayed.__class__(delayed.name, delayed.witness, 143)
     assert not accepts(spend(script, early), pay_to_script(script), VALUE)
@@ -210,13 +213,13 @@ REFUSED = {
 @pytest.mark.parametrize("expression", REFUSED.values(), ids=REFUSED)
 def test_refused(expression: str) -> None:
     with pytest.raises(ScriptRefused):
-        compile_expression(expression, KEYS)
+        compile_expression(expression, names_of(KEYS))
 
 
 @given(st.text(alphabet="abcdehijklmnopstuv_:(),0123456789", max_size=60))
 def test_any_text_is_compiled_or_refused(text: str) -> None:
     try:
-        _, paths = compile_expression(text, KEYS)
+        _, paths = compile_expression(text, names_of(KEYS))
     except ScriptRefused:
         return
     assert len(paths) <= MAX_PATHS
@@ -266,7 +269,7 @@ def verified(expression: str) -> str:
 @given(basic)
 def test_random_miniscripts(expression: str) -> None:
     try:
-        compile_expression(expression, KEYS)
+        compile_expression(expression, names_of(KEYS))
     except ScriptRefused:
         reject()
     if len(set(atoms(parse(expression)))) <= 8:
@@ -276,9 +279,9 @@ def test_random_miniscripts(expression: str) -> None:
 def test_a_point_of_both_sides_is_named_as_the_holders() -> None:
     keys = msgspec.structs.replace(KEYS, counterparty_payment=KEYS.delayed)
     for expression in ("pk(counterparty_payment)", "pk(delayed)", f"pkh({KEYS.delayed.hex()})"):
-        assert [path.keys for path in compile_expression(expression, keys)[1]] == [("delayed",)]
+        assert [path.keys for path in compile_expression(expression, names_of(keys))[1]] == [("delayed",)]
 
 
 def test_almost_too_many_operations() -> None:
-    _, paths = compile_expression(f"and_v(v{'n' * 30}:pk(delayed)," * 6 + "pk(delayed)" + ")" * 6, KEYS)
+    _, paths = compile_expression(f"and_v(v{'n' * 30}:pk(delayed)," * 6 + "pk(delayed)" + ")" * 6, names_of(KEYS))
     assert [path.name for path in paths] == ["+".join(["delayed"] * 7)]

@@ -99,7 +99,7 @@ class FeePayer:
         )
         paid = await self._wallet.pay_fee(wanted)
         self._versions.offer(version, paid.tx.txid, Paid(version.points, paid.fee_sat, paid.weight))
-        return await driver.fills.second_stage(kept, paid.tx, left)
+        return await driver.fills.second_stage(kept, paid.tx, left, paid.coins)
 
     async def _bid(
         self, driver: ChannelDriver, action: Claim, graph: Graph, left: Sequence[Claimable], version: Version

@@ -40,7 +40,7 @@ from lnpd.store.store import Store
 from lnpd.tx.claims import Claimable
 from lnpd.tx.graph import CommitmentSignatures, Graph
 from lnpd.tx.presigned import in_auxiliary, in_commitment_signed
-from lnpd.tx.transaction import Tx
+from lnpd.tx.transaction import Tx, TxOut
 from lnpd.wire.base import Message
 from lnpd.wire.messages import (
     AuxiliarySignatures,
@@ -150,13 +150,13 @@ class Fills:
         )
         return await self._signer.sign_claim(self._index, ClaimRequest(graph, tx, inputs, secret))
 
-    async def second_stage(self, kept: Kept, tx: Tx, claims: Sequence[Claimable]) -> Tx:
+    async def second_stage(self, kept: Kept, tx: Tx, claims: Sequence[Claimable], others: tuple[TxOut, ...] = ()) -> Tx:
         """A transaction whose first inputs take outputs of our own commitment through these claims' children, with
-        their witnesses."""
+        their witnesses; `others` are what its further inputs spend."""
         assert kept.signatures is not None, "our own commitment is kept with the peer's signatures"
         theirs = kept.signatures.children
         parts = tuple(StagePart(each.stage, theirs[each.stage], each.late) for each in claims)
-        return await self._signer.sign_second_stage(self._index, SecondStage(kept.graph, parts, tx))
+        return await self._signer.sign_second_stage(self._index, SecondStage(kept.graph, parts, tx, others))
 
     async def _commitment(
         self, channel: Channel, fill: SignCommitment | SignAuxiliary

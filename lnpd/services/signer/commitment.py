@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 from lnpd_sdk.script import DataCarrier, Sighash, SignatureSlot, SpendPath, Template
 from lnpd_sdk.types import PARTIES, CommitmentKeys, Party, PerParty, other
+from msgspec.structs import replace
 
 from lnpd.channel.lost import NO_KEY
 from lnpd.errors import CryptoError, LnpdError, OutputRefused, ScriptRefused
@@ -26,7 +27,7 @@ from lnpd.tx.keys import Basepoints, commitment_keys
 from lnpd.tx.rules import ANCHOR_KINDS, SECOND_STAGE, is_counterpartys
 from lnpd.tx.rules import check_output as check_rule_3
 from lnpd.tx.script import Compiled, Compiler, compiler_of, data_carrier
-from lnpd.tx.signatures import FLAGS
+from lnpd.tx.signatures import child_digest, commitment_digest
 from lnpd.tx.transaction import TxIn
 
 DELAYED_TEMPLATES: Final = frozenset({"to_local"})
@@ -201,7 +202,7 @@ def _check_child(graph: Graph, child: Child, parent: Output, compiled: Compiled,
             Rule.WRONG_CHILD, f"{_title(child)} does not spend output {child.vout} of the commitment, and that alone."
         )
     path = next((each for each in compiled.paths if each.name == child.path.name), None)
-    if path is None or (child.path.older, child.path.after) != (path.older, path.after):
+    if path is None or replace(child.path, witness=path.witness) != path:
         refuse(Rule.WRONG_CHILD, f"{_title(child)}: its output has no path {child.path.name}.")
     if len(tx.outputs) != len(child.outputs) or any(
         (shown.value_sat, shown.script_pubkey) != (meant.value_sat, meant.script_pubkey)
@@ -273,8 +274,7 @@ def signing_digests(graph: Graph) -> tuple[bytes, tuple[bytes, ...]]:
     if not all(0 <= child.vout < len(graph.outputs) and child.tx.inputs for child in graph.children):
         refuse(Rule.WRONG_CHILD, "a second-stage transaction spends an output that does not exist.")
     with encodable():
-        commitment = graph.tx.sighash(0, graph.funding.witness_script, graph.funding.capacity_sat)
-        return commitment, tuple(_child_digest(graph, child) for child in graph.children)
+        return commitment_digest(graph), tuple(child_digest(graph, child, child.sighash) for child in graph.children)
 
 
 class Digests:
@@ -293,11 +293,6 @@ class Digests:
         if len(self._known) > MAX_DIGESTS:
             self._known.popitem(last=False)
         return digests
-
-
-def _child_digest(graph: Graph, child: Child) -> bytes:
-    parent = graph.outputs[child.vout]
-    return child.tx.sighash(0, parent.witness_script, parent.value_sat, FLAGS[child.sighash])
 
 
 def content_digest(digests: tuple[bytes, tuple[bytes, ...]]) -> bytes:

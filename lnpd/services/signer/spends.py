@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from lnpd.channel.actions import CompleteClosing, SignClosing
 from lnpd.channel.lost import NO_KEY
 from lnpd.crypto.secp import public_key, sign, verify
-from lnpd.errors import CryptoError, WitnessIncomplete
+from lnpd.errors import CryptoError, WitnessIncomplete, WrongSpent
 from lnpd.services.interfaces import Claim, ClaimInput, SecondStage, SignerChannel, StagePart
 from lnpd.services.signer.commitment import check_children, check_output
 from lnpd.services.signer.keys import ChannelKeys
@@ -20,8 +20,16 @@ from lnpd.services.signer.state import UNSETTLED, FundingState
 from lnpd.tx.feerates import MAX_FEERATE_PER_KW, STAKE_PERCENT
 from lnpd.tx.graph import Child, CommitmentSignatures, Graph, Output
 from lnpd.tx.rules import is_counterpartys
-from lnpd.tx.script import Compiled, Compiler, compiler_of, public_key_of, script_code
-from lnpd.tx.signatures import FLAGS, counterparty_key, funding_witness, witness
+from lnpd.tx.script import Compiled, Compiler, compiler_of, public_key_of
+from lnpd.tx.signatures import (
+    counterparty_key,
+    funding_digest,
+    funding_witness,
+    input_digest,
+    sign_path,
+    verify_path,
+    witness,
+)
 from lnpd.tx.sweeps import may_share
 from lnpd.tx.transaction import Tx, TxOut
 
@@ -48,7 +56,7 @@ def commitment_signatures(
             if secret is None:
                 refuse(Rule.NOT_OUR_PATH, "a second-stage transaction does not need a key of ours.")
             secrets[key] = secret
-        children.append(sign(secrets[key], digest))
+        children.append(sign_path(secrets[key], child.path, digest))
     return CommitmentSignatures(sign(keys.funding, digests[0]), tuple(children))
 
 
@@ -103,8 +111,7 @@ def known_balance_sat(terms: SignerChannel, state: FundingState) -> int:
 
 def closing_signature(keys: ChannelKeys, closing: SignClosing) -> bytes:
     """Our signature of a checked close."""
-    funding = closing.funding
-    return sign(keys.funding, closing.transaction.sighash(0, funding.witness_script, funding.capacity_sat))
+    return sign(keys.funding, funding_digest(closing.funding, closing.transaction))
 
 
 def completed_closing(keys: ChannelKeys, terms: SignerChannel, closing: CompleteClosing) -> Tx:
@@ -112,11 +119,11 @@ def completed_closing(keys: ChannelKeys, terms: SignerChannel, closing: Complete
     signing = closing.signing
     funding, tx = signing.funding, signing.transaction
     our_key, their_key = funding.funding_keys[terms.us], funding.funding_keys[1 - terms.us]
-    digest = tx.sighash(0, funding.witness_script, funding.capacity_sat)
+    digest = funding_digest(funding, tx)
     if not verify(their_key, digest, closing.their_signature):
         refuse(Rule.PEER_SIGNATURE, "the peer's signature of the closing transaction is invalid.")
     signatures = {our_key: sign(keys.funding, digest), their_key: closing.their_signature}
-    return tx.with_witness(0, funding_witness(funding.witness_script, signatures))
+    return tx.with_witness(0, funding_witness(funding, signatures))
 
 
 def fee_cap_sat(tx: Tx, inputs: int) -> int:
@@ -140,12 +147,11 @@ def signed_claim(keys: ChannelKeys, terms: SignerChannel, claim: Claim, is_ours:
         check_children(compiler, terms, graph)
     spent = [_spent(compiler, terms, graph, tx, position, described) for position, described in enumerate(claim.inputs)]
     _check_claim_fee(tx, [output for output, _, _ in spent])
-    signed = tx
-    for position, (described, (output, compiled, path)) in enumerate(zip(claim.inputs, spent, strict=True)):
+    signed, coins = tx, (*(TxOut(o.value_sat, c.script_pubkey) for o, c, _ in spent), *claim.others)
+    for position, (described, (_, compiled, path)) in enumerate(zip(claim.inputs, spent, strict=True)):
         secrets = _secrets(keys, terms, graph, path, revealed)
-        code = script_code(compiled.script_pubkey, compiled.witness_script)
-        digest = tx.sighash(position, code, output.value_sat)
-        signatures = {key: sign(secret, digest) for key, secret in secrets.items()}
+        digest = _digest(tx, position, path, compiled.witness_script, coins)
+        signatures = {key: sign_path(secret, path, digest) for key, secret in secrets.items()}
         signed = signed.with_witness(position, _witness(path, compiled, signatures, described.late))
     return signed
 
@@ -250,6 +256,20 @@ def _witness(
         refuse(Rule.WITNESS_INCOMPLETE, str(error))
 
 
+def _digest(
+    tx: Tx,
+    position: int,
+    path: SpendPath,
+    witness_script: bytes,
+    coins: Sequence[TxOut],
+    sighash: Sighash = Sighash.ALL,
+) -> bytes:
+    try:
+        return input_digest(tx, position, path, witness_script, coins, sighash)
+    except WrongSpent as error:
+        refuse(Rule.OTHER_COMMITMENT, str(error))
+
+
 # Our own second stage
 
 
@@ -263,27 +283,30 @@ def signed_second_stage(keys: ChannelKeys, terms: SignerChannel, stage: SecondSt
         if not 0 <= part.child < len(graph.children):
             refuse(Rule.WRONG_CHILD, f"the commitment has no second-stage transaction {part.child}.")
     _check_grown([graph.children[part.child] for part in stage.parts], tx, is_ours)
-    signed = tx
+    parents = (graph.outputs[graph.children[part.child].vout] for part in stage.parts)
+    signed, coins = tx, (*(TxOut(each.value_sat, each.script_pubkey) for each in parents), *stage.others)
     for position, part in enumerate(stage.parts):
-        signed = signed.with_witness(position, _stage_witness(keys, graph, part, tx, position))
+        signed = signed.with_witness(position, _stage_witness(keys, graph, part, tx, position, coins))
     return signed
 
 
-def _stage_witness(keys: ChannelKeys, graph: Graph, part: StagePart, tx: Tx, position: int) -> tuple[bytes, ...]:
+def _stage_witness(
+    keys: ChannelKeys, graph: Graph, part: StagePart, tx: Tx, position: int, coins: Sequence[TxOut]
+) -> tuple[bytes, ...]:
     child = graph.children[part.child]
     parent = graph.outputs[child.vout]
     their_key = counterparty_key(graph, child)
-    their_digest = tx.sighash(position, parent.witness_script, parent.value_sat, FLAGS[child.sighash])
-    if not verify(public_key_of(their_key, graph.keys), their_digest, part.signature):
+    their_digest = _digest(tx, position, child.path, parent.witness_script, coins, child.sighash)
+    if not verify_path(public_key_of(their_key, graph.keys), child.path, their_digest, part.signature):
         refuse(Rule.PEER_SIGNATURE, f"the peer's signature of second-stage transaction {part.child} is invalid.")
-    digest = tx.sighash(position, parent.witness_script, parent.value_sat)
+    digest = _digest(tx, position, child.path, parent.witness_script, coins)
     signatures = {their_key: part.signature}
     for key in child.path.keys:
         if key != their_key:
             secret = keys.secret(key, True, graph.keys.per_commitment_point)
             if secret is None:
                 refuse(Rule.NOT_OUR_PATH, f"the path {child.path.name} needs the key {key}, which is not ours.")
-            signatures[key] = sign(secret, digest)
+            signatures[key] = sign_path(secret, child.path, digest)
     try:
         return witness(child.path, parent.witness_script, signatures, dict(part.late))
     except WitnessIncomplete as error:

@@ -8,7 +8,7 @@ from lnpd.errors import ScriptRefused
 from lnpd.services.interfaces import ChannelIndex, ChannelPublics, SignerChannel
 from lnpd.services.signer.refusals import Rule, refuse
 from lnpd.services.signer.state import MAX_DESTINATIONS
-from lnpd.tx.funding import funding_script
+from lnpd.tx.funding import make_funding
 from lnpd.tx.graph import Funding
 
 MAX_SCRIPT_BYTES: Final = 42
@@ -43,10 +43,10 @@ def check_funding(channel: SignerChannel, funding: Funding) -> None:
     """A funding is the 2-of-2 of the registered keys. Raises SignerRefused."""
     keys = (channel.publics[0].funding_pubkey, channel.publics[1].funding_pubkey)
     try:
-        script = funding_script(keys)
+        expected = make_funding(funding.txid, funding.vout, funding.capacity_sat, keys)
     except ScriptRefused as error:
         refuse(Rule.UNFIT_TERMS, str(error))
-    if funding.funding_keys != keys or funding.witness_script != script or funding.capacity_sat <= 0:
+    if funding != expected or funding.capacity_sat <= 0:
         refuse(Rule.UNFIT_TERMS, "the funding is not the 2-of-2 of the funding keys.")
 
 

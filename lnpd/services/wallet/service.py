@@ -291,7 +291,8 @@ class Wallet:
         psbt = to_psbt(tx, chosen.coins, self.scripts, wanted.spent)
         signed = await self._signer.sign_wallet(psbt, chosen.fee_sat, change)
         made = from_psbt(signed, tx, chosen.coins, len(wanted.spent))
-        return FeePaid(made, chosen.fee_sat, chosen.weight)
+        coins = tuple(TxOut(coin.value_sat, coin.script_pubkey) for coin in chosen.coins)
+        return FeePaid(made, chosen.fee_sat, chosen.weight, coins)
 
     async def _change_script(self, older: Entries) -> bytes:
         """The last version's, or a new one."""

@@ -44,10 +44,13 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from places(below, (*path, key))
 
 
-def as_lists(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: as_lists(below) for key, below in value.items()}
-    return [as_lists(below) for below in value] if isinstance(value, list | tuple) else value
+def as_plain(value: Any) -> Any:
+    """Values as dictionaries and lists, with the fields that encodings leave out."""
+    if isinstance(value, msgspec.Struct):
+        tag = type(value).__struct_config__.tag
+        fields = {key: as_plain(below) for key, below in msgspec.structs.asdict(value).items()}
+        return fields | ({"type": tag} if tag else {})
+    return [as_plain(below) for below in value] if isinstance(value, tuple) else value
 
 
 def alterations(value: Any) -> tuple[Any, ...]:
@@ -67,7 +70,7 @@ def alterations(value: Any) -> tuple[Any, ...]:
 
 def altered(graph: Graph) -> Iterator[tuple[str, Graph]]:
     """The graph with one field altered, and the field's name."""
-    plain = as_lists(msgspec.to_builtins(graph, builtin_types=(bytes,)))
+    plain = as_plain(graph)
     for path in places(plain):
         holder = plain
         for key in path[:-1]:
