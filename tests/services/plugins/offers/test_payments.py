@@ -1,0 +1,176 @@
+"""Does a plugin pay within its limit, whatever fails in between, and get paid?"""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+from lnpd_sdk.envelope import CallFailed
+from lnpd_sdk.node import Node as Asked
+from lnpd_sdk.plugin import Plugin
+
+from lnpd.services.node.node import Node
+from lnpd.services.payments.ledger import invoice_of
+from lnpd.services.plugins.offers.pace import Pace
+from lnpd.store.codec import encode
+from lnpd.testing import Network, until_asked
+from tests.services.plugins.offers.desk import desk, joined
+
+SHOP = {"grants": (("shop", "pay:1000"), ("shop", "invoice"))}
+
+
+async def shop(node: Node, name: str = "shop") -> Asked:
+    plugin = Plugin(name, "1", capabilities=("pay:1000", "invoice"))
+    await node.plugins.add_in_process(plugin)
+    assert plugin.node is not None
+    return plugin.node
+
+
+async def refused(code: str, words: str, node: Asked, invoice: str, **more: int) -> None:
+    with pytest.raises(CallFailed, match=words) as error:
+        await node.pay(invoice, **more)  # type: ignore[arg-type]  # integers only
+    assert error.value.code == code
+
+
+async def standing(node: Node) -> tuple[int, int]:
+    """What the shop has paid, and may be paying, in msat."""
+    spent, kept_msat = await node.payments.limited.standing("shop")
+    return spent.msat, kept_msat
+
+
+async def bill(node: Node, sat: int) -> str:
+    return (await node.api.invoice(1000 * sat, "a bill", 3600)).invoice
+
+
+async def forget(node: Node) -> None:
+    """The newest invoice is no longer to be paid: its HTLC will be failed."""
+    (row, *_) = await node.store.read(lambda read: read.invoices())
+    await node.store.write(lambda write: write.set_invoice(row.payment_hash, "gone", encode(invoice_of(row))))
+
+
+def test_a_limit_counts_what_was_paid_and_outlives_the_node(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await network.node("alice", **SHOP), await network.node("bob")
+            channel = await network.channel(alice, bob, 1_000_000, push_sat=100_000)
+            node = await shop(alice)
+            first = await bill(bob, 600)
+            paid = await node.pay(first, max_fee_msat=0)
+            assert (paid.amount_msat, paid.fee_msat) == (600_000, 0)
+            assert (await node.pay(first)).preimage == paid.preimage  # once, and nothing is set aside for it again
+            await refused("PayLimitReached", "--grant shop=pay:SAT", node, await bill(bob, 401), max_fee_msat=0)
+            await refused("PayLimitReached", "420000 msat", node, await bill(bob, 400))  # with what it may cost
+            lost = await bill(bob, 400)
+            await forget(bob)
+            await refused("PaymentFailed", "incorrect_or_unknown", node, lost, max_fee_msat=0)
+            assert await standing(alice) == (600_000, 0)
+            theirs = await bill(bob, 1)
+            await alice.api.pay(theirs, None, 30)
+            await refused("PaymentInFlight", "not by shop", node, theirs)
+            assert [(row.state, row.amount_msat) for row in await node.payments()] == [
+                ("failed", 400_000),
+                ("paid", 600_000),
+            ]
+            alice = await network.restart(alice)
+            await network.active(channel, alice, bob)
+            node = await shop(alice)
+            await refused("PayLimitReached", "600000 msat are paid", node, await bill(bob, 401), max_fee_msat=0)
+            await node.pay(await bill(bob, 400), max_fee_msat=0)
+            assert await standing(alice) == (1_000_000, 0)
+            invoice = await node.invoice("a coffee", 21_000)
+            assert (await bob.api.pay(invoice.invoice, None, 30)).payment_hash == invoice.payment_hash
+
+    asyncio.run(main())
+
+
+class Cut(Exception):
+    """There is no power any more."""
+
+
+class Power:
+    """A store's power, which fails behind the commit of a point and does not come back."""
+
+    def __init__(self, point: str) -> None:
+        self.point, self.is_on = point, True
+
+    def __call__(self, moment: str, points: frozenset[str]) -> None:
+        if moment == "after_commit" and self.point in points:
+            self.is_on = False
+        if not self.is_on:
+            raise Cut
+
+
+@pytest.mark.parametrize(
+    ("point", "msat"), [("plugin-pay-reserved", 0), ("payment-offered", 600_000), ("payment-paid", 600_000)]
+)
+def test_a_power_cut_loses_nothing_of_the_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, point: str, msat: int
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    power = Power(point)
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            made = network._made
+            monkeypatch.setattr(network, "_made", lambda config: Node(config, chain=network.chain, fault=power))
+            alice = await network.node("alice", **SHOP)
+            monkeypatch.setattr(network, "_made", made)
+            bob = await network.node("bob")
+            channel = await network.channel(alice, bob, 1_000_000, push_sat=100_000)
+            node = await shop(alice)
+            first = await bill(bob, 600)
+            begun = asyncio.create_task(node.pay(first, max_fee_msat=0))
+            await asyncio.wait({begun, alice.ended}, return_when=asyncio.FIRST_COMPLETED)
+            assert not power.is_on
+            begun.cancel()
+            alice = await network.restart(alice)
+            node = await shop(alice)
+            spent_msat, kept_msat = await standing(alice)
+            assert spent_msat + kept_msat in ({0} if not msat else {0, msat})  # 0 if the HTLC never left
+            await network.active(channel, alice, bob)
+
+            async def ended() -> bool:
+                return all(row.state != "pending" for row in await node.payments())
+
+            await until_asked(ended, "the payment's end")
+            paid = sum(row.amount_msat for row in await node.payments() if row.state == "paid")
+            assert await standing(alice) == (paid, 0)
+            await node.pay(first, max_fee_msat=0)
+            assert await standing(alice) == (600_000, 0)
+            await refused("PayLimitReached", "600000 msat", node, await bill(bob, 401), max_fee_msat=0)
+
+    asyncio.run(main())
+
+
+def test_without_grants_it_neither_pays_nor_is_paid(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with desk(tmp_path) as host:
+            node = await joined(host, "shop", "pay:5", "invoice")
+            with pytest.raises(CallFailed, match="--grant shop=pay:SAT"):
+                await node.pay("lnbcrt1")
+            with pytest.raises(CallFailed, match="--grant shop=invoice"):
+                await node.invoice("a coffee")
+            other = await joined(host, "other")
+            with pytest.raises(CallFailed, match="let its manifest ask for pay:SAT"):
+                await other.pay("lnbcrt1")
+
+    asyncio.run(main())
+
+
+def test_what_is_asked_too_often_is_refused(tmp_path: Path) -> None:
+    now = [0.0]
+    pace = Pace(2, 60.0, ValueError, clock=lambda: now[0])  # type: ignore[arg-type]  # any error does
+
+    async def main() -> None:
+        async with desk(tmp_path) as host:
+            await joined(host, "shop")
+            (plugin,) = host.plugins
+            pace.take(plugin)
+            now[0] = 30.0
+            pace.take(plugin)
+            with pytest.raises(ValueError, match="2 times in 60 seconds"):
+                pace.take(plugin)
+            now[0] = 60.0
+            pace.take(plugin)
+
+    asyncio.run(main())
