@@ -39,6 +39,8 @@ CHANNEL_SECRETS: Final = ("funding", "revocation", "payment", "delayed_payment",
 HOST_PORT: Final = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,255}):([0-9]{1,5})")
 GRANT: Final = re.compile(r"([a-z][a-z0-9-]{0,31}|[^=]*/[^=]+)=([a-z]+(?::[^\s]{1,100})?)")
 
+PLUGIN_OPTION: Final = re.compile(r"([a-z][a-z0-9-]{0,31})\.([a-z][a-z0-9_]{0,63})=(.{0,10000})", re.DOTALL)
+
 
 class Address(msgspec.Struct, frozen=True):
     """Where to listen or to connect to; port 0 listens at any free one."""
@@ -102,6 +104,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     listen: tuple[Address, ...] = (Address("127.0.0.1", 9735),)
     plugins: tuple[Path, ...] = ()
     grants: tuple[tuple[str, str], ...] = ()
+    plugin_options: tuple[tuple[str, str, str], ...] = ()
     chain: str = ""
     chain_process: bool = False
     bitcoind: Secret | None = None
@@ -278,6 +281,14 @@ def read_grant(word: str) -> tuple[str, str]:
     if why := wrong_with(match[2]):
         raise ValueError(why)
     return match[1], match[2]
+
+
+def read_plugin_option(word: str) -> tuple[str, str, str]:
+    """A plugin's option and its value, "hello.greeting=good morning"."""
+    match = PLUGIN_OPTION.fullmatch(word)
+    if not match:
+        raise ValueError("PLUGIN.OPTION=VALUE, for example hello.greeting=hi")
+    return match[1], match[2], match[3]
 
 
 def read_fail_point(word: str) -> FailPoint:

@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "lnpd_sdk.types",
         "lnpd_sdk.script",
         "lnpd_sdk.envelope",
+        "lnpd_sdk.life",
         "lnpd_sdk.manifest",
         "lnpd_sdk.questions",
         "lnpd_sdk.services",

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
 import lnpd_sdk.envelope
+import lnpd_sdk.life
 import lnpd_sdk.manifest
 import lnpd_sdk.node
 import lnpd_sdk.plugin
@@ -19,6 +20,7 @@ import lnpd_sdk.services.messages
 import lnpd_sdk.services.payments
 import lnpd_sdk.services.signing
 import lnpd_sdk.types
+from lnpd_sdk.life import MAX_HANDOVER_BYTES
 from lnpd_sdk.node import Node
 from lnpd_sdk.types import Phase, Provider, ProviderBase
 
@@ -38,10 +40,11 @@ from contrib.docs.markdown import (
 from lnpd.hooks import answers, kinds
 from lnpd.hooks.capabilities import CAPABILITIES
 from lnpd.services.plugins.keeper import ORPHAN_SECONDS
+from lnpd.services.plugins.life import INIT_SECONDS, LIMITS
 from lnpd.services.plugins.offers.offer import Offer
 from lnpd.services.plugins.offers.table import FAMILIES
 from lnpd.services.plugins.output import BYTES, LINES, WITHIN_SECONDS
-from lnpd.services.plugins.process import LIMITS, STOP_SECONDS
+from lnpd.services.plugins.process import DRAIN_SECONDS, START_SECONDS, STOP_SECONDS
 from lnpd.services.plugins.results import MAX_BYTES, MAX_DEPTH
 
 SDK: tuple[ModuleType, ...] = (
@@ -50,6 +53,7 @@ SDK: tuple[ModuleType, ...] = (
     lnpd_sdk.services.signing,
     lnpd_sdk.manifest,
     lnpd_sdk.plugin,
+    lnpd_sdk.life,
     lnpd_sdk.node,
     lnpd_sdk.services.base,
     lnpd_sdk.services.channels,
@@ -171,8 +175,15 @@ def _process() -> str:
 
 The node starts it with an endpoint in `LNPD_ENDPOINT` and a token as the first line of its standard input. What it
 prints goes to the node's log, line by line: {LINES} lines and {BYTES:,} bytes in {WITHIN_SECONDS:g} s, and what is more
-is counted. One that does not stop when asked is killed after {STOP_SECONDS:g} s. One that dies is started again with
-growing pauses; `lnp plugin list` shows why, and how often.
+is counted. It calls `hello` and `register` within {START_SECONDS:g} s, and is asked `init` first, with its options,
+which has {INIT_SECONDS:g} s; nothing else is asked before that. One that does not stop when asked is killed after
+{STOP_SECONDS:g} s. One that dies is started again with growing pauses; `lnp plugin list` shows why, and how often.
+After five ends in ten minutes it stays down until `lnp plugin start`.
+
+`lnp plugin reload` starts a new process beside the old one. What is asked from then on waits; what runs has
+{DRAIN_SECONDS:g} s to end; `handover` gives the new one's `init` at most {MAX_HANDOVER_BYTES:,} bytes of state. The old
+one goes on if the new one does not come up, wants what is another's, or would drop or reshape a format that a live
+channel pins.
 
 When the node ends, standard input ends, and {ORPHAN_SECONDS:g} s later the process is killed. All that it started ends
 with it, on Linux also what left its session; elsewhere only its process group. What cannot be held: a process of the

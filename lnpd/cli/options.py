@@ -74,6 +74,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("--grant", "grants", "allow a plugin something, by its name or its path, for example "
            "lockbox=updates:50000 or ./plugins/lockbox.py=updates:50000 (repeatable)",
            "PLUGIN=CAPABILITY", config.read_grant, repeatable=True),
+    Option("--option", "plugin_options", "set an option of a plugin, for example hello.greeting=hi (repeatable)",
+           "PLUGIN.OPTION=VALUE", config.read_plugin_option, repeatable=True),
     Option("--chain", "chain", "use the chain service at this endpoint (lnpd regtest) instead of an embedded chain",
            "ipc://PATH", config.read_endpoint, programs=CHAIN),
     Option("--chain-process", "chain_process", "run the embedded chain in a process of its own"),

@@ -27,6 +27,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
         "payment_hash", "state", "outgoing_msat", "fee_msat", "incoming", "outgoing", "created_unix_seconds", "why",
     ),
     "plugin.list": ("name", "status", "process", "providers", "rpc", "in_effect", "notes", "starts", "faults", "why"),
+    "plugin.options": ("plugin", "option", "value", "default", "source", "dynamic", "help"),
     "help": ("name", "help", "plugin"),
     "features": ("name", "bit", "kind", "said_in"),  # within `info`
     "limits": ("name", "value", "unit", "preset", "meaning"),  # within `info`

@@ -17,6 +17,10 @@ class PluginLate(PluginFault):
     """A plugin did not answer by the deadline."""
 
 
+class PluginBusy(PluginFault):
+    """So many questions wait for a plugin that no more is asked."""
+
+
 class ProviderFault(PluginFault):
     """A provider did not answer, or not as it must; channels that pin it freeze. `plugin` is the provider's name."""
 
@@ -43,3 +47,15 @@ class ManifestRefused(LnpdError):
 
 class NoSuchHook(LnpdError):
     """A hook was named that neither the node nor any of its plugins has."""
+
+
+class OptionRefused(LnpdError):
+    """A plugin has no such option, or not with such a value, or not while it runs."""
+
+
+class ReloadRefused(LnpdError):
+    """A new process of a plugin may not, or did not, take the place of the present one, which goes on."""
+
+
+class PluginNotRunning(LnpdError):
+    """What is to be done with a plugin needs it to run, or needs it not to."""

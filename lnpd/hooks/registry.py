@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 from lnpd_sdk.envelope import CONTRACT_VERSION
-from lnpd_sdk.manifest import ChannelTypeSpec, Manifest, RpcMethod
+from lnpd_sdk.manifest import ChannelTypeSpec, Manifest, OptionSpec, RpcMethod
 from lnpd_sdk.types import ProviderSpec, View
 
 from lnpd.errors import ManifestRefused
@@ -182,7 +182,7 @@ def _check_shape(manifest: Manifest) -> None:
     if len(manifest.messages) > MAX_MESSAGES:
         raise ManifestRefused(f"{manifest.name} describes its messages in more than {MAX_MESSAGES} characters")
     _check_texts(manifest.name, manifest.version, manifest.help, *manifest.capabilities)
-    for what in ("providers", "channel_types", "rpc", "hooks", "capabilities"):
+    for what in ("providers", "channel_types", "rpc", "hooks", "options", "capabilities"):
         rows = getattr(manifest, what)
         if len(rows) > MAX_ROWS:
             raise ManifestRefused(f"{manifest.name} declares {len(rows)} {what}, more than {MAX_ROWS}")
@@ -195,6 +195,8 @@ def _check_shape(manifest: Manifest) -> None:
         _check_channel_type(manifest.name, kind)
     for method in manifest.rpc:
         _check_method(manifest.name, method)
+    for option in manifest.options:
+        _check_option(manifest.name, option)
     for capability in manifest.capabilities:
         if why := wrong_with(capability):
             raise ManifestRefused(f"{manifest.name} asks for {capability[:40]!r}, which is not a capability: {why}")
@@ -215,6 +217,13 @@ def _check_method(owner: str, method: RpcMethod) -> None:
             f"{owner}: the parameters of {method.name} are over {MAX_PARAMETERS}, or one is named twice or oddly"
         )
     _check_texts(owner, method.help, method.result, method.example, *(each.help for each in method.parameters))
+
+
+def _check_option(owner: str, option: OptionSpec) -> None:
+    kinds = {"text": str, "integer": int, "number": float, "boolean": bool}
+    if not PARAMETER.fullmatch(option.name) or type(option.default) is not kinds[option.kind]:
+        raise ManifestRefused(f"{owner}: the option {option.name[:40]!r} has no good name or no good default")
+    _check_texts(owner, option.help, str(option.default))
 
 
 def _check_channel_type(owner: str, kind: ChannelTypeSpec) -> None:

@@ -1,9 +1,9 @@
 """How does a plugin's process talk to the node that started it?
 
 The node gives the endpoint in LNPD_ENDPOINT and, as the first line of standard input, a token: the ZeroMQ identity of
-the plugin's DEALER socket, by which the node knows it from whoever else connects. The plugin calls `register` with its
-manifest, and then answers questions until the node says stop or standard input ends: then the node has died, and this
-process ends by itself, even if it hangs. A plugin in another language does the same.
+the plugin's DEALER socket, by which the node knows it from whoever else connects. The plugin calls `hello`, then
+`register` with its manifest, and then answers questions, `init` first, until the node says stop or standard input ends:
+then the node has died, and this process ends by itself, even if it hangs. A plugin in another language does the same.
 """
 
 import asyncio
@@ -18,12 +18,24 @@ import msgspec
 import zmq
 
 from lnpd_sdk import envelope
-from lnpd_sdk.envelope import MAX_FRAME_BYTES, Answer, BadFrame, BusError, Call, CallFailed, Fault, Notice
-from lnpd_sdk.logs import records_to
+from lnpd_sdk.envelope import (
+    CONTRACT_VERSION,
+    MAX_FRAME_BYTES,
+    Answer,
+    BadFrame,
+    BusError,
+    Call,
+    CallFailed,
+    Fault,
+    Notice,
+)
 from lnpd_sdk.manifest import Manifest
+from lnpd_sdk.questions import Hello
 
 ENDPOINT_VARIABLE = "LNPD_ENDPOINT"
 CALL_DEADLINE_SECONDS = 30.0
+SDK = "lnpd-sdk 0.1.0"
+END_SECONDS = 2.0  # what its author's last function has
 ORPHAN_SECONDS = 2.0  # what a plugin has to end in order when its node is gone
 MAX_TOKEN_BYTES = 100
 _EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
@@ -47,6 +59,10 @@ class Served(Protocol):
 
     async def answer(self, method: str, params: bytes | msgspec.Raw) -> object:
         """Its answer to a question of the node's."""
+        ...
+
+    async def end(self) -> None:
+        """Its last moment."""
         ...
 
 
@@ -87,6 +103,7 @@ class Client:
     async def serve(self) -> None:
         """Registers the plugin and answers until it is told to stop."""
         self._plugin.attach(self.call)
+        await self.call("hello", Hello((CONTRACT_VERSION,), SDK))
         await self.call("register", self._plugin.manifest())
         with records_to(self.call, self._loop):
             await self.stopped.wait()
@@ -185,9 +202,19 @@ async def _serve(plugin: Served, endpoint: str, token: bytes) -> None:
         await asyncio.wait({registered, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if registered.done():
             registered.result()
+        if stopped.done():
+            await _end(plugin)
     finally:
         registered.cancel()
         client.close()
+
+
+async def _end(plugin: Served) -> None:
+    try:
+        async with asyncio.timeout(END_SECONDS):
+            await plugin.end()
+    except Exception as error:  # the author's code may raise anything, and it ends anyway
+        print(f"its last function failed: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def main(plugin: Served) -> None:

@@ -7,6 +7,8 @@ import msgspec
 from lnpd_sdk.envelope import CONTRACT_VERSION
 from lnpd_sdk.types import ProviderSpec
 
+OptionKind = Literal["text", "integer", "number", "boolean"]
+OptionValue = str | int | float | bool
 ParameterKind = Literal["text", "integer", "boolean", "channel", "peer", "hex"]
 
 
@@ -30,6 +32,17 @@ class RpcMethod(msgspec.Struct, frozen=True):
     parameters: tuple[Parameter, ...] = ()
     result: str = ""
     example: str = ""
+
+
+class OptionSpec(msgspec.Struct, frozen=True):
+    """An option that the user may set; `dynamic` ones also while the plugin runs. The unit of an amount is in its
+    name. `default` is of the option's kind."""
+
+    name: str
+    kind: OptionKind
+    default: OptionValue
+    help: str = ""
+    dynamic: bool = False
 
 
 class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -92,4 +105,5 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     channel_types: tuple[ChannelTypeSpec, ...] = ()
     rpc: tuple[RpcMethod, ...] = ()
     hooks: tuple[HookSubscription, ...] = ()
+    options: tuple[OptionSpec, ...] = ()
     capabilities: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BusError
 from lnpd_sdk.guard import guarded, in_test_mode
+from lnpd_sdk.life import Living
 from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, RpcMethod
 from lnpd_sdk.node import Node
 from lnpd_sdk.parameters import BadParameters, parameters_of, typed
@@ -45,7 +46,7 @@ async def _awaited(value: object) -> object:
     return await value if isinstance(value, Awaitable) else value
 
 
-class Plugin:
+class Plugin(Living):
     """A plugin: what it declares, and the functions that answer for it.
 
     `name` is lower-case letters, digits and hyphens, at most 32. `capabilities` are what it asks the user for
@@ -55,6 +56,7 @@ class Plugin:
     """
 
     def __init__(self, name: str, version: str, help: str = "", capabilities: tuple[str, ...] = ()) -> None:
+        super().__init__()
         self.name, self.version, self.help, self.capabilities = name, version, help, capabilities
         self.node: Node | None = None
         self.guarded = in_test_mode()
@@ -172,6 +174,7 @@ class Plugin:
             channel_types=tuple(self._types),
             rpc=tuple(spec for spec, _ in self._rpc.values()),
             hooks=tuple(spec for spec, _ in self._hooks.values()),
+            options=self.options,
             capabilities=self.capabilities,
         )
 
@@ -207,6 +210,8 @@ class Plugin:
                 return None
             case "samples":
                 return {name: getattr(provider, "samples", tuple)() for name, provider in self._providers.items()}
+            case "init" | "option" | "handover":
+                return await self.live(method, params)
             case "ping":
                 return None
         raise UnknownQuestion(f"{self.name} does not answer {method!r}")

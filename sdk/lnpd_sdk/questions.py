@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from lnpd_sdk.manifest import OptionValue
 from lnpd_sdk.types import (
     Blocked,
     ChildSignature,
@@ -19,6 +20,34 @@ from lnpd_sdk.types import (
     View,
     Wait,
 )
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """The plugin's first call: the versions of the contract that it speaks, and what it is made with."""
+
+    contracts: tuple[int, ...]
+    sdk: str = ""
+
+
+class Welcome(msgspec.Struct, frozen=True):
+    """The node's answer to `hello`: the version that both speak from here on."""
+
+    contract: int
+
+
+class Init(msgspec.Struct, frozen=True):
+    """What a plugin is given once it is registered and before anything else is asked: every option's value, and what
+    the process before it handed over when it was reloaded."""
+
+    options: dict[str, OptionValue]
+    state: bytes = b""
+
+
+class OptionChange(msgspec.Struct, frozen=True):
+    """The user has set a dynamic option."""
+
+    name: str
+    value: OptionValue
 
 
 class ProviderQuestion(msgspec.Struct, frozen=True):

@@ -25,8 +25,9 @@ def offered(line: str) -> dict[str, str]:
     return {line[: len(line) - s.length] + s.text: s.help for s in found}
 
 
+PLUGIN = [command.name for command in COMMANDS if command.name.startswith("plugin ")]
 EXPECTED: dict[str, tuple[str, list[str]]] = {
-    "commands": ("p", ["ping", "peers", "pay", "payments", "plugin list"]),
+    "commands": ("p", ["ping", "peers", "pay", "payments", *PLUGIN]),
     "one": ("inf", ["info"]),
     "two words": ("plugin l", ["plugin list"]),
     "a plugin's": ("lockb", ["lockbox-put"]),

@@ -37,7 +37,7 @@ def test_results_are_described_field_by_field() -> None:
     ("line", "cursor", "expected"),
     [
         (["lnp", "pa"], 1, ["pay", "payments"]),
-        (["lnp", "plugin", ""], 2, ["list"]),
+        (["lnp", "plugin", ""], 2, [c.name.split()[1] for c in COMMANDS if c.name.startswith("plugin ")]),
         (["lnp", "close", "c3", "--f"], 3, ["--force"]),
         (["lnp", "info", "--js"], 2, ["--json"]),
         (["lnp", "ping", ""], 2, []),

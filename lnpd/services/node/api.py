@@ -4,19 +4,14 @@ import os
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from embit import script as scripts
 from embit.networks import NETWORKS as EMBIT
-from lnpd_sdk.envelope import CallFailed
-from lnpd_sdk.manifest import RpcMethod
 
 from lnpd.channel.state import Closed, OnChain
-from lnpd.errors import OnlyOnRegtest, PluginRefused
-from lnpd.errors.words import one_line
-from lnpd.hooks.capabilities import explained, in_effect
-from lnpd.hooks.registry import asked_by
+from lnpd.errors import OnlyOnRegtest
 from lnpd.routing import invoice as invoices
 from lnpd.routing.invoice_prefix import NETWORKS
 from lnpd.services.backup import answers as backup
@@ -25,22 +20,22 @@ from lnpd.services.channels.commands import CONFIRM_BLOCKS, Commands
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.node import about, warnings
 from lnpd.services.node.checking import checked_with_chain
+from lnpd.services.node.plugins import PluginApi
 from lnpd.services.node.services import Services
 from lnpd.services.onchain import WalletCoin
 from lnpd.services.payments.incoming import FEATURES as INVOICE_FEATURES
-from lnpd.services.plugins import explain
 from lnpd.services.rpc import answers, backups
-from lnpd.services.rpc.hooks import HookShown
 from lnpd.services.wallet.ledger import COINBASE_MATURITY
 
 EMBIT_NAMES = {"bitcoin": "main", "testnet": "test", "signet": "signet", "regtest": "regtest"}
 
 
-class NodeApi:
+class NodeApi(PluginApi):
     """The Backend of a node. `request_stop` ends it as soon as it can."""
 
     def __init__(self, services: Services, request_stop: Callable[[], None]) -> None:
-        self._services, self._request_stop = services, request_stop
+        super().__init__(services)
+        self._request_stop = request_stop
         self._commands = Commands(
             services.channels, services.kinds, services.wallet, services.watcher, services.backend, services.store
         )
@@ -94,52 +89,6 @@ class NodeApi:
         """Begins to stop the node."""
         self._request_stop()
         return answers.Done("The node stops.")
-
-    async def plugins(self) -> tuple[answers.Plugin, ...]:
-        """Every plugin."""
-        rows = []
-        for plugin in self._services.plugins.plugins:
-            manifest = plugin.manifest
-            asked = asked_by(manifest) if manifest else ()
-            grants = self._services.plugins.granted(plugin, plugin.name)
-            rows.append(
-                answers.Plugin(
-                    name=plugin.name,
-                    path=str(plugin.path),
-                    process=plugin.pid,
-                    status=plugin.status,
-                    why=plugin.why,
-                    version=manifest.version if manifest else "",
-                    providers=tuple(p.name for p in manifest.providers) if manifest else (),
-                    rpc=tuple(m.name for m in manifest.rpc) if manifest else (),
-                    capabilities=asked,
-                    grants=grants,
-                    starts=plugin.starts,
-                    faults=plugin.faults,
-                    in_effect=in_effect(asked, grants),
-                    notes=explained(plugin.name, asked, grants) if manifest else (),
-                    dropped=plugin.dropped,
-                )
-            )
-        return tuple(rows)
-
-    async def explain_hook(self, hook: str) -> HookShown:
-        """Who takes part in a hook."""
-        return explain.explained(self._services.plugins.hooks, hook)
-
-    def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
-        """The RPC methods of the plugins that run now."""
-        return self._services.registry.rpc_methods()
-
-    async def call_plugin(self, method: str, params: dict[str, Any]) -> object:  # Any: a plugin's values are its own
-        """Calls a plugin's RPC method."""
-        for name, value in params.items():
-            if name == "channel_id" and isinstance(value, str):
-                params = {**params, name: self._services.channels.driver_of(value).channel.id.hex()}
-        try:
-            return await self._services.plugins.call_rpc(method, params)
-        except CallFailed as error:
-            raise PluginRefused(one_line(str(error))) from None
 
     # --- peers
     async def listen(self, address: str) -> answers.Listening:

@@ -27,7 +27,6 @@ from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.peer.chains import CHAIN_HASHES
 from lnpd.peer.greeting import LARGE_CHANNELS, OFFERED, Greeting
-from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.services.backup.keeper import BackupKeeper
 from lnpd.services.backup.payments import PaymentSweep, is_restored
 from lnpd.services.chain.follow import POLL_SECONDS
@@ -49,16 +48,15 @@ from lnpd.services.node.checking import StartCheck
 from lnpd.services.node.desk import furnish
 from lnpd.services.node.faults import fail_points
 from lnpd.services.node.places import open_chain, open_signer
+from lnpd.services.node.plugins import host_of
 from lnpd.services.node.services import Services
 from lnpd.services.payments.service import Payments
 from lnpd.services.payments.updates import UpdateRouter
 from lnpd.services.peers.files import fitting, raise_open_files
 from lnpd.services.peers.limits import USUAL_LIMITS, Limits
 from lnpd.services.peers.service import Peers
-from lnpd.services.plugins.host import PluginHost
 from lnpd.services.plugins.messages import PluginMessages
 from lnpd.services.recipients import Recipient
-from lnpd.services.rpc.commands import BY_METHOD
 from lnpd.services.rpc.server import RpcServer
 from lnpd.services.wallet.birth import birth_height
 from lnpd.services.wallet.service import Wallet
@@ -198,10 +196,8 @@ class Node:
 
     def _make_plugin_host(self) -> None:
         self.registry = Registry(CORE)
-        self.registry.claim_core(tuple(p.spec for p in CORE_PROVIDERS.values()), frozenset(BY_METHOD))
-        for provider in CORE_PROVIDERS.values():
-            self.answers.add_core(provider)
-        self.plugins = PluginHost(self.config.runtime, self.registry, self.answers, self.hooks, self.config.granted())
+        parts = self.config, self.store, self.registry, self.answers, self.hooks
+        self.plugins = host_of(*parts, lambda: self.channels.every())
 
     def _make_watcher(self) -> None:
         self._channel_chain = ChannelChain(lambda height: self._spawn(self._tell_block(height)))

@@ -13,11 +13,12 @@ from typing import Literal, Protocol
 import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BadFrame, CallFailed
-from lnpd_sdk.manifest import Manifest
-from lnpd_sdk.questions import ProviderQuestion, RpcRequest
+from lnpd_sdk.manifest import Manifest, OptionValue
+from lnpd_sdk.questions import OptionChange, ProviderQuestion, RpcRequest
 
-from lnpd.errors import ManifestRefused, PluginFault, PluginLate, ProviderFault
+from lnpd.errors import ManifestRefused, PluginFault, PluginLate, ProviderFault, ReloadRefused
 from lnpd.hooks.answers import DEADLINE_SECONDS
+from lnpd.services.plugins.child import Child
 from lnpd.services.plugins.output import Voice
 from lnpd.services.plugins.results import result_of
 
@@ -37,6 +38,23 @@ class Owner(Protocol):
 
     async def turn(self, plugin: "Plugin") -> None:
         """Returns when those before it on the command line are settled: names and grants go in that order."""
+        ...
+
+    async def options(self, plugin: "Plugin", manifest: Manifest) -> dict[str, OptionValue]:
+        """The values of its options. OptionRefused names one that cannot be."""
+        ...
+
+    async def spawn(self, plugin: "Plugin", endpoint: str, token: bytes) -> Child:
+        """Starts its process. OSError, SandboxMissing."""
+        ...
+
+    def may_replace(self, plugin: "Plugin", manifest: Manifest) -> None:
+        """Whether it may go on with another manifest than it has. Raises an LnpdError that says why not."""
+        ...
+
+    def replace(self, plugin: "Plugin", manifest: Manifest) -> None:
+        """Registers this manifest in the place of the one that it has; raises as `register` does, and changes
+        nothing then."""
         ...
 
     def register(self, plugin: "Plugin", manifest: Manifest) -> None:
@@ -59,7 +77,7 @@ class Owner(Protocol):
 class Plugin(ABC):
     """A plugin as the node knows it. `why` says what went wrong last; `faults` counts what did.
 
-    `dropped` counts messages of peers for which there was no room left.
+    `dropped` counts messages of peers, and questions, for which there was no room left.
     """
 
     def __init__(self, host: Owner, name: str, path: str) -> None:
@@ -93,6 +111,19 @@ class Plugin(ABC):
     @abstractmethod
     async def stop(self) -> None:
         """Ends it; what it registered leaves with it."""
+
+    async def reload(self) -> None:
+        """Puts a new process in the place of the present one. ReloadRefused: the old one goes on."""
+        raise ReloadRefused(f"{self.name} has no process of its own that could be replaced.")
+
+    @property
+    def waiting(self) -> int:
+        """How many questions wait for its answer."""
+        return 0
+
+    async def change(self, change: OptionChange) -> None:
+        """Tells it of an option. CallFailed if it refuses, PluginFault if it does not answer."""
+        await self.call("option", change, DEADLINE_SECONDS)
 
     # --- its manifest
     def enrol(self, manifest: Manifest) -> None:

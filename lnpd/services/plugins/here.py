@@ -7,6 +7,7 @@ as the node itself is.
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -15,9 +16,13 @@ import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import CallFailed, Fault
 from lnpd_sdk.manifest import Manifest
+from lnpd_sdk.questions import Init
 
 from lnpd.errors import PluginFault, PluginLate
 from lnpd.services.plugins.calls import Owner, Plugin
+
+INIT_SECONDS = 10.0
+STOP_SECONDS = 3.0
 
 
 class PluginObject(Protocol):
@@ -31,6 +36,10 @@ class PluginObject(Protocol):
 
     async def answer(self, method: str, params: bytes | msgspec.Raw) -> object:
         """Answers one question."""
+        ...
+
+    async def end(self) -> None:
+        """Its last moment."""
         ...
 
     def attach(self, call: Callable[[str, object], Awaitable[msgspec.Raw]]) -> None:
@@ -53,13 +62,19 @@ class PluginHere(Plugin):
     async def start(self) -> None:
         """Registers it; raises what is wrong with its manifest."""
         manifest = envelope.decode(envelope.encode(self._plugin.manifest()), Manifest)
+        options = await self.host.options(self, manifest)
         self.enrol(manifest)
         self._plugin.attach(self._serve)
+        self.status = "ready"
+        await self.call("init", Init(options), INIT_SECONDS)
         self.status, self.starts = "ready", self.starts + 1
         await self.host.joined(self)
 
     async def stop(self) -> None:
         """What it registered leaves."""
+        if self.status == "ready":
+            with contextlib.suppress(Exception):  # the author's code may raise anything, and it ends anyway
+                await asyncio.wait_for(self._plugin.end(), STOP_SECONDS)
         self.status = "stopped"
         await self.host.left(self)
 

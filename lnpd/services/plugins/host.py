@@ -7,22 +7,28 @@ with it: only the channels that pin one of its providers notice, for they freeze
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from lnpd_sdk.manifest import Manifest
+from lnpd_sdk.manifest import Manifest, OptionValue
 
 from lnpd.bus.link import check_endpoint
-from lnpd.errors import ManifestRefused, NoSuchMethod, PluginNotFound
+from lnpd.errors import ManifestRefused, NoSuchMethod, PluginNotFound, PluginNotRunning
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.capabilities import in_effect
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry, asked_by
 from lnpd.services.plugins.calls import Plugin
+from lnpd.services.plugins.child import Child
 from lnpd.services.plugins.here import PluginHere, PluginObject
 from lnpd.services.plugins.offers import table as offers
 from lnpd.services.plugins.offers.offer import Desk
+from lnpd.services.plugins.options import Options
 from lnpd.services.plugins.process import PluginProcess
+from lnpd.services.plugins.replacing import check_pins
+from lnpd.services.plugins.surroundings import spawn
+from lnpd.tx.graph import ProviderPin
 
 log = logging.getLogger("lnpd.plugins")
 RPC_SECONDS = 60.0
@@ -46,6 +52,8 @@ class PluginHost:
         self.environment: dict[str, str] = {TEST_MODE: "1"} if answers.ask_twice else {}
         self.plugins: list[Plugin] = []
         self.desk = Desk(registry)
+        self.chosen = Options()
+        self.pins: Callable[[], tuple[tuple[str, ProviderPin], ...]] = tuple  # of live channels, by their ids
 
     async def start(self, paths: tuple[Path, ...]) -> None:
         """Starts every plugin, at once; returns when each is ready or has failed.
@@ -65,6 +73,35 @@ class PluginHost:
         started = [PluginProcess(self, path.resolve(), first + n) for n, path in enumerate(paths)]
         self.plugins += started
         await asyncio.gather(*(plugin.start() for plugin in started))
+
+    async def start_one(self, path: Path) -> Plugin:
+        """Starts one more plugin, or one that is there and does not run. PluginNotFound, PluginNotRunning."""
+        if found := self._at(path):
+            return await self.start_again(found)
+        await self.start((path,))
+        found = self._at(path)
+        assert found is not None
+        return found
+
+    def _at(self, path: Path) -> Plugin | None:
+        whole = str(path.resolve())
+        return next((p for p in self.plugins if p.path == whole), None)
+
+    async def start_again(self, plugin: Plugin) -> Plugin:
+        """Starts a plugin that was stopped, refused or quarantined, or waits for its next start. PluginNotRunning."""
+        if plugin.status in ("starting", "ready"):
+            raise PluginNotRunning(f"The plugin {plugin.name} runs already: lnp plugin reload {plugin.name}")
+        await plugin.stop()
+        await plugin.start()
+        return plugin
+
+    def named(self, name: str) -> Plugin:
+        """A plugin by its name, that of its file while it has none. PluginNotFound."""
+        found = next((p for p in self.plugins if p.known_as == name), None)
+        found = found or next((p for p in self.plugins if p.name == name), None)
+        if found is None:
+            raise PluginNotFound(f"There is no plugin {name[:40]!r}: lnp plugin list")
+        return found
 
     async def add_in_process(self, plugin: PluginObject) -> Plugin:
         """Registers a plugin object in this process: the same checks, grants, calls and RPC as for a process.
@@ -131,6 +168,35 @@ class PluginHost:
             self._unregister(manifest.name, added)
             if not plugin.known_as:
                 self.registry.unregister(manifest.name, released=True)
+            raise
+
+    async def options(self, plugin: Plugin, manifest: Manifest) -> dict[str, OptionValue]:
+        """The values of a plugin's options. OptionRefused."""
+        return {setting.spec.name: setting.value for setting in await self.chosen.settings(manifest)}
+
+    async def spawn(self, plugin: Plugin, endpoint: str, token: bytes) -> Child:
+        """Starts a plugin's process. OSError."""
+        return await spawn(Path(plugin.path), endpoint, token, self.environment)
+
+    def may_replace(self, plugin: Plugin, manifest: Manifest) -> None:
+        """Whether a plugin may go on with another manifest. ManifestRefused, ReloadRefused."""
+        before = plugin.manifest
+        if before is None:
+            raise PluginNotRunning(f"The plugin {plugin.name} does not run.")
+        check_pins(before, manifest, self.pins())
+        self.replace(plugin, manifest)  # nobody is asked in between
+        self.replace(plugin, before)
+
+    def replace(self, plugin: Plugin, manifest: Manifest) -> None:
+        """Registers another manifest of a plugin; raises as `register` does, and changes nothing then."""
+        before = plugin.forget()
+        if before is None:
+            raise PluginNotRunning(f"The plugin {plugin.name} does not run.")
+        self._unregister(before.name, [spec.name for spec in before.providers])
+        try:
+            plugin.enrol(manifest)
+        except Exception:
+            plugin.enrol(before)
             raise
 
     async def joined(self, plugin: Plugin) -> None:

@@ -1,37 +1,37 @@
-"""How does one plugin's process live: started, registered, asked, watched, restarted, and stopped?
+"""How does one plugin's process live: started, registered, asked, watched, restarted, reloaded, and stopped?
 
-    starting --register, its turn--> ready --its end, or anything that it does wrong--> waiting --pause--> starting ...
-        |
-        +--bad manifest--> refused    (stop: stopped)    (five ends in ten minutes: quarantined)
+    starting --manifest, its turn, init--> ready --its end, or what it does wrong--> waiting --pause--> starting ...
+        |                                  |   ^
+        |                                  +---+ reload: a new life beside the old, which ends once the new one is in
+        +--bad manifest, bad option--> refused    (stop: stopped)    (five ends in ten minutes: quarantined)
 
-Each life has an endpoint of its own, and a token, given through standard input, by which its connection is known:
-whoever else connects is not heard. When the node dies, standard input ends, and the plugin's process with it, and all
-that it started: its keeper (keeper.py) sees to that.
+One life is life.py's. When the node dies, standard input ends, and the plugin's process with it, and all that it
+started: its keeper (keeper.py) sees to that.
+
+A reload loses nothing: what is asked meanwhile waits, what was asked before is answered before, and if the new process
+does not come up, wants something that is another's, or would drop what a live channel pins, the old one goes on.
 """
 
 import asyncio
-import contextlib
 import logging
-import os
-import secrets
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import msgspec
-from lnpd_sdk import envelope
-from lnpd_sdk.envelope import BadFrame, CallFailed
-from lnpd_sdk.manifest import Manifest
+from lnpd_sdk.envelope import CallFailed
 
-from lnpd.bus.limits import Limits
-from lnpd.bus.link import Identity
-from lnpd.bus.peer import BusPeer
-from lnpd.errors import DeadlineMissed, LinkOverflow, LnpdError, ManifestRefused, PluginFault, PluginLate
+from lnpd.errors import (
+    LnpdError,
+    ManifestRefused,
+    OptionRefused,
+    PluginBusy,
+    PluginFault,
+    ReloadRefused,
+)
 from lnpd.errors.words import one_line
 from lnpd.services.plugins.calls import Owner, Plugin
 from lnpd.services.plugins.child import Child
-from lnpd.services.plugins.output import LINE_BYTES
+from lnpd.services.plugins.life import Life
 
 log = logging.getLogger("lnpd.plugins")
 
@@ -40,39 +40,46 @@ STOP_SECONDS = 3.0
 LAST_WORDS_SECONDS = 1.0
 PING_SECONDS = 10.0
 PING_DEADLINE_SECONDS = 5.0
+DRAIN_SECONDS = 6.0  # a provider's answer has 5
 PAUSES_SECONDS = (0.1, 0.5, 2.0, 5.0, 10.0)
 MAX_FAILURES = 5
 FAILURES_WITHIN_SECONDS = 600.0
-# Its answers come because they were asked for; a plugin that asks for more waits for one answer before the next call.
-LIMITS = Limits(running=1_000, call_bytes=512 * 1024, running_bytes=16 * 1024 * 1024, unasked_bytes=8 * 1024 * 1024)
-# What a plugin's process inherits; the rest of the node's environment is not its business.
-ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "PYTHONPATH", "COVERAGE_PROCESS_START")
 
 
 class PluginProcess(Plugin):
-    """One plugin: its process, its endpoint, its calls. `host` is told of everything that changes."""
+    """One plugin: its lives, one after the other. `host` is told of everything that changes."""
 
     def __init__(self, host: Owner, path: Path, number: int) -> None:
         super().__init__(host, path.stem, str(path))
-        self._file, self._number = path, number
-        self.child: Child | None = None
-        self._bus: BusPeer | None = None
-        self._token: Identity = b""
-        self._failed = False  # in this life
+        self._number = number
+        self.life: Life | None = None
+        self._open = asyncio.Event()  # what is asked before it is set waits: it begins, or is reloaded
+        self._replaced = asyncio.Event()
+        self._reloading = False
         self._failures: list[float] = []
-        self._offered: asyncio.Future[None] | None = None  # its manifest is there, and waits for its turn
-        self._registered: asyncio.Future[None] | None = None
         self._stop: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
+    def child(self) -> Child | None:
+        """Its process."""
+        return self.life.child if self.life else None
+
+    @property
     def pid(self) -> int | None:
         """The process's id while it runs."""
-        return self.child.pid if self.child else None
+        return self.life.pid if self.life else None
+
+    @property
+    def waiting(self) -> int:
+        """How many questions wait for its answer."""
+        return self.life.running if self.life else 0
 
     # --- its lives
     async def start(self) -> None:
-        """Starts the process and returns when it is registered, or failed for the first time."""
+        """Starts the process and returns when it is registered, or failed for the first time. It ends a quarantine."""
+        self.settled.clear()
+        self._failures = []
         self._stop = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._live())
         await self.settled.wait()
@@ -87,16 +94,17 @@ class PluginProcess(Plugin):
 
     def fail(self, why: str) -> None:
         """Ends this life: its calls now, its process at once. It is started again."""
-        if self._failed or self.pid is None:
+        if self.life is not None:
+            self._broken(self.life, why)
+
+    def _broken(self, life: Life, why: str) -> None:
+        if not life.is_up:
             return
-        self._failed = True
-        self.faults += 1
-        self.why = why = one_line(why)
-        log.warning("plugin %s: %s", self.name, why)
-        if self._bus is not None:
-            self._bus.fail_all(PluginFault(self.name, why))
-            self._bus.close()  # whatever it still sends is not read
-        self._kill()
+        life.fail(why)
+        log.warning("plugin %s: %s", self.name, life.why)
+        if life is self.life:
+            self.faults += 1
+            self.why = life.why
 
     async def _live(self) -> None:
         try:
@@ -111,7 +119,7 @@ class PluginProcess(Plugin):
     async def _one_life(self) -> None:
         try:
             await self._once()
-        except ManifestRefused as error:
+        except (ManifestRefused, OptionRefused) as error:
             self.status, self.why = "refused", one_line(str(error))
             log.error("plugin %s is refused: %s", self.name, error)
         except (LnpdError, OSError) as error:
@@ -121,15 +129,8 @@ class PluginProcess(Plugin):
             self.why = one_line(f"{type(error).__name__}: {error}")
             log.exception("plugin %s", self.name)
         finally:
-            if self._bus is not None:
-                self._bus.fail_all(PluginFault(self.name, self.why or "its process ended"))
-                self._bus.close()
-                self._bus = None
-            self._remove_socket()
+            self._open.set()  # who waits learns that it is not there
             await self.host.left(self)
-
-    def _remove_socket(self) -> None:
-        Path(self.host.endpoint(self._number, self.starts).removeprefix("ipc://")).unlink(missing_ok=True)
 
     async def _pause(self) -> bool:
         """Waits before the next start; False if there is none."""
@@ -137,7 +138,10 @@ class PluginProcess(Plugin):
         self._failures = [t for t in self._failures if now - t < FAILURES_WITHIN_SECONDS] + [now]
         if len(self._failures) >= MAX_FAILURES:
             self.status = "quarantined"
-            log.error("plugin %s failed %d times in ten minutes: not started again", self.name, MAX_FAILURES)
+            log.error(
+                "plugin %s failed %d times in ten minutes: not started again, until lnp plugin start %s",
+                *(self.name, MAX_FAILURES, self.name),
+            )
             return False
         self.status = "waiting"
         await self._until(seconds=PAUSES_SECONDS[min(len(self._failures), len(PAUSES_SECONDS)) - 1])
@@ -145,77 +149,126 @@ class PluginProcess(Plugin):
 
     # --- one life
     async def _once(self) -> None:
-        """From the start of the process to its end; returns if it was asked to stop, else raises what happened."""
-        child = self.child = await self._spawn()
-        assert self._offered is not None and self._registered is not None
-        listening = asyncio.create_task(self.voice.listen(child.output))
+        """From the start of the process to its end, and to that of those that replaced it; returns if it was asked to
+        stop, else raises what happened."""
+        self.status, self.voice.last = "starting", ""
+        self._open.clear()
+        self.life = self._new_life()
         try:
-            await self._until(child.ended, self._offered, seconds=START_SECONDS)
-            if self._offered.done():
-                await self._until(child.ended, self._registered)  # those before it have START_SECONDS, as it had
-            if self._registered.done():
-                self._registered.result()
-                self.status, self.why = "ready", ""
-                await self.host.joined(self)
-                self.settled.set()
-                await self._watch(child)
-            elif child.pid is not None and not self._stopping:
-                self.fail(f"did not register within {START_SECONDS:.0f} s")
-            if self._stopping and self.manifest is not None:
-                await self._ask_to_end(child)
-        finally:
-            self._kill()
-            await asyncio.wait({listening, child.ended}, timeout=LAST_WORDS_SECONDS)
-            listening.cancel()
-            child.close()
+            await self._begin(self.life)
+            while await self._serve_until_replaced():
+                pass
+        except BaseException as error:
+            await self._end(self.life, one_line(str(error)))
+            raise
+        if self._stopping and self.manifest is not None:
+            await self._ask_to_end(self.life)
+        ended = await self._end(self.life)
         if not self._stopping:
-            raise PluginFault(self.name, self._how_it_ended(child))
+            raise PluginFault(self.name, ended)
 
-    async def _spawn(self) -> Child:
-        self.status, self._failed, self.voice.last = "starting", False, ""
+    def _new_life(self) -> Life:
         self.starts += 1
         endpoint = self.host.endpoint(self._number, self.starts)
-        self._token = secrets.token_hex(16).encode()
-        loop = asyncio.get_running_loop()
-        self._offered, self._registered = loop.create_future(), loop.create_future()
-        self._bus = BusPeer(self._answer, broken=self._broken, only=self._token, limits=LIMITS)
-        self._bus.bind(endpoint)
-        program = (sys.executable, self.path) if self._file.suffix == ".py" else (self.path,)
-        environment = {k: os.environ[k] for k in ENVIRONMENT if k in os.environ} | {"LNPD_ENDPOINT": endpoint}
-        environment |= self.host.environment
-        return await Child.start(program, environment, self._token, LINE_BYTES)
+        return Life(self.name, endpoint, lambda method, params: self.host.serve(self, method, params), self._broken)
 
-    async def _watch(self, child: Child) -> None:
-        """Pings until the process ends or has to."""
-        while not child.ended.done() and not self._stopping:
-            await self._until(child.ended, seconds=PING_SECONDS)
-            if not child.ended.done() and not self._stopping:
-                ping = asyncio.create_task(self._ping())
-                await self._until(child.ended, ping)
-                ping.cancel()
-
-    async def _ping(self) -> None:
+    async def _begin(self, life: Life) -> None:
+        """From its first word to its readiness; returns where it ended or was stopped before."""
+        await self._spawn(life)
+        await self._until(life.ended, life.offered, seconds=START_SECONDS)
+        if not life.offered.done():
+            if life.pid is not None and not self._stopping:
+                self._broken(life, f"did not register within {START_SECONDS:.0f} s")
+            return
         try:
-            await self.call("ping", None, PING_DEADLINE_SECONDS)
+            manifest = life.offered.result()
+            await self._until(life.ended, turn := asyncio.create_task(self.host.turn(self)))
+            if not turn.done():  # those before it have START_SECONDS, as it had
+                turn.cancel()
+                return
+            options = await self.host.options(self, manifest)
+            self.enrol(manifest)
+        except (LnpdError, OptionRefused) as error:
+            refused = ManifestRefused(str(error))
+            life.decide(refused)
+            raise refused from None
+        life.decide()
+        if await self._initialised(life, options, b""):
+            self.status, self.why = "ready", ""
+            self._open.set()
+            await self.host.joined(self)
+            self.settled.set()
+
+    async def _spawn(self, life: Life) -> None:
+        try:
+            await life.begin(lambda endpoint, token: self.host.spawn(self, endpoint, token))
+        except BaseException:
+            self._remove_socket(life)
+            raise
+        assert life.child is not None
+        life.listening = {asyncio.create_task(self.voice.listen(life.child.output))}
+
+    async def _initialised(self, life: Life, options: dict[str, Any], state: bytes) -> bool:
+        """False where it ended or was stopped meanwhile; PluginFault if it does not begin."""
+        init = asyncio.create_task(life.init(options, state))
+        await self._until(life.ended, init)
+        if not init.done():
+            init.cancel()
+            return False
+        init.result()
+        life.is_ready = True
+        return True
+
+    async def _serve_until_replaced(self) -> bool:
+        """Pings the present life until it ends or has to (False), or another has taken its place (True)."""
+        life = self.life
+        assert life is not None
+        while not life.ended.done() and not self._stopping and life is self.life:
+            replaced = asyncio.create_task(self._replaced.wait())
+            await self._until(life.ended, replaced, seconds=PING_SECONDS)
+            replaced.cancel()
+            if life is self.life and not life.ended.done() and not self._stopping:
+                ping = asyncio.create_task(self._ping(life))
+                await self._until(life.ended, ping)
+                ping.cancel()
+        if life is self.life:
+            return False
+        self._replaced.clear()
+        await self._ask_to_end(life)
+        await self._end(life, "it was reloaded")
+        return True
+
+    async def _ping(self, life: Life) -> None:
+        try:
+            await life.call("ping", None, PING_DEADLINE_SECONDS)
         except (PluginFault, CallFailed) as error:
-            self.fail(str(error))
+            self._broken(life, str(error))
 
-    async def _ask_to_end(self, child: Child) -> None:
-        if self._bus is not None:
-            with contextlib.suppress(LinkOverflow):
-                self._bus.notify("stop", None, identity=self._token)
-        await asyncio.wait({child.ended}, timeout=STOP_SECONDS)
+    async def _ask_to_end(self, life: Life) -> None:
+        life.ask_to_end()
+        await asyncio.wait({life.ended}, timeout=STOP_SECONDS)
 
-    def _how_it_ended(self, child: Child) -> str:
-        if self._failed:
-            return self.why
-        early = " before it was ready" if self.manifest is None else ""
+    async def _end(self, life: Life, why: str = "") -> str:
+        """Ends what is left of a life, and says why: how it ended, if nothing else is known."""
+        if life.child is not None:
+            life.kill()
+            await asyncio.wait({life.ended, *life.listening}, timeout=LAST_WORDS_SECONDS)
+            for task in life.listening:
+                task.cancel()
+            why = why or life.why or self._how_it_ended(life)
+        life.close(why)
+        self._remove_socket(life)
+        return why
+
+    @staticmethod
+    def _remove_socket(life: Life) -> None:
+        Path(life.endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
+
+    def _how_it_ended(self, life: Life) -> str:
+        assert life.child is not None
+        early = "" if life.is_ready else " before it was ready"
         said = f"; it said: {self.voice.last}" if self.voice.last else ""
-        return f"its process ended with code {child.code}{early}{said}"
-
-    def _kill(self) -> None:
-        if self.child is not None:
-            self.child.kill()
+        return f"its process ended with code {life.child.code}{early}{said}"
 
     @property
     def _stopping(self) -> bool:
@@ -226,42 +279,61 @@ class PluginProcess(Plugin):
         assert self._stop is not None
         await asyncio.wait({*futures, self._stop}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
-    # --- calls in both directions
+    # --- while it runs
     async def call(self, method: str, params: object, deadline_seconds: float) -> bytes:
-        """The msgpack of the plugin's answer. PluginLate after the deadline, PluginFault if there is none for another
+        """The msgpack of the plugin's answer; it waits while the plugin begins or is reloaded, whose steps have
+        deadlines of their own. PluginLate after the deadline, PluginBusy, PluginFault if there is no answer for another
         reason. CallFailed is its own refusal."""
-        if self._bus is None or self.pid is None or self._failed:
-            raise PluginFault(self.name, self.why or "is not running")
+        await self._open.wait()
+        if self.life is None:
+            raise PluginFault(self.name, "is not running")
         try:
-            return bytes(await self._bus.call(method, params, deadline_seconds, self._token))
-        except DeadlineMissed as error:
-            raise PluginLate(self.name, str(error)) from None
-        except (LinkOverflow, BadFrame) as error:
-            raise PluginFault(self.name, str(error)) from None
+            return await self.life.call(method, params, deadline_seconds)
+        except PluginBusy:
+            self.dropped += 1
+            raise
 
-    async def _answer(self, _identity: Identity, method: str, params: msgspec.Raw) -> object:
-        if method == "register":
-            await self._register(params)
-            return None
-        if self.manifest is None:
-            raise ManifestRefused("a plugin registers before it asks for anything")
-        return await self.host.serve(self, method, params)
-
-    async def _register(self, params: msgspec.Raw) -> None:
-        assert self._offered is not None and self._registered is not None
-        if self._offered.done():
-            raise ManifestRefused("a plugin registers once")
-        self._offered.set_result(None)
-        registered = self._registered
+    async def reload(self) -> None:
+        """Puts a new process in the place of the present one. ReloadRefused: the old one goes on."""
+        old = self.life
+        if self._reloading or self.status != "ready" or old is None:
+            raise ReloadRefused(f"{self.name} is not ready: a reload replaces a plugin that runs.")
+        self._reloading = True
+        new = self._new_life()
         try:
-            manifest = envelope.decode(params, Manifest)
-            await self.host.turn(self)
-            self.enrol(manifest)
-        except (BadFrame, LnpdError) as error:
-            refused = ManifestRefused(str(error))
-            registered.set_exception(refused)
-            raise refused from None
-        registered.set_result(None)
+            await self._replace(old, new)
+        except (LnpdError, OSError) as error:
+            fell = new.child is not None and new.ended.done() and not new.why  # by itself: how it ended says more
+            new.decide(ManifestRefused(str(error)))
+            why = await self._end(new, "" if fell else str(error))
+            raise ReloadRefused(f"{self.name} is not reloaded, the old one goes on: {one_line(why)}") from None
+        except BaseException:
+            await self._end(new, "the reload was given up")
+            raise
+        finally:
+            self._reloading = False
+            if self.status == "ready":
+                self._open.set()
 
-    def _broken(self, _identity: Identity, why: str) -> None:
-        self.fail(why)
+    async def _replace(self, old: Life, new: Life) -> None:
+        await self._spawn(new)
+        await self._until(new.ended, old.ended, new.offered, seconds=START_SECONDS)
+        if not new.offered.done():
+            raise PluginFault(self.name, f"the new process did not register within {START_SECONDS:.0f} s")
+        manifest = new.offered.result()
+        options = await self.host.options(self, manifest)
+        self.host.may_replace(self, manifest)
+        new.decide()
+        self._open.clear()
+        await old.idle(DRAIN_SECONDS)  # what still runs then is an RPC call, and ends with its process
+        state = await old.handover()
+        if not await self._initialised(new, options, state):
+            raise PluginFault(self.name, "the new process ended in init")
+        if self._stopping or old is not self.life or not old.is_up:
+            raise PluginFault(self.name, "the old one ended meanwhile")
+        self.host.may_replace(self, manifest)
+        self.host.replace(self, manifest)
+        self.life, self.why = new, ""
+        self._open.set()
+        self._replaced.set()
+        await self.host.joined(self)

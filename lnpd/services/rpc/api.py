@@ -32,6 +32,7 @@ from lnpd.services.rpc.answers import (
     Payment,
     Peer,
     Plugin,
+    PluginOption,
     Pong,
     Relayed,
     Sent,
@@ -83,6 +84,26 @@ class Backend(Protocol):
 
     async def plugins(self) -> tuple[Plugin, ...]:
         """Every plugin, those too that did not start."""
+        ...
+
+    async def plugin_start(self, plugin: str) -> Plugin:
+        """Starts a plugin by its path, or again by its name. PluginNotFound, PluginNotRunning."""
+        ...
+
+    async def plugin_stop(self, plugin: str) -> Plugin:
+        """Stops a plugin. PluginNotFound."""
+        ...
+
+    async def plugin_reload(self, plugin: str) -> Plugin:
+        """Puts a new process in the place of a plugin's. PluginNotFound, ReloadRefused."""
+        ...
+
+    async def plugin_options(self, plugin: str | None) -> tuple[PluginOption, ...]:
+        """The options of the plugins that run, or of one. PluginNotFound, PluginNotRunning."""
+        ...
+
+    async def plugin_set(self, plugin: str, option: str, value: str) -> PluginOption:
+        """Sets a dynamic option of a plugin that runs. PluginNotFound, PluginNotRunning, OptionRefused."""
         ...
 
     async def explain_hook(self, hook: str) -> HookShown:

@@ -63,6 +63,7 @@ def _optional(name: str, kind: str, help: str, default: object = None) -> Parame
 
 _PEER: Final = Parameter("peer", "peer", "the peer's node id, or its first digits")
 _CHANNEL: Final = Parameter("channel", "channel", "the channel's id, or its first digits")
+_PLUGIN: Final = Parameter("plugin", "plugin", "the plugin's name, or the path of its file")
 _FEERATE: Final = _optional("feerate_per_kw", "per_kw", "satoshi per 1000 weight units (default: an estimate)")
 
 COMMANDS: Final[tuple[Command, ...]] = (
@@ -305,6 +306,60 @@ COMMANDS: Final[tuple[Command, ...]] = (
         (Parameter("hook", "text", "a hook's name, PLUGIN/HOOK for one that a plugin offers"),),
         call="explain_hook",
         examples=("lnp plugin explain htlc_accepted",),
+    ),
+    Command(
+        "plugin start",
+        PLUGINS,
+        "Start a plugin by its path, until the node ends, or again by its name: this ends a quarantine.",
+        answers.Plugin,
+        (_PLUGIN,),
+        True,
+        "plugin_start",
+        ("lnp plugin start ./hello.py", "lnp plugin start hello"),
+    ),
+    Command(
+        "plugin stop",
+        PLUGINS,
+        "Stop a plugin. Channels that pin one of its providers wait until it is started again.",
+        answers.Plugin,
+        (_PLUGIN,),
+        True,
+        "plugin_stop",
+        ("lnp plugin stop hello",),
+    ),
+    Command(
+        "plugin reload",
+        PLUGINS,
+        "Put a new process in the place of a plugin's, of the file as it is now. Nothing that it is asked is lost; if"
+        " the new one does not come up, or would drop what a live channel pins, the old one goes on.",
+        answers.Plugin,
+        (_PLUGIN,),
+        True,
+        "plugin_reload",
+        ("lnp plugin reload hello",),
+    ),
+    Command(
+        "plugin options",
+        PLUGINS,
+        "List the options of the plugins that run, or of one: values, who gave them, which can be set.",
+        tuple[answers.PluginOption, ...],
+        (_optional("plugin", "plugin", "of this plugin alone"),),
+        call="plugin_options",
+        examples=("lnp plugin options", "lnp plugin options --plugin hello"),
+    ),
+    Command(
+        "plugin set",
+        PLUGINS,
+        "Set a dynamic option of a plugin that runs. The value is kept when the plugin or the node is started again.",
+        answers.PluginOption,
+        (
+            _PLUGIN,
+            Parameter("option", "text", "the option's name"),
+            Parameter("value", "text", "its new value"),
+        ),
+        True,
+        "plugin_set",
+        ("lnp plugin set hello greeting hi",),
     ),
 )
 

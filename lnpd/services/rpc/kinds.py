@@ -5,6 +5,7 @@ becomes a JSON value here and is then checked as one: there is one rule for each
 """
 
 import os
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -66,6 +67,7 @@ def _matching(pattern: str) -> Any:  # Any: an Annotated type
     return Annotated[str, Meta(pattern=rf"\A(?:{pattern})\Z", max_length=MAX_TEXT)]
 
 
+PLUGIN_NAME: Final = re.compile("[a-z][a-z0-9-]{0,31}")
 _HOST: Final = r"(?:\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,255})"
 
 KINDS: Final[dict[str, Kind]] = {
@@ -94,6 +96,11 @@ KINDS: Final[dict[str, Kind]] = {
         str.lower,
     ),
     "path": Kind("the whole path of a file, from / on", _matching(r"/[^\x00]{1,4095}"), os.path.abspath),
+    "plugin": Kind(
+        "a plugin's name, or the whole path of its file, from / on",
+        _matching(r"[a-z][a-z0-9-]{0,31}|/[^\x00]{1,4095}"),
+        lambda word: word if PLUGIN_NAME.fullmatch(word) else os.path.abspath(word),
+    ),
     "listen_address": Kind("an address host:port (an IPv6 host in brackets)", _matching(rf"{_HOST}:[0-9]{{1,5}}")),
     "peer_address": Kind(
         "node_id@host:port, or the node id alone (or its first digits) of a node that was connected to before",

@@ -53,6 +53,26 @@ class SmallNode:
             ),
         )  # fmt: skip
 
+    async def plugin_start(self, plugin: str) -> answers.Plugin:
+        return await self._plugin("start", plugin)
+
+    async def plugin_stop(self, plugin: str) -> answers.Plugin:
+        return await self._plugin("stop", plugin)
+
+    async def plugin_reload(self, plugin: str) -> answers.Plugin:
+        return await self._plugin("reload", plugin)
+
+    async def _plugin(self, what: str, plugin: str) -> answers.Plugin:
+        self.asked.append((what, plugin))
+        return (await self.plugins())[0]
+
+    async def plugin_options(self, plugin: str | None) -> tuple[answers.PluginOption, ...]:
+        return (answers.PluginOption("lockbox", "most", "integer", 8, 8, "default", True, "how many boxes"),)
+
+    async def plugin_set(self, plugin: str, option: str, value: str) -> answers.PluginOption:
+        self.asked.append(("set", plugin, option, value))
+        return (await self.plugin_options(plugin))[0]
+
     async def explain_hook(self, hook: str) -> hooks.HookShown:
         return hooks.HookShown(hook, "lnpd", "chain", "A hook.", (), 5.0, "Nothing.", False, ())
 

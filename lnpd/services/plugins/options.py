@@ -1,0 +1,131 @@
+"""Which value has each option of a plugin, who gave it, and how does it change?
+
+    default (the manifest's)  <  lnpd --option  <  lnp plugin set (dynamic ones; kept in the store)
+
+A value that does not fit is refused by the option's name before the plugin hears of it.
+"""
+
+import re
+from typing import Final, Literal
+
+import msgspec
+from lnpd_sdk.manifest import Manifest, OptionKind, OptionSpec, OptionValue
+
+from lnpd.errors import OptionRefused
+from lnpd.store.read import Read
+from lnpd.store.store import Store
+from lnpd.store.write import Write
+
+NAMESPACE: Final = "plugin-options"
+MAX_TEXT: Final = 10_000
+MAX_INTEGER: Final = 2**63 - 1
+NUMBER: Final = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,2})?")
+WORDS: Final = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+WHAT: Final[dict[OptionKind, str]] = {
+    "text": f"a text of at most {MAX_TEXT} characters",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+}
+
+Given = tuple[tuple[str, str, str], ...]
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """An option with its value."""
+
+    spec: OptionSpec
+    value: OptionValue
+    source: Literal["default", "lnpd --option", "lnp plugin set"]
+
+
+class Options:
+    """The options of all plugins. `given` are (plugin, option, value) from the command line; without a store what is
+    set is kept as long as the node lives."""
+
+    def __init__(self, given: Given = (), store: Store | None = None) -> None:
+        self._given = {(plugin, option): word for plugin, option, word in given}
+        self._store = store
+        self._set: dict[bytes, bytes] = {}
+
+    async def settings(self, manifest: Manifest) -> tuple[Setting, ...]:
+        """Every option of a plugin with its value. OptionRefused names one that cannot be."""
+        specs = {spec.name: spec for spec in manifest.options}
+        for plugin, option in self._given:
+            if plugin == manifest.name and option not in specs:
+                raise OptionRefused(f"The plugin {plugin} has no option {option}{_known(manifest)}.")
+        stored = await self._stored(manifest.name)
+        return tuple(self._setting(manifest.name, spec, stored.get(spec.name)) for spec in manifest.options)
+
+    def _setting(self, plugin: str, spec: OptionSpec, stored: OptionValue | None) -> Setting:
+        if stored is not None and spec.dynamic and _fits(spec.kind, stored):  # else it is from another version
+            return Setting(spec, stored, "lnp plugin set")
+        word = self._given.get((plugin, spec.name))
+        if word is not None:
+            return Setting(spec, _read(plugin, spec, word), "lnpd --option")
+        return Setting(spec, spec.default, "default")
+
+    def read(self, manifest: Manifest, option: str, word: str) -> OptionValue:
+        """The value of a dynamic option that a word means. OptionRefused."""
+        spec = next((spec for spec in manifest.options if spec.name == option), None)
+        if spec is None:
+            raise OptionRefused(f"The plugin {manifest.name} has no option {option[:64]!r}{_known(manifest)}.")
+        if not spec.dynamic:
+            raise OptionRefused(
+                f"The option {option} of {manifest.name} is read when it starts: give lnpd"
+                f" --option {manifest.name}.{option}=VALUE"
+            )
+        return _read(manifest.name, spec, word)
+
+    async def keep(self, plugin: str, option: str, value: OptionValue) -> None:
+        """Remembers what was set."""
+        key, data = _key(plugin, option), msgspec.msgpack.encode(value)
+        if self._store is None:
+            self._set[key] = data
+            return
+
+        def put(write: Write) -> None:
+            write.put_value(NAMESPACE, key, data)
+
+        await self._store.write(put)
+
+    async def _stored(self, plugin: str) -> dict[str, OptionValue]:
+        prefix = _key(plugin, "")
+
+        def values(read: Read) -> list[tuple[bytes, bytes]]:
+            return read.values(NAMESPACE, prefix)
+
+        rows = list(self._set.items()) if self._store is None else await self._store.read(values)
+        return {
+            key[len(prefix) :].decode(): msgspec.msgpack.decode(data, type=OptionValue)
+            for key, data in rows
+            if key.startswith(prefix)
+        }
+
+
+def _key(plugin: str, option: str) -> bytes:
+    return f"{plugin}.{option}".encode()
+
+
+def _known(manifest: Manifest) -> str:
+    names = ", ".join(spec.name for spec in manifest.options)
+    return f"; it has {names}" if names else "; it has none"
+
+
+def _fits(kind: OptionKind, value: OptionValue) -> bool:
+    expected = {"text": str, "integer": int, "number": float, "boolean": bool}[kind]
+    return type(value) is expected
+
+
+def _read(plugin: str, spec: OptionSpec, word: str) -> OptionValue:
+    """Raises OptionRefused."""
+    match spec.kind:
+        case "text" if len(word) <= MAX_TEXT:
+            return word
+        case "integer" if re.fullmatch(r"[+-]?[0-9]{1,19}", word) and abs(int(word)) <= MAX_INTEGER:
+            return int(word)
+        case "number" if NUMBER.fullmatch(word):
+            return float(word)
+        case "boolean" if word.lower() in WORDS:
+            return WORDS[word.lower()]
+    raise OptionRefused(f"The option {spec.name} of {plugin} is {WHAT[spec.kind]}, not {word[:60]!r}.")

@@ -1,0 +1,137 @@
+"""Which value has each option of a plugin, and what does it cost to give a wrong one?"""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from lnpd_sdk.envelope import CallFailed
+from lnpd_sdk.manifest import Manifest, OptionSpec
+from lnpd_sdk.questions import OptionChange
+
+from lnpd.errors import OptionRefused
+from lnpd.services.plugins.options import Options
+from lnpd.store.store import Store
+from tests.services.plugins.test_host import hosted, written
+
+MANIFEST = Manifest(
+    name="mood",
+    version="1",
+    options=(
+        OptionSpec("greeting", "text", "hello", dynamic=True),
+        OptionSpec("most", "integer", 3),
+        OptionSpec("share", "number", 0.5, dynamic=True),
+        OptionSpec("loud", "boolean", False),
+    ),
+)
+
+
+def values(options: Options, manifest: Manifest = MANIFEST) -> list[tuple[object, str]]:
+    return [(row.value, row.source) for row in asyncio.run(options.settings(manifest))]
+
+
+def test_what_is_given_counts_before_the_default() -> None:
+    given = Options((("mood", "most", "-7"), ("mood", "loud", "Yes"), ("mood", "share", "2"), ("other", "x", "y")))
+    assert values(Options()) == [("hello", "default"), (3, "default"), (0.5, "default"), (False, "default")]
+    source = "lnpd --option"
+    assert values(given) == [("hello", "default"), (-7, source), (2.0, source), (True, source)]
+
+
+@pytest.mark.parametrize(
+    ("option", "word", "sentence"),
+    [
+        ("most", "3.5", "The option most of mood is a whole number, not '3.5'."),
+        ("most", "9" * 30, "a whole number"),
+        ("most", "９", "a whole number"),
+        ("share", "nan", "The option share of mood is a number, not 'nan'."),
+        ("share", "inf", "a number"),
+        ("loud", "perhaps", "true or false"),
+        ("greeting", "x" * 10_001, "at most 10000 characters"),
+        ("greting", "x", "has no option greting; it has greeting, most, share, loud"),
+    ],
+)
+def test_a_wrong_one_is_refused_by_name(option: str, word: str, sentence: str) -> None:
+    with pytest.raises(OptionRefused, match=sentence):
+        values(Options((("mood", option, word),)))
+
+
+def test_what_is_set_is_kept_in_the_store(tmp_path: Path) -> None:
+    async def main() -> None:
+        given = (("mood", "greeting", "hey"),)
+        for turn in range(2):
+            store = Store.open(tmp_path, "regtest")
+            options = Options(given, store)
+            if turn == 0:
+                await options.keep("mood", "greeting", options.read(MANIFEST, "greeting", "hi"))
+                await options.keep("mood", "share", 0.25)
+                await options.keep("mood", "gone", 1)
+            rows = {row.spec.name: (row.value, row.source) for row in await options.settings(MANIFEST)}
+            assert (rows["greeting"], rows["share"]) == (("hi", "lnp plugin set"), (0.25, "lnp plugin set"))
+            await store.close()
+
+    asyncio.run(main())
+
+
+def test_what_a_later_version_has_no_use_for_is_left_out() -> None:
+    options = Options()
+    asyncio.run(options.keep("mood", "greeting", "hi"))
+    later = Manifest(name="mood", version="2", options=(OptionSpec("greeting", "integer", 5, dynamic=True),))
+    assert values(options, later) == [(5, "default")]
+
+
+def test_only_dynamic_ones_are_set_while_it_runs() -> None:
+    with pytest.raises(OptionRefused, match=r"--option mood\.most=VALUE"):
+        Options().read(MANIFEST, "most", "4")
+    with pytest.raises(OptionRefused, match="no option 'much'"):
+        Options().read(MANIFEST, "much", "4")
+
+
+BODY = """
+    greeting = plugin.option("greeting", str, "hello", "what it says", dynamic=True)
+    most = plugin.option("most", int, 3)
+    heard = []
+
+    @plugin.on_init
+    def begin(node):
+        heard.append(greeting.value)
+
+    @plugin.on_option
+    async def changed(node, name, value):
+        if value == "no":
+            raise ValueError("not this")
+        heard.append(value)
+
+    @plugin.rpc("Says what it has.")
+    def say(node):
+        return [greeting.value, most.value, heard]
+"""
+
+
+def test_a_process_has_them_at_its_init_and_hears_of_a_new_one(tmp_path: Path) -> None:
+    async def main() -> None:
+        host, _ = hosted(tmp_path)
+        host.chosen = Options((("bad", "most", "5"), ("bad", "greeting", "hey")))
+        await host.start((written(tmp_path, BODY),))
+        (plugin,) = host.plugins
+        assert plugin.status == "ready", plugin.why
+        assert await host.call_rpc("bad-say", {}) == ["hey", 5, ["hey"]]
+        await plugin.change(OptionChange("greeting", "hi"))
+        with pytest.raises(CallFailed, match="not this"):
+            await plugin.change(OptionChange("greeting", "no"))
+        assert await host.call_rpc("bad-say", {}) == ["hi", 5, ["hey", "hi"]]
+        await host.stop()
+
+    asyncio.run(main())
+
+
+def test_a_wrong_option_keeps_the_plugin_from_running(tmp_path: Path) -> None:
+    async def main() -> None:
+        host, _ = hosted(tmp_path)
+        host.chosen = Options((("bad", "most", "many"),))
+        await host.start((written(tmp_path, BODY + "\n    print('begun')\n"),))
+        (plugin,) = host.plugins
+        assert plugin.status == "refused"
+        assert "The option most of bad is a whole number, not 'many'." in plugin.why
+        assert host.registry.owners == {}
+        await host.stop()
+
+    asyncio.run(main())
