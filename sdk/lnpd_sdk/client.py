@@ -29,6 +29,7 @@ from lnpd_sdk.envelope import (
     Fault,
     Notice,
 )
+from lnpd_sdk.logs import records_to
 from lnpd_sdk.manifest import Manifest
 from lnpd_sdk.questions import Hello
 

@@ -188,6 +188,7 @@ class PluginProcess(Plugin):
                 return
             options = await self.host.options(self, manifest)
             self.enrol(manifest)
+            life.name = self.name
         except (LnpdError, OptionRefused) as error:
             refused = ManifestRefused(str(error))
             life.decide(refused)
