@@ -59,3 +59,7 @@ class ReloadRefused(LnpdError):
 
 class PluginNotRunning(LnpdError):
     """What is to be done with a plugin needs it to run, or needs it not to."""
+
+
+class ChannelNotPinned(LnpdError):
+    """A plugin asks about a channel that pins none of its providers: of others it learns nothing."""

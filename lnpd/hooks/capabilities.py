@@ -34,7 +34,7 @@ CAPABILITIES: Final[dict[str, Capability]] = {
     "updates": Capability(
         "updates:MAX_SAT", "What its updates may take of our money in each channel.", "enforced", SAT
     ),
-    "sign": Capability("sign:PURPOSE", "Signatures by keys of its own namespace.", "missing", WORD),
+    "sign": Capability("sign:PURPOSE", "Signs with those keys of its own that have this purpose.", "enforced", WORD),
     "spend": Capability("spend:SAT", "What it may spend of the wallet in a day.", "missing", SAT),
     "pay": Capability("pay:SAT", "What all its payments over Lightning may ever cost, fees included.", "enforced", SAT),
     "invoice": Capability("invoice", "Makes invoices of the node's.", "enforced"),
@@ -70,8 +70,8 @@ def in_effect(asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
 
 
 def _counted(capability: str) -> str:
-    """What of it both sides must have said: of a hook its name, of others how much is the user's word alone."""
-    return capability if kind_of(capability) == "hook" else kind_of(capability)
+    """What of it both sides must have said: a hook's name, a purpose; of others how much is the user's word alone."""
+    return capability if kind_of(capability) in ("hook", "sign") else kind_of(capability)
 
 
 def explained(plugin: str, asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:

@@ -112,6 +112,11 @@ class Registry:
         grants = owned.grants if owned else ()
         return next((parameter_of(grant) for grant in grants if kind_of(grant) == capability), None)
 
+    def allows(self, owner: str, capability: str) -> bool:
+        """Whether exactly this was granted, its parameter included."""
+        owned = self.owners.get(owner)
+        return owned is not None and capability in owned.grants
+
     def _spoken(self) -> Catalogue:
         catalogue = self._core
         for name, owned in self.owners.items():

@@ -41,6 +41,8 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "payment-paid": "A payment's preimage is stored on arrival.",
     "payment-failed": "A payment's HTLC is gone for good, and why; it may be tried again from here on.",
     "plugin-pay-reserved": "What a plugin's payment may cost is set aside from its limit before the payment is made.",
+    "plugin-nonce-given": "A nonce of MuSig2 is known before the plugin sees it.",
+    "plugin-nonce-used": "A nonce of MuSig2 is marked as used before a signature is made with it.",
     "circuit-opened": "An HTLC is joined with an outgoing channel in the transaction that makes it irrevocable.",
     "circuit-offered": "A circuit's outgoing HTLC is in its channel's log: it is offered once.",
     "circuit-forgotten": "A circuit's outgoing HTLC is gone from the log unsent; it may be offered again.",

@@ -37,6 +37,12 @@ NEVER: Final = {
     **{(who, "payments-found"): "only a restored node does: tests/services/backup/test_payments.py" for who in NODES},
     **{(who, "channels-doubted"): "nobody copies it: tests/services/channels/test_doubt.py" for who in NODES},
     **{(who, "channels-restored"): "lnpd restore alone passes it: tests/services/backup/test_file.py" for who in NODES},
+    **{
+        (who, point): "no plugin asks for it here: tests/services/plugins/offers"
+        for who in NODES
+        for point in PERSISTENCE_POINTS
+        if point.startswith("plugin-")
+    },
 }
 FORCED: Final = ("force-close",)  # its story ends with a forced close; so does a second one of each of ON_CHAIN
 ON_CHAIN: Final = ("chain-event", "chain-followed", "chain-past-read", "wallet-followed")

@@ -15,7 +15,7 @@ LOCKBOX_TYPE = "lockbox/anchors_zero_fee_htlc_tx"
 GRANTED_SAT = 60_000
 ASKING = """
 from lnpd_sdk.plugin import Plugin
-Plugin("asking", "1", capabilities=("sign:cet", "messages", "hook:peer_connecting")).run()
+Plugin("asking", "1", capabilities=("sign:cet", "rpc:info", "messages", "hook:funding")).run()
 """
 
 
@@ -105,13 +105,13 @@ def test_what_was_asked_granted_and_is_in_effect_is_listed(tmp_path: Path) -> No
             grants = (("asking", "sign:cet"), ("asking", "pay:5"), ("lockbox", "updates:5"))
             node = await network.node("alice", plugins=(asking, LOCKBOX), grants=grants)
             first, second = await node.api.plugins()
-            assert first.capabilities == ("sign:cet", "messages", "hook:peer_connecting")
+            assert first.capabilities == ("sign:cet", "rpc:info", "messages", "hook:funding")
             assert first.grants == ("sign:cet", "pay:5")
-            assert first.in_effect == ()
+            assert first.in_effect == ("sign:cet",)
             assert first.notes == (
-                "sign:cet is not available in this version of lnpd",
+                "rpc:info is not available in this version of lnpd",
                 "messages needs --grant asking=messages",
-                "hook:peer_connecting needs no grant in this version",
+                "hook:funding needs --grant asking=hook:funding",
                 "pay:5 is granted, but not asked for",
             )
             assert (second.in_effect, second.notes) == (("updates:5",), ())

@@ -9,10 +9,16 @@ CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[
     "not granted": (("updates:5",), (), (), ("updates:5 needs --grant storm=updates:5",)),
     "not asked for": ((), ("messages",), (), ("messages is granted, but not asked for",)),
     "not there yet, granted or not": (
-        ("sign:cet", "spend:5"),
-        ("sign:cet",),
+        ("rpc:info", "rpc:stop"),
+        ("rpc:info",),
         (),
-        ("sign:cet is not available in this version of lnpd", "spend:5 is not available in this version of lnpd"),
+        ("rpc:info is not available in this version of lnpd", "rpc:stop is not available in this version of lnpd"),
+    ),
+    "another purpose than the granted one": (
+        ("sign:cet", "sign:oracle"),
+        ("sign:cet", "sign:refund"),
+        ("sign:cet",),
+        ("sign:oracle needs --grant storm=sign:oracle", "sign:refund is granted, but not asked for"),
     ),
     "a hook": (("hook:funding",), (), (), ("hook:funding needs --grant storm=hook:funding",)),
     "another hook than the granted one": (

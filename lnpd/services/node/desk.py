@@ -3,8 +3,10 @@
 from lnpd.services.node.services import Services
 
 
-def furnish(services: Services) -> None:
+def furnish(services: Services) -> Services:
     """Puts it on the host's desk, before any plugin is started. The channels come when the node is complete."""
     desk = services.plugins.desk
     desk.store = services.store
     desk.payments = services.payments
+    desk.signer = services.signer
+    return services

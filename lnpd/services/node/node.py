@@ -189,9 +189,7 @@ class Node:
         self._make_channels()
         self._make_payments()
         self._make_peers()
-        services = self._services()
-        furnish(services)
-        self.api = NodeApi(services, self.request_stop)
+        self.api = NodeApi(furnish(self._services()), self.request_stop)
         self.rpc = RpcServer(self.api, self.events, self.config.directory)
 
     def _make_plugin_host(self) -> None:
@@ -264,6 +262,7 @@ class Node:
             config=self.config,
             node_id=self.node_id,
             store=self.store,
+            signer=self.signer,
             checks=self.checks,
             backup=self.backup,
             payment_sweep=self.payment_sweep,

@@ -16,6 +16,7 @@ from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels.feerates import FeerateKeeper
 from lnpd.services.channels.opening import Kinds
 from lnpd.services.channels.service import Channels
+from lnpd.services.interfaces import Signer
 from lnpd.services.node.checking import StartCheck
 from lnpd.services.node.places import Miner
 from lnpd.services.payments.service import Payments
@@ -32,6 +33,7 @@ class Services:
     config: Config
     node_id: bytes
     store: Store
+    signer: Signer
     checks: StartCheck
     backup: BackupKeeper
     payment_sweep: PaymentSweep

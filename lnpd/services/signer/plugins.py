@@ -27,7 +27,7 @@ from lnpd.services.signer.spending import ECDSA_PATHS, Shown, read, wants_key, w
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 TAG: Final = re.compile(r"[a-z0-9][a-z0-9/._-]{0,63}")
-PURPOSE: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
+PURPOSE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 PLUGIN: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 CHANNEL_ID_BYTES: Final = 32
 
@@ -108,7 +108,7 @@ class PluginKeySigner(NodeSigner):
 
     def _plugin_secret(self, plugin: str, key: KeyName) -> bytes:
         if not PLUGIN.fullmatch(plugin) or not PURPOSE.fullmatch(key.purpose):
-            refuse(Rule.KEY_NAME_MALFORMED, "a purpose is 1 to 64 characters: a to z, 0 to 9, dots and hyphens.")
+            refuse(Rule.KEY_NAME_MALFORMED, "a purpose is 1 to 64 characters: a to z, 0 to 9, underscores and hyphens.")
         if len(key.channel_id) not in (0, CHANNEL_ID_BYTES) or not 0 <= key.index < FIRST_HARDENED:
             refuse(Rule.KEY_NAME_MALFORMED, "a channel id has 32 bytes, and an index is 0 to 2147483647.")
         return self._keys.plugin_secret(key.index, plugin.encode(), key.channel_id, key.purpose.encode())

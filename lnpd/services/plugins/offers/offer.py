@@ -8,6 +8,8 @@ from lnpd_sdk.services.channels import Proposal
 
 from lnpd.errors import NodeStarting
 from lnpd.hooks.registry import Registry
+from lnpd.services.channels.driver import ChannelDriver
+from lnpd.services.interfaces import Signer
 from lnpd.services.payments.service import Payments
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.messages import PluginMessages
@@ -27,6 +29,10 @@ class Backend(Protocol):
         """The channels that pin one of these providers."""
         ...
 
+    def driver_of(self, text: str) -> ChannelDriver:
+        """A channel by its channel_id in hex. UnknownChannel."""
+        ...
+
     async def providers_changed(self) -> None:
         """Providers came or went: freeze or thaw the channels that pin them."""
         ...
@@ -44,6 +50,7 @@ class Desk:
     messages: PluginMessages | None = None
     store: Store | None = None
     payments: Payments | None = None
+    signer: Signer | None = None
 
 
 # Any: each service has its own parameters and result, which its row names.

@@ -8,13 +8,14 @@ from lnpd_sdk import envelope
 from lnpd.errors import CapabilityMissing, NodeStarting, NoSuchMethod
 from lnpd.hooks.capabilities import CAPABILITIES
 from lnpd.services.plugins.calls import Plugin
-from lnpd.services.plugins.offers import channels, kv, log, messages, payments
+from lnpd.services.plugins.offers import channels, kv, log, messages, payments, signing
 from lnpd.services.plugins.offers.offer import Desk, Offer
 
 FAMILIES: Final = {
     "channels": channels.OFFERS,
     "messages": messages.OFFERS,
     "payments": payments.OFFERS,
+    "keys and signatures": signing.OFFERS,
     "rows of its own": kv.OFFERS,
     "log": log.OFFERS,
 }
