@@ -1,0 +1,102 @@
+// How does a plugin in JavaScript talk to the node that started it?
+//
+// The node gives an endpoint in LNPD_ENDPOINT and, as the first line of standard input, a token: the ZeroMQ identity of
+// this process's DEALER socket. Each frame is one msgpack map, as contrib/docs/pages/protocol.md says. `serve` registers
+// a manifest, then answers what the node asks, until the node says stop or standard input ends.
+
+import { decode, encode } from "@msgpack/msgpack";
+import { Dealer } from "zeromq";
+
+// Whatever is larger than 2^53 comes and goes as a BigInt.
+const WIDE = { useBigInt64: true, ignoreUndefined: true };
+
+// Integers travel as integers, whichever of the two they are here.
+const packed = (value) => encode(value, WIDE);
+
+async function firstLine(stream) {
+  let text = "";
+  for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
+    text += chunk;
+    if (text.includes("\n")) return text.slice(0, text.indexOf("\n"));
+  }
+  throw new Error("standard input ended before the token came: start this with lnpd --plugin");
+}
+
+// The node, as a plugin sees it: `call` asks for a host service, and throws what the node refuses.
+export class Node {
+  #socket;
+  #waiting = new Map();
+  #last = 0;
+  #out = Promise.resolve();
+
+  constructor(socket) {
+    this.#socket = socket;
+  }
+
+  // One frame after the other: a ZeroMQ socket takes one at a time.
+  send(frame) {
+    this.#out = this.#out.then(() => this.#socket.send(packed(frame)));
+    return this.#out;
+  }
+
+  call(method, params) {
+    const id = ++this.#last;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.send({ type: "call", id, method, params, trace: "" });
+    });
+  }
+
+  log(level, text) {
+    return this.call("log", { level, text });
+  }
+
+  // An answer or a fault of the node's, to a call of ours.
+  settle(frame) {
+    const asked = this.#waiting.get(Number(frame.id));
+    this.#waiting.delete(Number(frame.id));
+    if (frame.type === "answer") asked?.resolve(frame.result);
+    else asked?.reject(Object.assign(new Error(frame.text), { code: frame.code }));
+  }
+}
+
+// Runs a plugin to its end. `answers` has a function for each method that the node may call: provider, rpc, hook,
+// peer_message; each takes (params, node) and may be async. What it throws becomes a fault.
+export async function serve(manifest, answers) {
+  if (!process.env.LNPD_ENDPOINT) {
+    console.error(`${manifest.name} is a plugin of lnpd: start it with lnpd --plugin=${process.argv[1]}`);
+    process.exit(1);
+  }
+  const routingId = await firstLine(process.stdin);
+  process.stdin.on("end", () => process.exit(0)).resume(); // the node has died
+  const socket = new Dealer({ routingId, linger: 200, maxMessageSize: 4 * 1024 * 1024 });
+  socket.connect(process.env.LNPD_ENDPOINT);
+  const node = new Node(socket);
+
+  async function answer({ id, method, params }) {
+    try {
+      const result = answers[method] ? await answers[method](params, node) : unanswered(method);
+      await node.send({ type: "answer", id, result: result ?? null });
+    } catch (error) {
+      await node.send({ type: "fault", id, code: error.name, text: String(error.message).slice(0, 2000) });
+    }
+  }
+
+  function unanswered(method) {
+    if (method === "ping" || method === "init") return null;
+    throw new RangeError(`${manifest.name} does not answer ${method}`);
+  }
+
+  node.call("register", manifest).catch((error) => {
+    console.error(error.message);
+    process.exit(1);
+  });
+  for await (const [data] of socket) {
+    const frame = decode(data, WIDE);
+    if (frame.type === "call") answer(frame);
+    else if (frame.type === "notice" && frame.topic === "stop") break;
+    else if (frame.type !== "notice") node.settle(frame);
+  }
+  socket.close();
+  process.exit(0);
+}
