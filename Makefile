@@ -62,6 +62,7 @@ setup:
 bitcoind:
 	@contrib/regtest/get-bitcoind >/dev/null || [ "$$CI" != true ]
 
-# A peer that is not ours, likewise.
+# A peer that is not ours, and what a plugin in JavaScript needs, likewise.
 ldk:
 	@contrib/ldk/get-ldk >/dev/null || [ "$$CI" != true ]
+	@contrib/examples/get-javascript >/dev/null || [ "$$CI" != true ]

@@ -143,7 +143,18 @@ def test_the_readme_names_the_two_commands_and_make_knows_them() -> None:
         assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE), f"`make {target}` is missing from the menu"
 
 
-@pytest.mark.parametrize("program", [".ci/run", "contrib/setup", "contrib/regtest/get-bitcoind", "contrib/ldk/get-ldk"])
+PROGRAMS = (
+    ".ci/run",
+    "contrib/setup",
+    "contrib/get-npm",
+    "contrib/regtest/get-bitcoind",
+    "contrib/ldk/get-ldk",
+    "contrib/examples/get-javascript",
+    "contrib/examples/javascript/scribe.mjs",
+)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_programs_are_executable(program: str) -> None:
     assert os.access(ROOT / program, os.X_OK)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import lnpd.channel
-from contrib.docs import backup, bitcoind, contract, electrum, interop, node, rules, wire
+from contrib.docs import backup, bitcoind, contract, electrum, interop, node, protocol, rules, wire
 from contrib.docs.markdown import page
 from lnpd.cli.reference import reference
 
@@ -48,6 +48,8 @@ PAGES: Final[tuple[Page, ...]] = (
     Page(FOLDER / "services.md", "what a plugin may ask of its node, and what the user has to grant",
          contract.services),
     Page(FOLDER / "sdk.md", "every type and function of lnpd-sdk", contract.sdk),
+    Page(FOLDER / "protocol.md", "what travels between node and plugin, in any language", protocol.protocol),
+    Page(FOLDER / "protocol.json", "the JSON schema of all that travels between node and plugin", protocol.schema),
     Page(FOLDER / "rules.md", "what the host refuses, and which test shows it", rules.rules),
     Page(FOLDER / "messages.md", "every message, TLV record and feature bit, and how a plugin adds its own",
          wire.messages),

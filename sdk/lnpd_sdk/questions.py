@@ -92,3 +92,24 @@ PROVIDER_METHODS: dict[str, Kinds] = {
     "gate": Kinds(tuple[View, bytes, tuple[ChildSignature, ...]], Ready | Wait),
     "close": Kinds(tuple[View, bytes], Blocked | Closable),
 }
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A method that the node calls on a plugin: the types of its parameters and its answer, and what it is."""
+
+    arguments: Any
+    answer: Any
+    text: str
+
+
+# Everything that the node asks a plugin; whoever serves a plugin answers each.
+QUESTIONS: dict[str, Question] = {
+    "provider": Question(ProviderQuestion, Any, "One of its providers is asked. The answer is that of the method."),
+    "rpc": Question(RpcRequest, Any, "One of its RPC methods is called. The answer is what JSON can hold."),
+    "hook": Question(RpcRequest, Any, "A hook that it takes part in. The answer is that of the hook, or nil."),
+    "peer_message": Question(PeerMessage, None, "A peer sent one of its own wire messages."),
+    "samples": Question(
+        None, dict[str, tuple[Any, ...]], "What its providers give as samples, by name. Only its author's tools ask it."
+    ),
+    "ping": Question(None, None, "Is it alive? It answers nil within 5 s."),
+}

@@ -22,8 +22,24 @@ async function firstLine(stream) {
   throw new Error("standard input ended before the token came: start this with lnpd --plugin");
 }
 
-// The node, as a plugin sees it: `call` asks for a host service, and throws what the node refuses.
-export class Node {
+// The node, as a plugin sees it: `call` asks for a host service, and throws what the node refuses. What is asked while a
+// question is answered carries the question's trace: so the node knows who waits for whom.
+class Node {
+  constructor(link, trace) {
+    this.link = link;
+    this.trace = trace;
+  }
+
+  call(method, params) {
+    return this.link.call(method, params, this.trace);
+  }
+
+  log(level, text) {
+    return this.call("log", { level, text });
+  }
+}
+
+class Link {
   #socket;
   #waiting = new Map();
   #last = 0;
@@ -39,16 +55,12 @@ export class Node {
     return this.#out;
   }
 
-  call(method, params) {
+  call(method, params, trace = "") {
     const id = ++this.#last;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.send({ type: "call", id, method, params, trace: "" });
+      this.send({ type: "call", id, method, params, trace });
     });
-  }
-
-  log(level, text) {
-    return this.call("log", { level, text });
   }
 
   // An answer or a fault of the node's, to a call of ours.
@@ -71,14 +83,14 @@ export async function serve(manifest, answers) {
   process.stdin.on("end", () => process.exit(0)).resume(); // the node has died
   const socket = new Dealer({ routingId, linger: 200, maxMessageSize: 4 * 1024 * 1024 });
   socket.connect(process.env.LNPD_ENDPOINT);
-  const node = new Node(socket);
+  const link = new Link(socket);
 
-  async function answer({ id, method, params }) {
+  async function answer({ id, method, params, trace }) {
     try {
-      const result = answers[method] ? await answers[method](params, node) : unanswered(method);
-      await node.send({ type: "answer", id, result: result ?? null });
+      const result = answers[method] ? await answers[method](params, new Node(link, trace)) : unanswered(method);
+      await link.send({ type: "answer", id, result: result ?? null });
     } catch (error) {
-      await node.send({ type: "fault", id, code: error.name, text: String(error.message).slice(0, 2000) });
+      await link.send({ type: "fault", id, code: error.name, text: String(error.message).slice(0, 2000) });
     }
   }
 
@@ -87,7 +99,7 @@ export async function serve(manifest, answers) {
     throw new RangeError(`${manifest.name} does not answer ${method}`);
   }
 
-  node.call("register", manifest).catch((error) => {
+  link.call("register", manifest).catch((error) => {
     console.error(error.message);
     process.exit(1);
   });
@@ -95,7 +107,7 @@ export async function serve(manifest, answers) {
     const frame = decode(data, WIDE);
     if (frame.type === "call") answer(frame);
     else if (frame.type === "notice" && frame.topic === "stop") break;
-    else if (frame.type !== "notice") node.settle(frame);
+    else if (frame.type !== "notice") link.settle(frame);
   }
   socket.close();
   process.exit(0);
