@@ -86,7 +86,7 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "listen above all ports": (["--listen", "127.0.0.1:65536"], "--listen takes"),
     "grant without plugin": (["--grant", "updates:5"], "--grant takes PLUGIN=CAPABILITY"),
     "grant of nothing known": (["--grant", "lockbox=everything"], "one of the capabilities"),
-    "grant of no amount": (["--grant", "lockbox=updates:all"], "updates:MAX_SAT, an amount in satoshi"),
+    "grant of no amount": (["--grant", "lockbox=updates:all"], "takes the form updates:MAX_SAT, not"),
     "alias too long": (["--alias", "x" * 33], "--alias takes at most 32 bytes"),
     "alias with a newline": (["--alias", "a\nb"], "--alias"),
     "signer": (["--signer", "cloud"], "--signer takes one of in-process, process"),

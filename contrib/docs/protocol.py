@@ -10,7 +10,7 @@ from lnpd_sdk.client import ENDPOINT_VARIABLE
 from lnpd_sdk.envelope import CONTRACT_VERSION, MAX_FRAME_BYTES, Answer, Call, Fault, Notice
 from lnpd_sdk.manifest import Manifest
 from lnpd_sdk.plugin import Plugin
-from lnpd_sdk.questions import PROVIDER_METHODS, QUESTIONS
+from lnpd_sdk.questions import PROVIDER_METHODS, QUESTIONS, Hello, Welcome
 
 from contrib.docs.markdown import block, code, line_of, page, table
 from lnpd.hooks import kinds
@@ -18,6 +18,10 @@ from lnpd.services.plugins.offers.table import OFFERS
 
 FRAMES: Final = {"call": Call, "answer": Answer, "fault": Fault, "notice": Notice}
 BYTES: Final = {"type": "string", "contentEncoding": "binary"}  # no JSON has bytes: msgpack's bin
+BEGINNING: Final = (
+    (code("hello"), line_of(Hello)),
+    (code("register"), "Declares everything that the plugin adds, once."),
+)
 Json = Any  # what JSON can hold
 
 
@@ -71,7 +75,10 @@ def schema() -> str:
             name: {"fields": {field: of(kind) for field, kind in each.fields.items()}, "answer": of(each.answer)}
             for name, each in kinds.KINDS.items()
         },
-        "plugin_asks": {"register": {"params": of(Manifest), "result": of(None)}}
+        "plugin_asks": {
+            "hello": {"params": of(Hello), "result": of(Welcome)},
+            "register": {"params": of(Manifest), "result": of(None)},
+        }
         | {name: {"params": of(offer.params), "result": of(offer.result)} for name, offer in OFFERS.items()},
     }
     return json.dumps(document | {"$defs": dict(sorted(schemas.components.items()))}, indent=1) + "\n"
@@ -92,7 +99,8 @@ JavaScript.
 1. The node gives the endpoint in the variable `{ENDPOINT_VARIABLE}`, and a token as the first line of standard input.
    The token is the identity (ZMQ_IDENTITY, routing id) of the plugin's DEALER socket, which connects to the endpoint:
    whoever else connects is not heard.
-2. The plugin calls `register` with its manifest. The answer is nil, or a fault that says what is wrong with it.
+2. The plugin calls `hello`, which settles the version of the contract, then `register` with its manifest. The answer is
+   nil, or a fault that says what is wrong with it. Then the node asks `init`, with the values of its options.
 3. From then on the node asks, and the plugin may ask too. A frame is one ZeroMQ message of one part, with one map, of
    at most {MAX_FRAME_BYTES:,} bytes. Each side numbers its own calls from 1; an answer or a fault carries the number.
 4. A call carries a trace. What the plugin asks while it answers a call carries the trace of that call: so the node
@@ -111,7 +119,7 @@ Unknown fields of a frame are ignored. Unknown fields of a value that shapes a c
         table(("method", ""), asked),
         "The methods of providers are in [providers.md](providers.md), hooks in [hooks.md](hooks.md).\n",
         "## What a plugin asks\n",
-        table(("method", ""), [(code("register"), "Declares everything that the plugin adds, once."), *services]),
+        table(("method", ""), [*BEGINNING, *services]),
         "What each needs granted is in [services.md](services.md).\n",
     )
 
@@ -122,4 +130,5 @@ def _fields(kind: type) -> str:
 
 def answered() -> set[str]:
     """The methods that the SDK for Python answers."""
-    return set(re.findall(r'case "(\w+)"', inspect.getsource(Plugin.answer)))
+    cases = re.findall(r"case (\"[^:]+):", inspect.getsource(Plugin.answer))
+    return {name for case in cases for name in re.findall(r"\w+", case)}

@@ -58,9 +58,9 @@ def wrong_with(capability: str) -> str:
     """Why this is no capability; empty if it is one."""
     row = CAPABILITIES.get(kind_of(capability))
     if row is None:
-        return f"one of {', '.join(each.form for each in CAPABILITIES.values())}"
+        return f"one of the capabilities {', '.join(each.form for each in CAPABILITIES.values())}"
     wanted = f"{kind_of(capability)}:{row.parameter}" if row.parameter else kind_of(capability)
-    return "" if re.fullmatch(wanted, capability) else f"it is written {row.form}"
+    return "" if re.fullmatch(wanted, capability) else f"the form {row.form}"
 
 
 def in_effect(asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:

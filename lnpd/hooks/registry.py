@@ -204,7 +204,7 @@ def _check_shape(manifest: Manifest) -> None:
         _check_option(manifest.name, option)
     for capability in manifest.capabilities:
         if why := wrong_with(capability):
-            raise ManifestRefused(f"{manifest.name} asks for {capability[:40]!r}, which is not a capability: {why}")
+            raise ManifestRefused(f"{manifest.name} asks for {capability[:40]!r}, which is not {why}")
 
 
 def _check_texts(owner: str, *texts: str) -> None:

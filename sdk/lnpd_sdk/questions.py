@@ -111,5 +111,8 @@ QUESTIONS: dict[str, Question] = {
     "samples": Question(
         None, dict[str, tuple[Any, ...]], "What its providers give as samples, by name. Only its author's tools ask it."
     ),
+    "init": Question(Init, None, "It is registered. Nothing else is asked before it answers nil, within 10 s."),
+    "option": Question(OptionChange, None, "The user has set a dynamic option. A fault refuses the value."),
+    "handover": Question(None, bytes, "It is replaced by a new process of itself, which is given what it answers."),
     "ping": Question(None, None, "Is it alive? It answers nil within 5 s."),
 }

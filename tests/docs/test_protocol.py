@@ -28,7 +28,7 @@ def test_everything_that_travels_has_its_schema() -> None:
     assert DOCUMENT["node_asks"].keys() == QUESTIONS.keys()
     assert DOCUMENT["providers"].keys() == PROVIDER_METHODS.keys()
     assert DOCUMENT["hooks"].keys() == KINDS.keys()
-    assert DOCUMENT["plugin_asks"].keys() == {"register", *OFFERS}
+    assert DOCUMENT["plugin_asks"].keys() == {"hello", "register", *OFFERS}
 
 
 def test_the_sdk_answers_every_question() -> None:

@@ -55,8 +55,8 @@ BAD: dict[str, tuple[Manifest, str]] = {
     ),
     "twice": (manifest(rpc=(RpcMethod("x", ""), RpcMethod("x", ""))), "twice"),
     "many": (manifest(rpc=tuple(RpcMethod(f"x{n}", "") for n in range(101))), "more than 100"),
-    "capability": (manifest(capabilities=("everything",)), "'everything', which is not a capability"),
-    "updates of no amount": (manifest(capabilities=("updates",)), "it is written updates:MAX_SAT"),
+    "capability": (manifest(capabilities=("everything",)), "'everything', which is not one of the capabilities"),
+    "updates of no amount": (manifest(capabilities=("updates",)), "which is not the form updates:MAX_SAT"),
     "hook": (manifest(hooks=(HookSubscription("nope"),)), "'nope', which is not a hook"),
     "filter": (
         manifest(hooks=(HookSubscription("block_connected", (Filter("colour", 1),)),)),

@@ -99,10 +99,14 @@ export async function serve(manifest, answers) {
     throw new RangeError(`${manifest.name} does not answer ${method}`);
   }
 
-  link.call("register", manifest).catch((error) => {
-    console.error(error.message);
-    process.exit(1);
-  });
+  const hello = { contracts: [manifest.contract], sdk: "lnpd.mjs" };
+  link
+    .call("hello", hello)
+    .then(() => link.call("register", manifest))
+    .catch((error) => {
+      console.error(error.message);
+      process.exit(1);
+    });
   for await (const [data] of socket) {
     const frame = decode(data, WIDE);
     if (frame.type === "call") answer(frame);
