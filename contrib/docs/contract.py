@@ -14,11 +14,13 @@ import lnpd_sdk.questions
 import lnpd_sdk.script
 import lnpd_sdk.services.base
 import lnpd_sdk.services.channels
+import lnpd_sdk.services.hooks
 import lnpd_sdk.services.kv
 import lnpd_sdk.services.log
 import lnpd_sdk.services.messages
 import lnpd_sdk.services.payments
 import lnpd_sdk.services.signing
+import lnpd_sdk.trace
 import lnpd_sdk.types
 from lnpd_sdk.life import MAX_HANDOVER_BYTES
 from lnpd_sdk.node import Node
@@ -59,8 +61,10 @@ SDK: tuple[ModuleType, ...] = (
     lnpd_sdk.services.channels,
     lnpd_sdk.services.messages,
     lnpd_sdk.services.payments,
+    lnpd_sdk.services.hooks,
     lnpd_sdk.services.kv,
     lnpd_sdk.services.log,
+    lnpd_sdk.trace,
     lnpd_sdk.questions,
     lnpd_sdk.envelope,
 )

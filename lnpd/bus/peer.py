@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 
 import msgspec
 from lnpd_sdk import envelope
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 Handler = Callable[[Identity, str, msgspec.Raw], Awaitable[object]]
 NoticeHandler = Callable[[Identity, Notice], None]
 USUAL_LIMITS = Limits()
+# The trace that the other side gave with the call which is being answered.
+caller_trace: ContextVar[str] = ContextVar("caller_trace", default="")
 
 
 class BusPeer:
@@ -59,7 +62,12 @@ class BusPeer:
         return self
 
     async def call(
-        self, method: str, params: object, deadline_seconds: float | None = None, identity: Identity = b""
+        self,
+        method: str,
+        params: object,
+        deadline_seconds: float | None = None,
+        identity: Identity = b"",
+        trace: str = "",
     ) -> msgspec.Raw:
         """The msgpack of the answer. DeadlineMissed, CallFailed (the other side's fault), LinkOverflow or LinkGone."""
         if self._link is None:
@@ -69,7 +77,7 @@ class BusPeer:
         future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
         self._waiting[identity, number] = future
         try:
-            self._link.send(envelope.pack(Call(number, method, envelope.raw(params))), identity)
+            self._link.send(envelope.pack(Call(number, method, envelope.raw(params), trace)), identity)
             self.round_trips += 1
             async with asyncio.timeout(deadline_seconds):
                 return await future
@@ -176,6 +184,7 @@ class BusPeer:
             self._reply(identity, Fault(call.id, "NoSuchMethod", f"nothing here answers {call.method}"))
             return
         try:
+            caller_trace.set(call.trace)  # this task answers nothing else
             result = await self._handler(identity, call.method, call.params)
             self._reply(identity, Answer(call.id, envelope.raw(result)))
         except Exception as error:

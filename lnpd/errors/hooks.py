@@ -45,6 +45,14 @@ class ManifestRefused(LnpdError):
     """A plugin's manifest is malformed, or claims what another owns; nothing of it was registered."""
 
 
+class HookNotOwned(LnpdError):
+    """A plugin called a hook that it does not offer."""
+
+
+class HookFieldsWrong(LnpdError):
+    """A plugin called a hook of its own with other fields than it declared, or with values of another type."""
+
+
 class NoSuchHook(LnpdError):
     """A hook was named that neither the node nor any of its plugins has."""
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,11 +25,11 @@ Check = Callable[[Any], str]  # Any: each hook has its own answer
 
 
 class Subscriber(NamedTuple):
-    """A plugin's part in one hook. `ask` takes the hook's fields; None, at once, where a filter does not hold."""
+    """A plugin's part in one hook. `ask` gets the hook with its fields; None, at once, where a filter does not hold."""
 
     plugin: str
     subscription: HookSubscription
-    ask: Callable[[dict[str, object]], object]
+    ask: Callable[[HookKind, dict[str, object]], object]
     granted: bool
     why: str  # it has its place
 
@@ -61,6 +60,8 @@ class Hooks:
         """Whoever has hooks: a plugin's proxy, or an object of this process with `hookimpl`s. Lower ranks come first,
         and of one rank who joined first."""
         self.plugins.register(plugin, name)
+        if isinstance(plugin, PluginProxy):
+            self.kinds |= plugin.offered
         self._ranks[name] = rank
         self._arranged.clear()
 
@@ -68,6 +69,7 @@ class Hooks:
         """It is not asked any more; nothing happens if it is not there."""
         if self.plugins.has_plugin(name):
             self.plugins.unregister(name=name)
+        self.kinds = {hook: kind for hook, kind in self.kinds.items() if kind.owner != name}
         self._ranks.pop(name, None)
         self._arranged.clear()
 
@@ -90,11 +92,11 @@ class Hooks:
         return tuple(found[plugin]._replace(why=why[plugin]) for plugin in arranged(wishes))
 
     # --- asking
-    async def gather(self, name: str, **params: object) -> list[object]:
+    async def gather(self, name: str, /, **params: object) -> list[object]:
         """Every answer that is not None, in the order of the plugins."""
         return [answer.value for answer in await self.every(name, None, **params)]
 
-    async def every(self, name: str, check: Check | None, **params: object) -> list[Answered]:
+    async def every(self, name: str, check: Check | None, /, **params: object) -> list[Answered]:
         """As `gather`, with whose each answer is."""
         kind = self.kinds[name]
         assert kind.kind == "gather", f"{name} is not a gather hook"
@@ -103,7 +105,7 @@ class Hooks:
         found = zip(asked, answers, strict=True)
         return [Answered(each.plugin, answer) for each, answer in found if answer is not None]
 
-    async def chain(self, name: str, check: Check | None = None, **params: object) -> Any:  # Any: the hook's type
+    async def chain(self, name: str, check: Check | None = None, /, **params: object) -> Any:  # Any: the hook's type
         """The first answer that is not None, in order; those behind it are never asked.
 
         An answer of another type than the specification's, or with which `check` finds something wrong, is none.
@@ -111,7 +113,7 @@ class Hooks:
         found = await self.first(name, check, **params)
         return None if found is None else found.value
 
-    async def first(self, name: str, check: Check | None = None, **params: object) -> Answered | None:
+    async def first(self, name: str, check: Check | None = None, /, **params: object) -> Answered | None:
         """As `chain`, with whose answer it is."""
         kind = self.kinds[name]
         assert kind.kind == "chain", f"{name} is not a chain hook"
@@ -129,7 +131,7 @@ class Hooks:
     async def _one(self, kind: HookKind, asked: Subscriber, params: dict[str, object], check: Check | None) -> Any:
         # Any: the type of the hook's answer
         with self.traces.asking(asked.plugin) as trace:
-            value = asked.ask(params)
+            value = asked.ask(kind, params)
             if not isinstance(value, Awaitable):
                 return value
             try:
@@ -148,9 +150,9 @@ def _subscriber(name: str, implementation: pluggy.HookImpl) -> Subscriber:
     plugin, owner = implementation.plugin, implementation.plugin_name
     if isinstance(plugin, PluginProxy):
         granted = name not in plugin.refused
-        return Subscriber(owner, plugin.subscriptions[name], partial(plugin.ask, name), granted, "")
+        return Subscriber(owner, plugin.subscriptions[name], plugin.ask, granted, "")
 
-    def ask(params: dict[str, object]) -> object:
+    def ask(_kind: HookKind, params: dict[str, object]) -> object:
         return implementation.function(*(params[each] for each in implementation.argnames))
 
     return Subscriber(owner, HookSubscription(name), ask, True, "")
@@ -166,4 +168,4 @@ def _fit(kind: HookKind, plugin: str, answer: object, check: Check | None) -> An
         raise PluginFault(plugin, f"answered with something else: {error}") from None
     if check is not None and (why := check(fit)):
         raise PluginFault(plugin, f"answered with what cannot be: {why}")
-    return fit[:MAX_TEXT] if isinstance(fit, str) else fit
+    return fit[:MAX_TEXT] if isinstance(fit, str) and kind.owner == PROJECT else fit

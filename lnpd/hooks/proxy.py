@@ -2,9 +2,10 @@
 
 As an object whose hook attributes are generated from its manifest: real functions, for pluggy walks dir() and never
 sees `__getattr__`. Each carries its specification as `__wrapped__`, from which pluggy takes the argument names; a hook
-that another plugin offers has none, and pluggy only keeps it.
+that another plugin offers has none. pluggy keeps them, and never calls them: `ask` does (dispatch.py).
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 
 from lnpd_sdk.manifest import HookSubscription, Manifest
@@ -16,6 +17,7 @@ from lnpd.hooks.spec import HookSpecs
 
 # Asks a plugin: hook, its fields, seconds to its deadline.
 Caller = Callable[[str, dict[str, object], float], Awaitable[object]]
+OFFERED = re.compile(r"[a-z][a-z0-9-]{0,31}/[a-z][a-z0-9_-]{0,63}")
 MAX_NAMES = 20  # of other plugins, in one subscription
 
 
@@ -29,29 +31,31 @@ class PluginProxy:
         self, manifest: Manifest, call: Caller, kinds: Mapping[str, HookKind] = KINDS, grants: tuple[str, ...] = ()
     ) -> None:
         self.name = manifest.name
-        self._call, self._kinds = call, kinds
+        self._call = call
         self.subscriptions = {each.name: each for each in manifest.hooks}
         for subscription in manifest.hooks:
             check_subscription(manifest.name, subscription, kinds)
-            setattr(self, subscription.name, self._stub(subscription.name))
-        self.refused = frozenset(name for name in self.subscriptions if not is_granted(kinds[name], grants))
+            setattr(self, subscription.name, _stub(subscription.name))
+        self.offered = {name: kind for name, kind in kinds.items() if kind.owner == manifest.name}
+        self.refused = frozenset(
+            name for name in self.subscriptions if name in kinds and not is_granted(kinds[name], grants)
+        )
 
-    def ask(self, hook: str, params: dict[str, object]) -> Awaitable[object] | None:
+    def ask(self, kind: HookKind, params: dict[str, object]) -> Awaitable[object] | None:
         """Asks the plugin; None, at once, if it was not granted the hook, or a filter of its own does not hold."""
-        if hook in self.refused or not passes(self.subscriptions[hook].filters, params):
+        if kind.name in self.refused or not passes(self.subscriptions[kind.name].filters, params):
             return None
-        return self._call(hook, params, self._kinds[hook].deadline_seconds)
+        return self._call(kind.name, params, kind.deadline_seconds)
 
-    def _stub(self, hook: str) -> Callable[..., Awaitable[object] | None]:
-        fields = tuple(self._kinds[hook].fields)
 
-        def stub(*args: object) -> Awaitable[object] | None:
-            return self.ask(hook, dict(zip(fields, args, strict=True)))
+def _stub(hook: str) -> Callable[..., None]:
+    def stub(*_args: object) -> None:
+        raise AssertionError("pluggy keeps it, and dispatch asks")
 
-        if (spec := getattr(HookSpecs, hook, None)) is not None:
-            stub.__wrapped__ = spec  # type: ignore[attr-defined]  # what pluggy reads the argument names from
-        marked: Callable[..., Awaitable[object] | None] = hookimpl(stub)
-        return marked
+    if (spec := getattr(HookSpecs, hook, None)) is not None:
+        stub.__wrapped__ = spec  # type: ignore[attr-defined]  # what pluggy reads the argument names from
+    marked: Callable[..., None] = hookimpl(stub)
+    return marked
 
 
 def is_granted(kind: HookKind, grants: tuple[str, ...]) -> bool:
@@ -60,15 +64,19 @@ def is_granted(kind: HookKind, grants: tuple[str, ...]) -> bool:
 
 
 def check_subscription(owner: str, subscription: HookSubscription, kinds: Mapping[str, HookKind]) -> None:
-    """Raises ManifestRefused for what is no hook, or cannot be filtered so."""
+    """Raises ManifestRefused for what is no hook, or cannot be filtered so.
+
+    Another plugin's hook may not be there yet: it is looked at again when that plugin comes.
+    """
     name = subscription.name
     kind = kinds.get(name)
-    if kind is None:
+    if kind is None and not OFFERED.fullmatch(name):
         raise ManifestRefused(f"{owner} subscribes to {name[:80]!r}, which is not a hook of this node")
-    if kind.owner == owner:
-        raise ManifestRefused(f"{owner} subscribes to {name}, which it offers itself")
+    if name.startswith(f"{owner}/"):
+        raise ManifestRefused(f"{owner} subscribes to {name}, which is a hook of its own")
     if len(subscription.filters) > MAX_NAMES or len(subscription.before) + len(subscription.after) > MAX_NAMES:
         raise ManifestRefused(f"{owner}: over {MAX_NAMES} filters or names in one subscription to {name}")
-    for condition in subscription.filters:
-        if why := wrong_with(condition, kind.fields):
+    whys = [wrong_with(condition, kind.fields) for condition in subscription.filters] if kind else []
+    for why in whys:
+        if why:
             raise ManifestRefused(f"{owner}: the hook {name} {why}")

@@ -6,7 +6,7 @@ gets while it is away, for it may come back, and channels may wait for it.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -16,9 +16,10 @@ from lnpd_sdk.types import ProviderSpec, View
 
 from lnpd.errors import ManifestRefused
 from lnpd.hooks.capabilities import kind_of, parameter_of, wrong_with
-from lnpd.hooks.kinds import KINDS
+from lnpd.hooks.kinds import KINDS, HookKind
+from lnpd.hooks.offered import check_offer, kinds_of
 from lnpd.hooks.order import Wish, circle
-from lnpd.hooks.proxy import Caller, PluginProxy
+from lnpd.hooks.proxy import Caller, PluginProxy, check_subscription
 from lnpd.wire.catalogue import Catalogue
 
 T = TypeVar("T")
@@ -74,7 +75,9 @@ class Registry:
         _check_order(manifest, others)
         self._with_messages(self._core, manifest)  # what they build upon may not leave with another plugin
         catalogue = self._with_claims({**others, manifest.name: manifest})
-        owned = Owned(manifest, PluginProxy(manifest, call, KINDS, grants), grants)
+        kinds = {**KINDS, **kinds_of((manifest, *others.values()))}
+        _check_subscribers(manifest, others.values(), kinds)
+        owned = Owned(manifest, PluginProxy(manifest, call, kinds, grants), grants)
         self.catalogue = catalogue
         self.owners[manifest.name], self._claims[manifest.name] = owned, manifest
         self.spoken = self._spoken()
@@ -156,7 +159,17 @@ def _claims_of(manifest: Manifest) -> tuple[tuple[str, str], ...]:
         *(("the provider", spec.name) for spec in manifest.providers),
         *(("the RPC method", method.name) for method in manifest.rpc),
         *(("the channel type", kind.name) for kind in manifest.channel_types),
+        *(("the hook", offer.name) for offer in manifest.offers),
     )
+
+
+def _check_subscribers(manifest: Manifest, others: Iterable[Manifest], kinds: Mapping[str, HookKind]) -> None:
+    """A plugin that comes back may offer something else: those that take part already must fit it."""
+    own = {offer.name for offer in manifest.offers}
+    for other in others:
+        for subscription in other.hooks:
+            if subscription.name in own:
+                check_subscription(other.name, subscription, kinds)
 
 
 def _check_order(manifest: Manifest, others: Mapping[str, Manifest]) -> None:
@@ -187,7 +200,7 @@ def _check_shape(manifest: Manifest) -> None:
     if len(manifest.messages) > MAX_MESSAGES:
         raise ManifestRefused(f"{manifest.name} describes its messages in more than {MAX_MESSAGES} characters")
     _check_texts(manifest.name, manifest.version, manifest.help, *manifest.capabilities)
-    for what in ("providers", "channel_types", "rpc", "hooks", "options", "capabilities"):
+    for what in ("providers", "channel_types", "rpc", "hooks", "offers", "options", "capabilities"):
         rows = getattr(manifest, what)
         if len(rows) > MAX_ROWS:
             raise ManifestRefused(f"{manifest.name} declares {len(rows)} {what}, more than {MAX_ROWS}")
@@ -202,6 +215,8 @@ def _check_shape(manifest: Manifest) -> None:
         _check_method(manifest.name, method)
     for option in manifest.options:
         _check_option(manifest.name, option)
+    for offer in manifest.offers:
+        check_offer(manifest.name, offer)
     for capability in manifest.capabilities:
         if why := wrong_with(capability):
             raise ManifestRefused(f"{manifest.name} asks for {capability[:40]!r}, which is not {why}")

@@ -48,6 +48,12 @@ def current() -> Trace | None:
     return _current.get()
 
 
+def trace_id() -> str:
+    """The id of the trace in which this code runs, empty outside of any."""
+    trace = current()
+    return trace.id if trace else ""
+
+
 @contextmanager
 def within(trace: Trace | None) -> Iterator[None]:
     """What is called in here belongs to this trace: for what was put aside and is done now."""

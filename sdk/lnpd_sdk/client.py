@@ -32,6 +32,7 @@ from lnpd_sdk.envelope import (
 from lnpd_sdk.logs import records_to
 from lnpd_sdk.manifest import Manifest
 from lnpd_sdk.questions import Hello
+from lnpd_sdk.trace import enter, trace_id
 
 ENDPOINT_VARIABLE = "LNPD_ENDPOINT"
 CALL_DEADLINE_SECONDS = 30.0
@@ -93,7 +94,7 @@ class Client:
         future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
         self._waiting[number] = future
         try:
-            self._send(Call(number, method, envelope.raw(params)))
+            self._send(Call(number, method, envelope.raw(params), trace_id()))
             async with asyncio.timeout(CALL_DEADLINE_SECONDS):
                 return await future
         except TimeoutError:
@@ -159,6 +160,7 @@ class Client:
                 self.stopped.set()
 
     async def _answer(self, call: Call) -> None:
+        enter(call.trace)  # a task of its own, so that nobody leaves it
         try:
             self._send(Answer(call.id, envelope.raw(await self._plugin.answer(call.method, call.params))))
         except Exception as error:  # the author's code may raise anything; the node names it

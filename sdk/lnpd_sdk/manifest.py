@@ -73,6 +73,27 @@ class HookSubscription(msgspec.Struct, frozen=True, omit_defaults=True):
     after: tuple[str, ...] = ()
 
 
+class HookField(msgspec.Struct, frozen=True):
+    """A field of a hook that a plugin offers."""
+
+    name: str
+    kind: Literal["text", "integer", "boolean", "bytes"]
+
+
+class HookOffer(msgspec.Struct, frozen=True):
+    """A hook that the plugin offers to others, and calls itself (`Node.call_hook`). `name` is PLUGIN/HOOK.
+
+    `default` says what happens without an answer. Who takes part comes behind it on the command line.
+    """
+
+    name: str
+    kind: Literal["gather", "chain"]
+    fields: tuple[HookField, ...] = ()
+    help: str = ""
+    default: str = ""
+    deadline_seconds: float = 5.0
+
+
 class ChannelTypeSpec(msgspec.Struct, frozen=True):
     """A channel type: a BOLT type with the plugin's providers (and others', by name) pinned to it.
 
@@ -106,4 +127,5 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     rpc: tuple[RpcMethod, ...] = ()
     hooks: tuple[HookSubscription, ...] = ()
     options: tuple[OptionSpec, ...] = ()
+    offers: tuple[HookOffer, ...] = ()
     capabilities: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """What may a plugin ask of the node that runs it? All families of services in one object."""
 
 from lnpd_sdk.services.channels import ChannelAsks
+from lnpd_sdk.services.hooks import HookAsks
 from lnpd_sdk.services.kv import KvAsks
 from lnpd_sdk.services.log import LogAsks
 from lnpd_sdk.services.messages import MessageAsks
@@ -8,7 +9,7 @@ from lnpd_sdk.services.payments import PaymentAsks
 from lnpd_sdk.services.signing import SigningAsks
 
 
-class Node(ChannelAsks, MessageAsks, PaymentAsks, KvAsks, SigningAsks, LogAsks):
+class Node(ChannelAsks, MessageAsks, PaymentAsks, HookAsks, KvAsks, SigningAsks, LogAsks):
     """What a plugin may ask of the node that runs it. Ids are lower-case hex.
 
     Everything here raises `lnpd_sdk.envelope.CallFailed` with the node's sentence if the node refuses (`code` is the

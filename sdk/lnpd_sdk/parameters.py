@@ -2,16 +2,22 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from lnpd_sdk.envelope import BusError
-from lnpd_sdk.manifest import Parameter, ParameterKind
+from lnpd_sdk.manifest import HookField, Parameter, ParameterKind
 
 KINDS: dict[object, ParameterKind] = {str: "text", int: "integer", bool: "boolean", bytes: "hex"}
 # A parameter of this name is more than a text: the command line completes it and accepts a unique beginning.
 NAMED: dict[str, ParameterKind] = {"channel_id": "channel", "node_id": "peer"}
+FIELD_KINDS: dict[object, Literal["text", "integer", "boolean", "bytes"]] = {
+    str: "text",
+    int: "integer",
+    bool: "boolean",
+    bytes: "bytes",
+}
 TYPES: dict[ParameterKind, type] = {"integer": int, "boolean": bool}
 
 
@@ -29,6 +35,16 @@ def parameters_of(function: Callable[..., object]) -> tuple[Parameter, ...]:
     if not rows:
         raise TypeError(f"{function.__name__}: its first parameter is the node")
     return tuple(_parameter(function.__name__, row, hints.get(row.name, str)) for row in rows[1:])
+
+
+def fields_of(function: Callable[..., object]) -> tuple[HookField, ...]:
+    """The fields of a hook that a function declares; TypeError for one that is not `str`, `int`, `bool` or `bytes`."""
+    hints = get_type_hints(function)
+    rows = [(name, FIELD_KINDS.get(hints.get(name, str))) for name in inspect.signature(function).parameters]
+    for name, kind in rows:
+        if kind is None:
+            raise TypeError(f"{function.__name__}: the field {name} must be str, int, bool or bytes")
+    return tuple(HookField(name, kind) for name, kind in rows if kind is not None)
 
 
 def _parameter(function: str, row: inspect.Parameter, hint: object) -> Parameter:

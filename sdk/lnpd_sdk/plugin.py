@@ -16,8 +16,9 @@ never ends the node. The functions of a provider are stricter: a raised exceptio
 is started again), and freezes the channels that pin the provider.
 """
 
+import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -25,9 +26,9 @@ from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BusError
 from lnpd_sdk.guard import guarded, in_test_mode
 from lnpd_sdk.life import Living
-from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, RpcMethod
+from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookOffer, HookSubscription, Manifest, RpcMethod
 from lnpd_sdk.node import Node
-from lnpd_sdk.parameters import BadParameters, parameters_of, typed
+from lnpd_sdk.parameters import BadParameters, fields_of, parameters_of, typed
 from lnpd_sdk.questions import PROVIDER_METHODS, PeerMessage, ProviderQuestion, RpcRequest
 from lnpd_sdk.services.base import Caller
 from lnpd_sdk.types import Provider
@@ -63,6 +64,7 @@ class Plugin(Living):
         self._providers: dict[str, Provider] = {}
         self._rpc: dict[str, tuple[RpcMethod, Callable[..., object]]] = {}
         self._hooks: dict[str, tuple[HookSubscription, Callable[..., object]]] = {}
+        self._offers: dict[str, HookOffer] = {}
         self._types: list[ChannelTypeSpec] = []
         self._messages: list[str] = []
         self._receivers: dict[str, Callable[..., object]] = {}
@@ -114,6 +116,28 @@ class Plugin(Living):
         def register(function: F) -> F:
             every = (*filters, *(Filter(field, value) for field, value in equals.items()))
             self._declare(self._hooks, name, (HookSubscription(name, every, before, after), function), "hook")
+            return function
+
+        return register
+
+    def offer(
+        self, kind: Literal["gather", "chain"] = "gather", default: str = "", deadline_seconds: float = 5.0
+    ) -> Callable[[F], F]:
+        """Decorator: a hook that other plugins can take part in, as in the node's own; `PLUGIN/FUNCTION` is its name.
+
+            @plugin.offer("chain")
+            def lit(room: str, watts: int) -> None:
+                "A lamp is about to be lit; a text forbids it."
+
+        The function only declares: its parameters, `str`, `int`, `bool` or `bytes`, are the hook's fields, its
+        docstring the help. `node.call_hook("lamp/lit", room="hall", watts=60)` calls the hook.
+        """
+
+        def register(function: F) -> F:
+            name = f"{self.name}/{function.__name__}"
+            words = " ".join((inspect.getdoc(function) or "").split())
+            offer = HookOffer(name, kind, fields_of(function), words, default, deadline_seconds)
+            self._declare(self._offers, name, offer, "offer of the hook")
             return function
 
         return register
@@ -175,6 +199,7 @@ class Plugin(Living):
             rpc=tuple(spec for spec, _ in self._rpc.values()),
             hooks=tuple(spec for spec, _ in self._hooks.values()),
             options=self.options,
+            offers=tuple(self._offers.values()),
             capabilities=self.capabilities,
         )
 

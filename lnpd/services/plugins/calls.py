@@ -18,6 +18,7 @@ from lnpd_sdk.questions import OptionChange, ProviderQuestion, RpcRequest
 
 from lnpd.errors import ManifestRefused, PluginFault, PluginLate, ProviderFault, ReloadRefused
 from lnpd.hooks.answers import DEADLINE_SECONDS
+from lnpd.hooks.trace import Traces
 from lnpd.services.plugins.child import Child
 from lnpd.services.plugins.output import Voice
 from lnpd.services.plugins.results import result_of
@@ -31,6 +32,11 @@ class Owner(Protocol):
     """Whom a plugin tells of what happens to it. `environment` is what its process is told beside what it inherits."""
 
     environment: dict[str, str]
+
+    @property
+    def traces(self) -> Traces:
+        """Which plugins are asked now."""
+        ...
 
     def endpoint(self, number: int, start: int) -> str:
         """The endpoint of a start."""
@@ -139,6 +145,11 @@ class Plugin(ABC):
         manifest, self.manifest = self.manifest, None
         return manifest
 
+    async def served(self, method: str, params: msgspec.Raw, trace: str) -> object:
+        """Its call of a service of the node, as a part of the trace in which it is asked itself."""
+        with self.host.traces.serving(self.name, trace):
+            return await self.host.serve(self, method, params)
+
     # --- questions
     async def ask(self, question: ProviderQuestion) -> bytes:
         """A provider's answer; ProviderFault if there is none. The host then calls `fail`: nothing about money may
@@ -170,7 +181,8 @@ class Plugin(ABC):
             request = RpcRequest(name, envelope.raw(params))
         except BadFrame as error:
             raise CallFailed("BadParameters", f"{name}: {error}") from None
-        data = await self.call("rpc", request, deadline_seconds)
+        with self.host.traces.asking(self.name):
+            data = await self.call("rpc", request, deadline_seconds)
         try:
             return result_of(data)
         except BadFrame as error:

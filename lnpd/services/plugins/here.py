@@ -19,6 +19,7 @@ from lnpd_sdk.manifest import Manifest
 from lnpd_sdk.questions import Init
 
 from lnpd.errors import PluginFault, PluginLate
+from lnpd.hooks.trace import trace_id
 from lnpd.services.plugins.calls import Owner, Plugin
 
 INIT_SECONDS = 10.0
@@ -98,7 +99,7 @@ class PluginHere(Plugin):
 
     async def _serve(self, method: str, params: object) -> msgspec.Raw:
         try:
-            return envelope.raw(await self.host.serve(self, method, envelope.raw(params)))
+            return envelope.raw(await self.served(method, envelope.raw(params), trace_id()))
         except Exception as error:
             raise _failed(error) from None
 

@@ -51,9 +51,10 @@ class PluginHost:
         self._grants = {str(Path(key).resolve()) if "/" in key else key: given for key, given in grants.items()}
         self.environment: dict[str, str] = {TEST_MODE: "1"} if answers.ask_twice else {}
         self.plugins: list[Plugin] = []
-        self.desk = Desk(registry)
         self.chosen = Options()
         self.pins: Callable[[], tuple[tuple[str, ProviderPin], ...]] = tuple  # of live channels, by their ids
+        self.desk = Desk(registry, hooks)
+        self.traces = hooks.traces
 
     async def start(self, paths: tuple[Path, ...]) -> None:
         """Starts every plugin, at once; returns when each is ready or has failed.

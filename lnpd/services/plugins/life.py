@@ -23,9 +23,10 @@ from lnpd_sdk.questions import Hello, Init, Welcome
 
 from lnpd.bus.limits import Limits
 from lnpd.bus.link import Identity
-from lnpd.bus.peer import BusPeer
+from lnpd.bus.peer import BusPeer, caller_trace
 from lnpd.errors import DeadlineMissed, LinkOverflow, ManifestRefused, PluginBusy, PluginFault, PluginLate
 from lnpd.errors.words import one_line
+from lnpd.hooks.trace import trace_id
 from lnpd.services.plugins.child import Child
 
 log = logging.getLogger("lnpd.plugins")
@@ -36,14 +37,14 @@ MAX_WAITING = 500
 # Its answers come because they were asked for; a plugin that asks for more waits for one answer before the next call.
 LIMITS = Limits(running=1_000, call_bytes=512 * 1024, running_bytes=16 * 1024 * 1024, unasked_bytes=8 * 1024 * 1024)
 
-Serve = Callable[[str, msgspec.Raw], Awaitable[object]]
+Serve = Callable[[str, msgspec.Raw, str], Awaitable[object]]
 Spawn = Callable[[str, bytes], Awaitable[Child]]
 
 
 class Life:
     """One process and its connection. `offered` resolves to its manifest; `why` says what ended it before its time.
 
-    `serve` answers what it asks of the node, `broken` is told when it cannot be trusted with the next question.
+    `serve` answers what it asks of the node, with its trace's id; `broken` is told when it cannot be trusted with the next question.
     """
 
     def __init__(self, name: str, endpoint: str, serve: Serve, broken: Callable[["Life", str], None]) -> None:
@@ -158,7 +159,7 @@ class Life:
         self.running += 1
         self._idle.clear()
         try:
-            return bytes(await self._bus.call(method, params, deadline_seconds, self._token))
+            return bytes(await self._bus.call(method, params, deadline_seconds, self._token, trace_id()))
         except DeadlineMissed as error:
             raise PluginLate(self.name, str(error)) from None
         except (LinkOverflow, BadFrame) as error:
@@ -177,7 +178,7 @@ class Life:
                 return None
         if not self._decided.done():
             raise ManifestRefused("a plugin registers before it asks for anything")
-        return await self._serve(method, params)
+        return await self._serve(method, params, caller_trace.get())
 
     def _greet(self, hello: Hello) -> Welcome:
         if CONTRACT_VERSION not in hello.contracts:

@@ -170,7 +170,7 @@ class PluginProcess(Plugin):
     def _new_life(self) -> Life:
         self.starts += 1
         endpoint = self.host.endpoint(self._number, self.starts)
-        return Life(self.name, endpoint, lambda method, params: self.host.serve(self, method, params), self._broken)
+        return Life(self.name, endpoint, self.served, self._broken)
 
     async def _begin(self, life: Life) -> None:
         """From its first word to its readiness; returns where it ended or was stopped before."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from lnpd_sdk.services.channels import Proposal
 
 from lnpd.errors import NodeStarting
+from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.interfaces import Signer
@@ -46,6 +47,7 @@ class Desk:
     """
 
     registry: Registry
+    hooks: Hooks
     backend: Backend | None = None
     messages: PluginMessages | None = None
     store: Store | None = None

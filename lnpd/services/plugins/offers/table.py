@@ -8,7 +8,7 @@ from lnpd_sdk import envelope
 from lnpd.errors import CapabilityMissing, NodeStarting, NoSuchMethod
 from lnpd.hooks.capabilities import CAPABILITIES
 from lnpd.services.plugins.calls import Plugin
-from lnpd.services.plugins.offers import channels, kv, log, messages, payments, signing
+from lnpd.services.plugins.offers import channels, hooks, kv, log, messages, payments, signing
 from lnpd.services.plugins.offers.offer import Desk, Offer
 
 FAMILIES: Final = {
@@ -17,6 +17,7 @@ FAMILIES: Final = {
     "payments": payments.OFFERS,
     "keys and signatures": signing.OFFERS,
     "rows of its own": kv.OFFERS,
+    "hooks of its own": hooks.OFFERS,
     "log": log.OFFERS,
 }
 OFFERS: Final = {offer.name: offer for offers in FAMILIES.values() for offer in offers}
