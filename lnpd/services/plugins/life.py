@@ -44,7 +44,8 @@ Spawn = Callable[[str, bytes], Awaitable[Child]]
 class Life:
     """One process and its connection. `offered` resolves to its manifest; `why` says what ended it before its time.
 
-    `serve` answers what it asks of the node, with its trace's id; `broken` is told when it cannot be trusted with the next question.
+    `serve` answers what it asks of the node, given the id of its trace; `broken` is told when it cannot be trusted with
+    the next question.
     """
 
     def __init__(self, name: str, endpoint: str, serve: Serve, broken: Callable[["Life", str], None]) -> None:
