@@ -23,6 +23,7 @@ from lnpd.channel.actions import Send, SignAuxiliary
 from lnpd.channel.queries import Calls, FoldMemory, Folds, ProviderQuery, ask
 from lnpd.channel.state import Channel, Normal, ShuttingDown
 from lnpd.channel.table import Step, done, on
+from lnpd.crypto.ecdsa_adaptor import PRE_SIGNATURE_BYTES
 from lnpd.errors import (
     AuxiliaryForAnotherCommitment,
     AuxiliaryMissing,
@@ -35,7 +36,7 @@ from lnpd.errors import (
 from lnpd.tx import pipeline
 from lnpd.tx.checks import MAX_CHILDREN
 from lnpd.tx.graph import CommitmentSpec, Graph, ProviderCall
-from lnpd.tx.presigned import SIGNATURE_BYTES, Auxiliary, gated_bytes, joined
+from lnpd.tx.presigned import Auxiliary, gated_bytes, joined
 from lnpd.wire.messages import AuxiliarySignatures
 
 Passing = Generator[Any, Any, None]  # Any: each reply is typed by its own query
@@ -43,7 +44,7 @@ Waits = tuple[tuple[str, str], ...]  # (provider, reason)
 
 GATE: Final = "gate"  # the phase
 CHUNK_BYTES: Final = 60_000
-MAX_BYTES: Final = SIGNATURE_BYTES * MAX_CHILDREN  # of one provider in one commitment
+MAX_BYTES: Final = PRE_SIGNATURE_BYTES * MAX_CHILDREN  # of one provider in one commitment
 MAX_CHUNKS: Final = 2_000  # a peer may make them as small as it likes
 MAX_TOTAL_BYTES: Final = 2 * MAX_BYTES  # that may wait for their commitment_signed
 

@@ -9,6 +9,7 @@ from typing import Final
 from lnpd_sdk.script import DataCarrier, Sighash, SpendPath, Template
 from lnpd_sdk.types import PARTIES, ChildTx, OutputSpec, Party, PerParty
 
+from lnpd.crypto.secp import is_point
 from lnpd.errors import (
     BalanceOverdrawn,
     ChildRefused,
@@ -181,6 +182,8 @@ def sealed(name: str, content: object, length: int) -> bytes:
 def child(spec: ChildTx, parent: OutputSpec, path: SpendPath, dust_limit_sat: int) -> None:
     """Locks, outputs and sighash of a second-stage transaction; raises ChildRefused, ValueCreated, SealRefused."""
     name = title(spec)
+    if spec.adaptor_point and not (spec.gated and is_point(spec.adaptor_point)):
+        raise ChildRefused(f"{name}: its adaptor point is none, or the child is not gated.")
     if not 0 <= spec.locktime < 500_000_000 or not 0 <= spec.sequence <= 0xFFFFFFFF:
         raise ChildRefused(f"{name}: the locktime is no block height, or the sequence is no 32-bit number.")
     if path.older and not path.older <= spec.sequence <= 0xFFFF:

@@ -15,6 +15,7 @@ from lnpd_sdk.types import Party, other
 from msgspec.structs import replace
 
 from lnpd.tx import fees
+from lnpd.tx.adaptors import late_names
 from lnpd.tx.graph import Child, Graph, Output
 from lnpd.tx.rules import is_counterpartys
 
@@ -121,10 +122,11 @@ def plan(confirmed: Confirmed, party: Party, state: State, late: Mapping[str, by
         if isinstance(output.script, DataCarrier):
             continue
         ways = _ways(confirmed, vout, party, state)
-        known = [way for way in ways if all(name in late for name in way[0].late)]
+        known = [way for way in ways if all(name in late for name in _late(confirmed, way))]
         if known:
-            path, stage = min(known, key=lambda way: (way[0].older, way[0].after, fees.witness_weight(way[0], b"")))
-            data = tuple((name, late[name]) for name in path.late)
+            best = min(known, key=lambda way: (way[0].older, way[0].after, fees.witness_weight(way[0], b"")))
+            path, stage = best
+            data = tuple((name, late[name]) for name in _late(confirmed, best))
             rival = _rival_height(confirmed, vout, path, party, state)
             claims.append(Claimable(confirmed.txid, vout, output, path, data, stage, rival, confirmed.child))
         elif ways or _has_part_in(confirmed.graph, output, party):
@@ -146,6 +148,12 @@ def _ways(confirmed: Confirmed, vout: int, party: Party, state: State) -> list[W
     return [*alone, *((_locked(child), index) for index, child in confirmed.children.get(vout, ()))]
 
 
+def _late(confirmed: Confirmed, way: Way) -> tuple[str, ...]:
+    """The names of the late data that a way needs."""
+    path, stage = way
+    return path.late if stage < 0 else late_names(confirmed.graph.children[stage])
+
+
 def _locked(child: Child) -> SpendPath:
     """A child's path with the locks of its transaction."""
     sequence = child.tx.inputs[0].sequence
@@ -160,8 +168,9 @@ def _rival_height(confirmed: Confirmed, vout: int, path: SpendPath, party: Party
     """
     expiry_height = confirmed.outputs[vout].cltv_expiry
     heights = []
-    for rival, _ in _ways(confirmed, vout, other(party), state):
-        if rival.late:
+    for way in _ways(confirmed, vout, other(party), state):
+        rival = way[0]
+        if _late(confirmed, way):
             heights.append(expiry_height + RACE_BLOCKS * (path.after >= expiry_height))
         else:
             heights.append(max(confirmed.height + rival.older, rival.after))

@@ -65,7 +65,16 @@ def _child(
     witness_script = parent.compiled.witness_script
     checks.second_stage(name, parent.spec, tx.outputs, path, witness_script, spec.feerate_per_kw)
     return Child(
-        wanted.provider, wanted.parent, wanted.kind, spent.vout, path, tx, wanted.sighash, outputs, wanted.gated
+        wanted.provider,
+        wanted.parent,
+        wanted.kind,
+        spent.vout,
+        path,
+        tx,
+        wanted.sighash,
+        outputs,
+        wanted.gated,
+        wanted.adaptor_point,
     )
 
 

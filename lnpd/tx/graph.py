@@ -91,7 +91,8 @@ class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Child(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A second-stage transaction: input 0 spends output `vout` of the commitment by `path`.
 
-    `gated`: the counterparty's signature of it comes in auxiliary_signatures, not in commitment_signed.
+    `gated`: the counterparty's signature of it comes in auxiliary_signatures, not in commitment_signed. With an
+    `adaptor_point` it is a pre-signature (adaptors.py).
     """
 
     provider: str
@@ -103,6 +104,7 @@ class Child(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sighash: Sighash  # of the counterparty's signature; the holder's own is always ALL
     outputs: tuple[Output, ...]
     gated: bool = False
+    adaptor_point: bytes = b""
 
 
 class Graph(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

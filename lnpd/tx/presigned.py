@@ -5,13 +5,11 @@ are in the order of the graph's children; together they are its `CommitmentSigna
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import msgspec
 
-from lnpd.tx.graph import Graph
-
-SIGNATURE_BYTES: Final = 64
+from lnpd.tx.adaptors import presigned_bytes
+from lnpd.tx.graph import Child, Graph
 
 
 class Auxiliary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,7 +24,7 @@ class Auxiliary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def gated_bytes(graph: Graph, provider: str) -> int:
     """How long the auxiliary signatures of a provider are."""
-    return SIGNATURE_BYTES * sum(child.gated and child.provider == provider for child in graph.children)
+    return sum(map(presigned_bytes, _gated(graph, provider)))
 
 
 def in_commitment_signed(graph: Graph, signatures: Sequence[bytes]) -> tuple[bytes, ...]:
@@ -44,12 +42,21 @@ def in_auxiliary(graph: Graph, provider: str, signatures: Sequence[bytes]) -> by
 def joined(graph: Graph, listed: Sequence[bytes], auxiliary: Mapping[str, bytes]) -> tuple[bytes, ...]:
     """All children's signatures again. `auxiliary` is complete, by provider; if `listed` has too many or too few, so
     has the result."""
+    gated = {provider: _split(graph, provider, data) for provider, data in auxiliary.items()}
     if len(listed) != sum(not child.gated for child in graph.children):
-        return (*listed, *(signature for data in auxiliary.values() for signature in _split(data)))
-    plain = iter(listed)
-    gated = {provider: iter(_split(data)) for provider, data in auxiliary.items()}
-    return tuple(next(gated[child.provider] if child.gated else plain) for child in graph.children)
+        return (*listed, *(signature for each in gated.values() for signature in each))
+    plain, ahead = iter(listed), {provider: iter(each) for provider, each in gated.items()}
+    return tuple(next(ahead[child.provider] if child.gated else plain) for child in graph.children)
 
 
-def _split(data: bytes) -> list[bytes]:
-    return [data[start : start + SIGNATURE_BYTES] for start in range(0, len(data), SIGNATURE_BYTES)]
+def _gated(graph: Graph, provider: str) -> list[Child]:
+    return [child for child in graph.children if child.gated and child.provider == provider]
+
+
+def _split(graph: Graph, provider: str, data: bytes) -> list[bytes]:
+    parts, start = [], 0
+    for child in _gated(graph, provider):
+        end = start + presigned_bytes(child)
+        parts.append(data[start:end])
+        start = end
+    return parts

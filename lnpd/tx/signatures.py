@@ -12,6 +12,7 @@ from lnpd_sdk.script import BytesSlot, LateSlot, Sighash, SignatureSlot, SpendPa
 from lnpd.crypto import schnorr, secp
 from lnpd.crypto.secp import to_der
 from lnpd.errors import WitnessIncomplete, WrongSignature, WrongSignatureCount
+from lnpd.tx import adaptors
 from lnpd.tx.funding import FUNDING_KEYS, compiled_of, funding_output, joint_path
 from lnpd.tx.graph import Child, CommitmentSignatures, Funding, Graph
 from lnpd.tx.rules import is_counterpartys
@@ -64,6 +65,21 @@ def verify_path(point: bytes, path: SpendPath, digest: bytes, signature: bytes) 
     return schnorr.verify_schnorr(x, digest, signature)
 
 
+# Those of a child, by the counterparty, ahead
+
+
+def presign_child(secret: bytes, child: Child, digest: bytes) -> bytes:
+    """Its signature, or its pre-signature for the child's adaptor point. Raises InvalidSecret, InvalidPoint."""
+    return adaptors.presign(secret, child, digest) if child.adaptor_point else sign_path(secret, child.path, digest)
+
+
+def verify_child(point: bytes, child: Child, digest: bytes, signature: bytes) -> bool:
+    """Whether it is that of this key. Raises InvalidPoint."""
+    if child.adaptor_point:
+        return adaptors.is_presigned(point, child, digest, signature)
+    return verify_path(point, child.path, digest, signature)
+
+
 # Those of a graph
 
 
@@ -103,7 +119,7 @@ def verify_signatures(graph: Graph, signatures: CommitmentSignatures) -> None:
         raise WrongSignature(f"The signature of commitment {graph.number} is invalid.")
     for index, (child, signature) in enumerate(zip(graph.children, signatures.children, strict=True)):
         key = public_key_of(counterparty_key(graph, child), graph.keys)
-        if not verify_path(key, child.path, child_digest(graph, child, child.sighash), signature):
+        if not verify_child(key, child, child_digest(graph, child, child.sighash), signature):
             raise WrongSignature(
                 f"Signature {index} of commitment {graph.number} is invalid: {child.kind}, {child.provider} {child.id}"
             )

@@ -161,6 +161,9 @@ class ChildTx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     The counterparty pre-signs it with `sighash` when it signs the commitment: in commitment_signed, or, if it is
     `gated`, in auxiliary_signatures ahead of it, and then this provider's `gate` decides whether the commitment stands.
+
+    The signature of a gated child may be for an `adaptor_point` (33 bytes): a pre-signature (of ECDSA, dlcspecs; of a
+    taproot path, Schnorr) which only the point's secret completes, a late datum by the name `adaptor:<point in hex>`.
     """
 
     provider: str
@@ -172,10 +175,12 @@ class ChildTx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sequence: int = 0
     sighash: Sighash = Sighash.ALL
     gated: bool = False
+    adaptor_point: bytes = b""
 
 
 class ChildSignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The counterparty's signature of a gated child: 64 bytes (compact), valid, as the host has verified."""
+    """The counterparty's signature of a gated child, valid, as the host has verified: 64 bytes (compact), or the 162 of
+    an ECDSA pre-signature."""
 
     parent: str  # ChildTx.parent
     kind: str  # ChildTx.kind

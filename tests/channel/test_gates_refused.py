@@ -119,8 +119,8 @@ def test_more_than_a_commitment_may_have() -> None:
     pair = gated()
     holder = pair.nodes[0]
     txid = holder.channel.fundings[0].txid
-    for chunk in range(3):
-        holder.run(ahead_of(holder, txid, bytes(60_000), chunk, 3))
+    for chunk in range(6):
+        holder.run(ahead_of(holder, txid, bytes(60_000), chunk, 6))
     refuses(holder, errors.AuxiliaryTooLong)
     assert sum(len(each.data) for each in holder.channel.auxiliary) <= gates.MAX_BYTES
 

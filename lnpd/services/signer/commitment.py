@@ -16,6 +16,7 @@ from lnpd_sdk.types import PARTIES, CommitmentKeys, Party, PerParty, other
 from msgspec.structs import replace
 
 from lnpd.channel.lost import NO_KEY
+from lnpd.crypto.secp import is_point
 from lnpd.errors import CryptoError, LnpdError, OutputRefused, ScriptRefused
 from lnpd.services.interfaces import ChannelPublics, SignerChannel
 from lnpd.services.signer.amounts import check_amounts, check_payer, settled
@@ -204,6 +205,8 @@ def _check_child(graph: Graph, child: Child, parent: Output, compiled: Compiled,
     path = next((each for each in compiled.paths if each.name == child.path.name), None)
     if path is None or replace(child.path, witness=path.witness) != path:
         refuse(Rule.WRONG_CHILD, f"{_title(child)}: its output has no path {child.path.name}.")
+    if child.adaptor_point and not (child.gated and is_point(child.adaptor_point)):
+        refuse(Rule.WRONG_CHILD, f"{_title(child)}: its adaptor point is none, or it is not gated.")
     if len(tx.outputs) != len(child.outputs) or any(
         (shown.value_sat, shown.script_pubkey) != (meant.value_sat, meant.script_pubkey)
         for shown, meant in zip(tx.outputs, child.outputs, strict=True)
@@ -295,6 +298,7 @@ class Digests:
         return digests
 
 
-def content_digest(digests: tuple[bytes, tuple[bytes, ...]]) -> bytes:
-    """By which two commitments of one number are told apart: all that is signed in them."""
-    return sha256(msgspec.msgpack.encode(digests)).digest()
+def content_digest(graph: Graph, digests: tuple[bytes, tuple[bytes, ...]]) -> bytes:
+    """By which two commitments of one number are told apart: all that is signed in them, and for which adaptors."""
+    points = tuple(child.adaptor_point for child in graph.children)
+    return sha256(msgspec.msgpack.encode((*digests, points) if any(points) else digests)).digest()

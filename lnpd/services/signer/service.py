@@ -174,7 +174,7 @@ class KeySigner(PluginKeySigner):
         """See Signer."""
         known, funding = self._for_commitment(index, graph, ours=False)
         settled = self._check_content(known, funding, graph)
-        digest = content.content_digest(self._digests.of(graph))
+        digest = content.content_digest(graph, self._digests.of(graph))
         commitment = SignedCommitment(graph.number, digest)
         request = (known.levels, graph.funding.txid, graph.number)
         if request in self._unsigned:
@@ -194,7 +194,7 @@ class KeySigner(PluginKeySigner):
         prepared = next((each for each in funding.signed if each.number == graph.number), None)
         if prepared is None:
             refuse(Rule.SIGN_UNPREPARED, f"the peer's commitment {graph.number} was not prepared.")
-        if prepared.digest != content.content_digest(digests):
+        if prepared.digest != content.content_digest(graph, digests):
             refuse(Rule.TWO_REMOTE_COMMITMENTS, f"another commitment {graph.number} was prepared on this funding.")
         self._unsigned.discard((known.levels, graph.funding.txid, graph.number))
         self._given.signed(known.levels, known.state)
@@ -258,7 +258,7 @@ class KeySigner(PluginKeySigner):
         if graph.holder == known.terms.us and not known.state.lost:
             order.check_held(funding, graph.number, graph.tx.txid)
         else:
-            order.check_signed(funding, graph.number, lambda: content.content_digest(self._digests.of(graph)))
+            order.check_signed(funding, graph.number, lambda: content.content_digest(graph, self._digests.of(graph)))
         return spends.signed_claim(known.keys, known.terms, claim, self._is_ours(known))
 
     async def sign_second_stage(self, index: ChannelIndex, stage: SecondStage) -> Tx:

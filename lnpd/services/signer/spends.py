@@ -17,6 +17,7 @@ from lnpd.services.signer.commitment import check_children, check_output
 from lnpd.services.signer.keys import ChannelKeys
 from lnpd.services.signer.refusals import Rule, check_encodable, refuse
 from lnpd.services.signer.state import UNSETTLED, FundingState
+from lnpd.tx.adaptors import completed
 from lnpd.tx.feerates import MAX_FEERATE_PER_KW, STAKE_PERCENT
 from lnpd.tx.graph import Child, CommitmentSignatures, Graph, Output
 from lnpd.tx.rules import is_counterpartys
@@ -26,8 +27,9 @@ from lnpd.tx.signatures import (
     funding_digest,
     funding_witness,
     input_digest,
+    presign_child,
     sign_path,
-    verify_path,
+    verify_child,
     witness,
 )
 from lnpd.tx.sweeps import may_share
@@ -56,7 +58,7 @@ def commitment_signatures(
             if secret is None:
                 refuse(Rule.NOT_OUR_PATH, "a second-stage transaction does not need a key of ours.")
             secrets[key] = secret
-        children.append(sign_path(secrets[key], child.path, digest))
+        children.append(presign_child(secrets[key], child, digest))
     return CommitmentSignatures(sign(keys.funding, digests[0]), tuple(children))
 
 
@@ -297,10 +299,11 @@ def _stage_witness(
     parent = graph.outputs[child.vout]
     their_key = counterparty_key(graph, child)
     their_digest = _digest(tx, position, child.path, parent.witness_script, coins, child.sighash)
-    if not verify_path(public_key_of(their_key, graph.keys), child.path, their_digest, part.signature):
+    point, late = public_key_of(their_key, graph.keys), dict(part.late)
+    if not verify_child(point, child, their_digest, part.signature):
         refuse(Rule.PEER_SIGNATURE, f"the peer's signature of second-stage transaction {part.child} is invalid.")
     digest = _digest(tx, position, child.path, parent.witness_script, coins)
-    signatures = {their_key: part.signature}
+    signatures = {}
     for key in child.path.keys:
         if key != their_key:
             secret = keys.secret(key, True, graph.keys.per_commitment_point)
@@ -308,7 +311,8 @@ def _stage_witness(
                 refuse(Rule.NOT_OUR_PATH, f"the path {child.path.name} needs the key {key}, which is not ours.")
             signatures[key] = sign_path(secret, child.path, digest)
     try:
-        return witness(child.path, parent.witness_script, signatures, dict(part.late))
+        signatures[their_key] = completed(point, child, their_digest, part.signature, late)
+        return witness(child.path, parent.witness_script, signatures, late)
     except WitnessIncomplete as error:
         refuse(Rule.WITNESS_INCOMPLETE, str(error))
 

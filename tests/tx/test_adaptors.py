@@ -1,0 +1,92 @@
+"""Does a child that is signed for an adaptor point need the point's secret, and tell it to whoever signed?"""
+
+from typing import Any
+
+import pytest
+from lnpd_sdk.script import Key, Sighash
+from lnpd_sdk.types import Phase
+from msgspec.structs import replace
+
+from lnpd import errors
+from lnpd.chain.verify import first_failure
+from lnpd.crypto.ecdsa_adaptor import ecdsa_adaptor_secret
+from lnpd.crypto.secp import public_key, sign
+from lnpd.tx.adaptors import completed, late_names, opens
+from lnpd.tx.claims import claimable
+from lnpd.tx.graph import CommitmentSignatures, Graph
+from lnpd.tx.presigned import gated_bytes, in_auxiliary, in_commitment_signed, joined
+from lnpd.tx.script import public_key_of
+from lnpd.tx.signatures import child_digest, commitment_digest, presign_child, verify_child, verify_signatures, witness
+from tests.plugins.two_parties import built, commitment, pinned, secrets_of
+from tests.tx.extension import JOINT, Extension, box, child
+
+SOLD = b"\x5a" * 32
+POINT = public_key(SOLD)
+
+
+def extension(*points: bytes, gated: bool = True) -> Extension:
+    """A box with a child for each of these adaptor points."""
+    children = [child(kind=f"exit {n}", gated=gated, adaptor_point=point) for n, point in enumerate(points)]
+    made = Extension(box(script=JOINT), children=children)
+    made.spec = replace(made.spec, phases=(*made.spec.phases, Phase("gate")))
+    return made
+
+
+def graph_of(made: Extension) -> Graph:
+    return built(commitment(pinned(made), b""), made)
+
+
+def test_a_child_is_completed_by_the_secret_alone_and_gives_it_away() -> None:
+    graph = graph_of(extension(POINT))
+    (made,) = graph.children
+    ours, theirs = secrets_of(0, 0), secrets_of(1, 0)
+    digest = child_digest(graph, made, made.sighash)
+    ahead = presign_child(theirs[Key.COUNTERPARTY_HTLC], made, digest)
+    key = public_key_of(Key.COUNTERPARTY_HTLC, graph.keys)
+    assert verify_child(key, made, digest, ahead) and not verify_child(key, made, digest, ahead[:-1] + b"\0")
+    verify_signatures(
+        graph, CommitmentSignatures(sign(theirs[Key.COUNTERPARTY_FUNDING], commitment_digest(graph)), (ahead,))
+    )
+    (name,) = late_names(made)
+    assert name == f"adaptor:{POINT.hex()}" and opens(name, SOLD) and not opens(name, bytes(32))
+    with pytest.raises(errors.WitnessIncomplete):
+        completed(key, made, digest, ahead, {})
+    with pytest.raises(errors.WitnessIncomplete):
+        completed(key, made, digest, ahead, {name: b"\x5b" * 32})
+    signature = completed(key, made, digest, ahead, {name: SOLD})
+    assert ecdsa_adaptor_secret(POINT, ahead, signature) == SOLD
+    parent = graph.outputs[made.vout]
+    own = sign(ours[Key.HOLDER_HTLC], child_digest(graph, made, Sighash.ALL))
+    stack = witness(made.path, parent.witness_script, {Key.HOLDER_HTLC: own, Key.COUNTERPARTY_HTLC: signature}, {})
+    tx = made.tx.with_witness(0, stack)
+    assert first_failure(tx.serialise(), [(parent.value_sat, parent.script_pubkey)]) is None
+
+
+def test_it_is_claimed_once_the_secret_is_known() -> None:
+    other = public_key(b"\x11" * 32)
+    graph = graph_of(extension(POINT, other))
+    assert [each for each in claimable(graph, 0, "latest").claims if each.output.provider == "box"] == []
+    name = f"adaptor:{POINT.hex()}"
+    (claim,) = [each for each in claimable(graph, 0, "latest", {name: SOLD}).claims if each.output.provider == "box"]
+    assert (graph.children[claim.stage].adaptor_point, claim.late) == (POINT, ((name, SOLD),))
+
+
+def test_each_signature_has_its_length_on_the_wire() -> None:
+    graph = graph_of(extension(POINT, b"", public_key(b"\x11" * 32)))
+    signatures = (b"\1" * 162, b"\2" * 64, b"\3" * 162)
+    data = in_auxiliary(graph, "box", signatures)
+    assert len(data) == gated_bytes(graph, "box") == 2 * 162 + 64 and in_commitment_signed(graph, signatures) == ()
+    assert joined(graph, (), {"box": data}) == signatures
+
+
+REFUSED: dict[str, Any] = {
+    "it is not gated": extension(POINT, gated=False),
+    "it is no point": extension(b"\5" * 33),
+    "it is too short": extension(POINT[:-1]),
+}
+
+
+@pytest.mark.parametrize("made", REFUSED.values(), ids=REFUSED)
+def test_refused(made: Extension) -> None:
+    with pytest.raises(errors.ChildRefused, match="adaptor point"):
+        graph_of(made)
