@@ -2,6 +2,8 @@
 
 import inspect
 from collections.abc import Callable
+from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
@@ -12,14 +14,7 @@ import lnpd_sdk.node
 import lnpd_sdk.plugin
 import lnpd_sdk.questions
 import lnpd_sdk.script
-import lnpd_sdk.services.base
-import lnpd_sdk.services.channels
-import lnpd_sdk.services.hooks
-import lnpd_sdk.services.kv
-import lnpd_sdk.services.log
-import lnpd_sdk.services.messages
-import lnpd_sdk.services.payments
-import lnpd_sdk.services.signing
+import lnpd_sdk.services
 import lnpd_sdk.trace
 import lnpd_sdk.types
 from lnpd_sdk.life import MAX_HANDOVER_BYTES
@@ -52,18 +47,11 @@ from lnpd.services.plugins.results import MAX_BYTES, MAX_DEPTH
 SDK: tuple[ModuleType, ...] = (
     lnpd_sdk.types,
     lnpd_sdk.script,
-    lnpd_sdk.services.signing,
     lnpd_sdk.manifest,
     lnpd_sdk.plugin,
     lnpd_sdk.life,
     lnpd_sdk.node,
-    lnpd_sdk.services.base,
-    lnpd_sdk.services.channels,
-    lnpd_sdk.services.messages,
-    lnpd_sdk.services.payments,
-    lnpd_sdk.services.hooks,
-    lnpd_sdk.services.kv,
-    lnpd_sdk.services.log,
+    *(import_module(row.name) for row in iter_modules(lnpd_sdk.services.__path__, "lnpd_sdk.services.")),
     lnpd_sdk.trace,
     lnpd_sdk.questions,
     lnpd_sdk.envelope,

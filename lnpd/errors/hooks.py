@@ -29,6 +29,14 @@ class NodeStarting(LnpdError):
     """A plugin asked for what the node has not yet, or no more: it is starting or stopping."""
 
 
+class RpcNotGranted(LnpdError):
+    """A plugin would call a method of the RPC that its grant does not name (--grant PLUGIN=rpc:METHODS)."""
+
+
+class RpcAnswerTooLong(LnpdError):
+    """A method of the RPC answers a plugin with more than it may be given at once."""
+
+
 class KeyValueUnfit(LnpdError):
     """A plugin's row has a key or a value that is too long, or a page is to have too many rows."""
 

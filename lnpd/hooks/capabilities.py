@@ -40,7 +40,7 @@ CAPABILITIES: Final[dict[str, Capability]] = {
     "invoice": Capability("invoice", "Makes invoices of the node's.", "enforced"),
     "hook": Capability("hook:NAME", "Takes part in a hook that moves money or changes terms.", "enforced", WORD),
     "chain": Capability("chain", "Watches the chain and broadcasts transactions.", "missing"),
-    "rpc": Capability("rpc:METHODS", "Calls the node's own RPC methods, by their names.", "missing", WORDS),
+    "rpc": Capability("rpc:METHODS", "Calls the node's own RPC methods, by their names.", "enforced", WORDS),
 }
 
 

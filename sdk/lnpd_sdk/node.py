@@ -6,10 +6,20 @@ from lnpd_sdk.services.kv import KvAsks
 from lnpd_sdk.services.log import LogAsks
 from lnpd_sdk.services.messages import MessageAsks
 from lnpd_sdk.services.payments import PaymentAsks
+from lnpd_sdk.services.rpc import RpcAsks
 from lnpd_sdk.services.signing import SigningAsks
 
 
-class Node(ChannelAsks, MessageAsks, PaymentAsks, HookAsks, KvAsks, SigningAsks, LogAsks):
+class Node(
+    ChannelAsks,
+    MessageAsks,
+    PaymentAsks,
+    SigningAsks,
+    HookAsks,
+    RpcAsks,
+    KvAsks,
+    LogAsks,
+):
     """What a plugin may ask of the node that runs it. Ids are lower-case hex.
 
     Everything here raises `lnpd_sdk.envelope.CallFailed` with the node's sentence if the node refuses (`code` is the

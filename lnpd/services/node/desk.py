@@ -1,12 +1,13 @@
 """What of the node are the services for plugins made with?"""
 
 from lnpd.services.node.services import Services
+from lnpd.services.rpc.api import Backend as Api
 
 
-def furnish(services: Services) -> Services:
+def furnish(services: Services, api: Api) -> None:
     """Puts it on the host's desk, before any plugin is started. The channels come when the node is complete."""
     desk = services.plugins.desk
     desk.store = services.store
     desk.payments = services.payments
     desk.signer = services.signer
-    return services
+    desk.api = api

@@ -189,7 +189,9 @@ class Node:
         self._make_channels()
         self._make_payments()
         self._make_peers()
-        self.api = NodeApi(furnish(self._services()), self.request_stop)
+        services = self._services()
+        self.api = NodeApi(services, self.request_stop)
+        furnish(services, self.api)
         self.rpc = RpcServer(self.api, self.events, self.config.directory)
 
     def _make_plugin_host(self) -> None:

@@ -18,6 +18,7 @@ from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry, asked_by
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.services.channels.pins import pins
+from lnpd.services.node import grants
 from lnpd.services.node.services import Services
 from lnpd.services.plugins import explain
 from lnpd.services.plugins.calls import Plugin
@@ -25,6 +26,7 @@ from lnpd.services.plugins.host import PluginHost
 from lnpd.services.plugins.options import Options, Setting
 from lnpd.services.rpc import answers
 from lnpd.services.rpc.commands import BY_METHOD
+from lnpd.services.rpc.grants import GrantsShown
 from lnpd.services.rpc.hooks import HookShown
 from lnpd.services.rpc.kinds import PLUGIN_NAME
 from lnpd.store.store import Store
@@ -85,6 +87,10 @@ class PluginApi:
             settings = await host.chosen.settings(manifest) if manifest else ()
             rows += [_option(each.name, setting) for setting in settings]
         return tuple(rows)
+
+    async def plugin_grants(self, plugin: str) -> GrantsShown:
+        """What a plugin may do, and has done of it."""
+        return await grants.shown(self._services, self._services.plugins.named(plugin))
 
     async def plugin_set(self, plugin: str, option: str, value: str) -> answers.PluginOption:
         """Sets a dynamic option."""

@@ -38,6 +38,7 @@ from lnpd.services.rpc.answers import (
     Sent,
 )
 from lnpd.services.rpc.backups import Backup, DatabaseCopy, StoreCheck
+from lnpd.services.rpc.grants import GrantsShown
 from lnpd.services.rpc.hooks import HookShown
 
 
@@ -104,6 +105,10 @@ class Backend(Protocol):
 
     async def plugin_set(self, plugin: str, option: str, value: str) -> PluginOption:
         """Sets a dynamic option of a plugin that runs. PluginNotFound, PluginNotRunning, OptionRefused."""
+        ...
+
+    async def plugin_grants(self, plugin: str) -> GrantsShown:
+        """What a plugin asked for, may do, and has done of it. PluginNotFound."""
         ...
 
     async def explain_hook(self, hook: str) -> HookShown:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from lnpd_sdk.manifest import RpcMethod
 
-from lnpd.services.rpc import answers, backups, hooks
+from lnpd.services.rpc import answers, backups, grants, hooks
 
 NODE, PEERS, WALLET, CHANNELS, PAYMENTS, PLUGINS = "Node", "Peers", "Wallet", "Channels", "Payments", "Plugins"
 
@@ -297,6 +297,15 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "List the plugins: process, state, what each provides and may do.",
         tuple[answers.Plugin, ...],
         call="plugins",
+    ),
+    Command(
+        "plugin grants",
+        PLUGINS,
+        "Show what a plugin asks for, what it was granted, what of a limit is used, and what is missing.",
+        grants.GrantsShown,
+        (Parameter("plugin", "text", "the plugin's name"),),
+        call="plugin_grants",
+        examples=("lnp plugin grants lockbox",),
     ),
     Command(
         "plugin explain",

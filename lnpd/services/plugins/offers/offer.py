@@ -14,6 +14,7 @@ from lnpd.services.interfaces import Signer
 from lnpd.services.payments.service import Payments
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.messages import PluginMessages
+from lnpd.services.rpc.api import Backend as Api
 from lnpd.store.store import Store
 
 T = TypeVar("T")
@@ -53,6 +54,7 @@ class Desk:
     store: Store | None = None
     payments: Payments | None = None
     signer: Signer | None = None
+    api: Api | None = None
 
 
 # Any: each service has its own parameters and result, which its row names.

@@ -8,7 +8,7 @@ from lnpd_sdk import envelope
 from lnpd.errors import CapabilityMissing, NodeStarting, NoSuchMethod
 from lnpd.hooks.capabilities import CAPABILITIES
 from lnpd.services.plugins.calls import Plugin
-from lnpd.services.plugins.offers import channels, hooks, kv, log, messages, payments, signing
+from lnpd.services.plugins.offers import channels, hooks, kv, log, messages, payments, rpc, signing
 from lnpd.services.plugins.offers.offer import Desk, Offer
 
 FAMILIES: Final = {
@@ -16,6 +16,7 @@ FAMILIES: Final = {
     "messages": messages.OFFERS,
     "payments": payments.OFFERS,
     "keys and signatures": signing.OFFERS,
+    "the RPC": rpc.OFFERS,
     "rows of its own": kv.OFFERS,
     "hooks of its own": hooks.OFFERS,
     "log": log.OFFERS,
