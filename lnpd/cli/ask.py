@@ -12,7 +12,8 @@ from lnpd.cli.arguments import DEFAULT_TIMEOUT_SECONDS, Common
 from lnpd.cli.exits import LNP_EXITS
 from lnpd.errors import LnpdError, NodeUnavailable, NoSuchMethod, RefusedByNode
 from lnpd.services.rpc.client import RpcClient
-from lnpd.services.rpc.commands import COMMANDS, Command, from_description
+from lnpd.services.rpc.commands import COMMANDS, Command
+from lnpd.services.rpc.described import from_description
 
 WAIT_BEYOND_SECONDS: Final = 30.0
 

@@ -7,7 +7,6 @@ list` is the RPC method `plugin.list`; what is required is a word on the command
 from typing import Any, Final
 
 import msgspec
-from lnpd_sdk.manifest import RpcMethod
 
 from lnpd.services.rpc import answers, backups, grants, hooks
 
@@ -299,15 +298,6 @@ COMMANDS: Final[tuple[Command, ...]] = (
         call="plugins",
     ),
     Command(
-        "plugin grants",
-        PLUGINS,
-        "Show what a plugin asks for, what it was granted, what of a limit is used, and what is missing.",
-        grants.GrantsShown,
-        (Parameter("plugin", "text", "the plugin's name"),),
-        call="plugin_grants",
-        examples=("lnp plugin grants lockbox",),
-    ),
-    Command(
         "plugin explain",
         PLUGINS,
         "Show a hook: its plugins in the order in which they are asked, why, their filters, and what happens without.",
@@ -370,35 +360,15 @@ COMMANDS: Final[tuple[Command, ...]] = (
         "plugin_set",
         ("lnp plugin set hello greeting hi",),
     ),
+    Command(
+        "plugin grants",
+        PLUGINS,
+        "Show what a plugin asks for, what it was granted, what of a limit is used, and what is missing.",
+        grants.GrantsShown,
+        (_PLUGIN,),
+        call="plugin_grants",
+        examples=("lnp plugin grants lockbox",),
+    ),
 )
 
 BY_METHOD: Final = {command.method: command for command in COMMANDS}
-
-
-def of_plugin(owner: str, row: RpcMethod) -> Command:
-    """A plugin's RPC method as a command."""
-    parameters = tuple(Parameter(p.name, p.kind, p.help, p.required) for p in row.parameters)
-    examples = (row.example,) if row.example else ()
-    return Command(row.name, PLUGINS, row.help, None, parameters, True, examples=examples, plugin=owner)
-
-
-def described(command: Command) -> dict[str, Any]:  # Any: a JSON object
-    """A command as `help` tells it: what a client needs to offer a command that it did not know."""
-    return {
-        "name": command.name,
-        "group": command.group,
-        "help": command.help,
-        "plugin": command.plugin,
-        "mutating": command.mutating,
-        "streaming": command.streaming,
-        "examples": list(command.examples),
-        "parameters": [
-            {"name": p.name, "kind": p.kind, "help": p.help, "required": p.required, "default": p.default}
-            for p in command.parameters
-        ],
-    }
-
-
-def from_description(row: dict[str, Any]) -> Command:  # Any: a JSON object
-    """A command of a plugin, as `described` told it. Raises msgspec.ValidationError."""
-    return msgspec.convert({**row, "result": None}, Command)

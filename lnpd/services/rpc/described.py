@@ -1,0 +1,37 @@
+"""How does a command travel that not everybody knows: a plugin's?"""
+
+from typing import Any
+
+import msgspec
+from lnpd_sdk.manifest import RpcMethod
+
+from lnpd.services.rpc.commands import PLUGINS, Command, Parameter
+
+
+def of_plugin(owner: str, row: RpcMethod) -> Command:
+    """A plugin's RPC method as a command."""
+    parameters = tuple(Parameter(p.name, p.kind, p.help, p.required) for p in row.parameters)
+    examples = (row.example,) if row.example else ()
+    return Command(row.name, PLUGINS, row.help, None, parameters, True, examples=examples, plugin=owner)
+
+
+def described(command: Command) -> dict[str, Any]:  # Any: a JSON object
+    """A command as `help` tells it: what a client needs to offer a command that it did not know."""
+    return {
+        "name": command.name,
+        "group": command.group,
+        "help": command.help,
+        "plugin": command.plugin,
+        "mutating": command.mutating,
+        "streaming": command.streaming,
+        "examples": list(command.examples),
+        "parameters": [
+            {"name": p.name, "kind": p.kind, "help": p.help, "required": p.required, "default": p.default}
+            for p in command.parameters
+        ],
+    }
+
+
+def from_description(row: dict[str, Any]) -> Command:  # Any: a JSON object
+    """A command of a plugin, as `described` told it. Raises msgspec.ValidationError."""
+    return msgspec.convert({**row, "result": None}, Command)
