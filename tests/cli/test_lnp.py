@@ -77,7 +77,7 @@ def test_a_plugins_method_is_a_command(node: tuple[SmallNode, Path]) -> None:
 
 WRONG: dict[str, tuple[list[str], int, str]] = {
     "unknown command": (["pley"], 2, "did you mean pay"),
-    "half a command": (["plugin"], 2, "did you mean plugin list?"),
+    "half a command": (["plugin"], 2, "did you mean plugin list or"),
     "nothing like it": (["xyzzyx"], 2, "see lnp --help"),
     "missing parameter": (["fund"], 2, "required: AMOUNT_SAT"),
     "too many": (["info", "more"], 2, "more"),
@@ -216,7 +216,7 @@ def test_a_command_loads_neither_the_daemon_nor_the_shell(tmp_path: Path) -> Non
     }
     assert not heavy & loaded
     own = {name for name in loaded if name.startswith(("lnpd.", "lnpd_sdk.")) and "lnpd.errors." not in name}
-    assert len(own) < 30, own
+    assert len(own) < 35, own
 
 
 def test_a_closed_pipe_is_no_error(node: tuple[SmallNode, Path]) -> None:

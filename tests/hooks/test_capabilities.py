@@ -9,10 +9,10 @@ CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[
     "not granted": (("updates:5",), (), (), ("updates:5 needs --grant storm=updates:5",)),
     "not asked for": ((), ("messages",), (), ("messages is granted, but not asked for",)),
     "not there yet, granted or not": (
-        ("rpc:info", "rpc:stop"),
-        ("rpc:info",),
+        ("spend:5", "spend:6"),
+        ("spend:5",),
         (),
-        ("rpc:info is not available in this version of lnpd", "rpc:stop is not available in this version of lnpd"),
+        ("spend:5 is not available in this version of lnpd", "spend:6 is not available in this version of lnpd"),
     ),
     "another purpose than the granted one": (
         ("sign:cet", "sign:oracle"),
