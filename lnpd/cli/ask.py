@@ -9,20 +9,30 @@ import msgspec
 
 from lnpd.cli import arguments
 from lnpd.cli.arguments import DEFAULT_TIMEOUT_SECONDS, Common
-from lnpd.cli.exits import LNP_EXITS
+from lnpd.cli.exits import LNP_EXITS, OK
+from lnpd.cli.tools import HERE
 from lnpd.errors import LnpdError, NodeUnavailable, NoSuchMethod, RefusedByNode
 from lnpd.services.rpc.client import RpcClient
 from lnpd.services.rpc.commands import COMMANDS, Command
 from lnpd.services.rpc.described import from_description
 
 WAIT_BEYOND_SECONDS: Final = 30.0
+TABLE: Final = (*COMMANDS, *HERE)
 
 
-def do(words: Sequence[str], common: Common) -> None:
-    """Asks the node for what the words say and prints its answer. Raises LnpdError, and SystemExit after --help."""
+def do(words: Sequence[str], common: Common) -> int:
+    """Asks the node for what the words say, or does what needs no node, and prints the answer; the exit code.
+
+    Raises LnpdError, and SystemExit after --help."""
     command, rest = find(words, common)
     params, parsed = arguments.params(command, rest)
-    execute(command, params, arguments.common(parsed, common))
+    common = arguments.common(parsed, common)
+    if command in HERE:
+        from lnpd.cli.plugin.here import perform  # what an author needs, other commands need not load
+
+        return perform(command, params, parsed, common.json)
+    execute(command, params, common)
+    return OK
 
 
 def refusal(error: LnpdError, as_json: bool = False) -> str:
@@ -37,7 +47,7 @@ def refusal(error: LnpdError, as_json: bool = False) -> str:
 def find(words: Sequence[str], common: Common) -> tuple[Command, list[str]]:
     """The command of the words, a plugin's too if the node runs. Raises NoSuchMethod."""
     try:
-        return arguments.find(words, COMMANDS)
+        return arguments.find(words, TABLE)
     except NoSuchMethod:
         return arguments.find(words, known_commands(common))
 
@@ -46,9 +56,9 @@ def known_commands(common: Common) -> tuple[Command, ...]:
     """The table's commands, and those of the plugins if the node runs."""
     try:
         with RpcClient(common.directory) as node:
-            return (*COMMANDS, *plugin_commands(node))
+            return (*TABLE, *plugin_commands(node))
     except NodeUnavailable:
-        return COMMANDS
+        return TABLE
 
 
 def plugin_commands(node: RpcClient) -> list[Command]:

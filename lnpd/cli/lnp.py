@@ -52,7 +52,7 @@ def run(words: Sequence[str]) -> int:
     elif rest[:1] == ["help"] and not any(word.startswith("-") for word in rest):
         print(explain(rest[1:], common))
     elif rest:
-        do(rest, common)
+        return do(rest, common)
     else:
         from lnpd.cli.shell import shell  # prompt-toolkit takes longer to load than a command to run
 

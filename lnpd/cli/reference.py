@@ -17,6 +17,7 @@ from lnpd.cli import init, regtest, restore
 from lnpd.cli.arguments import COMMON
 from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
 from lnpd.cli.options import OPTIONS
+from lnpd.cli.tools import HERE
 from lnpd.services.rpc.api import Backend
 from lnpd.services.rpc.commands import COMMANDS, Command
 from lnpd.services.rpc.errors import CODES
@@ -39,6 +40,8 @@ def reference() -> str:
     for group in dict.fromkeys(command.group for command in COMMANDS):
         parts.append(f"## {group}\n")
         parts += [_command(command) for command in COMMANDS if command.group == group]
+    parts.append("## Tools for authors of plugins, which need no node\n")
+    parts += [_head(command) for command in HERE]
     parts.append("## Kinds of parameter\n")
     parts.append(_table(("kind", "what it is"), ((name, kind.what) for name, kind in KINDS.items())))
     parts.append("## Options of lnp\n")
@@ -62,18 +65,24 @@ def reference() -> str:
     return "\n".join(parts)
 
 
-def _command(command: Command) -> str:
+def _head(command: Command) -> str:
     words = [p.name.upper() for p in command.parameters if p.required]
     options = [f"[{p.flag}]" for p in command.parameters if not p.required]
     lines = [f"### {command.name}\n", f"{command.help}\n", f"    lnp {' '.join([command.name, *words, *options])}\n"]
     if command.parameters:
         rows = ((f"`{p.name}`", p.kind, "yes" if p.required else "no", p.help) for p in command.parameters)
         lines.append(_table(("parameter", "kind", "required", "meaning"), rows))
-    lines.append(_result(command))
-    lines.append(_refusals(command))
-    if command.examples:
-        lines += ["Examples:\n", *(f"    {example}" for example in command.examples), ""]
+    if command in HERE:
+        lines += _examples(command)
     return "\n".join(lines)
+
+
+def _command(command: Command) -> str:
+    return "\n".join([_head(command), _result(command), _refusals(command), *_examples(command)])
+
+
+def _examples(command: Command) -> list[str]:
+    return ["Examples:\n", *(f"    {example}" for example in command.examples), ""] if command.examples else []
 
 
 def refusals(command: Command) -> tuple[type[errors.LnpdError], ...]:
@@ -132,11 +141,11 @@ def bash_completion() -> str:
     """A script that completes the commands of `lnp` and their options in bash."""
     cases = "\n".join(
         f'        "{command.name}") words="{" ".join(p.flag for p in command.parameters if not p.required)}" ;;'
-        for command in COMMANDS
+        for command in (*COMMANDS, *HERE)
         if any(not p.required for p in command.parameters)
     )
-    firsts = " ".join(dict.fromkeys(command.name.split()[0] for command in COMMANDS))
-    seconds = " ".join(command.name.split()[1] for command in COMMANDS if " " in command.name)
+    firsts = " ".join(dict.fromkeys(command.name.split()[0] for command in (*COMMANDS, *HERE)))
+    seconds = " ".join(command.name.split()[1] for command in (*COMMANDS, *HERE) if " " in command.name)
     return f"""# Completes lnp in bash; printed by python -m lnpd.cli.reference bash
 _lnp() {{
     local word="${{COMP_WORDS[COMP_CWORD]}}" words=""

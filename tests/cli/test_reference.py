@@ -7,15 +7,18 @@ import pytest
 from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
 from lnpd.cli.options import OPTIONS
 from lnpd.cli.reference import bash_completion, main, reference
+from lnpd.cli.tools import HERE
 from lnpd.services.rpc.commands import COMMANDS
 from lnpd.services.rpc.errors import CODES
+
+OF_PLUGINS = [c.name.split()[1] for c in (*COMMANDS, *HERE) if c.name.startswith("plugin ")]
 
 
 def test_everything_that_the_tables_hold_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     printed = capsys.readouterr().out
     assert printed == reference()
-    wanted = [f"### {command.name}\n" for command in COMMANDS]
+    wanted = [f"### {command.name}\n" for command in (*COMMANDS, *HERE)]
     wanted += [f"| `{p.name}` | {p.kind} |" for command in COMMANDS for p in command.parameters]
     wanted += [example for command in COMMANDS for example in command.examples]
     wanted += [row.flag for row in OPTIONS]
@@ -37,7 +40,7 @@ def test_results_are_described_field_by_field() -> None:
     ("line", "cursor", "expected"),
     [
         (["lnp", "pa"], 1, ["pay", "payments"]),
-        (["lnp", "plugin", ""], 2, [c.name.split()[1] for c in COMMANDS if c.name.startswith("plugin ")]),
+        (["lnp", "plugin", ""], 2, OF_PLUGINS),
         (["lnp", "close", "c3", "--f"], 3, ["--force"]),
         (["lnp", "info", "--js"], 2, ["--json"]),
         (["lnp", "ping", ""], 2, []),

@@ -1,0 +1,41 @@
+"""How is a command done that needs no node? Each of the table's has a function here."""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from lnpd.cli.exits import OK, REFUSED
+from lnpd.services.rpc.commands import Command
+
+
+def perform(command: Command, params: Mapping[str, Any], parsed: argparse.Namespace, as_json: bool) -> int:  # Any: JSON
+    """Does it; the exit code. Raises LnpdError."""
+    return DONE_BY[command.name](params, parsed, as_json)
+
+
+def _new(params: Mapping[str, Any], parsed: argparse.Namespace, as_json: bool) -> int:  # Any: JSON values
+    from lnpd.cli.plugin.new import write_new
+
+    given = getattr(parsed, "--directory")
+    files = write_new(params["name"], Path(given) if given else Path(params["name"]))
+    if as_json:
+        print(json.dumps([str(path) for path in files]))
+    else:
+        print("\n".join([*map(str, files), f"Go on with: cd {files[0].parent} && pytest"]))
+    return OK
+
+
+def _check(params: Mapping[str, Any], parsed: argparse.Namespace, as_json: bool) -> int:  # Any: JSON values
+    from lnpd.cli.plugin.check import check  # with much of lnpd, which other commands need not load
+
+    report = check(Path(params["path"]))
+    print(json.dumps(report.json(), indent=2) if as_json else report.text())
+    return REFUSED if report.findings else OK
+
+
+DONE_BY: Final[Mapping[str, Callable[[Mapping[str, Any], argparse.Namespace, bool], int]]] = {
+    "plugin new": _new,
+    "plugin check": _check,
+}

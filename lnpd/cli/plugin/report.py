@@ -1,0 +1,89 @@
+"""What did `lnp plugin check` find, and how is it told to a person or a program?"""
+
+import re
+from collections import Counter
+from typing import Any, Final
+
+import msgspec
+
+SHOWN: Final = 20  # findings of one check that are told in full
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something wrong: in which check, with which function or output, and what; how often it was seen."""
+
+    check: str
+    where: str
+    text: str
+    count: int = 1
+
+
+class Report:
+    """What was tried, what was found, and what could not be tried."""
+
+    def __init__(self, plugin: str = "", version: str = "") -> None:
+        self.plugin, self.version = plugin, version
+        self.tried: Counter[str] = Counter()
+        self.not_tried: list[str] = []
+        self._found: dict[tuple[str, str, str], Finding] = {}
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Each once, in the order in which they were found."""
+        return tuple(self._found.values())
+
+    def wrong(self, check: str, where: str, text: object) -> None:
+        """Takes note of something wrong; what differs in figures only is the same."""
+        sentence = " ".join(str(text).split())
+        key = (check, where, re.sub(r"\d+", "#", sentence))
+        known = self._found.get(key)
+        if known is None:
+            self._found[key] = Finding(check, where, sentence)
+        else:
+            self._found[key] = msgspec.structs.replace(known, count=known.count + 1)
+
+    def leave_out(self, text: str) -> None:
+        """Takes note of what could not be tried."""
+        if text not in self.not_tried:
+            self.not_tried.append(text)
+
+    def text(self) -> str:
+        """For a person."""
+        lines = [f"{self.plugin} {self.version}".strip()] if self.plugin else []
+        for check in CHECKS:
+            wrong = [each for each in self.findings if each.check == check]
+            if wrong or self.tried[check]:
+                lines.append(f"  {'WRONG' if wrong else 'ok':<6}{check:<12}{CHECKS[check].format(n=self.tried[check])}")
+            lines += [f"          {each.where}: {each.text}{_times(each.count)}" for each in wrong[:SHOWN]]
+            lines += [f"          and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
+        lines += [f"  left  {text}" for text in self.not_tried]
+        count = len(self.findings)
+        lines.append({0: "nothing wrong", 1: "1 thing is wrong"}.get(count, f"{count} things are wrong"))
+        return "\n".join(lines)
+
+    def json(self) -> dict[str, Any]:  # Any: a JSON object
+        """For a program."""
+        return {
+            "plugin": self.plugin,
+            "version": self.version,
+            "ok": not self.findings,
+            "findings": [msgspec.to_builtins(each) for each in self.findings],
+            "tried": dict(self.tried),
+            "not_tried": self.not_tried,
+        }
+
+
+# What is checked, in this order, and what was tried of it.
+CHECKS: Final[dict[str, str]] = {
+    "manifest": "as a node checks it",
+    "answers": "{n} questions, each asked three times in two processes, under the guard",
+    "view": "{n} questions with other values of view fields that a phase does not declare",
+    "rules": "{n} commitments built by the pipeline, with every rule of money",
+    "proposals": "{n} updates judged as proposals",
+    "paths": "{n} ways to spend an output, run by Bitcoin Core's interpreter",
+    "commuting": "{n} pairs of updates that cross on the wire, in either order",
+}
+
+
+def _times(count: int) -> str:
+    return f" ({count} times)" if count > 1 else ""

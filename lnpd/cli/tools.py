@@ -1,0 +1,26 @@
+"""Which commands of `lnp` need no node? Those that help an author of a plugin; their rows are as the node's."""
+
+from typing import Final
+
+from lnpd.services.rpc.commands import PLUGINS, Command, Parameter
+
+_PATH: Final = Parameter("path", "path", "the plugin's file")
+
+HERE: Final[tuple[Command, ...]] = (
+    Command(
+        "plugin new",
+        PLUGINS,
+        "Write a new plugin: a command, a hook, a commitment output, and its test. Into ./NAME, or --directory.",
+        None,
+        (Parameter("name", "text", "small letters, digits and hyphens"),),
+        examples=("lnp plugin new memo",),
+    ),
+    Command(
+        "plugin check",
+        PLUGINS,
+        "Check a plugin without a node: its manifest, and all that its providers answer, by the node's own rules.",
+        None,
+        (_PATH,),
+        examples=("lnp plugin check memo.py", "lnp plugin check memo.py --json"),
+    ),
+)

@@ -1,0 +1,145 @@
+"""Does `lnp plugin check` find what a node would refuse, and what two nodes would disagree about?"""
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from lnpd.cli import lnp
+from lnpd.cli.plugin.check import check
+
+ROOT = Path(__file__).resolve().parents[3]
+BAD = ROOT / "tests" / "plugins" / "bad"
+
+HEAD = """
+import os, time
+from lnpd_sdk.manifest import ChannelTypeSpec
+from lnpd_sdk.plugin import Plugin
+from lnpd_sdk.script import Miniscript
+from lnpd_sdk.types import *
+
+plugin = Plugin("odd", "1")
+
+def box(view, sat, debits=None):
+    own = Miniscript(f"or_d(pk(revocation),and_v(v:pk(delayed),older({view.to_self_delay[view.holder]})))")
+    theirs = Miniscript("and_v(v:pk(counterparty_payment),older(1))")
+    return OutputSpec("odd", "1", "box", sat, own if view.holder == 0 else theirs, debits or (1000 * sat, 0))
+
+@plugin.provider
+class Odd(ProviderBase):
+    spec = ProviderSpec("odd", (1,), (Phase("validate"), Phase("fold"), Phase("contribute", FIELDS)))
+
+    def validate(self, view, state, update):
+        return None if len(update.body) == 8 and update.proposer == 0 else Reject("no")
+
+    def fold(self, view, state, update):
+        return Folded(update.body)
+
+    def contribute(self, view, state):
+        return ()
+
+    def samples(self):
+        return ((25_000).to_bytes(8, "big"), (40_000).to_bytes(8, "big"))
+"""
+# The functions in place of those above, and (check, where, words) of what is found.
+ODD: dict[str, tuple[str, tuple[str, str, str]]] = {
+    "a clock": (
+        "def fold(self, view, state, update): return Folded(update.body + bytes([int(time.time()) % 256]))",
+        ("answers", "odd.fold", "NotPure: Odd.fold uses the clock (time.time) in odd.py, line"),
+    ),
+    "the order of a set": (
+        "def fold(self, view, state, update): return Folded(b''.join({bytes([n, n]) for n in range(40)}))",
+        ("answers", "odd.fold", "it answers differently in another process"),
+    ),
+    "a memory": (
+        "seen = []\ndef fold(self, view, state, update): self.seen.append(1); return Folded(bytes(len(self.seen)))",
+        ("answers", "odd.fold", "it answers differently when it was asked again"),
+    ),
+    "an exception": (
+        "def validate(self, view, state, update): return None if update.body[0] == 0 else Reject('no')",
+        ("answers", "odd.validate", "IndexError: index out of range"),
+    ),
+    "an undeclared field": (
+        "def contribute(self, view, state): return (box(view, 20_000 + view.number),) if state else ()",
+        ("view", "odd.contribute", "its answer depends on view.number, which its Phase does not name"),
+    ),
+    "the other's money": (
+        "def contribute(self, view, state): return (box(view, 25_000, (0, 25_000_000)),) if state else ()",
+        ("proposals", "odd", "DebitsOtherParty: odd ext takes 25000000 msat from the party that did not propose it."),
+    ),
+    "money out of nothing": (
+        "def fold(self, view, state, update): return Folded(update.body, (5, 5))",
+        ("proposals", "odd.fold", "its moves (5, 5) are not 0 in all"),
+    ),
+    "dust": (
+        "def contribute(self, view, state): return (box(view, 400),) if state else ()",
+        ("proposals", "odd", "DustProposed: odd 1 (box): 400 sat are too small for one of the commitments."),
+    ),
+    "an order": (
+        "def validate(self, view, state, update): return None if len(update.body) == 8 else Reject('no')\n"
+        "def fold(self, view, state, update): return Folded(state + bytes([update.proposer]))",
+        ("commuting", "odd.fold", "the order matters: "),
+    ),
+    "one or the other": (
+        "def validate(self, view, state, update): return Reject('too late') if state or not update.body else None",
+        ("commuting", "odd.validate", "one rules the other out: "),
+    ),
+    "a script of no use": (
+        "def contribute(self, view, state): return ('x',)",
+        ("answers", "odd.contribute", "contribute was answered with something else"),
+    ),
+}
+
+
+def written(folder: Path, body: str) -> Path:
+    path = folder / "odd.py"
+    fields = '("holder", "to_self_delay")'
+    methods = textwrap.indent(body, "    ")
+    path.write_text(f'{HEAD.replace("FIELDS", fields)}\n{methods}\n\nif __name__ == "__main__":\n    plugin.run()\n')
+    return path
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_what_is_wrong_is_found_and_named(tmp_path: Path, what: str) -> None:
+    body, (name, where, words) = ODD[what]
+    report = check(written(tmp_path, body))
+    found = [each for each in report.findings if (each.check, each.where) == (name, where)]
+    assert any(each.text.startswith(words) for each in found), report.text()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    {
+        "hidden_branch": "HolderPathUndelayed",
+        "wrong_delay": "HolderDelayTooShort",
+        "wrong_debits": "WrongDebits",
+        "too_many": "TooManyOutputs",
+        "clash_on_the_wire": "message 33025: lnpd has it as update_ext, bad claims it",
+    }.items(),
+)
+def test_a_plugin_of_the_museum_is_found(name: str, words: str) -> None:
+    report = check(BAD / f"{name}.py")
+    assert any(words in each.text for each in report.findings), report.text()
+
+
+def test_an_honest_plugin_is_found_to_be_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lnp.main(["plugin", "check", str(ROOT / "plugins" / "note.py"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["plugin"], told["ok"], told["findings"], told["not_tried"]) == ("note", True, [], [])
+    assert told["tried"]["answers"] > 500 and told["tried"]["rules"] > 10
+
+
+def test_lockbox_keeps_every_rule_on_every_path() -> None:
+    report = check(ROOT / "plugins" / "lockbox.py")
+    assert report.findings == () and report.not_tried == [], report.text()
+    assert report.tried["paths"] > 50 and report.tried["commuting"] > 50
+
+
+def test_a_person_reads_what_is_wrong_and_a_script_the_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lnp.main(["plugin", "check", str(BAD / "clash.py")]) == 1
+    assert "WRONG manifest" in (said := capsys.readouterr().out) and "bad claims the provider htlc" in said
+    assert lnp.main(["plugin", "check", str(tmp_path / "none.py")]) == 1
+    assert "there is no plugin at" in capsys.readouterr().err
