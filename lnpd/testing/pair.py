@@ -92,6 +92,10 @@ class Pair:
         return self._runner.run(work)
 
     # --- life
+    def connect(self) -> None:
+        """A connection between the two, without a channel."""
+        self.run(self._network.connect(self.alice.node, self.bob.node))
+
     def open(self, kind: str = "", amount_sat: int = 1_000_000, push_sat: int = 200_000) -> str:
         """A channel that alice opened, active on both sides; its id. `kind` is a channel type's name, the plugin's
         first unless given."""

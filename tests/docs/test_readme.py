@@ -54,7 +54,7 @@ def test_the_plugin_in_the_readme_runs(tmp_path: Path, caplog: pytest.LogCapture
 
 def test_the_plugin_in_the_readme_is_short_and_the_file_that_it_names() -> None:
     assert len(PLUGIN.splitlines()) <= 20
-    assert (ROOT / "plugins" / "hello.py").read_text().endswith(PLUGIN)
+    assert (ROOT / "plugins" / "examples" / "hello.py").read_text().endswith(PLUGIN)
 
 
 async def carries(node: Node, channel: str, script: str) -> bool:
