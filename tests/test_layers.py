@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "lnpd_sdk.life",
         "lnpd_sdk.manifest",
         "lnpd_sdk.questions",
+        "lnpd_sdk.hooks",
         "lnpd_sdk.services",
     ),
     ("lnpd",),  # lnpd/__init__.py, which runs before each of the others

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
 import lnpd_sdk.envelope
+import lnpd_sdk.hooks
 import lnpd_sdk.life
 import lnpd_sdk.manifest
 import lnpd_sdk.node
@@ -48,6 +49,7 @@ SDK: tuple[ModuleType, ...] = (
     lnpd_sdk.types,
     lnpd_sdk.script,
     lnpd_sdk.manifest,
+    lnpd_sdk.hooks,
     lnpd_sdk.plugin,
     lnpd_sdk.life,
     lnpd_sdk.node,

@@ -199,7 +199,7 @@ class HtlcForgotten(msgspec.Struct, frozen=True, tag="htlc_forgotten"):
     id: int
 
 
-class HtlcReceived(msgspec.Struct, frozen=True, tag="htlc_received"):
+class HtlcReceived(msgspec.Struct, frozen=True, tag="htlc_received", forbid_unknown_fields=True):
     """To `payments`: the peer's HTLC is irrevocably committed; answered by Fulfill, Fail or FailMalformed.
 
     `over_exposure`: it exceeds our dust exposure; it has to be failed and its preimage kept back (BOLT 2).

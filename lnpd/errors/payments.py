@@ -62,3 +62,11 @@ class RelayTermsRefused(CommandRefused):
 
 class PluginRefused(CommandRefused):
     """A plugin's command refused what it was asked for; the text is the plugin's."""
+
+
+class HtlcNotHeld(CommandRefused):
+    """A plugin decided about an HTLC that it does not hold."""
+
+
+class HtlcVerdictRefused(CommandRefused):
+    """A plugin decided about an HTLC what cannot be: another preimage, another failure, or too late."""

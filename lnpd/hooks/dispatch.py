@@ -52,6 +52,10 @@ class Hooks:
         self.plugins.add_hookspecs(HookSpecs)
         self.kinds: dict[str, HookKind] = dict(KINDS)
         self.figures, self.traces = HookFigures(), Traces()
+        # Set unless plugins are still starting: what is asked only once waits for all of them.
+        self.settled = asyncio.Event()
+        self.settled.set()
+        self.on_join: list[Callable[[str], None]] = []  # told of each plugin that can be asked now
         self._ranks: dict[str, int] = {}
         self._arranged: dict[str, tuple[Subscriber, ...]] = {}
 
@@ -72,6 +76,11 @@ class Hooks:
         self.kinds = {hook: kind for hook, kind in self.kinds.items() if kind.owner != name}
         self._ranks.pop(name, None)
         self._arranged.clear()
+
+    def ready(self, name: str) -> None:
+        """It has joined, and is ready to be asked."""
+        for listener in self.on_join:
+            listener(name)
 
     def subscribers(self, name: str) -> tuple[Subscriber, ...]:
         """Who takes part in a hook, in the order in which they are asked; those too that lack the grant."""

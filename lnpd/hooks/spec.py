@@ -4,6 +4,8 @@ A test fails for a hook without a text or an example, and for one that the node 
 lower-case hex, so that a plugin in any language reads them.
 """
 
+from lnpd_sdk.hooks import FailHtlc, HoldHtlc, ResolveHtlc
+
 from lnpd.hooks.kinds import chain, gather
 
 TOLD = "Nobody waits for an answer."
@@ -82,6 +84,43 @@ class HookSpecs:
         """A channel's outputs are all resolved, or it was given up before its funding."""
 
     # --- payments
+    @chain(
+        guarded=True,
+        default="The node's own rules: an invoice of ours is paid, what goes on is passed on, all else fails.",
+        example="""
+        @plugin.hook("htlc_accepted", final=True, has_invoice=False)
+        async def keysend(node, payment_hash, records, **fields):
+            preimage = records.get("5482373484", "")
+            if hashlib.sha256(bytes.fromhex(preimage)).hexdigest() == payment_hash:
+                return ResolveHtlc(preimage)
+            return None
+        """,
+    )
+    def htlc_accepted(
+        self,
+        htlc: str,
+        channel_id: str,
+        payment_hash: str,
+        amount_msat: int,
+        cltv_expiry: int,
+        height: int,
+        final: bool,
+        next_channel: str,
+        forward_msat: int,
+        has_invoice: bool,
+        held: bool,
+        records: dict[str, str],
+    ) -> FailHtlc | ResolveHtlc | HoldHtlc | None:
+        """A peer's HTLC is irrevocably committed; `htlc` names it. It ends here if it is `final`, else it is to go on
+        with `forward_msat` over `next_channel` (a short_channel_id). `records` are what its onion says beside BOLT 4:
+        type to value, in hex; an even type is known if a plugin's manifest adds it to the TLV stream `payload`.
+
+        None goes on: the next plugin is asked, and after the last one the node decides. HoldHtlc keeps it waiting, over
+        restarts, for `Node.settle` and `Node.fail`; after a restart of the node or of the plugin the hook is asked
+        again with `held` (None then means that it still waits). One that expires in less than 24 blocks is failed.
+        A preimage is checked, the channel's and the payer's rules are, before anybody is asked.
+        """
+
     @gather(
         default=TOLD,
         example="""

@@ -43,6 +43,8 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "plugin-pay-reserved": "What a plugin's payment may cost is set aside from its limit before the payment is made.",
     "plugin-nonce-given": "A nonce of MuSig2 is known before the plugin sees it.",
     "plugin-nonce-used": "A nonce of MuSig2 is marked as used before a signature is made with it.",
+    "htlc-held": "An HTLC is held by a plugin: it waits for its word, over restarts.",
+    "htlc-decided": "An HTLC about which a plugin was asked is decided, with the order for its channel.",
     "circuit-opened": "An HTLC is joined with an outgoing channel in the transaction that makes it irrevocable.",
     "circuit-offered": "A circuit's outgoing HTLC is in its channel's log: it is offered once.",
     "circuit-forgotten": "A circuit's outgoing HTLC is gone from the log unsent; it may be offered again.",

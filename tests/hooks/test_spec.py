@@ -1,11 +1,13 @@
 """Does each hook say what it is, with an example that works, and does the node call it?"""
 
 import asyncio
+import hashlib
 import inspect
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin
 
+import lnpd_sdk.hooks
 import msgspec
 import pytest
 from lnpd_sdk import envelope
@@ -19,7 +21,7 @@ from lnpd.hooks.spec import HookSpecs
 from lnpd.wire.catalogue import CORE
 
 ROOT = Path(__file__).parents[2]
-NAMES: dict[str, object] = {"FRIENDS": frozenset[str](), "Filter": Filter}
+NAMES: dict[str, object] = {"FRIENDS": frozenset[str](), "Filter": Filter, "hashlib": hashlib, **vars(lnpd_sdk.hooks)}
 SAMPLES: dict[object, object] = {str: "00" * 32, int: 1, bool: True}
 
 

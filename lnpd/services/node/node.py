@@ -64,6 +64,7 @@ from lnpd.store.store import Store
 from lnpd.store.transactions import Fault
 from lnpd.store.write import Write
 from lnpd.wire.catalogue import CORE
+from lnpd.wire.message import CODEC
 
 log = logging.getLogger("lnpd.node")
 DRAIN_SECONDS = 5.0
@@ -125,6 +126,7 @@ class Node:
         await self._open_wallet()
         self._compose()
         self._stack.push_async_callback(self._stop_plugins)
+        self.hooks.settled.clear()
         plugins = asyncio.create_task(self.plugins.start(config.plugins))
         if (await asyncio.wait({plugins}, timeout=PLUGINS_SECONDS))[0]:
             plugins.result()
@@ -137,6 +139,7 @@ class Node:
         self._stack.push_async_callback(self.payments.stop)
         await self._follow()
         await plugins
+        self.hooks.settled.set()
         self.plugins.desk.backend = self.channels
         await self.channels.providers_changed()
         await self._open_doors()
@@ -247,6 +250,7 @@ class Node:
             self.events,
             self.backend,
             self.config.relay,
+            lambda: self.plugins.desk.messages.codec if self.plugins.desk.messages else CODEC,
         )
         self._recipients["payments"] = self.payments
 

@@ -1,10 +1,11 @@
 """How are we paid: which invoices do we write, and what becomes of an HTLC that ends here?
 
-HtlcReceived -> peel -> decode -> accept? -> Fulfill, and the invoice is paid, in one transaction
-                 |        |         '------> Fail, encrypted: one answer for all that is wrong about the invoice
-                 |        |----------------> Fail, encrypted: invalid_onion_payload
-                 |        '----------------> not for us, the last: forwarding.py
-                 '-------------------------> FailMalformed
+HtlcReceived -> peel -> decode -> plugins -> accept? -> Fulfill, and the invoice is paid, in one transaction
+                 |        |         |          '------> Fail, encrypted: one answer for whatever is wrong
+                 |        |         '-----------------> verdicts.py
+                 |        |---------------------------> Fail, encrypted: invalid_onion_payload
+                 |        '---------------------------> not for us, the last: forwarding.py
+                 '------------------------------------> FailMalformed
 """
 
 import asyncio
@@ -29,12 +30,14 @@ from lnpd.services.payments import ledger as payments_ledger
 from lnpd.services.payments.forwarding import Forwards
 from lnpd.services.payments.ledger import OPEN, Applied, HtlcKey, InvoiceRecord, invoice_of
 from lnpd.services.payments.news import News
+from lnpd.services.payments.verdicts import Offered
 from lnpd.services.recipients import Effects
 from lnpd.services.rpc import answers
 from lnpd.store.rows import PaymentRow
 from lnpd.store.store import Store
 from lnpd.store.write import Write
 from lnpd.wire.features import Features
+from lnpd.wire.message import CODEC, Codec
 from lnpd.wire.messages import Payload
 
 Hints = Callable[[int | None], tuple[tuple[HintedHop, ...], ...]]
@@ -78,10 +81,11 @@ class Incoming:
         news: News,
         forwards: Forwards,
         hints: Hints,
+        codec: Callable[[], Codec] = lambda: CODEC,
     ) -> None:
         self._store, self._signer, self._node_id, self._network = store, signer, node_id, network
         self._clock, self._height, self._is_current, self._news = clock, height, is_current, news
-        self._forwards, self._hints = forwards, hints
+        self._forwards, self._hints, self._codec = forwards, hints, codec
         # Two HTLCs of one batch, or of two channels at once, both find the invoice open: the first one has it.
         # Nothing is lost with this: if the first one's batch is, that HTLC is told again.
         self._settling: dict[bytes, _Settling] = {}
@@ -156,15 +160,15 @@ class Incoming:
 
     # HTLCs
 
-    async def received(self, channel: Channel, htlc: HtlcReceived) -> Effects:
-        """What becomes of an HTLC that is irrevocably committed."""
+    async def read(self, channel: Channel, htlc: HtlcReceived) -> Offered | Effects:
+        """What the onion says of an HTLC that is irrevocably committed; what becomes of it if it cannot be read."""
         digest = sha256(htlc.onion).digest()
         if htlc.path_key:  # we never offered a blinded path (BOLT 4, invalid_onion_blinding)
             return _malformed(htlc, digest, _code("invalid_onion_blinding"))
         try:
             shared_secret = await self._signer.ecdh(sphinx.ephemeral_key(htlc.onion))
             peeled = sphinx.peel_shared(shared_secret, htlc.onion, htlc.payment_hash)
-            payload = payloads.decode(peeled.payload)
+            payload = payloads.decode(peeled.payload, self._codec())
         except InvalidOnionPayload as error:
             reported = failure("invalid_onion_payload", type=error.tlv_type, offset=error.offset)
             return _failed(htlc, shared_secret, reported)
@@ -172,10 +176,23 @@ class Incoming:
             return _malformed(htlc, bad.sha256_of_onion, bad.failure_code)
         except InvalidOnionLength:  # the message fixes it: only a caller that is no channel gets here
             return _malformed(htlc, digest, _code("invalid_onion_version"))
-        if peeled.next_onion is not None:
-            return await self._forwards.received(channel, htlc, peeled, payload)
+        broken = htlc.over_exposure or not self._is_current() or self._breaks_its_orders(htlc, peeled, payload)
+        return Offered(HtlcKey(channel.key, htlc.id), channel.id, htlc, peeled, payload, shared_secret, broken)
+
+    def _breaks_its_orders(self, htlc: HtlcReceived, peeled: sphinx.Peeled, payload: Payload) -> bool:
+        """Whether the node before us did not keep to the payer's orders for the last hop (BOLT 4)."""
+        offer = Htlc(htlc.amount_msat, htlc.cltv_expiry)
+        verdict = accept(None, payload, offer, self._height(), int(self._clock()))
+        unknown = isinstance(verdict, Failure) and verdict.name == "incorrect_or_unknown_payment_details"
+        return peeled.next_onion is None and not unknown
+
+    async def usual(self, channel: Channel, offered: Offered) -> Effects:
+        """What becomes of an HTLC by this node's own rules: passed on, or the payment of an invoice."""
+        htlc = offered.told
+        if not offered.final:
+            return await self._forwards.received(channel, htlc, offered.peeled, offered.payload)
         row = await self._store.read(lambda read: read.invoice(htlc.payment_hash))
-        return self._judged(HtlcKey(channel.key, htlc.id), htlc, row, payload, shared_secret)
+        return self._judged(offered.key, htlc, row, offered.payload, offered.shared_secret)
 
     def _judged(
         self, key: HtlcKey, htlc: HtlcReceived, row: PaymentRow | None, payload: Payload, shared_secret: bytes

@@ -27,12 +27,14 @@ from lnpd.services.payments.outgoing import Outgoing
 from lnpd.services.payments.relay import Relay
 from lnpd.services.payments.stuck import Chain, Stuck
 from lnpd.services.payments.updates import Updates
+from lnpd.services.payments.verdicts import Verdicts
 from lnpd.services.payments.view import forward, relayed
 from lnpd.services.recipients import Channels, Effects
 from lnpd.services.rpc import answers
 from lnpd.store.codec import decode
 from lnpd.store.rows import ChannelRow
 from lnpd.store.store import Store
+from lnpd.wire.message import CODEC, Codec
 
 USUAL_POLICY = RelayPolicy()
 _PREFIXES = {name: prefix for prefix, name in NETWORKS.items()}
@@ -44,6 +46,7 @@ class Payments:
     node_id: ours. network: bitcoin, testnet, signet or regtest. clock: seconds since 1970. height: of the best block.
     is_current: whether that is so now; while it is not, no HTLC is passed on or accepted.
     publisher: of the events payment_sent, payment_received, payment_failed.
+    codec: of the messages and TLV records that are understood now.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Payments:
         publisher: Publisher,
         chain: Chain,
         policy: RelayPolicy = USUAL_POLICY,
+        codec: Callable[[], Codec] = lambda: CODEC,
     ) -> None:
         self._tasks, self._store, self._channels = Tasks(), store, channels
         self._judges = False
@@ -70,7 +74,10 @@ class Payments:
         self._forwards = Forwards(store, channels, self.relay, clock, height, is_current, news, self._tasks)
         self._stuck = Stuck(store, channels, chain, self._forwards)
         self._incoming = Incoming(
-            store, signer, node_id, prefix, clock, height, is_current, news, self._forwards, self.updates.hints
+            store, signer, node_id, prefix, clock, height, is_current, news, self._forwards, self.updates.hints, codec
+        )
+        self.verdicts = Verdicts(
+            store, hooks, channels, news, self._tasks, clock, height, self._incoming.read, self._incoming.usual
         )
         self._outgoing = Outgoing(store, channels, node_id, prefix, clock, height, news, self._tasks)
         self.limited = LimitedPayments(store, self._outgoing, node_id, prefix)
@@ -89,7 +96,10 @@ class Payments:
         return await handler(channel, message) if handler else Effects()
 
     async def _received(self, channel: Channel, told: HtlcReceived) -> Effects:
-        return await self._incoming.received(channel, told) if self._judges else Effects()
+        if not self._judges:
+            return Effects()
+        offered = await self._incoming.read(channel, told)
+        return offered if isinstance(offered, Effects) else await self.verdicts.judged(channel, offered)
 
     # An HTLC of ours is of a payment or of a circuit: whose it is, the rows know, in the transaction that asks them.
 
@@ -108,6 +118,7 @@ class Payments:
 
     async def load(self) -> None:
         """Once, before any channel is restored: what is asked for forwarding, by us and by our peers."""
+        await self.verdicts.load()
         await self.relay.load()
         await self.updates.load()
 
@@ -119,10 +130,12 @@ class Payments:
     async def block(self, height: int) -> None:
         """The best chain has a new tip."""
         await self._stuck.look(height)
+        await self.verdicts.block(height)
 
     def begin(self) -> None:
         """Once the height is known, to judge HTLCs from then on. Each channel tells again of those that wait."""
         self._judges = True
+        self.verdicts.begin()
 
     async def stop(self) -> None:
         """End what runs beside its callers. What is in flight is stored and goes on after the next start."""

@@ -203,6 +203,7 @@ class PluginHost:
     async def joined(self, plugin: Plugin) -> None:
         """A plugin is ready."""
         log.info("plugin %s is ready, process %s", plugin.name, plugin.pid)
+        self.hooks.ready(plugin.name)
         await self._changed()
 
     async def left(self, plugin: Plugin) -> None:

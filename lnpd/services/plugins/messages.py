@@ -65,6 +65,11 @@ class PluginMessages:
             offers = tuple(Extension(name=offer(name), format=CONTRACT_VERSION) for name in sorted(self._owners()))
             self.speaker.speak(self._codec, offers)
 
+    @property
+    def codec(self) -> Codec:
+        """Of the node's own messages and records, and of those that plugins have now."""
+        return self._codec
+
     def _owners(self) -> frozenset[str]:
         return frozenset(self._codec.catalogue.owners) - frozenset(CODEC.catalogue.owners)
 

@@ -14,6 +14,20 @@ class HookAsked(msgspec.Struct, frozen=True):
     fields: dict[str, Any]  # Any: of the types that the offer names
 
 
+class HtlcSettled(msgspec.Struct, frozen=True):
+    """What `settle` takes."""
+
+    htlc: str
+    preimage: str = ""
+
+
+class HtlcFailed(msgspec.Struct, frozen=True):
+    """What `fail` takes."""
+
+    htlc: str
+    code: str
+
+
 class HookAsks(Asks):
     """`Node`'s methods for hooks."""
 
@@ -27,3 +41,18 @@ class HookAsks(Asks):
         """
         answers: list[Any] = await self._ask("call_hook", HookAsked(name, fields), list[Any])
         return answers
+
+    async def settle(self, htlc: str, preimage: str = "") -> None:
+        """Ends the wait of an HTLC that the plugin holds (`HoldHtlc`): with its preimage, 32 bytes in hex.
+
+        It is then booked as a payment received. Without one the node judges it by its own rules, as if nobody had been
+        asked: its invoice is paid, or it is passed on. Needs `hook:htlc_accepted`. HtlcNotHeld, HtlcVerdictRefused.
+        """
+        await self.call("settle", HtlcSettled(htlc, preimage))
+
+    async def fail(self, htlc: str, code: str = "temporary_node_failure") -> None:
+        """Fails an HTLC that the plugin holds, with one of the codes of `FailHtlc`.
+
+        Needs `hook:htlc_accepted`. HtlcNotHeld, HtlcVerdictRefused.
+        """
+        await self.call("fail", HtlcFailed(htlc, code))

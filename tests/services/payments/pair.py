@@ -25,6 +25,7 @@ from lnpd.crypto import secp
 from lnpd.errors import CommandRefused, StoreHalted
 from lnpd.hooks.dispatch import Hooks
 from lnpd.routing import invoice
+from lnpd.services.chain.rows import read_fact
 from lnpd.services.payments.service import Payments
 from lnpd.services.recipients import Effects
 from lnpd.store.codec import decode, encode
@@ -72,6 +73,7 @@ class Side:
         self.now = float(NOW)
         self.height = HEIGHT
         self.current = True
+        self.codec = wire.CODEC
         self.published: list[tuple[str, dict[str, Any]]] = []
         self.hooks = Hooks()
         self.fault: Fault = lambda moment, points: None
@@ -98,6 +100,7 @@ class Side:
             self.hooks,
             self,
             None,  # type: ignore[arg-type]  # no channel here is on chain
+            codec=lambda: self.codec,
         )
         self.payments.begin()
 
@@ -124,7 +127,9 @@ class Side:
         return ""
 
     async def deliver(self, owner: bytes) -> None:
-        pass
+        rows = await self.store.read(lambda read: read.inbox(owner))
+        self.waiting.extend((read_fact(row.value), None) for row in rows)
+        await self.store.write(lambda write: [write.remove_inbox(owner, row.key) for row in rows])
 
     async def settled(self, key: str) -> None:
         pass
