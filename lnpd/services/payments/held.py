@@ -42,7 +42,7 @@ def is_decided(read: Read, htlc: HtlcKey, payment_hash: bytes) -> bool:
 
 def hold(write: Write, held: Held) -> None:
     """It is held from now on, or by another plugin."""
-    write.point("htlc-held")
+    write.point("plugin-htlc-held")
     write.put_value(HELD, key_of(held.htlc), encode(held))
 
 
@@ -53,7 +53,7 @@ def forget(write: Write, htlc: HtlcKey) -> None:
 
 def decided(write: Write, htlc: HtlcKey, events: tuple[Event, ...]) -> None:
     """What its channel is to do; nobody is asked any more."""
-    write.point("htlc-decided")
+    write.point("plugin-htlc-decided")
     forget(write, htlc)
     for event in events:
         assert isinstance(event, Fulfill | Fail), f"{type(event).__name__} is no order"

@@ -183,3 +183,41 @@ async def test_plugins_that_start_are_waited_for(pair: Joined) -> None:
     pair.payee.hooks.settled.set()
     await pair.settle()
     assert moved_msat(pair) == AMOUNT_MSAT
+
+
+@pytest.mark.parametrize("moment", ["before_commit", "after_commit"])
+@pytest.mark.parametrize("point", ["plugin-htlc-held", "plugin-htlc-decided"])
+def test_a_power_cut_neither_loses_an_htlc_nor_pays_it_twice(
+    point: str, moment: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The power of the payee is cut while it begins to hold an HTLC, or settles it."""
+
+    @played
+    async def story(pair: Joined) -> None:
+        payee, told = pair.payee, Told(pair)
+        judge = joined(pair, HoldHtlc())
+
+        def fault(now: str, points: frozenset[str]) -> None:
+            if now == moment and point in points:
+                raise SystemError("the power is cut")
+
+        payee.fault = fault
+        await pair.both(told.add(HASH))
+        if point == "plugin-htlc-decided":
+            with pytest.raises(errors.StoreHalted):
+                await payee.payments.verdicts.settle("judge", judge.htlc, PREIMAGE.hex())
+        payee.hooks = Hooks()
+        joined(pair, HoldHtlc())  # if it is asked again, it holds again
+        await payee.restart()
+        await payee.payments.load()
+        payee.payments.verdicts.begin()
+        await payee.deliver(payee.channel.key.encode())
+        pair.cut()
+        pair.reconnect()
+        await pair.settle()
+        if pending(pair):
+            await pair.both(payee.payments.verdicts.settle("judge", judge.htlc, PREIMAGE.hex()))
+        assert (moved_msat(pair), pending(pair)) == (AMOUNT_MSAT, 0)
+        assert len(await payee.payments.invoices()) == 1
+
+    story(tmp_path_factory.mktemp("cut"))
