@@ -64,7 +64,6 @@ from lnpd.store.store import Store
 from lnpd.store.transactions import Fault
 from lnpd.store.write import Write
 from lnpd.wire.catalogue import CORE
-from lnpd.wire.message import CODEC
 
 log = logging.getLogger("lnpd.node")
 DRAIN_SECONDS = 5.0
@@ -250,7 +249,7 @@ class Node:
             self.events,
             self.backend,
             self.config.relay,
-            lambda: self.plugins.desk.messages.codec if self.plugins.desk.messages else CODEC,
+            lambda: self.plugins.desk.codec,
         )
         self._recipients["payments"] = self.payments
 

@@ -13,7 +13,7 @@ from lnpd.routing import payload
 from lnpd.wire.catalogue import CORE
 from lnpd.wire.message import Codec
 from tests.services.payments.pair import AMOUNT_MSAT, HEIGHT, Joined, asked, moved_msat, played
-from tests.services.payments.verdicts import Told, failed_with, pending
+from tests.services.payments.verdicts import Told, at_rest, done, failed_with, pending
 
 PREIMAGE = sha256(b"a secret of the payer's").digest()
 HASH = sha256(PREIMAGE).digest()
@@ -49,7 +49,7 @@ async def test_a_spontaneous_payment_is_resolved_and_booked(pair: Joined) -> Non
     judge, told = joined(pair, ResolveHtlc(PREIMAGE.hex())), Told(pair)
     pair.payee.codec = pair.payer.codec = Codec(CORE.with_rows("keysend", ROWS))
     part = payload.encode(told.part(unknown=((KEYSEND, PREIMAGE),)), pair.payee.codec)
-    await pair.both(told.add(HASH, part))
+    await done(pair, told.add(HASH, part))
     assert moved_msat(pair) == AMOUNT_MSAT
     assert judge.asked[0]["records"] == {str(KEYSEND): PREIMAGE.hex()}
     assert [topic for topic, _ in pair.payee.published] == ["payment_received"]
@@ -62,7 +62,7 @@ async def test_a_spontaneous_payment_is_resolved_and_booked(pair: Joined) -> Non
 @played
 async def test_without_the_plugin_that_record_is_not_understood(pair: Joined) -> None:
     told, codec = Told(pair), Codec(CORE.with_rows("keysend", ROWS))
-    await pair.both(told.add(HASH, payload.encode(told.part(unknown=((KEYSEND, PREIMAGE),)), codec)))
+    await done(pair, told.add(HASH, payload.encode(told.part(unknown=((KEYSEND, PREIMAGE),)), codec)))
     assert (moved_msat(pair), failed_with(pair)) == (0, "invalid_onion_payload")
 
 
@@ -79,7 +79,7 @@ def test_what_cannot_be_carried_out_is_no_answer(what: str, tmp_path_factory: py
     @played
     async def story(pair: Joined) -> None:
         judge, text = joined(pair, BAD[what]), await asked(pair)
-        await pair.both(pair.payer.payments.pay(text))
+        await done(pair, pair.payer.payments.pay(text))
         assert moved_msat(pair) == AMOUNT_MSAT, "the invoice is paid as if nobody had been asked"
         assert len(judge.asked) == 1
         assert judge.asked[0]["has_invoice"]
@@ -91,14 +91,14 @@ def test_what_cannot_be_carried_out_is_no_answer(what: str, tmp_path_factory: py
 async def test_a_plugin_fails_what_the_node_would_take(pair: Joined) -> None:
     joined(pair, FailHtlc("temporary_node_failure"))
     with pytest.raises(errors.PaymentFailed, match="temporary_node_failure"):
-        await pair.both(pair.payer.payments.pay(await asked(pair)))
+        await done(pair, pair.payer.payments.pay(await asked(pair)))
     assert moved_msat(pair) == 0
 
 
 @played
 async def test_one_that_is_held_waits_over_restarts_and_is_settled(pair: Joined) -> None:
     judge, told = joined(pair, HoldHtlc()), Told(pair)
-    await pair.both(told.add(HASH))
+    await done(pair, told.add(HASH))
     assert pending(pair) == 1
     pair.payee.hooks = Hooks()
     again = joined(pair, None)  # it has nothing to say: the HTLC still waits
@@ -107,14 +107,14 @@ async def test_one_that_is_held_waits_over_restarts_and_is_settled(pair: Joined)
     pair.payee.payments.verdicts.begin()
     pair.cut()
     pair.reconnect()
-    await pair.settle()
+    await at_rest(pair)
     assert again.asked == [{**judge.asked[0], "held": True}]
     verdicts = pair.payee.payments.verdicts
     with pytest.raises(errors.HtlcVerdictRefused, match="not the preimage"):
         await verdicts.settle("judge", judge.htlc, "00" * 32)
     with pytest.raises(errors.HtlcNotHeld):
         await verdicts.settle("another", judge.htlc, PREIMAGE.hex())
-    await pair.both(verdicts.settle("judge", judge.htlc, PREIMAGE.hex()))
+    await done(pair, verdicts.settle("judge", judge.htlc, PREIMAGE.hex()))
     assert (moved_msat(pair), pending(pair)) == (AMOUNT_MSAT, 0)
     with pytest.raises(errors.HtlcNotHeld):
         await verdicts.settle("judge", judge.htlc, PREIMAGE.hex())
@@ -123,33 +123,33 @@ async def test_one_that_is_held_waits_over_restarts_and_is_settled(pair: Joined)
 @played
 async def test_one_that_is_held_is_failed_or_let_go(pair: Joined) -> None:
     judge, told = joined(pair, HoldHtlc(), HoldHtlc()), Told(pair)
-    await pair.both(told.add(HASH))
-    await pair.both(pair.payee.payments.verdicts.fail("judge", judge.htlc, "mpp_timeout"))
+    await done(pair, told.add(HASH))
+    await done(pair, pair.payee.payments.verdicts.fail("judge", judge.htlc, "mpp_timeout"))
     assert (moved_msat(pair), failed_with(pair)) == (0, "mpp_timeout")
     text = await asked(pair)
     paying = asyncio.ensure_future(pair.payer.payments.pay(text))
     while len(judge.asked) < 2 or pending(pair) == 0:
         await pair.pump()
         await asyncio.sleep(0.001)
-    await pair.settle()
-    await pair.both(pair.payee.payments.verdicts.settle("judge", judge.htlc, ""))
-    assert (await pair.both(paying)).amount_msat == AMOUNT_MSAT, "its invoice is paid, as the node does"
+    await at_rest(pair)
+    await done(pair, pair.payee.payments.verdicts.settle("judge", judge.htlc, ""))
+    assert (await done(pair, paying)).amount_msat == AMOUNT_MSAT, "its invoice is paid, as the node does"
 
 
 @played
 async def test_one_that_is_held_is_failed_before_it_expires(pair: Joined) -> None:
     judge, told = joined(pair, HoldHtlc()), Told(pair)
-    await pair.both(told.add(HASH))
+    await done(pair, told.add(HASH))
     expiry = HEIGHT + 40
     pair.payee.height = expiry - 24
     await pair.payee.payments.verdicts.block(pair.payee.height)
-    await pair.settle()
+    await at_rest(pair)
     assert pending(pair) == 1
     pair.payee.height = expiry - 23
     with pytest.raises(errors.HtlcVerdictRefused, match="24 blocks"):
         await pair.payee.payments.verdicts.settle("judge", judge.htlc, PREIMAGE.hex())
     await pair.payee.payments.verdicts.block(pair.payee.height)
-    await pair.settle()
+    await at_rest(pair)
     assert (pending(pair), failed_with(pair)) == (0, "incorrect_or_unknown_payment_details")
 
 
@@ -157,8 +157,8 @@ async def test_one_that_is_held_is_failed_before_it_expires(pair: Joined) -> Non
 async def test_a_hash_is_paid_once(pair: Joined) -> None:
     joined(pair, ResolveHtlc(PREIMAGE.hex()), ResolveHtlc(PREIMAGE.hex()))
     told = Told(pair)
-    await pair.both(told.add(HASH))
-    await pair.both(told.add(HASH))
+    await done(pair, told.add(HASH))
+    await done(pair, told.add(HASH))
     assert (moved_msat(pair), failed_with(pair)) == (AMOUNT_MSAT, "incorrect_or_unknown_payment_details")
 
 
@@ -166,10 +166,10 @@ async def test_a_hash_is_paid_once(pair: Joined) -> None:
 async def test_nobody_is_asked_about_what_the_node_refuses_for_its_own_sake(pair: Joined) -> None:
     judge, told = joined(pair), Told(pair)
     pair.payee.current = False
-    await pair.both(told.add(HASH))
+    await done(pair, told.add(HASH))
     assert (judge.asked, failed_with(pair)) == ([], "temporary_node_failure")
     pair.payee.current = True
-    await pair.both(told.add(HASH, payload.encode(told.part(amount_msat=AMOUNT_MSAT + 1))))
+    await done(pair, told.add(HASH, payload.encode(told.part(amount_msat=AMOUNT_MSAT + 1))))
     assert (judge.asked, failed_with(pair)) == ([], "final_incorrect_htlc_amount")
 
 
@@ -181,7 +181,7 @@ async def test_plugins_that_start_are_waited_for(pair: Joined) -> None:
     assert pending(pair) == 1
     joined(pair, ResolveHtlc(PREIMAGE.hex()))
     pair.payee.hooks.settled.set()
-    await pair.settle()
+    await at_rest(pair)
     assert moved_msat(pair) == AMOUNT_MSAT
 
 
@@ -202,7 +202,7 @@ def test_a_power_cut_neither_loses_an_htlc_nor_pays_it_twice(
                 raise SystemError("the power is cut")
 
         payee.fault = fault
-        await pair.both(told.add(HASH))
+        await done(pair, told.add(HASH))
         if point == "plugin-htlc-decided":
             with pytest.raises(errors.StoreHalted):
                 await payee.payments.verdicts.settle("judge", judge.htlc, PREIMAGE.hex())
@@ -214,9 +214,9 @@ def test_a_power_cut_neither_loses_an_htlc_nor_pays_it_twice(
         await payee.deliver(payee.channel.key.encode())
         pair.cut()
         pair.reconnect()
-        await pair.settle()
+        await at_rest(pair)
         if pending(pair):
-            await pair.both(payee.payments.verdicts.settle("judge", judge.htlc, PREIMAGE.hex()))
+            await done(pair, payee.payments.verdicts.settle("judge", judge.htlc, PREIMAGE.hex()))
         assert (moved_msat(pair), pending(pair)) == (AMOUNT_MSAT, 0)
         assert len(await payee.payments.invoices()) == 1
 

@@ -1,7 +1,9 @@
 """How does a test send the payee HTLCs that no payer of ours sends, and see what became of them?"""
 
+import asyncio
+from collections.abc import Awaitable
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from lnpd.channel import events
 from lnpd.channel.deadlines import committed_htlcs
@@ -11,6 +13,7 @@ from lnpd.routing import failures, payload
 from lnpd.wire.messages import Payload, UpdateFailHtlc
 from tests.services.payments.pair import AMOUNT_MSAT, HEIGHT, Joined
 
+T = TypeVar("T")
 EXPIRY = HEIGHT + 40
 _sessions = count(1)
 
@@ -46,6 +49,22 @@ class Told:
         """The name of the last failure."""
         secrets = sphinx.shared_secrets(self._session, [self._pair.payee.key.node_id])
         return failures.decode(sphinx.unwrap_error(secrets, self.failures[-1])[1]).name
+
+
+async def at_rest(pair: Joined) -> None:
+    """Until nothing moves, and nobody is asked."""
+    await pair.settle()
+    while any(not side.payments.verdicts.is_idle for side in pair.sides):
+        await pair.pump()
+        await asyncio.sleep(0.001)
+    await pair.settle()
+
+
+async def done(pair: Joined, work: Awaitable[T]) -> T:
+    """The result of something that needs the messages to flow, once all that follows from it has happened."""
+    result = await pair.both(work)
+    await at_rest(pair)
+    return result
 
 
 def failed_with(pair: Joined) -> str:

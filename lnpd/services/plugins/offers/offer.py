@@ -16,6 +16,7 @@ from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.messages import PluginMessages
 from lnpd.services.rpc.api import Backend as Api
 from lnpd.store.store import Store
+from lnpd.wire.message import CODEC, Codec
 
 T = TypeVar("T")
 
@@ -55,6 +56,11 @@ class Desk:
     payments: Payments | None = None
     signer: Signer | None = None
     api: Api | None = None
+
+    @property
+    def codec(self) -> Codec:
+        """Of the node's own messages and records, and of those that plugins have now."""
+        return self.messages.codec if self.messages is not None else CODEC
 
 
 # Any: each service has its own parameters and result, which its row names.
