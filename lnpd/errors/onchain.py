@@ -31,3 +31,27 @@ class BroadcastRefused(CommandRefused):
 
 class WalletSignatureMissing(LnpdError):
     """The signer did not sign every coin of the wallet, or changed what it signed."""
+
+
+class PsbtUnfit(CommandRefused):
+    """A PSBT of a plugin cannot be read, is too long, or says of a coin what is not so (BIP 174)."""
+
+
+class PsbtIncomplete(CommandRefused):
+    """A PSBT cannot be broadcast: an input that is not the wallet's has no final witness."""
+
+
+class CoinNotReserved(CommandRefused):
+    """A plugin would spend a coin of the wallet that is not reserved for it: `fund_psbt` reserves."""
+
+
+class NoSuchReservation(CommandRefused):
+    """Coins were reserved for nobody, for another plugin, or only until a time that is over."""
+
+
+class TooManyReservations(CommandRefused):
+    """A plugin has as many coins reserved as it may."""
+
+
+class SpendLimitReached(CommandRefused):
+    """A plugin would spend more of the wallet within a day than it may (--grant PLUGIN=spend:SAT)."""

@@ -35,7 +35,7 @@ CAPABILITIES: Final[dict[str, Capability]] = {
         "updates:MAX_SAT", "What its updates may take of our money in each channel.", "enforced", SAT
     ),
     "sign": Capability("sign:PURPOSE", "Signs with those keys of its own that have this purpose.", "enforced", WORD),
-    "spend": Capability("spend:SAT", "What it may spend of the wallet in a day.", "missing", SAT),
+    "spend": Capability("spend:SAT", "What it may spend of the wallet in 24 hours, fees included.", "enforced", SAT),
     "pay": Capability("pay:SAT", "What all its payments over Lightning may ever cost, fees included.", "enforced", SAT),
     "invoice": Capability("invoice", "Makes invoices of the node's.", "enforced"),
     "hook": Capability("hook:NAME", "Takes part in a hook that moves money or changes terms.", "enforced", WORD),

@@ -1,6 +1,7 @@
 """What may a plugin ask of the node that runs it? All families of services in one object."""
 
 from lnpd_sdk.services.channels import ChannelAsks
+from lnpd_sdk.services.coins import CoinAsks
 from lnpd_sdk.services.hooks import HookAsks
 from lnpd_sdk.services.kv import KvAsks
 from lnpd_sdk.services.log import LogAsks
@@ -14,6 +15,7 @@ class Node(
     ChannelAsks,
     MessageAsks,
     PaymentAsks,
+    CoinAsks,
     SigningAsks,
     HookAsks,
     RpcAsks,

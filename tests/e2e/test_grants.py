@@ -109,7 +109,7 @@ def test_what_was_asked_granted_and_is_in_effect_is_listed(tmp_path: Path) -> No
             assert first.grants == ("sign:cet", "pay:5")
             assert first.in_effect == ("sign:cet",)
             assert first.notes == (
-                "rpc:info is not available in this version of lnpd",
+                "rpc:info needs --grant asking=rpc:info",
                 "messages needs --grant asking=messages",
                 "hook:funding needs --grant asking=hook:funding",
                 "pay:5 is granted, but not asked for",

@@ -88,6 +88,35 @@ def test_two_plugins_sign_alone_and_together_over_a_restart(tmp_path: Path, apar
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_plugin_spends_within_its_day_over_a_restart(tmp_path: Path, apart: bool) -> None:
+    async def main() -> None:
+        grants = (("keysmith", "sign:vault"), ("keysmith", "spend:100000"))
+        async with Network(tmp_path) as network:
+            node = await network.node("alice", signer_process=apart, plugins=(KEYSMITH,), grants=grants)
+            await network.fund(node, 500_000)
+            await network.fund(node, 510_000)
+            script = pay_to_key(bytes.fromhex(await call(node, "key"))).hex()
+            funded = await call(node, "fund", amount_sat=60_000, script=script)
+            signed = await call(node, "sign-psbt", psbt=funded["psbt"])
+            assert signed["cost_sat"] == 60_000 + funded["fee_sat"]
+            node = await network.restart(node)
+            with pytest.raises(LnpdError, match="of 100,000 a day 60,"):
+                await call(node, "fund", amount_sat=40_000, script=script)
+            more = await call(node, "fund", amount_sat=38_000, script=script)
+            await call(node, "release", reservation=more["reservation"])
+            with pytest.raises(LnpdError, match="fund_psbt"):
+                await call(node, "sign-psbt", psbt=more["psbt"])
+            await network.seen(await call(node, "send", psbt=funded["psbt"]))
+            await network.mine()
+            assert (await node.wallet.balance()).confirmed_sat == 1_010_000 - signed["cost_sat"]
+            node = await network.restart(node, grants=grants[:1])
+            with pytest.raises(LnpdError, match="--grant keysmith=spend:SAT"):
+                await call(node, "fund", amount_sat=1_000, script=script)
+
+    asyncio.run(main())
+
+
 def test_a_channels_public_keys_are_told_to_those_whom_it_pins(tmp_path: Path) -> None:
     async def main() -> None:
         async with Network(tmp_path) as network:

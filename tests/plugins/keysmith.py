@@ -64,5 +64,27 @@ async def combine(
     return whole.hex()
 
 
+@plugin.rpc("Reserves coins for an output.")
+async def fund(node: Node, amount_sat: int, script: bytes) -> dict[str, object]:
+    funded = await node.fund_psbt(((amount_sat, script),), 1_000)
+    return {"psbt": funded.psbt, "reservation": funded.reservation, "fee_sat": funded.fee_sat}
+
+
+@plugin.rpc("Signs a PSBT with the wallet's coins.")
+async def sign_psbt(node: Node, psbt: bytes) -> dict[str, object]:
+    signed = await node.sign_psbt(psbt)
+    return {"psbt": signed.psbt, "cost_sat": signed.cost_sat}
+
+
+@plugin.rpc("Signs and broadcasts a PSBT.")
+async def send(node: Node, psbt: bytes) -> str:
+    return (await node.send_psbt(psbt)).txid
+
+
+@plugin.rpc("Frees coins.")
+async def release(node: Node, reservation: str) -> None:
+    await node.release_psbt(reservation)
+
+
 if __name__ == "__main__":
     plugin.run()

@@ -2,6 +2,7 @@
 
 from lnpd.services.node.services import Services
 from lnpd.services.rpc.api import Backend as Api
+from lnpd.services.wallet.lending import Lending
 
 
 def furnish(services: Services, api: Api) -> None:
@@ -11,3 +12,5 @@ def furnish(services: Services, api: Api) -> None:
     desk.payments = services.payments
     desk.signer = services.signer
     desk.api = api
+    desk.lending = Lending(services.wallet, services.store, services.signer)
+    desk.feerate = services.watcher.feerate

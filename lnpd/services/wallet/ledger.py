@@ -13,7 +13,7 @@ its coins stay reserved until a confirmed transaction spends them or it is relea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -65,10 +65,17 @@ Entries = dict[bytes, Entry]
 
 
 class Ledger:
-    """Answers about some entries. `path_of` says where a script is ours; `height` is the best chain's."""
+    """Answers about some entries. `path_of` says where a script is ours; `height` is the best chain's; `held` are coins
+    that are kept for somebody without a transaction, and for whom."""
 
-    def __init__(self, entries: Entries, path_of: Callable[[bytes], Path | None], height: int) -> None:
-        self.entries, self.height = entries, height
+    def __init__(
+        self,
+        entries: Entries,
+        path_of: Callable[[bytes], Path | None],
+        height: int,
+        held: Mapping[Outpoint, str] | None = None,
+    ) -> None:
+        self.entries, self.height, self._held = entries, height, held or {}
         self._path_of = path_of
         # A released funding may yet be broadcast beside the one that reserved its coins anew: what was seen counts.
         pending_first = sorted(entries.items(), key=lambda each: not each[1].is_pending)
@@ -80,7 +87,8 @@ class Ledger:
         for coin in self._outputs():
             spender = self._spender.get((coin.txid, coin.vout))
             if spender is None:
-                coins.append(coin)
+                holder = self._held.get((coin.txid, coin.vout))
+                coins.append(replace(coin, reserved_for=holder) if holder else coin)
             elif self.entries[spender].is_pending:
                 coins.append(replace(coin, reserved_for=self.entries[spender].reference))
         return sorted(coins, key=lambda coin: (coin.height is None, coin.height or 0, coin.txid, coin.vout))
@@ -163,7 +171,10 @@ class Ledger:
     def without(self, txids: Iterable[bytes]) -> Ledger:
         """As if these transactions did not exist."""
         left = set(txids)
-        return Ledger({t: e for t, e in self.entries.items() if t not in left}, self._path_of, self.height)
+        return self._of({t: e for t, e in self.entries.items() if t not in left})
+
+    def _of(self, entries: Entries) -> Ledger:
+        return Ledger(entries, self._path_of, self.height, self._held)
 
     def fee_coins(self, older: Entries) -> list[WalletCoin]:
         """What may pay a fee in the place of these versions: confirmed coins, and our change that is in the mempool.
@@ -171,7 +182,7 @@ class Ledger:
         Who replaces the transaction of such change drops what is built on it, which then is made anew. A replacement
         adds no such change (BIP 125, rule 2), and nothing is paid with what came of it.
         """
-        left = Ledger(_without(self.entries, self.entries.keys() - older.keys()), self._path_of, self.height)
+        left = self._of(_without(self.entries, self.entries.keys() - older.keys()))
         confirmed = [coin for coin in self.without(older).spendable() if coin.height is not None]
         waiting = [coin for coin in left.coins() if coin.height is None and not coin.reserved_for]
         waiting = [c for c in waiting if left.entries[c.txid].is_ours and left.entries[c.txid].is_seen]

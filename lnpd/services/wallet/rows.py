@@ -3,22 +3,26 @@
 wallet        cursor: the last block whose effects are stored; settled: the last one at which no past was to be read
               given, scanned: how far each branch is
 wallet-tx     one row for each transaction, by txid
+wallet-held   one row for each set of coins that is kept for a plugin until some time
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from lnpd.chain.interface import BlockRef
+from lnpd.services.onchain import Outpoint
 from lnpd.services.wallet.ledger import Entries, Entry, Ledger
 from lnpd.services.wallet.scripts import BRANCHES, CHANGE, RECEIVE, WalletScripts
 from lnpd.store.codec import decode, encode
 from lnpd.store.read import Read
 from lnpd.store.write import Write
 
-STATE, TRANSACTIONS = "wallet", "wallet-tx"
+STATE, TRANSACTIONS, HELD = "wallet", "wallet-tx", "wallet-held"
 
 GAPS: Final = {RECEIVE: 20, CHANGE: 200}
 """So many numbers beyond the last one that was given out or paid are watched, and at most so many unpaid ones in a row
@@ -48,11 +52,21 @@ class Numbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Numbers(self.receive, count) if branch == CHANGE else Numbers(count, self.change)
 
 
-class WalletRows:
-    """Reads and writes them. `scripts` finds our scripts."""
+class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Coins that are kept for a plugin until some time: nobody else spends them. `planned_sat` is what it means to
+    spend of them."""
 
-    def __init__(self, scripts: WalletScripts) -> None:
-        self.scripts = scripts
+    plugin: str
+    until_unix_seconds: int
+    planned_sat: int
+    points: tuple[Outpoint, ...]
+
+
+class WalletRows:
+    """Reads and writes them. `scripts` finds our scripts; `clock` ends what is kept for a time."""
+
+    def __init__(self, scripts: WalletScripts, clock: Callable[[], float] = time.time) -> None:
+        self.scripts, self.clock = scripts, clock
 
     def cursor(self, read: Read) -> BlockRef | None:
         """The last block whose effects are stored."""
@@ -101,10 +115,27 @@ class WalletRows:
             if before.get(txid) != entry:
                 write.put_value(TRANSACTIONS, txid, encode(entry))
 
+    def held(self, read: Read) -> dict[bytes, Held]:
+        """What is kept for plugins now."""
+        rows = {key: decode(value, Held, table=HELD, key=key) for key, value in read.values(HELD)}
+        return {key: each for key, each in rows.items() if each.until_unix_seconds > self.clock()}
+
+    def hold(self, write: Write, key: bytes, held: Held | None) -> None:
+        """Keeps coins, or keeps them no more; what has ended meanwhile is forgotten."""
+        current = self.held(write)
+        for old, _ in write.values(HELD):
+            if old not in current:
+                write.delete_value(HELD, old)
+        if held is None:
+            write.delete_value(HELD, key)
+        else:
+            write.put_value(HELD, key, encode(held))
+
     def ledger(self, read: Read) -> Ledger:
         """The wallet as it is stored."""
         cursor = self.cursor(read)
-        ledger = Ledger(self.entries(read), self.scripts.path, cursor.height if cursor else 0)
+        kept = {point: f"plugin {each.plugin}" for each in self.held(read).values() for point in each.points}
+        ledger = Ledger(self.entries(read), self.scripts.path, cursor.height if cursor else 0, kept)
         self.derive(read, ledger)
         return ledger
 

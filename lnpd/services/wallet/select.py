@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from lnpd.chain.policy import Policy, dust_limit_sat
-from lnpd.errors import InsufficientFunds, OutputTooSmall
+from lnpd.errors import FeeTooHigh, InsufficientFunds, OutputTooSmall
 from lnpd.services.onchain import WalletCoin
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 
@@ -27,6 +27,9 @@ MAX_INPUTS: Final = 200
 MAX_TRIES: Final = 20_000
 LONG_TERM_FEERATE_PER_KW: Final = 2_500
 """What spending change is taken to cost one day."""
+
+FREE_FEE_SAT: Final = 25_000
+"""A fee up to this is never too high; above it, a tenth of what is paid is."""
 
 SIGNATURE_BYTES, KEY_BYTES = 72, 33  # the longest DER signature with low S, and its sighash byte
 CHANGE_SCRIPT: Final = b"\0\x14" + bytes(20)
@@ -147,3 +150,16 @@ def require_relayable(output: TxOut) -> None:
     limit_sat = dust_limit_sat(output.script_pubkey, Policy())
     if output.value_sat < limit_sat:
         raise OutputTooSmall(f"{output.value_sat:,} sat are too few: nodes relay {limit_sat:,} and more.")
+
+
+def modest_fee_sat(paid_sat: int) -> int:
+    """The highest fee of a payment of this amount for which nobody has to be asked."""
+    return max(FREE_FEE_SAT, paid_sat // 10)
+
+
+def require_modest(chosen: Selection, paid_sat: int, max_fee_sat: int | None = None) -> None:
+    """Whether the fee is not over `max_fee_sat`, or what is modest for this amount. Raises FeeTooHigh."""
+    cap_sat = modest_fee_sat(paid_sat) if max_fee_sat is None else max_fee_sat
+    if chosen.fee_sat > cap_sat:
+        coins = "one coin" if len(chosen.coins) == 1 else f"{len(chosen.coins)} coins"
+        raise FeeTooHigh(f"The fee would be {chosen.fee_sat:,} sat, for {coins}; {cap_sat:,} are allowed.")

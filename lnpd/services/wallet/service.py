@@ -20,7 +20,6 @@ from lnpd.chain.policy import Policy, dust_limit_sat
 from lnpd.errors import (
     BroadcastRefused,
     ChainError,
-    FeeTooHigh,
     InsufficientFunds,
     ReferenceTaken,
 )
@@ -32,7 +31,7 @@ from lnpd.services.wallet.ledger import Entries, Entry, Ledger
 from lnpd.services.wallet.psbt import from_psbt, to_psbt, unsigned
 from lnpd.services.wallet.rows import WalletRows
 from lnpd.services.wallet.scripts import BRANCHES, CHANGE, RECEIVE, WalletScripts
-from lnpd.services.wallet.select import Selection, require_relayable, select, select_all
+from lnpd.services.wallet.select import Selection, require_modest, require_relayable, select, select_all
 from lnpd.services.wallet.topup import top_up
 from lnpd.store.read import Read
 from lnpd.store.store import Store
@@ -42,8 +41,6 @@ from lnpd.tx.transaction import Tx, TxOut
 log = logging.getLogger("lnpd.wallet")
 
 MIN_FEERATE_PER_KW: Final = 253
-FREE_FEE_SAT: Final = 25_000
-"""A fee up to this is never too high; above it, a tenth of what is paid is."""
 FEE_ROUNDS: Final = 5  # more blocks than can come while one fee is being paid
 
 NOTHING: Final = Tx((), ())
@@ -66,10 +63,10 @@ class Wallet:
     ) -> None:
         self._chain = chain
         self.scripts = rows.scripts
-        self._store, self._backend, self._signer, self._rows = store, backend, signer, rows
+        self._store, self._backend, self._signer, self.rows = store, backend, signer, rows
         self._follower = follower
         self.reserve_sat: Callable[[], int] = lambda: reserve_sat  # what funding and paying leave in the wallet
-        self._spending = asyncio.Lock()
+        self.spending = asyncio.Lock()
         self._replaced: dict[bytes, Entries] = {}  # by txid, until the mempool has answered
 
     @classmethod
@@ -98,7 +95,7 @@ class Wallet:
         follower = ChainFollower(store, backend, chain, broken, poll_seconds)
         wallet = cls(store, backend, signer, rows, chain, follower, reserve_sat)
         await follower.start(wait)
-        await wallet._tell_signer()
+        await wallet.tell_signer()
         return wallet
 
     async def close(self) -> None:
@@ -119,24 +116,25 @@ class Wallet:
         Raises ChainError."""
         await self._store.write(lambda write: self._chain.forget_past(write, from_height))
         await self.sync()
-        await self._tell_signer()
+        await self.tell_signer()
 
     # --- what there is
 
     async def balance(self) -> Balance:
         """What the wallet owns."""
-        return (await self._ledger()).balance()
+        return (await self.ledger()).balance()
 
     async def coins(self) -> tuple[WalletCoin, ...]:
         """Every unspent output, reserved ones too."""
-        return tuple((await self._ledger()).coins())
+        return tuple((await self.ledger()).coins())
 
     async def listing(self) -> tuple[WalletPayment, ...]:
         """Every transaction: unconfirmed ones first, then the newest block's."""
-        return tuple((await self._ledger()).payments())
+        return tuple((await self.ledger()).payments())
 
-    async def _ledger(self) -> Ledger:
-        return await self._store.read(self._rows.ledger)
+    async def ledger(self) -> Ledger:
+        """Everything that is known."""
+        return await self._store.read(self.rows.ledger)
 
     # --- addresses
 
@@ -151,21 +149,21 @@ class Wallet:
     async def _give(self, branch: int) -> bytes:
         def give(write: Write) -> bytes:
             write.point("wallet-given")
-            number = self._rows.next_number(write, self._rows.ledger(write), branch)
-            given = self._rows.numbers(write, b"given").at_least(branch, number + 1)
-            self._rows.set_numbers(write, b"given", given)
+            number = self.rows.next_number(write, self.rows.ledger(write), branch)
+            given = self.rows.numbers(write, b"given").at_least(branch, number + 1)
+            self.rows.set_numbers(write, b"given", given)
             return self.scripts.script(branch, number)
 
         script = await self._store.write(give)
-        await self._tell_signer()
+        await self.tell_signer()
         self._follower.wake()
         return script
 
-    async def _tell_signer(self) -> None:
+    async def tell_signer(self) -> None:
         """The signer knows our scripts as far as it was told that they are in use."""
 
         def in_use(read: Read) -> tuple[int, ...]:
-            ledger, given = self._rows.ledger(read), self._rows.numbers(read, b"given")
+            ledger, given = self.rows.ledger(read), self.rows.numbers(read, b"given")
             return tuple(max(given.of(branch), ledger.used(branch)) for branch in BRANCHES)
 
         receive, change = await self._store.read(in_use)
@@ -175,7 +173,7 @@ class Wallet:
 
     async def require(self, amount_sat: int, feerate_per_kw: int) -> None:
         """Whether a channel of this size could be funded now. InsufficientFunds names what there is and is needed."""
-        ledger = await self._ledger()
+        ledger = await self.ledger()
         funding = TxOut(amount_sat, b"\0\x20" + bytes(32))
         try:
             select(ledger.spendable(), (funding,), max(MIN_FEERATE_PER_KW, feerate_per_kw), self.reserve_sat())
@@ -190,8 +188,8 @@ class Wallet:
         def plan(ledger: Ledger) -> tuple[Selection, TxOut]:
             return select(ledger.spendable(), (output,), rate, self.reserve_sat()), output
 
-        async with self._spending:
-            known = (await self._ledger()).by_reference(reference)
+        async with self.spending:
+            known = (await self.ledger()).by_reference(reference)
             if known is None:
                 return await self._spend(Entry(NOTHING, is_ours=True, reference=reference), plan, max_fee_sat)
             if known.tx.outputs[known.vout] != output:
@@ -212,10 +210,10 @@ class Wallet:
             output = TxOut(amount_sat, script)
             return select(ledger.spendable(), (output,), rate, self.reserve_sat()), output
 
-        async with self._spending:
+        async with self.spending:
             entry = Entry(NOTHING, is_ours=True, is_sent=True, reference=f"send {secrets.token_hex(8)}")
             sent = await self._spend(entry, plan, max_fee_sat)
-        await self._publish(sent)
+        await self.publish(sent)
         return sent
 
     async def _spend(self, entry: Entry, plan: Plan, max_fee_sat: int | None) -> Funded:
@@ -228,33 +226,33 @@ class Wallet:
 
     async def _signed(self, entry: Entry, plan: Plan, max_fee_sat: int | None) -> Entry:
         """The entry with a transaction as planned. Nothing is stored yet: who dies here has shown it to nobody."""
-        ledger = await self._ledger()
+        ledger = await self.ledger()
         try:
             chosen, output = plan(ledger)
         except InsufficientFunds as error:
             raise InsufficientFunds(ledger.explained(str(error))) from None
-        _require_modest(chosen, output, max_fee_sat)
+        require_modest(chosen, output.value_sat, max_fee_sat)
         outputs = [output]
         ours: tuple[TxOut, ...] = ()
         if chosen.change_sat:
             ours = (TxOut(chosen.change_sat, await self.next_script()),)
             outputs.insert(secrets.randbelow(2), *ours)  # its place tells nobody which output is change
         tx = unsigned(chosen.coins, outputs)
-        await self._tell_signer()
+        await self.tell_signer()
         psbt = await self._signer.sign_wallet(to_psbt(tx, chosen.coins, self.scripts), chosen.fee_sat, ours)
         signed = from_psbt(psbt, tx, chosen.coins)
         return replace(entry, tx=signed, vout=outputs.index(output), fee_sat=chosen.fee_sat)
 
     def _reserve(self, write: Write, entry: Entry) -> bool:
         """False if the coins are not free any more."""
-        ledger = self._rows.ledger(write)
+        ledger = self.rows.ledger(write)
         if not ledger.are_free(entry.inputs()):
             return False
         write.point("wallet-funded")
-        self._rows.change_entries(write, ledger.entries, {**ledger.entries, entry.tx.txid: entry})
+        self.rows.change_entries(write, ledger.entries, {**ledger.entries, entry.tx.txid: entry})
         return True
 
-    async def _publish(self, sent: Funded) -> None:
+    async def publish(self, sent: Funded) -> None:
         """Broadcasts; a refused payment is as if it had never been made. If nobody answers it goes out later."""
         try:
             result = await self._backend.broadcast((sent.transaction.serialise(),))
@@ -270,7 +268,7 @@ class Wallet:
 
     async def pay_fee(self, wanted: FeeWanted) -> FeePaid:
         """The transaction with coins that pay its fee; see FundingWallet. The reserve is there for it."""
-        async with self._spending:
+        async with self.spending:
             for _ in range(FEE_ROUNDS):
                 made = await self._topped_up(wanted)
                 older = await self._store.write(lambda write, made=made: self._supersede(write, wanted, made))  # type: ignore[misc]  # mypy: a default argument
@@ -280,17 +278,17 @@ class Wallet:
         raise InsufficientFunds("Each time, the coins for a fee were gone before its transaction was stored.")
 
     async def _topped_up(self, wanted: FeeWanted) -> FeePaid:
-        ledger = await self._ledger()
+        ledger = await self.ledger()
         older = ledger.versions(wanted.reference, wanted.tx)
         points = {point for entry in older.values() for point in entry.inputs()}
         chosen = top_up(ledger.fee_coins(older), wanted, points)
         change = (TxOut(chosen.change_sat, await self._change_script(older)),) if chosen.change_sat else ()
         inputs = (*wanted.tx.inputs, *unsigned(chosen.coins, ()).inputs)
         tx = replace(wanted.tx, inputs=inputs, outputs=(*wanted.tx.outputs, *change))
-        await self._tell_signer()
+        await self.tell_signer()
         psbt = to_psbt(tx, chosen.coins, self.scripts, wanted.spent)
         signed = await self._signer.sign_wallet(psbt, chosen.fee_sat, change)
-        made = from_psbt(signed, tx, chosen.coins, len(wanted.spent))
+        made = from_psbt(signed, tx, chosen.coins, range(len(wanted.spent), len(inputs)))
         coins = tuple(TxOut(coin.value_sat, coin.script_pubkey) for coin in chosen.coins)
         return FeePaid(made, chosen.fee_sat, chosen.weight, coins)
 
@@ -302,7 +300,7 @@ class Wallet:
 
     def _supersede(self, write: Write, wanted: FeeWanted, made: FeePaid) -> Entries | None:
         """In the place of all its other versions, which it returns. None if its coins are not free any more."""
-        before = self._rows.ledger(write)
+        before = self.rows.ledger(write)
         older = before.versions(wanted.reference, wanted.tx)
         coins = made.tx.inputs[len(wanted.spent) :]
         if not before.are_fee_coins(((each.txid, each.vout) for each in coins), older):
@@ -310,7 +308,7 @@ class Wallet:
         write.point("wallet-funded")
         entry = Entry(made.tx, is_ours=True, may_change=True, reference=wanted.reference, fee_sat=made.fee_sat)
         entry = replace(entry, is_seen=made.tx.txid in older and older[made.tx.txid].is_seen)
-        self._rows.change_entries(write, before.entries, {**before.without(older).entries, made.tx.txid: entry})
+        self.rows.change_entries(write, before.entries, {**before.without(older).entries, made.tx.txid: entry})
         return {txid: entry for txid, entry in older.items() if txid != made.tx.txid}
 
     async def fee_answered(self, txid: bytes, is_taken: bool) -> None:
@@ -324,7 +322,7 @@ class Wallet:
             return
 
         def answered(write: Write) -> None:
-            entries = self._rows.entries(write)
+            entries = self.rows.entries(write)
             if txid not in entries or not entries[txid].is_pending:
                 return  # a block has decided between them
             left, now = {each: entry for each, entry in entries.items() if each != txid}, older
@@ -332,7 +330,7 @@ class Wallet:
                 now = {txid: replace(entries[txid], is_seen=True)}
             else:
                 write.point("wallet-version-back")
-            self._rows.change_entries(write, entries, {**left, **now})
+            self.rows.change_entries(write, entries, {**left, **now})
 
         await self._store.write(answered)
 
@@ -340,10 +338,10 @@ class Wallet:
         """Frees the coins of a `pay_fee` that cannot confirm any more."""
 
         def give_back(write: Write) -> None:
-            ledger = self._rows.ledger(write)
+            ledger = self.rows.ledger(write)
             if older := ledger.versions(reference, NOTHING):
                 write.point("wallet-released")
-                self._rows.change_entries(write, ledger.entries, ledger.without(older).entries)
+                self.rows.change_entries(write, ledger.entries, ledger.without(older).entries)
 
         await self._store.write(give_back)
 
@@ -356,17 +354,17 @@ class Wallet:
     def released(self, write: Write, txid: bytes) -> bool:
         """`release` within the transaction of the channel that gives its funding up."""
         write.point("wallet-released")
-        entries = self._rows.entries(write)
+        entries = self.rows.entries(write)
         if txid not in entries or not entries[txid].is_pending:
             return False
-        self._rows.change_entries(write, entries, {each: entry for each, entry in entries.items() if each != txid})
+        self.rows.change_entries(write, entries, {each: entry for each, entry in entries.items() if each != txid})
         return True
 
     async def release_orphans(self, references: Collection[str]) -> tuple[bytes, ...]:
         """After a start: frees fundings that were made for nobody whom we still know. Returns their txids."""
 
         def release(write: Write) -> tuple[bytes, ...]:
-            entries = self._rows.entries(write)
+            entries = self.rows.entries(write)
             orphans = [
                 txid
                 for txid, entry in entries.items()
@@ -383,13 +381,6 @@ def _everything(ledger: Ledger, script: bytes, feerate_per_kw: int, keep_sat: in
     if left_sat < dust_limit_sat(script, Policy()):
         raise InsufficientFunds("There is nothing to send.")
     return chosen, TxOut(left_sat, script)
-
-
-def _require_modest(chosen: Selection, output: TxOut, max_fee_sat: int | None) -> None:
-    cap_sat = max(FREE_FEE_SAT, output.value_sat // 10) if max_fee_sat is None else max_fee_sat
-    if chosen.fee_sat > cap_sat:
-        coins = "one coin" if len(chosen.coins) == 1 else f"{len(chosen.coins)} coins"
-        raise FeeTooHigh(f"The fee would be {chosen.fee_sat:,} sat, for {coins}; {cap_sat:,} are allowed.")
 
 
 def _funded(entry: Entry) -> Funded:

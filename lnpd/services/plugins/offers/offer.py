@@ -15,6 +15,7 @@ from lnpd.services.payments.service import Payments
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.messages import PluginMessages
 from lnpd.services.rpc.api import Backend as Api
+from lnpd.services.wallet.lending import Lending
 from lnpd.store.store import Store
 from lnpd.wire.message import CODEC, Codec
 
@@ -56,6 +57,8 @@ class Desk:
     payments: Payments | None = None
     signer: Signer | None = None
     api: Api | None = None
+    lending: Lending | None = None
+    feerate: Callable[[int], Awaitable[int]] | None = None
 
     @property
     def codec(self) -> Codec:
