@@ -18,7 +18,6 @@ import msgspec
 from lnpd.channel.presets import DEFAULT as USUAL_LIMITS
 from lnpd.channel.presets import PRESETS, Limits
 from lnpd.errors import ConfigRefused
-from lnpd.hooks.capabilities import wrong_with
 from lnpd.routing.relay import RelayPolicy
 from lnpd.store.points import PERSISTENCE_POINTS
 
@@ -37,9 +36,6 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 CHANNEL_SECRETS: Final = ("funding", "revocation", "payment", "delayed_payment", "htlc", "shachain_seed")
 
 HOST_PORT: Final = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,255}):([0-9]{1,5})")
-GRANT: Final = re.compile(r"([a-z][a-z0-9-]{0,31}|[^=]*/[^=]+)=([a-z]+(?::[^\s]{1,100})?)")
-
-PLUGIN_OPTION: Final = re.compile(r"([a-z][a-z0-9-]{0,31})\.([a-z][a-z0-9_]{0,63})=(.{0,10000})", re.DOTALL)
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -105,6 +101,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     plugins: tuple[Path, ...] = ()
     grants: tuple[tuple[str, str], ...] = ()
     plugin_options: tuple[tuple[str, str, str], ...] = ()
+    plugin_memory_mib: int = 1024
+    plugin_files: int = 256
+    plugin_processes: int = 4096
+    plugin_sandbox: Literal["auto", "never", "always"] = "auto"
+    plugin_network: tuple[str, ...] = ()
     chain: str = ""
     chain_process: bool = False
     bitcoind: Secret | None = None
@@ -271,24 +272,6 @@ def read_address(word: str) -> Address:
     if not match or int(match[2]) > 65_535:
         raise ValueError("an address host:port (an IPv6 host in brackets)")
     return Address(match[1].strip("[]"), int(match[2]))
-
-
-def read_grant(word: str) -> tuple[str, str]:
-    """A plugin's name or path (with a slash) and a capability, "lockbox=updates:50000"."""
-    match = GRANT.fullmatch(word)
-    if not match:
-        raise ValueError("PLUGIN=CAPABILITY, for example lockbox=updates:50000; PLUGIN may be ./its/path.py")
-    if why := wrong_with(match[2]):
-        raise ValueError(why)
-    return match[1], match[2]
-
-
-def read_plugin_option(word: str) -> tuple[str, str, str]:
-    """A plugin's option and its value, "hello.greeting=good morning"."""
-    match = PLUGIN_OPTION.fullmatch(word)
-    if not match:
-        raise ValueError("PLUGIN.OPTION=VALUE, for example hello.greeting=hi")
-    return match[1], match[2], match[3]
 
 
 def read_fail_point(word: str) -> FailPoint:

@@ -44,6 +44,7 @@ from lnpd.services.plugins.offers.table import FAMILIES
 from lnpd.services.plugins.output import BYTES, LINES, WITHIN_SECONDS
 from lnpd.services.plugins.process import DRAIN_SECONDS, START_SECONDS, STOP_SECONDS
 from lnpd.services.plugins.results import MAX_BYTES, MAX_DEPTH
+from lnpd.services.plugins.surroundings import Terms
 
 SDK: tuple[ModuleType, ...] = (
     lnpd_sdk.types,
@@ -58,6 +59,8 @@ SDK: tuple[ModuleType, ...] = (
     lnpd_sdk.questions,
     lnpd_sdk.envelope,
 )
+
+TERMS = Terms()
 
 
 def hooks() -> str:
@@ -179,6 +182,12 @@ After five ends in ten minutes it stays down until `lnp plugin start`.
 {DRAIN_SECONDS:g} s to end; `handover` gives the new one's `init` at most {MAX_HANDOVER_BYTES:,} bytes of state. The old
 one goes on if the new one does not come up, wants what is another's, or would drop or reshape a format that a live
 channel pins.
+
+It begins in a folder of its own, DIRECTORY/plugins/NAME, by its file's name; temporary files belong there too. Each of
+its processes has {TERMS.memory_mib} MiB of memory of its own and {TERMS.files} open files (`--plugin-memory`,
+`--plugin-files`, `--plugin-processes`), and leaves no core dump. Where bubblewrap is installed (`--plugin-sandbox`) it
+can write in that folder only, sees nothing else of the node's directory, and has no network, unless
+`--plugin-network NAME`.
 
 When the node ends, standard input ends, and {ORPHAN_SECONDS:g} s later the process is killed. All that it started ends
 with it, on Linux also what left its session; elsewhere only its process group. What cannot be held: a process of the

@@ -15,6 +15,7 @@ from lnpd import config
 from lnpd.channel.presets import DEFAULT, LIMITS, PRESETS, Limit, Limits
 from lnpd.config import Config, Developer, default_directory
 from lnpd.errors import ConfigRefused
+from lnpd.hooks import words
 from lnpd.routing.relay import HIGHEST_CLTV_EXPIRY_DELTA, LOWEST_CLTV_EXPIRY_DELTA, MAX_FEE, MAX_HTLC_MSAT
 
 Program = Literal["lnpd", "lnpd init", "lnpd restore", "lnpd check", "lnpd regtest"]
@@ -73,9 +74,20 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("--plugin", "plugins", "start this plugin (repeatable)", "PATH", config.read_path, repeatable=True),
     Option("--grant", "grants", "allow a plugin something, by its name or its path, for example "
            "lockbox=updates:50000 or ./plugins/lockbox.py=updates:50000 (repeatable)",
-           "PLUGIN=CAPABILITY", config.read_grant, repeatable=True),
+           "PLUGIN=CAPABILITY", words.read_grant, repeatable=True),
     Option("--option", "plugin_options", "set an option of a plugin, for example hello.greeting=hi (repeatable)",
-           "PLUGIN.OPTION=VALUE", config.read_plugin_option, repeatable=True),
+           "PLUGIN.OPTION=VALUE", words.read_plugin_option, repeatable=True),
+    Option("--plugin-memory", "plugin_memory_mib", "memory that each process of a plugin may have of its own; 0: no"
+           " limit (default: 1024)", "MIB", config.read_number(0, 1 << 20)),
+    Option("--plugin-files", "plugin_files", "files that each process of a plugin may have open (default: 256)",
+           "FILES", config.read_number(16, 1 << 20)),
+    Option("--plugin-processes", "plugin_processes", "threads of this user, all programs' together, beyond which"
+           " plugins start no more (default: 4096)", "THREADS", config.read_number(16, 1 << 20)),
+    Option("--plugin-sandbox", "plugin_sandbox", "run plugins under bubblewrap (bwrap): auto, where it is installed;"
+           " always, or not at all; never (default: auto)", "WHEN", config.read_choice("auto", "never", "always")),
+    Option("--plugin-network", "plugin_network", "let this plugin use the network from within its sandbox, by its"
+           " file's name without .py, or its path (repeatable)", "PLUGIN",
+           lambda word: str(config.read_path(word)) if "/" in word else word, repeatable=True),
     Option("--chain", "chain", "use the chain service at this endpoint (lnpd regtest) instead of an embedded chain",
            "ipc://PATH", config.read_endpoint, programs=CHAIN),
     Option("--chain-process", "chain_process", "run the embedded chain in a process of its own"),

@@ -79,3 +79,7 @@ class PluginNotRunning(LnpdError):
 
 class ChannelNotPinned(LnpdError):
     """A plugin asks about a channel that pins none of its providers: of others it learns nothing."""
+
+
+class SandboxMissing(LnpdError):
+    """Plugins are to run in a sandbox only, and there is none on this machine."""

@@ -155,6 +155,7 @@ class Network:
             "plain_seed": True,
             "minimum_depth": DEPTH,
             "log_level": "warning",
+            "plugin_sandbox": "never",  # tests' plugins write where the test looks
             "developer": Developer(poll_seconds=0.2),
         }
         return Config(**{**usual, **options})

@@ -24,6 +24,7 @@ from lnpd.services.plugins import explain
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.host import PluginHost
 from lnpd.services.plugins.options import Options, Setting
+from lnpd.services.plugins.surroundings import Surroundings, Terms
 from lnpd.services.rpc import answers
 from lnpd.services.rpc.commands import BY_METHOD
 from lnpd.services.rpc.grants import GrantsShown
@@ -45,9 +46,22 @@ def host_of(
     for provider in CORE_PROVIDERS.values():
         questions.add_core(provider)
     host = PluginHost(config.runtime, registry, questions, hooks, config.granted())
+    host.surroundings = _surroundings(config)
     host.chosen = Options(config.plugin_options, store)
     host.pins = lambda: pins(channels())
     return host
+
+
+def _surroundings(config: Config) -> Surroundings:
+    terms = Terms(
+        memory_mib=config.plugin_memory_mib,
+        files=config.plugin_files,
+        processes=config.plugin_processes,
+        sandbox=config.plugin_sandbox,
+        network=config.plugin_network,
+    )
+    secret = config.passphrase_file, config.backup_file, config.bitcoind_directory
+    return Surroundings(config.directory, terms, tuple(path for path in secret if path is not None))
 
 
 class PluginApi:

@@ -31,9 +31,15 @@ class Child:
 
     @classmethod
     async def start(
-        cls, program: tuple[str, ...], environment: dict[str, str], first_line: bytes, line_bytes: int
+        cls,
+        program: tuple[str, ...],
+        environment: dict[str, str],
+        first_line: bytes,
+        line_bytes: int,
+        folder: Path | None = None,
+        limits: str = "",
     ) -> "Child":
-        """Starts it and writes the first line of its standard input. OSError if it cannot be started.
+        """Starts it in a folder and writes the first line of its standard input. OSError if it cannot be started.
 
         Lines of its output over `line_bytes` are a ValueError of `output.readline`, and dropped.
         """
@@ -43,11 +49,12 @@ class Child:
         try:
             keeper = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-I", "-S", str(KEEPER), str(theirs.fileno()), *program),
+                *("-I", "-S", str(KEEPER), str(theirs.fileno()), limits, *program),
                 stdin=theirs_in,
                 stdout=theirs_out,
                 stderr=asyncio.subprocess.STDOUT,
                 env=environment,
+                cwd=folder,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )

@@ -27,7 +27,7 @@ from lnpd.services.plugins.offers.offer import Desk
 from lnpd.services.plugins.options import Options
 from lnpd.services.plugins.process import PluginProcess
 from lnpd.services.plugins.replacing import check_pins
-from lnpd.services.plugins.surroundings import spawn
+from lnpd.services.plugins.surroundings import Surroundings
 from lnpd.tx.graph import ProviderPin
 
 log = logging.getLogger("lnpd.plugins")
@@ -52,6 +52,7 @@ class PluginHost:
         self.environment: dict[str, str] = {TEST_MODE: "1"} if answers.ask_twice else {}
         self.plugins: list[Plugin] = []
         self.chosen = Options()
+        self.surroundings = Surroundings(runtime.parent)
         self.pins: Callable[[], tuple[tuple[str, ProviderPin], ...]] = tuple  # of live channels, by their ids
         self.desk = Desk(registry, hooks)
         self.traces = hooks.traces
@@ -177,7 +178,7 @@ class PluginHost:
 
     async def spawn(self, plugin: Plugin, endpoint: str, token: bytes) -> Child:
         """Starts a plugin's process. OSError."""
-        return await spawn(Path(plugin.path), endpoint, token, self.environment)
+        return await self.surroundings.spawn(Path(plugin.path), endpoint, token, self.environment)
 
     def may_replace(self, plugin: Plugin, manifest: Manifest) -> None:
         """Whether a plugin may go on with another manifest. ManifestRefused, ReloadRefused."""

@@ -2,8 +2,9 @@
 
     node --> keeper --> plugin --> whatever it starts, also in a session of its own
 
-A program of its own, on the standard library alone: `python keeper.py FD PROGRAM ARGUMENT...`. FD is one end of a
-socket pair whose other end only the node has. The keeper writes the plugin's process id to it; when the node writes
+A program of its own, on the standard library alone: `python keeper.py FD LIMITS PROGRAM ARGUMENT...`. FD is one end of
+a socket pair whose other end only the node has; LIMITS is `nofile=256,core=0`, names of the resource module's limits,
+which bind the plugin and all that it starts. The keeper writes the plugin's process id to it; when the node writes
 to it, all of them are killed; when it ends, the node is gone, and they are killed after some seconds, in which the
 plugin may end in order. When the plugin ends, what it left behind is killed, and the keeper ends as the plugin did.
 
@@ -15,6 +16,7 @@ plugin that must not be able to do that needs a user or a machine of its own.
 
 import ctypes
 import os
+import resource
 import select
 import signal
 import sys
@@ -25,7 +27,7 @@ ORPHAN_SECONDS = 4.0  # the SDK's own end in order takes 2
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
-def main(life: int, program: list[str]) -> int:
+def main(life: int, limits: str, program: list[str]) -> int:
     """Runs the program to its end, and to that of all that it started; the exit status of its process."""
     os.set_inheritable(life, False)
     woken, wake = os.pipe()
@@ -36,14 +38,26 @@ def main(life: int, program: list[str]) -> int:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     plugin = os.fork()
     if plugin == 0:
-        _become(program)
+        _become(limits, program)
     os.write(life, b"%d\n" % plugin)
     _let_go_of_pipes()
     status = _watch(life, woken, plugin)
     return _sweep(plugin, status)
 
 
-def _become(program: list[str]) -> None:
+def _limit(limits: str) -> None:
+    """What the plugin may have at most. `data` counts what it has of its own in memory, not what it only reserves, as
+    some languages do by the gigabyte."""
+    for word in filter(None, limits.split(",")):
+        name, _, most = word.partition("=")
+        kind = getattr(resource, f"RLIMIT_{name.upper()}", None)
+        if kind is not None:
+            hard = resource.getrlimit(kind)[1]
+            bound = int(most) if hard == resource.RLIM_INFINITY else min(int(most), hard)
+            resource.setrlimit(kind, (bound, bound))
+
+
+def _become(limits: str, program: list[str]) -> None:
     keeper = os.getppid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -52,6 +66,7 @@ def _become(program: list[str]) -> None:
     if os.getppid() != keeper:
         os._exit(1)
     try:
+        _limit(limits)
         os.execvp(program[0], program)  # noqa: S606  a shell would be one more process
     except OSError as error:
         print(f"{program[0]}: {error.strerror}", file=sys.stderr, flush=True)
@@ -144,4 +159,4 @@ def _end_as(status: int) -> None:
 
 
 if __name__ == "__main__":
-    _end_as(main(int(sys.argv[1]), sys.argv[2:]))
+    _end_as(main(int(sys.argv[1]), sys.argv[2], sys.argv[3:]))

@@ -27,6 +27,7 @@ from lnpd.errors import (
     PluginBusy,
     PluginFault,
     ReloadRefused,
+    SandboxMissing,
 )
 from lnpd.errors.words import one_line
 from lnpd.services.plugins.calls import Owner, Plugin
@@ -119,7 +120,7 @@ class PluginProcess(Plugin):
     async def _one_life(self) -> None:
         try:
             await self._once()
-        except (ManifestRefused, OptionRefused) as error:
+        except (ManifestRefused, OptionRefused, SandboxMissing) as error:
             self.status, self.why = "refused", one_line(str(error))
             log.error("plugin %s is refused: %s", self.name, error)
         except (LnpdError, OSError) as error:

@@ -1,0 +1,27 @@
+"""How does a person write what a plugin is granted and given on a command line?"""
+
+import re
+from typing import Final
+
+from lnpd.hooks.capabilities import wrong_with
+
+GRANT: Final = re.compile(r"([a-z][a-z0-9-]{0,31}|[^=]*/[^=]+)=([a-z]+(?::[^\s]{1,100})?)")
+PLUGIN_OPTION: Final = re.compile(r"([a-z][a-z0-9-]{0,31})\.([a-z][a-z0-9_]{0,63})=(.{0,10000})", re.DOTALL)
+
+
+def read_grant(word: str) -> tuple[str, str]:
+    """A plugin's name or path (with a slash) and a capability, "lockbox=updates:50000"."""
+    match = GRANT.fullmatch(word)
+    if not match:
+        raise ValueError("PLUGIN=CAPABILITY, for example lockbox=updates:50000; PLUGIN may be ./its/path.py")
+    if why := wrong_with(match[2]):
+        raise ValueError(why)
+    return match[1], match[2]
+
+
+def read_plugin_option(word: str) -> tuple[str, str, str]:
+    """A plugin's option and its value, "hello.greeting=good morning"."""
+    match = PLUGIN_OPTION.fullmatch(word)
+    if not match:
+        raise ValueError("PLUGIN.OPTION=VALUE, for example hello.greeting=hi")
+    return match[1], match[2], match[3]
