@@ -97,7 +97,7 @@ def test_a_daemon_answers_and_ends_by_sigterm_meanwhile(tmp_path: Path) -> None:
     plugin.attach = attach
     """
     path = written(tmp_path, body)
-    daemon = Daemon(seeded(tmp_path / "a"), "--plain-seed", "--plugin", path)
+    daemon = Daemon(seeded(tmp_path / "a"), "--plain-seed", "--plugin-sandbox", "never", "--plugin", path)
     try:
         with socket.socket(socket.AF_UNIX) as asking:
             asking.settimeout(20)
