@@ -76,7 +76,7 @@ def test_only_the_signer_opens_the_key_file(
     with monkeypatch.context() as patch:
         openers = traced(tmp_path, patch)
         plugin = ROOT / "plugins" / "lockbox.py"
-        words = ["--plain-seed", "--signer", where, "--chain-process", "--plugin", plugin]
+        words = ["--plain-seed", "--signer", where, "--chain-process", "--plugin-sandbox", "never", "--plugin", plugin]
         node = Daemon(directory, *words)
     try:
         assert node.ask("mine")
