@@ -29,6 +29,18 @@ class NodeStarting(LnpdError):
     """A plugin asked for what the node has not yet, or no more: it is starting or stopping."""
 
 
+class TopicNotOwned(LnpdError):
+    """A plugin would publish an event of a topic that its manifest does not declare."""
+
+
+class EventUnfit(LnpdError):
+    """A plugin's event is too long, or no JSON object."""
+
+
+class TooManyEvents(LnpdError):
+    """A plugin publishes more events than the node takes."""
+
+
 class RpcNotGranted(LnpdError):
     """A plugin would call a method of the RPC that its grant does not name (--grant PLUGIN=rpc:METHODS)."""
 

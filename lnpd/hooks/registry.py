@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 from lnpd_sdk.envelope import CONTRACT_VERSION
-from lnpd_sdk.manifest import ChannelTypeSpec, Manifest, OptionSpec, RpcMethod
+from lnpd_sdk.manifest import ChannelTypeSpec, Manifest, OptionSpec, RpcMethod, TopicSpec
 from lnpd_sdk.types import ProviderSpec, View
 
 from lnpd.errors import ManifestRefused
@@ -29,7 +29,9 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 METHOD = re.compile(r"[a-z][a-z0-9-]{0,63}")
 PARAMETER = re.compile(r"[a-z][a-z0-9_]{0,63}")
 CHANNEL_TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}/[a-z0-9_-]{1,63}")
+TOPIC = re.compile(r"(?:[a-z][a-z0-9-]{0,31}/)?[a-z][a-z0-9_-]{0,63}")
 MAX_ROWS = 100
+LISTS = ("providers", "channel_types", "rpc", "hooks", "offers", "options", "notifications", "topics", "capabilities")
 MAX_PARAMETERS = 20
 MAX_PINS = 8
 MAX_TEXT = 1_000
@@ -159,6 +161,7 @@ def _claims_of(manifest: Manifest) -> tuple[tuple[str, str], ...]:
         *(("the provider", spec.name) for spec in manifest.providers),
         *(("the RPC method", method.name) for method in manifest.rpc),
         *(("the channel type", kind.name) for kind in manifest.channel_types),
+        *(("the topic", topic.name) for topic in manifest.topics),
         *(("the hook", offer.name) for offer in manifest.offers),
     )
 
@@ -200,7 +203,17 @@ def _check_shape(manifest: Manifest) -> None:
     if len(manifest.messages) > MAX_MESSAGES:
         raise ManifestRefused(f"{manifest.name} describes its messages in more than {MAX_MESSAGES} characters")
     _check_texts(manifest.name, manifest.version, manifest.help, *manifest.capabilities)
-    for what in ("providers", "channel_types", "rpc", "hooks", "offers", "options", "capabilities"):
+    for what in (
+        "providers",
+        "channel_types",
+        "rpc",
+        "hooks",
+        "offers",
+        "options",
+        "notifications",
+        "topics",
+        "capabilities",
+    ):
         rows = getattr(manifest, what)
         if len(rows) > MAX_ROWS:
             raise ManifestRefused(f"{manifest.name} declares {len(rows)} {what}, more than {MAX_ROWS}")
@@ -217,6 +230,11 @@ def _check_shape(manifest: Manifest) -> None:
         _check_option(manifest.name, option)
     for offer in manifest.offers:
         check_offer(manifest.name, offer)
+    for topic in manifest.topics:
+        _check_topic(manifest.name, topic)
+    for wanted in manifest.notifications:
+        if not TOPIC.fullmatch(wanted):
+            raise ManifestRefused(f"{manifest.name} hears of {wanted[:40]!r}, which cannot be a topic")
     for capability in manifest.capabilities:
         if why := wrong_with(capability):
             raise ManifestRefused(f"{manifest.name} asks for {capability[:40]!r}, which is not {why}")
@@ -237,6 +255,12 @@ def _check_method(owner: str, method: RpcMethod) -> None:
             f"{owner}: the parameters of {method.name} are over {MAX_PARAMETERS}, or one is named twice or oddly"
         )
     _check_texts(owner, method.help, method.result, method.example, *(each.help for each in method.parameters))
+
+
+def _check_topic(owner: str, topic: TopicSpec) -> None:
+    if not TOPIC.fullmatch(topic.name) or topic.name.partition("/")[0] != owner or "/" not in topic.name:
+        raise ManifestRefused(f"{owner}: {topic.name[:40]!r} cannot be a topic's name, which is {owner}/TOPIC")
+    _check_texts(owner, topic.help)
 
 
 def _check_option(owner: str, option: OptionSpec) -> None:

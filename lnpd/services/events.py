@@ -67,6 +67,7 @@ class Events:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._changed = asyncio.Event()
+        self._read_last: tuple[int, int, tuple[Event, ...]] = (0, 0, ())  # most subscribers ask for the same
 
     @staticmethod
     def record(write: Write, topic: str, payload: object) -> int:
@@ -89,8 +90,13 @@ class Events:
 
     async def since(self, sequence: int, limit: int) -> tuple[Event, ...]:
         """At most `limit` events later than `sequence`, oldest first."""
+        if self._read_last[:2] == (sequence, limit):
+            return self._read_last[2]
         rows = await self._store.read(lambda read: read.events_since(sequence, limit))
-        return tuple(Event(row.sequence, row.topic, row.unix_seconds, msgspec.Raw(row.value)) for row in rows)
+        found = tuple(Event(row.sequence, row.topic, row.unix_seconds, msgspec.Raw(row.value)) for row in rows)
+        if found:
+            self._read_last = (sequence, limit, found)
+        return found
 
     async def newer(self, sequence: int) -> None:
         """Returns once an event later than `sequence` is stored."""

@@ -143,6 +143,11 @@ class Read:
         )
         return [EventRow(*row) for row in rows]
 
+    def first_event(self) -> int:
+        """The sequence number of the oldest event of the node itself that is kept, 0 if there is none."""
+        rows = self._rows("SELECT sequence FROM event WHERE instr(topic, '/') = 0 ORDER BY sequence LIMIT 1")
+        return int(rows[0][0]) if rows else 0
+
     def last_event(self) -> int:
         """The sequence number of the newest event, 0 if there is none."""
         (row,) = self._rows("SELECT COALESCE(MAX(sequence), 0) FROM event")

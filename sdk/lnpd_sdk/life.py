@@ -47,6 +47,7 @@ class Living:
     node: Any  # the Node of lnpd_sdk.plugin, which builds upon this file
 
     def __init__(self) -> None:
+        super().__init__()
         self.inherited = b""
         self._options: dict[str, Option[Any]] = {}  # Any: each has its own type
         self._moments: dict[str, Callable[..., object]] = {}

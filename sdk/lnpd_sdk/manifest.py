@@ -106,8 +106,15 @@ class ChannelTypeSpec(msgspec.Struct, frozen=True):
     providers: tuple[tuple[str, int], ...]
 
 
+class TopicSpec(msgspec.Struct, frozen=True):
+    """A topic of events that the plugin publishes, PLUGIN/TOPIC, and what it says."""
+
+    name: str
+    help: str
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a plugin declares.
+    """Everything that a plugin declares. `notifications` are the topics that it hears of.
 
     `contract` is the version of this contract that it speaks. `messages` are rows in the notation of the wire
     catalogue (Plugin.messages). `capabilities` are what it asks for, and what the user grants with --grant: `messages`
@@ -128,4 +135,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     hooks: tuple[HookSubscription, ...] = ()
     options: tuple[OptionSpec, ...] = ()
     offers: tuple[HookOffer, ...] = ()
+    notifications: tuple[str, ...] = ()
+    topics: tuple[TopicSpec, ...] = ()
     capabilities: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from lnpd_sdk.services.channels import ChannelAsks
 from lnpd_sdk.services.coins import CoinAsks
+from lnpd_sdk.services.events import EventAsks
 from lnpd_sdk.services.hooks import HookAsks
 from lnpd_sdk.services.kv import KvAsks
 from lnpd_sdk.services.log import LogAsks
@@ -18,6 +19,7 @@ class Node(
     CoinAsks,
     SigningAsks,
     HookAsks,
+    EventAsks,
     RpcAsks,
     KvAsks,
     LogAsks,

@@ -25,15 +25,16 @@ import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BusError
 from lnpd_sdk.guard import guarded, in_test_mode
+from lnpd_sdk.hearing import Hearing
 from lnpd_sdk.life import Living
 from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookOffer, HookSubscription, Manifest, RpcMethod
 from lnpd_sdk.node import Node
 from lnpd_sdk.parameters import BadParameters, fields_of, parameters_of, typed
-from lnpd_sdk.questions import PROVIDER_METHODS, PeerMessage, ProviderQuestion, RpcRequest
+from lnpd_sdk.questions import PROVIDER_METHODS, Event, Notifications, PeerMessage, ProviderQuestion, RpcRequest
 from lnpd_sdk.services.base import Caller
 from lnpd_sdk.types import Provider
 
-__all__ = ["BadParameters", "Node", "Plugin", "UnknownQuestion"]
+__all__ = ["BadParameters", "Event", "Node", "Plugin", "UnknownQuestion"]
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: an author's function has its own parameters
 P = TypeVar("P", bound=type[Provider])
@@ -47,7 +48,7 @@ async def _awaited(value: object) -> object:
     return await value if isinstance(value, Awaitable) else value
 
 
-class Plugin(Living):
+class Plugin(Living, Hearing):
     """A plugin: what it declares, and the functions that answer for it.
 
     `name` is lower-case letters, digits and hyphens, at most 32. `capabilities` are what it asks the user for
@@ -200,6 +201,8 @@ class Plugin(Living):
             hooks=tuple(spec for spec, _ in self._hooks.values()),
             options=self.options,
             offers=tuple(self._offers.values()),
+            notifications=self.notifications,
+            topics=self.topics,
             capabilities=self.capabilities,
         )
 
@@ -233,6 +236,8 @@ class Plugin(Living):
             case "peer_message":
                 await self._take_message(envelope.decode(params, PeerMessage))
                 return None
+            case "notifications":
+                return await self.hear(envelope.decode(params, Notifications))
             case "samples":
                 return {name: getattr(provider, "samples", tuple)() for name, provider in self._providers.items()}
             case "init" | "option" | "handover":

@@ -74,6 +74,34 @@ class PeerMessage(msgspec.Struct, frozen=True):
     fields: msgspec.Raw
 
 
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened. `sequence` grows from each event to the next; `payload` is a JSON object."""
+
+    sequence: int
+    topic: str
+    unix_seconds: int
+    payload: bytes
+
+    def fields(self) -> dict[str, Any]:  # Any: JSON values
+        """What it says, by name."""
+        fields: dict[str, Any] = msgspec.json.decode(self.payload, type=dict[str, Any])
+        return fields
+
+
+class Notifications(msgspec.Struct, frozen=True):
+    """Events in their order. `missed` says that older ones may have been forgotten before the plugin came to them."""
+
+    events: tuple[Event, ...]
+    missed: bool = False
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """How far a plugin came: every event up to `sequence` is handled. `fault` says what went wrong at the next one."""
+
+    sequence: int
+    fault: str = ""
+
+
 class Kinds(msgspec.Struct, frozen=True):
     """The types of a provider method: all parameters as one tuple, and the answer."""
 
@@ -107,6 +135,9 @@ QUESTIONS: dict[str, Question] = {
     "provider": Question(ProviderQuestion, Any, "One of its providers is asked. The answer is that of the method."),
     "rpc": Question(RpcRequest, Any, "One of its RPC methods is called. The answer is what JSON can hold."),
     "hook": Question(RpcRequest, Any, "A hook that it takes part in. The answer is that of the hook, or nil."),
+    "notifications": Question(
+        Notifications, Heard, "Events of topics that it hears of. What was not handled comes again."
+    ),
     "peer_message": Question(PeerMessage, None, "A peer sent one of its own wire messages."),
     "samples": Question(
         None, dict[str, tuple[Any, ...]], "What its providers give as samples, by name. Only its author's tools ask it."

@@ -1,11 +1,13 @@
 """What of the node are the services for plugins made with?"""
 
+from lnpd.services.events import Events
 from lnpd.services.node.services import Services
+from lnpd.services.plugins.notifying import Notifying
 from lnpd.services.rpc.api import Backend as Api
 from lnpd.services.wallet.lending import Lending
 
 
-def furnish(services: Services, api: Api) -> None:
+def furnish(services: Services, api: Api, events: Events) -> None:
     """Puts it on the host's desk, before any plugin is started. The channels come when the node is complete."""
     desk = services.plugins.desk
     desk.store = services.store
@@ -14,3 +16,5 @@ def furnish(services: Services, api: Api) -> None:
     desk.api = api
     desk.lending = Lending(services.wallet, services.store, services.signer)
     desk.feerate = services.watcher.feerate
+    desk.events = events
+    desk.notifying = Notifying(services.store, events, services.plugins.ready)

@@ -193,7 +193,7 @@ class Node:
         self._make_peers()
         services = self._services()
         self.api = NodeApi(services, self.request_stop)
-        furnish(services, self.api)
+        furnish(services, self.api, self.events)
         self.rpc = RpcServer(self.api, self.events, self.config.directory)
 
     def _make_plugin_host(self) -> None:

@@ -113,11 +113,14 @@ class PluginHost:
         here = PluginHere(self, plugin)
         await here.start()
         self.plugins.append(here)
+        await self._tell_subscribers()
         return here
 
     async def stop(self) -> None:
         """Stops every plugin, those too that are still starting."""
         await asyncio.gather(*(plugin.stop() for plugin in self.plugins))
+        if self.desk.notifying is not None:
+            await self.desk.notifying.stop()
 
     def endpoint(self, number: int, start: int) -> str:
         """A fresh endpoint for each start: what an old process still holds is not the new one's."""
@@ -218,8 +221,14 @@ class PluginHost:
     async def _changed(self) -> None:
         if self.desk.messages is not None:
             self.desk.messages.refresh()
+        await self._tell_subscribers()
         if self.desk.backend is not None:
             await self.desk.backend.providers_changed()
+
+    async def _tell_subscribers(self) -> None:
+        if self.desk.notifying is not None:
+            rows = [(p.name, p.manifest) for p in self.plugins if p.status == "ready" and p.manifest]
+            await self.desk.notifying.refresh([name for name, manifest in rows if manifest.notifications])
 
     def _unregister(self, name: str, providers: list[str]) -> None:
         for provider in providers:

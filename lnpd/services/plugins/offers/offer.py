@@ -10,10 +10,12 @@ from lnpd.errors import NodeStarting
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.services.channels.driver import ChannelDriver
+from lnpd.services.events import Events
 from lnpd.services.interfaces import Signer
 from lnpd.services.payments.service import Payments
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.messages import PluginMessages
+from lnpd.services.plugins.notifying import Notifying
 from lnpd.services.rpc.api import Backend as Api
 from lnpd.services.wallet.lending import Lending
 from lnpd.store.store import Store
@@ -55,6 +57,8 @@ class Desk:
     messages: PluginMessages | None = None
     store: Store | None = None
     payments: Payments | None = None
+    events: Events | None = None
+    notifying: Notifying | None = None
     signer: Signer | None = None
     api: Api | None = None
     lending: Lending | None = None

@@ -8,7 +8,7 @@ from lnpd_sdk import envelope
 from lnpd.errors import CapabilityMissing, NodeStarting, NoSuchMethod
 from lnpd.hooks.capabilities import CAPABILITIES
 from lnpd.services.plugins.calls import Plugin
-from lnpd.services.plugins.offers import channels, coins, hooks, kv, log, messages, payments, rpc, signing
+from lnpd.services.plugins.offers import channels, coins, events, hooks, kv, log, messages, payments, rpc, signing
 from lnpd.services.plugins.offers.offer import Desk, Offer
 
 FAMILIES: Final = {
@@ -17,6 +17,7 @@ FAMILIES: Final = {
     "payments": payments.OFFERS,
     "coins": coins.OFFERS,
     "keys and signatures": signing.OFFERS,
+    "events": events.OFFERS,
     "the RPC": rpc.OFFERS,
     "rows of its own": kv.OFFERS,
     "hooks of its own": hooks.OFFERS,

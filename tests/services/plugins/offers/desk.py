@@ -10,7 +10,9 @@ from lnpd_sdk.plugin import Plugin
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
+from lnpd.services.events import Events
 from lnpd.services.plugins.host import PluginHost
+from lnpd.services.plugins.notifying import Notifying
 from lnpd.store.store import Store
 from lnpd.wire.catalogue import CORE
 
@@ -21,6 +23,8 @@ async def desk(folder: Path, **grants: tuple[str, ...]) -> AsyncIterator[PluginH
     store = Store.open(folder / "store", "regtest")
     host = PluginHost(folder / "run", Registry(CORE), Answers(), Hooks(), grants)
     host.desk.store = store
+    host.desk.events = Events(store)
+    host.desk.notifying = Notifying(store, host.desk.events, host.ready)
     try:
         yield host
     finally:
