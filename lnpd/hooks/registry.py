@@ -220,6 +220,10 @@ def _check_shape(manifest: Manifest) -> None:
         names = [getattr(row, "name", row) for row in rows]
         if len(set(names)) != len(names):
             raise ManifestRefused(f"{manifest.name} declares one of its {what} twice")
+    _check_rows(manifest)
+
+
+def _check_rows(manifest: Manifest) -> None:
     for spec in manifest.providers:
         _check_provider(manifest.name, spec)
     for kind in manifest.channel_types:
