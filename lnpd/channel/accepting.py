@@ -41,6 +41,7 @@ def on_open_channel(channel: Channel, event: Accept) -> Step:
         channel_type=event.channel_type,
         type_bits=message.tlvs.channel_type or b"",
         extensions=message.tlvs.extensions or (),
+        funding_type=message.tlvs.funding_type,
         announce=bool(message.channel_flags & ANNOUNCE),
         capacity_sat=message.funding_satoshis,
         push_msat=message.push_msat,
@@ -59,6 +60,7 @@ def on_open_channel(channel: Channel, event: Accept) -> Step:
             upfront_shutdown_script=ours.upfront_shutdown_script,
             channel_type=message.tlvs.channel_type,
             extensions=message.tlvs.extensions,
+            funding_type=message.tlvs.funding_type,
         ),
         **demands_on_wire(ours),
     )

@@ -1,5 +1,5 @@
-"""When must an HTLC close its channel? (BOLT 2, cltv_expiry_delta Selection) And when has an acceptor waited for the
-funding for too long? (BOLT 2, channel_ready: "after a timeout of 2016 blocks")
+"""When must an HTLC close its channel? (BOLT 2, cltv_expiry_delta Selection) When does the channel's type? And when has
+an acceptor waited for the funding for too long? (BOLT 2, channel_ready: "after a timeout of 2016 blocks")
 
 Decided from the snapshot alone: no provider, no peer and no payment is asked, so it works while all of them are gone.
 """
@@ -15,10 +15,12 @@ from lnpd.channel.events import Block
 from lnpd.channel.failure import fail
 from lnpd.channel.state import AwaitingReady, Channel, Closed, Failed, Negotiating, Normal, ShuttingDown
 from lnpd.channel.table import Step, done, on
-from lnpd.errors import FulfillmentDeadlinePassed, HtlcTimedOut, ProtocolError
+from lnpd.errors import FulfillmentDeadlinePassed, FundingLockEnds, HtlcTimedOut, ProtocolError
+from lnpd.tx.funding_types import lock_blocks
 from lnpd.tx.states import HTLC, htlcs_of
 
 FUNDING_BLOCKS: Final = 2016
+LOCK_MARGIN_BLOCKS: Final = 1008  # a week in which our commitment gets in, whatever the fees are
 GRACE_BLOCKS: Final = 2  # after an expiry, before we give up on the peer's update_fail_htlc
 PROOF_BLOCKS: Final = 6  # after a start, before a deadline no longer waits for the peer's channel_reestablish; half as
 # many after each further start without it, for whoever starts again and again has deadlines all the same
@@ -53,7 +55,7 @@ def _watched(channel: Channel, height: int) -> Step:
     """
     if channel.unproven and not channel.unproven_since_height:
         channel = replace(channel, unproven_since_height=height)
-    due = _due(channel, height)
+    due = _due(channel, height) or _funding_due(channel, height)
     if due is None or (channel.unproven and (channel.doubted or height < _proof_due_height(channel))):
         return (yield from done(channel))
     return (yield from fail(channel, due, though_unproven=True))
@@ -75,6 +77,17 @@ def _due(channel: Channel, height: int) -> ProtocolError | None:
             text = f"HTLC {htlc.id} was fulfilled and not removed; it expires at height {htlc.cltv_expiry}."
             return FulfillmentDeadlinePassed(text)
     return None
+
+
+def _funding_due(channel: Channel, height: int) -> ProtocolError | None:
+    """Why the funding has to be spent now: somebody else than both parties may take it soon."""
+    lock = lock_blocks(channel.channel_type.funding, channel.fundings[0].funding_keys) if channel.fundings else 0
+    if not lock or not channel.short_channel_id:
+        return None
+    opens_height = int.from_bytes(channel.short_channel_id[:3], "big") + lock
+    if height < opens_height - LOCK_MARGIN_BLOCKS:
+        return None
+    return FundingLockEnds(f"From height {opens_height} on, the funding can be taken without both parties.")
 
 
 def _awaited(channel: Channel, height: int) -> Step:

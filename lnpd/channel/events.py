@@ -13,7 +13,7 @@ import msgspec
 from lnpd.channel.state import Terms
 from lnpd.tx.graph import ChannelType
 from lnpd.tx.transaction import Tx
-from lnpd.wire.messages import ChannelReestablish, Extension, OpenChannel
+from lnpd.wire.messages import ChannelReestablish, Extension, FundingType, OpenChannel
 
 
 class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +42,7 @@ class Open(Event, frozen=True, tag="open"):
     initial_states: tuple[tuple[str, bytes], ...]
     terms: Terms
     alias: bytes = b""
+    funding_type: FundingType | None = None
 
 
 class Accept(Event, frozen=True, tag="accept"):

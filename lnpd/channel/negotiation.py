@@ -30,7 +30,8 @@ from lnpd.errors import (
     ClosingSignatureWrong,
     ClosingTooEarly,
 )
-from lnpd.tx.fees import FUNDING_WITNESS_WEIGHT, fee_sat
+from lnpd.tx.fees import fee_sat
+from lnpd.tx.funding import spending_weight
 from lnpd.tx.signatures import funding_digest
 from lnpd.tx.states import feerate_of
 from lnpd.tx.transaction import Tx, TxIn, TxOut
@@ -63,7 +64,7 @@ def closing_transaction(channel: Channel, fee: int, dust_sat: int, without: Part
 def closing_weight(channel: Channel) -> int:
     """The weight of a closing transaction with both outputs."""
     outputs = sum(4 * (9 + len(script)) for script in channel.shutdown)
-    return 4 * (4 + 1 + 41 + 1 + 4) + 2 + FUNDING_WITNESS_WEIGHT + outputs
+    return 4 * (4 + 1 + 41 + 1 + 4) + 2 + spending_weight(channel.fundings[0]) + outputs
 
 
 def our_range(channel: Channel) -> tuple[int, int]:

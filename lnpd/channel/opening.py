@@ -36,7 +36,7 @@ from lnpd.channel.state import (
     Terms,
 )
 from lnpd.channel.table import Step, done, on
-from lnpd.errors import WrongSignature
+from lnpd.errors import FundingTypeChanged, WrongSignature
 from lnpd.tx.funding import funding_script_pubkey, make_funding
 from lnpd.tx.graph import CommitmentSignatures
 from lnpd.tx.transaction import Tx, TxOut
@@ -69,6 +69,7 @@ def on_open(channel: Channel, command: Open) -> Step:
             upfront_shutdown_script=terms.upfront_shutdown_script,
             channel_type=command.type_bits,
             extensions=command.extensions or None,
+            funding_type=command.funding_type,
         ),
         **demands_on_wire(terms),
     )
@@ -78,6 +79,7 @@ def on_open(channel: Channel, command: Open) -> Step:
         channel_type=command.channel_type,
         type_bits=command.type_bits,
         extensions=command.extensions,
+        funding_type=command.funding_type,
         announce=command.announce,
         capacity_sat=command.capacity_sat,
         push_msat=command.push_msat,
@@ -95,6 +97,7 @@ def on_accept_channel(channel: Channel, message: AcceptChannel) -> Step:
     zeroconf = "option_zeroconf" in channel.channel_type.features
     answer = Answer(message, channel.policy, channel.type_bits, channel.extensions, ours, zeroconf)
     check(opening_rules.ACCEPT, answer, "accept_channel")
+    check_agreed(channel, message)
     demands = Demands(theirs, message.first_per_commitment_point, channel.policy, channel.capacity_sat)
     check(opening_rules.DEMANDS, demands, "accept_channel")
     channel = replace(
@@ -104,7 +107,7 @@ def on_accept_channel(channel: Channel, message: AcceptChannel) -> Step:
         minimum_depth=message.minimum_depth,
         their_points=(message.first_per_commitment_point,),
     )
-    script = funding_script_pubkey(funding_keys(channel))
+    script = funding_script_pubkey(funding_keys(channel), channel.channel_type.funding)
     return (yield from done(channel, Tell("funding", "funding", FundingWanted(TxOut(channel.capacity_sat, script)))))
 
 
@@ -160,6 +163,14 @@ def on_disconnected(channel: Channel, event: Disconnected) -> Step:
     return done(replace(channel, phase=Closed(reason), link="down"), *released(channel), notice)
 
 
+def check_agreed(channel: Channel, message: AcceptChannel) -> None:
+    """Raises FundingTypeChanged unless the peer echoes what the funding shall pay to, byte for byte."""
+    wanted = channel.funding_type
+    if message.tlvs.funding_type != wanted:
+        name = wanted.name if wanted else "a plain channel"
+        raise FundingTypeChanged(f"accept_channel: the peer does not agree to the funding of {name}.")
+
+
 # What both sides need
 
 
@@ -183,7 +194,7 @@ def with_funding(channel: Channel, txid: bytes, vout: int) -> Channel:
     return replace(
         channel,
         id=channel_id_of(txid, vout),
-        fundings=(make_funding(txid, vout, channel.capacity_sat, funding_keys(channel)),),
+        fundings=(make_funding(txid, vout, channel.capacity_sat, funding_keys(channel), channel.channel_type.funding),),
     )
 
 

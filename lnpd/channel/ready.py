@@ -25,8 +25,7 @@ from lnpd.channel.table import Step, done, on
 from lnpd.channel.undone import keep_funding
 from lnpd.crypto.secp import is_point
 from lnpd.errors import FundingOutputWrong, InvalidPerCommitmentPoint
-from lnpd.tx.funding import funding_script_pubkey
-from lnpd.tx.transaction import TxOut
+from lnpd.tx.funding import funding_output
 from lnpd.wire.messages import ChannelReady, ChannelReadyTlvs
 
 OPERATING = (Normal, ShuttingDown, Negotiating)
@@ -36,7 +35,7 @@ Acting = Generator[Any, Any, tuple[Channel, list[Action]]]  # Any: each reply is
 def await_ready(channel: Channel) -> Acting:
     """Enter AwaitingReady: watch the funding; with minimum_depth 0 nothing is waited for."""
     funding = channel.fundings[0]
-    script = funding_script_pubkey(funding.funding_keys)
+    script = funding_output(funding).script_pubkey
     depth = max(1, channel.minimum_depth)
     channel = replace(channel, phase=AwaitingReady(), depth_reached=channel.minimum_depth == 0)
     channel, sends = yield from announce_ready(channel)
@@ -70,8 +69,7 @@ def on_confirmed(channel: Channel, event: TransactionConfirmed) -> Step:
     funding = channel.fundings[0]
     if event.transaction.txid != funding.txid or event.depth < channel.minimum_depth:
         return (yield from done(channel))
-    output = TxOut(funding.capacity_sat, funding_script_pubkey(funding.funding_keys))
-    if event.transaction.outputs[funding.vout : funding.vout + 1] != (output,):
+    if event.transaction.outputs[funding.vout : funding.vout + 1] != (funding_output(funding),):
         return (yield from fail(channel, FundingOutputWrong("The funding transaction does not pay what was agreed.")))
     scid = short_channel_id(event.height, event.index, funding.vout)
     undone = channel.funding_undone

@@ -18,7 +18,7 @@ from lnpd.tx.accounts import NOTHING, Account
 from lnpd.tx.graph import ChannelType, Funding
 from lnpd.tx.presigned import Auxiliary
 from lnpd.tx.transaction import Tx
-from lnpd.wire.messages import Extension
+from lnpd.wire.messages import Extension, FundingType
 
 ScriptPair = tuple[bytes, bytes]
 
@@ -319,6 +319,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     channel_type: ChannelType = ChannelType((), 0, 0, ())
     type_bits: bytes = b""
     extensions: tuple[Extension, ...] = ()  # in the order of the namespaces of update_ext
+    funding_type: FundingType | None = None  # of a type whose funding is not the 2-of-2
     announce: bool = False
     capacity_sat: int = 0
     push_msat: int = 0

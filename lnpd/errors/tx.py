@@ -15,6 +15,10 @@ class ScriptRefused(TxError):
     """A script expression is malformed, unsound, or beyond the bounds of what can be spent."""
 
 
+class FundingRefused(TxError):
+    """A channel type's funding has keys of no good form or name, or could be taken too early without both parties."""
+
+
 class WitnessIncomplete(TxError):
     """A signature or a late datum that a witness needs is missing."""
 

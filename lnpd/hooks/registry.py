@@ -14,12 +14,13 @@ from lnpd_sdk.envelope import CONTRACT_VERSION
 from lnpd_sdk.manifest import ChannelTypeSpec, Manifest, OptionSpec, RpcMethod, TopicSpec
 from lnpd_sdk.types import ProviderSpec, View
 
-from lnpd.errors import ManifestRefused
+from lnpd.errors import FundingRefused, ManifestRefused, ScriptRefused
 from lnpd.hooks.capabilities import kind_of, parameter_of, wrong_with
 from lnpd.hooks.kinds import KINDS, HookKind
 from lnpd.hooks.offered import check_offer, kinds_of
 from lnpd.hooks.order import Wish, circle
 from lnpd.hooks.proxy import Caller, PluginProxy, check_subscription
+from lnpd.tx.funding_types import check_type
 from lnpd.wire.catalogue import Catalogue
 
 T = TypeVar("T")
@@ -282,6 +283,11 @@ def _check_channel_type(owner: str, kind: ChannelTypeSpec) -> None:
         raise ManifestRefused(
             f"{owner}: the channel type {kind.name} pins over {MAX_PINS} providers, or one twice or of no good name"
         )
+    if kind.funding is not None:
+        try:
+            check_type(kind.funding)
+        except (FundingRefused, ScriptRefused) as error:
+            raise ManifestRefused(f"{owner}: the funding of the channel type {kind.name}: {error}") from None
 
 
 def _check_provider(owner: str, spec: ProviderSpec) -> None:

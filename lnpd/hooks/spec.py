@@ -61,6 +61,22 @@ class HookSpecs:
     def open_channel_received(self, node_id: str, funding_sat: int, push_msat: int, channel_type: str) -> str | None:
         """A peer wants to open a channel to us. A text refuses it, and is sent to the peer; None goes on."""
 
+    @chain(
+        guarded=True,
+        default="No channel of this type is opened.",
+        example="""
+        @plugin.hook("funding_keys", channel_type="recovery/anchors")
+        async def vault(node, node_id, proposed, **fields):
+            return {"recovery_key": "02" + "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"}
+        """,
+    )
+    def funding_keys(
+        self, channel_type: str, node_id: str, opener: bool, proposed: dict[str, str]
+    ) -> dict[str, str] | None:
+        """A channel of a type whose funding has keys of its own is being opened, by us or by the peer. The answer are
+        these keys by name, compressed points in hex. What the opener `proposed` is empty on its own side; the other
+        side opens the channel only if its own answer is the same."""
+
     @gather(
         default=TOLD,
         example="""

@@ -83,11 +83,19 @@ class InitTlvs(Tlvs, frozen=True, kw_only=True):
     offered_extensions: tuple[Extension, ...] | None = None
 
 
+class FundingType(Composite, frozen=True, kw_only=True):
+    NAME: ClassVar[str] = "funding_type"
+    name: str
+    script_digest: bytes
+    keys: tuple[bytes, ...]
+
+
 class OpenChannelTlvs(Tlvs, frozen=True, kw_only=True):
     NAME: ClassVar[str] = "open_channel_tlvs"
     upfront_shutdown_script: bytes | None = None
     channel_type: bytes | None = None
     extensions: tuple[Extension, ...] | None = None
+    funding_type: FundingType | None = None
 
 
 class AcceptChannelTlvs(Tlvs, frozen=True, kw_only=True):
@@ -95,6 +103,7 @@ class AcceptChannelTlvs(Tlvs, frozen=True, kw_only=True):
     upfront_shutdown_script: bytes | None = None
     channel_type: bytes | None = None
     extensions: tuple[Extension, ...] | None = None
+    funding_type: FundingType | None = None
 
 
 class ChannelReadyTlvs(Tlvs, frozen=True, kw_only=True):
@@ -1024,6 +1033,8 @@ COMPOSITES: dict[str, type[Composite]] = {
     "extension_state": ExtensionState,
 }
 RECORDS: dict[tuple[str, str], type[Composite]] = {
+    ("open_channel_tlvs", "funding_type"): FundingType,
+    ("accept_channel_tlvs", "funding_type"): FundingType,
     ("closing_signed_tlvs", "fee_range"): FeeRange,
     ("update_fulfill_htlc_tlvs", "attribution_data"): AttributionData,
     ("update_fail_htlc_tlvs", "attribution_data"): AttributionData,
@@ -1694,9 +1705,19 @@ data,...*extension,extensions
 tlv_stream,open_channel_tlvs
 type,98561,extensions
 data,...*extension,extensions
+type,98569,funding_type
+data,u8,name_len
+data,name_len*utf8,name
+data,sha256,script_digest
+data,...*point,keys
 tlv_stream,accept_channel_tlvs
 type,98561,extensions
 data,...*extension,extensions
+type,98569,funding_type
+data,u8,name_len
+data,name_len*utf8,name
+data,sha256,script_digest
+data,...*point,keys
 tlv_stream,commitment_signed_tlvs
 type,98565,extension_digests
 data,...*sha256[..8],digests

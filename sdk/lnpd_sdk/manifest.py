@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from lnpd_sdk.envelope import CONTRACT_VERSION
+from lnpd_sdk.script import Miniscript
 from lnpd_sdk.types import ProviderSpec
 
 OptionKind = Literal["text", "integer", "number", "boolean"]
@@ -94,16 +95,30 @@ class HookOffer(msgspec.Struct, frozen=True):
     deadline_seconds: float = 5.0
 
 
-class ChannelTypeSpec(msgspec.Struct, frozen=True):
+class FundingSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a channel type pays its funding to: a miniscript over `opener_funding`, `acceptor_funding` and `keys`.
+
+    Both parties together can take it at once; every other way needs a signature and `older` of 4,032 blocks or more.
+    The node closes the channel by force 1,008 blocks before the first such way opens. `keys` are the type's own, by
+    name: at each opening the hook `funding_keys` says on both nodes which points they are. The opener sends them, and
+    both have to come to the same script. Weights follow from it.
+    """
+
+    script: Miniscript
+    keys: tuple[str, ...] = ()
+
+
+class ChannelTypeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """A channel type: a BOLT type with the plugin's providers (and others', by name) pinned to it.
 
     `name` is what a person types, `PLUGIN/TYPE` by custom; `providers` are (provider, commitment format), in the order
-    that both peers write them to the wire.
+    that both peers write them to the wire. `funding` is what it pays its funding to, if not to BOLT 3's 2-of-2.
     """
 
     name: str
     base: Literal["static_remotekey", "anchors_zero_fee_htlc_tx"]
     providers: tuple[tuple[str, int], ...]
+    funding: FundingSpec | None = None
 
 
 class TopicSpec(msgspec.Struct, frozen=True):

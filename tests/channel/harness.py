@@ -27,7 +27,7 @@ from lnpd.channel.state import Channel, Normal, Policy, new_channel
 from lnpd.channel.step import step
 from lnpd.errors import ProtocolError
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, CORE_PROVIDERS, pin, with_extensions
-from lnpd.tx.funding import funding_script_pubkey, make_funding
+from lnpd.tx.funding import funding_output, make_funding
 from lnpd.tx.graph import ChannelType
 from lnpd.tx.states import BASE, BaseState, encode_state
 from lnpd.tx.transaction import Tx, TxIn, TxOut
@@ -380,8 +380,7 @@ def opening(channel_type: ChannelType = PLAIN, pair: Pair | None = None, **chang
 def confirm(pair: Pair, party: Party, depth: int = 3) -> None:
     """The funding is deep, for one side."""
     channel = pair.nodes[party].channel
-    script = funding_script_pubkey(channel.fundings[0].funding_keys)
-    tx = funding_tx(TxOut(channel.capacity_sat, script))
+    tx = funding_tx(funding_output(channel.fundings[0]))
     pair.command(party, events.TransactionConfirmed(tx, height=500_000, index=4, depth=depth))
 
 

@@ -11,7 +11,14 @@ from lnpd.channel.opening_rules import ACCEPT, DEMANDS, OPEN, START
 from lnpd.channel.state import AwaitingFunding, AwaitingFundingCreated, Closed
 from lnpd.tx.transaction import TxOut
 from lnpd.wire.message import decode
-from lnpd.wire.messages import AcceptChannel, AcceptChannelTlvs, Extension, OpenChannel, OpenChannelTlvs
+from lnpd.wire.messages import (
+    AcceptChannel,
+    AcceptChannelTlvs,
+    Extension,
+    FundingType,
+    OpenChannel,
+    OpenChannelTlvs,
+)
 from lnpd.wire.messages import Error as ErrorMessage
 from tests.channel.harness import PLAIN, POLICY, Node, Pair, accept_event, confirm, funding_tx, open_event, opening
 
@@ -66,6 +73,14 @@ ACCEPT_CASES: list[tuple[type[errors.ProtocolError], dict[str, Any]]] = [
     (
         errors.ExtensionsChanged,
         {"tlvs": AcceptChannelTlvs(channel_type=b"\x40\x10\x00", extensions=(Extension(name="stranger", format=1),))},
+    ),
+    (
+        errors.FundingTypeChanged,
+        {
+            "tlvs": AcceptChannelTlvs(
+                channel_type=b"\x40\x10\x00", funding_type=FundingType(name="a/b", script_digest=bytes(32), keys=())
+            )
+        },
     ),
     (errors.TooManyHtlcsWanted, {"max_accepted_htlcs": 484}),
     (errors.InvalidBasepoint, {"htlc_basepoint": NO_POINT}),

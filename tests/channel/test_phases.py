@@ -5,8 +5,10 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from lnpd_sdk.script import Miniscript
 
 from lnpd.channel import actions, events
+from lnpd.channel.deadlines import LOCK_MARGIN_BLOCKS
 from lnpd.channel.failure import FUNDED, UNFUNDED
 from lnpd.channel.state import (
     AwaitingAccept,
@@ -22,12 +24,15 @@ from lnpd.channel.state import (
     OnChain,
     ShuttingDown,
 )
+from lnpd.crypto.secp import public_key
+from lnpd.tx.funding_types import with_funding
 from lnpd.tx.transaction import TxOut
 from lnpd.wire.message import decode
 from lnpd.wire.messages import ChannelReady, ChannelReestablish, StartBatch, StartBatchTlvs
 from lnpd.wire.messages import Error as ErrorMessage
 from lnpd.wire.messages import Warning as WarningMessage
 from tests.channel.harness import (
+    PLAIN,
     SCRIPTS,
     Node,
     Pair,
@@ -268,3 +273,17 @@ def test_an_acceptor_that_saw_the_funding_keeps_its_channel() -> None:
     confirm(pair, 1)
     pair.nodes[1].run(events.Block(502_016))
     assert isinstance(pair.nodes[1].channel.phase, AwaitingReady)
+
+
+def test_a_funding_that_others_may_take_soon_is_closed_before() -> None:
+    third = public_key(b"\x77" * 32).hex()
+    script = Miniscript(f"or_d(multi(2,opener_funding,acceptor_funding),and_v(v:pk({third}),older(5000)))")
+    pair = opened(with_funding(PLAIN, script))
+    height = 500_000 + 5_000 - LOCK_MARGIN_BLOCKS
+    for node in pair.nodes:
+        node.run(events.Block(height - 1))
+        assert isinstance(node.channel.phase, Normal)
+        node.run(events.Block(height))
+        assert isinstance(node.channel.phase, Failed)
+        (error,) = (each for each in map(decode, node.sent) if isinstance(each, ErrorMessage))
+        assert b"From height 505000 on" in error.data

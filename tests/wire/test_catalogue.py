@@ -48,6 +48,8 @@ def test_lnpds_own_numbers_are_odd_and_outside_the_specifications() -> None:
         ("init_tlvs", "offered_extensions"): 98563,
         ("open_channel_tlvs", "extensions"): 98561,
         ("accept_channel_tlvs", "extensions"): 98561,
+        ("open_channel_tlvs", "funding_type"): 98569,
+        ("accept_channel_tlvs", "funding_type"): 98569,
         ("commitment_signed_tlvs", "extension_digests"): 98565,
         ("channel_reestablish_tlvs", "extension_states"): 98567,
     }

@@ -26,7 +26,7 @@ from lnpd.services.channels.batch import find_by_txid, kept_of
 from lnpd.store.codec import decode
 from lnpd.store.read import Read
 from lnpd.store.write import Write
-from lnpd.tx.funding import funding_script_pubkey
+from lnpd.tx.funding import funding_output
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class Stand(msgspec.Struct, frozen=True):
 def funding_watches(channel: Channel) -> tuple[WatchTransaction | WatchOutput, ...]:
     """What is watched for a channel as long as it is not closed (channel/ready.py); of a lost one its output alone."""
     funding = channel.fundings[0]
-    script = funding_script_pubkey(funding.funding_keys)
+    script = funding_output(funding).script_pubkey
     output = WatchOutput("funding", funding.txid, funding.vout, script, channel.policy.resolution_depth)
     if channel.from_backup:
         return (output,)
@@ -156,7 +156,8 @@ async def _of_channel(read: Reading, backend: ChainBackend, stand: Stand, runnin
     if output is None:
         return await _gone(read, backend, stand, running)
     funding = channel.fundings[0]
-    if (output.value_sat, output.script) != (funding.capacity_sat, funding_script_pubkey(funding.funding_keys)):
+    agreed = funding_output(funding)
+    if (output.value_sat, output.script) != (agreed.value_sat, agreed.script_pubkey):
         return [frozen(channel, "its funding output is not on the chain what the channel takes it for")]
     if output.spent_by is not None and "revoked" in (name := await _name(read, channel, output.spent_by)):
         return [Problem(name_of(channel), f"{name} waits in the mempool", PUNISHED)]

@@ -40,7 +40,7 @@ from lnpd.store.database import DATABASE_NAME
 from lnpd.store.store import Store
 from lnpd.store.transactions import Fault, no_fault
 from lnpd.store.write import Write
-from lnpd.tx.funding import funding_script_pubkey
+from lnpd.tx.funding import funding_output
 
 SIGNER_DIRECTORY: Final = "signer"
 MAKING: Final = "restoring"
@@ -206,7 +206,7 @@ def _put_channel(write: Write, each: BackedUp) -> None:
     if each.addresses:
         write.put_value(PEERS, each.peer, encode(KnownAddresses(each.addresses)))
     for number, funding in enumerate(each.fundings):
-        script = funding_script_pubkey(funding.funding_keys)
+        script = funding_output(funding).script_pubkey
         name = "funding" if number == 0 else f"funding/{funding.txid.hex()}"
         watch = WatchOutput(name, funding.txid, funding.vout, script, channel.policy.resolution_depth)
         row = new_row(key, watch, each.from_height)

@@ -1,9 +1,10 @@
 """What do we demand in a channel, and what does a peer's channel type mean on this node?"""
 
 import os
+from collections.abc import Mapping
 
 import msgspec
-from lnpd_sdk.manifest import ChannelTypeSpec
+from lnpd_sdk.manifest import ChannelTypeSpec, FundingSpec
 
 from lnpd.channel.presets import LARGE_CHANNEL_SAT, Limits
 from lnpd.channel.scripts import shutdown_script_allowed
@@ -14,10 +15,11 @@ from lnpd.hooks.registry import Registry
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
 from lnpd.services.interfaces import ChannelPublics
 from lnpd.services.wallet.scripts import WalletScripts
+from lnpd.tx.funding_types import filled, script_digest, with_funding
 from lnpd.tx.graph import ChannelType
 from lnpd.tx.states import BASE, BaseState, encode_state
 from lnpd.wire import features
-from lnpd.wire.messages import Extension
+from lnpd.wire.messages import Extension, FundingType
 
 BY_NAME: dict[str, ChannelType] = {
     "static_remotekey": STATIC_REMOTEKEY,
@@ -97,12 +99,24 @@ def reserving(terms: Terms, dust_limit_sat: int) -> Terms:
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A channel type as it goes over the wire, and what it means here."""
+    """A channel type as it goes over the wire, and what it means here.
+
+    `funding` is what its plugin declares of the funding; `funding_type` goes to the peer once the keys are known.
+    """
 
     name: str
     type: ChannelType
     bits: bytes
     extensions: tuple[Extension, ...]
+    funding: FundingSpec | None = None
+    funding_type: FundingType | None = None
+
+    def paying(self, spec: FundingSpec, keys: Mapping[str, bytes]) -> "Kind":
+        """The same with a funding of these keys. Raises FundingRefused, ScriptRefused."""
+        script = filled(spec, keys)
+        points = tuple(keys[name] for name in spec.keys)
+        said = FundingType(name=self.name, script_digest=script_digest(script), keys=points)
+        return msgspec.structs.replace(self, type=with_funding(self.type, script), funding_type=said)
 
     def initial_states(self, feerate_per_kw: int) -> tuple[tuple[str, bytes], ...]:
         """Each provider's state before any update."""
@@ -131,7 +145,8 @@ class Kinds:
         pins = [*spec.providers, *((each, self._newest(each)) for each in providers)]
         extensions = tuple(Extension(name=each, format=number) for each, number in pins)
         wanted = features.ChannelType(base, scid_alias=aliased)
-        return Kind(name, self._pinned(_meaning(wanted), extensions), wanted.features().to_bytes(), extensions)
+        bits = wanted.features().to_bytes()
+        return Kind(name, self._pinned(_meaning(wanted), extensions), bits, extensions, spec.funding)
 
     def grants(self) -> tuple[tuple[str, int], ...]:
         """What the user lets each plugin's providers take of our balance: (provider, sat)."""
@@ -146,8 +161,12 @@ class Kinds:
         """The types that plugins brought."""
         return tuple(t.name for owned in self._registry.owners.values() for t in owned.manifest.channel_types)
 
-    def offered(self, bits: bytes | None, extensions: tuple[Extension, ...] | None) -> Kind:
+    def offered(
+        self, bits: bytes | None, extensions: tuple[Extension, ...] | None, funding: FundingType | None = None
+    ) -> Kind:
         """A type as a peer's open_channel names it. ChannelTypeUnknown says what this node lacks."""
+        if funding is not None:
+            return self._with_own_funding(bits, extensions or (), funding.name)
         try:
             base = features.channel_type(bits) if bits else features.ChannelType("static_remotekey")
         except UnknownChannelType as error:
@@ -156,6 +175,14 @@ class Kinds:
             raise ChannelTypeUnknown("This node opens no channels of the zeroconf variant yet.")
         name, listed = base.name + (ALIASED if base.scid_alias else ""), extensions or ()
         return Kind(name, self._pinned(_meaning(base), listed), bits or b"", listed)
+
+    def _with_own_funding(self, bits: bytes | None, extensions: tuple[Extension, ...], name: str) -> Kind:
+        if self._registry.channel_type(name.removesuffix(ALIASED)) is None:
+            raise ChannelTypeUnknown(f"No plugin here has the channel type {name[:60]!r}.")
+        kind = self.named(name)
+        if kind.funding is None or (kind.bits, kind.extensions) != (bits, extensions):
+            raise ChannelTypeUnknown(f"The channel type {name[:60]!r} is another one here.")
+        return kind
 
     def _newest(self, provider: str) -> int:
         found = self._registry.provider(provider)

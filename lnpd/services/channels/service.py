@@ -28,12 +28,12 @@ from lnpd.errors import (
     SignerRefused,
     UnknownChannel,
 )
-from lnpd.errors.words import one_line
 from lnpd.hooks.dispatch import Hooks
 from lnpd.services.channels.batch import INDEX, put_records
 from lnpd.services.channels.caps import Room
 from lnpd.services.channels.doubt import doubt_copied
 from lnpd.services.channels.driver import ChannelDriver, Item
+from lnpd.services.channels.judging import judged, with_funding
 from lnpd.services.channels.opening import (
     Kind,
     Kinds,
@@ -221,6 +221,7 @@ class Channels:
         PeerNotConnected; ChannelRefused if our own caps do not allow it, or the peer lacks a feature that it takes.
         """
         refuse_unspoken(kind, capacity_sat, self.negotiated(peer))
+        kind = await with_funding(self._hooks, kind, peer, OPENER, None)
         driver, terms = await self._new(peer, OPENER, kind, capacity_sat, os.urandom(32), self.links[peer])
         command = Open(
             chain_hash=self._settings.chain_hash,
@@ -234,6 +235,7 @@ class Channels:
             initial_states=kind.initial_states(feerate_per_kw),
             terms=terms,
             alias=fresh_alias(),
+            funding_type=kind.funding_type,
         )
         try:
             return await driver.command(command)
@@ -269,16 +271,7 @@ class Channels:
             raise ProtocolError("this temporary_channel_id is in use")
         if message.tlvs.channel_type is None and self._settings.policy.require_channel_type:
             raise ProtocolError("open_channel has no channel_type")
-        kind = self.kinds.offered(message.tlvs.channel_type, message.tlvs.extensions)
-        refusal = await self._hooks.chain(
-            "open_channel_received",
-            node_id=node_id.hex(),
-            funding_sat=message.funding_satoshis,
-            push_msat=message.push_msat,
-            channel_type=kind.name,
-        )
-        if refusal is not None:
-            raise ProtocolError(one_line(str(refusal)))
+        kind = await judged(self._hooks, self.kinds, node_id, message)
         return await self.parts.reserve.for_one_more(kind)
 
     async def _new(

@@ -4,11 +4,12 @@ from typing import Final
 
 from lnpd_sdk.types import PARTIES
 
-from lnpd.errors import ScriptRefused
+from lnpd.errors import FundingRefused, ScriptRefused
 from lnpd.services.interfaces import ChannelIndex, ChannelPublics, SignerChannel
 from lnpd.services.signer.refusals import Rule, refuse
 from lnpd.services.signer.state import MAX_DESTINATIONS
 from lnpd.tx.funding import make_funding
+from lnpd.tx.funding_types import check_funding as check_script
 from lnpd.tx.graph import Funding
 
 MAX_SCRIPT_BYTES: Final = 42
@@ -40,14 +41,16 @@ def check_terms(channel: SignerChannel, publics: ChannelPublics) -> None:
 
 
 def check_funding(channel: SignerChannel, funding: Funding) -> None:
-    """A funding is the 2-of-2 of the registered keys. Raises SignerRefused."""
+    """A funding is the 2-of-2 of the registered keys, or what the type makes of them. Raises SignerRefused."""
     keys = (channel.publics[0].funding_pubkey, channel.publics[1].funding_pubkey)
     try:
-        expected = make_funding(funding.txid, funding.vout, funding.capacity_sat, keys)
-    except ScriptRefused as error:
+        expected = make_funding(funding.txid, funding.vout, funding.capacity_sat, keys, channel.type.funding)
+        if channel.type.funding is not None:
+            check_script(channel.type.funding, keys)
+    except (FundingRefused, ScriptRefused) as error:
         refuse(Rule.UNFIT_TERMS, str(error))
     if funding != expected or funding.capacity_sat <= 0:
-        refuse(Rule.UNFIT_TERMS, "the funding is not the 2-of-2 of the funding keys.")
+        refuse(Rule.UNFIT_TERMS, "the funding is not what the channel's type makes of the funding keys.")
 
 
 def check_destination(script_pubkey: bytes, destinations: tuple[bytes, ...]) -> None:

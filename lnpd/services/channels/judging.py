@@ -1,0 +1,54 @@
+"""What do this node's plugins say of a channel that opens: may a peer open it, and what does it pay its funding to?"""
+
+from lnpd_sdk.types import ACCEPTOR, OPENER, Party
+
+from lnpd.errors import ChannelTypeUnknown, FundingRefused, ProtocolError, ScriptRefused
+from lnpd.errors.words import one_line
+from lnpd.hooks.dispatch import Hooks
+from lnpd.services.channels.opening import Kind, Kinds
+from lnpd.wire.messages import FundingType, OpenChannel
+
+
+async def judged(hooks: Hooks, kinds: Kinds, node_id: bytes, message: OpenChannel) -> Kind:
+    """What a peer's open_channel asks for. Raises ChannelTypeUnknown, and ProtocolError if a plugin refuses it."""
+    proposed = message.tlvs.funding_type
+    kind = kinds.offered(message.tlvs.channel_type, message.tlvs.extensions, proposed)
+    refusal = await hooks.chain(
+        "open_channel_received",
+        node_id=node_id.hex(),
+        funding_sat=message.funding_satoshis,
+        push_msat=message.push_msat,
+        channel_type=kind.name,
+    )
+    if refusal is not None:
+        raise ProtocolError(one_line(str(refusal)))
+    return await with_funding(hooks, kind, node_id, ACCEPTOR, proposed)
+
+
+async def with_funding(hooks: Hooks, kind: Kind, node_id: bytes, us: Party, proposed: FundingType | None) -> Kind:
+    """The kind with its funding script, whose keys this node's plugins name. `proposed` is the opener's, for the other
+    side. Raises ChannelTypeUnknown."""
+    spec = kind.funding
+    if spec is None:
+        return kind
+    try:
+        theirs = dict(zip(spec.keys, proposed.keys if proposed else (), strict=proposed is not None))
+        shown = {name: point.hex() for name, point in theirs.items()}
+        answer = await _asked(hooks, kind, node_id, us, shown) if spec.keys else {}
+        made = kind.paying(spec, {name: bytes.fromhex(point) for name, point in answer.items()})
+    except ValueError:
+        raise ChannelTypeUnknown(f"{kind.name}: the funding's keys are {len(spec.keys)} points.") from None
+    except (FundingRefused, ScriptRefused) as error:
+        raise ChannelTypeUnknown(f"{kind.name}: {error}") from None
+    if proposed is not None and made.funding_type != proposed:
+        raise ChannelTypeUnknown(f"{kind.name}: this node would not pay the funding to this script and these keys.")
+    return made
+
+
+async def _asked(hooks: Hooks, kind: Kind, node_id: bytes, us: Party, shown: dict[str, str]) -> dict[str, str]:
+    answer = await hooks.chain(
+        "funding_keys", channel_type=kind.name, node_id=node_id.hex(), opener=us == OPENER, proposed=shown
+    )
+    if answer is None:
+        raise ChannelTypeUnknown(f"{kind.name}: no plugin of this node names the keys of the funding.")
+    return dict(answer)

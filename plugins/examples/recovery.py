@@ -1,0 +1,52 @@
+"""recovery: channels whose money a third key can take, four weeks after the funding confirmed and not before.
+
+    lnpd --plugin=plugins/examples/recovery.py --grant recovery=hook:funding_keys --option recovery.key=02ab...
+    lnp open PEER 1000000 --channel-type recovery/anchors
+
+Both nodes name the same key; else the channel is not opened. While both nodes live, they close the channel a week
+before the key can be used: it is for the day on which neither comes back.
+"""
+
+from lnpd_sdk.manifest import ChannelTypeSpec, FundingSpec
+from lnpd_sdk.plugin import Node, Plugin
+from lnpd_sdk.script import DataCarrier, Miniscript
+from lnpd_sdk.types import OutputSpec, Phase, ProviderBase, ProviderSpec, Transaction, View
+
+MARK = b"recovery"
+FUNDING = "or_d(multi(2,opener_funding,acceptor_funding),and_v(v:pk(recovery_key),older(4032)))"
+
+plugin = Plugin("recovery", "0.1.0", "Lets a third key recover a channel.", ("hook:funding_keys",))
+plugin.channel_type(
+    ChannelTypeSpec(
+        "recovery/anchors",
+        "anchors_zero_fee_htlc_tx",
+        (("recovery", 1),),
+        FundingSpec(Miniscript(FUNDING), ("recovery_key",)),
+    )
+)
+key = plugin.option("key", str, "", "the recovery key, a compressed point in hex, the same on both nodes", dynamic=True)
+
+
+@plugin.hook("funding_keys", channel_type="recovery/anchors")
+async def funding_keys(node: Node, **fields: object) -> dict[str, str] | None:
+    """The key that the user set; what the other side proposed has to be the same."""
+    return {"recovery_key": key.value} if key.value else None
+
+
+@plugin.provider
+class Recovery(ProviderBase):
+    """A mark in every commitment: who watches the chain sees that a closed channel was one of these."""
+
+    spec = ProviderSpec("recovery", (1,), (Phase("contribute", ()), Phase("seal", ())), max_outputs=1, seal_length=8)
+
+    def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
+        """An OP_RETURN, from the first commitment on."""
+        return (OutputSpec("recovery", "mark", "mark", 0, DataCarrier(len(MARK)), trim="never"),)
+
+    def seal(self, view: View, state: bytes, transaction: Transaction) -> bytes:
+        """What it carries."""
+        return MARK
+
+
+if __name__ == "__main__":
+    plugin.run()

@@ -1,0 +1,138 @@
+"""Does a whole channel type of a plugin's work between real nodes: opened, paid over, closed, recovered, refused?"""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lnpd.chain.interface import Outcome
+from lnpd.crypto.secp import public_key, sign
+from lnpd.errors import ChannelRefused
+from lnpd.services.node.node import Node
+from lnpd.testing import Network, until
+from lnpd.testing.network import DEPTH
+from lnpd.tx.funding import compiled_of, funding_output
+from lnpd.tx.graph import Funding
+from lnpd.tx.signatures import input_digest, witness
+from lnpd.tx.transaction import Tx, TxIn, TxOut, parse
+from tests.e2e.closing import confirmed_sat, driver_of
+
+SECRET = b"\x77" * 32
+KEY = public_key(SECRET).hex()
+KIND = "recovery/anchors"
+LOCK_BLOCKS = 4_032
+PLUGIN = Path(__file__).parents[2] / "plugins" / "examples" / "recovery.py"
+
+
+def with_key(key: str = KEY) -> dict[str, Any]:  # Any: whatever Config takes
+    """A node whose user named this key."""
+    options = (("recovery", "key", key),) if key else ()
+    return {"plugins": (PLUGIN,), "grants": (("recovery", "hook:funding_keys"),), "plugin_options": options}
+
+
+async def pair(network: Network) -> tuple[Node, Node, str, Funding]:
+    alice, bob = await network.node("alice", **with_key()), await network.node("bob", **with_key())
+    channel = await network.channel(alice, bob, 1_000_000, push_sat=200_000, kind=KIND)
+    invoice = await bob.api.invoice(50_000_000, "over a funding of another kind", 3600)
+    await alice.api.pay(invoice.invoice, None, 20)
+    await until(lambda: not driver_of(alice).channel.log and not driver_of(bob).channel.log, "the end of all updates")
+    (funding,) = driver_of(alice).channel.fundings
+    assert funding == driver_of(bob).channel.fundings[0]
+    assert KEY in str(funding.script)
+    return alice, bob, channel, funding
+
+
+async def mined(network: Network, funding: Funding) -> Tx:
+    """What took the funding; it is in the tip."""
+    await network.spent(f"{funding.txid[::-1].hex()}:{funding.vout}")
+    tip = await network.mine(1)
+    block = await network.chain.block_at(tip)
+    assert block is not None
+    for txid in block.txids:
+        found = await network.chain.transaction(txid)
+        assert found is not None
+        tx = parse(found.transaction)
+        if any((each.txid, each.vout) == (funding.txid, funding.vout) for each in tx.inputs):
+            return tx
+    raise AssertionError("no transaction of the tip takes the funding")
+
+
+def recovered(funding: Funding, older: int) -> Tx:
+    """What the key's owner makes of a funding, by its script alone."""
+    compiled = compiled_of(funding)
+    (path,) = [each for each in compiled.paths if each.older]
+    tx = Tx((TxIn(funding.txid, funding.vout, older),), (TxOut(funding.capacity_sat - 1_000, b"\0\x14" + bytes(20)),))
+    digest = input_digest(tx, 0, path, compiled.witness_script, (funding_output(funding),))
+    return tx.with_witness(0, witness(path, compiled.witness_script, {KEY: sign(SECRET, digest)}, {}))
+
+
+def test_it_is_opened_paid_over_and_closed_by_agreement(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob, channel, funding = await pair(network)
+            before_sat = await confirmed_sat(bob)
+            closed = await alice.api.close(channel, False, None)
+            assert closed.how == "mutual"
+            tx = await mined(network, funding)
+            assert tx.inputs[0].witness[-1] == funding.witness_script
+            assert len(tx.outputs) == 2
+            assert await confirmed_sat(bob) - before_sat == 250_000
+
+    asyncio.run(main())
+
+
+def test_it_is_closed_by_force_with_its_mark_in_the_commitment(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob, channel, funding = await pair(network)
+            before_sat = await confirmed_sat(alice)
+            await alice.api.close(channel, True, None)
+            tx = await mined(network, funding)
+            assert tx.inputs[0].witness[-1] == funding.witness_script
+            assert b"\x6a\x08recovery" in {each.script_pubkey for each in tx.outputs}
+            actual, expected = tx.weight, driver_of(bob).channel.channel_type.commitment_weight + 4 * (8 + 1 + 10)
+            assert expected - 12 < actual <= expected  # signatures differ by a byte or two
+            for _ in range(13):
+                await network.mine(12)
+            assert await confirmed_sat(alice) - before_sat > 740_000
+
+    asyncio.run(main())
+
+
+def test_the_key_recovers_it_when_its_lock_is_over_and_not_before(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob, _, funding = await pair(network)
+            await network.stop(alice)
+            await network.stop(bob)
+            await network.chain.mine(LOCK_BLOCKS - DEPTH - 1)
+            for older, ends in ((LOCK_BLOCKS, "non-BIP68-final"), (LOCK_BLOCKS - 1, "mandatory-script-verify")):
+                refused = await network.chain.broadcast((recovered(funding, older).serialise(),))
+                assert refused.outcome is Outcome.REFUSED and ends in refused.reason, refused
+            await network.chain.mine(1)
+            tx = recovered(funding, LOCK_BLOCKS)
+            assert (await network.chain.broadcast((tx.serialise(),))).outcome is Outcome.ACCEPTED
+            assert await mined(network, funding) == tx
+
+    asyncio.run(main())
+
+
+OTHERS: dict[str, tuple[dict[str, Any], str]] = {  # Any: whatever Config takes
+    "without the plugin": ({}, "No plugin here has the channel type 'recovery/anchors'"),
+    "with another key": (with_key(public_key(b"\x78" * 32).hex()), "recovery/anchors: this node would not pay"),
+    "with no key": (with_key(""), "recovery/anchors: no plugin of this node names the keys"),
+    "with no grant": (with_key() | {"grants": ()}, "recovery/anchors: no plugin of this node names the keys"),
+}
+
+
+@pytest.mark.parametrize(("other", "words"), OTHERS.values(), ids=OTHERS)
+def test_another_node_refuses_it_by_name(tmp_path: Path, other: dict[str, Any], words: str) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await network.node("alice", **with_key()), await network.node("bob", **other)
+            with pytest.raises(ChannelRefused, match=words):
+                await network.channel(alice, bob, 1_000_000, kind=KIND)
+            assert not bob.channels.drivers
+
+    asyncio.run(main())
