@@ -65,10 +65,6 @@ class ExtensionsChanged(OpeningRefused):
     """accept_channel does not echo the list of extensions."""
 
 
-class FundingTypeChanged(OpeningRefused):
-    """accept_channel does not echo what the funding pays to: the peer lacks this channel type, or has another one."""
-
-
 class ZeroconfUntrusted(OpeningRefused):
     """The type includes option_zeroconf, and we do not trust the peer so far."""
 
@@ -395,10 +391,6 @@ class DataLost(ReestablishFailed):
 
 class HtlcTimedOut(ChannelError, ProtocolError):
     """An HTLC that we offered is past its timeout deadline (BOLT 2, cltv_expiry_delta Selection)."""
-
-
-class FundingLockEnds(ChannelError, ProtocolError):
-    """Soon somebody may take the funding without both parties: the channel closes before (extension contract)."""
 
 
 class FulfillmentDeadlinePassed(ChannelError, ProtocolError):

@@ -92,7 +92,7 @@ def test_it_is_closed_by_force_with_its_mark_in_the_commitment(tmp_path: Path) -
             assert tx.inputs[0].witness[-1] == funding.witness_script
             assert b"\x6a\x08recovery" in {each.script_pubkey for each in tx.outputs}
             actual, expected = tx.weight, driver_of(bob).channel.channel_type.commitment_weight + 4 * (8 + 1 + 10)
-            assert expected - 12 < actual <= expected  # signatures differ by a byte or two
+            assert expected - 20 < actual <= expected  # a signature may be shorter
             for _ in range(13):
                 await network.mine(12)
             assert await confirmed_sat(alice) - before_sat > 740_000
