@@ -135,6 +135,14 @@ class Propose(Event, frozen=True, tag="propose"):
     max_taken_msat: int | None = None
 
 
+class PutWitness(Event, frozen=True, tag="put_witness"):
+    """Command: a late datum of an extension's (32 bytes), by the name that its outputs' paths or children give it."""
+
+    provider: str
+    name: str
+    data: bytes
+
+
 class Commit(Event, frozen=True, tag="commit"):
     """Command: sign what is pending, if anything is and no revocation is awaited. Never refused: the driver sends one
     after each batch of events, so that a batch costs one commitment_signed."""
@@ -242,6 +250,7 @@ EVENTS: tuple[type[Event], ...] = (
     FailMalformed,
     SetFeerate,
     Propose,
+    PutWitness,
     Commit,
     Quiesce,
     QuiescenceExpired,

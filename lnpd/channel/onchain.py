@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, Notify
 from lnpd.channel.commitments import keep
-from lnpd.channel.events import Block, Fulfill, OutputSpent, OutputUnspent
+from lnpd.channel.events import Block, Fulfill, OutputSpent, OutputUnspent, PutWitness
 from lnpd.channel.failure import FUNDED, broadcast_latest
 from lnpd.channel.lost import UNKNOWN, future_commitment, lost_outputs, own_commitment, what_is_lost
 from lnpd.channel.onchain_claims import claim_what_is_due, give_again, split_what_is_close
@@ -56,6 +56,7 @@ from lnpd.channel.queries import (
 from lnpd.channel.state import Channel, Closed, Failed, OnChain, Resolution
 from lnpd.channel.table import Step, done, on
 from lnpd.channel.undone import on_coin_spent
+from lnpd.channel.witnesses import with_witness
 from lnpd.errors import NotThisCommitment
 from lnpd.tx.claims import Confirmed
 from lnpd.tx.funding import commitment_number
@@ -146,17 +147,28 @@ def on_block(channel: Channel, event: Block) -> Step:
 
 @on(OnChain, Fulfill)
 def on_fulfill(channel: Channel, command: Fulfill) -> Step:
-    """A preimage that came late opens what waited for it; with the next block at the latest it is claimed."""
+    """A preimage that came late."""
     channel, actions = remember_preimage(channel, command)
+    return (yield from _opened(channel, actions))
+
+
+@on(OnChain, PutWitness)
+def on_put_witness(channel: Channel, command: PutWitness) -> Step:
+    """What a plugin supplies late."""
+    return (yield from _opened(with_witness(channel, command), []))
+
+
+def _opened(channel: Channel, actions: list[Action]) -> Step:
+    """What waited for a late datum is claimed now, with the next block at the latest."""
     phase = channel.phase
     assert isinstance(phase, OnChain)
     graph = yield from kept_graph(channel)
     if graph is None:
         return channel, actions
-    unclaimed = [r for r in phase.resolutions if r.status == "unclaimed"]
-    found = claims_by_output(channel, graph, unclaimed)
+    open_ones = [r for r in phase.resolutions if r.status in ("unclaimed", "waiting")]  # or there is a better way now
+    found = claims_by_output(channel, graph, open_ones)
     resolutions = tuple(
-        as_waiting(r, found[r.txid, r.vout]) if r.status == "unclaimed" and (r.txid, r.vout) in found else r
+        as_waiting(r, found[r.txid, r.vout]) if r in open_ones and (r.txid, r.vout) in found else r
         for r in phase.resolutions
     )
     channel = replace(channel, phase=replace(phase, resolutions=resolutions))

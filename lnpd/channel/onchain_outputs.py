@@ -4,7 +4,7 @@ A `Resolution` is what the snapshot remembers of each. What can be done about it
 that a preimage which comes late is as good as one that was there from the start.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from lnpd_sdk.script import Template
@@ -15,6 +15,7 @@ from lnpd.channel.actions import WatchOutput
 from lnpd.channel.events import OutputSpent
 from lnpd.channel.queries import FindCommitment, Kept, ask
 from lnpd.channel.state import Channel, OnChain, Resolution
+from lnpd.channel.witnesses import supplied
 from lnpd.tx.claims import NO_PREIMAGE, Claimable, Confirmed, Plan, State, Unclaimed, plan
 from lnpd.tx.graph import Graph, Output
 from lnpd.tx.states import HTLC
@@ -46,7 +47,8 @@ def planned(channel: Channel, confirmed: Confirmed) -> Plan:
     """What we take of a confirmed transaction.
 
     A preimage opens every HTLC of its hash; those that we did not decide to claim are left, for who shows a preimage
-    before an HTLC is irrevocable tells that it is the payee (BOLT 5).
+    before an HTLC is irrevocable tells that it is the payee (BOLT 5). An extension's outputs are opened by what was
+    supplied for it, and by nothing else.
     """
     assert isinstance(channel.phase, OnChain)
     decided = {d.id: d.preimage for d in channel.decisions if d.kind == "fulfill"}
@@ -62,7 +64,24 @@ def planned(channel: Channel, confirmed: Confirmed) -> Plan:
     left = [c for c in found.claims if c.late and _name(c.output) not in ours]
     outputs = ((c.vout, c.output) for c in left)
     unclaimed = [Unclaimed(v, o.provider, o.id, o.value_sat, NO_PREIMAGE, o.kind) for v, o in outputs]
-    return Plan(tuple(c for c in found.claims if c not in left), (*found.unclaimed, *unclaimed))
+    found = Plan(tuple(c for c in found.claims if c not in left), (*found.unclaimed, *unclaimed))
+    others = {c.output.provider for c in left} | {each.provider for each in channel.witnesses}
+    for provider in sorted(others - {HTLC}):
+        own = plan(confirmed, channel.us, state, supplied(channel, provider))
+        found = Plan(
+            tuple(sorted(_parted(found.claims, own.claims, provider), key=lambda claim: claim.vout)),
+            tuple(u for u in found.unclaimed if u.provider != provider)
+            + tuple(u for u in own.unclaimed if u.provider == provider),
+        )
+    return found
+
+
+def _parted(claims: Sequence[Claimable], own: Sequence[Claimable], provider: str) -> list[Claimable]:
+    """Of one provider its own, of the others what was found."""
+    return [
+        *(each for each in claims if each.output.provider != provider),
+        *(each for each in own if each.output.provider == provider),
+    ]
 
 
 def _name(output: Output | Resolution) -> tuple[str, str]:

@@ -19,6 +19,7 @@ WANTED: Final[dict[type[events.Event], str]] = {
     events.FailMalformed: "No payment can be given back in this channel",
     events.SetFeerate: "The feerate of this channel cannot be changed",
     events.Propose: "No plugin can change this channel",
+    events.PutWitness: "Nothing can be supplied for this channel",
     events.Quiesce: "This channel cannot be made to rest",
     events.QuiescenceExpired: "This channel does not rest",
     events.Close: "This channel cannot be closed by agreement",

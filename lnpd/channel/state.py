@@ -266,6 +266,14 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     preimage: bytes = b""
 
 
+class Witness(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A late datum that opens a provider's outputs, by the name that their paths or children give it."""
+
+    provider: str
+    name: str
+    data: bytes
+
+
 class Quiescence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far `stfu` has come on this connection (BOLT 2, Channel Quiescence); gone when it is lost."""
 
@@ -350,6 +358,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     batch_missing: int = 0
     auxiliary: tuple[Auxiliary, ...] = ()
     refused_number: int = -1
+    witnesses: tuple[Witness, ...] = ()
     taken_msat: tuple[tuple[str, int], ...] = ()
     accounts: tuple[tuple[str, tuple[Account, Account]], ...] = ()
     awaited_since_height: int = 0

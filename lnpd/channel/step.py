@@ -25,6 +25,7 @@ from lnpd.channel import (  # the handlers register themselves
     reestablish,
     shutdown,
     undone,
+    witnesses,
 )
 from lnpd.channel.events import (
     Block,
@@ -62,6 +63,7 @@ HANDLERS = (
     failure,
     deadlines,
     undone,
+    witnesses,
     onchain,
 )
 # What the chain or the connection did has happened, whether a phase cares or not; Commit is never refused.

@@ -25,6 +25,7 @@ from lnpd.channel.failure import failed
 from lnpd.channel.reestablish import restored
 from lnpd.channel.state import Channel, Normal, Policy, new_channel
 from lnpd.channel.step import step
+from lnpd.crypto.secp import public_key
 from lnpd.errors import ProtocolError
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, CORE_PROVIDERS, pin, with_extensions
 from lnpd.tx.funding import funding_output, make_funding
@@ -46,7 +47,9 @@ WITH_VAULT = with_extensions(PLAIN, (pin(Vault.spec, 1),))
 WITH_GATE = with_extensions(PLAIN, (pin(GatedVault.spec, 1),))
 Providers = dict[str, Provider]
 PROVIDERS: Providers = {**CORE_PROVIDERS, VAULT: Vault()}
-GATED: Providers = {**CORE_PROVIDERS, VAULT: GatedVault()}
+SOLD = b"\x5a" * 32  # the adaptor's secret that opens the opener's box
+GATED: Providers = {**CORE_PROVIDERS, VAULT: GatedVault(sold=SOLD)}
+SUPPLIED = events.PutWitness(VAULT, f"adaptor:{public_key(SOLD).hex()}", SOLD)
 POLICY = Policy(min_funding_sat=1000)
 
 _snapshot_encoder = msgspec.msgpack.Encoder()

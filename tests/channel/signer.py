@@ -24,6 +24,7 @@ from lnpd.tx.signatures import (
     commitment_digest,
     counterparty_key,
     funding_witness,
+    presign_child,
     signed_commitment,
     verify_signatures,
 )
@@ -95,7 +96,7 @@ class SoftSigner:
         children = []
         for child in graph.children:
             assert public_key_of(counterparty_key(graph, child), graph.keys) == public_key(secret)
-            children.append(sign(secret, child_digest(graph, child, child.sighash)))
+            children.append(presign_child(secret, child, child_digest(graph, child, child.sighash)))
         return CommitmentSignatures(sign(self.secrets["funding"], commitment_digest(graph)), tuple(children))
 
     def release(self, number: int, fundings: tuple[Funding, ...]) -> bytes:

@@ -29,6 +29,8 @@ from lnpd_sdk.types import (
 )
 from msgspec.structs import replace
 
+from lnpd.crypto.secp import public_key
+
 NAME = "vault"
 DUST_SAT = 1000
 
@@ -90,12 +92,12 @@ class Vault(ProviderBase):
 
 
 class GatedVault(Vault):
-    """`refuses` is a reason by which its gate stays shut."""
+    """`refuses` is why its gate stays shut. With `sold`, the opener's child needs this adaptor's secret."""
 
     spec = replace(Vault.spec, phases=(*Vault.spec.phases, Phase("descend"), Phase("gate")))
 
-    def __init__(self, refuses: str = "") -> None:
-        self.refuses = refuses
+    def __init__(self, refuses: str = "", sold: bytes = b"") -> None:
+        self.refuses, self.points = refuses, (public_key(sold) if sold else b"", b"")
         self.asked = 0
         self.shown: tuple[ChildSignature, ...] = ()
 
@@ -108,10 +110,8 @@ class GatedVault(Vault):
         home = Miniscript(f"or_d(pk(revocation),and_v(v:pk(delayed),older({view.to_self_delay[view.holder]})))")
         path, own = "holder_htlc+counterparty_htlc", str(view.holder)
         boxes = [o.value_sat for o in transaction.outputs if o.spec and (o.spec.provider, o.spec.id) == (NAME, own)]
-        return tuple(
-            ChildTx(NAME, own, "exit", path, (ChildOutput(value_sat, home),), 0, 0, Sighash.SINGLE_ANYONECANPAY, True)
-            for value_sat in boxes
-        )
+        how = (0, 0, Sighash.SINGLE_ANYONECANPAY, True, self.points[view.holder])
+        return tuple(ChildTx(NAME, own, "exit", path, (ChildOutput(sat, home),), *how) for sat in boxes)
 
     def gate(self, view: View, state: bytes, signatures: tuple[ChildSignature, ...]) -> Ready | Wait:
         self.asked, self.shown = self.asked + 1, signatures

@@ -14,6 +14,7 @@ from lnpd.channel.events import (
     FundingProvided,
     OutputSpent,
     OutputUnspent,
+    PutWitness,
     TransactionConfirmed,
     TransactionUnconfirmed,
 )
@@ -23,9 +24,10 @@ from lnpd.services.channels.parts import Link
 from lnpd.wire.base import Message
 
 CHAIN = (TransactionConfirmed, TransactionUnconfirmed, OutputSpent, OutputUnspent, Block)
-LASTING = (Fulfill, Fail, FailMalformed, FundingProvided, FundingFailed)  # what this node did: nobody says it twice
+# What this node did: nobody says it twice.
+LASTING = (Fulfill, Fail, FailMalformed, PutWitness, FundingProvided, FundingFailed)
 OURS = (*CHAIN, *LASTING)  # no peer sends it, and no reconnect brings it again
-URGENT = (*CHAIN, Fulfill, ForceClose)
+URGENT = (*CHAIN, Fulfill, PutWitness, ForceClose)
 FAULTS = (ProviderFault, ProviderContradiction, OutputRefused)  # a provider is missing, late, or wrong
 
 

@@ -15,6 +15,15 @@ class Proposal(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class LateDatum(msgspec.Struct, frozen=True):
+    """What `put_witness` takes: 32 bytes that complete what one of the plugin's providers has in a channel."""
+
+    channel_id: str
+    provider: str
+    name: str
+    data: bytes
+
+
 class ChannelAsks(Asks):
     """`Node`'s methods for channels."""
 
@@ -37,3 +46,13 @@ class ChannelAsks(Asks):
         """
         rows: list[dict[str, Any]] = await self._ask("channels", {}, list[dict[str, Any]])
         return rows
+
+    async def put_witness(self, channel_id: str, provider: str, name: str, data: bytes) -> None:
+        """Supplies a late datum for one of the plugin's own providers: 32 bytes, in a channel (32 bytes in hex).
+
+        `name` is what the outputs' paths and children call it: `sha256:<hash in hex>` (also hash256, ripemd160 and
+        hash160) for a preimage, `adaptor:<point in hex>` for an adaptor's secret. It is stored before this returns, and
+        claims what it opens once a commitment is on the chain, with the plugin or without it. CommandRefused if the
+        bytes are not what the name says.
+        """
+        await self._ask("put_witness", LateDatum(channel_id, provider, name, data), None)

@@ -13,7 +13,7 @@ from lnpd.tx.funding import funding_script_pubkey
 from lnpd.tx.states import htlcs_of
 from lnpd.tx.sweeps import make_claim
 from lnpd.tx.transaction import Tx
-from tests.channel.harness import Node, preimage
+from tests.channel.harness import SUPPLIED, Node, preimage
 from tests.channel.schedules import checks, judge
 from tests.channel.schedules.observed import DELAYS
 from tests.channel.schedules.world import DEPTH, EXPIRY_HEIGHT, HEIGHT, World
@@ -105,6 +105,8 @@ def _decide_late(world: World, value: int) -> None:
     for node in world.nodes:
         phase = node.channel.phase
         decided = {d.id for d in node.channel.decisions}
+        if world.start.kind == "gated" and isinstance(phase, Failed | OnChain):
+            node.run(SUPPLIED)
         for htlc in htlcs_of(node.channel.base.states):
             if htlc.offerer == node.channel.them and htlc.id not in decided and isinstance(phase, Failed | OnChain):
                 known = preimage(world.numbers[htlc.payment_hash])

@@ -122,6 +122,12 @@ DIRECTED: dict[str, Schedule] = {
     "the funding of a channel on chain comes undone": Schedule(
         Start(), told("force 0", "spend 0 0", "unconfirm 0"), NOTHING
     ),
+    "a late datum before the funding is deep": Schedule(Start("gated", at="opening"), told("supply 0"), NOTHING),
+    "a late datum while open": Schedule(Start("gated"), told("put 0", "supply 0", "settle"), ("force", 0, 0)),
+    "a late datum while shutting down": Schedule(Start("gated"), told(*HALF_CLOSED, "supply 0"), ("force", 0, 1)),
+    "a late datum while negotiating": Schedule(Start("gated"), told("close 0", "settle", "supply 0"), ("force", 0, 0)),
+    "a late datum after a failure": Schedule(Start("gated"), told("force 0", "supply 0"), ("force", 0, 0)),
+    "a late datum on chain": Schedule(Start("gated"), told("force 0", "spend 0 0", "supply 0"), NOTHING),
     "a closed channel": Schedule(
         Start(), told("close 0", "settle", "spend 0 1", "warn 0", "greet 0", "cut"), NOTHING
     ),

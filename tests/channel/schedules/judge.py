@@ -19,9 +19,11 @@ from lnpd.crypto.keys import derive_secret
 from lnpd.crypto.secp import sign
 from lnpd.crypto.shachain import index_of
 from lnpd.errors import ClaimUneconomic
+from lnpd.tx.adaptors import completed
 from lnpd.tx.claims import Claimable, Plan, claimable, claimable_child
 from lnpd.tx.funding import funding_script_pubkey
 from lnpd.tx.graph import Child, CommitmentSignatures, Graph
+from lnpd.tx.script import public_key_of
 from lnpd.tx.signatures import (
     child_digest,
     commitment_digest,
@@ -30,7 +32,7 @@ from lnpd.tx.signatures import (
 )
 from lnpd.tx.sweeps import Claim, make_claim, may_share, second_stage
 from lnpd.tx.transaction import Tx, TxIn, TxOut
-from tests.channel.harness import SCRIPTS, Node, preimage
+from tests.channel.harness import SCRIPTS, SUPPLIED, Node, preimage
 from tests.channel.schedules.signing import RealSigner
 from tests.tx.children import signed_child
 
@@ -66,7 +68,9 @@ def complete_child(holder: Node, graph: Graph, child: Child, theirs: bytes, numb
     """A second-stage transaction with both signatures and, where its path needs one, the preimage."""
     own = derive_secret(holder.signer.secrets["htlc"], graph.keys.per_commitment_point)
     by_key = dict.fromkeys(child.path.keys, sign(own, child_digest(graph, child, Sighash.ALL)))
-    by_key[counterparty_key(graph, child)] = theirs
+    their_key = counterparty_key(graph, child)
+    digest, known = child_digest(graph, child, child.sighash), {SUPPLIED.name: SUPPLIED.data}
+    by_key[their_key] = completed(public_key_of(their_key, graph.keys), child, digest, theirs, known)
     script = graph.outputs[child.vout].script
     late = {name: preimage(numbers[script.payment_hash]) for name in child.path.late}  # type: ignore[union-attr]
     return signed_child(graph, child, by_key, late)

@@ -29,6 +29,7 @@ Event = tuple[str, int, int]
 COUNTS: Counter[str] = Counter()
 
 TYPES = {"static_remotekey": STATIC_REMOTEKEY, "anchors": PLAIN, "vault": WITH_VAULT, "gated": harness.WITH_GATE}
+USUAL = {"gated": harness.GATED}
 OVER = (Failed, OnChain, Closed)
 HEIGHT, DEPTH, EXPIRY_HEIGHT = 500_100, 100, 600_000
 # Around htlc_minimum_msat, the dust limits, these with a second stage's fee, and all that may be in flight.
@@ -56,12 +57,11 @@ class World:
         capacity_msat = 1_000_000_000
         self.start = start
         balances = (capacity_msat - start.push_msat, start.push_msat)
-        usual = harness.GATED if start.kind == "gated" else None
         anchors = start.kind != "static_remotekey"
         self.ledger = Ledger(1_000_000, balances, anchors, [Fee(1000, signed=True)])
         self.pair = Pair(
-            Observed(0, self.ledger, start.dust_sat[0], start.slots, usual),
-            Observed(1, self.ledger, start.dust_sat[1], start.slots, providers or usual),
+            Observed(0, self.ledger, start.dust_sat[0], start.slots, USUAL.get(start.kind)),
+            Observed(1, self.ledger, start.dust_sat[1], start.slots, providers or USUAL.get(start.kind)),
         )
         self.strange = False  # a message came out of step: only safety is promised from here on
         self.history: tuple[list[bytes], list[bytes]] = ([], [])  # what each side received
@@ -191,6 +191,9 @@ class World:
     def move(self, party: int, verb: str, amount_sat: int) -> None:
         if self.command(party, events.Propose(VAULT, body(verb, amount_sat))):
             self.ledger.moves.append(Move(party, verb, amount_sat))
+
+    def supply(self, party: int, value: int) -> None:
+        self.command(party, harness.SUPPLIED)
 
     def commit(self, party: int, value: int) -> None:
         self.command(party, events.Commit())
@@ -388,7 +391,8 @@ HAPPENS: dict[str, Happening] = {
     name: getattr(World, name)
     for name in (
         *("open", "accept", "fund", "cannot_fund", "confirm", "unconfirm", "block"),
-        *("offer", "fulfil", "fail", "malformed", "fee", "put", "take", "give", "commit", "quiesce", "expire"),
+        *("offer", "fulfil", "fail", "malformed", "fee", "put", "take", "give", "supply"),
+        *("commit", "quiesce", "expire"),
         *("deliver", "dance", "settle", "cut", "restart", "crash", "reconnect", "close", "force"),
         *("error", "warn", "ready_again", "again", "greet", "spend"),
     )

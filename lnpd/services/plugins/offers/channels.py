@@ -3,8 +3,9 @@
 from typing import Any, Final
 
 import msgspec
-from lnpd_sdk.services.channels import Proposal
+from lnpd_sdk.services.channels import LateDatum, Proposal
 
+from lnpd.channel.events import PutWitness
 from lnpd.errors import CapabilityMissing
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.offers.offer import Desk, Offer, there
@@ -16,11 +17,22 @@ class All(msgspec.Struct, frozen=True):
 
 async def propose(desk: Desk, plugin: Plugin, proposal: Proposal) -> int:
     """Only for its own providers, and only as far as its grant goes."""
-    owner = desk.registry.provider(proposal.provider)
-    if owner is None or owner[0] != plugin.name:
-        raise CapabilityMissing(f"The plugin {plugin.name} does not own the provider {proposal.provider[:40]!r}.")
+    _require_own(desk, plugin, proposal.provider)
     limit = desk.registry.granted(plugin.name, "updates") or ""
     return await there(desk.backend).propose(proposal, int(limit) if limit.isdecimal() else 0)
+
+
+async def put_witness(desk: Desk, plugin: Plugin, late: LateDatum) -> None:
+    """Only for its own providers: it opens their outputs and no others, so that it needs no grant."""
+    _require_own(desk, plugin, late.provider)
+    driver = there(desk.backend).driver_of(late.channel_id)
+    await driver.command(PutWitness(late.provider, late.name, late.data))
+
+
+def _require_own(desk: Desk, plugin: Plugin, provider: str) -> None:
+    owner = desk.registry.provider(provider)
+    if owner is None or owner[0] != plugin.name:
+        raise CapabilityMissing(f"The plugin {plugin.name} does not own the provider {provider[:40]!r}.")
 
 
 async def channels(desk: Desk, plugin: Plugin, _all: All) -> list[dict[str, object]]:
@@ -38,6 +50,15 @@ OFFERS: Final = (
         "Proposes an update of one of the plugin's own providers; its id.",
         'await node.propose(channel_id, "lockbox", body)',
         propose,
+    ),
+    Offer(
+        "put_witness",
+        "",
+        LateDatum,
+        None,
+        "Supplies a late datum that opens outputs of one of the plugin's own providers on the chain.",
+        'await node.put_witness(channel_id, "lockbox", f"sha256:{payment_hash.hex()}", preimage)',
+        put_witness,
     ),
     Offer(
         "channels",

@@ -1,0 +1,119 @@
+"""Is a late datum kept if it is what it says, and does it open its provider's outputs alone?"""
+
+from hashlib import new, sha256
+from typing import Any
+
+import pytest
+from lnpd_sdk.types import PARTIES, Party
+
+from lnpd.channel import actions, events
+from lnpd.channel.state import Channel, OnChain
+from lnpd.channel.witnesses import MAX_WITNESSES, supplied
+from lnpd.errors import CommandRefused
+from tests.channel.harness import GATED, SOLD, SUPPLIED, WITH_GATE, Node, Pair, opened
+from tests.channel.vault import NAME, body
+
+DATA = b"\x21" * 32
+HASHES = {
+    "sha256": sha256(DATA).digest(),
+    "hash256": sha256(sha256(DATA).digest()).digest(),
+    "ripemd160": new("ripemd160", DATA).digest(),
+    "hash160": new("ripemd160", sha256(DATA).digest()).digest(),
+}
+
+
+def gated() -> Pair:
+    return opened(WITH_GATE, Pair(*(Node(party, providers=GATED) for party in PARTIES)))
+
+
+def boxed(*parties: Party) -> Pair:
+    pair = gated()
+    for party in parties:
+        pair.command(party, events.Propose(NAME, body("put", 20_000)))
+    pair.settle()
+    return pair
+
+
+def on_chain(pair: Pair, party: Party) -> Node:
+    """The commitment of this party is in a block."""
+    node = pair.nodes[party]
+    pair.command(party, events.ForceClose())
+    tx = node.broadcast[-1]
+    node.run(events.OutputSpent(tx.inputs[0].txid, tx.inputs[0].vout, tx, 600))
+    return node
+
+
+def box(channel: Channel, party: Party) -> Any:
+    assert isinstance(channel.phase, OnChain)
+    (found,) = [r for r in channel.phase.resolutions if (r.provider, r.id, r.child) == (NAME, str(party), -1)]
+    return found
+
+
+@pytest.mark.parametrize("kind", HASHES)
+def test_each_kind_of_hash(kind: str) -> None:
+    pair = gated()
+    name = f"{kind}:{HASHES[kind].hex()}"
+    pair.command(0, events.PutWitness(NAME, name, DATA))
+    pair.command(0, events.PutWitness(NAME, name, DATA))
+    assert supplied(pair.nodes[0].channel, NAME) == {name: DATA} and len(pair.nodes[0].channel.witnesses) == 1
+    assert supplied(pair.nodes[0].channel, "other") == {}
+    with pytest.raises(CommandRefused, match="not what"):
+        pair.command(0, events.PutWitness(NAME, name, bytes(32)))
+
+
+REFUSED = {
+    "another provider": events.PutWitness("other", SUPPLIED.name, SOLD),
+    "another point": events.PutWitness(NAME, SUPPLIED.name, DATA),
+    "no secret": events.PutWitness(NAME, SUPPLIED.name, bytes(32)),
+    "too long": events.PutWitness(NAME, f"sha256:{sha256(DATA * 2).hexdigest()}", DATA * 2),
+    "no name": events.PutWitness(NAME, "", DATA),
+    "another kind": events.PutWitness(NAME, f"md5:{DATA.hex()}", DATA),
+    "a very long name": events.PutWitness(NAME, "x" * 100_000, DATA),
+}
+
+
+@pytest.mark.parametrize("command", REFUSED.values(), ids=REFUSED)
+def test_what_is_refused(command: events.PutWitness) -> None:
+    node = gated().nodes[0]
+    with pytest.raises(CommandRefused) as refused:
+        node.run(command)
+    assert node.channel.witnesses == () and len(str(refused.value)) < 200
+
+
+def test_there_is_an_end_to_it() -> None:
+    pair = gated()
+    for number in range(MAX_WITNESSES + 1):
+        data = number.to_bytes(32, "big")
+        command = events.PutWitness(NAME, f"sha256:{sha256(data).hexdigest()}", data)
+        if number < MAX_WITNESSES:
+            pair.command(0, command)
+    with pytest.raises(CommandRefused, match="at most"):
+        pair.command(0, command)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["known before", "known after"])
+def test_it_opens_a_child_on_the_chain(first: bool) -> None:
+    pair = boxed(0)
+    if first:
+        pair.command(0, SUPPLIED)
+    node = on_chain(pair, 0)
+    if not first:
+        assert (box(node.channel, 0).status, box(node.channel, 0).stage) == ("unclaimed", -1)
+        node.run(SUPPLIED)
+    assert (box(node.channel, 0).status, box(node.channel, 0).stage >= 0) == ("claiming", True)
+    claims = [c for a in node.did if isinstance(a, actions.Claim) for c in a.claims if c.output.provider == NAME]
+    assert [claim.late for claim in claims] == [((SUPPLIED.name, SOLD),)]
+
+
+def test_a_child_without_an_adaptor_needs_none() -> None:
+    node = on_chain(boxed(1), 1)
+    assert box(node.channel, 1).status == "claiming"
+
+
+def test_it_survives_a_restart_and_a_break() -> None:
+    pair = boxed(0)
+    pair.command(0, SUPPLIED)
+    pair.restart(0)
+    pair.reconnect()
+    pair.settle()
+    assert supplied(pair.nodes[0].channel, NAME) == {SUPPLIED.name: SOLD}
