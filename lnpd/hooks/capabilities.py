@@ -64,8 +64,10 @@ def wrong_with(capability: str) -> str:
 
 
 def in_effect(asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
-    """Of what was granted, what the plugin asked for and this version knows how to give."""
-    known = {_counted(each) for each in asked if CAPABILITIES[kind_of(each)].status != "missing"}
+    """Of what was granted, what the plugin asked for and this version knows how to give. What it asked for may be no
+    capability at all: its manifest is refused for that later."""
+    rows = {each: CAPABILITIES.get(kind_of(each)) for each in asked}
+    known = {_counted(each) for each, row in rows.items() if row is not None and row.status != "missing"}
     return tuple(each for each in granted if _counted(each) in known)
 
 

@@ -1,0 +1,104 @@
+"""What is in the museum of bad plugins: which file, how it is provoked, what the user sees?"""
+
+from typing import Final, NamedTuple
+
+from tests.plugins import provocations as by
+from tests.plugins.provocations import Provocation
+
+
+class Exhibit(NamedTuple):
+    """A bad plugin. `seen` is a regular expression; of one that `hangs` it is seen that nobody else waits for it."""
+
+    file: str
+    provoked: Provocation
+    seen: str
+    hangs: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the test is called."""
+        return f"{self.file}-{getattr(self.provoked, '__name__', '')}"
+
+
+METHODS: Final = ("validate", "fold", "contribute", "attach", "seal", "descend")
+WAYS: Final = {  # what is said of a provider that fails in one of these ways
+    "raises": "{} failed: ValueError: my bug",
+    "dies": "(moody: its process ended|no plugin here provides moody)",
+    "hangs": "no answer to provider within",
+    "errs": "{} was answered with something else",
+}
+SIGNING: Final = ("commitment-signed", "commitment-held", "revocation-stored")
+AS_A_PROVIDER: Final = tuple(
+    Exhibit("moody", by.in_a_mood(method, way), f"^.*{said.format(method)}", hangs=way == "hangs")
+    for method in METHODS
+    for way, said in WAYS.items()
+) + tuple(
+    Exhibit("moody", by.closed_in_a_mood(way), f"^.*{said.format('close')}", hangs=way == "hangs")
+    for way, said in WAYS.items()
+)
+KILLED: Final = tuple(
+    Exhibit("moody", by.killed_at(point, moment), "^null, then ready again$")
+    for point in SIGNING
+    for moment in ("before", "after")
+)
+EXHIBITS: Final = (
+    # It never comes so far.
+    Exhibit("dies_at_import", by.quarantined, "^quarantined, 5 starts.*code 1.*RuntimeError: I never meant to run"),
+    Exhibit("dies_in_its_manifest", by.started, "^waiting.*code 1.*nothing to declare"),
+    Exhibit("hangs_at_import", by.started, "^waiting.*did not register within", hangs=True),
+    Exhibit("hangs_in_its_manifest", by.started, "^waiting.*did not register within", hangs=True),
+    Exhibit("dies_when_ready", by.quarantined, "^quarantined, 5 starts.*its process ended with code 9"),
+    # Its manifest cannot be.
+    Exhibit("huge_manifest", by.started, "^waiting.*a frame of 50.* bytes is over the limit"),
+    Exhibit("long_manifest", by.started, "^refused.*declares 101 rpc, more than 100"),
+    Exhibit("unprintable_manifest", by.started, r"^refused.*'\\x1b\[2J\\x1b\[1;1H\\u202eplugin.*not one line$"),
+    Exhibit("deep_manifest", by.started, "^waiting.*sent what is not a frame: .*recursion"),
+    Exhibit("future_contract", by.started, "^refused.*speaks version 99 of the contract, this node"),
+    Exhibit("no_such_hook", by.started, "^refused.*'before_everything', which is not a hook of this node"),
+    Exhibit("no_such_capability", by.started, "^refused.*asks for 'everything', which is not one of"),
+    # It claims what others have.
+    Exhibit("claims_anothers_message", by.started, "^refused.*41001: guest has it as guest_word"),
+    Exhibit("claims_anothers_method", by.started, "^refused.*RPC method guest-say, which guest owns"),
+    Exhibit("claims_the_nodes_method", by.started, "^refused.*RPC method pay, which lnpd owns"),
+    Exhibit("claims_anothers_type", by.started, "^refused.*channel type guest/static_remotekey, which guest owns"),
+    Exhibit("claims_anothers_provider", by.started, "^refused.*provider guest, which guest owns"),
+    Exhibit("claims_anothers_name", by.started, "^refused.*guest is registered already.*may not have its name"),
+    Exhibit("changes_its_name", by.started_again, "^refused, 2 starts.*changes-its-name calls itself 'somebody-else'"),
+    Exhibit("registers_twice", by.command(), "^PluginRefused: a plugin registers once\nready"),
+    # Its commands fail.
+    Exhibit("raises_in_a_command", by.command(), r"^PluginRefused: my bug\\nlnpd: all is well\nready"),
+    Exhibit("dies_in_a_command", by.command(), "^PluginFault: dies-in-a-command.*its process ended"),
+    Exhibit("hangs_in_a_command", by.command(), "^PluginLate: hangs-in-a-command: no answer to rpc", hangs=True),
+    Exhibit("answers_a_command_deeply", by.command(), "^PluginFault.*its result is nested more than 32 deep\nready"),
+    # It answers as nobody does.
+    Exhibit("replies_twice", by.commands, r"""^\['"the first answer"'\]\nready, 1 starts, 0 faults"""),
+    Exhibit("replies_for_another", by.commands, r"""^\['"its own answer"'\]\nready, 1 starts, 0 faults"""),
+    Exhibit("replies_with_garbage", by.started, "^waiting.*1 faults: .*sent what is not a frame"),
+    Exhibit("impersonates", by.command(), "^[1-9]\nready, 1 starts, 0 faults: $"),
+    # It floods.
+    Exhibit("floods_with_calls", by.command_until_the_end, "^PluginFault: .*\nwaiting"),
+    Exhibit("floods_with_answers", by.command_until_the_end, "^PluginFault: .*bytes a second by itself\nwaiting"),
+    Exhibit("floods_with_notices", by.command_until_the_end, "^PluginFault: .*bytes a second by itself\nwaiting"),
+    Exhibit("floods_the_log", by.command(), '^"all said"\nready'),
+    Exhibit("prints_junk", by.command(), '^"all the same"\nready, 1 starts, 0 faults: $'),
+    # Its processes.
+    Exhibit("leaves_children", by.ended_with_its_child, "the child has ended"),
+    Exhibit("closes_its_stdin", by.ended_with_its_child, "the child has ended"),
+    Exhibit("ignores_its_end", by.stopped, '^"here"; then it has ended'),
+    # Hooks and messages.
+    Exhibit("raises_in_a_hook", by.connected, "^ready, 1 starts, 1 faults"),
+    Exhibit("dies_in_a_hook", by.connected, "^ready, 2 starts"),
+    Exhibit("hangs_in_a_hook", by.connected, "^ready, 1 starts, 1 faults", hangs=True),
+    Exhibit("answers_a_hook_with_garbage", by.connected, "^ready"),
+    Exhibit("loosens_terms", by.asked_to_open, "^opened\nready"),
+    Exhibit("raises_in_a_message", by.said_by_bob, "^ready, 1 starts, 1 faults"),
+    Exhibit("dies_in_a_message", by.said_by_bob, "^ready, 2 starts"),
+    Exhibit("hangs_in_a_message", by.said_by_bob, "^ready, 1 starts, 1 faults", hangs=True),
+    # Services.
+    Exhibit("asks_for_anything", by.every_service, "^given: .*may not ask for propose.*no service 'shutdown'.*\nready"),
+    Exhibit("sends_what_is_not_its_own", by.command_to_bob, "^PluginRefused: 'guest_word' is no message of sends-"),
+    Exhibit("sends_what_is_not_its_own", by.command_of_the_core, "^PluginRefused: 'ping' is no message of sends-"),
+    Exhibit("proposes_for_another", by.command_on_a_channel, "^PluginRefused: .*does not own the provider 'guest'"),
+    *AS_A_PROVIDER,
+    *KILLED,
+)

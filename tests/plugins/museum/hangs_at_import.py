@@ -1,0 +1,5 @@
+"""It hangs while it is imported."""
+
+import time
+
+time.sleep(1000)

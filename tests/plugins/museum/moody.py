@@ -1,0 +1,57 @@
+"""What the file beside it says, it does when its provider is asked: raise, die, hang, or answer with garbage.
+
+The file has two words: the function that is asked, and what is done instead. Without it the plugin is a good one.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from lnpd_sdk.manifest import ChannelTypeSpec
+from lnpd_sdk.plugin import Plugin
+from lnpd_sdk.questions import ProviderQuestion
+from lnpd_sdk.script import DataCarrier
+from lnpd_sdk.types import OutputSpec, Phase, ProviderBase, ProviderSpec, Transaction, View
+
+MOOD = Path(sys.argv[0] + ".mood")
+PHASES = ("validate", "fold", "contribute", "attach", "seal", "descend", "close")
+
+
+def fail() -> object:
+    raise ValueError("my bug")
+
+
+WAYS = {
+    "raises": fail,
+    "dies": lambda: os._exit(7),
+    "hangs": lambda: time.sleep(1000),
+    "errs": lambda: {"what": ["is", "this"]},
+}
+
+
+class Moody(Plugin):
+    def ask(self, question: ProviderQuestion) -> object:
+        words = MOOD.read_text().split() if MOOD.exists() else []
+        return WAYS[words[1]]() if question.method in words[:1] else super().ask(question)
+
+
+plugin = Moody("moody", version="1")
+plugin.channel_type(ChannelTypeSpec("moody/static_remotekey", "static_remotekey", (("moody", 1),)))
+
+
+@plugin.provider
+class Good(ProviderBase):
+    """An output of no value in every commitment."""
+
+    spec = ProviderSpec("moody", (1,), tuple(map(Phase, PHASES)), observes=("*",), seal_length=32)
+
+    def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
+        return (OutputSpec("moody", "1", "seal", 0, DataCarrier(32), trim="never"),)
+
+    def seal(self, view: View, state: bytes, transaction: Transaction) -> bytes:
+        return bytes(32)
+
+
+if __name__ == "__main__":
+    plugin.run()
