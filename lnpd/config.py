@@ -32,6 +32,7 @@ ANCHOR_RESERVE_SAT: Final = 10_000  # for each channel with anchors, as LND keep
 MAX_ALIAS_BYTES: Final = 32  # BOLT 7, node_announcement
 UPFRONT_NOWHERE: Final = "off"
 UPFRONT_WALLET: Final = "wallet"
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 CHANNEL_SECRETS: Final = ("funding", "revocation", "payment", "delayed_payment", "htlc", "shachain_seed")
 
@@ -106,6 +107,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     plugin_processes: int = 4096
     plugin_sandbox: Literal["auto", "never", "always"] = "auto"
     plugin_network: tuple[str, ...] = ()
+    metrics: Address | None = None
     chain: str = ""
     chain_process: bool = False
     bitcoind: Secret | None = None
@@ -248,6 +250,10 @@ SEED_RULES: Final[tuple[Rule, ...]] = (
 )
 RULES: Final[tuple[Rule, ...]] = (
     *SEED_RULES,
+    (
+        lambda c: c.metrics is not None and c.metrics.host not in LOOPBACK,
+        "--metrics is for this machine: 127.0.0.1:PORT or [::1]:PORT.",
+    ),
     (
         lambda c: c.network != "regtest" and c.chain_process,
         "The embedded chain is a regtest chain: --chain-process needs --network regtest.",

@@ -88,6 +88,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("--plugin-network", "plugin_network", "let this plugin use the network from within its sandbox, by its"
            " file's name without .py, or its path (repeatable)", "PLUGIN",
            lambda word: str(config.read_path(word)) if "/" in word else word, repeatable=True),
+    Option("--metrics", "metrics", "show figures of the plugins to programs on this machine at"
+           " http://127.0.0.1:PORT/metrics, as Prometheus reads them (default: nowhere)", "HOST:PORT",
+           config.read_address),
     Option("--chain", "chain", "use the chain service at this endpoint (lnpd regtest) instead of an embedded chain",
            "ipc://PATH", config.read_endpoint, programs=CHAIN),
     Option("--chain-process", "chain_process", "run the embedded chain in a process of its own"),

@@ -46,6 +46,7 @@ from lnpd.services.node.api import NodeApi
 from lnpd.services.node.belonging import check_chain, check_seed
 from lnpd.services.node.checking import StartCheck
 from lnpd.services.node.desk import furnish
+from lnpd.services.node.doors import opened, pages_of
 from lnpd.services.node.faults import fail_points
 from lnpd.services.node.places import open_chain, open_signer
 from lnpd.services.node.plugins import host_of
@@ -149,10 +150,7 @@ class Node:
         self._stack.push_async_callback(self.peers.stop)
         for address in self.config.listen:
             await self.peers.listen(str(address))
-        await self.rpc.start()
-        self._stack.push_async_callback(self.rpc.stop)
-        await self.payment_sweep.start()
-        self._stack.push_async_callback(self.payment_sweep.stop)
+        await opened(self._stack, self.rpc, self.payment_sweep, *pages_of(self.config, self.plugins))
 
     async def _follow(self) -> None:
         await self.watcher.start(wait=not self._restored)

@@ -18,6 +18,7 @@ from lnpd_sdk.questions import OptionChange, ProviderQuestion, RpcRequest
 
 from lnpd.errors import ManifestRefused, PluginFault, PluginLate, ProviderFault, ReloadRefused
 from lnpd.hooks.answers import DEADLINE_SECONDS
+from lnpd.hooks.figures import HookFigures
 from lnpd.hooks.trace import Traces
 from lnpd.services.plugins.child import Child
 from lnpd.services.plugins.output import Voice
@@ -29,9 +30,11 @@ Status = Literal["starting", "ready", "waiting", "quarantined", "refused", "stop
 
 
 class Owner(Protocol):
-    """Whom a plugin tells of what happens to it. `environment` is what its process is told beside what it inherits."""
+    """Whom a plugin tells of what happens to it. `environment` is what its process is told beside what it
+    inherits; `figures` count what plugins are asked."""
 
     environment: dict[str, str]
+    figures: HookFigures
 
     @property
     def traces(self) -> Traces:
@@ -155,7 +158,8 @@ class Plugin(ABC):
         """A provider's answer; ProviderFault if there is none. The host then calls `fail`: nothing about money may
         hang on a plugin that errs."""
         try:
-            return await self.call("provider", question, DEADLINE_SECONDS)
+            with self.host.figures.of(f"{question.provider}.{question.method}", self.name).call():
+                return await self.call("provider", question, DEADLINE_SECONDS)
         except CallFailed as error:
             why = f"{question.method} failed: {error.code}: {error}"
             raise ProviderFault(question.provider, why) from None
@@ -181,7 +185,7 @@ class Plugin(ABC):
             request = RpcRequest(name, envelope.raw(params))
         except BadFrame as error:
             raise CallFailed("BadParameters", f"{name}: {error}") from None
-        with self.host.traces.asking(self.name):
+        with self.host.traces.asking(self.name), self.host.figures.of(f"rpc {name}", self.name).call():
             data = await self.call("rpc", request, deadline_seconds)
         try:
             return result_of(data)

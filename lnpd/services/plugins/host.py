@@ -55,7 +55,7 @@ class PluginHost:
         self.surroundings = Surroundings(runtime.parent)
         self.pins: Callable[[], tuple[tuple[str, ProviderPin], ...]] = tuple  # of live channels, by their ids
         self.desk = Desk(registry, hooks)
-        self.traces = hooks.traces
+        self.traces, self.figures = hooks.traces, hooks.figures
 
     async def start(self, paths: tuple[Path, ...]) -> None:
         """Starts every plugin, at once; returns when each is ready or has failed.
@@ -238,4 +238,5 @@ class PluginHost:
 
     async def serve(self, plugin: Plugin, method: str, params: msgspec.Raw) -> object:
         """Answers a plugin's call of a host service."""
-        return await offers.serve(self.desk, plugin, method, params)
+        with self.figures.of(f"service {method if method in offers.OFFERS else 'unknown'}", plugin.name).call():
+            return await offers.serve(self.desk, plugin, method, params)
