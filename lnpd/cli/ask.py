@@ -9,9 +9,9 @@ import msgspec
 
 from lnpd.cli import arguments
 from lnpd.cli.arguments import DEFAULT_TIMEOUT_SECONDS, Common
-from lnpd.cli.exits import LNP_EXITS, OK
+from lnpd.cli.exits import LNP_EXITS
 from lnpd.cli.tools import HERE
-from lnpd.errors import LnpdError, NodeUnavailable, NoSuchMethod, RefusedByNode
+from lnpd.errors import LnpdError, NodeUnavailable, NoSuchMethod, ParameterRefused, RefusedByNode
 from lnpd.services.rpc.client import RpcClient
 from lnpd.services.rpc.commands import COMMANDS, Command
 from lnpd.services.rpc.described import from_description
@@ -20,19 +20,13 @@ WAIT_BEYOND_SECONDS: Final = 30.0
 TABLE: Final = (*COMMANDS, *HERE)
 
 
-def do(words: Sequence[str], common: Common) -> int:
-    """Asks the node for what the words say, or does what needs no node, and prints the answer; the exit code.
-
-    Raises LnpdError, and SystemExit after --help."""
+def do(words: Sequence[str], common: Common) -> None:
+    """Asks the node for what the words say and prints its answer. Raises LnpdError, and SystemExit after --help."""
     command, rest = find(words, common)
-    params, parsed = arguments.params(command, rest)
-    common = arguments.common(parsed, common)
     if command in HERE:
-        from lnpd.cli.plugin.here import perform  # what an author needs, other commands need not load
-
-        return perform(command, params, parsed, common.json)
-    execute(command, params, common)
-    return OK
+        raise ParameterRefused(f"It needs no node: `lnp {command.name}` is for the command line, outside of the shell.")
+    params, parsed = arguments.params(command, rest)
+    execute(command, params, arguments.common(parsed, common))
 
 
 def refusal(error: LnpdError, as_json: bool = False) -> str:

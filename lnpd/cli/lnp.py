@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 
 from lnpd.cli import arguments
-from lnpd.cli.ask import do, explain, refusal
+from lnpd.cli.ask import do, explain, find, refusal
 from lnpd.cli.exits import INTERRUPTED, OK, exit_of
+from lnpd.cli.tools import HERE
 from lnpd.errors import LnpdError
 
 
@@ -52,12 +53,23 @@ def run(words: Sequence[str]) -> int:
     elif rest[:1] == ["help"] and not any(word.startswith("-") for word in rest):
         print(explain(rest[1:], common))
     elif rest:
-        return do(rest, common)
+        return _done(rest, common)
     else:
         from lnpd.cli.shell import shell  # prompt-toolkit takes longer to load than a command to run
 
         return shell(common)
     return OK
+
+
+def _done(words: Sequence[str], common: arguments.Common) -> int:
+    command, rest = find(words, common)
+    if command not in HERE:
+        do(words, common)
+        return OK
+    params, parsed = arguments.params(command, rest)
+    from lnpd.cli.plugin.here import perform  # what an author needs, other commands need not load
+
+    return perform(command, params, parsed, arguments.common(parsed, common).json)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def perform(line: str, common: Common) -> int:
         if words[:1] in (["help"], ["?"]):
             print(explain(words[1:], common, ""))
         elif words:
-            return do(words, common)
+            do(words, common)
     except LnpdError as error:
         return _refuse(error, common)
     except SystemExit:

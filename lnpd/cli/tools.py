@@ -23,4 +23,12 @@ HERE: Final[tuple[Command, ...]] = (
         (_PATH,),
         examples=("lnp plugin check memo.py", "lnp plugin check memo.py --json"),
     ),
+    Command(
+        "plugin run",
+        PLUGINS,
+        "Try a plugin in two nodes with a channel of its type, and a shell; it is loaded again whenever it is saved.",
+        None,
+        (_PATH,),
+        examples=("lnp plugin run memo.py",),
+    ),
 )

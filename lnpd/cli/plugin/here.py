@@ -35,7 +35,14 @@ def _check(params: Mapping[str, Any], parsed: argparse.Namespace, as_json: bool)
     return REFUSED if report.findings else OK
 
 
+def _run(params: Mapping[str, Any], parsed: argparse.Namespace, as_json: bool) -> int:  # Any: JSON values
+    from lnpd.cli.plugin.run import run
+
+    return run(Path(params["path"]))
+
+
 DONE_BY: Final[Mapping[str, Callable[[Mapping[str, Any], argparse.Namespace, bool], int]]] = {
     "plugin new": _new,
     "plugin check": _check,
+    "plugin run": _run,
 }
