@@ -4,7 +4,7 @@ On the opener's own commitment the first is the opener's after to_self_delay, an
 sides sign; on the other commitment both are the opener's after a block.
 """
 
-from lnpd_sdk.envelope import decode, encode
+from lnpd_sdk.envelope import BadFrame, decode, encode
 from lnpd_sdk.manifest import ChannelTypeSpec
 from lnpd_sdk.plugin import Node, Plugin
 from lnpd_sdk.script import InternalKey, Leaf, Miniscript, Sighash, Taproot
@@ -17,6 +17,7 @@ from lnpd_sdk.types import (
     Phase,
     ProviderBase,
     ProviderSpec,
+    Reject,
     Transaction,
     Update,
     View,
@@ -52,7 +53,19 @@ def delayed(view: View) -> Taproot:
 class Treebox(ProviderBase):
     """Its state are both amounts, in sat."""
 
-    spec = ProviderSpec("treebox", (1,), (Phase("fold"), Phase("contribute"), Phase("descend")))
+    spec = ProviderSpec("treebox", (1,), (Phase("validate"), Phase("fold"), Phase("contribute"), Phase("descend")))
+
+    def samples(self) -> tuple[bytes, ...]:
+        return encode((25_000, 40_000)), encode((1_000, 0))
+
+    def validate(self, view: View, state: bytes, update: Update) -> Reject | None:
+        if update.proposer != 0 or state:
+            return Reject("the opener fills it, once")
+        try:
+            plain, staged = decode(update.body, PerParty)
+        except BadFrame:
+            return Reject("two amounts are expected")
+        return None if min(plain, staged) >= 1_000 else Reject("an amount is under 1,000 sat")
 
     def fold(self, view: View, state: bytes, update: Update) -> Folded:
         return Folded(update.body)

@@ -12,11 +12,9 @@ from lnpd_sdk.types import Party
 from lnpd.chain.verify import first_failure, load_kernel
 from lnpd.cli.plugin.report import Report
 from lnpd.cli.plugin.world import secrets_of
-from lnpd.crypto.secp import sign
 from lnpd.errors import RegtestNotInstalled
 from lnpd.tx.graph import Graph, Output
-from lnpd.tx.script import script_code
-from lnpd.tx.signatures import FLAGS, witness
+from lnpd.tx.signatures import input_digest, sign_path, witness
 from lnpd.tx.sweeps import RBF_SEQUENCE
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 
@@ -57,13 +55,13 @@ def _go(report: Report, holder: Party, spent: TxIn, output: Output, path: SpendP
 def _spend(spent: TxIn, output: Output, path: SpendPath, secrets: Mapping[str, bytes], older: int) -> Tx:
     sequence = older if path.older else RBF_SEQUENCE
     tx = Tx((TxIn(spent.txid, spent.vout, sequence),), (TxOut(output.value_sat, DESTINATION),), path.after)
-    code = script_code(output.script_pubkey, output.witness_script)
+    coins, script = (TxOut(output.value_sat, output.script_pubkey),), output.witness_script
     signatures = {
-        slot.key: sign(secrets[slot.key], tx.sighash(0, code, output.value_sat, FLAGS[slot.sighash]))
+        slot.key: sign_path(secrets[slot.key], path, input_digest(tx, 0, path, script, coins, slot.sighash))
         for slot in path.witness
         if isinstance(slot, SignatureSlot)
     }
-    return tx.with_witness(0, witness(path, output.witness_script, signatures, {}))
+    return tx.with_witness(0, witness(path, script, signatures, {}))
 
 
 def _accepted(tx: Tx, output: Output) -> bool:

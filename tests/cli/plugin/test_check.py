@@ -136,6 +136,12 @@ def test_lockbox_keeps_every_rule_on_every_path() -> None:
     assert report.tried["paths"] > 50 and report.tried["commuting"] > 50
 
 
+def test_taproot_outputs_go_every_path() -> None:
+    report = check(ROOT / "tests" / "plugins" / "treebox.py")
+    assert report.findings == () and report.not_tried == [], report.text()
+    assert report.tried["paths"] > 50
+
+
 def test_a_person_reads_what_is_wrong_and_a_script_the_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

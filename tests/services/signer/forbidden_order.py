@@ -1,11 +1,13 @@
 """Which requests are forbidden at their moment, or for their channel?"""
 
 import pytest
+from lnpd_sdk.script import FundingScript, InternalKey, Miniscript, Taproot
 from lnpd_sdk.types import ACCEPTOR, OPENER
 from msgspec.structs import replace
 
 from lnpd.crypto.hd import ChannelIndex
 from lnpd.errors import SignerRefused
+from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX
 from lnpd.services.interfaces import SecondStage, StagePart
 from lnpd.services.signer.refusals import Rule
 from lnpd.services.signer.service import KeySigner
@@ -13,6 +15,7 @@ from lnpd.tx.funding import make_funding
 from tests.services.signer.signers import CAPACITY_SAT, Pair, htlc, keys_from
 from tests.services.signer.world import ME, UNKNOWN, Row, World, table_of
 
+BOTH = "multi(2,opener_funding,acceptor_funding)"
 CASES: list[Row] = []
 forbidden = table_of(CASES)
 
@@ -68,6 +71,29 @@ async def terms_with_keys_that_are_not_ours(world: World) -> None:
 async def a_funding_that_is_not_the_2_of_2(world: World) -> None:
     funding = replace(world.pair.funding, txid=bytes(32), witness_script=b"\x51")
     await world.signer.register_funding(ME, funding)
+
+
+@forbidden(Rule.UNFIT_TERMS)
+async def a_funding_that_is_not_what_the_type_makes_of_the_keys(world: World) -> None:
+    funding = world.pair.funding
+    script = Miniscript(f"or_d({BOTH},and_v(v:pk(opener_funding),older(5000)))")
+    other = make_funding(b"\x77" * 32, 0, 1_000, funding.funding_keys, script)
+    await world.signer.register_funding(ME, other)
+
+
+@forbidden(Rule.UNFIT_TERMS)
+async def a_type_whose_funding_the_opener_takes_alone_after_a_day(world: World) -> None:
+    await of_funding(Miniscript(f"or_d({BOTH},and_v(v:pk(opener_funding),older(144)))"))
+
+
+@forbidden(Rule.UNFIT_TERMS)
+async def a_type_whose_funding_is_taproot(world: World) -> None:
+    await of_funding(Taproot(InternalKey.MUSIG2_FUNDING))
+
+
+async def of_funding(script: FundingScript) -> None:
+    """A channel of a type with this funding is registered."""
+    await Pair(replace(ANCHORS_ZERO_FEE_HTLC_TX, funding=script)).opened()
 
 
 @forbidden(Rule.LAST_FUNDING)

@@ -70,7 +70,7 @@ class Pair:
         ]
         publics = (reserved[0].publics, reserved[1].publics)
         keys = (publics[0].funding_pubkey, publics[1].funding_pubkey)
-        self.funding: Funding = make_funding(self.funding_txid, 1, CAPACITY_SAT, keys)
+        self.funding: Funding = make_funding(self.funding_txid, 1, CAPACITY_SAT, keys, self.type.funding)
         self.terms = tuple(
             SignerChannel(self.indices[p], p, self.type, publics, DUST, DELAY, RESERVE, self.funding)
             for p in (OPENER, ACCEPTOR)
