@@ -29,6 +29,14 @@ class NodeStarting(LnpdError):
     """A plugin asked for what the node has not yet, or no more: it is starting or stopping."""
 
 
+class WatchUnfit(LnpdError):
+    """A plugin would watch, or broadcast, what has no good key, depth, height or output."""
+
+
+class TooManyWatches(LnpdError):
+    """A plugin would watch and broadcast more at once than it may."""
+
+
 class TopicNotOwned(LnpdError):
     """A plugin would publish an event of a topic that its manifest does not declare."""
 

@@ -39,7 +39,7 @@ CAPABILITIES: Final[dict[str, Capability]] = {
     "pay": Capability("pay:SAT", "What all its payments over Lightning may ever cost, fees included.", "enforced", SAT),
     "invoice": Capability("invoice", "Makes invoices of the node's.", "enforced"),
     "hook": Capability("hook:NAME", "Takes part in a hook that moves money or changes terms.", "enforced", WORD),
-    "chain": Capability("chain", "Watches the chain and broadcasts transactions.", "missing"),
+    "chain": Capability("chain", "Watches the chain and broadcasts transactions.", "enforced"),
     "rpc": Capability("rpc:METHODS", "Calls the node's own RPC methods, by their names.", "enforced", WORDS),
 }
 

@@ -1,5 +1,6 @@
 """What may a plugin ask of the node that runs it? All families of services in one object."""
 
+from lnpd_sdk.services.chain import ChainAsks
 from lnpd_sdk.services.channels import ChannelAsks
 from lnpd_sdk.services.coins import CoinAsks
 from lnpd_sdk.services.events import EventAsks
@@ -20,6 +21,7 @@ class Node(
     SigningAsks,
     HookAsks,
     EventAsks,
+    ChainAsks,
     RpcAsks,
     KvAsks,
     LogAsks,

@@ -89,6 +89,7 @@ class ChainWatch:
     ) -> None:
         self._store, self._backend, self._listener = store, backend, listener
         self._follower = ChainFollower(store, backend, self, broken, poll_seconds)
+        self.others: dict[bytes, ChainListener] = {}  # those of owners whose names begin so
         self._owed: set[bytes] = set()
         self._broadcasts: dict[bytes, tuple[Row, BroadcastStatus]] = {}
         self._feerates: dict[int, int] = {}
@@ -246,15 +247,19 @@ class ChainWatch:
         """Wakes whom something happened to, and broadcasts."""
         owed, self._owed = self._owed, set()
         for owner in sorted(owed):
-            self._listener.deliver(owner)
+            self._listener_of(owner).deliver(owner)
         if moved:
-            self._listener.deliver_block(tip.height)
+            for listener in (self._listener, *self.others.values()):
+                listener.deliver_block(tip.height)
         rows = {row_key(row): row for row in await self._store.read(_rows) if row.broadcast is not None}
         self._broadcasts = {key: known for key, known in self._broadcasts.items() if key in rows}
         for key, row in rows.items():
             known = self._broadcasts.get(key)
             if moved or known is None or known[0].broadcast != row.broadcast or not known[1].attempts:
                 await self._broadcast(key, row)
+
+    def _listener_of(self, owner: bytes) -> ChainListener:
+        return next((each for name, each in self.others.items() if owner.startswith(name)), self._listener)
 
     # --- broadcasts
 
@@ -268,7 +273,7 @@ class ChainWatch:
         if row.spent == len(row.found):
             ended = self.height >= SETTLED_BLOCKS - 1 + max(each.block_height for each in row.found if each)
             if ended and not before.ended:
-                await self._listener.ended(row.owner, broadcast.key)
+                await self._listener_of(row.owner).ended(row.owner, broadcast.key)
             status = replace(status, ended=ended)
         else:
             status = await self._attempt(row.owner, broadcast, _spent(row, broadcast), status)
@@ -282,7 +287,7 @@ class ChainWatch:
         self, owner: bytes, broadcast: StoredBroadcast, spent: frozenset[Outpoint], status: BroadcastStatus
     ) -> BroadcastStatus:
         try:
-            txs = await self._listener.complete(owner, broadcast, spent)
+            txs = await self._listener_of(owner).complete(owner, broadcast, spent)
         except LnpdError as error:
             return replace(status, refused=f"It cannot be completed: {error}", attempts=status.attempts + 1)
         if txs is None:
@@ -295,7 +300,9 @@ class ChainWatch:
             return replace(status, refused=f"The chain does not say what it makes of it: {error}")
         refused = result.reason if result.outcome is Outcome.REFUSED else ""
         txids = tuple(verdict.txid for verdict in result.verdicts)
-        await self._listener.answered(txids, {v.txid for v in result.verdicts if v.outcome is not Outcome.REFUSED})
+        await self._listener_of(owner).answered(
+            txids, {v.txid for v in result.verdicts if v.outcome is not Outcome.REFUSED}
+        )
         return replace(status, txids=txids, refused=refused, attempts=status.attempts + 1)
 
 

@@ -1,8 +1,11 @@
 """What of the node are the services for plugins made with?"""
 
+from lnpd_sdk.services.chain import MAX_WATCHES
+
 from lnpd.services.events import Events
 from lnpd.services.node.services import Services
 from lnpd.services.plugins.notifying import Notifying
+from lnpd.services.plugins.watching import OWNER, Watching
 from lnpd.services.rpc.api import Backend as Api
 from lnpd.services.wallet.lending import Lending
 
@@ -17,4 +20,7 @@ def furnish(services: Services, api: Api, events: Events) -> None:
     desk.lending = Lending(services.wallet, services.store, services.signer)
     desk.feerate = services.watcher.feerate
     desk.events = events
+    desk.pulse = services.pulse
+    desk.watching = Watching(services.store, services.watcher, events, MAX_WATCHES)
+    services.watcher.others[OWNER] = desk.watching
     desk.notifying = Notifying(services.store, events, services.plugins.ready)

@@ -9,6 +9,7 @@ from lnpd_sdk.services.channels import Proposal
 from lnpd.errors import NodeStarting
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
+from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.events import Events
 from lnpd.services.interfaces import Signer
@@ -16,6 +17,7 @@ from lnpd.services.payments.service import Payments
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.messages import PluginMessages
 from lnpd.services.plugins.notifying import Notifying
+from lnpd.services.plugins.watching import Watching
 from lnpd.services.rpc.api import Backend as Api
 from lnpd.services.wallet.lending import Lending
 from lnpd.store.store import Store
@@ -58,6 +60,8 @@ class Desk:
     store: Store | None = None
     payments: Payments | None = None
     events: Events | None = None
+    watching: Watching | None = None
+    pulse: ChainPulse | None = None
     notifying: Notifying | None = None
     signer: Signer | None = None
     api: Api | None = None

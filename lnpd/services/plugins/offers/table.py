@@ -8,7 +8,19 @@ from lnpd_sdk import envelope
 from lnpd.errors import CapabilityMissing, NodeStarting, NoSuchMethod
 from lnpd.hooks.capabilities import CAPABILITIES
 from lnpd.services.plugins.calls import Plugin
-from lnpd.services.plugins.offers import channels, coins, events, hooks, kv, log, messages, payments, rpc, signing
+from lnpd.services.plugins.offers import (
+    chain,
+    channels,
+    coins,
+    events,
+    hooks,
+    kv,
+    log,
+    messages,
+    payments,
+    rpc,
+    signing,
+)
 from lnpd.services.plugins.offers.offer import Desk, Offer
 
 FAMILIES: Final = {
@@ -17,6 +29,7 @@ FAMILIES: Final = {
     "payments": payments.OFFERS,
     "coins": coins.OFFERS,
     "keys and signatures": signing.OFFERS,
+    "the chain": chain.OFFERS,
     "events": events.OFFERS,
     "the RPC": rpc.OFFERS,
     "rows of its own": kv.OFFERS,
