@@ -8,8 +8,6 @@ CASES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[
     "asked and granted": (("messages", "updates:5"), ("updates:7", "messages"), ("updates:7", "messages"), ()),
     "not granted": (("updates:5",), (), (), ("updates:5 needs --grant storm=updates:5",)),
     "not asked for": ((), ("messages",), (), ("messages is granted, but not asked for",)),
-    "not there yet, granted": (("chain",), ("chain",), (), ("chain is not available in this version of lnpd",)),
-    "not there yet": (("chain",), (), (), ("chain is not available in this version of lnpd",)),
     "another purpose than the granted one": (
         ("sign:cet", "sign:oracle"),
         ("sign:cet", "sign:refund"),
