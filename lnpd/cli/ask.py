@@ -25,7 +25,12 @@ def do(words: Sequence[str], common: Common) -> None:
     command, rest = find(words, common)
     if command in HERE:
         raise ParameterRefused(f"It needs no node: `lnp {command.name}` is for the command line, outside of the shell.")
-    params, parsed = arguments.params(command, rest)
+    do_found(command, rest, common)
+
+
+def do_found(command: Command, words: Sequence[str], common: Common) -> None:
+    """Asks the node for a command that was found, with the words after it."""
+    params, parsed = arguments.params(command, words)
     execute(command, params, arguments.common(parsed, common))
 
 

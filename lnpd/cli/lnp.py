@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from lnpd.cli import arguments
-from lnpd.cli.ask import do, explain, find, refusal
+from lnpd.cli.ask import do_found, explain, find, refusal
 from lnpd.cli.exits import INTERRUPTED, OK, exit_of
 from lnpd.cli.tools import HERE
 from lnpd.errors import LnpdError
@@ -64,7 +64,7 @@ def run(words: Sequence[str]) -> int:
 def _done(words: Sequence[str], common: arguments.Common) -> int:
     command, rest = find(words, common)
     if command not in HERE:
-        do(words, common)
+        do_found(command, rest, common)
         return OK
     params, parsed = arguments.params(command, rest)
     from lnpd.cli.plugin.here import perform  # what an author needs, other commands need not load

@@ -31,4 +31,12 @@ HERE: Final[tuple[Command, ...]] = (
         (_PATH,),
         examples=("lnp plugin run memo.py",),
     ),
+    Command(
+        "plugin replay",
+        PLUGINS,
+        "Ask a plugin again what a golden file recorded, and show what it answers differently now.",
+        None,
+        (_PATH, Parameter("golden", "path", "the file that `pair.record` wrote")),
+        examples=("lnp plugin replay memo.py memo.jsonl",),
+    ),
 )

@@ -2,7 +2,6 @@
 
 network.py   Network: a chain, whole nodes on it, channels between them
 pair.py      the pytest fixture `pair`: two nodes with the plugin of the test, and verbs for what may happen to it
-golden.py    what a plugin was asked and answered, recorded, and asked again
 """
 
 from lnpd.services.node.node import Node

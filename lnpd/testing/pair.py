@@ -12,7 +12,7 @@ guard. Each verb returns when what it says has happened. In between nothing happ
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -25,6 +25,7 @@ from lnpd.services.channels import view
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.node.node import Node
 from lnpd.services.plugins.alone import manifest_of
+from lnpd.services.plugins.golden import Recorder
 from lnpd.testing.network import Network, until
 from lnpd.testing.onchain import Fate, stale_commitment, taken_by
 from lnpd.tx.graph import Graph
@@ -140,6 +141,17 @@ class Pair:
         for side in (self.alice, self.bob):
             if not names or side.name in names:
                 self.run(side.node.plugins.stop())
+
+    @contextmanager
+    def record(self, path: Path, same: Collection[str] = (), side: str = "alice") -> Iterator[None]:
+        """Writes what this side's plugin is asked meanwhile, and answers, into a golden file, a JSON object a line.
+        `lnp plugin replay` asks it again. `same` names hooks and RPC methods whose answers follow from the question."""
+        node = self.alice.node if side == "alice" else self.bob.node
+        recorder = Recorder(node.plugins.plugins[0], path, same)
+        try:
+            yield
+        finally:
+            recorder.close()
 
     # --- ends
     def close(self, by: str = "alice") -> None:

@@ -41,8 +41,23 @@ def _run(params: Mapping[str, Any], parsed: argparse.Namespace, as_json: bool) -
     return run(Path(params["path"]))
 
 
+def _replay(params: Mapping[str, Any], parsed: argparse.Namespace, as_json: bool) -> int:  # Any: JSON values
+    import asyncio
+
+    from lnpd.services.plugins.golden import replayed
+
+    count, found = asyncio.run(replayed(Path(params["path"]), Path(params["golden"])))
+    if as_json:
+        rows = [{"line": each.line, "name": each.name, "was": each.was, "now": each.now} for each in found]
+        print(json.dumps({"asked": count, "differences": rows}, indent=2))
+    else:
+        print("\n".join([*map(str, found), f"{count} questions asked again, {len(found)} answered differently"]))
+    return REFUSED if found else OK
+
+
 DONE_BY: Final[Mapping[str, Callable[[Mapping[str, Any], argparse.Namespace, bool], int]]] = {
     "plugin new": _new,
     "plugin check": _check,
     "plugin run": _run,
+    "plugin replay": _replay,
 }
