@@ -142,3 +142,11 @@ class PaymentFailed(CommandRefused):
 
 class PaymentPending(CommandRefused):
     """A payment has neither arrived nor failed in the given time; it goes on."""
+
+
+class CommandVetoed(CommandRefused):
+    """A plugin that takes part in rpc_command refuses a command; the text says why."""
+
+
+class CloseRefused(CommandRefused):
+    """A plugin that takes part in shutdown_proposed refuses a close by agreement; the text says why."""

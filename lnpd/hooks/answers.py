@@ -17,6 +17,7 @@ from lnpd_sdk.types import Blocked, Closable, Folded, Provider, ProviderSpec, Re
 
 from lnpd.errors import ManifestRefused, ProviderFault
 from lnpd.errors.words import one_line
+from lnpd.hooks.figures import HookFigures
 from lnpd.hooks.memory import UNKNOWN, Memory
 from lnpd.tx.graph import ProviderCall
 
@@ -55,6 +56,7 @@ class Answers:
         self._memories: dict[str, Memory] = {}
         self.ask_twice = ask_twice
         self.round_trips = 0
+        self.figures = HookFigures()  # by PROVIDER.METHOD, and who answers
 
     # --- who is there
     def add_core(self, provider: Provider) -> None:
@@ -125,8 +127,9 @@ class Answers:
         assert entry.ask is not None
         question = ProviderQuestion(call.provider, call.format, call.method, envelope.raw(call.arguments))
         self.round_trips += 1
-        data = await entry.ask(question)
         try:
+            with self.figures.of(f"{call.provider}.{call.method}", call.provider).call():
+                data = await entry.ask(question)
             return _bounded(call, envelope.decode(data, PROVIDER_METHODS[call.method].answer))
         except BadFrame as error:
             raise ProviderFault(call.provider, f"{call.method} was answered with something else: {error}") from None

@@ -4,7 +4,9 @@ A test fails for a hook without a text or an example, and for one that the node 
 lower-case hex, so that a plugin in any language reads them.
 """
 
-from lnpd_sdk.hooks import FailHtlc, HoldHtlc, ResolveHtlc
+from typing import Any
+
+from lnpd_sdk.hooks import FailHtlc, HoldHtlc, OpenTerms, ResolveHtlc
 
 from lnpd.hooks.kinds import chain, gather
 
@@ -58,8 +60,45 @@ class HookSpecs:
             return f"{funding_sat} sat are too few: 100,000 at least"
         """,
     )
-    def open_channel_received(self, node_id: str, funding_sat: int, push_msat: int, channel_type: str) -> str | None:
-        """A peer wants to open a channel to us. A text refuses it, and is sent to the peer; None goes on."""
+    def open_channel_received(
+        self, node_id: str, funding_sat: int, push_msat: int, channel_type: str
+    ) -> str | OpenTerms | None:
+        """A peer wants to open a channel to us. A text refuses it, and is sent to the peer; OpenTerms takes it on
+        stricter terms; None goes on."""
+
+    @chain(
+        guarded=True,
+        default="The peer's terms are taken, if they are within the node's limits.",
+        example="""
+        @plugin.hook("accept_channel_received", Filter("to_self_delay", at_least=1_000))
+        async def too_long(node, to_self_delay, **fields):
+            return f"{to_self_delay} blocks are too long to wait for our own money"
+        """,
+    )
+    def accept_channel_received(
+        self,
+        node_id: str,
+        funding_sat: int,
+        minimum_depth: int,
+        to_self_delay: int,
+        channel_reserve_sat: int,
+        dust_limit_sat: int,
+        htlc_minimum_msat: int,
+        max_accepted_htlcs: int,
+    ) -> str | None:
+        """A peer takes a channel of ours, on these terms. A text gives the opening up; None goes on."""
+
+    @chain(
+        guarded=True,
+        default="The wallet funds the channel.",
+        example="""
+        @plugin.hook("funding", Filter("feerate_per_kw", at_least=25_000))
+        async def too_dear(node, feerate_per_kw, **fields):
+            return f"no channels are opened at {feerate_per_kw} sat per kw"
+        """,
+    )
+    def funding(self, node_id: str, funding_sat: int, feerate_per_kw: int) -> str | None:
+        """The wallet is about to make a channel's funding transaction. A text gives the opening up; None goes on."""
 
     @chain(
         guarded=True,
@@ -99,7 +138,31 @@ class HookSpecs:
     def channel_closed(self, channel_id: str, reason: str) -> None:
         """A channel's outputs are all resolved, or it was given up before its funding."""
 
+    @chain(
+        default="The channel is closed by agreement.",
+        example="""
+        @plugin.hook("shutdown_proposed", ours=True)
+        async def not_today(node, channel_id, **fields):
+            return "wait until the game is over" if channel_id in PLAYING else None
+        """,
+    )
+    def shutdown_proposed(self, channel_id: str, node_id: str, ours: bool) -> str | None:
+        """A close by agreement is about to begin. A text refuses it if it is `ours`; a peer's cannot be refused, and is
+        only told. A forced close is asked of nobody."""
+
     # --- payments
+    @chain(
+        guarded=True,
+        default="The invoice is made.",
+        example="""
+        @plugin.hook("invoice_requested", Filter("amount_msat", at_most=999))
+        async def too_little(node, amount_msat, **fields):
+            return f"{amount_msat} msat are not worth an invoice"
+        """,
+    )
+    def invoice_requested(self, amount_msat: int | None, description: str, expiry_seconds: int) -> str | None:
+        """The user, or a plugin, asks for an invoice (amount_msat None: the payer chooses). A text refuses it."""
+
     @chain(
         guarded=True,
         default="The node's own rules: an invoice of ours is paid, what goes on is passed on, all else fails.",
@@ -158,6 +221,32 @@ class HookSpecs:
     )
     def payment_sent(self, payment_hash: str, amount_msat: int, preimage: str) -> None:
         """A payment of ours was fulfilled."""
+
+    @gather(
+        default=TOLD,
+        example="""
+        @plugin.hook("forward_settled", Filter("fee_msat", at_least=1_000))
+        async def earned(node, fee_msat, **fields):
+            await node.log("info", f"{fee_msat} msat earned")
+        """,
+    )
+    def forward_settled(self, payment_hash: str, amount_msat: int, incoming: str, outgoing: str, fee_msat: int) -> None:
+        """What this node passed on was paid: `amount_msat` went out, `fee_msat` stayed. `incoming` and `outgoing` are
+        the channels as `lnp events` names them."""
+
+    # --- the user
+    @chain(
+        guarded=True,
+        default="The command is run.",
+        example="""
+        @plugin.hook("rpc_command", method="pay")
+        async def office_hours(node, method, params):
+            return None if OPEN else "payments are made from nine to five"
+        """,
+    )
+    def rpc_command(self, method: str, params: dict[str, Any]) -> str | None:
+        """A command that changes something is about to be run, with these parameters. A text refuses it. `stop` and
+        `plugin ...` are asked of nobody: a user can always do without a plugin."""
 
     # --- the chain
     @gather(

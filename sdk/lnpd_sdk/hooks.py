@@ -25,3 +25,12 @@ class HoldHtlc(msgspec.Struct, frozen=True, tag="hold"):
 
 
 HtlcAnswer = FailHtlc | ResolveHtlc | HoldHtlc
+
+
+class OpenTerms(msgspec.Struct, frozen=True, tag="terms"):
+    """open_channel_received: the channel is taken, on stricter terms than the node's own.
+
+    `minimum_depth`: confirmations of the funding before the channel is used, from the node's own up to 144.
+    """
+
+    minimum_depth: int

@@ -21,7 +21,14 @@ from lnpd.hooks.spec import HookSpecs
 from lnpd.wire.catalogue import CORE
 
 ROOT = Path(__file__).parents[2]
-NAMES: dict[str, object] = {"FRIENDS": frozenset[str](), "Filter": Filter, "hashlib": hashlib, **vars(lnpd_sdk.hooks)}
+NAMES: dict[str, object] = {
+    **vars(lnpd_sdk.hooks),
+    "Filter": Filter,
+    "FRIENDS": frozenset[str](),
+    "PLAYING": {"00" * 32},
+    "OPEN": False,
+    "hashlib": hashlib,
+}
 SAMPLES: dict[object, object] = {str: "00" * 32, int: 1, bool: True}
 
 

@@ -14,7 +14,7 @@ import msgspec
 from lnpd.channel.actions import Claim, ExtensionCommitted, ExtensionForgotten, FundingReleased, FundingWanted, Told
 from lnpd.channel.events import Disconnected, FundingFailed, FundingProvided
 from lnpd.channel.state import Channel
-from lnpd.errors import ClaimUneconomic, LnpdError
+from lnpd.errors import ChannelRefused, ClaimUneconomic, LnpdError
 from lnpd.services.channels.batch import Broadcasting, Watch
 from lnpd.services.channels.driver import Item
 from lnpd.services.channels.fees import FeePayer
@@ -162,6 +162,8 @@ class FundingRecipient:
             return
         try:
             feerate_per_kw = await watcher.feerate(FUNDING_BLOCKS)
+            if why := await channels.judges.funding(driver.channel, wanted.output.value_sat, feerate_per_kw):
+                raise ChannelRefused(why)
             made = await self._wallet.fund(key, wanted.output, feerate_per_kw)
         except LnpdError as error:
             driver.post(Item(FundingFailed(str(error))))

@@ -93,7 +93,10 @@ class Commands:
                 " again."
             ) from None
         except UnknownChannel:
-            raise ChannelRefused("The connection was lost before the channel was funded.") from None
+            why = self.channels.judges.why(channel.key) or "The connection was lost before the channel was funded."
+            raise ChannelRefused(why) from None
+        finally:
+            self.channels.judges.over(channel.key)
         await self._broadcast()
         funding = channel.fundings[0]
         outpoint = f"{channel_view.txid_text(funding.txid)}:{funding.vout}"
@@ -140,6 +143,7 @@ class Commands:
                 f"The peer is not connected, and has to agree to a close: ask again when `lnp peers` shows it, or close"
                 f" without it: lnp close {name[:12]} --force"
             )
+        await self.channels.judges.close(now, ours=True)
         script = self.wallet.scripts.script_of(destination) if destination else answer_script(now)
         feerate = await self.watcher.feerate(CONFIRM_BLOCKS)
         least = MIN_CLOSE_FEERATE_PER_KW * CLOSE_WEIGHT // 1000

@@ -212,7 +212,7 @@ def usual_type(negotiated: bytes) -> str:
     return "anchors_zero_fee_htlc_tx" if anchors else "static_remotekey"
 
 
-def refuse_unspoken(kind: Kind, capacity_sat: int, negotiated: bytes) -> None:
+def require_spoken(kind: Kind, capacity_sat: int, negotiated: bytes) -> None:
     """Raises ChannelRefused if the channel takes a feature that was not negotiated (BOLT 2, open_channel)."""
     spoken = features.Features.from_bytes(negotiated)
     large = ("option_support_large_channel",) if capacity_sat >= LARGE_CHANNEL_SAT else ()

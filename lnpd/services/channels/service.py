@@ -33,6 +33,7 @@ from lnpd.services.channels.batch import INDEX, put_records
 from lnpd.services.channels.caps import Room
 from lnpd.services.channels.doubt import doubt_copied
 from lnpd.services.channels.driver import ChannelDriver, Item
+<<<<<<< HEAD
 from lnpd.services.channels.judging import judged, with_funding
 from lnpd.services.channels.opening import (
     Kind,
@@ -43,6 +44,10 @@ from lnpd.services.channels.opening import (
     refuse_unspoken,
     reserving,
 )
+=======
+from lnpd.services.channels.judges import Judges
+from lnpd.services.channels.opening import Kind, Kinds, fresh_alias, policy_again, policy_for, require_spoken, reserving
+>>>>>>> ac94320 (Ask plugins about channels that begin, funding, closes, invoices and commands, tell them of what was passed on, and count questions to providers)
 from lnpd.services.channels.parts import Link, Parts, Settings
 from lnpd.services.channels.waiters import Waiters
 from lnpd.services.interfaces import ChannelIndex
@@ -67,7 +72,7 @@ class Channels:
     """All drivers."""
 
     def __init__(self, parts: Parts, kinds: Kinds, hooks: Hooks, settings: Settings) -> None:
-        self.parts, self.kinds, self._hooks, self._settings = parts, kinds, hooks, settings
+        self.parts, self.kinds, self.judges, self._settings = parts, kinds, Judges(hooks), settings
         self.drivers: dict[str, ChannelDriver] = {}
         self.links: dict[bytes, Link] = {}
         self._features: dict[bytes, bytes] = {}
@@ -182,9 +187,12 @@ class Channels:
         """Messages of a peer, in order. Returns once the mailboxes took them; a full mailbox is waited for."""
         for message in batch:
             if isinstance(message, OpenChannel):
-                await self._accept(node_id, link, message)
-                continue
+                await self.judges.beside(node_id, "open_channel_received", self._accept(node_id, link, message))
             for driver in self._addressed(node_id, message):
+                if isinstance(message, AcceptChannel):
+                    await self.judges.beside(node_id, "accept_channel_received", self._accepted(driver, message, link))
+                    continue
+                self.judges.heard(driver.channel, message)
                 driver.post(Item(message, link=link))
                 if driver.crowded:
                     await driver.settled()
@@ -220,8 +228,12 @@ class Channels:
 
         PeerNotConnected; ChannelRefused if our own caps do not allow it, or the peer lacks a feature that it takes.
         """
+<<<<<<< HEAD
         refuse_unspoken(kind, capacity_sat, self.negotiated(peer))
         kind = await with_funding(self._hooks, kind, peer, OPENER, None)
+=======
+        require_spoken(kind, capacity_sat, self.negotiated(peer))
+>>>>>>> ac94320 (Ask plugins about channels that begin, funding, closes, invoices and commands, tell them of what was passed on, and count questions to providers)
         driver, terms = await self._new(peer, OPENER, kind, capacity_sat, os.urandom(32), self.links[peer])
         command = Open(
             chain_hash=self._settings.chain_hash,
@@ -237,6 +249,7 @@ class Channels:
             alias=fresh_alias(),
             funding_type=kind.funding_type,
         )
+        self.judges.begun(driver.channel.key)
         try:
             return await driver.command(command)
         except CommandRefused:
@@ -247,7 +260,7 @@ class Channels:
         """A peer wants to open a channel."""
         channel_id = message.temporary_channel_id
         try:
-            kind = await self._judge(node_id, message)
+            kind, minimum_depth = await self._judge(node_id, message)
             driver, terms = await self._new(node_id, ACCEPTOR, kind, message.funding_satoshis, channel_id, link)
         except (ChannelRefused, ChannelTypeUnknown, ProtocolError) as error:
             log.info("refused a channel of %s: %s", node_id.hex(), error)
@@ -261,18 +274,31 @@ class Channels:
             channel_type=kind.type,
             initial_states=kind.initial_states(message.feerate_per_kw),
             terms=reserving(terms, message.dust_limit_satoshis),
-            minimum_depth=self._settings.demands.minimum_depth,
+            minimum_depth=minimum_depth,
             alias=fresh_alias(),
         )
         driver.post(Item(event))
 
-    async def _judge(self, node_id: bytes, message: OpenChannel) -> Kind:
+    async def _judge(self, node_id: bytes, message: OpenChannel) -> tuple[Kind, int]:
         if message.temporary_channel_id in self.parts.ids:
             raise ProtocolError("this temporary_channel_id is in use")
         if message.tlvs.channel_type is None and self._settings.policy.require_channel_type:
             raise ProtocolError("open_channel has no channel_type")
+<<<<<<< HEAD
         kind = await judged(self._hooks, self.kinds, node_id, message)
         return await self.parts.reserve.for_one_more(kind)
+=======
+        kind = self.kinds.offered(message.tlvs.channel_type, message.tlvs.extensions)
+        depth = await self.judges.opening(node_id, message, kind, self._settings.demands.minimum_depth)
+        return await self.parts.reserve.for_one_more(kind), depth
+
+    async def _accepted(self, driver: ChannelDriver, message: AcceptChannel, link: Link) -> None:
+        """A peer takes our channel, on its terms."""
+        if why := await self.judges.accepted(driver.channel, message):
+            await self.give_up(driver.channel.key, why)
+        else:
+            driver.post(Item(message, link=link))
+>>>>>>> ac94320 (Ask plugins about channels that begin, funding, closes, invoices and commands, tell them of what was passed on, and count questions to providers)
 
     async def _new(
         self, peer: bytes, us: Party, kind: Kind, capacity_sat: int, temporary_id: bytes, link: Link
@@ -315,10 +341,10 @@ class Channels:
         terms = self._settings.demands.terms(reservation.publics, capacity_sat, policy)
         return self._add(channel, index, stored=False), terms
 
-    async def give_up(self, key: str) -> None:
+    async def give_up(self, key: str, why: str = "The opening took too long.") -> None:
         """Ends an opening that nobody waits for any more: its coins are free again, and the peer is told."""
         if (driver := self.drivers.get(key)) is not None and isinstance(driver.channel.phase, UNFUNDED):
-            await driver.command(ForceClose("The opening took too long."))
+            await driver.command(ForceClose(why))
 
     async def _forget(self, driver: ChannelDriver) -> None:
         self.room.leave(driver.channel.key)

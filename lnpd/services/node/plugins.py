@@ -10,7 +10,7 @@ from lnpd_sdk.questions import OptionChange
 
 from lnpd.channel.state import Channel
 from lnpd.config import Config
-from lnpd.errors import PluginNotRunning, PluginRefused
+from lnpd.errors import CommandVetoed, PluginNotRunning, PluginRefused
 from lnpd.errors.words import one_line
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.capabilities import explained, in_effect
@@ -123,6 +123,12 @@ class PluginApi:
     async def explain_hook(self, hook: str) -> HookShown:
         """Who takes part in a hook."""
         return explain.explained(self._services.plugins.hooks, hook)
+
+    async def permit(self, method: str, params: dict[str, Any]) -> None:  # Any: each value has its parameter's kind
+        """Whether the plugins let a command pass."""
+        refusal = await self._services.plugins.hooks.chain("rpc_command", None, method=method, params=params)
+        if refusal is not None:
+            raise CommandVetoed(f"A plugin refuses {method}: {one_line(refusal)}")
 
     def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
         """The RPC methods of the plugins that run now."""

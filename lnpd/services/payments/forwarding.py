@@ -321,7 +321,7 @@ class Forwards:
         return ended
 
     def _told(self, ended: Circuit) -> None:
-        self._news.tell_forward()
+        self._news.tell_forward(ended)
         self._deliver(ended.incoming.channel)
 
     def _deliver(self, channel: str) -> None:

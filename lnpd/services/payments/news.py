@@ -85,9 +85,12 @@ class News:
         else:
             self._publisher.record(write, "forward_failed", {**payload, "why": circuit.why})
 
-    def tell_forward(self) -> None:
+    def tell_forward(self, circuit: Circuit) -> None:
         """After the transaction of `record_forward`."""
         self._publisher.stored()
+        if circuit.state == "fulfilled":
+            fields = {"incoming": circuit.incoming.channel, "outgoing": circuit.channel, "fee_msat": circuit.fee_msat}
+            self._call("forward_settled", **_fields(circuit.payment_hash, circuit.outgoing_msat), **fields)
 
     def tell_sent(self, payment_hash: bytes, amount_msat: int, preimage: bytes) -> None:
         """After the transaction of `record_sent`."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from lnpd.channel.actions import HtlcFailed, HtlcForgotten, HtlcFulfilled, HtlcOffered, HtlcReceived, Told
 from lnpd.channel.state import Channel
+from lnpd.errors import InvoiceTermsRefused
 from lnpd.hooks.dispatch import Hooks
 from lnpd.peer.chains import CHAIN_HASHES
 from lnpd.routing.invoice_prefix import NETWORKS
@@ -65,7 +66,7 @@ class Payments:
         policy: RelayPolicy = USUAL_POLICY,
         codec: Callable[[], Codec] = lambda: CODEC,
     ) -> None:
-        self._tasks, self._store, self._channels = Tasks(), store, channels
+        self._tasks, self._store, self._channels, self._hooks = Tasks(), store, channels, hooks
         self._judges = False
         news, prefix = News(hooks, publisher, self._tasks), _PREFIXES[network]
         chain_hash = CHAIN_HASHES[network]
@@ -152,8 +153,13 @@ class Payments:
     ) -> answers.Invoice:
         """A new invoice, stored before it is returned; amount_msat None lets the payer choose.
 
-        Raises InvoiceTermsRefused, LabelTaken, InvoiceError.
+        Raises InvoiceTermsRefused, also where a plugin refuses it, LabelTaken, InvoiceError.
         """
+        refusal = await self._hooks.chain(
+            "invoice_requested", None, amount_msat=amount_msat, description=description, expiry_seconds=expiry_seconds
+        )
+        if refusal is not None:
+            raise InvoiceTermsRefused(f"A plugin refuses the invoice: {refusal}")
         return await self._incoming.create(amount_msat, description, expiry_seconds, min_final_cltv_expiry, label)
 
     async def pay(

@@ -115,6 +115,10 @@ class Backend(Protocol):
         """Who takes part in a hook. NoSuchHook."""
         ...
 
+    async def permit(self, method: str, params: dict[str, Any]) -> None:  # Any: each value has its parameter's kind
+        """Whether a command that changes something may be run now. CommandVetoed says why not."""
+        ...
+
     def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
         """The RPC methods of the plugins that run now, each with its plugin's name."""
         ...

@@ -6,7 +6,7 @@ Parameters come as an object, or as a list in the order of the table.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from lnpd.errors import LnpdError, NoSuchMethod, ParameterRefused, UnknownChannel, UnknownPeer
 from lnpd.services.rpc import kinds
@@ -15,6 +15,10 @@ from lnpd.services.rpc.commands import BY_METHOD, COMMANDS, Command, Parameter
 from lnpd.services.rpc.described import described, of_plugin
 
 _WHOLE_ID_DIGITS = {"peer": 66, "peer_address": 66, "channel": 64}
+
+
+# A user can always stop the node, and do without a plugin.
+NEVER_ASKED: Final = ("stop", "plugin.")
 
 
 def commands(backend: Backend) -> tuple[Command, ...]:
@@ -38,6 +42,8 @@ async def call(backend: Backend, method: str, params: object) -> object:
     for parameter in command.parameters:
         if isinstance(value := given.get(parameter.name), str):
             given[parameter.name] = await _completed(backend, parameter, value)
+    if command.mutating and not command.method.startswith(NEVER_ASKED):
+        await backend.permit(command.method, given)
     if command.plugin:
         return await backend.call_plugin(command.name, given)
     if command.name == "help":

@@ -13,7 +13,7 @@ from lnpd.services.channels.opening import (
     policy_again,
     policy_of,
     promised_script,
-    refuse_unspoken,
+    require_spoken,
     usual_type,
 )
 from lnpd.services.interfaces import ChannelPublics
@@ -129,9 +129,9 @@ def test_a_type_is_the_same_by_its_name_and_by_its_bits(name: str, bits: str, la
     kind = kinds.named(name)
     assert kind == kinds.offered(bytes.fromhex(bits), None)
     assert kind.name == name
-    refuse_unspoken(kind, capacity_sat, ALL.to_bytes())
+    require_spoken(kind, capacity_sat, ALL.to_bytes())
     with pytest.raises(ChannelRefused, match="The peer does not offer option_"):
-        refuse_unspoken(kind, capacity_sat, Features(ALL.mask & ~(1 << lacking)).to_bytes())
+        require_spoken(kind, capacity_sat, Features(ALL.mask & ~(1 << lacking)).to_bytes())
 
 
 def test_a_channel_that_needs_trust_is_refused() -> None:

@@ -76,6 +76,9 @@ class SmallNode:
     async def explain_hook(self, hook: str) -> hooks.HookShown:
         return hooks.HookShown(hook, "lnpd", "chain", "A hook.", (), 5.0, "Nothing.", False, ())
 
+    async def permit(self, method: str, params: dict[str, Any]) -> None:
+        pass
+
     def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
         parameters = (Parameter("channel", "channel", "which channel"), Parameter("amount_sat", "integer", "how much"))
         return (
