@@ -30,7 +30,7 @@ class Judges:
     """Asks plugins; a refusal is a text for the peer, or the user."""
 
     def __init__(self, hooks: Hooks) -> None:
-        self._hooks = hooks
+        self.hooks = hooks
         self._reasons: OrderedDict[str, str] = OrderedDict()  # why openings of ours were given up, by key
         self._traces: dict[str, Trace] = {}  # of openings that a plugin caused
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
@@ -39,7 +39,7 @@ class Judges:
     async def beside(self, peer: bytes, hook: str, work: Coroutine[Any, Any, None]) -> None:  # Any: nobody sends
         """Does this beside the peer's other messages if somebody is asked meanwhile, one such thing of a peer at once:
         what a plugin asks for while it answers may need those messages."""
-        if not self._hooks.wanted(hook):
+        if not self.hooks.wanted(hook):
             await work
             return
         if (before := self._tasks.get(peer)) is not None:
@@ -56,7 +56,7 @@ class Judges:
     # --- a peer's opening
     async def opening(self, node_id: bytes, message: OpenChannel, kind: Kind, minimum_depth: int) -> int:
         """The minimum_depth of the channel, at least ours. ProtocolError refuses it."""
-        answer = await self._hooks.chain(
+        answer = await self.hooks.chain(
             "open_channel_received",
             lambda answer: _wrong_with(answer, minimum_depth),
             node_id=node_id.hex(),
@@ -81,7 +81,7 @@ class Judges:
     async def accepted(self, channel: Channel, message: AcceptChannel) -> str:
         """Why the peer's answer to our open_channel is refused; empty if it is not."""
         with within(self._traces.get(channel.key)):
-            answer = await self._hooks.chain(
+            answer = await self.hooks.chain(
                 "accept_channel_received",
                 None,
                 node_id=channel.peer.hex(),
@@ -98,7 +98,7 @@ class Judges:
     async def funding(self, channel: Channel, amount_sat: int, feerate_per_kw: int) -> str:
         """Why the wallet does not fund our channel; empty if it does."""
         with within(self._traces.get(channel.key)):
-            answer = await self._hooks.chain(
+            answer = await self.hooks.chain(
                 "funding", None, node_id=channel.peer.hex(), funding_sat=amount_sat, feerate_per_kw=feerate_per_kw
             )
         return self._kept(channel.key, answer)
@@ -118,14 +118,14 @@ class Judges:
     # --- closes
     def heard(self, channel: Channel, message: Message) -> None:
         """What a peer says of a channel. A close of its cannot be refused: it is told, and nobody waits."""
-        if isinstance(message, Shutdown) and self._hooks.wanted("shutdown_proposed"):
+        if isinstance(message, Shutdown) and self.hooks.wanted("shutdown_proposed"):
             task = asyncio.create_task(self.close(channel, ours=False))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
 
     async def close(self, channel: Channel, ours: bool) -> None:
         """A close by agreement is about to begin. CloseRefused for one of ours; a peer's begins all the same."""
-        answer = await self._hooks.chain(
+        answer = await self.hooks.chain(
             "shutdown_proposed", None, channel_id=channel.id.hex(), node_id=channel.peer.hex(), ours=ours
         )
         if answer is not None and ours:

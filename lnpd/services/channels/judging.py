@@ -2,27 +2,22 @@
 
 from lnpd_sdk.types import ACCEPTOR, OPENER, Party
 
-from lnpd.errors import ChannelTypeUnknown, FundingRefused, ProtocolError, ScriptRefused
-from lnpd.errors.words import one_line
+from lnpd.errors import ChannelTypeUnknown, FundingRefused, ScriptRefused
 from lnpd.hooks.dispatch import Hooks
+from lnpd.services.channels.judges import Judges
 from lnpd.services.channels.opening import Kind, Kinds
 from lnpd.wire.messages import FundingType, OpenChannel
 
 
-async def judged(hooks: Hooks, kinds: Kinds, node_id: bytes, message: OpenChannel) -> Kind:
-    """What a peer's open_channel asks for. Raises ChannelTypeUnknown, and ProtocolError if a plugin refuses it."""
+async def judged(
+    judges: Judges, kinds: Kinds, node_id: bytes, message: OpenChannel, minimum_depth: int
+) -> tuple[Kind, int]:
+    """What a peer's open_channel asks for, and how deep its funding has to be. Raises ChannelTypeUnknown, and
+    ProtocolError if a plugin refuses it."""
     proposed = message.tlvs.funding_type
     kind = kinds.offered(message.tlvs.channel_type, message.tlvs.extensions, proposed)
-    refusal = await hooks.chain(
-        "open_channel_received",
-        node_id=node_id.hex(),
-        funding_sat=message.funding_satoshis,
-        push_msat=message.push_msat,
-        channel_type=kind.name,
-    )
-    if refusal is not None:
-        raise ProtocolError(one_line(str(refusal)))
-    return await with_funding(hooks, kind, node_id, ACCEPTOR, proposed)
+    depth = await judges.opening(node_id, message, kind, minimum_depth)
+    return await with_funding(judges.hooks, kind, node_id, ACCEPTOR, proposed), depth
 
 
 async def with_funding(hooks: Hooks, kind: Kind, node_id: bytes, us: Party, proposed: FundingType | None) -> Kind:
@@ -47,7 +42,7 @@ async def with_funding(hooks: Hooks, kind: Kind, node_id: bytes, us: Party, prop
 
 async def _asked(hooks: Hooks, kind: Kind, node_id: bytes, us: Party, shown: dict[str, str]) -> dict[str, str]:
     answer = await hooks.chain(
-        "funding_keys", channel_type=kind.name, node_id=node_id.hex(), opener=us == OPENER, proposed=shown
+        "funding_keys", None, channel_type=kind.name, node_id=node_id.hex(), opener=us == OPENER, proposed=shown
     )
     if answer is None:
         raise ChannelTypeUnknown(f"{kind.name}: no plugin of this node names the keys of the funding.")

@@ -33,21 +33,9 @@ from lnpd.services.channels.batch import INDEX, put_records
 from lnpd.services.channels.caps import Room
 from lnpd.services.channels.doubt import doubt_copied
 from lnpd.services.channels.driver import ChannelDriver, Item
-<<<<<<< HEAD
-from lnpd.services.channels.judging import judged, with_funding
-from lnpd.services.channels.opening import (
-    Kind,
-    Kinds,
-    fresh_alias,
-    policy_again,
-    policy_for,
-    refuse_unspoken,
-    reserving,
-)
-=======
 from lnpd.services.channels.judges import Judges
+from lnpd.services.channels.judging import judged, with_funding
 from lnpd.services.channels.opening import Kind, Kinds, fresh_alias, policy_again, policy_for, require_spoken, reserving
->>>>>>> ac94320 (Ask plugins about channels that begin, funding, closes, invoices and commands, tell them of what was passed on, and count questions to providers)
 from lnpd.services.channels.parts import Link, Parts, Settings
 from lnpd.services.channels.waiters import Waiters
 from lnpd.services.interfaces import ChannelIndex
@@ -228,12 +216,8 @@ class Channels:
 
         PeerNotConnected; ChannelRefused if our own caps do not allow it, or the peer lacks a feature that it takes.
         """
-<<<<<<< HEAD
-        refuse_unspoken(kind, capacity_sat, self.negotiated(peer))
-        kind = await with_funding(self._hooks, kind, peer, OPENER, None)
-=======
         require_spoken(kind, capacity_sat, self.negotiated(peer))
->>>>>>> ac94320 (Ask plugins about channels that begin, funding, closes, invoices and commands, tell them of what was passed on, and count questions to providers)
+        kind = await with_funding(self.judges.hooks, kind, peer, OPENER, None)
         driver, terms = await self._new(peer, OPENER, kind, capacity_sat, os.urandom(32), self.links[peer])
         command = Open(
             chain_hash=self._settings.chain_hash,
@@ -284,12 +268,7 @@ class Channels:
             raise ProtocolError("this temporary_channel_id is in use")
         if message.tlvs.channel_type is None and self._settings.policy.require_channel_type:
             raise ProtocolError("open_channel has no channel_type")
-<<<<<<< HEAD
-        kind = await judged(self._hooks, self.kinds, node_id, message)
-        return await self.parts.reserve.for_one_more(kind)
-=======
-        kind = self.kinds.offered(message.tlvs.channel_type, message.tlvs.extensions)
-        depth = await self.judges.opening(node_id, message, kind, self._settings.demands.minimum_depth)
+        kind, depth = await judged(self.judges, self.kinds, node_id, message, self._settings.demands.minimum_depth)
         return await self.parts.reserve.for_one_more(kind), depth
 
     async def _accepted(self, driver: ChannelDriver, message: AcceptChannel, link: Link) -> None:
@@ -298,7 +277,6 @@ class Channels:
             await self.give_up(driver.channel.key, why)
         else:
             driver.post(Item(message, link=link))
->>>>>>> ac94320 (Ask plugins about channels that begin, funding, closes, invoices and commands, tell them of what was passed on, and count questions to providers)
 
     async def _new(
         self, peer: bytes, us: Party, kind: Kind, capacity_sat: int, temporary_id: bytes, link: Link
