@@ -96,7 +96,7 @@ class Events:
             return self._read_last[2]
         rows = await self._store.read(lambda read: read.events_since(sequence, limit))
         found = tuple(Event(row.sequence, row.topic, row.unix_seconds, msgspec.Raw(row.value)) for row in rows)
-        if found:
+        if len(found) == limit:  # else more may come behind them
             self._read_last = (sequence, limit, found)
         return found
 

@@ -28,6 +28,7 @@ SEEN_IN_A_LIFE = {
 ELSEWHERE = {
     "rpc_command": "test_hooks_judging.py",
     "forward_settled": "tests/services/payments/test_news.py",
+    "funding_keys": "test_recovery.py",
 }
 
 Call = tuple[str, frozenset[str]]
