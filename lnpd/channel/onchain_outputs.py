@@ -165,12 +165,12 @@ def watches(channel: Channel, graph: Graph, resolutions: tuple[Resolution, ...])
 
 def second_stage(channel: Channel, graph: Graph, taken: Resolution, event: OutputSpent) -> tuple[Resolution, ...]:
     """What came of an output that was moved on by its second stage: ours to sweep after the delay, or, of a cheat's,
-    ours at once by the revocation key.
+    ours at once by the revocation key; of the peer's, what its child pays to us.
 
     The child's output stands beside its input, whatever else the transaction holds (SINGLE, BOLT 3).
     """
     assert isinstance(channel.phase, OnChain)
-    if channel.phase.spend not in ("ours", "revoked") or taken.child >= 0:
+    if taken.child >= 0:
         return ()
     tx = event.transaction
     position = next(i for i, spent in enumerate(tx.inputs) if (spent.txid, spent.vout) == (event.txid, event.vout))

@@ -198,6 +198,8 @@ def child(spec: ChildTx, parent: OutputSpec, path: SpendPath, dust_limit_sat: in
         carrier = isinstance(output.script, DataCarrier)
         if output.value_sat < (0 if carrier else dust_limit_sat) or (carrier and output.value_sat):
             raise ChildRefused(f"{name}: an output of {output.value_sat} sat is dust, or is value on a data carrier.")
+    if spec.sighash == Sighash.SINGLE_ANYONECANPAY and not spec.sequence:  # the wallet's PSBTs cannot say so
+        raise ChildRefused(f"{name}: with the sequence 0 no coin could join it; 0xfffffffd waits for nothing either.")
     if sum(output.value_sat for output in spec.outputs) > parent.value_sat:
         raise ValueCreated(f"{name}: its outputs are worth more than the {parent.value_sat} sat that it spends.")
 

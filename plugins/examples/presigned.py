@@ -14,7 +14,7 @@ from typing import Any
 from lnpd_sdk.envelope import BadFrame, decode, encode
 from lnpd_sdk.manifest import ChannelTypeSpec
 from lnpd_sdk.plugin import Node, Plugin
-from lnpd_sdk.script import Miniscript
+from lnpd_sdk.script import Miniscript, Sighash
 from lnpd_sdk.types import (
     Blocked,
     ChildOutput,
@@ -37,7 +37,7 @@ from lnpd_sdk.types import (
 
 LOCKED = Miniscript("or_d(pk(revocation),multi(2,holder_htlc,counterparty_htlc))")
 PAYEES = Miniscript("and_v(v:pk(counterparty_payment),older(1))")
-PATH, WEIGHT = "holder_htlc+counterparty_htlc", 700  # of the child, at most: its fee comes out of the amount
+PATH, WEIGHT = "holder_htlc+counterparty_htlc", 700  # of the child, at most
 
 plugin = Plugin("presigned", "0.1.0", "Pays the peer by a transaction that is signed ahead.", ("updates:1000000",))
 for base in ("static_remotekey", "anchors_zero_fee_htlc_tx"):
@@ -79,11 +79,15 @@ class Presigned(ProviderBase):
         msat, held[who] = 0 if amount_sat else 1000 * held[who], amount_sat
         return Folded(encode(held) if any(held) else b"", (-msat, msat) if who == 0 else (msat, -msat))
 
+    def weight(self, view: View) -> int:
+        """Of the child, whose fee comes out of the amount; with anchors its holder's wallet pays what is due then."""
+        return 0 if "option_anchors" in view.features else WEIGHT
+
     def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
         """Both commitments have it; only on the payee's is there a child."""
         outputs = []
         for payer, amount_sat in enumerate(read(state)):
-            script, weight = (PAYEES, 0) if payer == view.holder else (LOCKED, WEIGHT)
+            script, weight = (PAYEES, 0) if payer == view.holder else (LOCKED, self.weight(view))
             debits = (1000 * amount_sat, 0) if payer == 0 else (0, 1000 * amount_sat)
             outputs.append(OutputSpec("presigned", str(payer), "payout", amount_sat, script, debits, weight))
         return tuple(each for each in outputs if each.value_sat)
@@ -92,8 +96,11 @@ class Presigned(ProviderBase):
         """What the holder has coming: its own after its delay, or the payer's if the commitment was revoked."""
         payer = 1 - view.holder
         delayed = Miniscript(f"or_d(pk(revocation),and_v(v:pk(delayed),older({view.to_self_delay[view.holder]})))")
-        left_sat = read(state)[payer] - WEIGHT * view.feerate_per_kw // 1000
-        child = ChildTx("presigned", str(payer), "payout", PATH, (ChildOutput(left_sat, delayed),), gated=True)
+        weight = self.weight(view)
+        left_sat = read(state)[payer] - weight * view.feerate_per_kw // 1000
+        sighash = Sighash.ALL if weight else Sighash.SINGLE_ANYONECANPAY
+        paid = (ChildOutput(left_sat, delayed),)
+        child = ChildTx("presigned", str(payer), "payout", PATH, paid, sighash=sighash, gated=True)
         return (child,) if read(state)[payer] else ()
 
     def gate(self, view: View, state: bytes, signatures: tuple[ChildSignature, ...]) -> Ready | Wait:

@@ -172,7 +172,7 @@ class ChildTx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str  # SpendPath.name
     outputs: tuple[ChildOutput, ...]
     locktime: int = 0
-    sequence: int = 0
+    sequence: int = 0xFFFFFFFD  # replaceable, and it waits for nothing
     sighash: Sighash = Sighash.ALL
     gated: bool = False
     adaptor_point: bytes = b""

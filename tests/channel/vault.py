@@ -110,7 +110,7 @@ class GatedVault(Vault):
         home = Miniscript(f"or_d(pk(revocation),and_v(v:pk(delayed),older({view.to_self_delay[view.holder]})))")
         path, own = "holder_htlc+counterparty_htlc", str(view.holder)
         boxes = [o.value_sat for o in transaction.outputs if o.spec and (o.spec.provider, o.spec.id) == (NAME, own)]
-        how = (0, 0, Sighash.SINGLE_ANYONECANPAY, True, self.points[view.holder])
+        how = (0, 0xFFFFFFFD, Sighash.SINGLE_ANYONECANPAY, True, self.points[view.holder])
         return tuple(ChildTx(NAME, own, "exit", path, (ChildOutput(sat, home),), *how) for sat in boxes)
 
     def gate(self, view: View, state: bytes, signatures: tuple[ChildSignature, ...]) -> Ready | Wait:

@@ -195,6 +195,34 @@ def test_a_forced_close_pays_out_without_the_plugin(tmp_path: Path, kind: str, c
     asyncio.run(main())
 
 
+def test_what_a_child_pays_to_the_other_side_is_claimed_too(tmp_path: Path) -> None:
+    """The same plugin, whose child gives the payer 5,000 sat back, at once."""
+    plugin, source = tmp_path / "both.py", PRESIGNED.read_text()
+    paid, weight = "paid = (ChildOutput(left_sat, delayed),)", ", 700  #"
+    assert source.count(paid) == source.count(weight) == 1
+    both = "paid = (ChildOutput(left_sat - 5_000, delayed), ChildOutput(5_000, PAYEES))"
+    plugin.write_text(source.replace(paid, both).replace(weight, ", 900  #"))
+
+    async def main() -> None:
+        async with Network(tmp_path / "n") as network:
+            with_it = {**WITH_IT, "plugins": (plugin,)}
+            alice, bob = await network.node("alice", **with_it), await network.node("bob", **with_it)
+            channel = await network.channel(alice, bob, 1_000_000, push_sat=400_000, kind=KINDS[1])
+            await offer(alice, bob, channel)
+            money = Money(network)
+            await money.begin(alice, bob)
+            await broadcast_commitment(network, bob)
+            alice = await network.restart(alice, **WITHOUT)
+            bob = await network.restart(bob, **WITHOUT)
+            await finish(network, alice, bob)
+            gained = [await money.gained_sat(node) for node in (alice, bob)]
+            fees_sat = sum([await money.fee_sat(tx) for tx in await money.transactions()])
+            assert sum(gained) + fees_sat == 1_000_000, "nothing is left on the chain"
+            assert gained[0] > 600_000 - PAYOUT_SAT, "more than its main output alone"
+
+    asyncio.run(main())
+
+
 SOLD = b"\x5a" * 32
 POINT = public_key(SOLD).hex()
 COMPLETE = f"""
@@ -273,7 +301,8 @@ def test_a_stale_state_is_punished_with_the_plugin_dead(tmp_path: Path, kind: st
             fees = await Only(network, money, moved, alice).fees_sat(alice)
             gained_sat = await money.gained_sat(alice)
             everything_sat = graph.funding.capacity_sat - graph.fee_sat - await money.unspent_anchors_sat()
-            lost_sat = sum([await money.fee_sat(tx) for tx in moved])  # the child pays its fee out of the amount
+            # Without anchors the child pays its fee out of the amount, else out of the thief's purse.
+            lost_sat = sum([await money.fee_sat(tx) for tx in moved]) if kind == KINDS[1] else 0
             assert gained_sat == everything_sat - lost_sat - fees["bob"]
 
     asyncio.run(main())

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from lnpd_sdk.script import DataCarrier, Miniscript, Template
+from lnpd_sdk.script import DataCarrier, Miniscript, Sighash, Template
 from lnpd_sdk.types import ChildOutput, ChildTx, Htlc, OutputSpec
 
 from lnpd import errors
@@ -122,6 +122,11 @@ REFUSED_CHILDREN: dict[str, tuple[type[errors.LnpdError], OutputSpec, ChildTx]] 
         child(path="holder_htlc+counterparty_htlc+older(10)", sequence=0xFFFFFFFE),
     ),
     "a time for a height": (errors.ChildRefused, box(script=JOINT), child(locktime=500_000_000)),
+    "a sequence that no coin could join": (
+        errors.ChildRefused,
+        box(script=JOINT),
+        child(sequence=0, sighash=Sighash.SINGLE_ANYONECANPAY),
+    ),
     "gated without a gate": (errors.ChildRefused, box(script=JOINT), child(gated=True)),
     "two seal slots": (
         errors.SealSlotTaken,
