@@ -10,7 +10,7 @@ from lnpd.chain.interface import Outcome
 from lnpd.crypto.secp import public_key, sign
 from lnpd.errors import ChannelRefused
 from lnpd.services.node.node import Node
-from lnpd.testing import Network, until
+from lnpd.testing import Network, until, until_asked
 from lnpd.testing.network import DEPTH
 from lnpd.tx.funding import compiled_of, funding_output
 from lnpd.tx.graph import Funding
@@ -82,20 +82,26 @@ def test_it_is_opened_paid_over_and_closed_by_agreement(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_it_is_closed_by_force_with_its_mark_in_the_commitment(tmp_path: Path) -> None:
+def test_it_is_closed_by_force_without_the_plugin_and_with_its_mark(tmp_path: Path) -> None:
     async def main() -> None:
         async with Network(tmp_path) as network:
             alice, bob, channel, funding = await pair(network)
+            assert {row.type for node in (alice, bob) for row in await node.api.channels()} == {KIND}
             before_sat = await confirmed_sat(alice)
+            for node in (alice, bob):
+                await node.plugins.stop()
             await alice.api.close(channel, True, None)
             tx = await mined(network, funding)
             assert tx.inputs[0].witness[-1] == funding.witness_script
             assert b"\x6a\x08recovery" in {each.script_pubkey for each in tx.outputs}
             actual, expected = tx.weight, driver_of(bob).channel.channel_type.commitment_weight + 4 * (8 + 1 + 10)
             assert expected - 20 < actual <= expected  # a signature may be shorter
-            for _ in range(13):
+
+            async def home() -> bool:
                 await network.mine(12)
-            assert await confirmed_sat(alice) - before_sat > 740_000
+                return await confirmed_sat(alice) - before_sat > 740_000
+
+            await until_asked(home, "what is alice's, after to_self_delay")
 
     asyncio.run(main())
 

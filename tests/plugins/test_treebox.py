@@ -29,7 +29,9 @@ def test_they_come_home_without_the_plugin(pair: Pair, by: str) -> None:
     pair.kill_plugin()
     pair.close(by)
     assert pair.swept() == {"plain": "alice", "staged": "alice"}
-    pair.mine(300)
+    for _ in range(50):
+        if pair.alice.node.channels.drivers:
+            pair.mine(12)
     assert not pair.alice.node.channels.drivers, "an output is left, that of the second stage perhaps"
     balance = pair.run(pair.alice.node.wallet.balance())
     assert 880_000 < balance.confirmed_sat < 900_000  # of 1,100,000 sat, 200,000 of them given to bob, less the fees

@@ -48,7 +48,9 @@ def txid_text(txid: bytes) -> str:
 
 
 def type_name(channel: Channel) -> str:
-    """The BOLT type's name."""
+    """The BOLT type's name; a plugin's type with a funding of its own is known by its own."""
+    if channel.funding_type is not None:
+        return channel.funding_type.name
     found = channel.channel_type.features
     base = "anchors_zero_fee_htlc_tx" if "option_anchors" in found else "static_remotekey"
     return base + (ALIASED if SCID_ALIAS in found else "")
