@@ -24,6 +24,12 @@ class LateDatum(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class ChannelId(msgspec.Struct, frozen=True):
+    """What `quiesce` takes: a channel's id, 32 bytes in hex."""
+
+    channel_id: str
+
+
 class ChannelAsks(Asks):
     """`Node`'s methods for channels."""
 
@@ -56,3 +62,12 @@ class ChannelAsks(Asks):
         bytes are not what the name says.
         """
         await self._ask("put_witness", LateDatum(channel_id, provider, name, data), None)
+
+    async def quiesce(self, channel_id: str) -> None:
+        """Asks the peer for quiescence (BOLT 2, stfu): no update is in flight in this channel once the event
+        `channel_quiescent` tells so, and none is proposed until the connection ends, 60 seconds later at most.
+
+        Only in channels that pin one of the plugin's providers (ChannelNotPinned). Needs the capability
+        `updates:<max_sat>`. ChannelNotReady: the peer is not connected; CommandRefused: the channel is closing.
+        """
+        await self.call("quiesce", ChannelId(channel_id))

@@ -3,10 +3,10 @@
 from typing import Any, Final
 
 import msgspec
-from lnpd_sdk.services.channels import LateDatum, Proposal
+from lnpd_sdk.services.channels import ChannelId, LateDatum, Proposal
 
-from lnpd.channel.events import PutWitness
-from lnpd.errors import CapabilityMissing
+from lnpd.channel.events import PutWitness, Quiesce
+from lnpd.errors import CapabilityMissing, ChannelNotPinned
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.offers.offer import Desk, Offer, there
 
@@ -35,6 +35,15 @@ def _require_own(desk: Desk, plugin: Plugin, provider: str) -> None:
         raise CapabilityMissing(f"The plugin {plugin.name} does not own the provider {provider[:40]!r}.")
 
 
+async def quiesce(desk: Desk, plugin: Plugin, wanted: ChannelId) -> None:
+    """Only where it has a part: payments wait meanwhile."""
+    specs = plugin.manifest.providers if plugin.manifest else ()
+    driver = there(desk.backend).driver_of(wanted.channel_id)
+    if not {spec.name for spec in specs} & {extension.name for extension in driver.channel.extensions}:
+        raise ChannelNotPinned(f"The channel {wanted.channel_id[:64]} pins no provider of {plugin.name}.")
+    await driver.command(Quiesce())
+
+
 async def channels(desk: Desk, plugin: Plugin, _all: All) -> list[dict[str, object]]:
     """Those only: of others it learns nothing."""
     specs = plugin.manifest.providers if plugin.manifest else ()
@@ -59,6 +68,15 @@ OFFERS: Final = (
         "Supplies a late datum that opens outputs of one of the plugin's own providers on the chain.",
         'await node.put_witness(channel_id, "lockbox", f"sha256:{payment_hash.hex()}", preimage)',
         put_witness,
+    ),
+    Offer(
+        "quiesce",
+        "updates",
+        ChannelId,
+        None,
+        "Asks for a channel to be quiet: no update is in flight.",
+        "await node.quiesce(channel_id)",
+        quiesce,
     ),
     Offer(
         "channels",
