@@ -168,7 +168,7 @@ POINTS: Final[tuple[tuple[frozenset[str], Callable[[Write], None]], ...]] = (
     (frozenset({"Committed"}), lambda write: write.point("commitment-signed")),
     (frozenset({"CommitmentSigned"}), lambda write: write.point("commitment-held")),
     (frozenset({"RevokeAndAck"}), lambda write: write.point("revocation-stored")),
-    (frozenset({"UpdateFulfillHtlc"}), lambda write: write.point("preimage-learned")),
+    (frozenset({"UpdateFulfillHtlc", "PutWitness"}), lambda write: write.point("preimage-learned")),
     (frozenset({"ChannelReestablish"}), lambda write: write.point("channel-reestablished")),
     (frozenset({"Shutdown", "Close"}), lambda write: write.point("shutdown-stored")),
     (frozenset({"ClosingSigned"}), lambda write: write.point("closing-signed")),

@@ -241,6 +241,16 @@ async def a_child_with_a_sequence_that_no_transaction_has(world: World) -> None:
     await world.prepare(changed_child_tx(graph, inputs=(replace(spent, sequence=1 << 40),)))
 
 
+@forbidden(Rule.WRONG_CHILD)
+async def a_child_for_an_adaptor_that_is_no_point(world: World) -> None:
+    await world.prepare(changed_child(await world.next(), gated=True, adaptor_point=b"\5" * 33))
+
+
+@forbidden(Rule.WRONG_CHILD)
+async def a_child_for_an_adaptor_that_is_not_gated(world: World) -> None:
+    await world.prepare(changed_child(await world.next(), adaptor_point=world.theirs.keys.revocation))
+
+
 @forbidden(Rule.UNENCODABLE)
 async def signing_numbers_that_no_transaction_has(world: World) -> None:
     graph = world.theirs

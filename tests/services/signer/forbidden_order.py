@@ -6,6 +6,7 @@ from lnpd_sdk.types import ACCEPTOR, OPENER
 from msgspec.structs import replace
 
 from lnpd.crypto.hd import ChannelIndex
+from lnpd.crypto.secp import public_key
 from lnpd.errors import SignerRefused
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX
 from lnpd.services.interfaces import SecondStage, StagePart
@@ -13,7 +14,7 @@ from lnpd.services.signer.refusals import Rule
 from lnpd.services.signer.service import KeySigner
 from lnpd.tx.funding import make_funding
 from tests.services.signer.signers import CAPACITY_SAT, Pair, htlc, keys_from
-from tests.services.signer.world import ME, UNKNOWN, Row, World, table_of
+from tests.services.signer.world import ME, UNKNOWN, Row, World, changed_child, table_of
 
 BOTH = "multi(2,opener_funding,acceptor_funding)"
 CASES: list[Row] = []
@@ -225,6 +226,15 @@ async def two_remote_commitments_after_a_restart(world: World) -> None:
     again = KeySigner(keys_from(1), world.pair.rows(OPENER))
     await again.resume_channel(ME, 1, 1)
     await again.prepare_commitment(ME, await world.pair.graph(ACCEPTOR, 1))
+
+
+@forbidden(Rule.TWO_REMOTE_COMMITMENTS)
+async def the_same_commitment_for_another_adaptor(world: World) -> None:
+    graph = await world.next()
+    sold = changed_child(graph, gated=True, adaptor_point=public_key(b"\x5a" * 32))
+    await world.prepare(sold)
+    await world.signer.sign_commitment(ME, sold)
+    await world.signer.sign_commitment(ME, graph)
 
 
 @forbidden(Rule.WRONG_HOLDER)
