@@ -35,7 +35,10 @@ class PluginSigner(Protocol):
         ...
 
     async def plugin_adaptor_sign(self, plugin: str, key: KeyName, spending: Spending, point: bytes) -> bytes:
-        """The pre-signature of a taproot input that the secret of `point` completes, 64 bytes, without sighash byte."""
+        """The pre-signature of an input that the secret of `point` completes, without sighash byte.
+
+        64 bytes for taproot (crypto/adaptor.py), 162 for segwit version 0 (crypto/adaptor_ecdsa.py).
+        """
         ...
 
     async def musig_nonce(self, plugin: str, key: KeyName) -> Begun:

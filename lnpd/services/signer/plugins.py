@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from lnpd_sdk.services.signing import KeyName, Spending, Together
 
 from lnpd.crypto.adaptor import adaptor_sign
+from lnpd.crypto.adaptor_ecdsa import ecdsa_adaptor_sign
 from lnpd.crypto.musig import Group, combine_nonces, partial_sign
 from lnpd.crypto.schnorr import output_secret, sign_schnorr, tagged_hash, x_only
 from lnpd.crypto.secp import check_point, public_key, sign, to_der
@@ -23,7 +24,7 @@ from lnpd.services.signer.keys import FIRST_HARDENED, Keys
 from lnpd.services.signer.node import NodeSigner
 from lnpd.services.signer.nonces import Nonces, Session
 from lnpd.services.signer.refusals import Rule, refuse
-from lnpd.services.signer.spending import ECDSA_PATHS, Shown, read, wants_key, wants_taproot
+from lnpd.services.signer.spending import Shown, read, wants_key, wants_taproot
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 TAG: Final = re.compile(r"[a-z0-9][a-z0-9/._-]{0,63}")
@@ -49,10 +50,10 @@ class PluginKeySigner(NodeSigner):
     async def plugin_sign(self, plugin: str, key: KeyName, spending: Spending) -> bytes:
         """See PluginSigner."""
         secret, shown = self._plugin_secret(plugin, key), read(spending)
-        if isinstance(spending.path, ECDSA_PATHS):
-            wants_key(shown, public_key(secret))
-            return to_der(sign(secret, shown.digest)) + shown.suffix
-        return sign_schnorr(_taproot_secret(secret, shown), shown.digest) + shown.suffix
+        if shown.is_taproot:
+            return sign_schnorr(_taproot_secret(secret, shown), shown.digest) + shown.suffix
+        wants_key(shown, public_key(secret))
+        return to_der(sign(secret, shown.digest)) + shown.suffix
 
     async def plugin_sign_message(self, plugin: str, key: KeyName, tag: str, message: bytes) -> bytes:
         """See PluginSigner."""
@@ -63,9 +64,12 @@ class PluginKeySigner(NodeSigner):
 
     async def plugin_adaptor_sign(self, plugin: str, key: KeyName, spending: Spending, point: bytes) -> bytes:
         """See PluginSigner."""
-        secret, shown = self._plugin_secret(plugin, key), wants_taproot(read(spending))
+        secret, shown = self._plugin_secret(plugin, key), read(spending)
         checked = _checked(lambda: check_point(point))
-        return adaptor_sign(_taproot_secret(secret, shown), shown.digest, checked)
+        if shown.is_taproot:
+            return adaptor_sign(_taproot_secret(secret, shown), shown.digest, checked)
+        wants_key(shown, public_key(secret))
+        return ecdsa_adaptor_sign(secret, shown.digest, checked)
 
     # MuSig2
 

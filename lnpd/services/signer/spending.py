@@ -14,7 +14,6 @@ from lnpd_sdk.services.signing import (
     KeyPath,
     LeafPath,
     Spending,
-    WitnessKey,
     WitnessScript,
 )
 
@@ -27,7 +26,6 @@ from lnpd.tx.transaction import Tx, TxOut, parse
 MAX_TRANSACTION_BYTES: Final = 400_000
 MAX_SCRIPT_BYTES: Final = 10_000
 MOST_SAT: Final = 21 * 10**14
-ECDSA_PATHS: Final = (WitnessKey, WitnessScript)
 
 
 class Shown(msgspec.Struct, frozen=True):

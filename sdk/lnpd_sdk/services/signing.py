@@ -195,15 +195,17 @@ class SigningAsks(Asks):
         return signature
 
     async def adaptor_sign(self, key: KeyName, spending: Spending, point: bytes) -> bytes:
-        """The pre-signature of a taproot input, 64 bytes, that the secret of `point` completes. Needs
-        `sign:<purpose>`."""
+        """The pre-signature of an input that the secret of `point` completes. Needs `sign:<purpose>`.
+
+        64 bytes for taproot; 162 for segwit version 0, as the DLC specifications have them (ECDSA).
+        """
         pre_signature: bytes = await self._ask("adaptor_sign", AdaptorSign(key, spending, point), bytes)
         return pre_signature
 
     async def adaptor_verify(self, spending: Spending, point: bytes, pre_signature: bytes, key: bytes = b"") -> bool:
-        """Whether the secret of `point` completes a pre-signature, one key's or a group's, of this taproot input.
+        """Whether the secret of `point` completes a pre-signature, one key's or a group's, of this input.
 
-        `key` is the x-only key in a leaf; a key path has that of its output.
+        `key` is who signs: an x-only key in a leaf, a point for segwit version 0; a key path has that of its output.
         """
         is_good: bool = await self._ask("adaptor_verify", AdaptorCheck(spending, point, pre_signature, key), bool)
         return is_good

@@ -234,7 +234,7 @@ def test_it_ends_as_the_plugin_does(tmp_path: Path) -> None:
         host, _ = hosted(tmp_path)
         paths = [
             written(tmp_path, body, name)
-            for name, body in (("code", "sys.exit(3)"), ("signal", "os.kill(os.getpid(), 15)"))
+            for name, body in (("exits", "sys.exit(3)"), ("killed", "os.kill(os.getpid(), 15)"))
         ]
         missing = tmp_path / "noexec"
         missing.write_text("#!/no/such/shell\n")

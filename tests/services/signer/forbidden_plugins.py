@@ -155,8 +155,14 @@ async def a_leaf_of_another_output(world: World) -> None:
 
 
 @forbidden(Rule.NOT_THIS_PATH)
-async def an_adaptor_of_an_ecdsa_signature(world: World) -> None:
-    await world.signer.plugin_adaptor_sign("dlc", CET, await whole(world), THEIRS)
+async def a_part_of_an_ecdsa_signature(world: World) -> None:
+    session, shown = await together(world)
+    await world.signer.prepare_partial("dlc", session, replace(shown, spending=await whole(world)))
+
+
+@forbidden(Rule.NOT_THIS_PATH)
+async def an_adaptor_for_the_output_of_another_key(world: World) -> None:
+    await world.signer.plugin_adaptor_sign("dlc", CET, spending(pay_to_key(THEIRS), WitnessKey()), THEIRS)
 
 
 @forbidden(Rule.NOT_THIS_PATH)

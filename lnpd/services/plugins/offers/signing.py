@@ -13,7 +13,7 @@ from lnpd_sdk.services.signing import (
     AdaptorSign,
     ChannelKey,
     KeyName,
-    LeafPath,
+    KeyPath,
     MusigCombine,
     MusigPartial,
     PublicNonce,
@@ -24,8 +24,9 @@ from lnpd_sdk.services.signing import (
 )
 from lnpd_sdk.types import PARTIES
 
-from lnpd.crypto import adaptor
+from lnpd.crypto import adaptor, adaptor_ecdsa
 from lnpd.crypto.musig import Group, combine_nonces, combine_partials, verify_partial
+from lnpd.crypto.secp import from_der, to_der
 from lnpd.errors import CapabilityMissing, ChannelNotPinned, InvalidPartialSignature
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.offers.offer import Desk, Offer, there
@@ -90,24 +91,31 @@ async def adaptor_sign(desk: Desk, plugin: Plugin, wanted: AdaptorSign) -> bytes
 async def adaptor_verify(_desk: Desk, _plugin: Plugin, wanted: AdaptorCheck) -> bool:
     """A pure function."""
     shown, key = _signed_by(wanted.spending, wanted.key)
-    return adaptor.adaptor_verify(key, shown.digest, wanted.point, wanted.pre_signature)
+    check = adaptor.adaptor_verify if shown.is_taproot else adaptor_ecdsa.ecdsa_adaptor_verify
+    return check(key, shown.digest, wanted.point, wanted.pre_signature)
 
 
 async def adaptor_complete(_desk: Desk, _plugin: Plugin, wanted: AdaptorComplete) -> bytes:
     """A pure function."""
     shown, key = _signed_by(wanted.spending, wanted.key)
-    return adaptor.adaptor_complete(key, shown.digest, wanted.secret, wanted.pre_signature) + shown.suffix
+    if shown.is_taproot:
+        return adaptor.adaptor_complete(key, shown.digest, wanted.secret, wanted.pre_signature) + shown.suffix
+    made = adaptor_ecdsa.ecdsa_adaptor_complete(key, shown.digest, wanted.secret, wanted.pre_signature)
+    return to_der(made) + shown.suffix
 
 
 async def adaptor_secret(_desk: Desk, _plugin: Plugin, wanted: AdaptorSecret) -> bytes:
-    """A pure function; the signature may be as a witness carries it."""
+    """A pure function; the signature is as a witness carries it."""
+    if len(wanted.pre_signature) == adaptor_ecdsa.PRE_SIGNATURE_BYTES:
+        signature = from_der(wanted.signature[:-1])
+        return adaptor_ecdsa.ecdsa_adaptor_secret(wanted.point, wanted.pre_signature, signature)
     return adaptor.adaptor_secret(wanted.point, wanted.pre_signature, wanted.signature[:64])
 
 
 def _signed_by(spending: Spending, key: bytes) -> tuple[Shown, bytes]:
-    """What is signed, and by which x-only key."""
-    shown = wants_taproot(read(spending))
-    return shown, key if isinstance(spending.path, LeafPath) else shown.spent.script_pubkey[2:]
+    """What is signed, and by which key: of a key path that of its output."""
+    shown = read(spending)
+    return shown, shown.spent.script_pubkey[2:] if isinstance(spending.path, KeyPath) else key
 
 
 # MuSig2
@@ -205,7 +213,7 @@ OFFERS: Final = (
         "sign",
         AdaptorSign,
         bytes,
-        "Signs a taproot input so that a secret is missing.",
+        "Signs an input so that a secret is missing.",
         'pre = await node.adaptor_sign(KeyName("swap", 0), spending, point)',
         adaptor_sign,
         early=True,

@@ -15,6 +15,7 @@ from lnpd_sdk.services.signing import (
     Spending,
     Together,
     WitnessKey,
+    WitnessScript,
 )
 from msgspec.structs import replace
 
@@ -24,7 +25,7 @@ from lnpd.crypto.schnorr import output_key, verify_schnorr, x_only
 from lnpd.crypto.secp import public_key
 from lnpd.services.plugins.host import PluginHost
 from lnpd.services.signer.service import KeySigner
-from lnpd.tx.script import pay_to_key, push
+from lnpd.tx.script import pay_to_key, pay_to_script, push
 from lnpd.tx.sighash import TAPROOT_PREFIX, leaf_hash, leaf_script_pubkey
 from lnpd.tx.transaction import Tx, TxIn, TxOut, parse
 from tests.services.plugins.offers.desk import desk, joined
@@ -112,6 +113,27 @@ def test_an_adaptor_signature_of_one_plugin_is_completed_by_another(tmp_path: Pa
             assert await buyer.adaptor_verify(shown, POINT, pre_signature, own)
             signature = await buyer.adaptor_complete(shown, HIDDEN, pre_signature, own)
             assert spends(spent, (signature, leaf_script, control))
+
+    asyncio.run(main())
+
+
+def test_an_ecdsa_adaptor_signature_is_completed_too(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with desk(tmp_path, **GRANTS) as host:
+            host.desk.signer = KeySigner(keys_from(1))
+            seller, buyer = await signing(host), await joined(host, "buyer")
+            key = await seller.derive_public_key(VAULT)
+            script = push(key) + b"\xac"
+            shown = Spending(TX, ((2_000, pay_to_script(script)),), 0, WitnessScript(script))
+            pre_signature = await seller.adaptor_sign(VAULT, shown, POINT)
+            assert len(pre_signature) == 162 and await buyer.adaptor_verify(shown, POINT, pre_signature, key)
+            assert not await buyer.adaptor_verify(shown, POINT, pre_signature, POINT)
+            signature = await buyer.adaptor_complete(shown, HIDDEN, pre_signature, key)
+            assert spends(shown.spent[0][1], (signature, script))
+            assert await seller.adaptor_secret(POINT, pre_signature, signature) == HIDDEN
+            await refused("InvalidSignature", "DER", seller.adaptor_secret(POINT, pre_signature, b""))
+            wrong = buyer.adaptor_complete(shown, b"\x45" * 32, pre_signature, key)
+            await refused("WrongAdaptor", "does not complete", wrong)
 
     asyncio.run(main())
 
