@@ -24,7 +24,7 @@ _NO_RELATIVE_LOCK: Final = 1 << 31  # of a sequence (BIP 68)
 
 NOT_OURS: Final = "No path can be taken with this party's keys and what is known."
 NO_PREIMAGE: Final = "Its preimage is not known."
-NO_SECRET: Final = "The secret of its adaptor is not known."
+NO_ADAPTOR: Final = "The secret of its adaptor is not known."
 
 
 class Claimable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -132,7 +132,7 @@ def plan(confirmed: Confirmed, party: Party, state: State, late: Mapping[str, by
             claims.append(Claimable(confirmed.txid, vout, output, path, data, stage, rival, confirmed.child))
         elif ways or _has_part_in(confirmed.graph, output, party):
             preimage = any(path.late for path, _ in ways)
-            reason = NOT_OURS if not ways else NO_PREIMAGE if preimage else NO_SECRET
+            reason = NOT_OURS if not ways else NO_PREIMAGE if preimage else NO_ADAPTOR
             unclaimed.append(Unclaimed(vout, output.provider, output.id, output.value_sat, reason, output.kind))
     return Plan(tuple(claims), tuple(unclaimed))
 

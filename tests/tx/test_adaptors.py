@@ -12,7 +12,7 @@ from lnpd.chain.verify import first_failure
 from lnpd.crypto.ecdsa_adaptor import ecdsa_adaptor_secret
 from lnpd.crypto.secp import public_key, sign
 from lnpd.tx.adaptors import completed, late_names, opens
-from lnpd.tx.claims import NO_SECRET, claimable
+from lnpd.tx.claims import NO_ADAPTOR, claimable
 from lnpd.tx.graph import CommitmentSignatures, Graph
 from lnpd.tx.presigned import gated_bytes, in_auxiliary, in_commitment_signed, joined
 from lnpd.tx.script import public_key_of
@@ -67,7 +67,7 @@ def test_it_is_claimed_once_the_secret_is_known() -> None:
     graph = graph_of(extension(POINT, other))
     without = claimable(graph, 0, "latest")
     assert [each for each in without.claims if each.output.provider == "box"] == []
-    assert [each.reason for each in without.unclaimed if each.provider == "box"] == [NO_SECRET]
+    assert [each.reason for each in without.unclaimed if each.provider == "box"] == [NO_ADAPTOR]
     name = f"adaptor:{POINT.hex()}"
     (claim,) = [each for each in claimable(graph, 0, "latest", {name: SOLD}).claims if each.output.provider == "box"]
     assert (graph.children[claim.stage].adaptor_point, claim.late) == (POINT, ((name, SOLD),))
