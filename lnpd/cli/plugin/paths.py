@@ -13,7 +13,7 @@ from lnpd.chain.verify import first_failure, load_kernel
 from lnpd.cli.plugin.report import Report
 from lnpd.cli.plugin.world import secrets_of
 from lnpd.errors import RegtestNotInstalled
-from lnpd.tx.graph import Graph, Output
+from lnpd.tx.graph import Child, Graph, Output
 from lnpd.tx.signatures import input_digest, sign_path, witness
 from lnpd.tx.sweeps import RBF_SEQUENCE
 from lnpd.tx.transaction import Tx, TxIn, TxOut
@@ -34,6 +34,19 @@ def go_all(report: Report, graph: Graph, providers: frozenset[str]) -> None:
         if output.provider in providers:
             for path in output.paths:
                 _go(report, graph.holder, TxIn(txid, vout), output, path)
+    for child in graph.children:
+        if child.provider in providers:
+            _take(report, graph.holder, child, graph.outputs[child.vout])
+
+
+def _take(report: Report, holder: Party, child: Child, output: Output) -> None:
+    """Takes an output through its child, as both parties sign it."""
+    secrets = secrets_of(holder)
+    if child.path.late or any(key not in secrets for key in child.path.keys):
+        return  # the report says so of the output's path
+    report.tried["paths"] += 1
+    if not _accepted(_signed(child.tx, output, child.path, secrets), output):
+        report.wrong("paths", f"{output.provider} {output.kind}", f"its child {child.kind} cannot take it")
 
 
 def _go(report: Report, holder: Party, spent: TxIn, output: Output, path: SpendPath) -> None:
@@ -55,6 +68,11 @@ def _go(report: Report, holder: Party, spent: TxIn, output: Output, path: SpendP
 def _spend(spent: TxIn, output: Output, path: SpendPath, secrets: Mapping[str, bytes], older: int) -> Tx:
     sequence = older if path.older else RBF_SEQUENCE
     tx = Tx((TxIn(spent.txid, spent.vout, sequence),), (TxOut(output.value_sat, DESTINATION),), path.after)
+    return _signed(tx, output, path, secrets)
+
+
+def _signed(tx: Tx, output: Output, path: SpendPath, secrets: Mapping[str, bytes]) -> Tx:
+    """A transaction whose input 0 takes an output by this path, with every signature."""
     coins, script = (TxOut(output.value_sat, output.script_pubkey),), output.witness_script
     signatures = {
         slot.key: sign_path(secrets[slot.key], path, input_digest(tx, 0, path, script, coins, slot.sighash))

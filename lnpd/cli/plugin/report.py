@@ -9,6 +9,9 @@ import msgspec
 SHOWN: Final = 20  # findings of one check that are told in full
 
 
+_FIGURES: Final = re.compile(r"\d+")  # what differs in these only is the same
+
+
 class Finding(msgspec.Struct, frozen=True):
     """Something wrong: in which check, with which function or output, and what; how often it was seen."""
 
@@ -25,6 +28,7 @@ class Report:
         self.plugin, self.version = plugin, version
         self.tried: Counter[str] = Counter()
         self.not_tried: list[str] = []
+        self.notes: dict[str, str] = {}
         self._found: dict[tuple[str, str, str], Finding] = {}
 
     @property
@@ -35,7 +39,7 @@ class Report:
     def wrong(self, check: str, where: str, text: object) -> None:
         """Takes note of something wrong; what differs in figures only is the same."""
         sentence = " ".join(str(text).split())
-        key = (check, where, re.sub(r"\d+", "#", sentence))
+        key = (check, where, _FIGURES.sub("#", sentence))
         known = self._found.get(key)
         if known is None:
             self._found[key] = Finding(check, where, sentence)
@@ -47,6 +51,10 @@ class Report:
         if text not in self.not_tried:
             self.not_tried.append(text)
 
+    def advise(self, text: str) -> None:
+        """Takes note of what is not wrong, and better otherwise."""
+        self.notes.setdefault(_FIGURES.sub("#", text), " ".join(text.split()))
+
     def text(self) -> str:
         """For a person."""
         lines = [f"{self.plugin} {self.version}".strip()] if self.plugin else []
@@ -56,6 +64,7 @@ class Report:
                 lines.append(f"  {'WRONG' if wrong else 'ok':<6}{check:<12}{CHECKS[check].format(n=self.tried[check])}")
             lines += [f"          {each.where}: {each.text}{_times(each.count)}" for each in wrong[:SHOWN]]
             lines += [f"          and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
+        lines += [f"  note  {text}" for text in self.notes.values()]
         lines += [f"  left  {text}" for text in self.not_tried]
         count = len(self.findings)
         lines.append({0: "nothing wrong", 1: "1 thing is wrong"}.get(count, f"{count} things are wrong"))
@@ -69,6 +78,7 @@ class Report:
             "ok": not self.findings,
             "findings": [msgspec.to_builtins(each) for each in self.findings],
             "tried": dict(self.tried),
+            "notes": list(self.notes.values()),
             "not_tried": self.not_tried,
         }
 

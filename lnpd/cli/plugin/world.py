@@ -120,7 +120,7 @@ def bodies(samples: Sequence[bytes]) -> tuple[bytes, ...]:
     """Bodies of updates: the plugin's own samples, what a peer may make of them, and what nobody asked for."""
     plain = [b"", b"\0", b"\xff", b"\xc1", b"\x80", b"\x90", bytes(8), b"\xff" * 8, b"\xff" * 32, bytes(33), b"text"]
     plain += [n.to_bytes(8, "big") for n in (1, 353, 354, 546, 10_000, 25_000, 10**7, 2**62)]
-    plain += [msgspec.msgpack.encode(each) for each in (0, -1, 2**63, {"verb": 1}, ["a", None], 0.5)]
+    plain += [msgspec.msgpack.encode(each) for each in (0, 1, 25_000, -1, 2**63, {"verb": 1}, ["a", None], 0.5)]
     plain += [b"\x91" * 2_000 + b"\x01", b"x" * MAX_BODY]
     known = list(samples[:MAX_SAMPLES])
     bent = [each for sample in known[:8] for each in _bent(sample)]

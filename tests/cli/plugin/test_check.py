@@ -72,10 +72,6 @@ ODD: dict[str, tuple[str, tuple[str, str, str]]] = {
         "def fold(self, view, state, update): return Folded(update.body, (5, 5))",
         ("proposals", "odd.fold", "its moves (5, 5) are not 0 in all"),
     ),
-    "dust": (
-        "def contribute(self, view, state): return (box(view, 400),) if state else ()",
-        ("proposals", "odd", "DustProposed: odd 1 (box): 400 sat are too small for one of the commitments."),
-    ),
     "an order": (
         "def validate(self, view, state, update): return None if len(update.body) == 8 else Reject('no')\n"
         "def fold(self, view, state, update): return Folded(state + bytes([update.proposer]))",
@@ -106,6 +102,22 @@ def test_what_is_wrong_is_found_and_named(tmp_path: Path, what: str) -> None:
     report = check(written(tmp_path, body))
     found = [each for each in report.findings if (each.check, each.where) == (name, where)]
     assert any(each.text.startswith(words) for each in found), report.text()
+
+
+def test_what_a_node_refuses_anyway_is_a_note(tmp_path: Path) -> None:
+    body = "def contribute(self, view, state): return (box(view, 400),) if state else ()"
+    report = check(written(tmp_path, body))
+    assert report.findings == ()
+    assert report.json()["notes"] == [
+        "odd.validate accepts what a node then refuses: DustProposed: odd 1 (box): 400 sat are too small for one of"
+        " the commitments."
+    ]
+
+
+def test_a_child_that_is_signed_ahead_takes_its_output() -> None:
+    report = check(ROOT / "plugins" / "examples" / "presigned.py")
+    assert report.findings == () and report.not_tried == [], report.text()
+    assert report.tried["paths"] > 10
 
 
 @pytest.mark.parametrize(
