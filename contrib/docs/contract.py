@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
 import lnpd_sdk.envelope
+import lnpd_sdk.hearing
 import lnpd_sdk.hooks
 import lnpd_sdk.life
 import lnpd_sdk.manifest
@@ -16,6 +17,7 @@ import lnpd_sdk.plugin
 import lnpd_sdk.questions
 import lnpd_sdk.script
 import lnpd_sdk.services
+import lnpd_sdk.sessions
 import lnpd_sdk.trace
 import lnpd_sdk.types
 from lnpd_sdk.life import MAX_HANDOVER_BYTES
@@ -53,6 +55,8 @@ SDK: tuple[ModuleType, ...] = (
     lnpd_sdk.hooks,
     lnpd_sdk.plugin,
     lnpd_sdk.life,
+    lnpd_sdk.hearing,
+    lnpd_sdk.sessions,
     lnpd_sdk.node,
     *(import_module(row.name) for row in iter_modules(lnpd_sdk.services.__path__, "lnpd_sdk.services.")),
     lnpd_sdk.trace,
