@@ -67,10 +67,12 @@ def recovered(funding: Funding, older: int) -> Tx:
     return tx.with_witness(0, witness(path, compiled.witness_script, {KEY: sign(SECRET, digest)}, {}))
 
 
-def test_it_is_opened_paid_over_and_closed_by_agreement(tmp_path: Path) -> None:
+def test_it_is_opened_paid_over_restarted_and_closed_by_agreement(tmp_path: Path) -> None:
     async def main() -> None:
         async with Network(tmp_path) as network:
             alice, bob, channel, funding = await pair(network)
+            bob = await network.restart(bob)
+            await network.active(channel, alice, bob)
             before_sat = await confirmed_sat(bob)
             closed = await alice.api.close(channel, False, None)
             assert closed.how == "mutual"

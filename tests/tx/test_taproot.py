@@ -1,8 +1,11 @@
 """Is a taproot tree what BIP 341 makes of it, is every way through it found, and may it stand in a commitment?"""
 
 from hashlib import sha256
+from itertools import chain, combinations
 
 import pytest
+from hypothesis import given, reject
+from hypothesis import strategies as st
 from lnpd_sdk.script import InternalKey, Key, Leaf, Miniscript, SpendPath, Taproot, Template
 from lnpd_sdk.types import CommitmentKeys
 from msgspec.structs import replace
@@ -15,16 +18,18 @@ from lnpd.tx.script import Compiled, compile_script
 from lnpd.tx.sighash import leaf_hash
 from lnpd.tx.signatures import input_digest, sign_path, witness
 from lnpd.tx.transaction import Tx, TxIn, TxOut
+from tests.tx import test_miniscript as miniscripts
 from tests.tx.kernel import accepts
 from tests.tx.simple_taproot import offered, received, second_stage, to_local, tree
 
 SECRETS = {str(name): sha256(name.encode()).digest() for name in Key}
 KEYS = CommitmentKeys(
-    per_commitment_point=public_key(b"\x01" * 32), **{name: public_key(secret) for name, secret in SECRETS.items()}
+    per_commitment_point=public_key(b"\x01" * 32), **{name: public_key(SECRETS[name]) for name in map(str, Key)}
 )
+SECRETS[public_key(miniscripts.STRANGER).hex()] = miniscripts.STRANGER
 PREIMAGE = bytes(32)
 HASH = sha256(PREIMAGE).digest()
-LATE = {"hash160:b8bcb07f6344b42ab04250c86a6e8b75d3fdbbc6": PREIMAGE}
+LATE = miniscripts.LATE | {"hash160:b8bcb07f6344b42ab04250c86a6e8b75d3fdbbc6": PREIMAGE}
 VALUE = 100_000
 DELAY = 144
 
@@ -96,6 +101,78 @@ def test_every_path_by_the_kernel(script: Taproot, names: list[str]) -> None:
         if path.older > 1:
             early = replace(path, older=path.older - 1)
             assert not accepts(spend(found, early), found.script_pubkey, VALUE, others=spent)
+
+
+def check_leaf(expression: str) -> None:
+    """Every way through a leaf is accepted, and whoever can open it by its meaning has one; cf. test_miniscript."""
+    found = compiled(tree(InternalKey.NUMS, expression.replace("multi(", "multi_a(")))
+    meaning = miniscripts.parse(expression)
+    spent = ((VALUE, found.script_pubkey), (OTHER.value_sat, OTHER.script_pubkey))
+    for path in found.paths:
+        assert miniscripts.opens(meaning, miniscripts.needs(path)), (expression, path)
+        assert accepts(spend(found, path), found.script_pubkey, VALUE, others=spent), (expression, path)
+    every = sorted(set(miniscripts.atoms(meaning)))
+    for have in map(frozenset, chain.from_iterable(combinations(every, n) for n in range(len(every) + 1))):
+        able = any(miniscripts.enough(path, have) for path in found.paths)
+        assert able == miniscripts.opens(meaning, have), (expression, sorted(have))
+
+
+@pytest.mark.parametrize("expression", miniscripts.EXPRESSIONS)
+def test_every_way_through_a_leaf_is_found_and_works(expression: str) -> None:
+    check_leaf(expression)
+
+
+@given(miniscripts.basic)
+def test_random_leaves(expression: str) -> None:
+    try:
+        compiled(tree(InternalKey.NUMS, expression.replace("multi(", "multi_a(")))
+    except ScriptRefused:
+        reject()
+    if len(set(miniscripts.atoms(miniscripts.parse(expression)))) <= 8:
+        check_leaf(expression)
+
+
+@st.composite
+def depths(draw: st.DrawFn, depth: int = 0) -> list[int]:
+    """The depths of some tree's leaves, from left to right."""
+    if depth == taproot.MAX_DEPTH or not draw(st.booleans()):
+        return [depth]
+    return draw(depths(depth + 1)) + draw(depths(depth + 1))
+
+
+@given(depths())
+def test_any_tree(found: list[int]) -> None:
+    leaves = [Leaf(Miniscript(f"and_v(v:pk(delayed),older({n}))"), depth) for n, depth in enumerate(found, 1)]
+    if len(leaves) > taproot.MAX_LEAVES:
+        with pytest.raises(ScriptRefused):
+            compiled(Taproot(InternalKey.NUMS, tuple(leaves)))
+        return
+    made = compiled(Taproot(InternalKey.NUMS, tuple(leaves)))
+    assert len(made.paths) == len(leaves)
+    spent = ((VALUE, made.script_pubkey), (OTHER.value_sat, OTHER.script_pubkey))
+    for path, depth in zip(made.paths, found, strict=True):
+        assert len(path.control) == 33 + 32 * depth
+        assert accepts(spend(made, path), made.script_pubkey, VALUE, others=spent)
+    with pytest.raises(ScriptRefused):
+        compiled(Taproot(InternalKey.NUMS, (*leaves, Leaf(Miniscript("pk(revocation)"), found[-1]))))
+
+
+def test_figures_of_simple_taproot_channels() -> None:
+    """Of the published ones, for a checkout that stands alone; all are in test_taproot_vectors.py."""
+    keys = replace(
+        KEYS,
+        delayed=bytes.fromhex("0315ec0138eb42f1ab4603042123988d53c854e89d1d87aa4dbb97a57482029c05"),
+        revocation=bytes.fromhex("03d4c77088d346bce67c13bbbf82ca112588f4b1c9595a1f8af3be9b2f95a109a0"),
+        holder_funding=bytes.fromhex("03b7203dec7c13896b6ff1f58b24f84458c441720a12b5a57426397e22f0a8c78b"),
+        counterparty_funding=bytes.fromhex("02956e6845a6f346f97c5e028c0f8ab38a76b0124fd7184deab60f682b3e657fdb"),
+    )
+    figures = {
+        "3e1fcbbd06c8a7414704612c72be9834a75d86ed85b29f0ef0c52e1950afaff3": to_local(DELAY),
+        "df20bcec43daa75161f7d013254e401812e0fee8bc3369220b6a33672fc18ba0": second_stage(DELAY),
+        "d0ebb4909d563a7ae1213fddede4ae54132fba0ef0b97ee3f8469191fecd348e": Taproot(InternalKey.MUSIG2_FUNDING),
+    }
+    for output_key, script in figures.items():
+        assert compiled(script, keys).script_pubkey.hex() == "5120" + output_key
 
 
 def test_a_published_tree() -> None:
