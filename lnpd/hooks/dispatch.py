@@ -11,6 +11,7 @@ from lnpd_sdk.manifest import HookSubscription
 
 from lnpd.errors import PluginFault
 from lnpd.hooks.figures import HookFigures
+from lnpd.hooks.filters import passes
 from lnpd.hooks.kinds import KINDS, PROJECT, HookKind
 from lnpd.hooks.order import Wish, arranged, reasons
 from lnpd.hooks.proxy import PluginProxy
@@ -91,6 +92,13 @@ class Hooks:
     def wanted(self, name: str) -> bool:
         """Whether anybody would be asked: what must cost nothing otherwise looks here first."""
         return any(each.granted for each in self.subscribers(name))
+
+    def cares(self, name: str, /, **known: object) -> bool:
+        """Whether anybody would be asked, as far as these fields tell: what is dear to make is made only then."""
+        return any(
+            each.granted and passes([f for f in each.subscription.filters if f.field in known], known)
+            for each in self.subscribers(name)
+        )
 
     def _arrange(self, name: str) -> tuple[Subscriber, ...]:
         caller = getattr(self.plugins.hook, name, None)

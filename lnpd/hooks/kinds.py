@@ -36,6 +36,7 @@ class HookKind(msgspec.Struct, frozen=True):
     deadline_seconds: float = DEADLINE_SECONDS
     guarded: bool = False
     owner: str = PROJECT
+    filtered_by: str = ""  # the field by which every subscription has to filter
 
 
 _spec = pluggy.HookspecMarker(PROJECT)
@@ -43,9 +44,9 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 KINDS: dict[str, HookKind] = {}
 
 
-def gather(default: str, example: str, guarded: bool = False) -> Callable[[F], F]:
+def gather(default: str, example: str, guarded: bool = False, filtered_by: str = "") -> Callable[[F], F]:
     """Declares a hook that everybody answers, at once."""
-    return lambda function: _declared(function, "gather", default, example, guarded)
+    return lambda function: _declared(function, "gather", default, example, guarded, filtered_by)
 
 
 def chain(default: str, example: str, guarded: bool = False) -> Callable[[F], F]:
@@ -53,7 +54,7 @@ def chain(default: str, example: str, guarded: bool = False) -> Callable[[F], F]
     return lambda function: _declared(function, "chain", default, example, guarded)
 
 
-def _declared(function: F, kind: Kind, default: str, example: str, guarded: bool) -> F:
+def _declared(function: F, kind: Kind, default: str, example: str, guarded: bool, filtered_by: str = "") -> F:
     hints = get_type_hints(function)
     answer = hints.pop("return")
     KINDS[function.__name__] = HookKind(
@@ -65,5 +66,6 @@ def _declared(function: F, kind: Kind, default: str, example: str, guarded: bool
         default=default,
         example=inspect.cleandoc(example),
         guarded=guarded,
+        filtered_by=filtered_by,
     )
     return _spec(function)

@@ -76,6 +76,8 @@ def check_subscription(owner: str, subscription: HookSubscription, kinds: Mappin
         raise ManifestRefused(f"{owner} subscribes to {name}, which is a hook of its own")
     if len(subscription.filters) > MAX_NAMES or len(subscription.before) + len(subscription.after) > MAX_NAMES:
         raise ManifestRefused(f"{owner}: over {MAX_NAMES} filters or names in one subscription to {name}")
+    if kind and kind.filtered_by and all(each.field != kind.filtered_by for each in subscription.filters):
+        raise ManifestRefused(f"{owner}: a subscription to {name} has a filter on its field {kind.filtered_by}")
     whys = [wrong_with(condition, kind.fields) for condition in subscription.filters] if kind else []
     for why in whys:
         if why:

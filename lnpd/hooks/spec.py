@@ -50,6 +50,22 @@ class HookSpecs:
     def peer_disconnected(self, node_id: str) -> None:
         """The last connection to a peer ended."""
 
+    @gather(
+        guarded=True,
+        filtered_by="name",
+        default=TOLD,
+        example="""
+        @plugin.hook("peer_message", name="update_fee")
+        async def fees(node, node_id, name, fields):
+            await node.log("info", f"{node_id} asks for {fields.get('feerate_per_kw')} sat per kw")
+        """,
+    )
+    def peer_message(self, node_id: str, name: str, fields: dict[str, Any]) -> None:
+        """A peer sent one of the node's own messages (a plugin's own come by `Plugin.message`): a copy, as
+        `Plugin.messages` describes messages, which the node handles meanwhile. A subscription names the messages that
+        it wants by a filter on `name`; for others nothing is made or sent. What comes faster than it is taken is not
+        shown."""
+
     # --- channels
     @chain(
         guarded=True,
@@ -259,3 +275,15 @@ class HookSpecs:
     )
     def block_connected(self, height: int, block_hash: str) -> None:
         """The best chain ends with this block now (explorers' byte order); called once after a start as well."""
+
+    @gather(
+        default=TOLD,
+        example="""
+        @plugin.hook("block_disconnected")
+        async def undone(node, height, block_hash):
+            await node.log("warning", f"block {height}, {block_hash}, is undone")
+        """,
+    )
+    def block_disconnected(self, height: int, block_hash: str) -> None:
+        """A block left the best chain while this node ran, or while it was away (explorers' byte order). The highest
+        is told first, and the new tip after them by block_connected."""

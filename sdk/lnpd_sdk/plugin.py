@@ -98,6 +98,7 @@ class Plugin(Living, Hearing):
     def hook(
         self,
         name: str,
+        /,
         *filters: Filter,
         before: tuple[str, ...] = (),
         after: tuple[str, ...] = (),

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from lnpd_sdk.manifest import Filter
 from lnpd_sdk.plugin import Node as Host
 from lnpd_sdk.plugin import Plugin
 
@@ -28,6 +29,7 @@ SEEN_IN_A_LIFE = {
 ELSEWHERE = {
     "rpc_command": "test_hooks_judging.py",
     "forward_settled": "tests/services/payments/test_news.py",
+    "block_disconnected": "below",
     "funding_keys": "test_recovery.py",
 }
 
@@ -39,10 +41,11 @@ def listening(calls: set[Call]) -> Plugin:
     plugin = Plugin("listener", "1")
     for name in KINDS:
 
-        def called(_node: Host, name: str = name, **fields: object) -> None:
-            calls.add((name, frozenset(fields)))
+        def called(_node: Host, _hook: str = name, **fields: object) -> None:
+            calls.add((_hook, frozenset(fields)))
 
-        plugin.hook(name)(called)
+        wanted = (Filter("name", prefix="update_"),) if KINDS[name].filtered_by else ()
+        plugin.hook(name, *wanted)(called)
     return plugin
 
 
@@ -98,5 +101,25 @@ def test_every_hook_is_called_and_every_event_says_what_the_table_says(tmp_path:
             for topic, fields in events:
                 named = {field for field in fields if not field.startswith("blocked by ")}
                 assert named == set(TOPICS[topic].fields), topic
+
+    asyncio.run(main())
+
+
+def test_a_block_that_is_undone_is_told(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, calls = await network.node("alice"), list[tuple[str, int]]()
+            plugin = Plugin("historian", "1")
+
+            @plugin.hook("block_disconnected")
+            def undone(_node: Host, height: int, block_hash: str) -> None:
+                calls.append((block_hash, height))
+
+            await alice.plugins.add_in_process(plugin)
+            await network.mine(2)
+            best = await network.chain.best_block()
+            await until(lambda: alice.watcher.height == best.height, "the tip")
+            await network.chain.reorganise(1, 2)
+            await until(lambda: calls == [(best.hash[::-1].hex(), best.height)], "the block that is undone")
 
     asyncio.run(main())

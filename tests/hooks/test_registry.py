@@ -240,3 +240,10 @@ def test_a_subscription_that_cannot_be(what: str) -> None:
 def test_a_guarded_hook_is_asked_for_by_taking_part_in_it() -> None:
     taking = manifest(hooks=(HookSubscription("open_channel_received"), HookSubscription("peer_connected")))
     assert asked_by(taking) == (*taking.capabilities, "hook:open_channel_received")
+
+
+def test_a_subscription_to_messages_names_them() -> None:
+    for filters, words in (((), "has a filter on its field name"), ((Filter("node_id", "02"),), "on its field name")):
+        with pytest.raises(ManifestRefused, match=words):
+            registry().register(manifest(hooks=(HookSubscription("peer_message", filters),)), nobody)
+    registry().register(manifest(hooks=(HookSubscription("peer_message", (Filter("name", "ping"),)),)), nobody)

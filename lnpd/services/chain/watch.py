@@ -91,6 +91,9 @@ class ChainWatch:
         self._follower = ChainFollower(store, backend, self, broken, poll_seconds)
         self.others: dict[bytes, ChainListener] = {}  # those of owners whose names begin so
         self._owed: set[bytes] = set()
+        self._undone: list[BlockRef] = []  # blocks that left the chain, and nobody has heard of it yet
+        # Told height and block_hash (hex, as explorers write it) of each, the highest first, before the new tip.
+        self.on_undone: Callable[..., object] = lambda **_block: None
         self._broadcasts: dict[bytes, tuple[Row, BroadcastStatus]] = {}
         self._feerates: dict[int, int] = {}
         self._unestimated: dict[int, str] = {}  # by target: why there is none, which is said once
@@ -208,6 +211,7 @@ class ChainWatch:
         """Puts into the inboxes what these blocks did."""
         write.point("chain-followed")
         gone = frozenset(block.hash for block in delta.disconnected)
+        self._undone += delta.disconnected
         hits = hits_in(delta.connected)
         self._follow(write, [(row, row) for row in _rows(write)], gone, hits, delta.end.height)
         write.set_chain_cursor(delta.end.height, delta.end.hash)
@@ -248,6 +252,9 @@ class ChainWatch:
         owed, self._owed = self._owed, set()
         for owner in sorted(owed):
             self._listener_of(owner).deliver(owner)
+        undone, self._undone = self._undone, []
+        for block in undone:
+            self.on_undone(height=block.height, block_hash=block.hash[::-1].hex())
         if moved:
             for listener in (self._listener, *self.others.values()):
                 listener.deliver_block(tip.height)

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -204,6 +205,7 @@ class Node:
         self.watcher = ChainWatch(self.store, self.backend, self._channel_chain, self._broken, self._poll_seconds)
         self.sight = ChainSight(self.pulse, lambda: self.watcher.height, self.config.network == "regtest")
         self._channel_chain.watcher = self.watcher
+        self.watcher.on_undone = partial(self._hook, "block_disconnected")
         self._channel_chain.payer = FeePayer(self.store, self.backend, self.watcher, self.wallet)
 
     def _make_channels(self) -> None:
@@ -255,7 +257,7 @@ class Node:
         large = self.config.limits.max_channel_sat >= LARGE_CHANNEL_SAT
         greeting = Greeting(CHAIN_HASHES[self.config.network], OFFERED | LARGE_CHANNELS if large else OFFERED)
         router = UpdateRouter(self.channels, self.payments.relay, self.payments.updates)
-        messages = PluginMessages(router, self.registry, self.plugins.ready)
+        messages = PluginMessages(router, self.registry, self.plugins.ready, self.hooks)
         limits = fitting(self._limits, raise_open_files())
         self.peers = Peers(self.signer, messages, self.hooks, self.store, greeting, limits=limits)
         self.plugins.desk.messages, messages.speaker = messages, self.peers

@@ -21,6 +21,7 @@ from lnpd_sdk.questions import PeerMessage
 from lnpd_sdk.services.messages import Outgoing
 
 from lnpd.errors import CapabilityMissing, MessageNotOwned, PeerDidNotAgree, PeerNotConnected, PluginFault
+from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.services.interfaces import Link, Router
 from lnpd.services.plugins.calls import Plugin
@@ -46,8 +47,11 @@ class Speaker(Protocol):
 class PluginMessages:
     """The Router that Peers talks to: it keeps back what belongs to plugins. `plugin_of` finds a ready plugin."""
 
-    def __init__(self, router: Router, registry: Registry, plugin_of: Callable[[str], Plugin | None]) -> None:
-        self._router, self._registry, self._plugin_of = router, registry, plugin_of
+    def __init__(
+        self, router: Router, registry: Registry, plugin_of: Callable[[str], Plugin | None], hooks: Hooks
+    ) -> None:
+        self._router, self._registry, self._plugin_of, self._hooks = router, registry, plugin_of, hooks
+        self._showing: set[asyncio.Task[list[object]]] = set()
         self.speaker: Speaker | None = None
         self._codec = CODEC
         self._links: dict[bytes, tuple[Link, asyncio.Lock]] = {}
@@ -97,7 +101,22 @@ class PluginMessages:
                 if message.NUMBER not in CODEC.catalogue.numbers:
                     self._keep(node_id, message)
         if core:
+            self._show(node_id, core)
             await self._router.messages(node_id, link, core)
+
+    def _show(self, node_id: bytes, batch: list[Message]) -> None:
+        """Copies of the node's own messages, for those who asked for some by their names. Nobody waits for them."""
+        for message in batch if self._hooks.wanted("peer_message") else ():
+            if not self._hooks.cares("peer_message", node_id=node_id.hex(), name=message.NAME):
+                continue
+            if len(self._showing) >= MAX_WAITING:
+                log.warning("hook peer_message: not called, %d calls have no answer yet", MAX_WAITING)
+                return
+            fields = plain(message)
+            shown = self._hooks.gather("peer_message", node_id=node_id.hex(), name=message.NAME, fields=fields)
+            task = asyncio.create_task(shown)
+            self._showing.add(task)
+            task.add_done_callback(self._showing.discard)
 
     def _keep(self, node_id: bytes, message: Message) -> None:
         row = self._codec.catalogue.message(message.NUMBER)

@@ -9,6 +9,7 @@ from lnpd_sdk.manifest import Manifest
 from lnpd_sdk.services.messages import Outgoing
 
 from lnpd.errors import CapabilityMissing, MessageNotOwned, PeerDidNotAgree, PeerNotConnected, Unencodable
+from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.services.plugins import messages as plugin_messages
 from lnpd.services.plugins.calls import Plugin
@@ -97,7 +98,7 @@ async def nobody(_hook: str, _params: dict[str, object]) -> None:
 async def made(wire: Wire, grants: tuple[str, ...] = ("messages",)) -> tuple[PluginMessages, Listener, Registry]:
     registry, plugin = Registry(CORE), Listener()
     registry.register(Manifest(name="talker", version="1", messages=ROWS, capabilities=("messages",)), nobody, grants)
-    messages = PluginMessages(wire, registry, lambda name: plugin if name == "talker" else None)
+    messages = PluginMessages(wire, registry, lambda name: plugin if name == "talker" else None, Hooks())
     messages.speaker = wire
     messages.refresh()
     for node_id in (ALICE, BOB):
