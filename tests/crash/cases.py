@@ -17,7 +17,6 @@ FORWARDING: Final = (
     "circuit-failed",
     "relay-policy-set",
 )
-OF_PLUGINS: Final = ("plugin-pay-reserved",)
 # Who never passes a point, and why.
 NEVER: Final = {
     ("bob", "channel-proposed"): "alice opens",
@@ -28,11 +27,6 @@ NEVER: Final = {
     ("bob", "wallet-funded"): "the opener funds",
     ("bob", "wallet-released"): "the opener funds",
     **{(who, point): "nothing is forwarded between two: tests/crash/line.py" for who in NODES for point in FORWARDING},
-    **{
-        (who, point): "no plugin asks for it here: tests/services/plugins/offers"
-        for who in NODES
-        for point in OF_PLUGINS
-    },
     **{(who, "wallet-version-back"): "no fee rises here: tests/services/wallet/test_topup.py" for who in NODES},
     **{(who, "payments-found"): "only a restored node does: tests/services/backup/test_payments.py" for who in NODES},
     **{(who, "channels-doubted"): "nobody copies it: tests/services/channels/test_doubt.py" for who in NODES},

@@ -1,5 +1,8 @@
 """What did a plugin ask for, what may it do, and how much of it has it done?"""
 
+from collections.abc import Awaitable, Callable
+from typing import Final
+
 from lnpd.hooks.capabilities import CAPABILITIES, explained, in_effect, kind_of
 from lnpd.hooks.registry import asked_by
 from lnpd.services.node.services import Services
@@ -29,15 +32,23 @@ async def _row(services: Services, plugin: Plugin, asked: str, granted: str) -> 
     wishes, gifts = (asked,) if asked else (), (granted,) if granted else ()
     kind = kind_of(asked or granted)
     effective = bool(in_effect(wishes, gifts))
-    used = await _paid(services, plugin.name, granted) if kind == "pay" and effective else ""
+    used = await USED[kind](services, plugin.name, int(granted.partition(":")[2])) if effective and kind in USED else ""
     why = "; ".join(explained(plugin.name, wishes, gifts))
     return GrantShown(kind, CAPABILITIES[kind].text, asked, granted, effective, used, f"{why}." if why else "")
 
 
-async def _paid(services: Services, name: str, granted: str) -> str:
+async def _paid(services: Services, name: str, limit_sat: int) -> str:
     spent, kept_msat = await services.payments.limited.standing(name)
-    limit_msat = 1000 * int(granted.partition(":")[2])
-    return (
-        f"{spent.msat} msat paid in {spent.payments} payments, {kept_msat} msat on their way,"
-        f" {max(0, limit_msat - spent.msat - kept_msat)} msat left"
-    )
+    left_msat = max(0, 1000 * limit_sat - spent.msat - kept_msat)
+    paid = f"{spent.msat} msat paid in {spent.payments} payments"
+    return f"{paid}, {kept_msat} msat on their way, {left_msat} msat left"
+
+
+async def _spent(services: Services, name: str, limit_sat: int) -> str:
+    lending = services.plugins.desk.lending
+    spent_sat = await lending.spent_sat(name) if lending is not None else 0
+    return f"{spent_sat} sat spent in the last day, {max(0, limit_sat - spent_sat)} sat left"
+
+
+# How much of a limit is used up: what it says is kept in the store.
+USED: Final[dict[str, Callable[[Services, str, int], Awaitable[str]]]] = {"pay": _paid, "spend": _spent}

@@ -201,6 +201,10 @@ class Lending:
 
     # --- rows
 
+    async def spent_sat(self, plugin: str) -> int:
+        """What a plugin was charged in the last day."""
+        return await self._store.read(lambda read: self._spent_sat(read, plugin))
+
     def _spent_sat(self, read: Read, plugin: str, but: bytes = b"") -> int:
         """What was charged in the last day, but for one transaction."""
         since = self._rows.clock() - DAY_SECONDS

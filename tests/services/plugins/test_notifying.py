@@ -1,6 +1,8 @@
 """Do plugins hear of events in order, at least once, each at its own pace, and of others' only what is theirs?"""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,9 @@ from lnpd.services.plugins import notifying
 from lnpd.services.plugins.host import PluginHost
 from lnpd.services.plugins.offers import events as offered
 from lnpd.store.write import Write
-from lnpd.testing import until
+from lnpd.testing import until, until_asked
 from tests.services.plugins.offers.desk import desk
+from tests.services.plugins.test_host import written
 
 TOPIC = "payment_received"
 
@@ -177,5 +180,37 @@ def test_a_topic_is_named_after_its_plugin(tmp_path: Path, topic: str) -> None:
             lamp.topic(topic, "No good name.")
             with pytest.raises(ManifestRefused, match="which is lamp/TOPIC"):
                 await host.add_in_process(lamp)
+
+    asyncio.run(main())
+
+
+PROCESS = """
+    @plugin.on("payment_received")
+    async def heard(node, event):
+        await node.kv_put(str(event.fields()["number"]), b"")
+
+    @plugin.rpc("the sum of what it heard", name="bad-sum")
+    async def total(node):
+        return sum(int(row.key) for row in (await node.kv_list(limit=1_000)).rows)
+"""
+
+
+def test_a_process_that_is_killed_goes_on_and_loses_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with desk(tmp_path) as host:
+            await host.start((written(tmp_path, PROCESS),))
+            (plugin,) = host.plugins
+            assert plugin.status == "ready", plugin.why
+            await happened(host, 0, 20)
+
+            async def summed(wanted: int) -> bool:
+                return plugin.status == "ready" and await host.call_rpc("bad-sum", {}) == wanted
+
+            await until_asked(lambda: summed(190), "all of them")
+            await happened(host, 20, 100)
+            assert plugin.pid is not None
+            os.kill(plugin.pid, signal.SIGKILL)
+            await until(lambda: plugin.starts == 2 and plugin.status == "ready")
+            await until_asked(lambda: summed(4_950), "all of them, each once: it keeps what it has seen")
 
     asyncio.run(main())

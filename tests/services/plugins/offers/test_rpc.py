@@ -13,7 +13,13 @@ from lnpd.services.node.node import Node
 from lnpd.services.plugins.offers import rpc
 from lnpd.testing import Network
 
-GRANTS = (("clerk", "rpc:read,address"), ("clerk", "pay:5"), ("clerk", "chain"), ("reader", "rpc:info"))
+GRANTS = (
+    ("clerk", "rpc:read,address"),
+    ("clerk", "pay:5"),
+    ("clerk", "chain"),
+    ("clerk", "spend:7"),
+    ("reader", "rpc:info"),
+)
 
 
 async def joined(node: Node, name: str, *capabilities: str) -> Asked:
@@ -40,7 +46,7 @@ def test_what_is_named_is_called_and_read_is_what_changes_nothing(
     async def main() -> None:
         async with Network(tmp_path) as network:
             alice = await network.node("alice", grants=GRANTS)
-            clerk = await joined(alice, "clerk", "rpc:read,address", "pay:5", "updates:7")
+            clerk = await joined(alice, "clerk", "rpc:read,address", "pay:5", "updates:7", "spend:7")
             reader = await joined(alice, "reader", "rpc:info")
             info = await clerk.rpc("info", features=True)
             assert info["node_id"] == alice.node_id.hex() and info["features"]
@@ -60,9 +66,14 @@ def test_what_is_named_is_called_and_read_is_what_changes_nothing(
 
             shown = await alice.api.plugin_grants("clerk")
             rows = {row.capability: row for row in shown.grants}
-            assert (shown.plugin, shown.status, set(rows)) == ("clerk", "ready", {"rpc", "pay", "updates", "chain"})
+            assert (shown.plugin, shown.status, set(rows)) == (
+                "clerk",
+                "ready",
+                {"rpc", "pay", "updates", "spend", "chain"},
+            )
             assert rows["rpc"].in_effect and rows["rpc"].why == ""
             assert rows["pay"].used == "0 msat paid in 0 payments, 0 msat on their way, 5000 msat left"
+            assert rows["spend"].used == "0 sat spent in the last day, 7 sat left"
             assert rows["updates"].why == "updates:7 needs --grant clerk=updates:7."
             assert not rows["updates"].in_effect
             assert rows["chain"].why == "chain is granted, but not asked for."
