@@ -107,6 +107,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     plugin_processes: int = 4096
     plugin_sandbox: Literal["auto", "never", "always"] = "auto"
     plugin_network: tuple[str, ...] = ()
+    plugin_listen: str = ""
+    remote_plugins: tuple[tuple[str, bytes], ...] = ()
     metrics: Address | None = None
     chain: str = ""
     chain_process: bool = False
@@ -250,6 +252,14 @@ SEED_RULES: Final[tuple[Rule, ...]] = (
 )
 RULES: Final[tuple[Rule, ...]] = (
     *SEED_RULES,
+    (
+        lambda c: bool(c.plugin_listen) != bool(c.remote_plugins),
+        "--plugin-listen and --remote-plugin go together: where to connect, and who may.",
+    ),
+    (
+        lambda c: len(dict(c.remote_plugins)) != len(c.remote_plugins),
+        "--remote-plugin names a plugin twice.",
+    ),
     (
         lambda c: c.metrics is not None and c.metrics.host not in LOOPBACK,
         "--metrics is for this machine: 127.0.0.1:PORT or [::1]:PORT.",

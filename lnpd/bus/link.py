@@ -12,6 +12,7 @@ from pathlib import Path
 import zmq
 from lnpd_sdk.envelope import MAX_FRAME_BYTES
 
+from lnpd.bus.curve import Door
 from lnpd.errors import EndpointRefused, LinkGone, LinkOverflow
 
 # Frames that wait to be sent are ours; those that were received are the other side's, of up to 4 MiB each: when so
@@ -53,10 +54,10 @@ def check_endpoint(endpoint: str) -> str:
 class Link:
     """A socket that hands each frame to `receive(identity, frame)`. A connecting link's identity is empty."""
 
-    def __init__(self, kind: int, receive: Receiver) -> None:
-        self._receive = receive
+    def __init__(self, kind: int, receive: Receiver, door: Door | None = None) -> None:
+        self._receive, self._door = receive, door
         self._routed = kind == zmq.ROUTER
-        self._socket = shared_context().socket(kind)
+        self._socket = (door.context if door else shared_context()).socket(kind)
         for option, value in (
             (zmq.LINGER, 200),
             (zmq.SNDHWM, SEND_FRAMES),
@@ -74,13 +75,16 @@ class Link:
         self.closed = False
 
     @classmethod
-    def bind(cls, endpoint: str, receive: Receiver) -> "Link":
-        """Listens for any number of connecting links. EndpointRefused if the endpoint is taken."""
+    def bind(cls, endpoint: str, receive: Receiver, door: Door | None = None) -> "Link":
+        """Listens for any number of connecting links, through a door if there is one. EndpointRefused if the endpoint
+        is taken."""
         check_endpoint(endpoint)
         if endpoint.startswith("ipc://") and Path(endpoint[6:]).exists() and _answers(endpoint[6:]):
             raise EndpointRefused(f"{endpoint} is in use by another process")
-        link = cls(zmq.ROUTER, receive)
+        link = cls(zmq.ROUTER, receive, door)
         try:
+            if door is not None:
+                door.guard(link._socket)
             link._socket.bind(endpoint)
         except zmq.ZMQError as error:
             link._socket.close(0)
@@ -134,7 +138,7 @@ class Link:
             if self.closed:
                 return
             try:
-                parts = self._socket.recv_multipart(zmq.NOBLOCK)
+                parts = self._received()
             except zmq.ZMQError:
                 return
             frames, size = frames + 1, size + len(parts[-1])
@@ -146,10 +150,20 @@ class Link:
                     raise
         self._schedule()
 
+    def _received(self) -> list[bytes]:
+        """The parts of one message. Behind a door the identity has in front of it whom the doorkeeper let in."""
+        if self._door is None:
+            return self._socket.recv_multipart(zmq.NOBLOCK)
+        frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        identity, *rest = (frame.bytes for frame in frames)
+        return [self._door.owner(frames[-1]) + identity, *rest]
+
     def send(self, frame: bytes, identity: Identity = b"") -> None:
         """Queues one frame. LinkOverflow if the other side takes no more frames, LinkGone if it is not there."""
         if self.closed:
             raise LinkOverflow("the link is closed")
+        if self._door is not None:
+            identity = self._door.without_owner(identity)
         try:
             self._socket.send_multipart([identity, frame] if self._routed else [frame], zmq.NOBLOCK)
         except zmq.ZMQError as error:

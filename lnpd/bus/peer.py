@@ -9,6 +9,7 @@ import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import Answer, BadFrame, BusError, Call, CallFailed, Fault, Notice
 
+from lnpd.bus.curve import Door
 from lnpd.bus.limits import Allowance, Limits
 from lnpd.bus.link import Identity, Link
 from lnpd.errors import DeadlineMissed, LinkGone, LinkOverflow, LnpdError
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 Handler = Callable[[Identity, str, msgspec.Raw], Awaitable[object]]
 NoticeHandler = Callable[[Identity, Notice], None]
 USUAL_LIMITS = Limits()
+MAX_ALLOWANCES = 1_000
 # The trace that the other side gave with the call which is being answered.
 caller_trace: ContextVar[str] = ContextVar("caller_trace", default="")
 
@@ -42,7 +44,7 @@ class BusPeer:
     ) -> None:
         self._handler, self._noticed, self._broken, self._only = handler, noticed, broken, only
         self._limits = limits
-        self._allowance = None if limits.unasked_bytes is None else Allowance(limits.unasked_bytes)
+        self._allowances: dict[Identity, Allowance] = {}  # as many as may connect
         self._running_bytes = 0
         self._unsent = 0
         self._link: Link | None = None
@@ -51,9 +53,9 @@ class BusPeer:
         self._last_id = 0
         self.round_trips = 0
 
-    def bind(self, endpoint: str) -> "BusPeer":
-        """Serves any number of connecting peers at an endpoint."""
-        self._link = Link.bind(endpoint, self._receive)
+    def bind(self, endpoint: str, door: Door | None = None) -> "BusPeer":
+        """Serves any number of connecting peers at an endpoint, through a door if there is one."""
+        self._link = Link.bind(endpoint, self._receive, door)
         return self
 
     def connect(self, endpoint: str) -> "BusPeer":
@@ -92,10 +94,10 @@ class BusPeer:
             raise LinkOverflow("the link is not open")
         self._link.send(envelope.pack(Notice(topic, envelope.raw(payload), sequence)), identity)
 
-    def fail_all(self, error: Exception) -> None:
-        """Ends every call that waits for an answer: the other side is known to be gone."""
-        for future in self._waiting.values():
-            if not future.done():
+    def fail_all(self, error: Exception, only: Identity | None = None) -> None:
+        """Ends every call that waits for an answer, of one side if it is named: it is known to be gone."""
+        for (identity, _), future in self._waiting.items():
+            if not future.done() and only in (None, identity):
                 future.set_exception(error)
 
     def _lost(self) -> None:
@@ -117,7 +119,7 @@ class BusPeer:
         except BadFrame as error:
             self._blame(identity, f"sent what is not a frame: {error}")
             return
-        bounded = self._allowance is not None and not self._is_awaited(identity, frame)
+        bounded = self._limits.unasked_bytes is not None and not self._is_awaited(identity, frame)
         if bounded and not self._is_allowed(identity, len(data)):
             return
         match frame:
@@ -136,7 +138,13 @@ class BusPeer:
 
     def _is_allowed(self, identity: Identity, size: int) -> bool:
         """Whether this much of what we did not ask for, or of answers to it, is still within the limits."""
-        if self._allowance is None or self._allowance.take(size, asyncio.get_running_loop().time()):
+        if self._limits.unasked_bytes is None:
+            return True
+        if (allowance := self._allowances.get(identity)) is None:
+            if len(self._allowances) >= MAX_ALLOWANCES:  # connections that were, one after the other
+                self._allowances.clear()
+            allowance = self._allowances[identity] = Allowance(self._limits.unasked_bytes)
+        if allowance.take(size, asyncio.get_running_loop().time()):
             return True
         self._blame(identity, f"sent, or asked for, over {self._limits.unasked_bytes} bytes a second by itself")
         return False

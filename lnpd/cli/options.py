@@ -88,6 +88,10 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("--plugin-network", "plugin_network", "let this plugin use the network from within its sandbox, by its"
            " file's name without .py, or its path (repeatable)", "PLUGIN",
            lambda word: str(config.read_path(word)) if "/" in word else word, repeatable=True),
+    Option("--plugin-listen", "plugin_listen", "let plugins on other machines connect here", "tcp://ADDRESS:PORT",
+           words.read_tcp),
+    Option("--remote-plugin", "remote_plugins", "the plugin of this name may connect, with this public key"
+           " (lnpd-plugin-key makes one; repeatable)", "NAME=KEY", words.read_remote_plugin, repeatable=True),
     Option("--metrics", "metrics", "show figures of the plugins to programs on this machine at"
            " http://127.0.0.1:PORT/metrics, as Prometheus reads them (default: nowhere)", "HOST:PORT",
            config.read_address),

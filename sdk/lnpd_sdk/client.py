@@ -4,18 +4,25 @@ The node gives the endpoint in LNPD_ENDPOINT and, as the first line of standard 
 the plugin's DEALER socket, by which the node knows it from whoever else connects. The plugin calls `hello`, then
 `register` with its manifest, and then answers questions, `init` first, until the node says stop or standard input ends:
 then the node has died, and this process ends by itself, even if it hangs. A plugin in another language does the same.
+
+A plugin on another machine is started there, with a key (keys.py): LNPD_ENDPOINT is the node's tcp endpoint,
+LNPD_KEY_FILE the file of its secret key, LNPD_NODE_KEY the node's public one. Its key says who it is, and it connects
+again and again.
 """
 
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import msgspec
 import zmq
+from zmq.utils import z85
 
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import (
@@ -35,12 +42,44 @@ from lnpd_sdk.questions import Hello
 from lnpd_sdk.trace import enter, trace_id
 
 ENDPOINT_VARIABLE = "LNPD_ENDPOINT"
+KEY_FILE_VARIABLE = "LNPD_KEY_FILE"
+NODE_KEY_VARIABLE = "LNPD_NODE_KEY"
+KEY_BYTES = 32
+PAUSES_SECONDS = (0.2, 1.0, 5.0)  # between connections of a remote plugin
 CALL_DEADLINE_SECONDS = 30.0
 SDK = "lnpd-sdk 0.1.0"
 END_SECONDS = 2.0  # what its author's last function has
 ORPHAN_SECONDS = 2.0  # what a plugin has to end in order when its node is gone
 MAX_TOKEN_BYTES = 100
 _EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)
+
+
+class Keys(NamedTuple):
+    """A remote plugin's secret key, and its node's public one."""
+
+    secret: bytes
+    node: bytes
+
+
+def new_key(path: str) -> None:
+    """Makes a secret key in a new file that its user alone may read. OSError."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(z85.decode(zmq.curve_keypair()[1]).hex() + "\n")
+
+
+def public_key(path: str) -> bytes:
+    """The public key of a file's secret one. OSError; BusError if the file holds something else."""
+    return z85.decode(zmq.curve_public(z85.encode(_key(Path(path).read_text(), path))))
+
+
+def _key(word: str, what: str) -> bytes:
+    try:
+        key = bytes.fromhex(word.strip())
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise BusError(f"{what} is not a key of {KEY_BYTES} bytes in hex")
+    return key
 
 
 class Served(Protocol):
@@ -71,11 +110,14 @@ class Served(Protocol):
 class Client:
     """One connection to the node: it asks for the plugin and answers with it."""
 
-    def __init__(self, plugin: Served, endpoint: str, token: bytes) -> None:
-        self._plugin = plugin
+    def __init__(self, plugin: Served, endpoint: str, token: bytes, keys: Keys | None = None) -> None:
+        self._plugin, self._keys = plugin, keys
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        for option, value in ((zmq.LINGER, 200), (zmq.MAXMSGSIZE, MAX_FRAME_BYTES), (zmq.IDENTITY, token)):
+        for option, value in ((zmq.LINGER, 200), (zmq.MAXMSGSIZE, MAX_FRAME_BYTES)):
             self._socket.setsockopt(option, value)
+        if token:
+            self._socket.setsockopt(zmq.IDENTITY, token)
+        self._monitor = self._secured(keys) if keys is not None else None
         self._socket.connect(endpoint)
         self._fd = int(self._socket.getsockopt(zmq.FD))
         self._loop = asyncio.get_running_loop()
@@ -86,6 +128,32 @@ class Client:
         self.stopped = asyncio.Event()
         self._loop.add_reader(self._fd, self._drain)
         self._schedule()
+        if self._monitor is not None:
+            self._loop.add_reader(int(self._monitor.getsockopt(zmq.FD)), self._hear_monitor)
+            self._loop.call_soon(self._hear_monitor)
+
+    def _secured(self, keys: Keys) -> "zmq.Socket[bytes]":
+        """Speaks as the owner of a key, with the owner of another alone, and sees when the connection breaks."""
+        for option, value in (
+            (zmq.CURVE_SERVERKEY, z85.encode(keys.node)),
+            (zmq.CURVE_SECRETKEY, z85.encode(keys.secret)),
+            (zmq.CURVE_PUBLICKEY, zmq.curve_public(z85.encode(keys.secret))),
+            (zmq.HEARTBEAT_IVL, 5_000),
+            (zmq.HEARTBEAT_TIMEOUT, 15_000),
+            (zmq.RECONNECT_IVL, 500),
+        ):
+            self._socket.setsockopt(option, value)
+        return self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+
+    def _hear_monitor(self) -> None:
+        while self._monitor is not None and not self._monitor.closed:
+            try:
+                event = self._monitor.recv_multipart(zmq.NOBLOCK)[0]
+            except zmq.ZMQError:
+                return
+            if int.from_bytes(event[:2], "little") == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                print(f"{self._plugin.name}: the node has not been told this key", file=sys.stderr)
+            self.stopped.set()
 
     async def call(self, method: str, params: object) -> msgspec.Raw:
         """Asks the node. CallFailed with its sentence if it refuses; BusError if it does not answer in 30 s."""
@@ -113,6 +181,13 @@ class Client:
     def close(self) -> None:
         """Closes the socket."""
         self._loop.remove_reader(self._fd)
+        if self._monitor is not None:
+            self._loop.remove_reader(int(self._monitor.getsockopt(zmq.FD)))
+            self._socket.disable_monitor()
+            self._monitor.close(0)
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(BusError("the connection to the node broke"))
         self._socket.close()
 
     def _schedule(self) -> None:
@@ -220,9 +295,46 @@ async def _end(plugin: Served) -> None:
         print(f"its last function failed: {type(error).__name__}: {error}", file=sys.stderr)
 
 
+async def _serve_from_afar(plugin: Served, endpoint: str, keys: Keys) -> None:
+    """Connects again and again, until this process is told to end."""
+    ended, loop, broken = asyncio.Event(), asyncio.get_running_loop(), 0
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    while not ended.is_set():
+        client = Client(plugin, endpoint, b"", keys)
+        served = asyncio.ensure_future(client.serve())
+        waiting = [asyncio.ensure_future(each.wait()) for each in (client.stopped, ended)]
+        began = loop.time()
+        await asyncio.wait({served, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+        client.close()
+        for task in (served, *waiting):
+            task.cancel()
+        (why, *_) = await asyncio.gather(served, return_exceptions=True)
+        if isinstance(why, Exception):
+            print(f"{plugin.name}: {why}", file=sys.stderr, flush=True)
+        broken = 0 if loop.time() - began > max(PAUSES_SECONDS) else min(broken + 1, len(PAUSES_SECONDS) - 1)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), PAUSES_SECONDS[broken])
+    await _end(plugin)
+
+
+def _remote_keys(environment: Mapping[str, str]) -> Keys | None:
+    """The keys that the environment gives; None if the node is on this machine and started this process."""
+    file, node = environment.get(KEY_FILE_VARIABLE), environment.get(NODE_KEY_VARIABLE)
+    if not file or not node:
+        return None
+    return Keys(_key(Path(file).read_text(), file), _key(node, NODE_KEY_VARIABLE))
+
+
 def main(plugin: Served) -> None:
     """Runs a plugin's process to its end."""
     endpoint = os.environ.get(ENDPOINT_VARIABLE)
+    try:
+        if endpoint and (keys := _remote_keys(os.environ)):
+            asyncio.run(_serve_from_afar(plugin, endpoint, keys))
+            return
+    except (OSError, BusError) as error:
+        sys.exit(f"{plugin.name}: {error}")
     token = _read_token() if endpoint else b""
     if not endpoint or not token:
         sys.exit(f"{plugin.name} is a plugin of lnpd: start it with lnpd --plugin={sys.argv[0]}")

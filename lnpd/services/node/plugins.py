@@ -24,6 +24,7 @@ from lnpd.services.plugins import explain
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.host import PluginHost
 from lnpd.services.plugins.options import Options, Setting
+from lnpd.services.plugins.remote import RemoteDoor
 from lnpd.services.plugins.surroundings import Surroundings, Terms
 from lnpd.services.rpc import answers
 from lnpd.services.rpc.commands import BY_METHOD
@@ -47,6 +48,8 @@ def host_of(
         questions.add_core(provider)
     host = PluginHost(config.runtime, registry, questions, hooks, config.granted())
     host.surroundings = _surroundings(config)
+    if config.plugin_listen:
+        host.remote = RemoteDoor(config.plugin_listen, config.directory, dict(config.remote_plugins))
     host.chosen = Options(config.plugin_options, store)
     host.pins = lambda: pins(channels())
     return host

@@ -26,6 +26,7 @@ from lnpd.services.plugins.offers import table as offers
 from lnpd.services.plugins.offers.offer import Desk
 from lnpd.services.plugins.options import Options
 from lnpd.services.plugins.process import PluginProcess
+from lnpd.services.plugins.remote import RemoteDoor
 from lnpd.services.plugins.replacing import check_pins
 from lnpd.services.plugins.surroundings import Surroundings
 from lnpd.tx.graph import ProviderPin
@@ -51,6 +52,7 @@ class PluginHost:
         self._grants = {str(Path(key).resolve()) if "/" in key else key: given for key, given in grants.items()}
         self.environment: dict[str, str] = {TEST_MODE: "1"} if answers.ask_twice else {}
         self.plugins: list[Plugin] = []
+        self.remote: RemoteDoor | None = None
         self.chosen = Options()
         self.surroundings = Surroundings(runtime.parent)
         self.pins: Callable[[], tuple[tuple[str, ProviderPin], ...]] = tuple  # of live channels, by their ids
@@ -71,6 +73,10 @@ class PluginHost:
         if not self.plugins:
             for old in self._runtime.glob("plugin-*"):  # sockets of another life, which nobody listens on any more
                 old.unlink()
+        if self.remote is not None and not self.remote.is_open:
+            away = self.remote.open(self)
+            self.plugins += away
+            await asyncio.gather(*(plugin.start() for plugin in away))
         first = len(self.plugins)
         started = [PluginProcess(self, path.resolve(), first + n) for n, path in enumerate(paths)]
         self.plugins += started
@@ -119,6 +125,8 @@ class PluginHost:
     async def stop(self) -> None:
         """Stops every plugin, those too that are still starting."""
         await asyncio.gather(*(plugin.stop() for plugin in self.plugins))
+        if self.remote is not None:
+            self.remote.close()
         if self.desk.notifying is not None:
             await self.desk.notifying.stop()
 

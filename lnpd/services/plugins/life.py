@@ -48,7 +48,14 @@ class Life:
     the next question.
     """
 
-    def __init__(self, name: str, endpoint: str, serve: Serve, broken: Callable[["Life", str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        endpoint: str,
+        serve: Serve,
+        broken: Callable[["Life", str], None],
+        shared: tuple[BusPeer, Identity] | None = None,
+    ) -> None:
         self.name, self.endpoint = name, endpoint
         self._serve, self._broken = serve, broken
         self.why = ""
@@ -61,8 +68,12 @@ class Life:
         loop = asyncio.get_running_loop()
         self.offered: asyncio.Future[Manifest] = loop.create_future()
         self._decided: asyncio.Future[None] = loop.create_future()
-        self._token: Identity = secrets.token_hex(16).encode()
-        self._bus = BusPeer(self._answer, broken=lambda _from, why: broken(self, why), only=self._token, limits=LIMITS)
+        self._shared = shared is not None
+        if shared is not None:
+            self._bus, self._token = shared
+            return
+        self._token = secrets.token_hex(16).encode()
+        self._bus = BusPeer(self.answer, broken=lambda _from, why: broken(self, why), only=self._token, limits=LIMITS)
 
     async def begin(self, spawn: Spawn) -> None:
         """Opens its endpoint and starts its process. OSError, EndpointRefused."""
@@ -70,7 +81,7 @@ class Life:
         self.child = await spawn(self.endpoint, self._token)
 
     @property
-    def ended(self) -> "asyncio.Task[int]":
+    def ended(self) -> "asyncio.Future[int]":
         """The end of its process."""
         assert self.child is not None
         return self.child.ended
@@ -125,8 +136,7 @@ class Life:
     def fail(self, why: str) -> None:
         """Ends its calls now and its process at once."""
         self.why = self.why or one_line(why)
-        self._bus.fail_all(PluginFault(self.name, self.why))
-        self._bus.close()  # whatever it still sends is not read
+        self._let_go(self.why)  # whatever it still sends is not read
         self.kill()
 
     def ask_to_end(self) -> None:
@@ -143,11 +153,15 @@ class Life:
 
     def close(self, why: str) -> None:
         """Ends what is left of it, once its process has ended."""
-        self._bus.fail_all(PluginFault(self.name, why))
-        self._bus.close()
+        self._let_go(why)
         self.decide(ManifestRefused(why))
         if self.child is not None:
             self.child.close()
+
+    def _let_go(self, why: str) -> None:
+        self._bus.fail_all(PluginFault(self.name, why), self._token)
+        if not self._shared:
+            self._bus.close()
 
     # --- calls in both directions
     async def call(self, method: str, params: object, deadline_seconds: float) -> bytes:
@@ -170,7 +184,8 @@ class Life:
             if not self.running:
                 self._idle.set()
 
-    async def _answer(self, _identity: Identity, method: str, params: msgspec.Raw) -> object:
+    async def answer(self, _identity: Identity, method: str, params: msgspec.Raw) -> object:
+        """Answers what it asks of the node."""
         match method:
             case "hello":
                 return self._greet(envelope.decode(params, Hello))

@@ -79,11 +79,14 @@ class PluginProcess(Plugin):
     # --- its lives
     async def start(self) -> None:
         """Starts the process and returns when it is registered, or failed for the first time. It ends a quarantine."""
+        self._launch()
+        await self.settled.wait()
+
+    def _launch(self) -> None:
         self.settled.clear()
         self._failures = []
         self._stop = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._live())
-        await self.settled.wait()
 
     async def stop(self) -> None:
         """Asks the process to end, then makes it. Possible at any time, and more than once."""
@@ -178,7 +181,7 @@ class PluginProcess(Plugin):
         await self._spawn(life)
         await self._until(life.ended, life.offered, seconds=START_SECONDS)
         if not life.offered.done():
-            if life.pid is not None and not self._stopping:
+            if life.is_up and not self._stopping:
                 self._broken(life, f"did not register within {START_SECONDS:.0f} s")
             return
         try:
@@ -254,7 +257,8 @@ class PluginProcess(Plugin):
         """Ends what is left of a life, and says why: how it ended, if nothing else is known."""
         if life.child is not None:
             life.kill()
-            await asyncio.wait({life.ended, *life.listening}, timeout=LAST_WORDS_SECONDS)
+            ends: set[asyncio.Future[Any]] = {life.ended, *life.listening}
+            await asyncio.wait(ends, timeout=LAST_WORDS_SECONDS)
             for task in life.listening:
                 task.cancel()
             why = why or life.why or self._how_it_ended(life)
@@ -262,8 +266,7 @@ class PluginProcess(Plugin):
         self._remove_socket(life)
         return why
 
-    @staticmethod
-    def _remove_socket(life: Life) -> None:
+    def _remove_socket(self, life: Life) -> None:
         Path(life.endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
 
     def _how_it_ended(self, life: Life) -> str:

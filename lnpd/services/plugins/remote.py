@@ -1,0 +1,188 @@
+"""How does a plugin on another machine become one of this node's?
+
+    it connects -- tcp, CURVE, a key that the user pinned to its name --> hello --> as a process of ours from here on
+
+It comes when it wants, and again when its connection broke or the node was started anew: each hello begins a life. It
+has no process here: nothing ends with it but its calls, and what does wrong has to say hello again, after a pause.
+"""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from lnpd.bus.curve import Door, kept_keys, owner_of
+from lnpd.bus.link import Identity
+from lnpd.bus.peer import BusPeer
+from lnpd.errors import PluginBusy, ReloadRefused
+from lnpd.services.plugins.calls import Owner, Plugin
+from lnpd.services.plugins.life import LIMITS, Life
+from lnpd.services.plugins.process import PAUSES_SECONDS, PluginProcess
+
+log = logging.getLogger("lnpd.plugins")
+KEY_FILE: Final = "plugin-key"
+
+
+class RemoteLife(Life):
+    """One connection, from its hello on."""
+
+    def __init__(self, plugin: "PluginRemote", bus: BusPeer) -> None:
+        shared = bus, b""
+        super().__init__(plugin.name, plugin.path, plugin.served, plugin.broken, shared)
+        self.arrived = asyncio.Event()
+        self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def arrive(self, identity: Identity) -> None:
+        """It has said hello, over this connection."""
+        self._token = identity
+        self.arrived.set()
+
+    def is_at(self, identity: Identity) -> bool:
+        """Whether this is its connection."""
+        return self.arrived.is_set() and self._token == identity
+
+    @property
+    def ended(self) -> "asyncio.Future[int]":
+        """The end of this connection, as far as it is known."""
+        return self._ended
+
+    @property
+    def pid(self) -> int | None:
+        """Its process is elsewhere."""
+        return None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it can be asked."""
+        return self.arrived.is_set() and not self._ended.done() and not self.why
+
+    def kill(self) -> None:
+        """It is not heard any more on this connection, and told so."""
+        if not self._ended.done():
+            self._ended.set_result(0)
+            if self.arrived.is_set():
+                super().ask_to_end()
+
+    def close(self, why: str) -> None:
+        """Ends what is left of it."""
+        super().close(why)
+        self.kill()
+
+    def ask_to_end(self) -> None:
+        """Says stop; nobody can see whether it does."""
+        self.kill()
+
+
+class PluginRemote(PluginProcess):
+    """One plugin that connects, under the name that its key is pinned to."""
+
+    def __init__(self, host: Owner, name: str, bus: BusPeer) -> None:
+        super().__init__(host, Path(name), 0)
+        self.path, self.known_as, self._bus = f"remote {name}", name, bus
+        self.status = "waiting"
+
+    async def start(self) -> None:
+        """Begins to wait for it; who was named on the command line does not wait for it."""
+        self._launch()
+        self.settled.set()
+
+    async def reload(self) -> None:
+        """It reloads itself, where it runs."""
+        raise ReloadRefused(f"{self.name} runs on another machine: start it again there.")
+
+    def broken(self, life: Life, why: str) -> None:
+        """It cannot be trusted with the next question."""
+        self._broken(life, why)
+
+    async def heard(self, identity: Identity, method: str, params: msgspec.Raw) -> object:
+        """Answers what its connection asks."""
+        life = self.life
+        if not isinstance(life, RemoteLife) or life.ended.done() or life.why or self._stopping:
+            raise PluginBusy(self.name, "is not awaited now: say hello again")
+        if life.is_at(identity):
+            return await life.answer(identity, method, params)
+        if life.arrived.is_set():
+            self.broken(life, "it connected anew")
+        elif method == "hello":
+            answer = await life.answer(identity, method, params)
+            life.arrive(identity)
+            return answer
+        raise PluginBusy(self.name, "this connection has not said hello, or an older one has to end first: try again")
+
+    def lost(self, identity: Identity, why: str) -> None:
+        """One of its connections cannot be trusted any more."""
+        if isinstance(self.life, RemoteLife) and self.life.is_at(identity):
+            self.fail(why)
+
+    def _new_life(self) -> Life:
+        self.starts += 1
+        return RemoteLife(self, self._bus)
+
+    async def _spawn(self, life: Life) -> None:
+        assert isinstance(life, RemoteLife)
+        self.status = "waiting"
+        self._open.set()  # who asks it now learns that it is not there
+        arrived = asyncio.create_task(life.arrived.wait())
+        await self._until(arrived)
+        arrived.cancel()
+        self._open.clear()
+        self.status = "starting"
+
+    async def _pause(self) -> bool:
+        """A connection breaks more often than a process: there is no quarantine."""
+        self._failures = [*self._failures[-len(PAUSES_SECONDS) :], 0.0]
+        await self._until(seconds=PAUSES_SECONDS[min(len(self._failures), len(PAUSES_SECONDS)) - 1])
+        return not self._stopping
+
+    def _remove_socket(self, life: Life) -> None:
+        """It has none of its own."""
+
+    def _how_it_ended(self, life: Life) -> str:
+        return life.why or "its connection ended"
+
+
+class RemoteDoor:
+    """Where remote plugins connect. `pins` are the plugins' public keys by their names."""
+
+    def __init__(self, endpoint: str, directory: Path, pins: dict[str, bytes]) -> None:
+        self._endpoint, self._directory, self._pins = endpoint, directory, pins
+        self._plugins: dict[str, PluginRemote] = {}
+        self._bus: BusPeer | None = None
+        self._door: Door | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it listens."""
+        return self._bus is not None
+
+    def open(self, host: Owner) -> list[Plugin]:
+        """Listens; the plugins that may come. EndpointRefused."""
+        keys = kept_keys(self._directory / KEY_FILE)
+        self._door = Door(keys, self._pins)
+        self._bus = BusPeer(self._heard, broken=self._broken, limits=LIMITS)
+        try:
+            self._bus.bind(self._endpoint, self._door)
+        except BaseException:
+            self.close()
+            raise
+        self._plugins = {name: PluginRemote(host, name, self._bus) for name in self._pins}
+        log.info("remote plugins connect to %s: the node's key is %s", self._endpoint, keys.public.hex())
+        return list(self._plugins.values())
+
+    def close(self) -> None:
+        """Listens no more."""
+        if self._bus is not None:
+            self._bus.close()
+            self._bus = None
+        if self._door is not None:
+            self._door.close()
+            self._door = None
+
+    async def _heard(self, identity: Identity, method: str, params: msgspec.Raw) -> object:
+        return await self._plugins[owner_of(identity)].heard(identity, method, params)
+
+    def _broken(self, identity: Identity, why: str) -> None:
+        if (plugin := self._plugins.get(owner_of(identity))) is not None:
+            plugin.lost(identity, why)
