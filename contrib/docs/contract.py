@@ -65,6 +65,14 @@ SDK: tuple[ModuleType, ...] = (
 )
 
 TERMS = Terms()
+REMOTE = """## On another machine
+
+`python -m lnpd_sdk.keys FILE` (or `lnpd-plugin-key FILE`) makes a key pair where the plugin runs, and prints the public
+key. `lnpd --plugin-listen tcp://ADDRESS:PORT --remote-plugin NAME=KEY` lets its owner in, under that name and no other;
+the node's log says the node's own public key, which the file plugin-key in its directory keeps. The plugin is started
+with `LNPD_ENDPOINT=tcp://ADDRESS:PORT LNPD_KEY_FILE=FILE LNPD_NODE_KEY=KEY`, and its code is the same. It connects
+again and again; what is wrong costs its connection, and a pause.
+"""
 
 
 def hooks() -> str:
@@ -198,14 +206,7 @@ with it, on Linux also what left its session; elsewhere only its process group. 
 same user may kill the one that watches over it (lnpd/services/plugins/keeper.py), and what it started in other sessions
 then lives on.
 
-## On another machine
-
-`python -m lnpd_sdk.keys FILE` (or `lnpd-plugin-key FILE`) makes a key pair where the plugin runs, and prints the public
-key. `lnpd --plugin-listen tcp://ADDRESS:PORT --remote-plugin NAME=KEY` lets its owner in, under that name and no other;
-the node's log says the node's own public key, which the file plugin-key in its directory keeps. The plugin is started
-with `LNPD_ENDPOINT=tcp://ADDRESS:PORT LNPD_KEY_FILE=FILE LNPD_NODE_KEY=KEY`, and its code is the same. It connects
-again and again; what is wrong costs its connection, and a pause.
-
+{REMOTE}
 ## What it may send
 
 Answers as they are asked for. Of its own accord {LIMITS.running:,} calls at once, {LIMITS.call_bytes:,} bytes each and
