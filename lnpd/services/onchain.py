@@ -166,7 +166,7 @@ class Balance(msgspec.Struct, frozen=True):
 
     confirmed: in the best chain and not spent by a transaction that we know. unconfirmed: outputs of transactions in
     the mempool. pending: our change in transactions that wait to be broadcast (an opening). immature: coinbases that
-    are not 100 blocks deep. reserved: coins that those pending transactions spend.
+    are not 100 blocks deep. reserved: coins that those pending transactions spend, or that are kept for a plugin.
     """
 
     confirmed_sat: int = 0
@@ -178,7 +178,7 @@ class Balance(msgspec.Struct, frozen=True):
 
 class WalletCoin(msgspec.Struct, frozen=True):
     """An unspent output of the wallet. `height` is None while unconfirmed; `reserved_for` is the reference of the
-    pending transaction that spends it."""
+    pending transaction that spends it, or for whom it is kept."""
 
     txid: bytes
     vout: int

@@ -119,7 +119,7 @@ class Ledger:
         elsewhere = (
             (balance.unconfirmed_sat + balance.pending_sat, "unconfirmed"),
             (balance.immature_sat, "of immature coinbases"),
-            (balance.reserved_sat, "reserved for openings"),
+            (balance.reserved_sat, "reserved for openings and plugins"),
         )
         rest = "".join(f" {amount_sat:,} sat are {kind}." for amount_sat, kind in elsewhere if amount_sat)
         return f"{what} The wallet has {balance.confirmed_sat:,} sat confirmed.{rest}"
