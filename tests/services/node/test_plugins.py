@@ -1,0 +1,93 @@
+"""Does a node start, stop, reload and set its plugins as it is told, and go on while one of them hangs?"""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from lnpd.errors import OptionRefused, PluginNotFound, PluginNotRunning, PluginRefused
+from lnpd.testing import Network, until
+from tests.services.plugins.test_host import written
+
+MOOD = """
+    greeting = plugin.option("greeting", str, "hello", "what it says", dynamic=True)
+    most = plugin.option("most", int, 3)
+
+    @plugin.on_option
+    def changed(node, name, value):
+        if value == "no":
+            raise ValueError("not this")
+
+    @plugin.rpc("Says what it has.")
+    def say(node):
+        return [greeting.value, most.value]
+"""
+
+
+def test_a_person_starts_sets_reloads_and_stops_a_plugin(tmp_path: Path) -> None:
+    path = written(tmp_path, MOOD, "mood")
+
+    async def main() -> None:
+        async with Network(tmp_path / "network") as network:
+            node = await network.node("alice", plugin_options=(("mood", "most", "5"),))
+            with pytest.raises(PluginNotFound):
+                await node.api.plugin_reload("mood")
+            started = await node.api.plugin_start(str(path))
+            assert (started.name, started.status) == ("mood", "ready")
+            with pytest.raises(PluginNotRunning, match="runs already"):
+                await node.api.plugin_start("mood")
+            rows = {row.option: (row.value, row.source) for row in await node.api.plugin_options(None)}
+            assert rows == {"greeting": ("hello", "default"), "most": (5, "lnpd --option")}
+            with pytest.raises(OptionRefused, match="read when it starts"):
+                await node.api.plugin_set("mood", "most", "4")
+            with pytest.raises(PluginRefused, match="not this"):
+                await node.api.plugin_set("mood", "greeting", "no")
+            row = await node.api.plugin_set("mood", "greeting", "hi")
+            assert (row.value, row.source) == ("hi", "lnp plugin set")
+            reloaded = await node.api.plugin_reload("mood")
+            assert reloaded.process not in (None, started.process)
+            assert await node.api.call_plugin("mood-say", {}) == ["hi", 5]
+            assert (await node.api.plugin_stop("mood")).status == "stopped"
+            with pytest.raises(PluginNotRunning, match="does not run"):
+                await node.api.plugin_options("mood")
+            await network.stop(node)
+            node = await network.node("alice", plugins=(path,))
+            assert await node.api.call_plugin("mood-say", {}) == ["hi", 3]
+
+    asyncio.run(main())
+
+
+HANGS = """
+    @plugin.hook("block_connected")
+    def block(node, **fields):
+        open(sys.argv[0] + ".hook", "w").close()
+        time.sleep(1000)
+"""
+BUSY = """
+    @plugin.rpc("Hangs.")
+    def hang(node):
+        open(sys.argv[0] + ".rpc", "w").close()
+        time.sleep(1000)
+"""
+
+
+def test_payments_go_on_while_plugins_hang(tmp_path: Path) -> None:
+    hangs, busy = written(tmp_path, HANGS, "hangs"), written(tmp_path, BUSY, "busy")
+
+    async def main() -> None:
+        async with Network(tmp_path / "network") as network:
+            grants = (("hangs", "hook:block_connected"),)
+            alice = await network.node("alice", plugins=(hangs, busy), grants=grants)
+            bob = await network.node("bob")
+            await network.channel(alice, bob, 1_000_000)
+            asked = asyncio.create_task(alice.api.call_plugin("busy-hang", {}))
+            await until(hangs.with_suffix(".py.hook").exists, "the hook hangs")
+            await until(busy.with_suffix(".py.rpc").exists, "the RPC method hangs")
+            for _ in range(3):
+                invoice = await bob.api.invoice(10_000, "while they hang", 3600)
+                paid = await asyncio.wait_for(alice.api.pay(invoice.invoice, None, 20), 20)
+                assert paid.amount_msat == 10_000
+            assert not asked.done()
+            asked.cancel()
+
+    asyncio.run(main())
