@@ -19,7 +19,7 @@ FUNDING_KEYS: Final = ("opener_funding", "acceptor_funding")  # by party, as a t
 MAX_NUMBER: Final = (1 << 48) - 1
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def compile_funding(script: FundingScript | None, funding_keys: tuple[bytes, bytes]) -> Compiled:
     """What a channel's type pays its funding to, in bytes; None is the 2-of-2, the lesser key first ("Funding
     Transaction Output"). Raises ScriptRefused.

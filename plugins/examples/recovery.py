@@ -2,6 +2,7 @@
 
     lnpd --plugin=plugins/examples/recovery.py --grant recovery=hook:funding_keys --option recovery.key=02ab...
     lnp open PEER 1000000 --channel-type recovery/anchors
+    lnp recovery-descriptor CHANNEL
 
 Both nodes name the same key; else the channel is not opened. While both nodes live, they close the channel a week
 before the key can be used: it is for the day on which neither comes back.
@@ -16,14 +17,8 @@ MARK = b"recovery"
 FUNDING = "or_d(multi(2,opener_funding,acceptor_funding),and_v(v:pk(recovery_key),older(4032)))"
 
 plugin = Plugin("recovery", "0.1.0", "Lets a third key recover a channel.", ("hook:funding_keys",))
-plugin.channel_type(
-    ChannelTypeSpec(
-        "recovery/anchors",
-        "anchors_zero_fee_htlc_tx",
-        (("recovery", 1),),
-        FundingSpec(Miniscript(FUNDING), ("recovery_key",)),
-    )
-)
+SPEC = FundingSpec(Miniscript(FUNDING), ("recovery_key",))
+plugin.channel_type(ChannelTypeSpec("recovery/anchors", "anchors_zero_fee_htlc_tx", (("recovery", 1),), SPEC))
 key = plugin.option("key", str, "", "the recovery key, a compressed point in hex, the same on both nodes", dynamic=True)
 
 
@@ -31,6 +26,15 @@ key = plugin.option("key", str, "", "the recovery key, a compressed point in hex
 async def funding_keys(node: Node, **fields: object) -> dict[str, str] | None:
     """The key that the user set; what the other side proposed has to be the same."""
     return {"recovery_key": key.value} if key.value else None
+
+
+@plugin.rpc("A descriptor of a channel's funding, for the wallet of the key's owner.", name="recovery-descriptor")
+async def descriptor(node: Node, channel_id: str) -> str:
+    """Returns it, with the key that is set now: its address is the funding's if that is still the opening's key."""
+    text = FUNDING.replace("recovery_key", key.value)
+    for party, name in enumerate(("opener_funding", "acceptor_funding")):
+        text = text.replace(name, (await node.channel_key(channel_id, "funding", party)).hex())
+    return f"wsh({text})"
 
 
 @plugin.provider

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from embit.descriptor import Descriptor
 
 from lnpd.chain.interface import Outcome
 from lnpd.crypto.secp import public_key, sign
@@ -111,7 +112,10 @@ def test_it_is_closed_by_force_without_the_plugin_and_with_its_mark(tmp_path: Pa
 def test_the_key_recovers_it_when_its_lock_is_over_and_not_before(tmp_path: Path) -> None:
     async def main() -> None:
         async with Network(tmp_path) as network:
-            alice, bob, _, funding = await pair(network)
+            alice, bob, channel, funding = await pair(network)
+            text = await bob.api.call_plugin("recovery-descriptor", {"channel_id": channel})
+            told = Descriptor.from_string(str(text)).script_pubkey()
+            assert told.data == funding_output(funding).script_pubkey  # what another wallet makes of it
             await network.stop(alice)
             await network.stop(bob)
             await network.chain.mine(LOCK_BLOCKS - DEPTH - 1)
