@@ -143,20 +143,21 @@ when the state, another argument, or one of these fields of the view has changed
 
 def services() -> str:
     """What a plugin may ask of its node, and what it needs for it."""
-    rows_of_capabilities = [(code(each.form), each.text, each.status) for each in CAPABILITIES.values()]
+    rows_of_capabilities = [(code(each.form), each.text) for each in CAPABILITIES.values()]
     parts = [
         prose(Node),
         *(_family(name, offers) for name, offers in FAMILIES.items()),
         f"""## Capabilities
 
 A manifest asks for them, the user gives them with `--grant PLUGIN=CAPABILITY`; in effect is what was both asked for and
-granted. enforced: without the grant the node refuses. free: it needs no grant yet. missing: the service that it stands
-for is not there yet. PLUGIN is the plugin's name, or its path with a slash in it: a name is what a plugin gives itself.
+granted. Without the grant the node refuses, and says which would allow it. PLUGIN is the plugin's name, or its path with
+a slash in it: a name is what a plugin gives itself. `lnp plugin grants PLUGIN` shows what is in effect, and how much of
+a limit is used.
 
 A name, a method, a provider or a message is whoever's comes first on the command line, however long it takes to start;
 a second plugin that claims it is refused, and both are named. It stays claimed while its owner is away.
 
-{table(("capability", "what it allows", ""), rows_of_capabilities)}
+{table(("capability", "what it allows"), rows_of_capabilities)}
 {_process()}""",
     ]
     return page("What a plugin may ask of its node", *parts)

@@ -1,4 +1,4 @@
-"""Which capabilities may a plugin ask for, and what does this version of lnpd do about each?
+"""Which capabilities may a plugin ask for, and which of them are in effect?
 
 A capability is a word, or a word with its parameter: `messages`, `updates:50000`. A plugin's manifest asks for it, the
 user grants it with --grant; in effect is what was both asked for and granted.
@@ -6,22 +6,17 @@ user grants it with --grant; in effect is what was both asked for and granted.
 
 import re
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 
 class Capability(msgspec.Struct, frozen=True):
     """What a capability allows, and how it is written: `form` shows it, `parameter` is the expression of what stands
-    behind the colon. `status` is what this version does about it:
-
-    enforced: without the grant the node refuses. free: it needs no grant yet. missing: the service that it stands for
-    is not there yet, so that a grant changes nothing.
-    """
+    behind the colon. Without the grant the node refuses."""
 
     form: str
     text: str
-    status: Literal["enforced", "free", "missing"]
     parameter: str = ""
 
 
@@ -30,17 +25,15 @@ WORD: Final = "[a-z0-9][a-z0-9_-]{0,63}"
 WORDS: Final = f"{WORD}(?:,{WORD}){{0,63}}"
 
 CAPABILITIES: Final[dict[str, Capability]] = {
-    "messages": Capability("messages", "Sends and receives the wire messages that its manifest declares.", "enforced"),
-    "updates": Capability(
-        "updates:MAX_SAT", "What its updates may take of our money in each channel.", "enforced", SAT
-    ),
-    "sign": Capability("sign:PURPOSE", "Signs with those keys of its own that have this purpose.", "enforced", WORD),
-    "spend": Capability("spend:SAT", "What it may spend of the wallet in 24 hours, fees included.", "enforced", SAT),
-    "pay": Capability("pay:SAT", "What all its payments over Lightning may ever cost, fees included.", "enforced", SAT),
-    "invoice": Capability("invoice", "Makes invoices of the node's.", "enforced"),
-    "hook": Capability("hook:NAME", "Takes part in a hook that moves money or changes terms.", "enforced", WORD),
-    "chain": Capability("chain", "Watches the chain and broadcasts transactions.", "enforced"),
-    "rpc": Capability("rpc:METHODS", "Calls the node's own RPC methods, by their names.", "enforced", WORDS),
+    "messages": Capability("messages", "Sends and receives the wire messages that its manifest declares."),
+    "updates": Capability("updates:MAX_SAT", "What its updates may take of our money in each channel.", SAT),
+    "sign": Capability("sign:PURPOSE", "Signs with those keys of its own that have this purpose.", WORD),
+    "spend": Capability("spend:SAT", "What it may spend of the wallet in 24 hours, fees included.", SAT),
+    "pay": Capability("pay:SAT", "What all its payments over Lightning may ever cost, fees included.", SAT),
+    "invoice": Capability("invoice", "Makes invoices of the node's."),
+    "hook": Capability("hook:NAME", "Takes part in a hook that moves money or changes terms.", WORD),
+    "chain": Capability("chain", "Watches the chain and broadcasts transactions."),
+    "rpc": Capability("rpc:METHODS", "Calls the node's own RPC methods, by their names.", WORDS),
 }
 
 
@@ -64,10 +57,9 @@ def wrong_with(capability: str) -> str:
 
 
 def in_effect(asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
-    """Of what was granted, what the plugin asked for and this version knows how to give. What it asked for may be no
-    capability at all: its manifest is refused for that later."""
-    rows = {each: CAPABILITIES.get(kind_of(each)) for each in asked}
-    known = {_counted(each) for each, row in rows.items() if row is not None and row.status != "missing"}
+    """Of what was granted, what the plugin asked for. That may be no capability at all: its manifest is refused for
+    that later."""
+    known = {_counted(each) for each in asked if kind_of(each) in CAPABILITIES}
     return tuple(each for each in granted if _counted(each) in known)
 
 
@@ -85,9 +77,5 @@ def explained(plugin: str, asked: Sequence[str], granted: Sequence[str]) -> tupl
 
 
 def _explained(plugin: str, asked: str, granted: Sequence[str]) -> str:
-    status = CAPABILITIES[kind_of(asked)].status
-    if status == "missing":
-        return f"{asked} is not available in this version of lnpd"
-    if _counted(asked) in {_counted(each) for each in granted}:
-        return ""
-    return f"{asked} needs no grant in this version" if status == "free" else f"{asked} needs --grant {plugin}={asked}"
+    is_granted = _counted(asked) in {_counted(each) for each in granted}
+    return "" if is_granted else f"{asked} needs --grant {plugin}={asked}"

@@ -10,6 +10,7 @@ import msgspec
 from lnpd_sdk.services.rpc import RpcWanted
 
 from lnpd.errors import RpcAnswerTooLong, RpcNotGranted
+from lnpd.hooks.capabilities import kind_of, parameter_of
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.offers.offer import Desk, Offer, there
 from lnpd.services.rpc import dispatch
@@ -21,14 +22,15 @@ MAX_BYTES: Final = 512 * 1024
 
 async def call(desk: Desk, plugin: Plugin, wanted: RpcWanted) -> msgspec.Raw:
     """RpcNotGranted, RpcAnswerTooLong, and whatever the RPC answers."""
-    api, granted = there(desk.api), (desk.registry.granted(plugin.name, "rpc") or "").split(",")
+    api, grants = there(desk.api), desk.registry.owners[plugin.name].grants
+    granted = [name for each in grants if kind_of(each) == "rpc" for name in parameter_of(each).split(",")]
     command = dispatch.find(api, wanted.method)
     if command.streaming:
         raise RpcNotGranted(f"{command.method} is a stream: a plugin hears of events by `Plugin.on`.")
     if command.method not in granted and not (READ in granted and _only_reads(command)):
         raise RpcNotGranted(
             f"The plugin {plugin.name} may not call {command.method}: start lnpd with --grant"
-            f" {plugin.name}=rpc:{','.join(each for each in (*granted, command.method) if each)}"
+            f" {plugin.name}=rpc:{','.join((*granted, command.method))}"
         )
     answer = msgspec.msgpack.encode(await dispatch.call(api, wanted.method, dict(wanted.params)))
     if len(answer) > MAX_BYTES:
