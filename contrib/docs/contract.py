@@ -150,9 +150,9 @@ def services() -> str:
         f"""## Capabilities
 
 A manifest asks for them, the user gives them with `--grant PLUGIN=CAPABILITY`; in effect is what was both asked for and
-granted. Without the grant the node refuses, and says which would allow it. PLUGIN is the plugin's name, or its path with
-a slash in it: a name is what a plugin gives itself. `lnp plugin grants PLUGIN` shows what is in effect, and how much of
-a limit is used.
+granted. Without the grant the node refuses, and says which would allow it. PLUGIN is the plugin's name, or its path
+with a slash in it: a name is what a plugin gives itself. `lnp plugin grants PLUGIN` shows what is in effect, and how
+much of a limit is used.
 
 A name, a method, a provider or a message is whoever's comes first on the command line, however long it takes to start;
 a second plugin that claims it is refused, and both are named. It stays claimed while its owner is away.

@@ -15,8 +15,9 @@ async def shown(services: Services, plugin: Plugin) -> GrantsShown:
     asked = asked_by(plugin.manifest) if plugin.manifest else ()
     granted = services.plugins.granted(plugin, plugin.name)
     rows = [
-        await _row(services, plugin, wish, next((g for g in granted if _fits(wish, g)), ""))
+        await _row(services, plugin, wish, grant)
         for wish in dict.fromkeys(asked)
+        for grant in [each for each in granted if _fits(wish, each)] or [""]
     ]
     unasked = [grant for grant in granted if not any(_fits(wish, grant) for wish in asked)]
     rows += [await _row(services, plugin, "", grant) for grant in unasked]

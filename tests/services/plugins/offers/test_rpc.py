@@ -14,7 +14,8 @@ from lnpd.services.plugins.offers import rpc
 from lnpd.testing import Network
 
 GRANTS = (
-    ("clerk", "rpc:read,address"),
+    ("clerk", "rpc:read"),
+    ("clerk", "rpc:address"),
     ("clerk", "pay:5"),
     ("clerk", "chain"),
     ("clerk", "spend:7"),
@@ -66,6 +67,7 @@ def test_what_is_named_is_called_and_read_is_what_changes_nothing(
 
             shown = await alice.api.plugin_grants("clerk")
             rows = {row.capability: row for row in shown.grants}
+            assert [row.granted for row in shown.grants if row.capability == "rpc"] == ["rpc:read", "rpc:address"]
             assert (shown.plugin, shown.status, set(rows)) == (
                 "clerk",
                 "ready",
