@@ -8,6 +8,8 @@ Both are a `Plugin` here: they differ in how a call reaches the plugin's code an
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, Protocol
 
 import msgspec
@@ -23,6 +25,7 @@ from lnpd.hooks.trace import Traces
 from lnpd.services.plugins.child import Child
 from lnpd.services.plugins.output import Voice
 from lnpd.services.plugins.results import result_of
+from lnpd.services.plugins.spans import span
 
 MAX_HOOK_ANSWER_BYTES = 64 * 1024  # a text of 500 characters is the longest that a hook gives
 
@@ -154,11 +157,16 @@ class Plugin(ABC):
             return await self.host.serve(self, method, params)
 
     # --- questions
+    @contextmanager
+    def _counted(self, question: str) -> Iterator[None]:
+        with self.host.figures.of(question, self.name).call(), span(question, self.name):
+            yield
+
     async def ask(self, question: ProviderQuestion) -> bytes:
         """A provider's answer; ProviderFault if there is none. The host then calls `fail`: nothing about money may
         hang on a plugin that errs."""
         try:
-            with self.host.figures.of(f"{question.provider}.{question.method}", self.name).call():
+            with self._counted(f"{question.provider}.{question.method}"):
                 return await self.call("provider", question, DEADLINE_SECONDS)
         except CallFailed as error:
             why = f"{question.method} failed: {error.code}: {error}"
@@ -169,7 +177,8 @@ class Plugin(ABC):
     async def hook(self, name: str, params: dict[str, object], deadline_seconds: float = DEADLINE_SECONDS) -> object:
         """A hook's answer; PluginFault if there is none. What it raised, or was late with, is counted."""
         try:
-            data = await self.call("hook", RpcRequest(name, envelope.raw(params)), deadline_seconds)
+            with span(f"hook {name}", self.name):  # counted where it is decided whom to ask
+                data = await self.call("hook", RpcRequest(name, envelope.raw(params)), deadline_seconds)
             if len(data) > MAX_HOOK_ANSWER_BYTES:
                 raise BadFrame(f"its answer of {len(data)} bytes is over {MAX_HOOK_ANSWER_BYTES}")
             answer: object = envelope.decode(data, object)
@@ -185,7 +194,7 @@ class Plugin(ABC):
             request = RpcRequest(name, envelope.raw(params))
         except BadFrame as error:
             raise CallFailed("BadParameters", f"{name}: {error}") from None
-        with self.host.traces.asking(self.name), self.host.figures.of(f"rpc {name}", self.name).call():
+        with self.host.traces.asking(self.name), self._counted(f"rpc {name}"):
             data = await self.call("rpc", request, deadline_seconds)
         try:
             return result_of(data)
