@@ -217,6 +217,20 @@ class HookSpecs:
         """
 
     @gather(
+        guarded=True,
+        default="The payee is told what BOLT 4 says, and nothing else.",
+        example="""
+        @plugin.hook("onion_payload")
+        async def greeting(node, **fields):
+            return {"65537": b"hello".hex()}
+        """,
+    )
+    def onion_payload(self, payment_hash: str, payee: str, amount_msat: int, description: str) -> dict[str, str] | None:
+        """A payment of ours is about to be made (of the invoice with this description). The answer are records for the
+        payee: type to value, in hex. Types are odd, from 65537 on; a type is of the plugin that comes first, and all of
+        them have 600 bytes, with 16 for each."""
+
+    @gather(
         default=TOLD,
         example="""
         @plugin.hook("payment_received", Filter("amount_msat", at_least=1_000_000))

@@ -35,6 +35,7 @@ from lnpd.routing.forwarding import MAX_HTLC_CLTV
 from lnpd.routing.invoice import Invoice
 from lnpd.routing.invoice_prefix import NETWORKS, check_amount
 from lnpd.routing.route import Hop, completed, over_peers, parse_hop, plan
+from lnpd.services.payments.extras import Records
 from lnpd.wire import message as wire
 from lnpd.wire.features import BOLT9
 from lnpd.wire.fields import scid_text
@@ -121,7 +122,12 @@ def usual_max_fee_msat(amount_msat: int) -> int:
 
 
 def offer_for(
-    request: Invoice, amount_msat: int, height: int, way: Sequence[Hop], max_fee_msat: int | None = None
+    request: Invoice,
+    amount_msat: int,
+    height: int,
+    way: Sequence[Hop],
+    max_fee_msat: int | None = None,
+    extras: Records = (),
 ) -> Offer:
     """A fresh onion: nobody accepts one twice. Raises CryptoError, InvalidOnionPayload, RouteFeeTooHigh,
     RouteTooLong."""
@@ -130,7 +136,7 @@ def offer_for(
     part = payload.for_final_node(
         amount_msat, cltv_expiry, request.payment_secret, payment_metadata=request.payment_metadata
     )
-    route = plan(way, amount_msat, cltv_expiry, part)
+    route = plan(way, amount_msat, cltv_expiry, msgspec.structs.replace(part, unknown=extras))
     limit_msat = usual_max_fee_msat(amount_msat) if max_fee_msat is None else max_fee_msat
     if route.fee_msat > limit_msat:
         raise RouteFeeTooHigh(f"The route costs {route.fee_msat} msat, and --max-fee-msat is {limit_msat}.")

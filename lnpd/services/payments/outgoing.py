@@ -11,7 +11,6 @@ The row decides; an attempt keeps two callers from offering one payment at the s
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from typing import Final
@@ -33,9 +32,10 @@ from lnpd.errors import (
     PaymentPending,
     UnknownPayment,
 )
-from lnpd.routing.invoice import Invoice
 from lnpd.routing.route import Hop
 from lnpd.services.payments import ledger as payments_ledger
+from lnpd.services.payments.attempts import Attempt
+from lnpd.services.payments.extras import Extras
 from lnpd.services.payments.ledger import PAID, PENDING, Applied, HtlcKey, PaymentRecord, payment_of
 from lnpd.services.payments.news import News, Tasks
 from lnpd.services.payments.offer import amount_of, offer_for, readable, refuse_expired, way_to, why_failed
@@ -55,25 +55,6 @@ UNCERTAIN: Final = "The node stopped working on this payment before it knew what
 NEVER_SENT: Final = "The payment was never sent: the connection to the peer was lost first."
 
 
-@dataclass(eq=False)
-class Attempt:
-    """A payment that is being made. deadline_seconds: of the loop's clock, until when it may be offered again.
-
-    record: what is stored, with the HTLC's id, once the latest offer is in a channel's log.
-    ended: the record of a payment that is paid or failed, or why it was not made.
-    """
-
-    request: Invoice
-    text: str
-    amount_msat: int
-    deadline_seconds: float
-    ended: "asyncio.Future[PaymentRecord | LnpdError]"
-    route: tuple[str, ...] = ()
-    max_fee_msat: int | None = None
-    payer: str = ""
-    record: PaymentRecord | None = field(default=None, repr=False)
-
-
 class Outgoing:
     """Pays invoices over channels with their payees, or over others on the way to them. network: BIP 173's prefix."""
 
@@ -87,7 +68,9 @@ class Outgoing:
         height: Callable[[], int],
         news: News,
         tasks: Tasks,
+        extras: Extras,
     ) -> None:
+        self._extras = extras
         self._store, self._channels, self._node_id, self._network = store, channels, node_id, network
         self._clock, self._height, self._news, self._tasks = clock, height, news, tasks
         self._attempts: dict[bytes, Attempt] = {}
@@ -171,6 +154,7 @@ class Outgoing:
     async def _offer(self, attempt: Attempt) -> None:
         """Returns once an HTLC is in a channel's log. Raises CommandRefused: nothing is."""
         refuse_expired(attempt.request, self._clock())
+        attempt.extras = await self._extras.records(attempt.request, attempt.amount_msat)
         usable = self._channels.usable()
         way = way_to(attempt.request, attempt.route, usable)
         first = channels_to(way[0], usable) if way else []
@@ -191,7 +175,9 @@ class Outgoing:
 
     async def _offer_in(self, channel: Channel, attempt: Attempt, way: tuple[Hop, ...]) -> None:
         payment_hash = attempt.request.payment_hash
-        offer = offer_for(attempt.request, attempt.amount_msat, self._height(), way, attempt.max_fee_msat)
+        offer = offer_for(
+            attempt.request, attempt.amount_msat, self._height(), way, attempt.max_fee_msat, attempt.extras
+        )
         attempt.record = PaymentRecord(
             text=attempt.text,
             payee=attempt.request.payee,

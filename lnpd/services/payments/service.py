@@ -16,6 +16,7 @@ from lnpd.peer.chains import CHAIN_HASHES
 from lnpd.routing.invoice_prefix import NETWORKS
 from lnpd.routing.relay import RelayPolicy
 from lnpd.services.interfaces import Signer
+from lnpd.services.payments.extras import Extras
 from lnpd.services.payments.forwarding import Forwards, is_circuit
 from lnpd.services.payments.incoming import (
     DEFAULT_EXPIRY_SECONDS,
@@ -80,7 +81,7 @@ class Payments:
         self.verdicts = Verdicts(
             store, hooks, channels, news, self._tasks, clock, height, self._incoming.read, self._incoming.usual
         )
-        self._outgoing = Outgoing(store, channels, node_id, prefix, clock, height, news, self._tasks)
+        self._outgoing = Outgoing(store, channels, node_id, prefix, clock, height, news, self._tasks, Extras(hooks))
         self.limited = LimitedPayments(store, self._outgoing, node_id, prefix)
         # Any: each row takes the message of its key, which no static type of a table can say.
         self._told: dict[type, Callable[[Channel, Any], Awaitable[Effects]]] = {

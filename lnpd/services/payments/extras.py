@@ -1,0 +1,69 @@
+"""Which records of theirs do plugins add to what the payee of a payment is told?
+
+Odd ones of the custom range alone: whoever does not know them ignores them (BOLT 1). A type is whose plugin comes
+first; what does not fit into an onion beside the payment's own records is left out with its plugin's answer.
+"""
+
+import logging
+from typing import Final
+
+from lnpd.hooks.dispatch import Hooks
+from lnpd.routing.invoice import Invoice
+from lnpd.wire.catalogue import FIRST_CUSTOM_TLV
+
+log = logging.getLogger("lnpd.payments")
+HOOK: Final = "onion_payload"
+MAX_BYTES: Final = 600  # in all, with 16 for each record's type and length: the route needs the rest
+RECORD_BYTES: Final = 16
+LARGEST_TYPE: Final = 2**64 - 1
+MAX_DIGITS: Final = 20
+
+Records = tuple[tuple[int, bytes], ...]
+
+
+class Extras:
+    """Asks plugins for records."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
+
+    async def records(self, request: Invoice, amount_msat: int) -> Records:
+        """Types and values, in ascending order."""
+        if not self._hooks.wanted(HOOK):
+            return ()
+        answers = await self._hooks.every(
+            HOOK,
+            wrong_with,
+            payment_hash=request.payment_hash.hex(),
+            payee=request.payee.hex(),
+            amount_msat=amount_msat,
+            description=request.description or "",
+        )
+        found: dict[int, bytes] = {}
+        for plugin, given in answers:
+            more = {int(number): bytes.fromhex(value) for number, value in given.items()}
+            if found.keys() & more.keys() or _size({**found, **more}) > MAX_BYTES:
+                log.warning("what %s adds to an onion is left out: another plugin's stand there already", plugin)
+            else:
+                found |= more
+        return tuple(sorted(found.items()))
+
+
+def wrong_with(given: dict[str, str]) -> str:
+    """Why these records cannot be added; empty if they can."""
+    for number, value in given.items():
+        if not (number.isascii() and number.isdecimal() and len(number) <= MAX_DIGITS):
+            return f"{number[:MAX_DIGITS]!r} is no type"
+        if not FIRST_CUSTOM_TLV <= int(number) <= LARGEST_TYPE:
+            return f"{number} is no type from {FIRST_CUSTOM_TLV} on"
+        if int(number) % 2 == 0 or str(int(number)) != number:
+            return f"the type {number} is even, or oddly written"
+        try:
+            bytes.fromhex(value)
+        except ValueError:
+            return f"the value of {number} is no hex"
+    return "" if _size({int(n): bytes.fromhex(v) for n, v in given.items()}) <= MAX_BYTES else "it is too long"
+
+
+def _size(records: dict[int, bytes]) -> int:
+    return sum(RECORD_BYTES + len(value) for value in records.values())
