@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -56,6 +56,7 @@ class Hooks:
         # Set unless plugins are still starting: what is asked only once waits for all of them.
         self.settled = asyncio.Event()
         self.settled.set()
+        self._expected: frozenset[str] = frozenset()
         self.on_join: list[Callable[[str], None]] = []  # told of each plugin that can be asked now
         self._ranks: dict[str, int] = {}
         self._arranged: dict[str, tuple[Subscriber, ...]] = {}
@@ -77,6 +78,15 @@ class Hooks:
         self.kinds = {hook: kind for hook, kind in self.kinds.items() if kind.owner != name}
         self._ranks.pop(name, None)
         self._arranged.clear()
+
+    def expect(self, grants: Iterable[tuple[str, str]]) -> None:
+        """Plugins start, with these grants (plugin, capability): `settled` is set once they all have."""
+        self._expected = frozenset(capability for _, capability in grants)
+        self.settled.clear()
+
+    def expected(self, name: str) -> bool:
+        """Whether a plugin that is still starting may be granted this guarded hook."""
+        return not self.settled.is_set() and f"hook:{name}" in self._expected
 
     def ready(self, name: str) -> None:
         """It has joined, and is ready to be asked."""

@@ -27,10 +27,10 @@ SEEN_IN_A_LIFE = {
 
 # What two nodes alone do not show, and where it is tested.
 ELSEWHERE = {
-    "rpc_command": "test_hooks_judging.py",
+    "rpc_command": "tests/e2e/test_hooks_judging.py",
     "forward_settled": "tests/services/payments/test_news.py",
-    "block_disconnected": "below",
-    "funding_keys": "test_recovery.py",
+    "block_disconnected": "tests/e2e/test_hooks.py",
+    "funding_keys": "tests/e2e/test_recovery.py",
 }
 
 Call = tuple[str, frozenset[str]]
@@ -89,7 +89,8 @@ async def known(node: Node, topic: str) -> bool:
 
 def test_every_hook_is_called_and_every_event_says_what_the_table_says(tmp_path: Path) -> None:
     calls: set[Call] = set()
-    assert set(ELSEWHERE) <= set(KINDS)
+    for name, place in ELSEWHERE.items():
+        assert name in (Path(__file__).parents[2] / place).read_text()
     declared = {(name, frozenset(KINDS[name].fields)) for name in KINDS if name not in ELSEWHERE}
 
     async def main() -> None:

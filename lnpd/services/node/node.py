@@ -127,7 +127,7 @@ class Node:
         await self._open_wallet()
         self._compose()
         self._stack.push_async_callback(self._stop_plugins)
-        self.hooks.settled.clear()
+        self.hooks.expect(config.grants)
         plugins = asyncio.create_task(self.plugins.start(config.plugins))
         if (await asyncio.wait({plugins}, timeout=PLUGINS_SECONDS))[0]:
             plugins.result()

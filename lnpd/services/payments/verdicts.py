@@ -125,7 +125,7 @@ class Verdicts:
         key = offered.key
         if key in self._asking or key in self._held or self._ordered.get(key, False):
             return Effects()
-        if offered.broken or key in self._ordered or not (self._hooks.wanted(HOOK) or not self._hooks.settled.is_set()):
+        if offered.broken or key in self._ordered or not (self._hooks.wanted(HOOK) or self._hooks.expected(HOOK)):
             return await self._usual(channel, offered)
         if await self._store.read(partial(rows.is_decided, htlc=key, payment_hash=offered.told.payment_hash)):
             return await self._usual(channel, offered)

@@ -175,7 +175,7 @@ async def test_nobody_is_asked_about_what_the_node_refuses_for_its_own_sake(pair
 
 @played
 async def test_plugins_that_start_are_waited_for(pair: Joined) -> None:
-    pair.payee.hooks.settled.clear()
+    pair.payee.hooks.expect((("judge", "hook:htlc_accepted"),))
     told = Told(pair)
     await pair.both(told.add(HASH))
     assert pending(pair) == 1
