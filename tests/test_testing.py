@@ -3,6 +3,8 @@
 import socket
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 from lnpd.testing import LOCAL, Ports, free_port
 
@@ -30,3 +32,11 @@ def test_a_port_that_is_taken_is_passed_over() -> None:
     with socket.socket() as taken:
         taken.bind((LOCAL, second))
         assert second not in [ports.next() for _ in range(Ports.BLOCK)]
+
+
+def test_pytest_finds_the_fixture_where_lnpd_is_installed_and_loads_no_node_for_it() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    (named,) = project["entry-points"]["pytest11"].values()
+    asked = f"import sys, {named}; print(*(m for m in sys.modules if m.startswith('lnpd')))"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["lnpd", named]

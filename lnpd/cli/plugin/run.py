@@ -79,16 +79,17 @@ def _do(line: str, nodes: Mapping[str, Common]) -> None:
 
 @contextmanager
 def _ending() -> Iterator[None]:
-    """SIGTERM ends as Ctrl-C does."""
+    """SIGTERM, and the end of the terminal, end as Ctrl-C does."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Watch:

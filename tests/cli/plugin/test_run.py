@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from lnpd.cli import lnp
@@ -85,6 +86,24 @@ def test_ctrl_c_ends_all(running: tuple[Running, Path]) -> None:
     shell.process.send_signal(signal.SIGINT)
     assert shell.process.wait(60) == 0
     assert not folder.exists()
+
+
+def test_ctrl_d_at_the_prompt_ends_all(tmp_path: Path) -> None:
+    path, *_ = write_new("memo", tmp_path / "memo")
+    words = ["-m", "lnpd.cli.lnp", "plugin", "run", str(path)]
+    environment = os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"}
+    with pexpect.spawn(
+        sys.executable, words, env=environment, timeout=60, dimensions=(40, 200), encoding="utf-8"
+    ) as child:
+        child.expect("alice>")
+        child.send("bob info\r")
+        child.expect("alias +bob")
+        for _ in range(20):  # one that comes while a line of a log is shown is nobody's
+            child.sendeof()
+            if child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=1) == 0:
+                break
+        child.wait()
+        assert child.exitstatus == 0
 
 
 def test_what_is_no_plugin_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
