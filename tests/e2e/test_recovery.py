@@ -9,7 +9,7 @@ from embit.descriptor import Descriptor
 
 from lnpd.chain.interface import Outcome
 from lnpd.crypto.secp import public_key, sign
-from lnpd.errors import ChannelRefused
+from lnpd.errors import ChannelRefused, ChannelTypeUnknown
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, until, until_asked
 from lnpd.testing.network import DEPTH
@@ -134,6 +134,8 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {  # Any: whatever Config takes
     "without the plugin": ({}, "No plugin here has the channel type 'recovery/anchors'"),
     "with another key": (with_key(public_key(b"\x78" * 32).hex()), "recovery/anchors: this node would not pay"),
     "with no key": (with_key(""), "recovery/anchors: no plugin of this node names the keys"),
+    "with no hex": (with_key("my key"), "recovery/anchors: a key of the funding is not in hex"),
+    "with no point": (with_key("02" + "00" * 32), "recovery/anchors: The funding's keys are recovery_key, each a comp"),
     "with no grant": (with_key() | {"grants": ()}, "recovery/anchors: no plugin of this node names the keys"),
 }
 
@@ -146,5 +148,16 @@ def test_another_node_refuses_it_by_name(tmp_path: Path, other: dict[str, Any], 
             with pytest.raises(ChannelRefused, match=words):
                 await network.channel(alice, bob, 1_000_000, kind=KIND)
             assert not bob.channels.drivers
+
+    asyncio.run(main())
+
+
+def test_who_opens_it_has_to_name_a_key(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await network.node("alice", **with_key("")), await network.node("bob", **with_key())
+            with pytest.raises(ChannelTypeUnknown, match="no plugin of this node names the keys"):
+                await network.channel(alice, bob, 1_000_000, kind=KIND)
+            assert not alice.channels.drivers and not bob.channels.drivers
 
     asyncio.run(main())

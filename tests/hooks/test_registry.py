@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, Parameter, RpcMethod
+from lnpd_sdk.manifest import ChannelTypeSpec, Filter, FundingSpec, HookSubscription, Manifest, Parameter, RpcMethod
+from lnpd_sdk.script import Miniscript
 from lnpd_sdk.types import Phase, ProviderSpec
 
 from lnpd.errors import BadRow, CatalogueClash, ManifestRefused
@@ -40,6 +41,7 @@ def registry() -> Registry:
     return made
 
 
+EARLY = FundingSpec(Miniscript("or_i(multi(2,opener_funding,acceptor_funding),pk(third_key))"), ("third_key",))
 BAD: dict[str, tuple[Manifest, str]] = {
     "name": (manifest(name="Storm!"), "cannot be a plugin's name"),
     "name of the core": (manifest(name="lnpd"), "cannot be a plugin's name"),
@@ -69,6 +71,10 @@ BAD: dict[str, tuple[Manifest, str]] = {
     "a core type's name": (
         manifest(channel_types=(ChannelTypeSpec("static_remotekey", "static_remotekey", ()),)),
         "'static_remotekey' cannot be a channel type's name",
+    ),
+    "a funding that a third key takes too early": (
+        manifest(channel_types=(ChannelTypeSpec("storm/x", "static_remotekey", (), EARLY),)),
+        "the funding of the channel type storm/x: The funding could be taken",
     ),
     "a type that pins twice": (
         manifest(channel_types=(ChannelTypeSpec("storm/x", "static_remotekey", (("a", 1), ("a", 2))),)),

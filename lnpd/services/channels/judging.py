@@ -32,7 +32,9 @@ async def with_funding(hooks: Hooks, kind: Kind, node_id: bytes, us: Party, prop
         answer = await _asked(hooks, kind, node_id, us, shown) if spec.keys else {}
         made = kind.paying(spec, {name: bytes.fromhex(point) for name, point in answer.items()})
     except ValueError:
-        raise ChannelTypeUnknown(f"{kind.name}: the funding's keys are {len(spec.keys)} points.") from None
+        raise ChannelTypeUnknown(
+            f"{kind.name}: a key of the funding is not in hex, or there are too many or few."
+        ) from None
     except (FundingRefused, ScriptRefused) as error:
         raise ChannelTypeUnknown(f"{kind.name}: {error}") from None
     if proposed is not None and made.funding_type != proposed:
