@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import lnpd.channel
-from contrib.docs import backup, bitcoind, contract, electrum, interop, node, protocol, rules, wire
+from contrib.docs import backup, bitcoind, contract, electrum, interop, node, protocol, rules, tutorial, wire
 from contrib.docs.markdown import page
 from lnpd.cli.reference import reference
 
@@ -43,6 +43,7 @@ PAGES: Final[tuple[Page, ...]] = (
     Page(FOLDER / "electrum.md", "how to run by an Electrum server, and what it can do", electrum.electrum),
     Page(FOLDER / "interop.md", "with which other nodes lnpd was tried, and in what", interop.interop),
     Page(FOLDER / "events.md", "what `lnp events` tells, topic by topic", node.events),
+    Page(FOLDER / "tutorial.md", "how to write a plugin, from nothing to an output in commitments", tutorial.tutorial),
     Page(FOLDER / "hooks.md", "what a plugin may take part in", contract.hooks),
     Page(FOLDER / "providers.md", "what a provider of commitment outputs is asked, phase by phase", contract.providers),
     Page(FOLDER / "services.md", "what a plugin may ask of its node, and what the user has to grant",

@@ -51,7 +51,7 @@ class Trial:
         self._asker, self._report, self._kind, self._spec = asker, report, kind, spec
         self._format = next(pin.format for pin in kind.providers if pin.name == spec.name)
         self._bodies = bodies(samples)
-        self._built: set[tuple[Party, bytes, PerParty]] = set()
+        self._refused = ""  # what a node said first of an update that the provider accepts
 
     async def run(self) -> None:
         """All of it; what is wrong is in the report. Raises GaveUp."""
@@ -70,9 +70,14 @@ class Trial:
                     seen.add(after.state)
                     places.append(after)
         if len(places) == 1 and any(phase.name == "fold" for phase in self._spec.phases):
-            self._report.leave_out(
-                f"{self._spec.name}: none of {len(self._bodies)} updates was accepted; give some by `def samples(self)`"
-            )
+            self._nothing_stands()
+
+    def _nothing_stands(self) -> None:
+        name, tried = self._spec.name, len(self._bodies)
+        if self._refused:
+            self._report.wrong("proposals", name, f"a node refuses every update that it accepts: {self._refused}")
+        else:
+            self._report.leave_out(f"{name}: it accepts none of {tried} updates; give some by `def samples(self)`")
 
     # --- questions
     def _call(self, method: Method, *arguments: object) -> ProviderCall:
@@ -170,6 +175,7 @@ class Trial:
                 return False
             if isinstance(verdict, LnpdError):
                 said = f"{type(verdict).__name__}: {verdict}"
+                self._refused = self._refused or said
                 if isinstance(verdict, NEVER):
                     self._report.wrong("proposals", self._spec.name, said)
                 elif isinstance(verdict, DustProposed):
