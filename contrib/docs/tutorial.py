@@ -71,7 +71,8 @@ MISTAKES: Final = (
 
 # The words between the code
 BEGIN: Final = """What you need is Python 3.11 or later, and an evening. What you get is a plugin with a command, a
-hook, and an output that both nodes put into both commitment transactions, and a test in which a thief is punished for it.
+hook, and an output that both nodes put into both commitment transactions, and a test in which a thief is punished for
+it.
 
 ## 1. Begin
 
@@ -81,9 +82,9 @@ hook, and an output that both nodes put into both commitment transactions, and a
     lnp plugin new jar
     cd jar && pytest
 
-The SDK (`lnpd-sdk`) is all that a plugin needs to run; lnpd is there for its tests. `lnp plugin new` wrote four files:
-the plugin, its test, a pyproject.toml and a README. The test takes some seconds, for it starts two whole nodes with a
-chain of their own, and a process of your plugin for each.
+The SDK (`lnpd-sdk`) is all that a plugin needs to run; lnpd is there for its tests. `lnp plugin new` wrote four
+files: the plugin, its test, a pyproject.toml and a README. The test takes some seconds, for it starts two whole nodes
+with a chain of their own, and a process of your plugin for each.
 
 ## 2. What it is to do
 
@@ -91,20 +92,21 @@ The opener of a channel puts an amount aside. On the opener's own commitment it 
 and at once the peer's if that commitment was revoked; on the peer's commitment it is the opener's.
 """
 PROVIDER: Final = """It proposes an update. An update is bytes: what they mean is the provider's business. It travels
-to the peer's node, which asks its own copy of the plugin, and from then on it is part of the channel's state like an HTLC.
+to the peer's node, which asks its own copy of the plugin, and from then on it is part of the channel's state like an
+HTLC.
 
 The user has to grant it (`--grant jar=updates:1000000`): without the grant a plugin moves nothing, and beyond it
 nothing more, whatever it proposes.
 
 ## 3. The provider
 
-A provider is a class of pure functions. Both nodes ask them the same questions, again after any crash, and have to get
-the same answers; so they may look at nothing but their arguments. `spec` says which of them are asked, and which
+A provider is a class of pure functions. Both nodes ask them the same questions, again after any crash, and have to
+get the same answers; so they may look at nothing but their arguments. `spec` says which of them are asked, and which
 fields of the view each answer depends on:
 """
-SCRIPTS: Final = """A script is never raw bytes but an expression over named keys. The node compiles it, finds every way
-to spend it, and refuses one by which money could be stolen. It also sweeps and punishes by it, without asking you: your plugin
-may be dead by then. `debits_msat` says whose balance pays for the output.
+SCRIPTS: Final = """A script is never raw bytes but an expression over named keys. The node compiles it, finds every
+way to spend it, and refuses one by which money could be stolen. It also sweeps and punishes by it, without asking
+you: your plugin may be dead by then. `debits_msat` says whose balance pays for the output.
 
 `close` says whether the channel may close by agreement:
 """
