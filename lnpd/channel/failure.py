@@ -144,3 +144,8 @@ def on_warning(channel: Channel, message: WarningMessage) -> Step:
     """Only shown to a person."""
     fields = (("channel", channel.key), ("reason", one_line(message.data)))
     return done(channel, Notify("warning", "peer_warning", fields))
+
+
+def frozen(channel: Channel, why: str) -> Notify:
+    """The event that a channel waits for a provider."""
+    return Notify("frozen", "channel_frozen", (("channel", channel.key), ("reason", why)))

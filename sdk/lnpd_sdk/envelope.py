@@ -42,7 +42,7 @@ class Fault(msgspec.Struct, frozen=True, tag="fault"):
     def of(number: int, error: BaseException) -> "Fault":
         """What `error` means for call `number`: the class's name is the code (`CallFailed` passes its own on)."""
         code = error.code if isinstance(error, CallFailed) else type(error).__name__
-        return Fault(number, code[:100], str(error)[:MAX_TEXT])
+        return Fault(number, code[:100], str(error)[:MAX_TEXT] or code[:100])
 
 
 class Notice(msgspec.Struct, frozen=True, tag="notice"):

@@ -41,6 +41,7 @@ KILLED: Final = tuple(
     for point in SIGNING
     for moment in ("before", "after")
 )
+OLD: Final = "ReloadRefused: .* is not reloaded, the old one goes on: "
 EXHIBITS: Final = (
     # It never comes so far.
     Exhibit("dies_at_import", by.quarantined, "^quarantined, 5 starts.*code 1.*RuntimeError: I never meant to run"),
@@ -48,6 +49,31 @@ EXHIBITS: Final = (
     Exhibit("hangs_at_import", by.started, "^waiting.*did not register within", hangs=True),
     Exhibit("hangs_in_its_manifest", by.started, "^waiting.*did not register within", hangs=True),
     Exhibit("dies_when_ready", by.quarantined, "^quarantined, 5 starts.*its process ended with code 9"),
+    Exhibit("raises_in_its_init", by.started, "^waiting.*init failed: ValueError: my bug"),
+    Exhibit("dies_in_its_init", by.started, "^waiting.*its process ended with code 7 before it was ready"),
+    Exhibit("hangs_in_its_init", by.started, "^waiting.*no answer to init within", hangs=True),
+    # Its options, and its next life.
+    Exhibit("raises_at_an_option", by.set_an_option, r"^PluginRefused: my bug\n\['good'\]\nready, 1 starts"),
+    Exhibit("dies_at_an_option", by.set_an_option, r"^PluginFault: .*its process ended.*\n\['good'\]\nready, 2 starts"),
+    Exhibit("hangs_at_an_option", by.set_an_option, r"^PluginLate: .*no answer to option.*\n\['good'\]\n", hangs=True),
+    Exhibit("raises_in_its_handover", by.reloaded, f"^{OLD}.*handover failed: my bug\nready"),
+    Exhibit("dies_in_its_handover", by.reloaded, f"^{OLD}"),
+    Exhibit("hangs_in_its_handover", by.reloaded, f"^{OLD}.*no answer to handover", hangs=True),
+    Exhibit("hands_over_too_much", by.reloaded, f"^{OLD}.*hands over 2000000 bytes, more than 1048576\nready"),
+    Exhibit("dies_in_its_second_life", by.reloaded, f"^{OLD}.*RuntimeError: once is enough\nready"),
+    Exhibit("grabs_in_its_second_life", by.reloaded, f"^{OLD}.*RPC method guest-say, which guest owns\nready"),
+    Exhibit("changes_its_name", by.reloaded, f"^{OLD}.*changes-its-name calls itself 'somebody-else' now\nready"),
+    Exhibit(
+        "drops_a_format",
+        by.reloaded_under_a_channel,
+        "^ReloadRefused: .*drops format 1 of the provider drops-a-format, which the channel.*\nready.*"
+        "\nfrozen: drops-a-format does not speak commitment format 1",
+    ),
+    Exhibit(
+        "reshapes_a_format",
+        by.reloaded_under_a_channel,
+        "^ReloadRefused: .*has other phases or limits at format 1 of the provider reshapes-a-format.*\nready.*",
+    ),
     # Its manifest cannot be.
     Exhibit("huge_manifest", by.started, "^waiting.*a frame of 50.* bytes is over the limit"),
     Exhibit("long_manifest", by.started, "^refused.*declares 101 rpc, more than 100"),
@@ -64,6 +90,9 @@ EXHIBITS: Final = (
     Exhibit("claims_anothers_provider", by.started, "^refused.*provider guest, which guest owns"),
     Exhibit("claims_anothers_name", by.started, "^refused.*guest is registered already.*may not have its name"),
     Exhibit("changes_its_name", by.started_again, "^refused, 2 starts.*changes-its-name calls itself 'somebody-else'"),
+    Exhibit("declares_anothers_topic", by.started, "^refused.*guest/word"),
+    Exhibit("offers_anothers_hook", by.started, "^refused.*guest/lit"),
+    Exhibit("closes_a_circle", by.started, "^refused.*guest"),
     Exhibit("registers_twice", by.command(), "^PluginRefused: a plugin registers once\nready"),
     # Its commands fail.
     Exhibit("raises_in_a_command", by.command(), r"^PluginRefused: my bug\\nlnpd: all is well\nready"),
@@ -81,7 +110,9 @@ EXHIBITS: Final = (
     Exhibit("floods_with_notices", by.command_until_the_end, "^PluginFault: .*bytes a second by itself\nwaiting"),
     Exhibit("floods_the_log", by.command(), '^"all said"\nready'),
     Exhibit("prints_junk", by.command(), '^"all the same"\nready, 1 starts, 0 faults: $'),
+    Exhibit("floods_with_events", by.command(), r'^\["TooManyEvents"\]\nready'),
     # Its processes.
+    Exhibit("leaks_memory", by.command(), "^PluginRefused: MemoryError\nready"),
     Exhibit("leaves_children", by.ended_with_its_child, "the child has ended"),
     Exhibit("closes_its_stdin", by.ended_with_its_child, "the child has ended"),
     Exhibit("ignores_its_end", by.stopped, '^"here"; then it has ended'),
@@ -94,6 +125,16 @@ EXHIBITS: Final = (
     Exhibit("raises_in_a_message", by.said_by_bob, "^ready, 1 starts, 1 faults"),
     Exhibit("dies_in_a_message", by.said_by_bob, "^ready, 2 starts"),
     Exhibit("hangs_in_a_message", by.said_by_bob, "^ready, 1 starts, 1 faults", hangs=True),
+    Exhibit("resolves_with_a_wrong_preimage", by.paid_by_carol, "^null\nready"),
+    Exhibit("hangs_over_an_htlc", by.paid_by_carol, "^null\nready, 1 starts, 1 faults", hangs=True),
+    # Events.
+    Exhibit("raises_at_an_event", by.an_event, "^ready, 1 starts, 1 faults"),
+    Exhibit("dies_at_an_event", by.an_event, "^ready, [2-9] starts"),
+    Exhibit("hangs_at_an_event", by.an_event, "^ready, [2-9] starts", hangs=True),
+    Exhibit("lies_about_what_it_heard", by.two_events, r"^heard \['one', 'two'\]\nready"),
+    Exhibit(
+        "publishes_for_another", by.command(), r"^\[.*'guest/word' is no topic.*'payment_received' is no topic.*\nready"
+    ),
     # Services.
     Exhibit("asks_for_anything", by.every_service, "^given: .*may not ask for propose.*no service 'shutdown'.*\nready"),
     Exhibit("sends_what_is_not_its_own", by.command_to_bob, "^PluginRefused: 'guest_word' is no message of sends-"),

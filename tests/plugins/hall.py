@@ -40,9 +40,11 @@ GRANTS = {  # what is granted to whom
     "messages": ("guest", "sends-what-is-not-its-own", *(f"{way}-in-a-message" for way in WAYS)),
     "hook:peer_connecting": ("answers-a-hook-with-garbage", *(f"{way}-in-a-hook" for way in WAYS)),
     "hook:open_channel_received": ("loosens-terms",),
+    "hook:htlc_accepted": ("resolves-with-a-wrong-preimage", "hangs-over-an-htlc"),
     "updates:9": ("proposes-for-another",),
 }
 MANY = 10_000
+MEMORY_MIB = 256
 
 
 class Halls(Network):
@@ -78,10 +80,10 @@ class Hall:
         self._patches.enter_context(patch.object(process, "STOP_SECONDS", 0.5))
         await self.network.__aenter__()
         grants = tuple((name, grant) for grant, names in GRANTS.items() for name in names)
-        self.alice = await self.network.node("alice", plugins=(GUEST,), grants=grants)
+        self.alice = await self.network.node("alice", plugins=(GUEST,), grants=grants, plugin_memory_mib=MEMORY_MIB)
         self.bob = await self.network.node("bob", plugins=(GUEST,), grants=grants)
         self.carol = await self.network.node("carol")
-        self.plain = await self.network.channel(self.alice, self.carol, 10_000_000)
+        self.plain = await self.network.channel(self.alice, self.carol, 10_000_000, 1_000_000)
         await self.network.fund(self.alice, 30_000_000)
         await self.network.connect(self.alice, self.bob)
 
@@ -124,11 +126,11 @@ class Hall:
         return next(row for row in await self.alice.api.plugins() if row.path == plugin.path)
 
     # --- what goes on meanwhile
-    async def pay(self, payee: Node | None = None) -> None:
-        """A payment of alice's, from the invoice to the last revocation of the payer's."""
-        payee = payee or self.carol
+    async def pay(self, payee: Node | None = None, payer: Node | None = None) -> None:
+        """A payment of alice's to carol, if it is not another's."""
+        payer, payee = payer or self.alice, payee or self.carol
         invoice = await payee.api.invoice(PAYMENT_MSAT, "", 3600)
-        await self.alice.api.pay(invoice.invoice, None, 20)
+        await payer.api.pay(invoice.invoice, None, 20)
 
     async def beside(self, provoked: Awaitable[T], hangs: bool) -> T:
         """What comes of a provocation, while payments on another channel go on; of one that hangs, payments and the
@@ -157,6 +159,8 @@ def impatient(node: Node) -> Iterator[None]:
     soon = {name: replace(kind, deadline_seconds=HANGING_SECONDS) for name, kind in node.plugins.hooks.kinds.items()}
     with (
         patch.object(process, "START_SECONDS", HANGING_SECONDS),
+        patch.object(process, "PING_SECONDS", HANGING_SECONDS / 4),
+        patch.object(process, "PING_DEADLINE_SECONDS", HANGING_SECONDS),
         patch.object(life, "INIT_SECONDS", HANGING_SECONDS),
         patch.object(life, "HANDOVER_SECONDS", HANGING_SECONDS),
         patch.object(calls, "DEADLINE_SECONDS", HANGING_SECONDS),

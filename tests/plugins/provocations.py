@@ -63,10 +63,84 @@ async def started_again(hall: Hall, name: str) -> str:
     """Its process is killed, and started again."""
     plugin = await hall.shown(name)
     assert plugin.status == "ready", plugin.why
-    assert plugin.pid is not None
-    os.killpg(plugin.pid, signal.SIGKILL)
+    kill(plugin)
     await until(lambda: plugin.status == "refused", "its second life")
     return await listed(hall, plugin)
+
+
+def kill(plugin: Plugin) -> None:
+    """Its process, at once."""
+    assert plugin.pid is not None
+    os.killpg(plugin.pid, signal.SIGKILL)
+
+
+# --- by the user's other commands
+async def reloaded(hall: Hall, name: str) -> str:
+    """`lnp plugin reload`."""
+    plugin = await hall.shown(name)
+    assert plugin.status == "ready", plugin.why
+    answer = await told(hall.alice.api.plugin_reload(plugin.name))
+    return f"{answer}\n{await listed(hall, plugin)}"
+
+
+async def reloaded_under_a_channel(hall: Hall, name: str) -> str:
+    """`lnp plugin reload` while a channel pins its provider; then its process is killed, and starts as it would have
+    been reloaded: what the channel shows then."""
+    plugin, twin = await hall.shown(name), await hall.shown(name, hall.bob)
+    try:
+        kind = f"{plugin.name}/static_remotekey"
+        channel = await hall.network.channel(hall.alice, hall.bob, CAPACITY_SAT, 200_000, kind)
+        answer = await told(hall.alice.api.plugin_reload(plugin.name))
+        await hall.network.active(channel, hall.alice, hall.bob)
+        starts = plugin.starts
+        kill(plugin)
+        await until(lambda: plugin.starts > starts and plugin.status in ("ready", "refused"), "its next life")
+        row = await shown(hall.alice, channel)
+        assert row is not None
+        return f"{answer}\n{await listed(hall, plugin)}\nfrozen: {row.frozen}"
+    finally:
+        await hall.removed(twin, hall.bob)
+
+
+async def set_an_option(hall: Hall, name: str) -> str:
+    """`lnp plugin set`."""
+    plugin = await hall.shown(name)
+    answer = await told(hall.alice.api.plugin_set(plugin.name, "mood", "worse"))
+    await until(lambda: plugin.status == "ready", "the plugin")
+    kept = [each.value for each in await hall.alice.api.plugin_options(plugin.name)]
+    return f"{answer}\n{kept}\n{await listed(hall, plugin)}"
+
+
+async def an_event(hall: Hall, name: str) -> str:
+    """The guest publishes something."""
+    plugin = await hall.shown(name)
+    await hall.alice.api.call_plugin("guest-say", {"words": "news"})
+    await until(lambda: plugin.faults or plugin.starts > 1, "the failure")
+    await until(lambda: plugin.status == "ready" and plugin.life and plugin.life.is_up, "the plugin")  # type: ignore[attr-defined]
+    return await listed(hall, plugin)
+
+
+async def two_events(hall: Hall, name: str) -> str:
+    """The guest publishes two things, one after the other; the exhibit's command says what it heard."""
+    plugin = await hall.shown(name)
+    said: list[str] = []
+    for words in ("one", "two"):
+        await hall.alice.api.call_plugin("guest-say", {"words": words})
+        said.append(words)
+
+        async def heard(words: str = words) -> bool:
+            rows: Any = await hall.alice.api.call_plugin("bad-command", {})
+            return words in [row["words"] for row in rows]
+
+        await until_asked(heard, f"the event {words}")
+    return f"heard {said}\n{await listed(hall, plugin)}"
+
+
+async def paid_by_carol(hall: Hall, name: str) -> str:
+    """carol pays alice, whose plugin is asked about the HTLC."""
+    plugin = await hall.shown(name)
+    answer = await told(hall.pay(hall.alice, hall.carol))
+    return f"{answer}\n{await listed(hall, plugin)}"
 
 
 # --- by a command

@@ -176,7 +176,10 @@ class Commands:
             )
 
 
-def _funded(channel: Channel, _notices: tuple[Notify, ...]) -> Channel | None:
+def _funded(channel: Channel, notices: tuple[Notify, ...]) -> Channel | None:
+    for notice in notices:
+        if notice.topic == "channel_frozen":  # a provider does not do its part: nobody is waited for
+            raise ChannelRefused(f"The channel is not opened: {dict(notice.fields)['reason']}")
     if isinstance(channel.phase, Closed):
         raise ChannelRefused(channel.phase.reason)
     return channel if isinstance(channel.phase, AwaitingReady) or channel.depth_reached else None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from lnpd.channel import failure, step
-from lnpd.channel.actions import Action, Notify, Send, Tell
+from lnpd.channel.actions import Action, Send, Tell
 from lnpd.channel.events import (
     Block,
     Commit,
@@ -57,7 +57,6 @@ from lnpd.wire.messages import Error as ErrorMessage
 __all__ = ["ChannelDriver", "Item"]
 
 log = logging.getLogger("lnpd.channels")
-
 MAX_BATCH = 1_000
 
 
@@ -69,7 +68,7 @@ class ChannelDriver:
         self.channel = channel
         self.grants = channel.policy.grants  # what the user lets providers take now: a batch begins with it
         self.link: Link | None = None
-        self.frozen = ""
+        self.frozen = self._missing = ""  # the second is the same, if it is frozen because a provider is missing
         self.locked = False  # frozen for good: the signer does not go on with this channel
         self._stored = channel if stored else None
         self._memory, self._recent = FoldMemory(), Recent()
@@ -357,18 +356,19 @@ class ChannelDriver:
         self.frozen = str(error)
         name = error.plugin if isinstance(error, ProviderFault | UnaskedDebit) else "that errs"
         log.warning("channel %s is frozen: %s", batch.channel.key, error)
-        batch.notices.append(
-            Notify("frozen", "channel_frozen", (("channel", batch.channel.key), ("reason", self.frozen)))
-        )
+        batch.notices.append(failure.frozen(batch.channel, self.frozen))
         self._close_link(self.frozen, failure.warning(batch.channel, f"The channel waits for the extension {name}."))
 
-    def freeze(self, why: str, for_good: bool = False) -> None:
-        """A provider that this channel pins is not there; or, for good, its keys cannot be used any more."""
-        self.locked = self.locked or for_good
-        if not self.frozen:
-            self.frozen = why
+    def freeze(self, why: str, for_good: bool = False) -> bool:
+        """A provider is missing, or not as it was; or, for good, its keys cannot be used. Whether it was not frozen."""
+        news = not self.frozen
+        if not self.locked and self.frozen in ("", self._missing) and self.frozen != why:
+            self.frozen = self._missing = why  # what a provider did wrong says more than that it is away since
             log.warning("channel %s is frozen: %s", self.channel.key, why)
+        self.locked = self.locked or for_good
+        if news:
             self._disconnect(why)
+        return news
 
     def thaw(self) -> None:
         """Every provider is there again: reestablish, if the peer is connected."""

@@ -1,6 +1,6 @@
 """What does a channel's driver need of the rest of the node?"""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -77,3 +77,13 @@ class Parts:
     require_current: Callable[[], None]  # raises ChainError while the chain is not seen as it is
     broken: Callable[[Channel, Exception], None]  # a batch was lost
     ids: Ids = field(default_factory=Ids)
+
+    async def tell(self, notices: Sequence[Notify]) -> None:
+        """Publishes what no batch of a channel does, in a transaction of its own."""
+
+        def rows(write: Write) -> None:
+            for notice in notices:
+                self.publish(write, notice)
+
+        if notices:
+            await self.store.write(rows)

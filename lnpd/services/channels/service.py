@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from lnpd.channel.actions import Notify
 from lnpd.channel.events import Accept, Add, Block, Connected, Disconnected, Event, ForceClose, Open, Propose
-from lnpd.channel.failure import UNFUNDED
+from lnpd.channel.failure import UNFUNDED, frozen
 from lnpd.channel.reestablish import restored
 from lnpd.channel.state import Channel, Closed, Normal, OnChain, Terms, new_channel
 from lnpd.errors import (
@@ -49,7 +49,6 @@ from lnpd.wire.messages import Warning as WarningMessage
 
 log = logging.getLogger("lnpd.channels")
 T = TypeVar("T")
-
 ALL = bytes(32)  # the channel_id that means every channel with this peer (BOLT 1)
 TURN, TURNS = "payment-turn", 1000
 KEY_BYTES = 16
@@ -370,14 +369,16 @@ class Channels:
     # --- the plugins' side
     async def providers_changed(self) -> None:
         """Providers came or went, and what the user grants them with them."""
-        grants = self.kinds.grants()
+        grants, news = self.kinds.grants(), list[Notify]()
         for driver in self.drivers.values():
             pins = {p.name: p.format for p in driver.channel.channel_type.providers if not driver.channel.from_backup}
             if (why := self.parts.answers.missing(pins)) and not isinstance(driver.channel.phase, OnChain):
-                driver.freeze(why)  # what is on chain, or lost, is settled without anybody's answers
+                if driver.freeze(why):  # what is on chain, or lost, is settled without anybody's answers
+                    news.append(frozen(driver.channel, why))
             else:
                 driver.grants = grants
                 driver.thaw()
+        await self.parts.tell(news)
 
     async def propose(self, proposal: Proposal, max_debit_sat: int) -> int:
         """A plugin's update; at most `max_debit_sat` of our money may be its provider's in this channel, in all."""

@@ -104,7 +104,7 @@ class PluginProcess(Plugin):
     def _broken(self, life: Life, why: str) -> None:
         if not life.is_up:
             return
-        life.fail(why)
+        life.fail(why.removeprefix(f"{self.name}: "))
         log.warning("plugin %s: %s", self.name, life.why)
         if life is self.life:
             self.faults += 1
@@ -127,8 +127,9 @@ class PluginProcess(Plugin):
             self.status, self.why = "refused", one_line(str(error))
             log.error("plugin %s is refused: %s", self.name, error)
         except (LnpdError, OSError) as error:
-            self.why = one_line(str(error))
-            log.warning("plugin %s: %s", self.name, error)
+            self.why = one_line(str(error).removeprefix(f"{self.name}: "))
+            if self.life is None or not self.life.why:  # else it was said when it was ended
+                log.warning("plugin %s: %s", self.name, self.why)
         except Exception as error:  # a defect of ours: it must not leave a plugin half registered
             self.why = one_line(f"{type(error).__name__}: {error}")
             log.exception("plugin %s", self.name)
