@@ -183,10 +183,10 @@ def pass_gates(channel: Channel, graph: Graph, signatures: tuple[bytes, ...], fo
     waits = yield from ask(AskGates(spec, graph, signatures))
     if waits:
         name, reason = waits[0]
-        text = f"{name} does not accept commitment {graph.number}: {reason.rstrip('.')}."
+        why = f"does not accept commitment {graph.number}: {reason.rstrip('.')}."
         if channel.refused_number == graph.number:
-            raise GateStillClosed(text)
-        raise GateClosed(text, graph.number)
+            raise GateStillClosed(name, why)
+        raise GateClosed(f"{name} {why}", graph.number)
 
 
 def remembered(channel: Channel, error: Exception) -> Channel:

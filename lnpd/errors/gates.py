@@ -37,4 +37,8 @@ class GateClosed(AuxiliaryBroken):
 
 
 class GateStillClosed(ProviderContradiction):
-    """A commitment that a gate refused was signed and offered again: the channel is frozen."""
+    """A commitment that a gate refused came back signed: the channel is frozen. `plugin` is the provider's name."""
+
+    def __init__(self, plugin: str, why: str = "") -> None:
+        super().__init__(f"{plugin} {why}" if why else plugin)
+        self.plugin = plugin

@@ -111,6 +111,10 @@ class Presigned(ProviderBase):
         """What is open has to be settled first."""
         return Blocked(f"{sum(read(state))} sat are put aside") if state else Closable()
 
+    def samples(self) -> tuple[bytes, ...]:
+        """An offer and its settlement, for `lnp plugin check`."""
+        return encode(25_000), encode(0)
+
 
 @plugin.rpc("Puts an amount of ours aside for the peer.", example="lnp presigned-offer 4ad1...c0 25000")
 async def offer(node: Node, channel_id: str, amount_sat: int) -> dict[str, Any]:

@@ -34,9 +34,7 @@ from lnpd.errors import (
     CommandRefused,
     LnpdError,
     ProtocolError,
-    ProviderFault,
     StoreHalted,
-    UnaskedDebit,
 )
 from lnpd.services.chain.rows import read_fact
 from lnpd.services.channels.batch import Batch, Recent
@@ -354,7 +352,7 @@ class ChannelDriver:
         if self.frozen:
             return
         self.frozen = str(error)
-        name = error.plugin if isinstance(error, ProviderFault | UnaskedDebit) else "that errs"
+        name = getattr(error, "plugin", "that errs")
         log.warning("channel %s is frozen: %s", batch.channel.key, error)
         batch.notices.append(failure.frozen(batch.channel, self.frozen))
         self._close_link(self.frozen, failure.warning(batch.channel, f"The channel waits for the extension {name}."))
