@@ -79,15 +79,11 @@ class Presigned(ProviderBase):
         msat, held[who] = 0 if amount_sat else 1000 * held[who], amount_sat
         return Folded(encode(held) if any(held) else b"", (-msat, msat) if who == 0 else (msat, -msat))
 
-    def weight(self, view: View) -> int:
-        """Of the child, whose fee comes out of the amount; with anchors its holder's wallet pays what is due then."""
-        return 0 if "option_anchors" in view.features else WEIGHT
-
     def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
         """Both commitments have it; only on the payee's is there a child."""
-        outputs = []
+        outputs, anchors = [], "option_anchors" in view.features  # with them the holder's wallet pays the child's fee
         for payer, amount_sat in enumerate(read(state)):
-            script, weight = (PAYEES, 0) if payer == view.holder else (LOCKED, self.weight(view))
+            script, weight = (PAYEES, 0) if payer == view.holder else (LOCKED, 0 if anchors else WEIGHT)
             debits = (1000 * amount_sat, 0) if payer == 0 else (0, 1000 * amount_sat)
             outputs.append(OutputSpec("presigned", str(payer), "payout", amount_sat, script, debits, weight))
         return tuple(each for each in outputs if each.value_sat)
@@ -96,7 +92,7 @@ class Presigned(ProviderBase):
         """What the holder has coming: its own after its delay, or the payer's if the commitment was revoked."""
         payer = 1 - view.holder
         delayed = Miniscript(f"or_d(pk(revocation),and_v(v:pk(delayed),older({view.to_self_delay[view.holder]})))")
-        weight = self.weight(view)
+        weight = 0 if "option_anchors" in view.features else WEIGHT
         left_sat = read(state)[payer] - weight * view.feerate_per_kw // 1000
         sighash = Sighash.ALL if weight else Sighash.SINGLE_ANYONECANPAY
         paid = (ChildOutput(left_sat, delayed),)
