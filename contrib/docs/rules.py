@@ -16,6 +16,9 @@ REGISTRY = "tests/hooks/test_registry.py"
 AUDIT = "tests/channel/test_audit.py"
 TAKERS = "tests/e2e/test_takers.py"
 LOCKBOX = "tests/e2e/test_lockbox.py"
+TAPROOT = "tests/tx/test_taproot.py"
+FUNDING = "tests/tx/test_funding_types.py"
+RECOVERY = "tests/e2e/test_recovery.py"
 
 
 class Enforced(NamedTuple):
@@ -64,6 +67,25 @@ RULES: dict[str, tuple[Enforced, ...]] = {
                  (f"{SPEND}::test_refused_by_name[both, with no child]",
                   f"{SPEND}::test_a_child_obeys_the_rule_again")),
         Enforced("Every path needs a signature.", (f"{SPEND}::test_refused_by_name[anyone]",)),
+        Enforced("Of a taproot output that is the whole tree and the internal key, which has to have a name.",
+                 (f"{TAPROOT}::test_rule_3_sees_the_whole_tree",
+                  f"{TAPROOT}::test_a_point_without_a_name_is_the_holders",
+                  f"{TAPROOT}::test_the_negative_of_the_holders_point_is_the_holders")),
+    ),
+    "What a channel type pays its funding to": (
+        Enforced("Both parties together can take it at once, with nothing else.",
+                 (f"{FUNDING}::test_both_parties_need_a_way_at_once[pk(opener_funding)]",)),
+        Enforced("Every other way needs a signature and 4,032 blocks: when it is declared, and with the keys in it.",
+                 (f"{FUNDING}::test_what_a_type_may_not_declare[too early]",
+                  f"{FUNDING}::test_what_a_type_may_not_declare[by anyone]",
+                  f"{REGISTRY}::test_what_is_wrong_is_named_and_nothing_is_registered"
+                  "[a funding that a third key takes too early]")),
+        Enforced("Both nodes come to the same script and keys, or no channel is opened.",
+                 (f"{RECOVERY}::test_another_node_refuses_it_by_name[with another key]",
+                  f"{RECOVERY}::test_another_node_refuses_it_by_name[without the plugin]",
+                  "tests/channel/test_opening_rules.py::test_accept_channel[FundingTypeChanged-changes6]")),
+        Enforced("The channel closes 1,008 blocks before anybody else may take it.",
+                 ("tests/channel/test_phases.py::test_a_funding_that_others_may_take_soon_is_closed_before",)),
     ),
     "Amounts": (
         Enforced("An output is worth what its debits take from the balances.",
