@@ -23,7 +23,7 @@ from lnpd.channel.actions import Send, SignAuxiliary
 from lnpd.channel.queries import Calls, FoldMemory, Folds, ProviderQuery, ask
 from lnpd.channel.state import Channel, Normal, ShuttingDown
 from lnpd.channel.table import Step, done, on
-from lnpd.crypto.ecdsa_adaptor import PRE_SIGNATURE_BYTES
+from lnpd.crypto.adaptor_ecdsa import PRE_SIGNATURE_BYTES
 from lnpd.errors import (
     AuxiliaryForAnotherCommitment,
     AuxiliaryMissing,

@@ -9,7 +9,7 @@ from typing import Final
 
 from lnpd_sdk.script import SpendPath
 
-from lnpd.crypto import adaptor, ecdsa_adaptor, schnorr, secp
+from lnpd.crypto import adaptor, adaptor_ecdsa, schnorr, secp
 from lnpd.errors import CryptoError, InvalidSecret, WitnessIncomplete, WrongAdaptor
 from lnpd.tx.graph import Child
 
@@ -24,7 +24,7 @@ def late_names(child: Child) -> tuple[str, ...]:
 def presign(secret: bytes, child: Child, digest: bytes) -> bytes:
     """The counterparty's pre-signature of a child that has an adaptor point. Raises InvalidSecret, InvalidPoint."""
     if not child.path.taproot:
-        return ecdsa_adaptor.ecdsa_adaptor_sign(secret, digest, child.adaptor_point)
+        return adaptor_ecdsa.ecdsa_adaptor_sign(secret, digest, child.adaptor_point)
     if child.path.tweak:
         secret = secp.tweak_add_secret(schnorr.even_secret(secret), child.path.tweak)
     return adaptor.adaptor_sign(secret, digest, child.adaptor_point)
@@ -33,7 +33,7 @@ def presign(secret: bytes, child: Child, digest: bytes) -> bytes:
 def is_presigned(point: bytes, child: Child, digest: bytes, signature: bytes) -> bool:
     """Whether it is what `presign` gives for this key, or as good. Raises InvalidPoint."""
     if not child.path.taproot:
-        return ecdsa_adaptor.ecdsa_adaptor_verify(point, digest, child.adaptor_point, signature)
+        return adaptor_ecdsa.ecdsa_adaptor_verify(point, digest, child.adaptor_point, signature)
     return adaptor.adaptor_verify(_x_only(point, child.path), digest, child.adaptor_point, signature)
 
 
@@ -47,7 +47,7 @@ def completed(point: bytes, child: Child, digest: bytes, signature: bytes, late:
             raise WrongAdaptor("It is not known.")
         if child.path.taproot:
             return adaptor.adaptor_complete(_x_only(point, child.path), digest, secret, signature)
-        return ecdsa_adaptor.ecdsa_adaptor_complete(point, digest, secret, signature)
+        return adaptor_ecdsa.ecdsa_adaptor_complete(point, digest, secret, signature)
     except (WrongAdaptor, InvalidSecret) as error:
         raise WitnessIncomplete(f"A witness lacks the adaptor's secret: {error}") from None
 
@@ -55,7 +55,7 @@ def completed(point: bytes, child: Child, digest: bytes, signature: bytes, late:
 def presigned_bytes(child: Child) -> int:
     """How long its signature is on the wire."""
     if child.adaptor_point and not child.path.taproot:
-        return ecdsa_adaptor.PRE_SIGNATURE_BYTES
+        return adaptor_ecdsa.PRE_SIGNATURE_BYTES
     return secp.SIGNATURE_BYTES
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from lnpd import errors
 from lnpd.chain.verify import first_failure
-from lnpd.crypto.ecdsa_adaptor import ecdsa_adaptor_secret
+from lnpd.crypto.adaptor_ecdsa import ecdsa_adaptor_secret
 from lnpd.crypto.secp import public_key, sign
 from lnpd.tx.adaptors import completed, late_names, opens
 from lnpd.tx.claims import NO_ADAPTOR, claimable
