@@ -152,6 +152,18 @@ def test_another_node_refuses_it_by_name(tmp_path: Path, other: dict[str, Any], 
     asyncio.run(main())
 
 
+def test_its_variant_that_hides_the_channel_has_the_same_funding(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await network.node("alice", **with_key()), await network.node("bob", **with_key())
+            await network.channel(alice, bob, 1_000_000, kind=f"{KIND}+scid_alias")
+            channel = driver_of(bob).channel
+            assert channel.funding_type is not None and channel.funding_type.name == f"{KIND}+scid_alias"
+            assert KEY in str(channel.fundings[0].script) and "option_scid_alias" in channel.channel_type.features
+
+    asyncio.run(main())
+
+
 def test_who_opens_it_has_to_name_a_key(tmp_path: Path) -> None:
     async def main() -> None:
         async with Network(tmp_path) as network:

@@ -5,7 +5,7 @@ from lnpd_sdk.types import ACCEPTOR, OPENER, Party
 from lnpd.errors import ChannelTypeUnknown, FundingRefused, ScriptRefused
 from lnpd.hooks.dispatch import Hooks
 from lnpd.services.channels.judges import Judges
-from lnpd.services.channels.opening import Kind, Kinds
+from lnpd.services.channels.opening import ALIASED, Kind, Kinds
 from lnpd.wire.messages import FundingType, OpenChannel
 
 
@@ -43,8 +43,9 @@ async def with_funding(hooks: Hooks, kind: Kind, node_id: bytes, us: Party, prop
 
 
 async def _asked(hooks: Hooks, kind: Kind, node_id: bytes, us: Party, shown: dict[str, str]) -> dict[str, str]:
+    plain = kind.name.removesuffix(ALIASED)  # the variant has the same funding
     answer = await hooks.chain(
-        "funding_keys", None, channel_type=kind.name, node_id=node_id.hex(), opener=us == OPENER, proposed=shown
+        "funding_keys", None, channel_type=plain, node_id=node_id.hex(), opener=us == OPENER, proposed=shown
     )
     if answer is None:
         raise ChannelTypeUnknown(f"{kind.name}: no plugin of this node names the keys of the funding.")
