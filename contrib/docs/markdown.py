@@ -17,8 +17,10 @@ NOTE: Final = "Printed by `make docs` from the code; a test compares the two.\n"
 
 
 def page(title: str, *parts: str) -> str:
-    """A whole page."""
-    return re.sub(r"\n{3,}", "\n\n", "\n".join([f"# {title}\n", NOTE, *parts])).rstrip("\n") + "\n"
+    """A whole page. Outside of code one empty line is enough."""
+    pieces = "\n".join([f"# {title}\n", NOTE, *parts]).split("```")
+    pieces[::2] = [re.sub(r"\n{3,}", "\n\n", piece) for piece in pieces[::2]]
+    return "```".join(pieces).rstrip("\n") + "\n"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
