@@ -1,16 +1,22 @@
-"""The smallest plugin that can be asked: how long does the way to it and back take?"""
+"""The smallest plugin that can be asked: how long does the way to it and back take?
+
+It is named as its file is, so that copies of it can run beside it.
+"""
+
+from pathlib import Path
 
 from lnpd_sdk.plugin import Node, Plugin
 from lnpd_sdk.types import OutputSpec, Phase, ProviderBase, ProviderSpec, View
 
-plugin = Plugin("echo", version="1", help="Answers at once.")
+NAME = Path(__file__).stem.removesuffix("_plugin")
+plugin = Plugin(NAME, version="1", help="Answers at once.")
 
 
 @plugin.provider
 class Echo(ProviderBase):
     """A provider that wants no output, but must be asked about every state."""
 
-    spec = ProviderSpec("echo", formats=(1,), phases=(Phase("contribute"),))
+    spec = ProviderSpec(NAME, formats=(1,), phases=(Phase("contribute"),))
 
     def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
         """Nothing."""

@@ -4,9 +4,11 @@ A pair is two whole nodes on this process's one event loop and core: two stores,
 with BOLT 8. Of lockbox there are four cases: not loaded; loaded as a process by each node, in the channel but without
 a box; with a box open, so that it shapes every commitment; and the same with its code in the nodes' own process. It
 declares what its outputs depend on, so that they are asked for once; echo declares nothing and is asked every time.
+Five like echo show what each further provider costs.
 """
 
 import asyncio
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,12 +39,19 @@ POLL_SECONDS = 1.0  # the chain is quiet while payments are measured
 
 @dataclass(frozen=True)
 class Case:
-    """Which plugin the channel pins, if any, and where its code runs."""
+    """Which plugin the channel pins, if any, as how many processes of other names, and where its code runs."""
 
     name: str
     plugin: Path | None = None
     in_process: bool = False
     box: bool = False
+    many: int = 1
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """What the channel pins, by name."""
+        name = provider_name(self.plugin) if self.plugin else ""
+        return (name, *(f"{name}{number}" for number in range(2, self.many + 1))) if name else ()
 
 
 WITHOUT = Case("no plugin")
@@ -51,7 +60,8 @@ USED = Case("lockbox used", LOCKBOX, box=True)
 USED_HERE = Case("lockbox used, in-process", LOCKBOX, in_process=True, box=True)
 ASKED = Case("echo", ECHO)
 ASKED_HERE = Case("echo, in-process", ECHO, in_process=True)
-CASES = (WITHOUT, IDLE, USED, USED_HERE, ASKED, ASKED_HERE)
+FIVE = Case("five like echo", ECHO, many=5)
+CASES = (WITHOUT, IDLE, USED, USED_HERE, ASKED, ASKED_HERE, FIVE)
 
 
 @dataclass
@@ -131,14 +141,25 @@ def provider_name(plugin: Path) -> str:
 
 
 async def _node(network: Network, name: str, case: Case) -> Node:
-    outside = (case.plugin,) if case.plugin and not case.in_process else ()
-    node = await network.node(name, plugins=outside, developer=Developer(poll_seconds=POLL_SECONDS))
-    node.answers.ask_twice = False  # a user's node does not
+    node = await network.node(name, developer=Developer(poll_seconds=POLL_SECONDS))
+    node.answers.ask_twice = False  # a user's node does not, and guards no provider's function
+    node.plugins.environment.clear()
+    if case.plugin and not case.in_process:
+        await node.plugins.start(_copies(network.folder, case))
     if case.plugin and case.in_process:
         provider = getattr(module_of(case.plugin), provider_name(case.plugin).capitalize())()
         node.registry.claim_core((*(p.spec for p in CORE_PROVIDERS.values()), provider.spec), frozenset())
         node.answers.add_core(provider)
     return node
+
+
+def _copies(folder: Path, case: Case) -> tuple[Path, ...]:
+    """The plugin's file, and copies of it by other names."""
+    assert case.plugin is not None
+    others = tuple(folder / f"{name}_plugin.py" for name in case.providers[1:])
+    for other in others:
+        shutil.copy(case.plugin, other)
+    return (case.plugin, *others)
 
 
 @asynccontextmanager
@@ -155,8 +176,7 @@ async def pairs(folder: Path, cases: tuple[Case, ...] = CASES) -> AsyncIterator[
 async def _opened(network: Network, payer: Node, payee: Node, case: Case) -> str:
     await network.fund(payer, CAPACITY_SAT + 100_000)
     await network.connect(payer, payee)
-    providers = (provider_name(case.plugin),) if case.plugin else ()
-    opened = await payer.api.open(payee.node_id.hex(), CAPACITY_SAT, 0, "", providers, None)
+    opened = await payer.api.open(payee.node_id.hex(), CAPACITY_SAT, 0, "", case.providers, None)
 
     async def in_mempool() -> bool:
         txid = bytes.fromhex(opened.funding.partition(":")[0])[::-1]

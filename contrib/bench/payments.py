@@ -11,7 +11,7 @@ from pathlib import Path
 
 from contrib.bench import ceilings
 from contrib.bench.measure import AsyncTimed, Series, Size, Timed, contest_async
-from contrib.bench.nodes import ASKED, ASKED_HERE, IDLE, USED, USED_HERE, WITHOUT, Case, Cost, Pair, pairs
+from contrib.bench.nodes import ASKED, ASKED_HERE, FIVE, IDLE, USED, USED_HERE, WITHOUT, Case, Cost, Pair, pairs
 from contrib.bench.places import scratch
 from contrib.bench.primitives import SYNC, contestants
 from contrib.bench.profiling import profile_async
@@ -92,6 +92,8 @@ def compared(
     section.ratio(f"{how}: speed / ceiling, processor only", least_processor.over(processor[WITHOUT]))
     section.ratio(f"{how}: speed / ceiling with commitments built", built.over(times[WITHOUT]))
     section.ratio(f"{how}, {IDLE.name}: speed / {WITHOUT.name}", times[WITHOUT].over(times[IDLE]))
+    for case in (ASKED, FIVE):
+        section.ratio(f"{how}, {case.name}: speed / {WITHOUT.name}", times[WITHOUT].over(times[case]))
     for case, here in ((USED, USED_HERE), (ASKED, ASKED_HERE)):
         section.ratio(f"{how}, {case.name}: speed / in-process", times[here].over(times[case]), GOAL_PROCESS)
 

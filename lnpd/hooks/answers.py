@@ -5,6 +5,7 @@ did not change is remembered, without asking. Every answer is held against the o
 before: a provider that answers differently would let the two nodes, or yesterday and today, disagree about money.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from typing import Any
@@ -97,9 +98,21 @@ class Answers:
         return PENDING if known is UNKNOWN else known
 
     async def answer(self, call: ProviderCall) -> object:
-        """The answer, asked for if need be. ProviderFault if there is none that can be used."""
+        """The answer, asked for if need be, together with those beside it. ProviderFault if there is none of one of
+        them that can be used."""
         if (known := self.answer_now(call)) is not PENDING:
             return known
+        if others := [each for each in call.beside if self._is_open(each)]:
+            return (await asyncio.gather(self._answered(call), *map(self._answered, others)))[0]
+        return await self._answered(call)
+
+    def _is_open(self, call: ProviderCall) -> bool:
+        """Whether a plugin that is there has to be asked."""
+        entry = self._entries.get(call.provider)
+        there = entry is not None and entry.provider is None and call.format in entry.spec.formats
+        return there and self.answer_now(call) is PENDING
+
+    async def _answered(self, call: ProviderCall) -> object:
         entry, memory = self._entry(call), self._memory(call.provider)
         key = _key(entry, call)
         try:

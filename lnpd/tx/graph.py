@@ -138,9 +138,13 @@ Method = Literal["validate", "fold", "contribute", "settle", "attach", "seal", "
 
 
 class ProviderCall(msgspec.Struct, frozen=True):
-    """A question to one provider, by name: `method` is one of `lnpd_sdk.types.Provider`."""
+    """A question to one provider, by name: `method` is one of `lnpd_sdk.types.Provider`.
+
+    `beside` are those that come next, whatever is answered to this one: they may be asked at once.
+    """
 
     provider: str
     format: int
     method: Method
     arguments: tuple[object, ...]
+    beside: tuple["ProviderCall", ...] = ()

@@ -28,12 +28,15 @@ class Placed(NamedTuple):
 
 
 def ask(spec: CommitmentSpec, view: View, method: Method, *arguments: object) -> Answers:
-    """Each provider of the type that has this phase, in the type's order."""
+    """Each provider of the type that has this phase, in the type's order; none waits for what another one says."""
     states, answers = dict(spec.states), []
-    for pin in spec.type.providers:
-        if method in pin.phases:
-            parameters = (view, states.get(pin.name, b""), *arguments)
-            answers.append((pin, (yield ProviderCall(pin.name, pin.format, method, parameters))))
+    calls: tuple[ProviderCall, ...] = ()
+    pins = [pin for pin in spec.type.providers if method in pin.phases]
+    for pin in reversed(pins):
+        parameters = (view, states.get(pin.name, b""), *arguments)
+        calls = (ProviderCall(pin.name, pin.format, method, parameters, calls), *calls)
+    for pin, call in zip(pins, calls, strict=True):
+        answers.append((pin, (yield call)))
     return answers
 
 

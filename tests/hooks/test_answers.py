@@ -285,3 +285,76 @@ def test_a_missing_provider_or_format_is_named() -> None:
     assert answers.missing({"memo": 2}) == ""
     answers.remove("memo")
     assert answers.missing({"memo": 2}) != ""
+
+
+class Crowd:
+    """Several providers, whose questions are answered when the test says so."""
+
+    def __init__(self, *names: str) -> None:
+        self.answers, self.asked, self.wrong = Answers(), list[str](), list[str]()
+        self.free = asyncio.Event()
+        for name in names:
+            self.answers.add(msgspec.structs.replace(SPEC, name=name), self.ask, self.wrong.append)
+
+    async def ask(self, question: ProviderQuestion) -> bytes:
+        self.asked.append(question.provider)
+        await self.free.wait()
+        if question.provider == "bad":
+            raise ProviderFault("bad", "my bug")
+        return envelope.encode(())
+
+    @staticmethod
+    def calls(*names: str) -> tuple[ProviderCall, ...]:
+        """A phase's questions, as the pipeline yields them."""
+        found: tuple[ProviderCall, ...] = ()
+        for name in reversed(names):
+            found = (ProviderCall(name, 1, "contribute", (VIEW, b""), found), *found)
+        return found
+
+
+def test_the_providers_of_a_phase_are_asked_at_once_and_each_once() -> None:
+    names = ("one", "two", "three")
+    crowd = Crowd(*names)
+
+    async def main() -> None:
+        first, *others = crowd.calls(*names)
+        asking = asyncio.create_task(crowd.answers.answer(first))
+        while len(crowd.asked) < 3:
+            await asyncio.sleep(0)
+        crowd.free.set()
+        assert await asking == ()
+        assert [crowd.answers.answer_now(each) for each in others] == [(), ()]
+
+    asyncio.run(main())
+    assert crowd.asked == list(names)
+    assert crowd.answers.round_trips == 3
+
+
+def test_one_of_several_that_fails_is_named_and_the_others_answers_are_known() -> None:
+    crowd = Crowd("one", "bad", "three")
+    crowd.free.set()
+
+    async def main() -> None:
+        first, bad, third = crowd.calls("one", "bad", "three")
+        with pytest.raises(ProviderFault, match="my bug") as caught:
+            await crowd.answers.answer(first)
+        assert caught.value.plugin == "bad"
+        await asyncio.sleep(0)
+        assert crowd.answers.answer_now(third) == ()
+        assert crowd.answers.answer_now(bad) is PENDING
+
+    asyncio.run(main())
+    assert crowd.wrong == ["bad: my bug"]
+
+
+def test_one_that_is_away_is_not_asked_before_its_turn() -> None:
+    crowd = Crowd("one")
+    crowd.free.set()
+
+    async def main() -> None:
+        first, away = crowd.calls("one", "away")
+        assert await crowd.answers.answer(first) == ()
+        with pytest.raises(ProviderFault, match="no plugin here provides away"):
+            await crowd.answers.answer(away)
+
+    asyncio.run(main())
