@@ -175,11 +175,12 @@ class Trial:
                 return False
             if isinstance(verdict, LnpdError):
                 said = f"{type(verdict).__name__}: {verdict}"
+                if isinstance(verdict, DustProposed):
+                    self._report.advise(f"{self._spec.name}.validate accepts what a node then refuses: {said}")
+                    return False
                 self._refused = self._refused or said
                 if isinstance(verdict, NEVER):
                     self._report.wrong("proposals", self._spec.name, said)
-                elif isinstance(verdict, DustProposed):
-                    self._report.advise(f"{self._spec.name}.validate accepts what a node then refuses: {said}")
                 return False
         return True
 
