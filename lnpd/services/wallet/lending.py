@@ -159,13 +159,13 @@ class Lending:
 
     async def _sign(self, plugin: str, limit_sat: int, psbt: bytes) -> tuple[Signed, Asked]:
         asked = await self._asked(plugin, psbt)
-        await self._store.write(lambda write: self._charge(write, plugin, limit_sat, asked))
+        before = await self._store.write(lambda write: self._charge(write, plugin, limit_sat, asked))
         await self._wallet.tell_signer()
         paid_sat = sum(output.value_sat for output in asked.tx.outputs)
         try:
             signed = await self._signer.sign_wallet(psbt, modest_fee_sat(paid_sat), ())
         except SignerRefused:
-            await self._store.write(lambda write: self._uncharge(write, plugin, asked))
+            await self._store.write(lambda write: self._uncharge(write, plugin, asked, before))
             raise
         await self._store.write(lambda write: self._keep_signed(write, asked))
         return Signed(signed, asked.tx.txid, asked.cost_sat), asked
@@ -214,15 +214,18 @@ class Lending:
             each.cost_sat for key, each in charges.items() if each.unix_seconds > since and key != _prefix(plugin) + but
         )
 
-    def _charge(self, write: Write, plugin: str, limit_sat: int, asked: Asked) -> None:
+    def _charge(self, write: Write, plugin: str, limit_sat: int, asked: Asked) -> bytes | None:
+        """What was charged for the same transaction before: its signature may be out."""
         write.point("plugin-spend-charged")
+        key = _prefix(plugin) + asked.tx.txid
+        before = write.value(CHARGED, key)
         _require(plugin, self._spent_sat(write, plugin, asked.tx.txid), asked.cost_sat, limit_sat)
         since = self._rows.clock() - DAY_SECONDS
-        for key, value in write.values(CHARGED, _prefix(plugin)):
-            if decode(value, Charge, table=CHARGED, key=key).unix_seconds <= since:
-                write.delete_value(CHARGED, key)
-        charge = Charge(int(self._rows.clock()), asked.cost_sat)
-        write.put_value(CHARGED, _prefix(plugin) + asked.tx.txid, encode(charge))
+        for old, value in write.values(CHARGED, _prefix(plugin)):
+            if decode(value, Charge, table=CHARGED, key=old).unix_seconds <= since:
+                write.delete_value(CHARGED, old)
+        write.put_value(CHARGED, key, encode(Charge(int(self._rows.clock()), asked.cost_sat)))
+        return before
 
     def _keep_signed(self, write: Write, asked: Asked) -> None:
         write.point("plugin-coins-held")
@@ -231,8 +234,12 @@ class Lending:
             if points & set(held.points):
                 self._rows.hold(write, key, replace(held, until_unix_seconds=until, planned_sat=0))
 
-    def _uncharge(self, write: Write, plugin: str, asked: Asked) -> None:
-        write.delete_value(CHARGED, _prefix(plugin) + asked.tx.txid)
+    def _uncharge(self, write: Write, plugin: str, asked: Asked, before: bytes | None) -> None:
+        key = _prefix(plugin) + asked.tx.txid
+        if before is None:
+            write.delete_value(CHARGED, key)
+        else:
+            write.put_value(CHARGED, key, before)
 
     def _hold(self, write: Write, key: bytes, held: Held) -> None:
         write.point("plugin-coins-held")

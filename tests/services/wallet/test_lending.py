@@ -158,6 +158,25 @@ def test_a_day_is_over_after_a_day_and_not_after_a_restart(tmp_path: Path) -> No
     told(story)
 
 
+def test_a_refusal_gives_nothing_back_of_what_was_signed(tmp_path: Path) -> None:
+    async def story() -> None:
+        clock = Clock()
+        async with a_chain("embedded", tmp_path) as chain, a_lender(tmp_path, chain, clock) as (lending, wallet):
+            await paid(wallet, chain, 500_000, 510_000)
+            signed = await lending.sign("dlc", LIMIT_SAT, (await funded(lending, 200_000)).psbt)
+
+            def ask_for_none(parsed: Any) -> None:
+                parsed.inputs[0].sighash_type = 2
+
+            with pytest.raises(SignerRefused, match="wrong_sighash"):
+                await lending.sign("dlc", LIMIT_SAT, changed(signed.psbt, ask_for_none))
+            assert await lending.spent_sat("dlc") == signed.cost_sat
+            with pytest.raises(SpendLimitReached):
+                await funded(lending, 200_000)
+
+    told(story)
+
+
 def test_what_is_reserved_counts_and_a_changed_psbt_costs_what_it_costs(tmp_path: Path) -> None:
     async def story() -> None:
         clock = Clock()
