@@ -77,6 +77,7 @@ class WalletKeys:
         fee_sat = sum(coin.value_sat for coin in coins) - sum(each.value_sat for each in outputs)
         secrets = [self.secret_of(coin.script_pubkey) for coin in coins]
         _check_fee(psbt, fee_sat, max_fee_sat, all(secrets))
+        self._remember(psbt, [coin if secret else None for coin, secret in zip(coins, secrets, strict=True)])
         for position, secret in enumerate(secrets):
             if secret is not None:
                 _sign_input(psbt, position, secret)
@@ -97,13 +98,17 @@ class WalletKeys:
 
     def _check_amounts(self, psbt: Any, coins: list[TxOut]) -> None:
         """A signature commits to the amount of its own coin only: lies about the others, told in two requests, would
-        hide a fee. So one coin has one amount here."""
-        points = [(bytes(each.txid), int(each.vout)) for each in psbt.inputs]
-        for point, coin in zip(points, coins, strict=True):
+        hide a fee. So one coin has one amount here, once it was signed."""
+        for point, coin in zip(_points(psbt), coins, strict=True):
             if self._coins.get(point, coin.value_sat) != coin.value_sat:
                 refuse(Rule.COIN_VALUE_CHANGED, f"the coin {point[0].hex()}:{point[1]} was shown with another amount.")
-        for point, coin in zip(points, coins, strict=True):
-            self._coins[point] = coin.value_sat
+
+    def _remember(self, psbt: Any, signed: list[TxOut | None]) -> None:
+        """What is signed now. Of other coins nothing: whoever may show a PSBT could say a wrong amount of a coin, and
+        what spends it would be refused ever after."""
+        for point, coin in zip(_points(psbt), signed, strict=True):
+            if coin is not None:
+                self._coins[point] = coin.value_sat
         while len(self._coins) > MAX_COINS:
             del self._coins[next(iter(self._coins))]
 
@@ -123,6 +128,10 @@ def _parsed(data: bytes) -> Any:
     except Exception as error:  # embit raises errors of many kinds for bad input
         refuse(Rule.PSBT_MALFORMED, f"it cannot be read: {type(error).__name__}.")
     return psbt
+
+
+def _points(psbt: Any) -> list[tuple[bytes, int]]:
+    return [(bytes(each.txid), int(each.vout)) for each in psbt.inputs]
 
 
 def _coin(psbt: Any, position: int) -> TxOut:

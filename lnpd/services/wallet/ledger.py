@@ -177,7 +177,8 @@ class Ledger:
         return Ledger(entries, self._path_of, self.height, self._held)
 
     def fee_coins(self, older: Entries) -> list[WalletCoin]:
-        """What may pay a fee in the place of these versions: confirmed coins, and our change that is in the mempool.
+        """What may pay a fee in the place of these versions: confirmed coins, our change that is in the mempool, and
+        what is held for somebody without a transaction: a fee that is needed to close a channel safely comes first.
 
         Who replaces the transaction of such change drops what is built on it, which then is made anew. A replacement
         adds no such change (BIP 125, rule 2), and nothing is paid with what came of it.
@@ -188,7 +189,12 @@ class Ledger:
         waiting = [c for c in waiting if left.entries[c.txid].is_ours and left.entries[c.txid].is_seen]
         spent = {point for entry in older.values() for point in entry.inputs()}
         stays = {(coin.txid, coin.vout) for coin in (*confirmed, *waiting)} & spent  # or else they fell with a parent
-        return [*confirmed, *(c for c in waiting if not stays or (c.txid, c.vout) in stays)]
+        return [*confirmed, *(c for c in waiting if not stays or (c.txid, c.vout) in stays), *self._lent()]
+
+    def _lent(self) -> list[WalletCoin]:
+        """Confirmed coins that are held, and not spent by anything."""
+        coins = (c for c in self.coins() if (c.txid, c.vout) in self._held and (c.txid, c.vout) not in self._spender)
+        return [coin for coin in coins if coin.height is not None and self._may_spend(coin)]
 
     def are_free(self, points: Iterable[Outpoint]) -> bool:
         """Whether these coins may still be spent."""

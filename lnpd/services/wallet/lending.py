@@ -1,6 +1,7 @@
 """What of the wallet does a plugin spend?
 
-    fund --------> coins are reserved for a time; a PSBT to be completed, by others too
+    fund --------> coins are reserved for a time; a PSBT to be completed, by others too. A fee that a channel's close
+                   needs takes them back if nothing else pays it
     sign --------> the cost is charged to the plugin's day, stored, and only then signed
     send --------> signed, and the wallet's own from then on: broadcast until it is confirmed
 
@@ -249,10 +250,8 @@ class Lending:
 
     def _sent(self, write: Write, entry: Entry) -> None:
         write.point("plugin-psbt-sent")
-        before, points = self._rows.entries(write), set(entry.inputs())
-        for key, held in self._rows.held(write).items():
-            if points & set(held.points):
-                self._rows.hold(write, key, None)
+        before = self._rows.entries(write)
+        self._rows.let_go(write, set(entry.inputs()))
         self._rows.change_entries(write, before, {**before, entry.tx.txid: entry})
 
 

@@ -131,6 +131,12 @@ class WalletRows:
         else:
             write.put_value(HELD, key, encode(held))
 
+    def let_go(self, write: Write, points: set[Outpoint]) -> None:
+        """Nothing that has one of these coins is kept any more: they are spent."""
+        for key, held in self.held(write).items():
+            if points & set(held.points):
+                self.hold(write, key, None)
+
     def ledger(self, read: Read) -> Ledger:
         """The wallet as it is stored."""
         cursor = self.cursor(read)

@@ -309,6 +309,7 @@ class Wallet:
         entry = Entry(made.tx, is_ours=True, may_change=True, reference=wanted.reference, fee_sat=made.fee_sat)
         entry = replace(entry, is_seen=made.tx.txid in older and older[made.tx.txid].is_seen)
         self.rows.change_entries(write, before.entries, {**before.without(older).entries, made.tx.txid: entry})
+        self.rows.let_go(write, {(each.txid, each.vout) for each in coins})
         return {txid: entry for txid, entry in older.items() if txid != made.tx.txid}
 
     async def fee_answered(self, txid: bytes, is_taken: bool) -> None:

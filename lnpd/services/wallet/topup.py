@@ -2,7 +2,7 @@
 
 An HTLC transaction of an anchors channel pays no fee, and an anchor's child has to pay for its parent too. The coins of
 its last version come first, so that a replacement costs no further coin, and no further address for the change; then
-confirmed ones, for a parent may be replaced or come too late. Each coin has to be paid for too: what all of it may cost
+confirmed ones, for a parent may be replaced or come too late; last those that are held for a plugin. Each coin has to be paid for too: what all of it may cost
 in the end is the asker's to say. A poor wallet pays less than it is asked, and not nothing.
 """
 
@@ -32,7 +32,9 @@ def top_up(coins: Sequence[WalletCoin], wanted: FeeWanted, preferred: Collection
 
     Raises InsufficientFunds, and FeeTooHigh, where the lowest feerate that is relayed costs more than that.
     """
-    ranked = sorted(coins, key=lambda c: ((c.txid, c.vout) not in preferred, c.height is None, -c.value_sat))
+    ranked = sorted(
+        coins, key=lambda c: ((c.txid, c.vout) not in preferred, bool(c.reserved_for), c.height is None, -c.value_sat)
+    )
     chosen = _affordable(ranked, wanted) or _affordable(ranked, replace(wanted, later_weight=0))
     if chosen is None:
         raise InsufficientFunds(

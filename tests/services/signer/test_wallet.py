@@ -1,6 +1,7 @@
 """Does the signer sign the wallet's PSBTs, and only those that pay a bounded fee and keep the change?"""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from embit import bip32
@@ -167,6 +168,19 @@ def test_a_coin_shown_with_two_amounts_is_refused() -> None:
     richer = [(60_000, COINS[0][1]), (50_000, COINS[1][1])]
     with pytest.raises(SignerRefused, match="coin_value_changed"):
         run_now(signer.sign_wallet(psbt_of((TxOut(109_500, STRANGER),), richer), 1_000, ()))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "lie"),
+    [((TxOut(80_000, STRANGER),), (61_000, COINS[1][1])), ((TxOut(90_500, STRANGER),), (31_000, STRANGER))],
+    ids=["in what is refused", "of a coin that is shown as another's"],
+)
+def test_a_wrong_amount_of_a_coin_does_not_lock_it(outputs: tuple[TxOut, ...], lie: tuple[int, bytes]) -> None:
+    """Plugins show PSBTs to the signer: what they say of coins that they do not have signed must not count."""
+    signer = KeySigner(KEYS)
+    with suppress(SignerRefused):
+        run_now(signer.sign_wallet(psbt_of(outputs, [COINS[0], lie]), 1_000, ()))
+    run_now(signer.sign_wallet(psbt_of(), 1_000, (CHANGE,)))
 
 
 @pytest.mark.parametrize("at", range(0, 300, 7))

@@ -32,6 +32,7 @@ from lnpd.services.wallet.service import Wallet
 from lnpd.store.store import Store
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.services.chain.chains import Chain, a_chain, told
+from tests.services.wallet.test_topup import begun, pay_and_offer
 from tests.services.wallet.wallets import RATE, a_funding, a_signer, paid
 
 ANYBODY = b"\x00\x20" + bytes.fromhex("4ae81572f06e1b88fd5ced7a1a000945432e83e1551e6f721ee9c00b8cc33260")  # of OP_TRUE
@@ -295,6 +296,27 @@ def test_what_the_wallet_does_not_lend(tmp_path: Path) -> None:
             with pytest.raises(SignerRefused, match="fee_too_high"):
                 await lending.sign("dlc", LIMIT_SAT, with_tx(lent.psbt, greedy))
             await lending.sign("dlc", LIMIT_SAT, lent.psbt)
+
+    told(story)
+
+
+def test_a_fee_that_a_close_needs_takes_back_what_is_reserved(tmp_path: Path) -> None:
+    """A plugin with a small grant may reserve a large coin, which is the only one."""
+
+    async def story() -> None:
+        clock = Clock()
+        async with a_chain("embedded", tmp_path) as chain, a_lender(tmp_path, chain, clock) as (lending, wallet):
+            await paid(wallet, chain, 500_000)
+            lent = await lending.fund("dlc", 1_000, (TxOut(400, ANYBODY),), 253, DAY_SECONDS)
+            await lending.sign("dlc", 1_000, lent.psbt)
+            made = await pay_and_offer(wallet, chain, await begun(chain))
+            (coin,) = await wallet.coins()
+            assert coin.txid == made.tx.txid, "what was the plugin's is spent"
+            with pytest.raises(CoinNotReserved):
+                await lending.sign("dlc", 1_000, lent.psbt)
+            await chain.mine()
+            await wallet.sync()
+            assert await wallet.balance() == Balance(confirmed_sat=coin.value_sat)
 
     told(story)
 
