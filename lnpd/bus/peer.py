@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
@@ -9,7 +10,7 @@ import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import Answer, BadFrame, BusError, Call, CallFailed, Fault, Notice
 
-from lnpd.bus.curve import Door
+from lnpd.bus.curve import Door, owner_of
 from lnpd.bus.limits import Allowance, Limits
 from lnpd.bus.link import Identity, Link
 from lnpd.errors import DeadlineMissed, LinkGone, LinkOverflow, LnpdError
@@ -45,16 +46,20 @@ class BusPeer:
         self._handler, self._noticed, self._broken, self._only = handler, noticed, broken, only
         self._limits = limits
         self._allowances: dict[Identity, Allowance] = {}  # as many as may connect
-        self._running_bytes = 0
+        self._calls: Counter[Identity] = Counter()  # that are being answered, of each side
+        self._bytes: Counter[Identity] = Counter()
         self._unsent = 0
         self._link: Link | None = None
+        self._guarded = False
         self._waiting: dict[tuple[Identity, int], asyncio.Future[msgspec.Raw]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._last_id = 0
         self.round_trips = 0
 
     def bind(self, endpoint: str, door: Door | None = None) -> "BusPeer":
-        """Serves any number of connecting peers at an endpoint, through a door if there is one."""
+        """Serves any number of connecting peers at an endpoint, through a door if there is one: then all connections of
+        one owner are one side, and have the limits of one."""
+        self._guarded = door is not None
         self._link = Link.bind(endpoint, self._receive, door)
         return self
 
@@ -140,14 +145,18 @@ class BusPeer:
         """Whether this much of what we did not ask for, or of answers to it, is still within the limits."""
         if self._limits.unasked_bytes is None:
             return True
-        if (allowance := self._allowances.get(identity)) is None:
+        side = self._side(identity)
+        if (allowance := self._allowances.get(side)) is None:
             if len(self._allowances) >= MAX_ALLOWANCES:  # connections that were, one after the other
                 self._allowances.clear()
-            allowance = self._allowances[identity] = Allowance(self._limits.unasked_bytes)
+            allowance = self._allowances[side] = Allowance(self._limits.unasked_bytes)
         if allowance.take(size, asyncio.get_running_loop().time()):
             return True
         self._blame(identity, f"sent, or asked for, over {self._limits.unasked_bytes} bytes a second by itself")
         return False
+
+    def _side(self, identity: Identity) -> Identity:
+        return owner_of(identity).encode() if self._guarded else identity
 
     def _blame(self, identity: Identity, why: str) -> None:
         if self._broken:
@@ -163,29 +172,33 @@ class BusPeer:
             future.set_result(result)
 
     def _start(self, identity: Identity, call: Call) -> None:
-        size = memoryview(call.params).nbytes
-        if why := self._too_much(size):
+        size, side = memoryview(call.params).nbytes, self._side(identity)
+        if why := self._too_much(side, size):
             self._reply(identity, Fault(call.id, "Overloaded", why))
             self._blame(identity, f"asks for too much: {why}")
             return
         task = asyncio.get_running_loop().create_task(self._answer(identity, call))
         self._running.add(task)
-        self._running_bytes += size
-        task.add_done_callback(lambda done: self._done(done, size))
+        self._calls[side] += 1
+        self._bytes[side] += size
+        task.add_done_callback(lambda done: self._done(done, side, size))
 
-    def _too_much(self, size: int) -> str:
+    def _too_much(self, side: Identity, size: int) -> str:
         limits = self._limits
         if size > limits.call_bytes:
             return f"a call of {size} bytes is over {limits.call_bytes}"
-        if len(self._running) >= limits.running:
+        if self._calls[side] >= limits.running:
             return f"over {limits.running} calls are being answered already"
-        if self._running_bytes + size > limits.running_bytes:
+        if self._bytes[side] + size > limits.running_bytes:
             return f"over {limits.running_bytes} bytes of calls are being answered already"
         return ""
 
-    def _done(self, task: asyncio.Task[None], size: int) -> None:
+    def _done(self, task: asyncio.Task[None], side: Identity, size: int) -> None:
         self._running.discard(task)
-        self._running_bytes -= size
+        self._calls[side] -= 1
+        self._bytes[side] -= size
+        if not self._calls[side]:
+            del self._calls[side], self._bytes[side]
 
     async def _answer(self, identity: Identity, call: Call) -> None:
         if self._handler is None:

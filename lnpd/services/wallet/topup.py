@@ -2,8 +2,9 @@
 
 An HTLC transaction of an anchors channel pays no fee, and an anchor's child has to pay for its parent too. The coins of
 its last version come first, so that a replacement costs no further coin, and no further address for the change; then
-confirmed ones, for a parent may be replaced or come too late; last those that are held for a plugin. Each coin has to be paid for too: what all of it may cost
-in the end is the asker's to say. A poor wallet pays less than it is asked, and not nothing.
+confirmed ones, for a parent may be replaced or come too late; last what is held for a plugin, which loses it. Each coin
+has to be paid for too: what all of it may cost in the end is the asker's to say. A poor wallet pays less than it is
+asked, and not nothing.
 """
 
 from collections.abc import Collection, Sequence

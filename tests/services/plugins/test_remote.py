@@ -9,13 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from lnpd_sdk.client import new_key, public_key
 from lnpd_sdk.envelope import BusError
 
 from lnpd.bus.curve import kept_keys
 from lnpd.errors import EndpointRefused, ReloadRefused
+from lnpd.services.plugins import remote
+from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.host import PluginHost
+from lnpd.services.plugins.life import LIMITS
 from lnpd.services.plugins.remote import KEY_FILE, RemoteDoor
 from lnpd.testing import free_port
 from tests.services.plugins.test_host import contribute, hosted, until, written
@@ -125,6 +129,53 @@ def test_a_known_key_is_good_for_its_own_name_only(tmp_path: Path) -> None:
             await until(lambda: plugin.status == "refused")
         assert "the plugin bad calls itself 'good' now" in plugin.why
         assert host.registry.owners == {}
+        await host.stop()
+
+    asyncio.run(main())
+
+
+GREEDY = """
+    @plugin.on_init
+    async def begin(node):
+        import asyncio
+        asyncio.get_running_loop().create_task(flood(node))
+
+    async def flood(node):
+        import asyncio
+        await asyncio.gather(*(node.kv_get("x") for _ in range(3)), return_exceptions=True)
+"""
+
+
+def test_what_one_asks_for_takes_no_room_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come over one socket, and each has limits of its own."""
+
+    async def main() -> None:
+        free = asyncio.Event()
+        asked: list[str] = []
+        keys = {name: made(tmp_path, name) for name in ("bad", "good")}
+        endpoint = f"tcp://127.0.0.1:{free_port()}"
+        (tmp_path / "node").mkdir()
+        host, _ = hosted(tmp_path / "node")
+        host.remote = RemoteDoor(endpoint, tmp_path / "node", {name: key for name, (_, key) in keys.items()})
+
+        async def serve(plugin: Plugin, method: str, params: msgspec.Raw) -> object:
+            asked.append(plugin.name)
+            if plugin.name == "bad":
+                await free.wait()
+            return None
+
+        monkeypatch.setattr(host, "serve", serve)
+        monkeypatch.setattr(remote, "LIMITS", LIMITS._replace(running=3))
+        await host.start(())
+        bad, good = (next(p for p in host.plugins if p.name == name) for name in ("bad", "good"))
+        node_key = kept_keys(tmp_path / "node" / KEY_FILE).public
+        with running(written(tmp_path, GREEDY), endpoint, keys["bad"][0], node_key):
+            await until(lambda: asked.count("bad") == 3)
+            with running(written(tmp_path, BODY, "good"), endpoint, keys["good"][0], node_key):
+                await until(lambda: good.status == "ready")
+                assert (await host.call_rpc("good-say", {}))[0] == "hello"  # type: ignore[index]  # its own values
+                assert (bad.status, bad.faults, good.faults) == ("ready", 0, 0)
+        free.set()
         await host.stop()
 
     asyncio.run(main())
