@@ -9,7 +9,8 @@ The opener pays the fee. Nothing of a negotiation outlives its connection but wh
 that we signed is kept, for the peer may broadcast any of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import msgspec
 from lnpd_sdk.types import OPENER, Party
@@ -17,8 +18,9 @@ from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, Broadcast, CompleteClosing, Keep, Notify, Send, SignClosing
 from lnpd.channel.scripts import dust_limit_sat
+from lnpd.channel.sealing import sealed_close
 from lnpd.channel.state import Channel, Negotiating
-from lnpd.channel.table import Step, done, on
+from lnpd.channel.table import Step, on
 from lnpd.crypto.secp import verify
 from lnpd.errors import (
     ClosingFeeChanged,
@@ -32,19 +34,23 @@ from lnpd.errors import (
 )
 from lnpd.tx.fees import fee_sat
 from lnpd.tx.funding import spending_weight
+from lnpd.tx.seals import carrier_weight, reserved, sealing
 from lnpd.tx.signatures import funding_digest
 from lnpd.tx.states import feerate_of
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from lnpd.wire.messages import ClosingSigned, ClosingSignedTlvs, FeeRange
 
 UNSIGNED = bytes(64)
+OP_RETURN = b"\x6a"  # of a carrier: no shutdown may name such a script
 MIN_FEERATE_PER_KW = 253
+
+Offering = Generator[Any, Any, tuple[Channel, list[Action]]]  # Any: each reply is typed by its own query
 
 
 def closing_transaction(channel: Channel, fee: int, dust_sat: int, without: Party | None = None) -> Tx:
     """The closing transaction that pays this fee, without outputs below `dust_sat`, and without one party's if asked.
 
-    Raises ClosingFeeTooHigh.
+    Where a provider of the type seals it, its first output is that carrier, unfilled. Raises ClosingFeeTooHigh.
     """
     assert isinstance(channel.phase, Negotiating)
     amounts = [balance // 1000 for balance in channel.phase.balances_msat]
@@ -56,14 +62,16 @@ def closing_transaction(channel: Channel, fee: int, dust_sat: int, without: Part
         for party, (amount, script) in enumerate(zip(amounts, channel.shutdown, strict=True))
         if amount >= dust_sat and party != without
     ]
-    funding = channel.fundings[0]
+    funding, pin = channel.fundings[0], sealing(channel.channel_type, "close")
     ordered = sorted(outputs, key=lambda output: (output.value_sat, output.script_pubkey))
+    if pin is not None and ordered:
+        ordered.insert(0, reserved(pin))
     return Tx((TxIn(funding.txid, funding.vout),), tuple(ordered))
 
 
 def closing_weight(channel: Channel) -> int:
-    """The weight of a closing transaction with both outputs."""
-    outputs = sum(4 * (9 + len(script)) for script in channel.shutdown)
+    """The weight of a closing transaction with both outputs, and with the carrier if one seals it."""
+    outputs = sum(4 * (9 + len(script)) for script in channel.shutdown) + carrier_weight(channel.channel_type, "close")
     return 4 * (4 + 1 + 41 + 1 + 4) + 2 + spending_weight(channel.fundings[0]) + outputs
 
 
@@ -80,18 +88,20 @@ def preferred_fee(channel: Channel, low: int, high: int) -> int:
     return min(max(fee_sat(closing_weight(channel), feerate_of(channel.base.states)), low), high)
 
 
-def first_offer(channel: Channel) -> tuple[Channel, list[Action]]:
+def first_offer(channel: Channel) -> Offering:
     """What begins a negotiation: the opener's offer; the acceptor waits for it."""
     if channel.us != OPENER:
         return channel, []
     low, high = our_range(channel)
-    return offered(channel, preferred_fee(channel, low, high), low, high)
+    return (yield from offered(channel, preferred_fee(channel, low, high), low, high))
 
 
-def offered(channel: Channel, fee: int, low: int, high: int, tx: Tx | None = None) -> tuple[Channel, list[Action]]:
+def offered(channel: Channel, fee: int, low: int, high: int, tx: Tx | None = None) -> Offering:
     """Sign and send a closing_signed."""
     assert isinstance(channel.phase, Negotiating)
-    tx = tx or closing_transaction(channel, fee, channel.terms[channel.us].dust_limit_sat)
+    if tx is None:
+        plain = closing_transaction(channel, fee, channel.terms[channel.us].dust_limit_sat)
+        tx = yield from sealed_close(channel, plain)
     message = ClosingSigned(
         channel_id=channel.id,
         fee_satoshis=fee,
@@ -115,21 +125,19 @@ def on_closing_signed(channel: Channel, message: ClosingSigned) -> Step:
     """Agree, or answer with another fee, as the table in BOLT 2 says."""
     assert isinstance(channel.phase, Negotiating)
     fee, phase = message.fee_satoshis, channel.phase
-    tx = signed_variant(channel, message)
+    tx = yield from signed_variant(channel, message)
     refuse_dust(tx)
     sent = phase.our_max_sat > 0  # on this connection: negotiation restarts with each
     if sent and phase.agreed_fee_sat == fee:
-        return done(channel)
+        return channel, []
     if not sent and channel.us == OPENER:
         raise ClosingTooEarly("closing_signed: the opener speaks first.")
     low, high = (phase.our_min_sat, phase.our_max_sat) if sent else acceptors_range(channel, message)
     if (sent and fee == phase.our_fee_sat) or (low <= fee <= high):
-        channel, actions = agreed(channel, message, tx, fee, low, high)
-        return done(channel, *actions)
+        return (yield from agreed(channel, message, tx, fee, low, high))
     answer = next_fee(channel, message, low, high, sent=sent)
     phase = replace(phase, their_fee_sat=fee)
-    channel, actions = offered(replace(channel, phase=phase), answer, low, high)
-    return done(channel, *actions)
+    return (yield from offered(replace(channel, phase=phase), answer, low, high))
 
 
 def acceptors_range(channel: Channel, message: ClosingSigned) -> tuple[int, int]:
@@ -139,14 +147,12 @@ def acceptors_range(channel: Channel, message: ClosingSigned) -> tuple[int, int]
     return low, max(high, theirs.max_fee_satoshis) if theirs else high
 
 
-def agreed(
-    channel: Channel, message: ClosingSigned, tx: Tx, fee: int, low: int, high: int
-) -> tuple[Channel, list[Action]]:
+def agreed(channel: Channel, message: ClosingSigned, tx: Tx, fee: int, low: int, high: int) -> Offering:
     """Broadcast the closing transaction; the peer needs our signature of it too, if it has not got it."""
     assert isinstance(channel.phase, Negotiating)
     actions: list[Action] = []
     if channel.phase.our_fee_sat != fee or channel.phase.our_max_sat == 0:
-        channel, actions = offered(channel, fee, low, high, tx)
+        channel, actions = yield from offered(channel, fee, low, high, tx)
     assert isinstance(channel.phase, Negotiating)
     phase = replace(channel.phase, their_fee_sat=fee, agreed_fee_sat=fee, agreed_txid=tx.txid)
     completing = CompleteClosing(signing(channel, tx, fee), message.signature)
@@ -183,12 +189,14 @@ def next_fee(channel: Channel, message: ClosingSigned, low: int, high: int, *, s
     return middle
 
 
-def signed_variant(channel: Channel, message: ClosingSigned) -> Tx:
+def signed_variant(channel: Channel, message: ClosingSigned) -> Generator[Any, Any, Tx]:
     """The closing transaction that the peer signed: it drops what is dust to it, and may drop its own output."""
     funding, key = channel.fundings[0], channel.terms[channel.them].funding_key
-    for tx in variants(channel, message.fee_satoshis):
-        digest = funding_digest(funding, tx)
-        if tx.outputs and verify(key, digest, message.signature):
+    for plain in variants(channel, message.fee_satoshis):
+        if not plain.outputs:
+            continue
+        tx = yield from sealed_close(channel, plain)
+        if verify(key, funding_digest(funding, tx), message.signature):
             return tx
     raise ClosingSignatureWrong("closing_signed: the signature fits no variant of the closing transaction.")
 
@@ -203,5 +211,5 @@ def variants(channel: Channel, fee: int) -> Iterator[Tx]:
 def refuse_dust(tx: Tx) -> None:
     """BOLT 2: such a transaction would not be relayed, so the channel fails."""
     for output in tx.outputs:
-        if output.value_sat < dust_limit_sat(output.script_pubkey):
+        if output.value_sat < dust_limit_sat(output.script_pubkey) and output.script_pubkey[:1] != OP_RETURN:
             raise ClosingOutputDust(f"closing_signed: an output of {output.value_sat} sat is dust for its script.")

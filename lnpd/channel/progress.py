@@ -140,7 +140,7 @@ def _begin_closing(channel: Channel) -> Doing:
         return replace(channel, blocked_by=blocked), [Notify("closing", "close_blocked", fields)]
     balances = _after(channel.base.balances_msat, answers)
     channel = replace(channel, phase=Negotiating(balances), blocked_by=(), quiescence=Quiescence())
-    return first_offer(channel)
+    return (yield from first_offer(channel))
 
 
 def _after(balances_msat: PerParty, answers: Iterable[Answer]) -> PerParty:

@@ -234,7 +234,7 @@ def on_reestablish(channel: Channel, message: ChannelReestablish) -> Step:
     if channel.shutdown[channel.us]:
         actions.append(Send(shutdown_message(channel)))
     if isinstance(channel.phase, Negotiating):
-        channel, offer = first_offer(channel)
+        channel, offer = yield from first_offer(channel)
         actions += offer
     channel, ready = yield from announce_ready(channel)
     notice = Notify("connection", "channel_active", (("channel", channel.key),))

@@ -31,6 +31,7 @@ def pin(spec: ProviderSpec, commitment_format: int) -> ProviderPin:
         max_weight=spec.max_weight,
         seal_length=spec.seal_length,
         observes=spec.observes,
+        seals=spec.seals,
     )
 
 

@@ -13,9 +13,10 @@ from lnpd_sdk.types import ChildTx, SealedOutput, Transaction, View
 from lnpd.errors import ChildRefused, DuplicateOutput, SealSlotTaken
 from lnpd.tx import checks
 from lnpd.tx.graph import Child, CommitmentSpec, Output, ProviderCall
-from lnpd.tx.phases import Placed, ask, fill_seal, shown_outputs
+from lnpd.tx.phases import Placed, ask, shown_outputs
 from lnpd.tx.rules import is_counterpartys
 from lnpd.tx.script import Compiled, Compiler
+from lnpd.tx.seals import filled, pin_of
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 
 
@@ -115,12 +116,11 @@ def _seal_child(
     name = checks.title(wanted)
     if len(slots) > 1:
         raise SealSlotTaken(f"{name}: it has more than one seal slot.")
-    pin = next(pin for pin in spec.type.providers if pin.name == wanted.provider)
+    pin = pin_of(spec.type, wanted.provider)
     carrier = outputs[slots[0]].script
-    assert isinstance(carrier, DataCarrier)
     checks.seal_length(name, pin, carrier)
     shown = Transaction("second_stage", tuple(SealedOutput(o.value_sat, o.script_pubkey) for o in outputs))
-    script_pubkey = yield from fill_seal(spec, view, wanted.provider, carrier, shown)
-    filled = list(outputs)
-    filled[slots[0]] = msgspec.structs.replace(outputs[slots[0]], script_pubkey=script_pubkey)
-    return tuple(filled)
+    script_pubkey = yield from filled(pin, spec.states, view, shown)
+    sealed = list(outputs)
+    sealed[slots[0]] = msgspec.structs.replace(outputs[slots[0]], script_pubkey=script_pubkey)
+    return tuple(sealed)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 from lnpd_sdk.script import FundingScript, Script, Sighash, SpendPath
-from lnpd_sdk.types import CommitmentKeys, Party, PerParty
+from lnpd_sdk.types import CommitmentKeys, Party, PerParty, Sealed
 
 from lnpd.tx.transaction import Tx
 
@@ -31,7 +31,7 @@ class ProviderPin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `phases` are those it is asked in. `max_outputs` and `max_weight` (weight units) are limits for each party's
     outputs in one commitment; `seal_length` is the length of its seal slot in each transaction, 0 for none;
-    `observes` the providers whose updates it is shown beside its own.
+    `observes` the providers whose updates it is shown beside its own; `seals` where the host reserves it that slot.
     """
 
     name: str
@@ -41,6 +41,7 @@ class ProviderPin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_weight: int = 16_000
     seal_length: int = 0
     observes: tuple[str, ...] = ()
+    seals: tuple[Sealed, ...] = ()
 
 
 class ChannelType(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

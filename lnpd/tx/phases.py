@@ -1,14 +1,12 @@
-"""What do the phases of the pipeline share: a placed output, asking every provider, filling a seal?"""
+"""What do the phases of the pipeline share: a placed output, asking every provider?"""
 
 from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
-from lnpd_sdk.script import DataCarrier
-from lnpd_sdk.types import OutputSpec, SealedOutput, Transaction, View
+from lnpd_sdk.types import OutputSpec, SealedOutput, View
 
-from lnpd.tx import checks
 from lnpd.tx.graph import CommitmentSpec, Method, ProviderCall, ProviderPin
-from lnpd.tx.script import Compiled, data_carrier
+from lnpd.tx.script import Compiled
 
 Answers = Generator[ProviderCall, object, list[tuple[ProviderPin, object]]]
 
@@ -38,16 +36,6 @@ def ask(spec: CommitmentSpec, view: View, method: Method, *arguments: object) ->
     for pin, call in zip(pins, calls, strict=True):
         answers.append((pin, (yield call)))
     return answers
-
-
-def fill_seal(
-    spec: CommitmentSpec, view: View, provider: str, carrier: DataCarrier, shown: Transaction
-) -> Generator[ProviderCall, object, bytes]:
-    """The sealed scriptPubKey of a data carrier."""
-    pin = next(pin for pin in spec.type.providers if pin.name == provider)
-    state = dict(spec.states).get(provider, b"")
-    content = yield ProviderCall(provider, pin.format, "seal", (view, state, shown))
-    return data_carrier(checks.sealed(f"{provider} {shown.purpose}", content, carrier.length))
 
 
 def shown_outputs(placed: Sequence[Placed]) -> tuple[SealedOutput, ...]:

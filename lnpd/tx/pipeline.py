@@ -25,9 +25,10 @@ from lnpd.tx import checks, fees
 from lnpd.tx.descend import descend
 from lnpd.tx.funding import locktime_and_sequence
 from lnpd.tx.graph import CommitmentSpec, Graph, Output, ProviderCall
-from lnpd.tx.phases import Placed, ask, fill_seal, shown_outputs
+from lnpd.tx.phases import Placed, ask, shown_outputs
 from lnpd.tx.rules import check_rule_3
 from lnpd.tx.script import Compiler, compiler_of
+from lnpd.tx.seals import filled, pin_of
 from lnpd.tx.states import htlcs_of
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 
@@ -201,7 +202,7 @@ def _seal(spec: CommitmentSpec, view: View, placed: list[Placed]) -> Generator[P
     for position, slot in enumerate(placed):
         if isinstance(slot.spec.script, DataCarrier):
             shown = Transaction("commitment", shown_outputs(placed))
-            script_pubkey = yield from fill_seal(spec, view, slot.spec.provider, slot.spec.script, shown)
+            script_pubkey = yield from filled(pin_of(spec.type, slot.spec.provider), spec.states, view, shown)
             return [*placed[:position], slot._replace(script_pubkey=script_pubkey), *placed[position + 1 :]]
     return placed
 

@@ -216,6 +216,10 @@ class Transaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     txid: bytes = b""
 
 
+Sealed = Literal["close"]
+"""Where a provider's slot may stand beside those that it reserves itself (`ProviderSpec.seals`)."""
+
+
 class Blocked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="blocked"):
     """This provider does not let the channel close by agreement yet."""
 
@@ -243,6 +247,9 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `observes` names the other providers whose updates it is shown in `validate` and `fold` beside its own; the
     host evaluates it, so that a provider which HTLCs do not concern costs a payment nothing.
+
+    `seals` says in which transactions that it does not make itself the host reserves it an OP_RETURN of `seal_length`
+    bytes, their first output: `close` is every mutual close. One provider of a channel's type seals each.
     """
 
     name: str
@@ -252,6 +259,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_outputs: int = 16
     max_weight: int = 16_000  # weight units that it may add to one commitment
     seal_length: int = 0  # bytes of its seal slot in each transaction; 0 is none
+    seals: tuple[Sealed, ...] = ()
 
 
 class Provider(Protocol):
@@ -292,7 +300,10 @@ class Provider(Protocol):
         ...
 
     def seal(self, view: View, state: bytes, transaction: Transaction) -> bytes:
-        """The content of its data carrier in this transaction: exactly `spec.seal_length` bytes."""
+        """The content of its data carrier in this transaction: exactly `spec.seal_length` bytes.
+
+        Both sides build the same transactions, so both must get the same bytes. A close is asked for each fee that is
+        negotiated, with the state of what is irrevocable."""
         ...
 
     def descend(self, view: View, state: bytes, transaction: Transaction) -> tuple[ChildTx, ...]:

@@ -102,6 +102,12 @@ BAD: dict[str, tuple[Manifest, str]] = {
     "outputs": (manifest(providers=(provider(max_outputs=65),)), "64 outputs"),
     "weight": (manifest(providers=(provider(max_weight=100_001),)), "64 outputs"),
     "seal": (manifest(providers=(provider(seal_length=81),)), "80 bytes"),
+    "seals of no length": (manifest(providers=(provider(phases=(Phase("seal"),), seals=("close",)),)), "a seal_length"),
+    "seals without the phase": (manifest(providers=(provider(seal_length=8, seals=("close",)),)), "the phase seal"),
+    "seals twice": (
+        manifest(providers=(provider(phases=(Phase("seal"),), seal_length=8, seals=("close", "close")),)),
+        "each place once",
+    ),
 }
 
 

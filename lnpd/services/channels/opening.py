@@ -10,13 +10,21 @@ from lnpd.channel.presets import LARGE_CHANNEL_SAT, Limits
 from lnpd.channel.scripts import shutdown_script_allowed
 from lnpd.channel.state import SCID_ALIAS, Channel, Policy, Terms
 from lnpd.config import UPFRONT_NOWHERE, UPFRONT_WALLET
-from lnpd.errors import AddressRefused, ChannelRefused, ChannelTypeUnknown, ConfigRefused, UnknownChannelType
+from lnpd.errors import (
+    AddressRefused,
+    ChannelRefused,
+    ChannelTypeUnknown,
+    ConfigRefused,
+    SealSlotTaken,
+    UnknownChannelType,
+)
 from lnpd.hooks.registry import Registry
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
 from lnpd.services.interfaces import ChannelPublics
 from lnpd.services.wallet.scripts import WalletScripts
 from lnpd.tx.funding_types import filled, script_digest, with_funding
 from lnpd.tx.graph import ChannelType
+from lnpd.tx.seals import check_seals
 from lnpd.tx.states import BASE, BaseState, encode_state
 from lnpd.wire import features
 from lnpd.wire.messages import Extension, FundingType
@@ -197,7 +205,12 @@ class Kinds:
             if found is None or each.format not in found[1].formats:
                 raise ChannelTypeUnknown(f"No plugin here provides {each.name[:40]!r} at format {each.format}.")
             pins.append(pin(found[1], each.format))
-        return with_extensions(base, pins)
+        kind = with_extensions(base, pins)
+        try:
+            check_seals(kind)
+        except SealSlotTaken as error:
+            raise ChannelTypeUnknown(f"There can be no such channel: {error}") from None
+        return kind
 
 
 def _meaning(found: features.ChannelType) -> ChannelType:

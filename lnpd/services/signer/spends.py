@@ -22,6 +22,7 @@ from lnpd.tx.feerates import MAX_FEERATE_PER_KW, STAKE_PERCENT
 from lnpd.tx.graph import Child, CommitmentSignatures, Graph, Output
 from lnpd.tx.rules import is_counterpartys
 from lnpd.tx.script import Compiled, Compiler, compiler_of, public_key_of
+from lnpd.tx.seals import is_carrier, sealing
 from lnpd.tx.signatures import (
     counterparty_key,
     funding_digest,
@@ -69,9 +70,10 @@ def check_closing(terms: SignerChannel, state: FundingState, closing: SignClosin
     """Raises SignerRefused unless the close spends the funding alone and pays us our balance less the agreed fee."""
     tx, funding = closing.transaction, closing.funding
     check_encodable(tx)
+    paying = _without_seal(terms, tx)
     if len(tx.inputs) != 1 or (tx.inputs[0].txid, tx.inputs[0].vout) != (funding.txid, funding.vout):
         refuse(Rule.CLOSE_MALFORMED, "the closing transaction does not spend its funding, and that alone.")
-    if tx.version != 2 or not 1 <= len(tx.outputs) <= 2:
+    if tx.version != 2 or not 1 <= len(paying) <= 2:
         refuse(Rule.CLOSE_MALFORMED, "a closing transaction has version 2 and one or two outputs.")
     if sum(each.value_sat for each in tx.outputs) > funding.capacity_sat or min(o.value_sat for o in tx.outputs) < 0:
         refuse(Rule.CLOSE_MALFORMED, "the closing transaction pays more than the channel holds.")
@@ -87,6 +89,16 @@ def check_closing(terms: SignerChannel, state: FundingState, closing: SignClosin
     paid_sat = sum(each.value_sat for each in tx.outputs if is_ours(each.script_pubkey))
     if paid_sat < least_sat:
         refuse(Rule.CLOSE_UNDERPAYS, f"the close pays us {paid_sat} sat; {balance_sat} less the fee is {least_sat}.")
+
+
+def _without_seal(terms: SignerChannel, tx: Tx) -> tuple[TxOut, ...]:
+    """The outputs of a close that may pay: where the type seals it, the first one is the carrier, and no other is."""
+    pin = sealing(terms.type, "close")
+    if pin is None:
+        return tx.outputs
+    if not tx.outputs or not is_carrier(pin, tx.outputs[0]):
+        refuse(Rule.CLOSE_MALFORMED, f"the first output of the closing transaction is not {pin.name}'s carrier.")
+    return tx.outputs[1:]
 
 
 def _closing_fee_sat(terms: SignerChannel, closing: SignClosing, dust_sat: int) -> int:

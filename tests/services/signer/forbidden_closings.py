@@ -5,7 +5,9 @@ from msgspec.structs import replace
 
 from lnpd.channel.actions import CompleteClosing, SignClosing
 from lnpd.services.signer.refusals import Rule
+from lnpd.tx.script import data_carrier
 from lnpd.tx.transaction import Tx, TxIn, TxOut
+from tests.channel.sealed import with_sealer
 from tests.services.signer.signers import INDEX
 from tests.services.signer.world import EXTENDED, ME, STRANGER, Row, World, table_of
 
@@ -125,3 +127,44 @@ async def a_close_with_a_sequence_that_no_transaction_has(world: World) -> None:
     closing = world.closing(699_500)
     inputs = (replace(closing.transaction.inputs[0], sequence=1 << 40),)
     await world.close(replace(closing, transaction=replace(closing.transaction, inputs=inputs)))
+
+
+SEALED, CARRIER = with_sealer("close"), TxOut(0, data_carrier(bytes(32)))
+
+
+def sealed(closing: SignClosing, *carriers: TxOut) -> SignClosing:
+    """The close with these outputs before the others."""
+    tx = closing.transaction
+    return replace(closing, transaction=replace(tx, outputs=(*carriers, *tx.outputs)))
+
+
+@forbidden(Rule.CLOSE_MALFORMED)
+async def a_close_with_a_data_carrier_that_nobody_seals(world: World) -> None:
+    fresh = await World.fresh(SEALED)
+    assert await fresh.close(sealed(fresh.closing(699_500), CARRIER))
+    unsealed = await World.fresh()
+    await unsealed.close(sealed(unsealed.closing(699_500), CARRIER))
+
+
+@forbidden(Rule.CLOSE_MALFORMED)
+async def a_sealed_close_without_its_carrier(world: World) -> None:
+    fresh = await World.fresh(SEALED)
+    await fresh.close(fresh.closing(699_500))
+
+
+@forbidden(Rule.CLOSE_MALFORMED)
+async def a_sealed_close_with_two_carriers(world: World) -> None:
+    fresh = await World.fresh(SEALED)
+    await fresh.close(sealed(fresh.closing(699_500), CARRIER, CARRIER))
+
+
+@forbidden(Rule.CLOSE_MALFORMED)
+async def a_carrier_of_another_length(world: World) -> None:
+    fresh = await World.fresh(SEALED)
+    await fresh.close(sealed(fresh.closing(699_500), TxOut(0, data_carrier(bytes(31)))))
+
+
+@forbidden(Rule.CLOSE_MALFORMED)
+async def a_carrier_with_value(world: World) -> None:
+    fresh = await World.fresh(SEALED)
+    await fresh.close(sealed(fresh.closing(699_000), replace(CARRIER, value_sat=500)))
