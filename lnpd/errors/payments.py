@@ -36,6 +36,18 @@ class PaymentInFlight(CommandRefused):
     """A payment is on its way, or arrived: it is not made twice."""
 
 
+class PreimageUnfit(CommandRefused):
+    """A payment without an invoice needs a preimage of 32 bytes."""
+
+
+class PreimageUsed(CommandRefused):
+    """A preimage was used for another payment: whoever learned it there could take this one."""
+
+
+class RecordsUnfit(CommandRefused):
+    """Records for the payee have a type that nobody may add, or do not fit into the onion."""
+
+
 class PayLimitReached(CommandRefused):
     """A plugin's payment could cost more than what is left of what it may pay in all (--grant PLUGIN=pay:SAT)."""
 

@@ -18,6 +18,7 @@ from lnpd.routing import payload
 from lnpd.routing.invoice_fields import HintedHop
 from lnpd.routing.relay import RelayPolicy
 from lnpd.wire.fields import scid, scid_text
+from lnpd.wire.message import CODEC, Codec
 from lnpd.wire.messages import Payload
 
 MAX_HOPS: Final = 20
@@ -119,12 +120,14 @@ def _known(sender: bytes, hop: Hop, edges: tuple[tuple[bytes, Hop], ...]) -> Hop
     )
 
 
-def plan(hops: Sequence[Hop], amount_msat: int, cltv_expiry: int, last: Payload) -> Route:
+def plan(hops: Sequence[Hop], amount_msat: int, cltv_expiry: int, last: Payload, codec: Codec = CODEC) -> Route:
     """Amounts and expiries of each hop, from the payee back to us; `hops` are `completed` ones.
+
+    codec: of what the payee is told.
 
     Raises InvalidOnionPayload, RouteUnknown if a hop between others has no channel or policy.
     """
-    parts = [(hops[-1].node_id, payload.encode(last))]
+    parts = [(hops[-1].node_id, payload.encode(last, codec))]
     paid_msat = amount_msat
     for sender, hop in zip(reversed(hops[:-1]), reversed(hops[1:]), strict=True):
         if hop.short_channel_id is None or hop.policy is None:

@@ -1,12 +1,17 @@
-"""What is known of a payment while it is being made?"""
+"""What is known of a payment while it is being made, and is its HTLC in a channel?"""
 
 import asyncio
 from dataclasses import dataclass, field
 
+import msgspec
+from lnpd_sdk.types import AddHtlc
+
+from lnpd.channel.state import Channel
 from lnpd.errors import LnpdError
-from lnpd.routing.invoice import Invoice
 from lnpd.services.payments.extras import Records
 from lnpd.services.payments.ledger import PaymentRecord
+from lnpd.services.payments.unasked import Payable
+from lnpd.tx.states import HTLC, htlcs_of
 
 
 @dataclass(eq=False)
@@ -17,7 +22,7 @@ class Attempt:
     channel's log. ended: the record of a payment that is paid or failed, or why it was not made.
     """
 
-    request: Invoice
+    request: Payable
     text: str
     amount_msat: int
     deadline_seconds: float
@@ -27,3 +32,20 @@ class Attempt:
     payer: str = ""
     extras: Records = ()
     record: PaymentRecord | None = field(default=None, repr=False)
+
+    def is_for(self, request: Payable, amount_msat: int, payer: str) -> bool:
+        """Whether it is this payment. payer: "" joins anybody's."""
+        same = isinstance(request, type(self.request)) and request.payee == self.request.payee
+        return same and amount_msat == self.amount_msat and payer in ("", self.payer)
+
+
+def carries(channel: Channel, identity: int, payment_hash: bytes) -> bool:
+    """Whether our HTLC of this id is in the channel's base, or on its way there."""
+    if any(
+        htlc.offerer == channel.us and htlc.id == identity and htlc.payment_hash == payment_hash
+        for htlc in htlcs_of(channel.base.states)
+    ):
+        return True
+    updates = (pending.update for pending in channel.log)
+    ours = (u for u in updates if (u.provider, u.kind, u.proposer, u.id) == (HTLC, "add", channel.us, identity))
+    return any(msgspec.msgpack.decode(u.body, type=AddHtlc).payment_hash == payment_hash for u in ours)

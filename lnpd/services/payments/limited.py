@@ -6,14 +6,16 @@ like any other, whose record names its payer.
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from lnpd.errors import PaymentInFlight
+from lnpd.errors import PaymentInFlight, PreimageUsed
 from lnpd.services.payments import spending
 from lnpd.services.payments.ledger import PAID, PENDING, payment_of
 from lnpd.services.payments.offer import amount_of, readable, usual_max_fee_msat
 from lnpd.services.payments.outgoing import Outgoing
+from lnpd.services.payments.unasked import Payable, Unasked, refuse_reuse, unasked
 from lnpd.services.payments.view import shown
 from lnpd.services.rpc import answers
 from lnpd.store.read import Read
@@ -48,14 +50,28 @@ class LimitedPayments:
         """
         request = readable(text, self._network, self._node_id)
         amount = amount_of(request, amount_msat)
-        fee_msat = usual_max_fee_msat(amount) if max_fee_msat is None else max_fee_msat
-        reserve = partial(self._reserve, payer, limit_sat, request.payment_hash, amount + fee_msat)
+        return await self.send(payer, limit_sat, request, amount, max_fee_msat, route, timeout_seconds, text)
+
+    async def send(
+        self,
+        payer: str,
+        limit_sat: int,
+        request: Payable,
+        amount_msat: int,
+        max_fee_msat: int | None,
+        route: tuple[str, ...],
+        timeout_seconds: float,
+        text: str = "",
+    ) -> answers.Paid:
+        """As `pay`, also what has no invoice, whose `text` is empty. Raises PreimageUsed too."""
+        fee_msat = usual_max_fee_msat(amount_msat) if max_fee_msat is None else max_fee_msat
+        reserve = partial(self._reserve, payer, limit_sat, request, amount_msat, fee_msat)
 
         async def paid() -> answers.Paid:
             self._callers[request.payment_hash] += 1
             try:
                 await self._store.write(reserve)
-                return await self._outgoing.pay(text, amount_msat, timeout_seconds, route, fee_msat, payer)
+                return await self._outgoing.send(request, amount_msat, timeout_seconds, route, fee_msat, payer, text)
             finally:
                 self._callers -= Counter({request.payment_hash: 1})
                 await self._store.write(lambda write: self._free(write, payer))
@@ -64,6 +80,25 @@ class LimitedPayments:
         self._running.add(task)
         task.add_done_callback(self._ended)
         return await asyncio.shield(task)  # the plugin may end while it waits; what it began does not
+
+    async def pay_node(
+        self,
+        payer: str,
+        limit_sat: int,
+        node_id: str,
+        amount_msat: int,
+        preimage: str,
+        records: Mapping[str, str],
+        max_fee_msat: int | None,
+        route: tuple[str, ...],
+        timeout_seconds: float,
+    ) -> answers.Paid:
+        """Pays a node that asked for nothing (unasked.py), within the same limit; a preimage pays once.
+
+        Raises what `unasked` and `pay` raise, and PreimageUsed.
+        """
+        request = unasked(node_id, amount_msat, preimage, records, max(0, len(route) - 1), self._node_id)
+        return await self.send(payer, limit_sat, request, amount_msat, max_fee_msat, route, timeout_seconds)
 
     async def payments(self, payer: str) -> tuple[answers.Payment, ...]:
         """Its own among our last 1,000 payments, newest first."""
@@ -80,14 +115,21 @@ class LimitedPayments:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    def _reserve(self, payer: str, limit_sat: int, payment_hash: bytes, msat: int, write: Write) -> None:
+    def _reserve(
+        self, payer: str, limit_sat: int, request: Payable, amount_msat: int, fee_msat: int, write: Write
+    ) -> None:
+        payment_hash = request.payment_hash
         row = write.payment(payment_hash)
+        if isinstance(request, Unasked):
+            refuse_reuse(row, request, amount_msat)
+            if write.invoice(payment_hash) is not None:
+                raise PreimageUsed(f"{payment_hash.hex()} is an invoice of ours: its preimage is for who pays it.")
         if row is not None and row.state in (PENDING, PAID):
             if payment_of(row).payer != payer:
                 raise PaymentInFlight(f"The payment {payment_hash.hex()} is {row.state}, and not by {payer}.")
             return
         self._free(write, payer)
-        spending.reserve(write, payer, limit_sat, payment_hash, msat)
+        spending.reserve(write, payer, limit_sat, payment_hash, amount_msat + fee_msat)
 
     def _free(self, write: Write, payer: str) -> None:
         """Whatever is kept for what will not be: it was never offered, or this process knows nothing of it."""

@@ -36,10 +36,11 @@ from lnpd.routing.invoice import Invoice
 from lnpd.routing.invoice_prefix import NETWORKS, check_amount
 from lnpd.routing.route import Hop, completed, over_peers, parse_hop, plan
 from lnpd.services.payments.extras import Records
+from lnpd.services.payments.unasked import CODEC, Payable, Unasked, last_payload
 from lnpd.wire import message as wire
 from lnpd.wire.features import BOLT9
 from lnpd.wire.fields import scid_text
-from lnpd.wire.messages import ChannelUpdate
+from lnpd.wire.messages import ChannelUpdate, Payload
 
 MOST_EXTRA_BLOCKS: Final = 6
 MAX_MIN_FINAL_CLTV_EXPIRY_DELTA: Final = 2016
@@ -103,7 +104,7 @@ def refuse_expired(request: Invoice, now_seconds: float) -> None:
         )
 
 
-def way_to(request: Invoice, route: Sequence[str], usable: Sequence[Channel]) -> tuple[Hop, ...] | None:
+def way_to(request: Payable, route: Sequence[str], usable: Sequence[Channel]) -> tuple[Hop, ...] | None:
     """The hops to the payee: a person's, or one channel, or one to where a hint begins; None if there is no such way.
 
     Raises RouteMalformed, RouteUnknown.
@@ -122,7 +123,7 @@ def usual_max_fee_msat(amount_msat: int) -> int:
 
 
 def offer_for(
-    request: Invoice,
+    request: Payable,
     amount_msat: int,
     height: int,
     way: Sequence[Hop],
@@ -133,10 +134,7 @@ def offer_for(
     RouteTooLong."""
     extra_blocks = 1 + secrets.randbelow(MOST_EXTRA_BLOCKS)
     cltv_expiry = height + request.min_final_cltv_expiry_delta + extra_blocks
-    part = payload.for_final_node(
-        amount_msat, cltv_expiry, request.payment_secret, payment_metadata=request.payment_metadata
-    )
-    route = plan(way, amount_msat, cltv_expiry, msgspec.structs.replace(part, unknown=extras))
+    route = plan(way, amount_msat, cltv_expiry, _told(request, amount_msat, cltv_expiry, extras), CODEC)
     limit_msat = usual_max_fee_msat(amount_msat) if max_fee_msat is None else max_fee_msat
     if route.fee_msat > limit_msat:
         raise RouteFeeTooHigh(f"The route costs {route.fee_msat} msat, and --max-fee-msat is {limit_msat}.")
@@ -148,6 +146,16 @@ def offer_for(
     session_key = os.urandom(32)
     onion = sphinx.build(session_key, route.hops, request.payment_hash).packet
     return Offer(route.amount_msat, route.cltv_expiry, onion, session_key, route.fee_msat, route.node_ids)
+
+
+def _told(request: Payable, amount_msat: int, cltv_expiry: int, extras: Records) -> Payload:
+    """What the payee is told."""
+    if isinstance(request, Unasked):
+        return last_payload(request, amount_msat, cltv_expiry)
+    part = payload.for_final_node(
+        amount_msat, cltv_expiry, request.payment_secret, payment_metadata=request.payment_metadata
+    )
+    return msgspec.structs.replace(part, unknown=extras)
 
 
 def why_failed(told: HtlcFailed, session_key: bytes, node_ids: Sequence[bytes]) -> str:

@@ -15,8 +15,6 @@ from functools import partial
 from hashlib import sha256
 from typing import Final
 
-import msgspec
-from lnpd_sdk.types import AddHtlc
 from msgspec.structs import replace
 
 from lnpd.channel.actions import HtlcFailed, HtlcForgotten, HtlcFulfilled, HtlcOffered
@@ -32,13 +30,15 @@ from lnpd.errors import (
     PaymentPending,
     UnknownPayment,
 )
+from lnpd.routing.invoice import Invoice
 from lnpd.routing.route import Hop
 from lnpd.services.payments import ledger as payments_ledger
-from lnpd.services.payments.attempts import Attempt
+from lnpd.services.payments.attempts import Attempt, carries
 from lnpd.services.payments.extras import Extras
 from lnpd.services.payments.ledger import PAID, PENDING, Applied, HtlcKey, PaymentRecord, payment_of
 from lnpd.services.payments.news import News, Tasks
 from lnpd.services.payments.offer import amount_of, offer_for, readable, refuse_expired, way_to, why_failed
+from lnpd.services.payments.unasked import Payable, Unasked, refuse_reuse
 from lnpd.services.payments.view import channels_to, no_way, paid, shown, too_much
 from lnpd.services.recipients import Channels, Effects
 from lnpd.services.rpc import answers
@@ -46,7 +46,6 @@ from lnpd.store.read import ALL_ROWS
 from lnpd.store.rows import PaymentRow
 from lnpd.store.store import Store
 from lnpd.store.write import Write
-from lnpd.tx.states import HTLC, htlcs_of
 
 log = logging.getLogger("lnpd.payments")
 
@@ -95,6 +94,19 @@ class Outgoing:
         """
         request = readable(text, self._network, self._node_id)
         amount_msat = amount_of(request, amount_msat)
+        return await self.send(request, amount_msat, timeout_seconds, route, max_fee_msat, payer, text)
+
+    async def send(
+        self,
+        request: Payable,
+        amount_msat: int,
+        timeout_seconds: float,
+        route: tuple[str, ...] = (),
+        max_fee_msat: int | None = None,
+        payer: str = "",
+        text: str = "",
+    ) -> answers.Paid:
+        """As `pay`, also what has no invoice, whose `text` is empty. Raises PreimageUsed too."""
         deadline_seconds = _loop_seconds() + timeout_seconds
         attempt = self._attempts.get(request.payment_hash)
         if attempt is None:
@@ -102,8 +114,8 @@ class Outgoing:
             attempt = Attempt(request, text, amount_msat, deadline_seconds, ended, route, max_fee_msat, payer)
             self._attempts[request.payment_hash] = attempt
             self._tasks.start(self._begin(attempt), f"payment {request.payment_hash.hex()}")
-        elif attempt.amount_msat != amount_msat or payer not in ("", attempt.payer):
-            raise PaymentInFlight(f"This invoice is being paid already, with {attempt.amount_msat} msat.")
+        elif not attempt.is_for(request, amount_msat, payer):
+            raise PaymentInFlight(f"A payment of this hash is being made already, with {attempt.amount_msat} msat.")
         else:
             await self._look(attempt)
         attempt.deadline_seconds = max(attempt.deadline_seconds, deadline_seconds)
@@ -137,6 +149,8 @@ class Outgoing:
     async def _begin(self, attempt: Attempt) -> None:
         try:
             row = await self._row(attempt.request.payment_hash)
+            if isinstance(attempt.request, Unasked):
+                refuse_reuse(row, attempt.request, attempt.amount_msat)
             if row is not None and row.state == PAID:
                 self._end(attempt, payment_of(row))
             elif row is not None and row.state == PENDING:  # since before this process
@@ -153,8 +167,9 @@ class Outgoing:
 
     async def _offer(self, attempt: Attempt) -> None:
         """Returns once an HTLC is in a channel's log. Raises CommandRefused: nothing is."""
-        refuse_expired(attempt.request, self._clock())
-        attempt.extras = await self._extras.records(attempt.request, attempt.amount_msat)
+        if isinstance(attempt.request, Invoice):
+            refuse_expired(attempt.request, self._clock())
+            attempt.extras = await self._extras.records(attempt.request, attempt.amount_msat)
         usable = self._channels.usable()
         way = way_to(attempt.request, attempt.route, usable)
         first = channels_to(way[0], usable) if way else []
@@ -293,7 +308,7 @@ class Outgoing:
         lost: list[tuple[bytes, Applied[PaymentRecord | None]]] = []
         for row in rows:
             htlc, payment_hash = payment_of(row).htlc, row.payment_hash
-            if htlc is None or (htlc.channel in known and not _carries(known[htlc.channel], htlc.id, payment_hash)):
+            if htlc is None or (htlc.channel in known and not carries(known[htlc.channel], htlc.id, payment_hash)):
                 lost.append((payment_hash, self._failing(payment_hash, htlc, NEVER_SENT)))
         if lost:
             await self._store.write(_all(change for _, change in lost))
@@ -367,18 +382,6 @@ def _all(changes: Iterable[Callable[[Write], None]]) -> Callable[[Write], None]:
             change(write)
 
     return apply
-
-
-def _carries(channel: Channel, identity: int, payment_hash: bytes) -> bool:
-    """Whether our HTLC of this id is in the channel's base, or on its way there."""
-    if any(
-        htlc.offerer == channel.us and htlc.id == identity and htlc.payment_hash == payment_hash
-        for htlc in htlcs_of(channel.base.states)
-    ):
-        return True
-    updates = (pending.update for pending in channel.log)
-    ours = (u for u in updates if (u.provider, u.kind, u.proposer, u.id) == (HTLC, "add", channel.us, identity))
-    return any(msgspec.msgpack.decode(u.body, type=AddHtlc).payment_hash == payment_hash for u in ours)
 
 
 def _loop_seconds() -> float:

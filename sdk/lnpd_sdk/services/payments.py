@@ -1,6 +1,6 @@
 """How does a plugin pay over Lightning, and get paid?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -15,6 +15,18 @@ class Pay(msgspec.Struct, frozen=True):
 
     invoice: str
     amount_msat: int | None = None
+    max_fee_msat: int | None = None
+    route: tuple[str, ...] = ()
+    timeout_seconds: float = MAX_PAY_SECONDS
+
+
+class PayNode(msgspec.Struct, frozen=True):
+    """What `pay_node` takes: preimage, and the records' values, in hex."""
+
+    node_id: str
+    amount_msat: int
+    preimage: str
+    records: dict[str, str] = {}
     max_fee_msat: int | None = None
     route: tuple[str, ...] = ()
     timeout_seconds: float = MAX_PAY_SECONDS
@@ -82,6 +94,32 @@ class PaymentAsks(Asks):
         """
         wanted = Pay(invoice, amount_msat, max_fee_msat, tuple(route), timeout_seconds)
         paid: PaidInvoice = await self._ask("pay", wanted, PaidInvoice)
+        return paid
+
+    async def pay_node(
+        self,
+        node_id: str,
+        amount_msat: int,
+        preimage: bytes,
+        records: Mapping[int, bytes] | None = None,
+        max_fee_msat: int | None = None,
+        route: Sequence[str] = (),
+        timeout_seconds: float = MAX_PAY_SECONDS,
+    ) -> PaidInvoice:
+        """Pays a node that made no invoice (bLIP 3, keysend), once for each preimage: the same call waits for the
+        payment again, and pays again only what failed.
+
+        Draw `preimage` with `secrets.token_bytes(32)` and keep it before the call; the node tells it to the payee, so
+        it is no receipt. `records` are more for the payee: odd types from 65536 on, at most 600 bytes with 16 counted
+        for each beside its value (RecordsUnfit, also where they and the route do not fit into one onion).
+        `route` ends with the payee and says what each hop asks, but the first:
+        `NODE_ID@SCID:BASE_MSAT:MILLIONTHS:DELTA`; without one, the payee is a peer. Whether the payee takes such
+        payments shows when it is paid. Everything else, capability, limit and errors, is as with `pay`; PreimageUnfit;
+        PreimageUsed: another payment had this preimage.
+        """
+        more = {str(number): value.hex() for number, value in (records or {}).items()}
+        wanted = PayNode(node_id, amount_msat, preimage.hex(), more, max_fee_msat, tuple(route), timeout_seconds)
+        paid: PaidInvoice = await self._ask("pay_node", wanted, PaidInvoice)
         return paid
 
     async def payments(self) -> tuple[PluginPayment, ...]:

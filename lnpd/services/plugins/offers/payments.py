@@ -10,6 +10,7 @@ from lnpd_sdk.services.payments import (
     PaidInvoice,
     Pay,
     PaymentsWanted,
+    PayNode,
     PluginPayment,
 )
 
@@ -24,12 +25,10 @@ _INVOICES: Final = Pace(INVOICES_A_MINUTE, 60.0, TooManyInvoices)
 
 async def pay(desk: Desk, plugin: Plugin, wanted: Pay) -> PaidInvoice:
     """The limit is the grant's; what was paid and what is on its way is in the store."""
-    if (wanted.max_fee_msat or 0) < 0 or len(wanted.route) > MAX_ROUTE:
-        raise AmountUnfit(f"A max_fee_msat is not negative, and a route has at most {MAX_ROUTE} nodes.")
-    limit = desk.registry.granted(plugin.name, "pay") or "0"
+    _require_terms(wanted.max_fee_msat, wanted.route)
     paid = await there(desk.payments).limited.pay(
         plugin.name,
-        int(limit),
+        _limit_sat(desk, plugin),
         wanted.invoice,
         wanted.amount_msat,
         wanted.max_fee_msat,
@@ -37,6 +36,32 @@ async def pay(desk: Desk, plugin: Plugin, wanted: Pay) -> PaidInvoice:
         min(max(wanted.timeout_seconds, 0.0), MAX_PAY_SECONDS),
     )
     return PaidInvoice(paid.payment_hash, paid.preimage, paid.amount_msat, paid.fee_msat)
+
+
+async def pay_node(desk: Desk, plugin: Plugin, wanted: PayNode) -> PaidInvoice:
+    """The limit is that of `pay`."""
+    _require_terms(wanted.max_fee_msat, wanted.route)
+    paid = await there(desk.payments).limited.pay_node(
+        plugin.name,
+        _limit_sat(desk, plugin),
+        wanted.node_id,
+        wanted.amount_msat,
+        wanted.preimage,
+        wanted.records,
+        wanted.max_fee_msat,
+        wanted.route,
+        min(max(wanted.timeout_seconds, 0.0), MAX_PAY_SECONDS),
+    )
+    return PaidInvoice(paid.payment_hash, paid.preimage, paid.amount_msat, paid.fee_msat)
+
+
+def _require_terms(max_fee_msat: int | None, route: tuple[str, ...]) -> None:
+    if (max_fee_msat or 0) < 0 or len(route) > MAX_ROUTE:
+        raise AmountUnfit(f"A max_fee_msat is not negative, and a route has at most {MAX_ROUTE} nodes.")
+
+
+def _limit_sat(desk: Desk, plugin: Plugin) -> int:
+    return int(desk.registry.granted(plugin.name, "pay") or "0")
 
 
 async def payments(desk: Desk, plugin: Plugin, _wanted: PaymentsWanted) -> tuple[PluginPayment, ...]:
@@ -63,6 +88,15 @@ OFFERS: Final = (
         "Pays an invoice, within what all payments of the plugin may cost.",
         "paid = await node.pay(invoice, max_fee_msat=1_000)",
         pay,
+    ),
+    Offer(
+        "pay_node",
+        "pay",
+        PayNode,
+        PaidInvoice,
+        "Pays a node that asked for nothing (bLIP 3), within the limit of `pay`.",
+        "paid = await node.pay_node(node_id, 21_000, secrets.token_bytes(32))",
+        pay_node,
     ),
     Offer(
         "payments",

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 from lnpd_sdk.envelope import CallFailed
+from lnpd_sdk.hooks import ResolveHtlc
 from lnpd_sdk.node import Node as Asked
 from lnpd_sdk.plugin import Plugin
 
 from lnpd.services.node.node import Node
 from lnpd.services.payments.ledger import invoice_of
+from lnpd.services.payments.unasked import KEYSEND
 from lnpd.services.plugins.offers.pace import Pace
 from lnpd.store.codec import encode
 from lnpd.testing import Network, until_asked
@@ -79,6 +81,59 @@ def test_a_limit_counts_what_was_paid_and_outlives_the_node(tmp_path: Path) -> N
             assert await standing(alice) == (1_000_000, 0)
             invoice = await node.invoice("a coffee", 21_000)
             assert (await bob.api.pay(invoice.invoice, None, 30)).payment_hash == invoice.payment_hash
+
+    asyncio.run(main())
+
+
+async def taker(node: Node) -> list[dict[str, str]]:
+    """Takes what nobody asked for, if its record 65537 says so; the records of all that came."""
+    plugin, came = Plugin("taker", "1", capabilities=("messages", "hook:htlc_accepted")), list[dict[str, str]]()
+    plugin.messages(f"tlv_stream,payload\ntype,{KEYSEND},keysend_preimage\ndata,32*byte,preimage")
+
+    @plugin.hook("htlc_accepted", has_invoice=False)
+    async def accepted(_node: Asked, records: dict[str, str], **_more: object) -> ResolveHtlc | None:
+        came.append(records)
+        return ResolveHtlc(records[str(KEYSEND)]) if records["65537"] == "01" else None
+
+    await node.plugins.add_in_process(plugin)
+    return came
+
+
+def test_a_node_is_paid_that_asked_for_nothing(tmp_path: Path) -> None:
+    """Once for each preimage, within the same limit, also over a restart."""
+    yes, no, one, two = {65537: b"\x01"}, {65537: b"\x00"}, b"\x01" * 32, b"\x02" * 32
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice = await network.node("alice", **SHOP)
+            bob = await network.node("bob", grants=(("taker", "messages"), ("taker", "hook:htlc_accepted")))
+            channel = await network.channel(alice, bob, 1_000_000, push_sat=100_000)
+            node, came, payee = await shop(alice), await taker(bob), bob.node_id.hex()
+            first = await node.pay_node(payee, 600_000, one, yes, max_fee_msat=0)
+            assert (first.preimage, first.amount_msat, first.fee_msat) == (one.hex(), 600_000, 0)
+            assert came == [{"65537": "01", str(KEYSEND): one.hex()}]
+            assert await node.pay_node(payee, 600_000, one, yes) == first
+            assert len(came) == 1
+            for amount_msat, preimage, records, code in (
+                (600_001, one, yes, "PreimageUsed"),
+                (1, two, {65538: b""}, "RecordsUnfit"),
+                (401_000, two, yes, "PayLimitReached"),
+                (400_000, two, no, "PaymentFailed"),
+            ):
+                with pytest.raises(CallFailed) as error:
+                    await node.pay_node(payee, amount_msat, preimage, records, max_fee_msat=0)
+                assert error.value.code == code
+                assert await standing(alice) == (600_000, 0)
+            alice = await network.restart(alice)
+            await network.active(channel, alice, bob)
+            node = await shop(alice)
+            assert (await node.pay_node(payee, 600_000, one, yes)).preimage == one.hex()
+            second = await node.pay_node(payee, 400_000, two, yes, max_fee_msat=0)  # what failed is made again
+            assert [len(came), second.amount_msat, *await standing(alice)] == [3, 400_000, 1_000_000, 0]
+            mine = await node.invoice("a coffee", 1)
+            (row,) = await alice.store.read(lambda read: read.invoices())
+            with pytest.raises(CallFailed, match=f"{mine.payment_hash} is an invoice of ours"):
+                await node.pay_node(payee, 1, invoice_of(row).preimage)
 
     asyncio.run(main())
 
