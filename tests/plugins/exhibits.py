@@ -42,6 +42,26 @@ KILLED: Final = tuple(
     for moment in ("before", "after")
 )
 OLD: Final = "ReloadRefused: .* is not reloaded, the old one goes on: "
+TAKES: Final = (
+    "bad takes 50000000 msat of party 0 in party [01]'s commitment 0, and no update of that party's allows it"
+)
+LYING: Final = {  # of tests/plugins/bad: what is said of a channel that would pin their provider
+    "hidden_branch": TAKES,
+    "other_revocation": TAKES,
+    "wrong_delay": TAKES,
+    "wrong_debits": "bad 1",
+    "wrong_weight": TAKES,
+    "too_many": "bad has 17 outputs",
+    "anothers_output": "bad answered with an output of lockbox",
+    "another_answer": "answered contribute differently than before",
+}
+ABOUT_MONEY: Final = (
+    *(
+        Exhibit(name, by.opened, f"^ChannelRefused: The channel is not opened: .*{said}")
+        for name, said in LYING.items()
+    ),
+    Exhibit("huge_answer", by.opened, "^ChannelRefused: .*\nready, 2 starts"),  # who is heard first is chance
+)
 EXHIBITS: Final = (
     # It never comes so far.
     Exhibit("dies_at_import", by.quarantined, "^quarantined, 5 starts.*code 1.*RuntimeError: I never meant to run"),
@@ -110,7 +130,9 @@ EXHIBITS: Final = (
     Exhibit("floods_with_notices", by.command_until_the_end, "^PluginFault: .*bytes a second by itself\nwaiting"),
     Exhibit("floods_the_log", by.command(), '^"all said"\nready'),
     Exhibit("prints_junk", by.command(), '^"all the same"\nready, 1 starts, 0 faults: $'),
-    Exhibit("floods_with_events", by.command(), r'^\["TooManyEvents"\]\nready'),
+    Exhibit(
+        "floods_with_events", by.command(), r'^(\["TooManyEvents"\]|PluginFault: .*over 1000 calls are being answered)'
+    ),
     # Its processes.
     Exhibit("leaks_memory", by.command(), "^PluginRefused: MemoryError\nready"),
     Exhibit("leaves_children", by.ended_with_its_child, "the child has ended"),
@@ -140,6 +162,7 @@ EXHIBITS: Final = (
     Exhibit("sends_what_is_not_its_own", by.command_to_bob, "^PluginRefused: 'guest_word' is no message of sends-"),
     Exhibit("sends_what_is_not_its_own", by.command_of_the_core, "^PluginRefused: 'ping' is no message of sends-"),
     Exhibit("proposes_for_another", by.command_on_a_channel, "^PluginRefused: .*does not own the provider 'guest'"),
+    *ABOUT_MONEY,
     *AS_A_PROVIDER,
     *KILLED,
 )

@@ -258,6 +258,21 @@ async def said_by_bob(hall: Hall, name: str) -> str:
         await hall.removed(twin, hall.bob)
 
 
+# --- as a provider of a channel that is being opened
+async def opened(hall: Hall, name: str) -> str:
+    """A channel is opened with its provider, `bad`, which lies on both nodes alike."""
+    plugin, twin = await hall.shown(name), await hall.shown(name, hall.bob)
+    try:
+        assert plugin.status == "ready", plugin.why
+        answer = await told(hall.alice.api.open(hall.bob.node_id.hex(), CAPACITY_SAT, 0, "", ("bad",), None))
+        await until(lambda: plugin.status == "ready" and plugin.pid is not None, "the plugin")
+        await told(hall.alice.api.disconnect(hall.bob.node_id.hex()))  # it may be under way: the channel has frozen
+        await hall.network.connect(hall.alice, hall.bob)
+        return f"{answer}\n{await listed(hall, plugin)}"
+    finally:
+        await hall.removed(twin, hall.bob)
+
+
 # --- as a provider
 async def moody_channel(hall: Hall) -> tuple[Plugin, str]:
     """alice's plugin moody, in a good mood, and a channel with bob that pins it."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.exhibits import EXHIBITS, Exhibit
+from tests.plugins.exhibits import EXHIBITS, LYING, Exhibit
 from tests.plugins.hall import GUEST, Hall, impatient
 
 MUSEUM = Path(__file__).parent / "museum"
@@ -55,6 +55,6 @@ def test_a_visit(open_hall: tuple[Run, Hall], exhibit: Exhibit, caplog: pytest.L
 
 def test_every_bad_plugin_is_shown() -> None:
     files = {path.stem for path in MUSEUM.glob("*.py")}
-    assert files == {each.file for each in EXHIBITS}
+    assert files == {each.file for each in EXHIBITS} - LYING.keys() - {"huge_answer"}
     assert len(files) >= AT_LEAST
     assert GUEST.is_file()
