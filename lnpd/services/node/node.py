@@ -50,7 +50,7 @@ from lnpd.services.node.desk import furnish
 from lnpd.services.node.doors import opened, pages_of
 from lnpd.services.node.faults import fail_points
 from lnpd.services.node.places import open_chain, open_signer
-from lnpd.services.node.plugins import host_of
+from lnpd.services.node.plugins import host_of, start_all
 from lnpd.services.node.services import Services
 from lnpd.services.payments.service import Payments
 from lnpd.services.payments.updates import UpdateRouter
@@ -128,7 +128,7 @@ class Node:
         self._compose()
         self._stack.push_async_callback(self._stop_plugins)
         self.hooks.expect(config.grants)
-        plugins = asyncio.create_task(self.plugins.start(config.plugins))
+        plugins = asyncio.create_task(start_all(config, self.store, self.plugins))
         if (await asyncio.wait({plugins}, timeout=PLUGINS_SECONDS))[0]:
             plugins.result()
         await self.payments.load()

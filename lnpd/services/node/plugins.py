@@ -1,5 +1,6 @@
 """What does the node answer about its plugins, and how is their host made of a configuration?"""
 
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from lnpd.services.node.services import Services
 from lnpd.services.plugins import explain
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.host import PluginHost
+from lnpd.services.plugins.kept import Kept
 from lnpd.services.plugins.options import Options, Setting
+from lnpd.services.plugins.process import PluginProcess
 from lnpd.services.plugins.remote import RemoteDoor
 from lnpd.services.plugins.surroundings import Surroundings, Terms
 from lnpd.services.rpc import answers
@@ -32,6 +35,8 @@ from lnpd.services.rpc.grants import GrantsShown
 from lnpd.services.rpc.hooks import HookShown
 from lnpd.services.rpc.kinds import PLUGIN_NAME
 from lnpd.store.store import Store
+
+log = logging.getLogger("lnpd.plugins")
 
 
 def host_of(
@@ -67,11 +72,18 @@ def _surroundings(config: Config) -> Surroundings:
     return Surroundings(config.directory, terms, tuple(path for path in secret if path is not None))
 
 
+async def start_all(config: Config, store: Store, host: PluginHost) -> None:
+    """Starts the configuration's plugins, and those that a person started; then it shows whose options are nobody's."""
+    await host.start((*config.plugins, *await Kept(store).paths(config.plugins)))
+    for name in host.chosen.strangers(each.name for each in host.plugins):
+        log.warning("options are given for the plugin %s, and no plugin of this name is there", name)
+
+
 class PluginApi:
     """The part of the Backend that is about plugins."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        self._services, self._kept = services, Kept(services.store)
 
     async def plugins(self) -> tuple[answers.Plugin, ...]:
         """Every plugin."""
@@ -81,12 +93,18 @@ class PluginApi:
         """Starts a plugin."""
         host = self._services.plugins
         if PLUGIN_NAME.fullmatch(plugin):
-            return self._shown(await host.start_again(host.named(plugin)))
-        return self._shown(await host.start_one(Path(plugin)))
+            found = await host.start_again(host.named(plugin))
+        else:
+            found = await host.start_one(Path(plugin))
+        given = {str(each.resolve()) for each in self._services.config.plugins}
+        if type(found) is PluginProcess and found.status != "refused" and found.path not in given:
+            await self._kept.add(Path(found.path))
+        return self._shown(found)
 
     async def plugin_stop(self, plugin: str) -> answers.Plugin:
         """Stops a plugin."""
         found = self._services.plugins.named(plugin)
+        await self._kept.forget(Path(found.path))
         await found.stop()
         return self._shown(found)
 

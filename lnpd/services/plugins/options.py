@@ -6,6 +6,7 @@ A value that does not fit is refused by the option's name before the plugin hear
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final, Literal
 
 import msgspec
@@ -56,6 +57,10 @@ class Options:
                 raise OptionRefused(f"The plugin {plugin} has no option {option}{_known(manifest)}.")
         stored = await self._stored(manifest.name)
         return tuple(self._setting(manifest.name, spec, stored.get(spec.name)) for spec in manifest.options)
+
+    def strangers(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The plugins that options are given for and that are none of these."""
+        return tuple(sorted({plugin for plugin, _ in self._given} - set(names)))
 
     def _setting(self, plugin: str, spec: OptionSpec, stored: OptionValue | None) -> Setting:
         if stored is not None and spec.dynamic and _fits(spec.kind, stored):  # else it is from another version

@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from lnpd.errors import SandboxMissing
+from lnpd.errors import ManifestRefused, SandboxMissing
 from lnpd.services.plugins.child import Child
 from lnpd.services.plugins.output import LINE_BYTES
 
@@ -65,7 +65,8 @@ class Surroundings:
         self._asking = asyncio.Lock()
 
     async def spawn(self, path: Path, endpoint: str, token: bytes, more: dict[str, str]) -> Child:
-        """Starts a plugin's process; `more` is added to its environment. OSError, SandboxMissing."""
+        """Starts a plugin's process; `more` is added to its environment. OSError, SandboxMissing, ManifestRefused."""
+        _refuse_shadow(path)
         folder = self.folder(path)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
@@ -113,6 +114,15 @@ class Surroundings:
             socket = endpoint.removeprefix("ipc://")
             words += ("--bind", socket, socket)
         return (*words, "--chdir", str(folder), "--")
+
+
+def _refuse_shadow(path: Path) -> None:
+    """A program's folder comes first on its way to modules: the first import of its name would find itself."""
+    if path.suffix == ".py" and path.stem in sys.stdlib_module_names:
+        raise ManifestRefused(
+            f"{path.name} has the name of Python's own module {path.stem}, which nothing that it imports would find any"
+            " more: give the file another name"
+        )
 
 
 async def _missing() -> str:

@@ -309,7 +309,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command(
         "plugin start",
         PLUGINS,
-        "Start a plugin by its path, until the node ends, or again by its name: this ends a quarantine.",
+        "Start a plugin by its path, now and with the node until it is stopped, or again by its name, which ends a"
+        " quarantine.",
         answers.Plugin,
         (_PLUGIN,),
         True,
@@ -319,7 +320,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command(
         "plugin stop",
         PLUGINS,
-        "Stop a plugin. Channels that pin one of its providers wait until it is started again.",
+        "Stop a plugin, also for the node's next starts, unless lnpd --plugin names it. Channels that pin one of its"
+        " providers wait until it is started again.",
         answers.Plugin,
         (_PLUGIN,),
         True,

@@ -161,3 +161,9 @@ def test_a_person_reads_what_is_wrong_and_a_script_the_exit_code(
     assert "WRONG manifest" in (said := capsys.readouterr().out) and "bad claims the provider htlc" in said
     assert lnp.main(["plugin", "check", str(tmp_path / "none.py")]) == 1
     assert "there is no plugin at" in capsys.readouterr().err
+
+
+def test_a_file_that_hides_a_module_of_pythons_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "signal.py"
+    path.write_text(HEAD + "if __name__ == '__main__':\n    plugin.run()\n")
+    assert "signal.py has the name of Python's own module signal" in check(path).text()

@@ -1,11 +1,13 @@
 """Does a node start, stop, reload and set its plugins as it is told, and go on while one of them hangs?"""
 
 import asyncio
+import logging
 from pathlib import Path
 
 import pytest
 
 from lnpd.errors import OptionRefused, PluginNotFound, PluginNotRunning, PluginRefused
+from lnpd.services.node.node import Node
 from lnpd.testing import Network, until
 from tests.services.plugins.test_host import written
 
@@ -55,6 +57,40 @@ def test_a_person_starts_sets_reloads_and_stops_a_plugin(tmp_path: Path) -> None
             assert await node.api.call_plugin("mood-say", {}) == ["hi", 3]
 
     asyncio.run(main())
+
+
+def test_what_a_person_started_is_started_with_the_node_until_it_is_stopped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mood, given = written(tmp_path, MOOD, "mood"), written(tmp_path, "", "given")
+
+    def names(node: Node) -> list[str]:
+        return [plugin.name for plugin in node.plugins.plugins]
+
+    async def main() -> None:
+        async with Network(tmp_path / "network") as network:
+            options = {"plugins": (given,), "plugin_options": (("mood", "most", "5"), ("moody", "most", "5"))}
+            node = await network.node("alice", **options)
+            assert caplog.text.count("options are given for the plugin") == 2  # nobody knows yet
+            await node.api.plugin_start(str(mood))
+            await node.api.plugin_stop("given")
+            await node.api.plugin_start("given")
+            caplog.clear()
+            node = await network.restart(node)
+            assert names(node) == ["given", "mood"]
+            assert await node.api.call_plugin("mood-say", {}) == ["hello", 5]
+            assert caplog.text.count("options are given for the plugin moody") == 1
+            assert "plugin mood," not in caplog.text
+            await node.api.plugin_stop("mood")
+            await node.api.plugin_start("mood")
+            node = await network.restart(node)
+            assert names(node) == ["given", "mood"]
+            await node.api.plugin_stop("mood")
+            node = await network.restart(node)
+            assert names(node) == ["given"]
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
 
 
 HANGS = """

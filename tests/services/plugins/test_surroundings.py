@@ -157,3 +157,18 @@ def test_where_there_is_no_sandbox(
         await host.stop()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", ["signal", "code"])
+def test_a_file_that_hides_a_module_of_pythons_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, "", name)
+    sentence = f"{name}.py has the name of Python's own module {name}"
+
+    async def main() -> None:
+        host, _ = hosted(tmp_path / "node")
+        await host.start((path,))
+        assert host.plugins[0].status == "refused"
+        assert sentence in host.plugins[0].why
+        await host.stop()
+
+    asyncio.run(main())
