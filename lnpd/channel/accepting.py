@@ -61,6 +61,7 @@ def on_open_channel(channel: Channel, event: Accept) -> Step:
             channel_type=message.tlvs.channel_type,
             extensions=message.tlvs.extensions,
             funding_type=message.tlvs.funding_type,
+            unknown=event.records,
         ),
         **demands_on_wire(ours),
     )

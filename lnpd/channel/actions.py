@@ -212,6 +212,7 @@ class HtlcReceived(msgspec.Struct, frozen=True, tag="htlc_received", forbid_unkn
     onion: bytes
     path_key: bytes = b""
     over_exposure: bool = False
+    tlvs: tuple[tuple[int, bytes], ...] = ()  # update_add_htlc's odd ones
 
 
 class HtlcFulfilled(msgspec.Struct, frozen=True, tag="htlc_fulfilled"):

@@ -43,6 +43,7 @@ class Open(Event, frozen=True, tag="open"):
     terms: Terms
     alias: bytes = b""
     funding_type: FundingType | None = None
+    records: tuple[tuple[int, bytes], ...] = ()  # plugins' odd ones, of open_channel
 
 
 class Accept(Event, frozen=True, tag="accept"):
@@ -60,6 +61,7 @@ class Accept(Event, frozen=True, tag="accept"):
     minimum_depth: int
     zeroconf: bool = False  # we trust this peer to open an unconfirmed channel
     alias: bytes = b""
+    records: tuple[tuple[int, bytes], ...] = ()  # plugins' odd ones, of accept_channel
 
 
 class FundingProvided(Event, frozen=True, tag="funding_provided"):

@@ -70,6 +70,7 @@ def on_open(channel: Channel, command: Open) -> Step:
             channel_type=command.type_bits,
             extensions=command.extensions or None,
             funding_type=command.funding_type,
+            unknown=command.records,
         ),
         **demands_on_wire(terms),
     )

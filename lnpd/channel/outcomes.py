@@ -73,6 +73,7 @@ def _received(channel: Channel, update: Update) -> Generator[Any, Any, Tell]:
         onion=message.onion_routing_packet,
         path_key=message.tlvs.blinded_path or b"",
         over_exposure=over_exposure(channel, htlc),
+        tlvs=htlc.tlvs,
     )
     return Tell(f"received/{htlc.id}", "payments", received)
 

@@ -56,15 +56,15 @@ class HookSpecs:
         default=TOLD,
         example="""
         @plugin.hook("peer_message", name="update_fee")
-        async def fees(node, node_id, name, fields):
+        async def fees(node, node_id, name, fields, records):
             await node.log("info", f"{node_id} asks for {fields.get('feerate_per_kw')} sat per kw")
         """,
     )
-    def peer_message(self, node_id: str, name: str, fields: dict[str, Any]) -> None:
+    def peer_message(self, node_id: str, name: str, fields: dict[str, Any], records: dict[str, str]) -> None:
         """A peer sent one of the node's own messages (a plugin's own come by `Plugin.message`): a copy, as
         `Plugin.messages` describes messages, which the node handles meanwhile. A subscription names the messages that
         it wants by a filter on `name`; for others nothing is made or sent. What comes faster than it is taken is not
-        shown."""
+        shown. `records` are those of its TLV stream that are no BOLT's: type to value, in hex."""
 
     # --- channels
     @chain(
@@ -77,10 +77,10 @@ class HookSpecs:
         """,
     )
     def open_channel_received(
-        self, node_id: str, funding_sat: int, push_msat: int, channel_type: str
+        self, node_id: str, funding_sat: int, push_msat: int, channel_type: str, records: dict[str, str]
     ) -> str | OpenTerms | None:
         """A peer wants to open a channel to us. A text refuses it, and is sent to the peer; OpenTerms takes it on
-        stricter terms; None goes on."""
+        stricter terms; None goes on. `records` are what plugins of the peer's added: type to value, in hex."""
 
     @chain(
         guarded=True,
@@ -101,8 +101,45 @@ class HookSpecs:
         dust_limit_sat: int,
         htlc_minimum_msat: int,
         max_accepted_htlcs: int,
+        records: dict[str, str],
     ) -> str | None:
-        """A peer takes a channel of ours, on these terms. A text gives the opening up; None goes on."""
+        """A peer takes a channel of ours, on these terms. A text gives the opening up; None goes on. `records` are what
+        plugins of the peer's added: type to value, in hex."""
+
+    @gather(
+        guarded=True,
+        filtered_by="name",
+        default="The message carries what BOLT 2 says, and nothing else.",
+        example="""
+        @plugin.hook("outgoing_records", name="update_add_htlc", providers="greeter")
+        async def greeted(node, **fields):
+            return {"65537": b"hello".hex()}
+        """,
+    )
+    def outgoing_records(
+        self,
+        name: str,
+        node_id: str,
+        channel_id: str,
+        providers: str,
+        amount_msat: int,
+        payment_hash: str,
+        incoming: str,
+        received: dict[str, str],
+    ) -> dict[str, str] | None:
+        """An open_channel, accept_channel or update_add_htlc is about to be made: `name` says which, and a subscription
+        has a filter on it. The answer are records for it: type to value, in hex. Types are odd, and in the plugin's
+        rows of the message's TLV stream (`Plugin.records`, granted `messages`); values are as these rows say. What all
+        plugins add to an HTLC has 256 bytes, to the others 4,000, with 16 for each record. An answer that breaks a rule
+        is left out as a whole.
+
+        `providers` are those of plugins that the channel's type pins, in order, with commas between: a filter on it
+        keeps other channels from waiting. `amount_msat` is the HTLC's, or the funding. Of an open_channel `channel_id`
+        is temporary; what accept_channel answers carried `received`. Only of an HTLC there are a `payment_hash`, and
+        `incoming` if it is passed on: the HTLC for which it is, as htlc_accepted names it. An HTLC's records are stored
+        with it: providers on both sides see them (`View.htlcs`), htlc_accepted does, and what is sent again after a
+        lost connection has the same.
+        """
 
     @chain(
         guarded=True,
@@ -205,10 +242,12 @@ class HookSpecs:
         has_invoice: bool,
         held: bool,
         records: dict[str, str],
+        htlc_records: dict[str, str],
     ) -> FailHtlc | ResolveHtlc | HoldHtlc | None:
         """A peer's HTLC is irrevocably committed; `htlc` names it. It ends here if it is `final`, else it is to go on
         with `forward_msat` over `next_channel` (a short_channel_id). `records` are what its onion says beside BOLT 4:
         type to value, in hex; an even type is known if a plugin's manifest adds it to the TLV stream `payload`.
+        `htlc_records` are what update_add_htlc itself carried (hook outgoing_records).
 
         None goes on: the next plugin is asked, and after the last one the node decides. HoldHtlc keeps it waiting, over
         restarts, for `Node.settle` and `Node.fail`; after a restart of the node or of the plugin the hook is asked

@@ -6,12 +6,16 @@ Recipient and channel thereby change in one transaction; if that is never commit
 """
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from lnpd.channel.actions import Told
 from lnpd.channel.events import Event
 from lnpd.channel.state import Channel
 from lnpd.store.write import Write
+
+CIRCUIT: Final = (
+    "circuit/"  # how an HTLC's reference begins that is passed on: the incoming one's channel and id follow
+)
 
 
 class Effects(NamedTuple):

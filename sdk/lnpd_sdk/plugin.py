@@ -168,6 +168,24 @@ class Plugin(Living, Hearing):
         """
         self._messages.append(rows)
 
+    def records(self, rows: str) -> None:
+        """Declares TLV records of the plugin's own on the node's messages, and in the onion's `payload`, in the
+        notation of `messages`. Needs `messages` granted.
+
+            plugin.records('''
+                tlv_stream,update_add_htlc_tlvs
+                type,70001,greeting
+                data,u16,tone
+            ''')
+
+        A message's stream is NAME_tlvs; types are 65536 and above. A type that somebody has in this stream already is
+        refused, with both names. Odd ones are sent by the hooks `outgoing_records` (open_channel, accept_channel,
+        update_add_htlc) and `onion_payload`; `open_channel_received`, `accept_channel_received`, `htlc_accepted` and
+        `peer_message` show those that came. A peer without the plugin ignores them. A record that is not as these rows
+        say ends the connection that it came over, as with the BOLTs' own; even types are understood, and never sent.
+        """
+        self._messages.append(rows)
+
     def message(self, name: str) -> Callable[[F], F]:
         """Decorator: called for each of the plugin's own messages `name` that a peer sends.
 

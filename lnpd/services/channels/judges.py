@@ -18,6 +18,7 @@ from lnpd.errors.words import one_line
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.trace import Trace, current, within
 from lnpd.services.channels.opening import Kind
+from lnpd.services.channels.records import HOOK, shown
 from lnpd.wire.base import Message
 from lnpd.wire.messages import AcceptChannel, OpenChannel, Shutdown
 
@@ -39,7 +40,7 @@ class Judges:
     async def beside(self, peer: bytes, hook: str, work: Coroutine[Any, Any, None]) -> None:  # Any: nobody sends
         """Does this beside the peer's other messages if somebody is asked meanwhile, one such thing of a peer at once:
         what a plugin asks for while it answers may need those messages."""
-        if not self.hooks.wanted(hook):
+        if not (self.hooks.wanted(hook) or self.hooks.wanted(HOOK)):
             await work
             return
         if (before := self._tasks.get(peer)) is not None:
@@ -63,6 +64,7 @@ class Judges:
             funding_sat=message.funding_satoshis,
             push_msat=message.push_msat,
             channel_type=kind.name,
+            records=shown(message.tlvs.unknown),
         )
         if isinstance(answer, str):
             raise ProtocolError(one_line(answer))
@@ -92,6 +94,7 @@ class Judges:
                 dust_limit_sat=message.dust_limit_satoshis,
                 htlc_minimum_msat=message.htlc_minimum_msat,
                 max_accepted_htlcs=message.max_accepted_htlcs,
+                records=shown(message.tlvs.unknown),
             )
         return self._kept(channel.key, answer)
 

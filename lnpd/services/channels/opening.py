@@ -136,7 +136,7 @@ class Kinds:
     """The channel types of this node: the core's, and with the providers that plugins bring."""
 
     def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+        self.registry = registry
 
     def named(self, name: str, providers: tuple[str, ...] = ()) -> Kind:
         """A type by the name that a person gives: a BOLT type's, or a plugin's type; `providers` are added to it.
@@ -144,7 +144,7 @@ class Kinds:
         Raises ChannelTypeUnknown.
         """
         plain, aliased = name.removesuffix(ALIASED), name.endswith(ALIASED)
-        found = self._registry.channel_type(plain)
+        found = self.registry.channel_type(plain)
         spec = found[1] if found else ChannelTypeSpec(plain, "static_remotekey", ())
         base = spec.base if found else plain
         if base not in BY_NAME:
@@ -159,15 +159,15 @@ class Kinds:
     def grants(self) -> tuple[tuple[str, int], ...]:
         """What the user lets each plugin's providers take of our balance: (provider, sat)."""
         rows = []
-        for owner, owned in self._registry.owners.items():
-            limit = self._registry.granted(owner, "updates")
+        for owner, owned in self.registry.owners.items():
+            limit = self.registry.granted(owner, "updates")
             if limit is not None and limit.isdecimal():
                 rows += [(spec.name, int(limit)) for spec in owned.manifest.providers]
         return tuple(rows)
 
     def names(self) -> tuple[str, ...]:
         """The types that plugins brought."""
-        return tuple(t.name for owned in self._registry.owners.values() for t in owned.manifest.channel_types)
+        return tuple(t.name for owned in self.registry.owners.values() for t in owned.manifest.channel_types)
 
     def offered(
         self, bits: bytes | None, extensions: tuple[Extension, ...] | None, funding: FundingType | None = None
@@ -185,7 +185,7 @@ class Kinds:
         return Kind(name, self._pinned(_meaning(base), listed), bits or b"", listed)
 
     def _with_own_funding(self, bits: bytes | None, extensions: tuple[Extension, ...], name: str) -> Kind:
-        if self._registry.channel_type(name.removesuffix(ALIASED)) is None:
+        if self.registry.channel_type(name.removesuffix(ALIASED)) is None:
             raise ChannelTypeUnknown(f"No plugin here has the channel type {name[:60]!r}.")
         kind = self.named(name)
         if kind.funding is None or (kind.bits, kind.extensions) != (bits, extensions):
@@ -193,7 +193,7 @@ class Kinds:
         return kind
 
     def _newest(self, provider: str) -> int:
-        found = self._registry.provider(provider)
+        found = self.registry.provider(provider)
         if found is None:
             raise ChannelTypeUnknown(f"No plugin here provides {provider[:40]!r}.")
         return max(found[1].formats)
@@ -201,7 +201,7 @@ class Kinds:
     def _pinned(self, base: ChannelType, extensions: tuple[Extension, ...]) -> ChannelType:
         pins = []
         for each in extensions:
-            found = self._registry.provider(each.name)
+            found = self.registry.provider(each.name)
             if found is None or each.format not in found[1].formats:
                 raise ChannelTypeUnknown(f"No plugin here provides {each.name[:40]!r} at format {each.format}.")
             pins.append(pin(found[1], each.format))

@@ -1,9 +1,10 @@
-"""Which formats do live channels hold plugins to?"""
+"""Which formats do live channels hold plugins to, and in which states?"""
 
 from collections.abc import Iterable
 
-from lnpd.channel.state import Channel, Closed
+from lnpd.channel.state import Channel, Closed, Normal
 from lnpd.tx.graph import ProviderPin
+from lnpd.tx.states import BASE
 
 
 def pins(channels: Iterable[Channel]) -> tuple[tuple[str, ProviderPin], ...]:
@@ -14,3 +15,14 @@ def pins(channels: Iterable[Channel]) -> tuple[tuple[str, ProviderPin], ...]:
         if not channel.from_backup and not isinstance(channel.phase, Closed)
         for pin in channel.channel_type.providers
     )
+
+
+def rows_of(providers: frozenset[str], channels: Iterable[tuple[Channel, str]]) -> list[dict[str, object]]:
+    """The channels that pin one of these providers, with their base states; given with why each is frozen."""
+    rows: list[dict[str, object]] = []
+    for channel, frozen in channels:
+        states = {name: state.hex() for name, state in channel.base.states if name in providers and name != BASE}
+        if states and channel.fundings:
+            row = {"channel_id": channel.id.hex(), "peer": channel.peer.hex(), "us": channel.us, "states": states}
+            rows.append({**row, "frozen": frozen, "usable": isinstance(channel.phase, Normal)})
+    return rows

@@ -37,11 +37,12 @@ from lnpd.services.channels.judges import Judges
 from lnpd.services.channels.judging import judged, with_funding
 from lnpd.services.channels.opening import Kind, Kinds, fresh_alias, policy_again, policy_for, require_spoken, reserving
 from lnpd.services.channels.parts import Link, Parts, Settings
+from lnpd.services.channels.pins import rows_of
+from lnpd.services.channels.records import OutgoingRecords
 from lnpd.services.channels.waiters import Waiters
 from lnpd.services.interfaces import ChannelIndex
 from lnpd.store.codec import decode, encode
 from lnpd.store.write import Write
-from lnpd.tx.states import BASE
 from lnpd.wire.base import Message
 from lnpd.wire.messages import AcceptChannel, ChannelReestablish, FundingCreated, OpenChannel
 from lnpd.wire.messages import Error as ErrorMessage
@@ -60,6 +61,7 @@ class Channels:
 
     def __init__(self, parts: Parts, kinds: Kinds, hooks: Hooks, settings: Settings) -> None:
         self.parts, self.kinds, self.judges, self._settings = parts, kinds, Judges(hooks), settings
+        self.records = OutgoingRecords(hooks, kinds.registry)
         self.drivers: dict[str, ChannelDriver] = {}
         self.links: dict[bytes, Link] = {}
         self._features: dict[bytes, bytes] = {}
@@ -149,6 +151,7 @@ class Channels:
         if (driver := self.drivers.get(key)) is None:
             raise UnknownChannel("The channel is closed.")
         if isinstance(event, Add):
+            event = await self.records.added(driver.channel, event)
             self.parts.require_current()
         return await driver.command(event)
 
@@ -217,7 +220,9 @@ class Channels:
         """
         require_spoken(kind, capacity_sat, self.negotiated(peer))
         kind = await with_funding(self.judges.hooks, kind, peer, OPENER, None)
-        driver, terms = await self._new(peer, OPENER, kind, capacity_sat, os.urandom(32), self.links[peer])
+        temporary_id, link = os.urandom(32), self.links[peer]
+        records = await self.records.of("open_channel", peer, temporary_id, kind.type, 1000 * capacity_sat)
+        driver, terms = await self._new(peer, OPENER, kind, capacity_sat, temporary_id, link)
         command = Open(
             chain_hash=self._settings.chain_hash,
             capacity_sat=capacity_sat,
@@ -231,6 +236,7 @@ class Channels:
             terms=terms,
             alias=fresh_alias(),
             funding_type=kind.funding_type,
+            records=records,
         )
         self.judges.begun(driver.channel.key)
         try:
@@ -244,6 +250,7 @@ class Channels:
         channel_id = message.temporary_channel_id
         try:
             kind, minimum_depth = await self._judge(node_id, message)
+            records = await self.records.answering(message, node_id, kind.type)
             driver, terms = await self._new(node_id, ACCEPTOR, kind, message.funding_satoshis, channel_id, link)
         except (ChannelRefused, ChannelTypeUnknown, ProtocolError) as error:
             log.info("refused a channel of %s: %s", node_id.hex(), error)
@@ -259,6 +266,7 @@ class Channels:
             terms=reserving(terms, message.dust_limit_satoshis),
             minimum_depth=minimum_depth,
             alias=fresh_alias(),
+            records=records,
         )
         driver.post(Item(event))
 
@@ -388,11 +396,4 @@ class Channels:
 
     async def pinning(self, providers: frozenset[str]) -> list[dict[str, object]]:
         """The channels that pin one of these providers, with their base states."""
-        rows: list[dict[str, object]] = []
-        for driver in self.drivers.values():
-            channel = driver.channel
-            states = {name: state.hex() for name, state in channel.base.states if name in providers and name != BASE}
-            if states and channel.fundings:
-                row = {"channel_id": channel.id.hex(), "peer": channel.peer.hex(), "us": channel.us, "states": states}
-                rows.append({**row, "frozen": driver.frozen, "usable": isinstance(channel.phase, Normal)})
-        return rows
+        return rows_of(providers, ((driver.channel, driver.frozen) for driver in self.drivers.values()))

@@ -33,12 +33,11 @@ from lnpd.services.payments.forgetting import forget
 from lnpd.services.payments.ledger import Applied, HtlcKey
 from lnpd.services.payments.news import News, Tasks
 from lnpd.services.payments.relay import Relay
-from lnpd.services.recipients import Channels, Effects
+from lnpd.services.recipients import CIRCUIT, Channels, Effects
 from lnpd.store.store import Store
 from lnpd.store.write import Write
 from lnpd.wire.messages import Payload
 
-REFERENCE: Final = "circuit/"
 RETRY_SECONDS: Final = 0.1
 # How long an HTLC waits for its outgoing channel once it was about to be there: after a restart, or a lost connection.
 PATIENCE_SECONDS: Final = 5.0
@@ -218,7 +217,7 @@ class Forwards:
             circuit.payment_hash,
             circuit.outgoing_expiry,
             circuit.onion,
-            f"{REFERENCE}{incoming.channel}/{incoming.id}",
+            f"{CIRCUIT}{incoming.channel}/{incoming.id}",
         )
         stored = await self._store.read(lambda read: circuits.circuit_of(read, incoming))
         if stored is None or stored.state != "waiting":
@@ -259,7 +258,7 @@ class Forwards:
 
     async def offered(self, channel: Channel, told: HtlcOffered) -> Effects:
         """The outgoing HTLC is in the log: so is the circuit's row, or neither is."""
-        name, _, identity = told.reference.removeprefix(REFERENCE).partition("/")
+        name, _, identity = told.reference.removeprefix(CIRCUIT).partition("/")
         incoming, outgoing = HtlcKey(name, int(identity)), HtlcKey(channel.key, told.id)
         return Effects(writes=(partial(circuits.offered, incoming=incoming, outgoing=outgoing),))
 
@@ -349,7 +348,7 @@ class Forwards:
 
 def is_circuit(told: HtlcOffered) -> bool:
     """Whether an HTLC was offered for a circuit."""
-    return told.reference.startswith(REFERENCE)
+    return told.reference.startswith(CIRCUIT)
 
 
 def _passed_back(circuit: Circuit, told: HtlcFailed) -> tuple[bytes, str]:

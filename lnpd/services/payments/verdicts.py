@@ -161,6 +161,7 @@ class Verdicts:
             "has_invoice": row is not None,
             "held": offered.key in self._held,
             "records": {str(number): value.hex() for number, value in payload.unknown},
+            "htlc_records": {str(number): value.hex() for number, value in told.tlvs},
         }
 
     def _wrong_with(self, offered: Offered, answer: HtlcAnswer) -> str:

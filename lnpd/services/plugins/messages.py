@@ -25,7 +25,7 @@ from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.services.interfaces import Link, Router
 from lnpd.services.plugins.calls import Plugin
-from lnpd.wire.base import Message
+from lnpd.wire.base import Message, Tlvs
 from lnpd.wire.message import CODEC, Codec
 from lnpd.wire.messages import Extension
 from lnpd.wire.plain import message_of, plain
@@ -112,8 +112,14 @@ class PluginMessages:
             if len(self._showing) >= MAX_WAITING:
                 log.warning("hook peer_message: not called, %d calls have no answer yet", MAX_WAITING)
                 return
-            fields = plain(message)
-            shown = self._hooks.gather("peer_message", node_id=node_id.hex(), name=message.NAME, fields=fields)
+            tlvs: Tlvs = message.tlvs  # type: ignore[attr-defined]  # each message's class has its own stream
+            shown = self._hooks.gather(
+                "peer_message",
+                node_id=node_id.hex(),
+                name=message.NAME,
+                fields=plain(message),
+                records={str(number): value.hex() for number, value in tlvs.unknown},
+            )
             task = asyncio.create_task(shown)
             self._showing.add(task)
             task.add_done_callback(self._showing.discard)
