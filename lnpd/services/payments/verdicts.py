@@ -9,6 +9,7 @@ The channel does not wait: an HTLC that is being asked about is simply undecided
 What a plugin answers is checked as a stranger's word; nothing that the usual rules refuse for the node's sake is asked.
 """
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -98,6 +99,7 @@ class Verdicts:
         self._store, self._hooks, self._channels, self._news, self._tasks = store, hooks, channels, news, tasks
         self._clock, self._height, self._read, self._usual = clock, height, read, usual
         self._held: dict[HtlcKey, Held] = {}
+        self._holding: dict[str, asyncio.Event] = {}  # by name, until it is stored
         self._asking: set[HtlcKey] = set()
         self._ordered: OrderedDict[HtlcKey, bool] = OrderedDict()  # decided here; False: as usual, which knows it
         self._began = False
@@ -193,8 +195,13 @@ class Verdicts:
                 await self._resolve(offered, plugin, bytes.fromhex(preimage))
 
     async def _hold(self, held: Held) -> None:
-        await self._store.write(partial(rows.hold, held=held))
-        self._held[held.htlc] = held
+        stored = self._holding[f"{held.htlc.channel}/{held.htlc.id}"] = asyncio.Event()
+        try:
+            await self._store.write(partial(rows.hold, held=held))
+            self._held[held.htlc] = held
+        finally:
+            del self._holding[f"{held.htlc.channel}/{held.htlc.id}"]
+            stored.set()
         log.info("HTLC %s/%s is held by %s", held.htlc.channel, held.htlc.id, held.plugin)
 
     async def _release(self, offered: Offered) -> None:
@@ -302,7 +309,9 @@ class Verdicts:
             self._asking.discard(offered.key)
 
     async def _own(self, plugin: str, name: str) -> Offered:
-        """The HTLC of this name, if the plugin holds it."""
+        """The HTLC of this name, if the plugin holds it. Its answer may come before what it answered is stored."""
+        if name in self._holding:
+            await self._holding[name].wait()
         held = next((each for each in self._held.values() if f"{each.htlc.channel}/{each.htlc.id}" == name), None)
         offered = await self._again(held) if held is not None and held.plugin == plugin else None
         if offered is None or offered.key in self._asking or offered.key not in self._held:

@@ -1,6 +1,7 @@
 """What may a plugin make of an HTLC, and what of it does the node carry out?"""
 
 import asyncio
+import threading
 from hashlib import sha256
 
 import pytest
@@ -118,6 +119,30 @@ async def test_one_that_is_held_waits_over_restarts_and_is_settled(pair: Joined)
     assert (moved_msat(pair), pending(pair)) == (AMOUNT_MSAT, 0)
     with pytest.raises(errors.HtlcNotHeld):
         await verdicts.settle("judge", judge.htlc, PREIMAGE.hex())
+
+
+@played
+async def test_one_is_settled_that_is_just_being_stored(pair: Joined) -> None:
+    """The plugin said that it holds it, and does not know when the node has written that down."""
+    judge, told, loop = joined(pair, HoldHtlc()), Told(pair), asyncio.get_running_loop()
+    begun, go_on = asyncio.Event(), threading.Event()
+
+    def fault(now: str, points: frozenset[str]) -> None:
+        if now == "before_commit" and "plugin-htlc-held" in points:
+            loop.call_soon_threadsafe(begun.set)
+            assert go_on.wait(10)
+
+    pair.payee.fault = fault
+    adding = asyncio.ensure_future(done(pair, told.add(HASH)))
+    await asyncio.wait_for(begun.wait(), 10)
+    settling = asyncio.ensure_future(pair.payee.payments.verdicts.settle("judge", judge.htlc, PREIMAGE.hex()))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not settling.done()
+    go_on.set()
+    await adding
+    await done(pair, settling)
+    assert (moved_msat(pair), pending(pair)) == (AMOUNT_MSAT, 0)
 
 
 @played
