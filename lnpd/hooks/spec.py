@@ -192,6 +192,7 @@ class HookSpecs:
         """A channel's outputs are all resolved, or it was given up before its funding."""
 
     @chain(
+        guarded=True,
         default="The channel is closed by agreement.",
         example="""
         @plugin.hook("shutdown_proposed", ours=True)

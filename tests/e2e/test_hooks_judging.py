@@ -59,6 +59,9 @@ def test_each_side_may_refuse_a_channel_and_a_close(tmp_path: Path) -> None:
             await network.seen(opened.funding.partition(":")[0])
             await network.mine(DEEPER)
             await network.active(channel := opened.channel_id, alice, bob)
+            meddler = Plugin("meddler", "1")
+            meddler.hook("shutdown_proposed")(lambda _node, **_fields: "not without a grant")
+            await alice.plugins.add_in_process(meddler)
             ours["shutdown_proposed"] = lambda fields: "not yet" if fields["ours"] else None
             theirs["shutdown_proposed"] = lambda _fields: "never"
             with pytest.raises(CloseRefused, match="not yet"):
