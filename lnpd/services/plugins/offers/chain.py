@@ -90,6 +90,7 @@ OFFERS: Final = (
         "Brings a transaction to the chain, again at each block until a deadline; its txid.",
         "txid = await node.broadcast(transaction, deadline_height=tip.height + 144)",
         broadcast,
+        dear=True,
     ),
     Offer(
         "watch_output",

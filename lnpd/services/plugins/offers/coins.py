@@ -75,6 +75,7 @@ OFFERS: Final = (
         "Signs the reserved inputs of a PSBT.",
         "signed = await node.sign_psbt(funded.psbt)",
         sign_psbt,
+        dear=True,
     ),
     Offer(
         "send_psbt",
@@ -84,6 +85,7 @@ OFFERS: Final = (
         "Signs a PSBT and broadcasts it.",
         "sent = await node.send_psbt(funded.psbt)",
         send_psbt,
+        dear=True,
     ),
     Offer(
         "release_psbt",

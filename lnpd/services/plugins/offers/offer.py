@@ -83,7 +83,8 @@ class Offer:
     """One service.
 
     capability: the kind that the user has to grant, "" if none is needed. params, result: what travels. text: a
-    sentence. example: a line of a plugin. early: whether it can be asked before the node is complete.
+    sentence. example: a line of a plugin. early: whether it can be asked before the node is complete. dear: whether the
+    plugin decides how much the node computes for it (turns.py).
     """
 
     name: str
@@ -94,6 +95,7 @@ class Offer:
     example: str
     serve: Serve
     early: bool = False
+    dear: bool = False
 
 
 def there(service: T | None) -> T:

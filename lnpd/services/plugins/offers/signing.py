@@ -178,6 +178,7 @@ OFFERS: Final = (
         'key = await node.derive_public_key(KeyName("vault", 0))',
         derive_public_key,
         early=True,
+        dear=True,
     ),
     Offer(
         "channel_key",
@@ -197,6 +198,7 @@ OFFERS: Final = (
         'signature = await node.sign(KeyName("vault", 0), Spending(tx, spent, 0, WitnessKey()))',
         sign,
         early=True,
+        dear=True,
     ),
     Offer(
         "sign_message",
@@ -207,6 +209,7 @@ OFFERS: Final = (
         'signature = await node.sign_message(KeyName("oracle", 0), "weather", b"rain")',
         sign_message,
         early=True,
+        dear=True,
     ),
     Offer(
         "adaptor_sign",
@@ -217,6 +220,7 @@ OFFERS: Final = (
         'pre = await node.adaptor_sign(KeyName("swap", 0), spending, point)',
         adaptor_sign,
         early=True,
+        dear=True,
     ),
     Offer(
         "adaptor_verify",
@@ -227,6 +231,7 @@ OFFERS: Final = (
         "assert await node.adaptor_verify(spending, point, pre)",
         adaptor_verify,
         early=True,
+        dear=True,
     ),
     Offer(
         "adaptor_complete",
@@ -237,6 +242,7 @@ OFFERS: Final = (
         "signature = await node.adaptor_complete(spending, secret, pre)",
         adaptor_complete,
         early=True,
+        dear=True,
     ),
     Offer(
         "adaptor_secret",
@@ -247,6 +253,7 @@ OFFERS: Final = (
         "secret = await node.adaptor_secret(point, pre, signature)",
         adaptor_secret,
         early=True,
+        dear=True,
     ),
     Offer(
         "musig_nonce",
@@ -257,6 +264,7 @@ OFFERS: Final = (
         'ours = await node.musig_nonce(KeyName("pool", 0))',
         musig_nonce,
         early=True,
+        dear=True,
     ),
     Offer(
         "musig_partial",
@@ -267,6 +275,7 @@ OFFERS: Final = (
         "part = await node.musig_partial(ours.session, together)",
         musig_partial,
         early=True,
+        dear=True,
     ),
     Offer(
         "musig_combine",
@@ -277,5 +286,6 @@ OFFERS: Final = (
         "signature = await node.musig_combine(together, (part, theirs))",
         musig_combine,
         early=True,
+        dear=True,
     ),
 )

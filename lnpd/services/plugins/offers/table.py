@@ -1,5 +1,6 @@
 """Which services does the node offer to plugins, and who may have which?"""
 
+from contextlib import nullcontext
 from typing import Final
 
 import msgspec
@@ -22,6 +23,7 @@ from lnpd.services.plugins.offers import (
     signing,
 )
 from lnpd.services.plugins.offers.offer import Desk, Offer
+from lnpd.services.plugins.offers.turns import turn
 
 FAMILIES: Final = {
     "channels": channels.OFFERS,
@@ -47,7 +49,8 @@ async def serve(desk: Desk, plugin: Plugin, method: str, params: msgspec.Raw) ->
     require(desk, plugin, offer)
     if desk.backend is None and not offer.early:
         raise NodeStarting(f"The node is still starting, or stopping: it cannot answer {method} yet.")
-    return await offer.serve(desk, plugin, envelope.decode(params, offer.params))
+    async with turn(plugin) if offer.dear else nullcontext():
+        return await offer.serve(desk, plugin, envelope.decode(params, offer.params))
 
 
 def require(desk: Desk, plugin: Plugin, offer: Offer) -> None:
