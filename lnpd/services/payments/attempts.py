@@ -1,6 +1,7 @@
 """What is known of a payment while it is being made, and is its HTLC in a channel?"""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -18,8 +19,9 @@ from lnpd.tx.states import HTLC, htlcs_of
 class Attempt:
     """A payment that is being made. deadline_seconds: of the loop's clock, until when it may be offered again.
 
-    extras: records of plugins for the payee. record: what is stored, with the HTLC's id, once the latest offer is in a
-    channel's log. ended: the record of a payment that is paid or failed, or why it was not made.
+    reserve: sets aside what it may cost, where its payer has a limit. extras: records of plugins for the payee. record:
+    what is stored, with the HTLC's id, once the latest offer is in a channel's log. ended: the record of a payment that
+    is paid or failed, or why it was not made.
     """
 
     request: Payable
@@ -30,6 +32,7 @@ class Attempt:
     route: tuple[str, ...] = ()
     max_fee_msat: int | None = None
     payer: str = ""
+    reserve: Callable[[], Awaitable[None]] | None = None
     extras: Records = ()
     record: PaymentRecord | None = field(default=None, repr=False)
 

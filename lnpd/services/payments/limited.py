@@ -65,13 +65,18 @@ class LimitedPayments:
     ) -> answers.Paid:
         """As `pay`, also what has no invoice, whose `text` is empty. Raises PreimageUsed too."""
         fee_msat = usual_max_fee_msat(amount_msat) if max_fee_msat is None else max_fee_msat
-        reserve = partial(self._reserve, payer, limit_sat, request, amount_msat, fee_msat)
+        set_aside = partial(self._reserve, payer, limit_sat, request, amount_msat, fee_msat)
+
+        async def reserve() -> None:
+            await self._store.write(set_aside)
 
         async def paid() -> answers.Paid:
             self._callers[request.payment_hash] += 1
             try:
-                await self._store.write(reserve)
-                return await self._outgoing.send(request, amount_msat, timeout_seconds, route, fee_msat, payer, text)
+                await reserve()
+                return await self._outgoing.send(
+                    request, amount_msat, timeout_seconds, route, fee_msat, payer, text, reserve
+                )
             finally:
                 self._callers -= Counter({request.payment_hash: 1})
                 await self._store.write(lambda write: self._free(write, payer))

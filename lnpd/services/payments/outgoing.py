@@ -10,7 +10,7 @@ The row decides; an attempt keeps two callers from offering one payment at the s
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from hashlib import sha256
 from typing import Final
@@ -105,13 +105,14 @@ class Outgoing:
         max_fee_msat: int | None = None,
         payer: str = "",
         text: str = "",
+        reserve: Callable[[], Awaitable[None]] | None = None,
     ) -> answers.Paid:
         """As `pay`, also what has no invoice, whose `text` is empty. Raises PreimageUsed too."""
         deadline_seconds = _loop_seconds() + timeout_seconds
         attempt = self._attempts.get(request.payment_hash)
         if attempt is None:
             ended: asyncio.Future[PaymentRecord | LnpdError] = asyncio.get_running_loop().create_future()
-            attempt = Attempt(request, text, amount_msat, deadline_seconds, ended, route, max_fee_msat, payer)
+            attempt = Attempt(request, text, amount_msat, deadline_seconds, ended, route, max_fee_msat, payer, reserve)
             self._attempts[request.payment_hash] = attempt
             self._tasks.start(self._begin(attempt), f"payment {request.payment_hash.hex()}")
         elif not attempt.is_for(request, amount_msat, payer):
@@ -167,6 +168,8 @@ class Outgoing:
 
     async def _offer(self, attempt: Attempt) -> None:
         """Returns once an HTLC is in a channel's log. Raises CommandRefused: nothing is."""
+        if attempt.reserve is not None:  # here, for an earlier attempt's failure may just have freed what was set aside
+            await attempt.reserve()
         if isinstance(attempt.request, Invoice):
             refuse_expired(attempt.request, self._clock())
             attempt.extras = await self._extras.records(attempt.request, attempt.amount_msat)

@@ -2,14 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lnpd_sdk.envelope import CallFailed
-from lnpd_sdk.hooks import ResolveHtlc
+from lnpd_sdk.hooks import HoldHtlc, ResolveHtlc
 from lnpd_sdk.node import Node as Asked
 from lnpd_sdk.plugin import Plugin
 
 from lnpd.services.node.node import Node
+from lnpd.services.payments.held import every_held
 from lnpd.services.payments.ledger import invoice_of
 from lnpd.services.payments.unasked import KEYSEND
 from lnpd.services.plugins.offers.pace import Pace
@@ -48,6 +50,16 @@ async def forget(node: Node) -> None:
     """The newest invoice is no longer to be paid: its HTLC will be failed."""
     (row, *_) = await node.store.read(lambda read: read.invoices())
     await node.store.write(lambda write: write.set_invoice(row.payment_hash, "gone", encode(invoice_of(row))))
+
+
+async def holds(node: Node, count: int) -> bool:
+    """Whether so many HTLCs wait for a plugin."""
+    return len(await node.store.read(every_held)) == count
+
+
+async def calls(node: Node, count: int) -> bool:
+    """Whether so many calls wait for one payment."""
+    return sum(node.payments.limited._callers.values()) == count
 
 
 def test_a_limit_counts_what_was_paid_and_outlives_the_node(tmp_path: Path) -> None:
@@ -134,6 +146,49 @@ def test_a_node_is_paid_that_asked_for_nothing(tmp_path: Path) -> None:
             (row,) = await alice.store.read(lambda read: read.invoices())
             with pytest.raises(CallFailed, match=f"{mine.payment_hash} is an invoice of ours"):
                 await node.pay_node(payee, 1, invoice_of(row).preimage)
+
+    asyncio.run(main())
+
+
+def test_who_asks_again_while_a_payment_fails_is_held_to_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was set aside is free again between the second call's look and its offer: a payee can choose the moment."""
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice = await network.node("alice", **SHOP)
+            bob = await network.node("bob", grants=(("holder", "hook:htlc_accepted"),))
+            await network.channel(alice, bob, 1_000_000)
+            node, holder, held = await shop(alice), Plugin("holder", "1"), list[str]()
+
+            @holder.hook("htlc_accepted")
+            async def hold(_node: Asked, htlc: str, **_fields: object) -> HoldHtlc:
+                held.append(htlc)
+                return HoldHtlc()
+
+            await bob.plugins.add_in_process(holder)
+            invoice, outgoing = await bill(bob, 600), alice.payments.limited._outgoing
+            first = asyncio.create_task(node.pay(invoice, max_fee_msat=0))
+            await until_asked(lambda: holds(bob, 1), "the HTLC")
+            send = outgoing.send
+
+            async def late(*given: Any) -> Any:
+                await asyncio.wait({first})
+                return await send(*given)
+
+            monkeypatch.setattr(outgoing, "send", late)
+            again = asyncio.create_task(node.pay(invoice, max_fee_msat=0))
+            await until_asked(lambda: calls(alice, 2), "the second call")
+            assert holder.node is not None
+            await holder.node.fail(held[0], "temporary_node_failure")
+            await until_asked(lambda: holds(bob, 1), "the second HTLC")
+            monkeypatch.undo()
+            assert len(held) == 2 and await standing(alice) == (0, 600_000)
+            await refused("PayLimitReached", "600000 msat are paid or on", node, await bill(bob, 401), max_fee_msat=0)
+            await holder.node.settle(held[1])
+            await again
+            assert await standing(alice) == (600_000, 0)
 
     asyncio.run(main())
 
