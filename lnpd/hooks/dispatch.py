@@ -127,7 +127,8 @@ class Hooks:
         """As `gather`, with whose each answer is."""
         kind = self.kinds[name]
         assert kind.kind == "gather", f"{name} is not a gather hook"
-        asked = self.subscribers(name)
+        tells = kind.answer is type(None)  # what a plugin has to know it is told, also of what it caused
+        asked = [each for each in self.subscribers(name) if tells or not self._waits(name, each)]
         if len(asked) == 1:  # a task of its own would cost a fifth of the question
             answers = [await self._one(kind, asked[0], params, check)]
         else:
@@ -148,15 +149,19 @@ class Hooks:
         kind = self.kinds[name]
         assert kind.kind == "chain", f"{name} is not a chain hook"
         for each in self.subscribers(name):
-            if (trace := current()) is not None and trace.waits(each.plugin):
-                self.figures.of(name, each.plugin).skipped += 1
-                log.debug(
-                    "hook %s, trace %s: %s waits for what causes it, and is not asked", name, trace.id, each.plugin
-                )
+            if self._waits(name, each):
                 continue
             if (answer := await self._one(kind, each, params, check)) is not None:
                 return Answered(each.plugin, answer)
         return None
+
+    def _waits(self, name: str, asked: Subscriber) -> bool:
+        """Whether it waits for what causes this call: it is not asked."""
+        if (trace := current()) is None or not trace.waits(asked.plugin):
+            return False
+        self.figures.of(name, asked.plugin).skipped += 1
+        log.debug("hook %s, trace %s: %s waits for what causes it, and is not asked", name, trace.id, asked.plugin)
+        return True
 
     async def _one(self, kind: HookKind, asked: Subscriber, params: dict[str, object], check: Check | None) -> Any:
         # Any: the type of the hook's answer

@@ -157,3 +157,35 @@ def test_a_plugin_is_not_asked_about_what_it_caused_while_it_waits() -> None:
     assert asyncio.run(main()) == ("other", "yes")
     assert log == ["policy", "other", "policy"]
     assert hooks.figures.of("peer_connecting", "policy").skipped == 1
+
+
+def test_two_plugins_do_not_ask_each_other_in_a_circle() -> None:
+    """Each takes part in a hook whose answers the other one waits for."""
+    hooks, log = Hooks(), list[str]()
+    asking: dict[str, object] = {"payment_hash": "", "payee": "", "amount_msat": 1, "description": ""}
+
+    async def again() -> object:
+        log.append("asked")
+        if len(log) < 10:
+            await hooks.gather("onion_payload", **asking)
+        return {}
+
+    for name in ("a", "b"):
+        plugged(hooks, name, "onion_payload", again, grants=("hook:onion_payload",))
+    assert asyncio.run(hooks.gather("onion_payload", **asking)) == [{}, {}]
+    assert len(log) == 4, "each by the node, and by the other one"
+    assert hooks.figures.of("onion_payload", "a").skipped > 0
+
+
+def test_who_only_tells_tells_those_too_that_wait() -> None:
+    hooks, log = Hooks(), list[str]()
+
+    async def pays() -> object:
+        log.append("told")
+        if len(log) == 1:
+            await hooks.gather("block_connected", height=2, block_hash="00")
+        return None
+
+    plugged(hooks, "payer", "block_connected", pays)
+    asyncio.run(hooks.gather("block_connected", height=1, block_hash="00"))
+    assert log == ["told", "told"]
