@@ -76,7 +76,8 @@ def fail(channel: Channel, error: ProtocolError, *, tell: bool = True, though_un
     may_broadcast = not isinstance(error, DataLost)
     if isinstance(channel.phase, Failed):
         may_broadcast = may_broadcast and channel.phase.may_broadcast
-    channel = replace(proven(channel) if though_unproven else channel, phase=Failed(text, may_broadcast))
+    channel = proven(channel) if though_unproven else channel
+    channel = replace(channel, phase=Failed(text, may_broadcast), auxiliary=())
     broadcasts = (yield from broadcast_latest(channel)) if may_broadcast and not channel.unproven else []
     return channel, [*sends, *broadcasts, notice]
 

@@ -45,7 +45,7 @@ Waits = tuple[tuple[str, str], ...]  # (provider, reason)
 GATE: Final = "gate"  # the phase
 CHUNK_BYTES: Final = 60_000
 MAX_BYTES: Final = PRE_SIGNATURE_BYTES * MAX_CHILDREN  # of one provider in one commitment
-MAX_CHUNKS: Final = 2_000  # a peer may make them as small as it likes
+MAX_CHUNKS: Final = 16  # a peer may make them smaller than we do, and each is stored with all before it
 MAX_TOTAL_BYTES: Final = 2 * MAX_BYTES  # that may wait for their commitment_signed
 
 
@@ -80,10 +80,8 @@ def ahead(channel: Channel, graph: Graph) -> list[Send]:
 def on_auxiliary_signatures(channel: Channel, message: AuxiliarySignatures) -> Step:
     """Keep a part until the commitment_signed that it belongs to."""
     found = _found(channel, message)
-    if not 0 < message.num_chunks <= MAX_CHUNKS or (message.chunk, message.num_chunks) != (
-        found.chunks,
-        found.num_chunks,
-    ):
+    expected = (found.chunks, found.num_chunks)
+    if not message.chunk < message.num_chunks <= MAX_CHUNKS or (message.chunk, message.num_chunks) != expected:
         raise AuxiliaryOutOfOrder(
             f"auxiliary_signatures: part {message.chunk} of {message.num_chunks} is not the next one, which is "
             f"{found.chunks} of {found.num_chunks}."

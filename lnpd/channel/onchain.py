@@ -78,7 +78,7 @@ def on_funding_spent(channel: Channel, event: OutputSpent) -> Step:
     if channel.from_backup:
         reason = _of_backup(spend, graph, lost)
     phase = OnChain(spend, event.transaction.txid, event.height, reason=reason)
-    channel = replace(channel, phase=phase)
+    channel = replace(channel, phase=phase, auxiliary=())
     actions: list[Action] = []
     if graph is not None:
         confirmed = Confirmed(graph, event.height, graph.tx.txid)
@@ -155,7 +155,7 @@ def on_fulfill(channel: Channel, command: Fulfill) -> Step:
 @on(OnChain, PutWitness)
 def on_put_witness(channel: Channel, command: PutWitness) -> Step:
     """What a plugin supplies late."""
-    return (yield from _opened(with_witness(channel, command), []))
+    return (yield from _opened((yield from with_witness(channel, command)), []))
 
 
 def _opened(channel: Channel, actions: list[Action]) -> Step:

@@ -5,21 +5,26 @@
                                                  |   on chain: what it opens is claimed
 
 A late datum belongs to one provider: it opens that provider's outputs, never an HTLC, whose preimage is the payee's to
-show.
+show. Once there are too many, those are forgotten that no commitment waits for: what they opened was settled.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from hashlib import new as hash_of
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
+from lnpd_sdk.types import PARTIES
 from msgspec.structs import replace
 
 from lnpd.channel.events import PutWitness
+from lnpd.channel.queries import FindCommitment, Kept, ask, commitment_key
 from lnpd.channel.state import AwaitingReady, Channel, Failed, Negotiating, Normal, ShuttingDown, Witness
 from lnpd.channel.table import Step, done, on
 from lnpd.errors import CommandRefused
-from lnpd.tx.adaptors import PREFIX, opens
+from lnpd.tx.adaptors import PREFIX, late_names, opens
+from lnpd.tx.graph import Graph
+
+Keeping = Generator[Any, Any, Channel]  # Any: each reply is typed by its own query
 
 MAX_WITNESSES: Final = 64  # of a channel: they are part of its snapshot
 DATA_BYTES: Final = 32
@@ -34,10 +39,10 @@ HASHES: Final[dict[str, Callable[[bytes], bytes]]] = {
 @on((AwaitingReady, Normal, ShuttingDown, Negotiating, Failed), PutWitness)
 def on_put_witness(channel: Channel, command: PutWitness) -> Step:
     """Keep it until the chain asks for it."""
-    return done(with_witness(channel, command))
+    return (yield from done((yield from with_witness(channel, command))))
 
 
-def with_witness(channel: Channel, command: PutWitness) -> Channel:
+def with_witness(channel: Channel, command: PutWitness) -> Keeping:
     """The channel that knows one more late datum. CommandRefused if it is not what its name says."""
     if all(extension.name != command.provider for extension in channel.extensions):
         raise CommandRefused(f"This channel was opened without the provider {command.provider}.")
@@ -47,8 +52,30 @@ def with_witness(channel: Channel, command: PutWitness) -> Channel:
     if witness in channel.witnesses:
         return channel
     if len(channel.witnesses) >= MAX_WITNESSES:
-        raise CommandRefused(f"A channel keeps at most {MAX_WITNESSES} late data.")
+        channel = yield from _without_settled(channel)
+    if len(channel.witnesses) >= MAX_WITNESSES:
+        raise CommandRefused(f"A channel keeps at most {MAX_WITNESSES} late data that its commitments wait for.")
     return replace(channel, witnesses=(*channel.witnesses, witness))
+
+
+def _without_settled(channel: Channel) -> Keeping:
+    """Without what opens nothing in any commitment that may confirm and is not revoked."""
+    wanted: set[tuple[str, str]] = set()
+    for funding in channel.fundings:
+        for holder in PARTIES:
+            for number in (channel.numbers[holder], channel.numbers[holder] - 1):
+                key = commitment_key(funding.txid, holder, number)
+                kept: Kept | None = yield from ask(FindCommitment(key))
+                wanted |= set(_waits(kept.graph)) if kept is not None else set()
+    return replace(channel, witnesses=tuple(w for w in channel.witnesses if (w.provider, w.name) in wanted))
+
+
+def _waits(graph: Graph) -> Iterator[tuple[str, str]]:
+    """(provider, name) of each late datum that a commitment, or a child of it, waits for."""
+    for output in (*graph.outputs, *(output for child in graph.children for output in child.outputs)):
+        yield from ((output.provider, name) for path in output.paths for name in path.late)
+    for child in graph.children:
+        yield from ((child.provider, name) for name in late_names(child))
 
 
 def supplied(channel: Channel, provider: str) -> dict[str, bytes]:

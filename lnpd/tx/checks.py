@@ -33,6 +33,7 @@ from lnpd.tx.transaction import Tx, TxOut
 MAX_ID: Final = 64  # characters of an output's id and kind
 MAX_CHILDREN: Final = 2000  # of one provider in one commitment
 MAX_CHILD_OUTPUTS: Final = 16
+_NO_RELATIVE_LOCK: Final = 1 << 31  # of a sequence (BIP 68)
 _ONLY_OUTPUTS: Final = frozenset({OutputSpec})
 LONG_COUNT_WEIGHT: Final = 8  # BOLT 3 counts one byte for the number of outputs; from 253 on it takes three
 _KEY_WEIGHT: Final = 4 * (8 + 1 + 22)  # of a P2WPKH output
@@ -186,6 +187,8 @@ def child(spec: ChildTx, parent: OutputSpec, path: SpendPath, dust_limit_sat: in
         raise ChildRefused(f"{name}: its adaptor point is none, or the child is not gated.")
     if not 0 <= spec.locktime < 500_000_000 or not 0 <= spec.sequence <= 0xFFFFFFFF:
         raise ChildRefused(f"{name}: the locktime is no block height, or the sequence is no 32-bit number.")
+    if 0xFFFF < spec.sequence < _NO_RELATIVE_LOCK:
+        raise ChildRefused(f"{name}: sequence {spec.sequence:#x} waits for a time, and not for blocks (BIP 68).")
     if path.older and not path.older <= spec.sequence <= 0xFFFF:
         raise ChildRefused(f"{name}: sequence {spec.sequence} does not wait the {path.older} blocks of {path.name}.")
     if spec.locktime < path.after or (spec.locktime and spec.sequence == 0xFFFFFFFF):
@@ -200,6 +203,8 @@ def child(spec: ChildTx, parent: OutputSpec, path: SpendPath, dust_limit_sat: in
             raise ChildRefused(f"{name}: an output of {output.value_sat} sat is dust, or is value on a data carrier.")
     if spec.sighash == Sighash.SINGLE_ANYONECANPAY and not spec.sequence:  # the wallet's PSBTs cannot say so
         raise ChildRefused(f"{name}: with the sequence 0 no coin could join it; 0xfffffffd waits for nothing either.")
+    if spec.sighash == Sighash.ALL and not parent.second_stage_weight:  # then its fee is 0, and no coin may join it
+        raise ChildRefused(f"{name}: no node would relay it: its output declares no weight, whose fee it could pay.")
     if sum(output.value_sat for output in spec.outputs) > parent.value_sat:
         raise ValueCreated(f"{name}: its outputs are worth more than the {parent.value_sat} sat that it spends.")
 

@@ -162,6 +162,9 @@ class ChildTx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     The counterparty pre-signs it with `sighash` when it signs the commitment: in commitment_signed, or, if it is
     `gated`, in auxiliary_signatures ahead of it, and then this provider's `gate` decides whether the commitment stands.
 
+    Where that covers `all`, no coin may join it: its fee comes out of its output, whose `second_stage_weight` says how
+    much; else (`single_anyonecanpay`) the holder's wallet pays.
+
     The signature of a gated child may be for an `adaptor_point` (33 bytes): a pre-signature (of ECDSA, dlcspecs; of a
     taproot path, Schnorr) which only the point's secret completes, a late datum by the name `adaptor:<point in hex>`.
     """

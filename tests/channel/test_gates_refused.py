@@ -83,6 +83,30 @@ def test_twice() -> None:
     goes_on(pair)
 
 
+def test_more_parts_than_were_said() -> None:
+    pair = offered(gated())
+    sent = taken(pair.nodes[1], AuxiliarySignatures)
+    pair.nodes[0].run(replace(sent, data=sent.data[:32]))
+    pair.nodes[0].run(replace(sent, chunk=1, data=sent.data[32:]))
+    refuses(pair.nodes[0], errors.AuxiliaryOutOfOrder)
+    goes_on(pair)
+
+
+@pytest.mark.parametrize("by_the_peer", [False, True])
+def test_what_came_ahead_is_forgotten_with_the_channel(by_the_peer: bool) -> None:
+    pair = offered(gated())
+    holder = pair.nodes[0]
+    holder.run(taken(pair.nodes[1], AuxiliarySignatures))
+    assert holder.channel.auxiliary
+    if by_the_peer:
+        pair.command(1, events.ForceClose())
+        tx = pair.nodes[1].broadcast[-1]
+        holder.run(events.OutputSpent(tx.inputs[0].txid, tx.inputs[0].vout, tx, 600))
+    else:
+        pair.command(0, events.ForceClose())
+    assert holder.channel.auxiliary == ()
+
+
 def test_for_a_commitment_that_has_no_gated_child() -> None:
     pair = gated()
     pair.command(1, add(1))

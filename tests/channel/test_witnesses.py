@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from lnpd_sdk.types import PARTIES, Party
 
-from lnpd.channel import actions, events
+from lnpd.channel import actions, events, witnesses
 from lnpd.channel.state import Channel, OnChain
 from lnpd.channel.witnesses import MAX_WITNESSES, supplied
 from lnpd.errors import CommandRefused
@@ -80,15 +80,25 @@ def test_what_is_refused(command: events.PutWitness) -> None:
     assert node.channel.witnesses == () and len(str(refused.value)) < 200
 
 
-def test_there_is_an_end_to_it() -> None:
-    pair = gated()
-    for number in range(MAX_WITNESSES + 1):
+def test_too_many_leave_room_by_what_no_commitment_waits_for() -> None:
+    """A channel that lives long settles more of them than it keeps; what a commitment waits for stays."""
+    pair = boxed(0)
+    pair.command(0, SUPPLIED)
+    for number in range(2 * MAX_WITNESSES):
         data = number.to_bytes(32, "big")
-        command = events.PutWitness(NAME, f"sha256:{sha256(data).hexdigest()}", data)
-        if number < MAX_WITNESSES:
-            pair.command(0, command)
-    with pytest.raises(CommandRefused, match="at most"):
-        pair.command(0, command)
+        name = f"sha256:{sha256(data).hexdigest()}"
+        pair.command(0, events.PutWitness(NAME, name, data))
+        known = supplied(pair.nodes[0].channel, NAME)
+        assert known[SUPPLIED.name] == SOLD and known[name] == data and len(known) <= MAX_WITNESSES
+
+
+def test_there_is_an_end_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(witnesses, "MAX_WITNESSES", 1)
+    pair = boxed(0)
+    pair.command(0, SUPPLIED)
+    with pytest.raises(CommandRefused, match="at most 1 late data"):
+        pair.command(0, events.PutWitness(NAME, f"sha256:{sha256(DATA).hexdigest()}", DATA))
+    assert supplied(pair.nodes[0].channel, NAME) == {SUPPLIED.name: SOLD}
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["known before", "known after"])

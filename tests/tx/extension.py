@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from lnpd_sdk.script import DataCarrier, Miniscript
+from lnpd_sdk.script import DataCarrier, Miniscript, Sighash
 from lnpd_sdk.types import (
     ChildOutput,
     ChildTx,
@@ -23,7 +23,14 @@ from tests.tx.bolt3 import commitment_spec, graph_of
 
 LOCKBOX = Miniscript("or_d(pk(revocation),and_v(v:pk(delayed),older(144)))")
 JOINT = Miniscript("or_d(pk(revocation),multi(2,holder_htlc,counterparty_htlc))")
-CHILD = ChildTx("box", "1", "exit", "holder_htlc+counterparty_htlc", (ChildOutput(50_000, LOCKBOX),))
+CHILD = ChildTx(
+    "box",
+    "1",
+    "exit",
+    "holder_htlc+counterparty_htlc",
+    (ChildOutput(50_000, LOCKBOX),),
+    sighash=Sighash.SINGLE_ANYONECANPAY,
+)
 CARRIER = OutputSpec("box", "seal", "seal", 0, DataCarrier(32), trim="never")
 PHASES = tuple(Phase(name) for name in ("contribute", "attach", "seal", "descend"))  # type: ignore[arg-type]
 

@@ -19,7 +19,7 @@ from lnpd.tx.keys import commitment_keys
 from lnpd.tx.pipeline import build, run
 from lnpd.tx.states import HtlcState, encode_state
 from tests.tx.bolt3 import BASEPOINTS, HTLCS, POINTS, commitment_spec, graph_of
-from tests.tx.extension import CARRIER, CHILD, JOINT, LOCKBOX, Extension, box, child, extended, of
+from tests.tx.extension import CARRIER, JOINT, LOCKBOX, Extension, box, child, extended, of
 
 TYPES = (STATIC_REMOTEKEY, ANCHORS_ZERO_FEE_HTLC_TX)
 
@@ -247,8 +247,9 @@ def test_seals_fill_what_was_reserved() -> None:
         seen.append(transaction)
         return sha256(transaction.purpose.encode()).digest()
 
-    sealed_child = child(outputs=(*CHILD.outputs, ChildOutput(0, DataCarrier(32))))
-    extension = Extension(CARRIER, box(script=JOINT), children=[sealed_child], seal=seal, seal_length=32)
+    sealed_child = child(outputs=(ChildOutput(49_100, LOCKBOX), ChildOutput(0, DataCarrier(32))), sighash=Sighash.ALL)
+    joint = box(script=JOINT, second_stage_weight=900)
+    extension = Extension(CARRIER, joint, children=[sealed_child], seal=seal, seal_length=32)
     graph = of(extension)
     assert [each.purpose for each in seen] == ["commitment", "second_stage"]
     sealed = next(output for output in graph.outputs if output.kind == "seal")

@@ -77,7 +77,7 @@ REFUSED_CHILDREN: dict[str, tuple[type[errors.LnpdError], OutputSpec, ChildTx]] 
     "dust": (
         errors.ChildRefused,
         box(script=JOINT),
-        child(outputs=(ChildOutput(545, LOCKBOX), ChildOutput(49_455, LOCKBOX))),
+        child(outputs=(ChildOutput(545, LOCKBOX), ChildOutput(49_455, LOCKBOX)), sighash=Sighash.ALL),
     ),
     "out of nothing": (errors.ValueCreated, box(script=JOINT), child(outputs=(ChildOutput(50_001, LOCKBOX),))),
     "paying an undeclared fee": (
@@ -110,7 +110,13 @@ REFUSED_CHILDREN: dict[str, tuple[type[errors.LnpdError], OutputSpec, ChildTx]] 
         box(script=JOINT),
         child(locktime=500, sequence=0xFFFFFFFF),
     ),
-    "too many outputs": (errors.ChildRefused, box(script=JOINT), child(outputs=(ChildOutput(600, LOCKBOX),) * 17)),
+    "too many outputs": (
+        errors.ChildRefused,
+        box(script=JOINT),
+        child(outputs=(ChildOutput(600, LOCKBOX),) * 17, sighash=Sighash.ALL),
+    ),
+    "no fee, and no coin may join": (errors.ChildRefused, box(script=JOINT), child(sighash=Sighash.ALL)),
+    "a time where no lock is due": (errors.ChildRefused, box(script=JOINT), child(sequence=0x400010)),
     "a relative time": (
         errors.ChildRefused,
         delayed_joint("older(10)"),
@@ -130,18 +136,18 @@ REFUSED_CHILDREN: dict[str, tuple[type[errors.LnpdError], OutputSpec, ChildTx]] 
     "gated without a gate": (errors.ChildRefused, box(script=JOINT), child(gated=True)),
     "two seal slots": (
         errors.SealSlotTaken,
-        box(script=JOINT),
-        child(outputs=(*CHILD.outputs, *(ChildOutput(0, DataCarrier(32)),) * 2)),
+        box(script=JOINT, second_stage_weight=900),
+        child(outputs=(*CHILD.outputs, *(ChildOutput(0, DataCarrier(32)),) * 2), sighash=Sighash.ALL),
     ),
     "no seal agreed": (
         errors.SealRefused,
-        box(script=JOINT),
-        child(outputs=(*CHILD.outputs, ChildOutput(0, DataCarrier(32)))),
+        box(script=JOINT, second_stage_weight=900),
+        child(outputs=(*CHILD.outputs, ChildOutput(0, DataCarrier(32))), sighash=Sighash.ALL),
     ),
     "value on a carrier": (
         errors.ChildRefused,
         box(script=JOINT),
-        child(outputs=(ChildOutput(49_000, LOCKBOX), ChildOutput(1000, DataCarrier(32)))),
+        child(outputs=(ChildOutput(49_000, LOCKBOX), ChildOutput(1000, DataCarrier(32))), sighash=Sighash.ALL),
     ),
 }
 

@@ -143,8 +143,8 @@ def test_htlc_templates_need_their_child() -> None:
 
 def test_a_child_obeys_the_rule_again() -> None:
     def build(script: Script) -> None:
-        child = ChildTx("box", "1", "exit", "holder_htlc+counterparty_htlc", (ChildOutput(50_000, script),))
-        extension = Extension(box(script=Miniscript(JOINT)), children=(child,))
+        child = ChildTx("box", "1", "exit", "holder_htlc+counterparty_htlc", (ChildOutput(49_100, script),))
+        extension = Extension(box(script=Miniscript(JOINT), second_stage_weight=900), children=(child,))
         graph_of(extended(extension), extension)
 
     build(LOCKBOX)
