@@ -69,7 +69,9 @@ class CoinAsks(Asks):
 
         The feerate is the node's estimate if it is None. Needs `spend:<sat>`: what the plugin may spend in 24 hours,
         fees included (SpendLimitReached; what is reserved counts too). What the wallet keeps for closing channels is
-        left to it (InsufficientFunds). 1 to 100 outputs, and 20 reservations at a time (TooManyReservations).
+        left to it (InsufficientFunds). 1 to 100 outputs, and 20 reservations at a time (TooManyReservations). A
+        reservation ends early if the fee of a channel's close needs its coins and nothing else pays it: sign_psbt says
+        CoinNotReserved then.
         """
         wanted = FundPsbt(outputs, feerate_per_kw, hold_seconds)
         funded: FundedPsbt = await self._ask("fund_psbt", wanted, FundedPsbt)
