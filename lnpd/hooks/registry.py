@@ -1,4 +1,4 @@
-"""Who owns what that a plugin can add: wire messages, providers, RPC methods, channel types, hooks?
+"""Who owns what that a plugin can add: wire messages, features, providers, RPC methods, channel types, hooks?
 
 A manifest is checked as a whole before anything of it is registered; what somebody already owns is refused with both
 names. Everything is keyed by its owner, so that it leaves with its owner; but what a plugin once claimed nobody else
@@ -16,6 +16,7 @@ from lnpd_sdk.types import ProviderSpec, View
 
 from lnpd.errors import FundingRefused, ManifestRefused, ScriptRefused
 from lnpd.hooks.capabilities import kind_of, parameter_of, wrong_with
+from lnpd.hooks.features import PluginFeatures, check_features, offered_features
 from lnpd.hooks.kinds import KINDS, HookKind
 from lnpd.hooks.offered import check_offer, kinds_of
 from lnpd.hooks.order import Wish, circle
@@ -32,7 +33,18 @@ PARAMETER = re.compile(r"[a-z][a-z0-9_]{0,63}")
 CHANNEL_TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}/[a-z0-9_-]{1,63}")
 TOPIC = re.compile(r"(?:[a-z][a-z0-9-]{0,31}/)?[a-z][a-z0-9_-]{0,63}")
 MAX_ROWS = 100
-LISTS = ("providers", "channel_types", "rpc", "hooks", "offers", "options", "notifications", "topics", "capabilities")
+LISTS = (
+    "providers",
+    "channel_types",
+    "rpc",
+    "hooks",
+    "offers",
+    "options",
+    "notifications",
+    "topics",
+    "capabilities",
+    "features",
+)
 MAX_PARAMETERS = 20
 MAX_PINS = 8
 MAX_TEXT = 1_000
@@ -78,6 +90,7 @@ class Registry:
         _check_order(manifest, others)
         self._with_messages(self._core, manifest)  # what they build upon may not leave with another plugin
         catalogue = self._with_claims({**others, manifest.name: manifest})
+        check_features(manifest, others.values())
         kinds = {**KINDS, **kinds_of((manifest, *others.values()))}
         _check_subscribers(manifest, others.values(), kinds)
         owned = Owned(manifest, PluginProxy(manifest, call, kinds, grants), grants)
@@ -122,6 +135,12 @@ class Registry:
         """Whether exactly this was granted, its parameter included."""
         owned = self.owners.get(owner)
         return owned is not None and capability in owned.grants
+
+    def features(self) -> PluginFeatures:
+        """What the plugins that are there, and may speak, add to `init`."""
+        return offered_features(
+            owned.manifest for name, owned in self.owners.items() if self.granted(name, "messages") is not None
+        )
 
     def _spoken(self) -> Catalogue:
         catalogue = self._core
@@ -204,17 +223,7 @@ def _check_shape(manifest: Manifest) -> None:
     if len(manifest.messages) > MAX_MESSAGES:
         raise ManifestRefused(f"{manifest.name} describes its messages in more than {MAX_MESSAGES} characters")
     _check_texts(manifest.name, manifest.version, manifest.help, *manifest.capabilities)
-    for what in (
-        "providers",
-        "channel_types",
-        "rpc",
-        "hooks",
-        "offers",
-        "options",
-        "notifications",
-        "topics",
-        "capabilities",
-    ):
+    for what in LISTS:
         rows = getattr(manifest, what)
         if len(rows) > MAX_ROWS:
             raise ManifestRefused(f"{manifest.name} declares {len(rows)} {what}, more than {MAX_ROWS}")

@@ -121,6 +121,22 @@ class ChannelTypeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     funding: FundingSpec | None = None
 
 
+class FeatureSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A feature of the plugin's own (BOLT 9): a pair of bits from 256 on, named by either of them.
+
+    `contexts` are letters of BOLT 9: I `init`, N node_announcement, C channel_announcement, 9 invoice; `depends_on` are
+    features by name, the plugin's own or such as the node offers. While the plugin is ready and granted `messages`, the
+    odd bit (optional) is set in the `init` of connections that begin; a peer may then set the even one. The node itself
+    requires no plugin's feature of anybody: a plugin that needs one refuses in its hooks. Nodes here send no
+    announcements, and invoices have none of plugins' features: of those contexts a feature is only claimed.
+    """
+
+    name: str
+    bit: int
+    contexts: str = "I"
+    depends_on: tuple[str, ...] = ()
+
+
 class TopicSpec(msgspec.Struct, frozen=True):
     """A topic of events that the plugin publishes, PLUGIN/TOPIC, and what it says."""
 
@@ -132,11 +148,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a plugin declares. `notifications` are the topics that it hears of.
 
     `contract` is the version of this contract that it speaks. `messages` are rows in the notation of the wire
-    catalogue (Plugin.messages). `capabilities` are what it asks for, and what the user grants with --grant: `messages`
-    (its own wire messages), `updates:<max_sat>` (what its updates may take of our money in each channel: what they
-    ever moved away, and what its outputs hold), `pay:<sat>`, `spend:<sat>` (of the wallet, in 24 hours), `invoice`,
-    `sign:<purpose>` (one for each purpose of its keys) and `hook:<name>` of a hook that moves money. The node's page of
-    services says which of them this version enforces, and `lnp plugin list` what a plugin lacks.
+    catalogue (Plugin.messages, Plugin.records). `capabilities` are what it asks for, and what the user grants with
+    --grant: `messages` (its own wire messages, records and features), `updates:<max_sat>` (what its updates may take of
+    our money in each channel: what they ever moved away, and what its outputs hold), `pay:<sat>`, `spend:<sat>` (of the
+    wallet, in 24 hours), `invoice`, `sign:<purpose>` (one for each purpose of its keys) and `hook:<name>` of a hook that
+    moves money. The node's page of services says which of them this version enforces, and `lnp plugin list` what a
+    plugin lacks.
     """
 
     name: str
@@ -144,6 +161,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     help: str = ""
     contract: int = CONTRACT_VERSION
     messages: str = ""
+    features: tuple[FeatureSpec, ...] = ()
     providers: tuple[ProviderSpec, ...] = ()
     channel_types: tuple[ChannelTypeSpec, ...] = ()
     rpc: tuple[RpcMethod, ...] = ()

@@ -27,7 +27,7 @@ from lnpd_sdk.envelope import BusError
 from lnpd_sdk.guard import guarded, in_test_mode
 from lnpd_sdk.hearing import Hearing
 from lnpd_sdk.life import Living
-from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookOffer, HookSubscription, Manifest, RpcMethod
+from lnpd_sdk.manifest import ChannelTypeSpec, FeatureSpec, Filter, HookOffer, HookSubscription, Manifest, RpcMethod
 from lnpd_sdk.node import Node
 from lnpd_sdk.parameters import BadParameters, fields_of, parameters_of, typed
 from lnpd_sdk.questions import PROVIDER_METHODS, Event, Notifications, PeerMessage, ProviderQuestion, RpcRequest
@@ -68,6 +68,7 @@ class Plugin(Living, Hearing):
         self._offers: dict[str, HookOffer] = {}
         self._types: list[ChannelTypeSpec] = []
         self._messages: list[str] = []
+        self._features: list[FeatureSpec] = []
         self._receivers: dict[str, Callable[..., object]] = {}
 
     # --- declarations
@@ -186,6 +187,15 @@ class Plugin(Living, Hearing):
         """
         self._messages.append(rows)
 
+    def feature(self, name: str, bit: int, contexts: str = "I", depends_on: tuple[str, ...] = ()) -> None:
+        """Declares a feature bit of the plugin's own (`lnpd_sdk.manifest.FeatureSpec`). Needs `messages` granted.
+
+            plugin.feature("greetings", 827)
+
+        The hook `peer_connected` tells which bits a peer has: bit n of `int(features, 16)`.
+        """
+        self._features.append(FeatureSpec(name, bit, contexts, depends_on))
+
     def message(self, name: str) -> Callable[[F], F]:
         """Decorator: called for each of the plugin's own messages `name` that a peer sends.
 
@@ -214,6 +224,7 @@ class Plugin(Living, Hearing):
             version=self.version,
             help=self.help,
             messages="\n".join(self._messages),
+            features=tuple(self._features),
             providers=tuple(p.spec for p in self._providers.values()),
             channel_types=tuple(self._types),
             rpc=tuple(spec for spec, _ in self._rpc.values()),

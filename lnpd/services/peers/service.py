@@ -30,6 +30,7 @@ from lnpd.errors import (
 )
 from lnpd.errors.words import one_line
 from lnpd.hooks.dispatch import Hooks
+from lnpd.hooks.features import PluginFeatures
 from lnpd.peer.greeting import Greeting
 from lnpd.peer.liveness import Timeouts
 from lnpd.peer.session import USUAL_TIMEOUTS
@@ -47,6 +48,7 @@ from lnpd.wire.messages import Extension
 log = logging.getLogger("lnpd.peers")
 
 MAX_HOOKS_RUNNING: Final = 100
+NO_FEATURES: Final = PluginFeatures()
 PING_BYTES: Final = 128  # a pong of another length than a keepalive's
 
 
@@ -94,6 +96,7 @@ class Peers:
         codec: Codec = CODEC,
     ) -> None:
         self._signer, self._router, self._hooks, self._limits = signer, router, hooks, limits
+        self._greeting = greeting  # without plugins
         self._settings = Settings(greeting, b"", timeouts, limits, codec)
         self._reconnector = Reconnector(store, limits, router.wanted_peers, self._dial)
         self._half_open: Waiting[Connection] = Waiting(limits.half_open, limits.half_open_per_network)
@@ -209,11 +212,18 @@ class Peers:
         """Everyone who is connected, the longest connection first."""
         return tuple(peer.info for peer in self._peers.values())
 
-    def speak(self, codec: Codec, extensions: tuple[Extension, ...] = ()) -> None:
+    def speak(
+        self, codec: Codec, extensions: tuple[Extension, ...] = (), features: PluginFeatures = NO_FEATURES
+    ) -> None:
         """Plugins came or went: from now on, on connections that there are too, these messages are known; the `init` of
-        new ones offers these extensions."""
+        new ones offers these extensions and features."""
         self._settings.codec = codec
-        self._settings.greeting = msgspec.structs.replace(self._settings.greeting, extensions=extensions)
+        self._settings.greeting = msgspec.structs.replace(
+            self._greeting,
+            extensions=extensions,
+            features=self._greeting.features | features.offered,
+            table=features.table,
+        )
 
     # --- what connections call (connection.Owner)
 

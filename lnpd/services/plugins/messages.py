@@ -22,6 +22,7 @@ from lnpd_sdk.services.messages import Outgoing
 
 from lnpd.errors import CapabilityMissing, MessageNotOwned, PeerDidNotAgree, PeerNotConnected, PluginFault
 from lnpd.hooks.dispatch import Hooks
+from lnpd.hooks.features import PluginFeatures
 from lnpd.hooks.registry import Registry
 from lnpd.services.interfaces import Link, Router
 from lnpd.services.plugins.calls import Plugin
@@ -39,8 +40,8 @@ MAX_WAITING_A_PEER: Final = 100
 class Speaker(Protocol):
     """Whoever has the connections."""
 
-    def speak(self, codec: Codec, extensions: tuple[Extension, ...]) -> None:
-        """From now on these messages are known, and these extensions offered on new connections."""
+    def speak(self, codec: Codec, extensions: tuple[Extension, ...], features: PluginFeatures) -> None:
+        """From now on these messages are known, and these extensions and features offered on new connections."""
         ...
 
 
@@ -53,21 +54,22 @@ class PluginMessages:
         self._router, self._registry, self._plugin_of, self._hooks = router, registry, plugin_of, hooks
         self._showing: set[asyncio.Task[list[object]]] = set()
         self.speaker: Speaker | None = None
-        self._codec = CODEC
+        self._codec, self._features = CODEC, PluginFeatures()
         self._links: dict[bytes, tuple[Link, asyncio.Lock]] = {}
         self._queues: dict[str, _Queue] = {}
 
     def refresh(self) -> None:
         """Plugins came or went."""
-        spoken = self._registry.spoken
-        if spoken.owners == self._codec.catalogue.owners:
+        spoken, features = self._registry.spoken, self._registry.features()
+        if (spoken, features) == (self._codec.catalogue, self._features):
             return
+        self._features = features
         self._codec = CODEC if spoken.owners == CODEC.catalogue.owners else Codec(spoken)
         for name in self._queues.keys() - self._owners():
             self._queues.pop(name).clear()
         if self.speaker is not None:
             offers = tuple(Extension(name=offer(name), format=CONTRACT_VERSION) for name in sorted(self._owners()))
-            self.speaker.speak(self._codec, offers)
+            self.speaker.speak(self._codec, offers, features)
 
     @property
     def codec(self) -> Codec:

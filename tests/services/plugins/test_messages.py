@@ -10,6 +10,7 @@ from lnpd_sdk.services.messages import Outgoing
 
 from lnpd.errors import CapabilityMissing, MessageNotOwned, PeerDidNotAgree, PeerNotConnected, Unencodable
 from lnpd.hooks.dispatch import Hooks
+from lnpd.hooks.features import PluginFeatures
 from lnpd.hooks.registry import Registry
 from lnpd.services.plugins import messages as plugin_messages
 from lnpd.services.plugins.calls import Plugin
@@ -75,7 +76,7 @@ class Wire:
     def close(self, reason: str, message: Message | None = None) -> None:
         raise AssertionError(reason)
 
-    def speak(self, codec: Codec, extensions: tuple[Extension, ...]) -> None:
+    def speak(self, codec: Codec, extensions: tuple[Extension, ...], features: PluginFeatures) -> None:
         self.spoken.append((codec, extensions))
 
     def wanted_peers(self) -> frozenset[bytes]:

@@ -1,0 +1,63 @@
+"""Which feature bits do plugins have, and which of them does `init` offer (BOLT 9)?
+
+Odd bits alone, of pairs from 256 on that nobody else claims: a compulsory one of a plugin's would keep every other node
+away from this one.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+from lnpd_sdk.manifest import FeatureSpec, Manifest
+
+from lnpd.errors import ManifestRefused
+from lnpd.peer.greeting import OFFERED
+from lnpd.wire.features import BOLT9, Features, FeatureTable
+
+CONTEXTS: Final = frozenset("INC9")
+MAX_FEATURES: Final = 16  # of one plugin
+MAX_PLUGIN_BIT: Final = 2**14 - 1  # an `init` with all of them stays within 2 kB
+
+
+class PluginFeatures(msgspec.Struct, frozen=True):
+    """All features that are known, plugins' too, and the bits of theirs that `init` offers."""
+
+    table: FeatureTable = BOLT9
+    offered: Features = Features()
+
+
+def check_features(manifest: Manifest, others: Iterable[Manifest]) -> None:
+    """Raises ManifestRefused, and what with_features does; CatalogueClash names both owners."""
+    owner, own = manifest.name, {spec.name for spec in manifest.features}
+    if len(own) > MAX_FEATURES:
+        raise ManifestRefused(f"{owner} declares over {MAX_FEATURES} features")
+    for spec in manifest.features:
+        if not 0 <= spec.bit <= MAX_PLUGIN_BIT or not spec.contexts or set(spec.contexts) - CONTEXTS:
+            raise ManifestRefused(
+                f"{owner}: the feature {spec.name[:40]!r} has a bit up to {MAX_PLUGIN_BIT}, and contexts of I, N, C, 9"
+            )
+    _with(BOLT9, manifest)  # what they depend on may not leave with another plugin
+    for spec in manifest.features:
+        for needed in set(spec.depends_on) - own:
+            if not BOLT9[needed].assumed and not OFFERED.offers(needed):
+                raise ManifestRefused(f"{owner}: {spec.name} depends on {needed}, which this node does not offer")
+    table = BOLT9
+    for each in (*others, manifest):
+        table = _with(table, each)
+
+
+def offered_features(manifests: Iterable[Manifest]) -> PluginFeatures:
+    """Of manifests that were checked."""
+    table, bits = BOLT9, list[int]()
+    for manifest in manifests:
+        table = _with(table, manifest)
+        bits += [spec.bit | 1 for spec in manifest.features if "I" in spec.contexts]
+    return PluginFeatures(table, Features.of(*bits))
+
+
+def _with(table: FeatureTable, manifest: Manifest) -> FeatureTable:
+    return table.with_features(manifest.name, map(_row, manifest.features)) if manifest.features else table
+
+
+def _row(spec: FeatureSpec) -> str:
+    return ",".join(("feature", str(spec.bit & ~1), spec.name, spec.contexts, *spec.depends_on))

@@ -1,0 +1,124 @@
+"""Are plugins' feature bits theirs alone, and only such offered as a stranger may ignore?"""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lnpd_sdk.manifest import FeatureSpec, Manifest
+from lnpd_sdk.plugin import Node as Host
+from lnpd_sdk.plugin import Plugin
+
+from lnpd.errors import CatalogueClash, LnpdError
+from lnpd.hooks.features import check_features, offered_features
+from lnpd.hooks.registry import Registry
+from lnpd.services.node.node import Node
+from lnpd.testing import Network, until
+from lnpd.wire.catalogue import CORE
+from lnpd.wire.features import BOLT9, Features
+
+RGB = FeatureSpec("rgb", 826, "IN", ("option_channel_type",))
+
+
+def manifest(*features: FeatureSpec, name: str = "assets") -> Manifest:
+    return Manifest(name=name, version="1", features=features)
+
+
+async def nobody(_hook: str, _params: dict[str, object], _seconds: float) -> object:
+    raise AssertionError("nobody calls it")
+
+
+@pytest.mark.parametrize("bit", [826, 827])
+def test_the_odd_bit_is_offered_in_init(bit: int) -> None:
+    found = offered_features([manifest(FeatureSpec("rgb", bit)), manifest(FeatureSpec("x", 900, "N"), name="other")])
+    assert found.offered == Features.of(827)
+    assert found.table["rgb"].owner == "assets"
+    found.table.check(Features.of(826), "I")  # a peer may require it of us now
+
+
+def test_a_clash_names_both_and_stays_while_the_owner_is_away() -> None:
+    registry = Registry(CORE)
+    registry.register(manifest(RGB), nobody)
+    for other, words in (
+        (FeatureSpec("colours", 827), "feature bit 826: assets has it as rgb, other claims it as colours"),
+        (FeatureSpec("rgb", 900), "feature name rgb: assets has it as rgb, other claims it"),
+    ):
+        with pytest.raises(CatalogueClash, match=words):
+            registry.register(manifest(other, name="other"), nobody)
+    registry.unregister("assets")
+    with pytest.raises(CatalogueClash, match="assets has it"):
+        registry.register(manifest(FeatureSpec("rgb", 900), name="other"), nobody)
+    registry.register(manifest(RGB), nobody)
+
+
+def test_only_who_may_speak_offers() -> None:
+    registry = Registry(CORE)
+    registry.register(manifest(RGB), nobody)
+    assert (registry.features().offered, registry.features().table) == (Features(), BOLT9)
+    registry.unregister("assets")
+    registry.register(manifest(RGB), nobody, ("messages",))
+    assert registry.features().offered == Features.of(827)
+    registry.unregister("assets")
+    assert registry.features().offered == Features()
+
+
+@pytest.mark.parametrize(
+    ("feature", "words"),
+    [
+        (FeatureSpec("rgb", 255), "below 256 are BOLT 9's"),
+        (FeatureSpec("rgb", -2), "a bit up to 16383"),
+        (FeatureSpec("rgb", 2**14), "a bit up to 16383"),
+        (FeatureSpec("rgb", 826, "A"), "contexts of I, N, C, 9"),
+        (FeatureSpec("rgb", 826, ""), "contexts of I, N, C, 9"),
+        (FeatureSpec("R G B", 826), "is no feature,BIT,NAME"),
+        (FeatureSpec("rgb", 826, "I", ("colour",)), "depends on colour, which is no feature"),
+        (FeatureSpec("rgb", 826, "I", ("option_splice",)), "option_splice, which this node does not offer"),
+        (FeatureSpec("option_splice", 826), "bolt has it as option_splice"),
+    ],
+)
+def test_what_cannot_be_a_feature_is_refused(feature: FeatureSpec, words: str) -> None:
+    with pytest.raises(LnpdError, match=words):
+        check_features(manifest(feature), ())
+
+
+def test_there_are_not_too_many() -> None:
+    with pytest.raises(LnpdError, match="over 16 features"):
+        check_features(manifest(*(FeatureSpec(f"f{n}", 1000 + 2 * n) for n in range(17))), ())
+
+
+async def featured(node: Node) -> list[str]:
+    """A plugin with a feature, and what it was told of peers."""
+    plugin, told = Plugin("assets", "1", capabilities=("messages",)), list[str]()
+    plugin.feature("rgb", 826)
+
+    @plugin.hook("peer_connected")
+    def connected(_node: Host, features: str, **_fields: Any) -> None:
+        told.append(features)
+
+    await node.plugins.add_in_process(plugin)
+    return told
+
+
+def test_two_nodes_tell_each_other_and_a_third_ignores_it(tmp_path: Path) -> None:
+    granted: dict[str, Any] = {"grants": (("assets", "messages"),)}
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await network.node("alice", **granted), await network.node("bob", **granted)
+            carol = await network.node("carol")
+            told, _ = await featured(alice), await featured(bob)
+            await network.connect(alice, bob)
+            await network.connect(alice, carol)
+            await until(lambda: len(told) == 2, "both peers")
+            assert [int(features, 16) >> 826 & 3 for features in told] == [2, 0]
+            assert {p.node_id: 827 in p.negotiated.bits() for p in alice.peers.list()} == {
+                bob.node_id: True,
+                carol.node_id: False,
+            }
+            rows = (await alice.api.info(features=True)).features
+            assert isinstance(rows, tuple)
+            assert [(row.kind, row.said_in) for row in rows if row.name == "rgb"] == [("odd", ("init",))]
+            await alice.plugins.plugins[0].stop()
+            assert 827 not in alice.peers.greeting.features.bits()
+
+    asyncio.run(main())
