@@ -11,8 +11,9 @@ import msgspec
 from lnpd_sdk.manifest import FeatureSpec, Manifest
 
 from lnpd.errors import ManifestRefused
-from lnpd.peer.greeting import OFFERED
+from lnpd.peer.greeting import OFFERED, Greeting
 from lnpd.wire.features import BOLT9, Features, FeatureTable
+from lnpd.wire.messages import Extension
 
 CONTEXTS: Final = frozenset("INC9")
 MAX_FEATURES: Final = 16  # of one plugin
@@ -24,6 +25,11 @@ class PluginFeatures(msgspec.Struct, frozen=True):
 
     table: FeatureTable = BOLT9
     offered: Features = Features()
+
+    def added_to(self, greeting: Greeting, extensions: tuple[Extension, ...]) -> Greeting:
+        """What a node says of itself with its plugins: these features and extensions, beside its own features."""
+        features = greeting.features | self.offered
+        return msgspec.structs.replace(greeting, extensions=extensions, features=features, table=self.table)
 
 
 def check_features(manifest: Manifest, others: Iterable[Manifest]) -> None:

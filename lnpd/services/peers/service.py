@@ -48,7 +48,6 @@ from lnpd.wire.messages import Extension
 log = logging.getLogger("lnpd.peers")
 
 MAX_HOOKS_RUNNING: Final = 100
-NO_FEATURES: Final = PluginFeatures()
 PING_BYTES: Final = 128  # a pong of another length than a keepalive's
 
 
@@ -96,8 +95,7 @@ class Peers:
         codec: Codec = CODEC,
     ) -> None:
         self._signer, self._router, self._hooks, self._limits = signer, router, hooks, limits
-        self._greeting = greeting  # without plugins
-        self._settings = Settings(greeting, b"", timeouts, limits, codec)
+        self._greeting, self._settings = greeting, Settings(greeting, b"", timeouts, limits, codec)
         self._reconnector = Reconnector(store, limits, router.wanted_peers, self._dial)
         self._half_open: Waiting[Connection] = Waiting(limits.half_open, limits.half_open_per_network)
         self._lingering: Waiting[Connection] = Waiting(limits.lingering, limits.lingering)
@@ -212,18 +210,10 @@ class Peers:
         """Everyone who is connected, the longest connection first."""
         return tuple(peer.info for peer in self._peers.values())
 
-    def speak(
-        self, codec: Codec, extensions: tuple[Extension, ...] = (), features: PluginFeatures = NO_FEATURES
-    ) -> None:
-        """Plugins came or went: from now on, on connections that there are too, these messages are known; the `init` of
-        new ones offers these extensions and features."""
+    def speak(self, codec: Codec, extensions: tuple[Extension, ...], features: PluginFeatures) -> None:
+        """Plugins came or went: these messages are known on all connections now; the rest is said in new ones' `init`."""
         self._settings.codec = codec
-        self._settings.greeting = msgspec.structs.replace(
-            self._greeting,
-            extensions=extensions,
-            features=self._greeting.features | features.offered,
-            table=features.table,
-        )
+        self._settings.greeting = features.added_to(self._greeting, extensions)
 
     # --- what connections call (connection.Owner)
 

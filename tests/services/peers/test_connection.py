@@ -9,6 +9,7 @@ import pytest
 
 from lnpd import errors
 from lnpd.errors import LnpdError
+from lnpd.hooks.features import PluginFeatures
 from lnpd.peer.liveness import Timeouts
 from lnpd.services.peers.limits import Limits
 from lnpd.wire.base import Message
@@ -193,11 +194,11 @@ def test_messages_of_a_plugin_are_known_once_its_rows_are(tmp_path: Path) -> Non
         await alice.peers.connect(bob.at)
         with pytest.raises(errors.Unencodable):
             alice.router.links[bob.id].send(note)
-        alice.peers.speak(codec)
+        alice.peers.speak(codec, (), PluginFeatures())
         await alice.peers.ping(bob.id)  # bob has not the rows: an odd message is ignored
         alice.router.links[bob.id].send(note, words(1))
         await until(lambda: bob.router.received == [words(1)])
-        bob.peers.speak(codec)
+        bob.peers.speak(codec, (), PluginFeatures())
         alice.router.links[bob.id].send(note)
         await until(lambda: bob.router.received == [words(1), note])
 
