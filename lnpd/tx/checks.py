@@ -27,11 +27,13 @@ from lnpd.errors import (
 )
 from lnpd.tx import fees
 from lnpd.tx.funding import spending_weight
-from lnpd.tx.graph import Funding, ProviderPin
+from lnpd.tx.graph import Child, Funding, ProviderPin
+from lnpd.tx.states import CORE
 from lnpd.tx.transaction import Tx, TxOut
 
 MAX_ID: Final = 64  # characters of an output's id and kind
 MAX_CHILDREN: Final = 2000  # of one provider in one commitment
+MAX_UNGATED: Final = 50  # of all extensions: commitment_signed, of 65,535 bytes, has 64 for each, and for 966 HTLCs
 MAX_CHILD_OUTPUTS: Final = 16
 _NO_RELATIVE_LOCK: Final = 1 << 31  # of a sequence (BIP 68)
 _ONLY_OUTPUTS: Final = frozenset({OutputSpec})
@@ -81,6 +83,16 @@ def children_of(pin: ProviderPin, answer: object) -> tuple[ChildTx, ...]:
     if "gate" not in pin.phases and any(child.gated for child in answer):
         raise ChildRefused(f"{pin.name} answered with a gated second-stage transaction and has no gate.")
     return answer
+
+
+def fit_commitment_signed(children: Sequence[Child]) -> None:
+    """The signatures that do not go ahead have room in one message, whatever HTLCs there are; raises ChildRefused."""
+    ungated = [child for child in children if child.provider not in CORE and not child.gated]
+    if len(ungated) > MAX_UNGATED:
+        raise ChildRefused(
+            f"{len(ungated)} second-stage transactions are not gated, {ungated[0].provider}'s among them: "
+            f"commitment_signed has room for {MAX_UNGATED} signatures."
+        )
 
 
 def unique(specs: Iterable[OutputSpec]) -> None:

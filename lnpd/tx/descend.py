@@ -44,6 +44,7 @@ def descend(
         if vout is None:
             raise ChildRefused(f"{checks.title(wanted)}: it spends no output of this commitment.")
         children.append((yield from _child(spec, view, compiler, placed[vout], wanted, TxIn(txid, vout))))
+    checks.fit_commitment_signed(children)
     children.sort(key=lambda child: child.vout)
     return tuple(children)
 

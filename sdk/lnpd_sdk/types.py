@@ -161,6 +161,7 @@ class ChildTx(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     The counterparty pre-signs it with `sighash` when it signs the commitment: in commitment_signed, or, if it is
     `gated`, in auxiliary_signatures ahead of it, and then this provider's `gate` decides whether the commitment stands.
+    Of those that are not gated, all extensions together have 50 at most in a commitment: one message carries them.
 
     Where that covers `all`, no coin may join it: its fee comes out of its output, whose `second_stage_weight` says how
     much; else (`single_anyonecanpay`) the holder's wallet pays.

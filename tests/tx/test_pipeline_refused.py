@@ -7,7 +7,10 @@ from lnpd_sdk.types import ChildOutput, ChildTx, Htlc, OutputSpec
 
 from lnpd import errors
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX
+from lnpd.tx.checks import MAX_UNGATED
 from lnpd.tx.states import HtlcState, encode_state
+from lnpd.wire.message import encode
+from lnpd.wire.messages import CommitmentSigned, CommitmentSignedTlvs
 from tests.tx.bolt3 import commitment_spec, graph_of
 from tests.tx.extension import CARRIER, CHILD, JOINT, LOCKBOX, Extension, box, child, extended, of
 
@@ -163,6 +166,19 @@ def test_two_children_of_one_kind() -> None:
     with pytest.raises(errors.DuplicateOutput):
         of(Extension(box(script=JOINT), children=[CHILD, CHILD]))
     assert len(of(Extension(box(script=JOINT), children=[CHILD, child(kind="other")])).children) == 2
+
+
+def test_no_more_signatures_than_commitment_signed_holds_beside_those_of_966_htlcs() -> None:
+    def build(count: int) -> int:
+        kinds = [child(kind=str(number)) for number in range(count)]
+        return len(of(Extension(box(script=JOINT), children=kinds)).children)
+
+    assert build(MAX_UNGATED) == MAX_UNGATED
+    with pytest.raises(errors.ChildRefused, match="has room for 50"):
+        build(MAX_UNGATED + 1)
+    tlvs = CommitmentSignedTlvs(funding_txid=bytes(32), extension_digests=(bytes(8),) * 16)
+    signatures = (bytes(64),) * (966 + MAX_UNGATED)
+    encode(CommitmentSigned(channel_id=bytes(32), signature=bytes(64), htlc_signature=signatures, tlvs=tlvs))
 
 
 def test_a_fee_within_the_declared_weight() -> None:
