@@ -5,6 +5,7 @@ Outputs that are due share a transaction as far as that is safe:
     swept straight to us            all of them
     through a second stage          those of one locktime, if the peer's signatures let others join (anchors)
     close to a rival's height       each alone: a transaction of many can be held up by whoever may spend one of them
+    of a type that seals claims     each alone, beside the carrier that was made for it
 
 Through the second stage of an HTLC whose preimage we know no rival goes before its expiry, whatever it knows: those
 stay together to the end, for alone each would need a coin of the wallet, and of coins there may be one.
@@ -26,6 +27,7 @@ from lnpd.channel.onchain_outputs import ANCHOR, claims_by_output
 from lnpd.channel.state import Channel, OnChain, Resolution
 from lnpd.crypto.shachain import index_of
 from lnpd.tx.graph import Graph
+from lnpd.tx.seals import sealing
 from lnpd.tx.states import HTLC
 from lnpd.tx.sweeps import MAX_INPUTS, may_share
 
@@ -44,9 +46,11 @@ def claim_what_is_due(channel: Channel, height: int, graph: Graph | None) -> Act
     due = [r for r in phase.resolutions if r.status == "waiting" and height >= r.due_height]
     if graph is None or not any(r.kind != ANCHOR for r in due):
         return channel, []
+    sealed = sealing(channel.channel_type, "claim") is not None
     batches: dict[Together, list[Resolution]] = {}
     for r in due:
-        batches.setdefault(_company(graph, r, height), []).append(r)
+        alone = sealed and r.stage < 0
+        batches.setdefault((r.txid, r.vout) if alone else _company(graph, r, height), []).append(r)
     keys: dict[Resolution, str] = {}
     for batch in batches.values():
         for start in range(0, len(batch), MAX_INPUTS):

@@ -317,6 +317,11 @@ def _check_provider(owner: str, spec: ProviderSpec) -> None:
             f"{owner}: the provider {spec.name} declares limits outside 64 outputs, 100,000 weight units and a seal"
             " of 80 bytes"
         )
+    if "second_stage" in spec.seals:
+        raise ManifestRefused(
+            f"{owner}: the provider {spec.name} seals the second stages of others, which this node cannot do yet: an"
+            " HTLC transaction has no slot; `close` and `claim` can be sealed"
+        )
     if spec.seals and (not spec.seal_length or "seal" not in phases or len(set(spec.seals)) != len(spec.seals)):
         raise ManifestRefused(
             f"{owner}: the provider {spec.name} seals transactions, which takes the phase seal, a seal_length, and each"

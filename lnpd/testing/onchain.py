@@ -38,7 +38,7 @@ async def stale_commitment(node: Node, driver: ChannelDriver) -> tuple[Graph, Tx
 async def taken_by(network: Network, fate: Fate, nodes: Mapping[str, Node]) -> dict[str, str | None] | None:
     """By the id of each of a plugin's outputs in the commitment that confirmed, whose wallet has it now; None while it
     is not spent. None in place of all while no commitment has confirmed."""
-    txs = await _transactions(network, fate.height)
+    txs = await transactions(network, fate.height)
     graph = next((fate.graphs[tx.txid] for tx in txs if tx.txid in fate.graphs), None)
     if graph is None:
         return None
@@ -49,7 +49,7 @@ async def taken_by(network: Network, fate: Fate, nodes: Mapping[str, Node]) -> d
     }
 
 
-async def _transactions(network: Network, height: int) -> list[Tx]:
+async def transactions(network: Network, height: int) -> list[Tx]:
     """All above a height, but for coinbases."""
     found = []
     for each in range(height + 1, (await network.chain.best_block()).height + 1):

@@ -27,8 +27,9 @@ from lnpd.services.node.node import Node
 from lnpd.services.plugins.alone import manifest_of
 from lnpd.services.plugins.golden import Recorder
 from lnpd.testing.network import Network, until
-from lnpd.testing.onchain import Fate, stale_commitment, taken_by
+from lnpd.testing.onchain import Fate, stale_commitment, taken_by, transactions
 from lnpd.tx.graph import Graph
+from lnpd.tx.transaction import Tx
 
 T = TypeVar("T")
 PAY_SECONDS = 20
@@ -198,6 +199,10 @@ class Pair:
             for driver in list(node.channels.drivers.values()):
                 await driver.settled()
             await node.watcher.sync()
+
+    def transactions(self) -> tuple[Tx, ...]:
+        """All that the chain holds, but for coinbases, the oldest first."""
+        return tuple(self.run(transactions(self._network, 0)))
 
     def swept(self) -> dict[str, str]:
         """Who had each of the plugin's outputs in the end, by the output's id: blocks go by until all are taken.

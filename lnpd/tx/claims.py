@@ -34,7 +34,8 @@ class Claimable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     that it needs. `stage`: the output has to pass through this child of its commitment, which the counterparty has
     signed (an HTLC transaction of the holder's own commitment); -1 if it goes where the party wants.
     `rival_height`: from there on the other party can take it too; 0 if it never can. `child`: it is an output of this
-    child of the commitment; -1 of the commitment itself.
+    child of the commitment; -1 of the commitment itself. `seal`: the script of the data carrier that is the first
+    output of the transaction which takes it, and it alone; empty for none.
     """
 
     txid: bytes
@@ -45,6 +46,7 @@ class Claimable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stage: int = -1
     rival_height: int = 0
     child: int = -1
+    seal: bytes = b""
 
     @property
     def weight(self) -> int:
@@ -129,7 +131,8 @@ def plan(confirmed: Confirmed, party: Party, state: State, late: Mapping[str, by
             path, stage = best
             data = tuple((name, late[name]) for name in _late(confirmed, best))
             rival = _rival_height(confirmed, vout, path, party, state)
-            claims.append(Claimable(confirmed.txid, vout, output, path, data, stage, rival, confirmed.child))
+            seal = output.claim_seals[party] if stage < 0 else b""
+            claims.append(Claimable(confirmed.txid, vout, output, path, data, stage, rival, confirmed.child, seal))
         elif ways or _has_part_in(confirmed.graph, output, party):
             preimage = any(path.late for path, _ in ways)
             reason = NOT_OURS if not ways else NO_PREIMAGE if preimage else NO_ADAPTOR

@@ -31,7 +31,8 @@ def descend(
     if not any("descend" in pin.phases for pin in spec.type.providers):
         return ()
     txid = tx.txid
-    answers = yield from ask(spec, view, "descend", Transaction("commitment", shown_outputs(placed), txid))
+    commitment = Transaction("commitment", shown_outputs(placed), txid)
+    answers = yield from ask(spec, view, "descend", commitment)
     where = {(each.spec.provider, each.spec.id): vout for vout, each in enumerate(placed)}
     children: list[Child] = []
     seen: set[tuple[str, str, str]] = set()

@@ -75,7 +75,11 @@ class CommitmentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An output of a commitment or of a child, with every way to spend it. `witness_script` is empty for P2WPKH."""
+    """An output of a commitment or of a child, with every way to spend it. `witness_script` is empty for P2WPKH.
+
+    `claim_seals`, by party: the script of the data carrier that stands first in its claim of this output, which is then
+    the only one of its transaction; empty for none.
+    """
 
     provider: str
     id: str
@@ -87,6 +91,7 @@ class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     paths: tuple[SpendPath, ...]
     debits_msat: PerParty = (0, 0)
     cltv_expiry: int = 0
+    claim_seals: tuple[bytes, bytes] = (b"", b"")
 
 
 class Child(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

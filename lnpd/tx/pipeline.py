@@ -28,7 +28,7 @@ from lnpd.tx.graph import CommitmentSpec, Graph, Output, ProviderCall
 from lnpd.tx.phases import Placed, ask, shown_outputs
 from lnpd.tx.rules import check_rule_3
 from lnpd.tx.script import Compiler, compiler_of
-from lnpd.tx.seals import filled, pin_of
+from lnpd.tx.seals import filled, pin_of, seal_claims
 from lnpd.tx.states import htlcs_of
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 
@@ -74,7 +74,7 @@ def build(spec: CommitmentSpec) -> Generator[ProviderCall, object, Graph]:
     children = yield from descend(spec, view, compiler, placed, tx)
     outputs = tuple(_output(each) for each in placed)
     check_rule_3(outputs, children, spec.keys, spec.to_self_delay[spec.holder])
-    return Graph(
+    graph = Graph(
         funding=spec.funding,
         holder=spec.holder,
         number=spec.number,
@@ -88,6 +88,7 @@ def build(spec: CommitmentSpec) -> Generator[ProviderCall, object, Graph]:
         trimmed=trimmed,
         digests=_digests(spec, placed),
     )
+    return (yield from seal_claims(spec, view, Transaction("commitment", shown_outputs(placed), tx.txid), graph))
 
 
 def run(generator: Generator[ProviderCall, object, Graph], providers: Mapping[str, Provider]) -> Graph:

@@ -5,22 +5,28 @@ seals (`seals` of its pin) has one carrier in each such transaction, which is it
 provider a place, since nodes relay one OP_RETURN a transaction.
 """
 
-from collections.abc import Generator, Sequence
-from typing import Final, get_args
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar, get_args
 
-from lnpd_sdk.types import Sealed, SealedOutput, Transaction, View
+from lnpd_sdk.script import DataCarrier, Sighash
+from lnpd_sdk.types import ACCEPTOR, OPENER, Party, Sealed, SealedOutput, Transaction, View
+from msgspec.structs import replace
 
 from lnpd.errors import SealSlotTaken
 from lnpd.tx import checks
 from lnpd.tx.fees import output_weight
-from lnpd.tx.graph import ChannelType, ProviderCall, ProviderPin
+from lnpd.tx.graph import ChannelType, Child, CommitmentSpec, Graph, Output, ProviderCall, ProviderPin
+from lnpd.tx.rules import ANCHOR_KINDS, is_counterpartys
 from lnpd.tx.script import data_carrier
 from lnpd.tx.states import States
 from lnpd.tx.transaction import TxOut
 
 PLACES: Final[tuple[Sealed, ...]] = get_args(Sealed)
 
-Filling = Generator[ProviderCall, object, bytes]
+T = TypeVar("T")
+Sealing = Generator[ProviderCall, object, T]
+Filling = Sealing[bytes]
 
 
 def pin_of(kind: ChannelType, provider: str) -> ProviderPin:
@@ -69,5 +75,60 @@ def filled(pin: ProviderPin, states: States, view: View, shown: Transaction) -> 
 
 def fill_close(pin: ProviderPin, states: States, view: View, outputs: Sequence[TxOut]) -> Filling:
     """The sealed scriptPubKey of the carrier of a mutual close with these outputs; raises SealRefused."""
-    shown = tuple(SealedOutput(each.value_sat, each.script_pubkey) for each in outputs)
-    return (yield from filled(pin, states, view, Transaction("close", shown)))
+    return (yield from filled(pin, states, view, Transaction("close", _shown(outputs))))
+
+
+# Claims
+
+
+def seal_claims(spec: CommitmentSpec, view: View, commitment: Transaction, graph: Graph) -> Sealing[Graph]:
+    """The graph, each output with the carriers of its claims: they wait for no provider when they are made."""
+    pin = sealing(spec.type, "claim")
+    if pin is None:
+        return graph
+    claims = _Claims(spec, pin, view)
+    outputs = yield from claims.sealed(commitment, graph.outputs)
+    children: list[Child] = []
+    for child in graph.children:
+        txid = child.tx.txid if child.sighash == Sighash.ALL else b""
+        parent = Transaction("second_stage", _shown(child.outputs), txid, commitment, child.vout)
+        children.append(replace(child, outputs=(yield from claims.sealed(parent, child.outputs))))
+    return replace(graph, outputs=outputs, children=tuple(children))
+
+
+@dataclass(frozen=True)
+class _Claims:
+    """Who is asked about the claims of one commitment, and with what."""
+
+    spec: CommitmentSpec
+    pin: ProviderPin
+    view: View
+
+    def sealed(self, parent: Transaction, outputs: Sequence[Output]) -> Sealing[tuple[Output, ...]]:
+        """The outputs of a transaction with their carriers."""
+        found: list[Output] = []
+        for vout, output in enumerate(outputs):
+            opener = yield from self._carrier(parent, vout, output, OPENER)
+            acceptor = yield from self._carrier(parent, vout, output, ACCEPTOR)
+            found.append(replace(output, claim_seals=(opener, acceptor)))
+        return tuple(found)
+
+    def _carrier(self, parent: Transaction, vout: int, output: Output, party: Party) -> Filling:
+        if not self._may_claim(output, party):
+            return b""
+        shown = Transaction("claim", _shown((reserved(self.pin),)), b"", parent, vout, party)
+        return (yield from filled(self.pin, self.spec.states, self.view, shown))
+
+    def _may_claim(self, output: Output, party: Party) -> bool:
+        """Whether a party has a way of its own. An anchor is spent for its fee, together with coins of the wallet."""
+        if isinstance(output.script, DataCarrier) or output.kind in ANCHOR_KINDS:
+            return False
+        theirs = party != self.spec.holder
+        return any(
+            path.keys and all(is_counterpartys(key, self.spec.keys) == theirs for key in path.keys)
+            for path in output.paths
+        )
+
+
+def _shown(outputs: Iterable[TxOut | Output]) -> tuple[SealedOutput, ...]:
+    return tuple(SealedOutput(each.value_sat, each.script_pubkey) for each in outputs)

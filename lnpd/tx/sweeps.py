@@ -49,13 +49,21 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def sweep_weight(claims: Sequence[Claimable], destination: bytes) -> int:
     """The most that a sweep of these outputs weighs."""
-    return fees.transaction_weight(sum(each.weight for each in claims), len(claims), (TxOut(0, destination),))
+    outputs = (*_carriers(claims), TxOut(0, destination))
+    return fees.transaction_weight(sum(each.weight for each in claims), len(claims), outputs)
+
+
+def _carriers(claims: Sequence[Claimable]) -> tuple[TxOut, ...]:
+    carriers = tuple(TxOut(0, each.seal) for each in claims if each.seal)
+    assert not carriers or len(claims) == 1, "what is sealed is claimed alone"
+    return carriers
 
 
 def make_claim(graph: Graph, claims: Sequence[Claimable], destination: bytes, feerate_per_kw: int) -> Claim:
     """An unsigned transaction that takes these outputs to `destination` (a scriptPubKey).
 
-    Outputs that cost more than they hold are left out and named. Raises ClaimUneconomic if nothing above the dust limit
+    Outputs that cost more than they hold are left out and named. A sealed one is claimed alone, beside its carrier,
+    which is the first output. Raises ClaimUneconomic if nothing above the dust limit
     remains, or if there are more than 200 inputs.
     """
     worth = [each for each in claims if each.output.value_sat > fees.fee_sat(each.weight, feerate_per_kw)]
@@ -71,7 +79,7 @@ def make_claim(graph: Graph, claims: Sequence[Claimable], destination: bytes, fe
         )
     tx = Tx(
         inputs=tuple(TxIn(each.txid, each.vout, each.path.older or RBF_SEQUENCE) for each in worth),
-        outputs=(TxOut(total_sat - fee_sat, destination),),
+        outputs=(*_carriers(worth), TxOut(total_sat - fee_sat, destination)),
         locktime=max(each.path.after for each in worth),
     )
     left_out = tuple(each for each in claims if each not in worth)

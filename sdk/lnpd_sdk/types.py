@@ -212,15 +212,20 @@ class SealedOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Transaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A transaction whose amounts, order and count of outputs are fixed.
 
-    `purpose` is `commitment`, `second_stage`, `close` or `claim`. `txid` is empty before it is sealed.
+    `purpose` is `commitment`, `second_stage`, `close` or `claim`. `txid` is empty before it is sealed, and where others
+    may still add to it. A second stage and a claim spend output `vout` of `parent`; the others, the funding. A claim is
+    what `claimant` takes that output home by: beside the carrier that is shown it has one output more, of the wallet.
     """
 
     purpose: Literal["commitment", "second_stage", "close", "claim"]
     outputs: tuple[SealedOutput, ...]
     txid: bytes = b""
+    parent: "Transaction | None" = None
+    vout: int = 0
+    claimant: Party | None = None
 
 
-Sealed = Literal["close"]
+Sealed = Literal["second_stage", "close", "claim"]
 """Where a provider's slot may stand beside those that it reserves itself (`ProviderSpec.seals`)."""
 
 
@@ -253,7 +258,9 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host evaluates it, so that a provider which HTLCs do not concern costs a payment nothing.
 
     `seals` says in which transactions that it does not make itself the host reserves it an OP_RETURN of `seal_length`
-    bytes, their first output: `close` is every mutual close. One provider of a channel's type seals each.
+    bytes, their first output: `close` is every mutual close, `claim` whatever takes one output of a commitment, or of a
+    second stage, home: a sweep, a penalty. `second_stage`, the children of other providers, is refused as yet; its own
+    children a provider seals without it. One provider of a channel's type seals each.
     """
 
     name: str
@@ -307,7 +314,8 @@ class Provider(Protocol):
         """The content of its data carrier in this transaction: exactly `spec.seal_length` bytes.
 
         Both sides build the same transactions, so both must get the same bytes. A close is asked for each fee that is
-        negotiated, with the state of what is irrevocable."""
+        negotiated, with the state of what is irrevocable. Claims are asked for with the commitment that they take from,
+        for each output and each party that could take it: nobody is asked when the day comes."""
         ...
 
     def descend(self, view: View, state: bytes, transaction: Transaction) -> tuple[ChildTx, ...]:

@@ -103,6 +103,10 @@ BAD: dict[str, tuple[Manifest, str]] = {
     "weight": (manifest(providers=(provider(max_weight=100_001),)), "64 outputs"),
     "seal": (manifest(providers=(provider(seal_length=81),)), "80 bytes"),
     "seals of no length": (manifest(providers=(provider(phases=(Phase("seal"),), seals=("close",)),)), "a seal_length"),
+    "seals what no node can yet": (
+        manifest(providers=(provider(phases=(Phase("seal"),), seal_length=8, seals=("claim", "second_stage")),)),
+        "which this node cannot do yet",
+    ),
     "seals without the phase": (manifest(providers=(provider(seal_length=8, seals=("close",)),)), "the phase seal"),
     "seals twice": (
         manifest(providers=(provider(phases=(Phase("seal"),), seal_length=8, seals=("close", "close")),)),

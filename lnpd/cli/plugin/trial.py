@@ -14,7 +14,7 @@ from lnpd.channel.queries import JudgeProposal
 from lnpd.cli.plugin import paths
 from lnpd.cli.plugin.asking import Asker
 from lnpd.cli.plugin.report import Report
-from lnpd.cli.plugin.world import BALANCES_MSAT, bodies, commitment, hostile
+from lnpd.cli.plugin.world import BALANCES_MSAT, bodies, commitment, hostile, sealable
 from lnpd.errors import (
     CreditUnfounded,
     DebitsOtherParty,
@@ -97,8 +97,7 @@ class Trial:
                 ("attach", ((),)),
                 ("gate", ((),)),
             ]
-            for purpose in ("commitment", "second_stage", "close", "claim"):
-                calls.append(("seal", (Transaction(purpose, ()),)))
+            calls += [("seal", (each,)) for each in sealable(self._spec)]
             calls.append(("descend", (Transaction("commitment", (), bytes(32)),)))
             for method, more in calls:
                 if method not in phases:

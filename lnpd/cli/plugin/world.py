@@ -9,7 +9,18 @@ from typing import Final
 
 import msgspec
 from lnpd_sdk.script import Key
-from lnpd_sdk.types import PARTIES, CommitmentKeys, Htlc, Party, PerParty, View, other
+from lnpd_sdk.types import (
+    PARTIES,
+    CommitmentKeys,
+    Htlc,
+    Party,
+    PerParty,
+    ProviderSpec,
+    SealedOutput,
+    Transaction,
+    View,
+    other,
+)
 
 from lnpd.crypto.keys import derive_revocation_secret, derive_secret
 from lnpd.crypto.secp import public_key
@@ -132,3 +143,15 @@ def _bent(sample: bytes) -> Iterator[bytes]:
     yield sample + b"\0"
     for place in range(0, len(sample), max(1, len(sample) // 4)):
         yield sample[:place] + bytes([sample[place] ^ 0x80]) + sample[place + 1 :]
+
+
+def sealable(spec: ProviderSpec) -> tuple[Transaction, ...]:
+    """A transaction of every kind that a provider may be asked to seal."""
+    shown = (SealedOutput(100_000, b"\0\x20" + bytes(32)),)
+    parent = Transaction("commitment", shown, bytes(32))
+    own = Transaction("commitment", shown), Transaction("second_stage", shown, parent=parent)
+    found = {
+        "close": (Transaction("close", shown),),
+        "claim": tuple(Transaction("claim", shown, parent=parent, claimant=party) for party in PARTIES),
+    }
+    return (*own, *(each for place in spec.seals for each in found.get(place, ())))

@@ -154,7 +154,7 @@ def signed_claim(keys: ChannelKeys, terms: SignerChannel, claim: Claim, is_ours:
     check_encodable(tx, graph.tx, *(child.tx for child in graph.children))
     if not 1 <= len(claim.inputs) <= len(tx.inputs):
         refuse(Rule.OTHER_COMMITMENT, f"{len(claim.inputs)} inputs are described of {len(tx.inputs)}.")
-    check_pays_us(tx.outputs, is_ours)
+    check_pays_us(_without_claim_seal(terms, claim), is_ours)
     revealed = _revealed(terms, claim)
     compiler = compiler_of(graph.keys, terms.to_self_delay[graph.holder])
     if any(described.child >= 0 for described in claim.inputs):
@@ -168,6 +168,18 @@ def signed_claim(keys: ChannelKeys, terms: SignerChannel, claim: Claim, is_ours:
         signatures = {key: sign_path(secret, path, digest) for key, secret in secrets.items()}
         signed = signed.with_witness(position, _witness(path, compiled, signatures, described.late))
     return signed
+
+
+def _without_claim_seal(terms: SignerChannel, claim: Claim) -> tuple[TxOut, ...]:
+    """The outputs of a claim that have to pay us: what is sealed is claimed alone, its carrier first."""
+    outputs, pin = claim.tx.outputs, sealing(terms.type, "claim")
+    seals = [_claimed(claim.graph, each)[0].claim_seals[terms.us] for each in claim.inputs]
+    if not any(seals):
+        return outputs
+    carrier = TxOut(0, seals[0])
+    if pin is None or len(seals) != 1 or not is_carrier(pin, carrier) or outputs[:1] != (carrier,):
+        refuse(Rule.PAYS_ELSEWHERE, "what is sealed is claimed alone, by what was sealed for it.")
+    return outputs[1:]
 
 
 def check_pays_us(outputs: Sequence[TxOut], is_ours: IsOurs) -> None:

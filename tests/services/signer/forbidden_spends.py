@@ -7,7 +7,9 @@ from msgspec.structs import replace
 from lnpd.services.interfaces import Claim, ClaimInput, SecondStage, StagePart
 from lnpd.services.signer.refusals import Rule
 from lnpd.tx.graph import Child
+from lnpd.tx.script import data_carrier
 from lnpd.tx.transaction import Tx, TxIn, TxOut
+from tests.channel.sealed import Sealer, with_sealer
 from tests.services.signer.world import ADDRESS, ME, STRANGER, Row, World, changed_output, table_of, vout_of
 
 CASES: list[Row] = []
@@ -180,3 +182,32 @@ async def a_second_stage_with_a_locktime_that_no_transaction_has(world: World) -
     await world.signer.sign_second_stage(
         ME, SecondStage(world.own, (StagePart(0, world.own_signatures.children[0]),), tx)
     )
+
+
+async def sealed_claim(*outputs: TxOut) -> None:
+    """Our main output of the peer's commitment, claimed by a transaction with the carrier that was made for it, once
+    with these outputs before it, and once as it should be."""
+    fresh = await World.fresh(with_sealer("claim"), providers=(Sealer("claim"),))
+    graph = fresh.theirs
+    vout = vout_of(graph, "to_remote")
+    claim = fresh.claim(graph, vout, "payment")
+    carrier = TxOut(0, graph.outputs[vout].claim_seals[OPENER])
+    good = replace(claim, tx=replace(claim.tx, outputs=(carrier, *claim.tx.outputs)))
+    assert (await fresh.signer.sign_claim(ME, good)).outputs[0] == carrier
+    wrong = tuple(carrier if each.script_pubkey == b"" else each for each in outputs)
+    await fresh.signer.sign_claim(ME, replace(claim, tx=replace(claim.tx, outputs=(*wrong, *claim.tx.outputs))))
+
+
+@forbidden(Rule.PAYS_ELSEWHERE)
+async def a_sealed_claim_without_its_carrier(world: World) -> None:
+    await sealed_claim()
+
+
+@forbidden(Rule.PAYS_ELSEWHERE)
+async def a_sealed_claim_with_another_carrier(world: World) -> None:
+    await sealed_claim(TxOut(0, data_carrier(bytes(32))))
+
+
+@forbidden(Rule.PAYS_ELSEWHERE)
+async def a_sealed_claim_with_two_carriers(world: World) -> None:
+    await sealed_claim(TxOut(0, b""), TxOut(0, data_carrier(bytes(32))))

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from lnpd_sdk.types import ACCEPTOR, OPENER, Party
+from lnpd_sdk.types import ACCEPTOR, OPENER, Party, ProviderBase
 from msgspec.structs import replace
 
 from lnpd.channel.actions import SignClosing
@@ -75,11 +75,20 @@ class World:
         return await self.signer.sign_closing(ME, closing)
 
     @classmethod
-    async def fresh(cls, channel_type: ChannelType = ANCHORS_ZERO_FEE_HTLC_TX, us: Party = OPENER) -> "World":
+    async def fresh(
+        cls,
+        channel_type: ChannelType = ANCHORS_ZERO_FEE_HTLC_TX,
+        us: Party = OPENER,
+        providers: tuple[ProviderBase, ...] = (),
+    ) -> "World":
         """The signer of either side with the first commitments and nothing pending: it may close."""
         world = cls(await Pair(channel_type).opened(), us)
+        world.pair.providers |= {each.spec.name: each for each in providers}
         for holder in (OPENER, ACCEPTOR):
-            await world.pair.hold(holder, await world.pair.graph(holder, 0, type=channel_type))
+            graph = await world.pair.graph(holder, 0, type=channel_type)
+            await world.pair.hold(holder, graph)
+            if holder != us:
+                world.theirs = graph
         return world
 
     def closing(self, ours_sat: int, theirs_sat: int = 300_000, balance_sat: int = 0, max_fee_sat: int = 500) -> Any:
