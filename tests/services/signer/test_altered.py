@@ -24,6 +24,7 @@ UNSIGNED = {
     "outputs/#/script",  # a template's parameters that it does not use
     "outputs/#/cltv_expiry",
     "outputs/#/debits_msat",
+    "outputs/#/claim_seals",  # a claim can carry no more by them than 0 sat in an OP_RETURN of the agreed length
     "children/#/provider",
     "children/#/id",
     "children/#/kind",
