@@ -74,7 +74,7 @@ def test_each_row_fits_the_nodes_method(command: Any) -> None:
 
 def test_every_method_of_the_node_is_in_the_table() -> None:
     public = {name for name in vars(Backend) if not name.startswith("_")}
-    assert public == {c.handler for c in COMMANDS} - {"help", "events"} | {"plugin_methods", "call_plugin"}
+    assert public == {c.handler for c in COMMANDS} - {"help", "events"} | {"plugin_methods", "call_plugin", "permit"}
 
 
 def test_codes_are_distinct_but_for_those_of_json_rpc() -> None:
