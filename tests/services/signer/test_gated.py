@@ -1,18 +1,22 @@
 """Does a signer hold a commitment only with every signature that came ahead, and does one open by its secret alone?"""
 
+from pathlib import Path
+
 import pytest
-from lnpd_sdk.types import ACCEPTOR, OPENER
+from lnpd_sdk.types import ACCEPTOR, OPENER, PARTIES
 from msgspec.structs import replace
 
 from lnpd.crypto.secp import public_key
 from lnpd.errors import SignerRefused
 from lnpd.services.interfaces import SecondStage, StagePart
+from lnpd.services.signer.durable import DurableSigner
 from lnpd.services.signer.refusals import Rule
 from lnpd.tx.graph import CommitmentSignatures, Graph
-from tests.services.signer.signers import INDEX, Pair, htlc, run_now
+from tests.services.signer.signers import INDEX, Pair, htlc, keys_from, run_now
 from tests.services.signer.world import changed_child, of_kind
 
 SOLD = b"\x5a" * 32
+OTHER_POINT = public_key(b"\x5b" * 32)
 NAME = f"adaptor:{public_key(SOLD).hex()}"
 
 
@@ -63,5 +67,33 @@ def test_its_second_stage_needs_the_secret() -> None:
         stage = SecondStage(graph, (replace(part, late=((NAME, SOLD),)),), tx)
         signed = await signer.sign_second_stage(index, stage)
         assert signed.txid == tx.txid and len(signed.inputs[0].witness) == 5
+
+    run_now(main())
+
+
+def test_a_signer_of_its_own_store_knows_over_a_restart_what_it_held_and_signed(tmp_path: Path) -> None:
+    async def main() -> None:
+        opened = [DurableSigner.open(keys_from(party + 1), tmp_path / str(party), "regtest") for party in PARTIES]
+        pair = Pair(signers=(opened[OPENER][0], opened[ACCEPTOR][0]))
+        graph, signatures = await graphs(pair)
+        with pytest.raises(SignerRefused) as early:
+            await pair.signers[OPENER].release_secret(INDEX[OPENER], 0)
+        assert early.value.rule == Rule.RELEASE_UNPREPARED
+        assert (await pair.signers[OPENER].hold_commitment(INDEX[OPENER], graph, signatures)).wrong == ""
+        for _, store in opened:
+            store.close_sync()
+        again = [DurableSigner.open(keys_from(party + 1), tmp_path / str(party), "regtest") for party in PARTIES]
+        holder, other = again[OPENER][0], again[ACCEPTOR][0]
+        await holder.resume_channel(INDEX[OPENER], 1, 0)
+        await other.resume_channel(INDEX[ACCEPTOR], 0, 1)
+        await holder.prepare_release(INDEX[OPENER], 0)
+        await holder.release_secret(INDEX[OPENER], 0)
+        assert await other.sign_commitment(INDEX[ACCEPTOR], graph) == signatures
+        for changed in (changed_child(graph, adaptor_point=b""), changed_child(graph, adaptor_point=OTHER_POINT)):
+            with pytest.raises(SignerRefused) as refused:
+                await other.sign_commitment(INDEX[ACCEPTOR], changed)
+            assert refused.value.rule == Rule.TWO_REMOTE_COMMITMENTS
+        for _, store in again:
+            store.close_sync()
 
     run_now(main())
