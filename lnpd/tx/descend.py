@@ -44,14 +44,20 @@ def descend(
         vout = where.get((wanted.provider, wanted.parent))
         if vout is None:
             raise ChildRefused(f"{checks.title(wanted)}: it spends no output of this commitment.")
-        children.append((yield from _child(spec, view, compiler, placed[vout], wanted, TxIn(txid, vout))))
+        children.append((yield from _child(spec, view, compiler, placed[vout], wanted, commitment, vout)))
     checks.fit_commitment_signed(children)
     children.sort(key=lambda child: child.vout)
     return tuple(children)
 
 
 def _child(
-    spec: CommitmentSpec, view: View, compiler: Compiler, parent: Placed, wanted: ChildTx, spent: TxIn
+    spec: CommitmentSpec,
+    view: View,
+    compiler: Compiler,
+    parent: Placed,
+    wanted: ChildTx,
+    commitment: Transaction,
+    vout: int,
 ) -> Generator[ProviderCall, object, Child]:
     name = checks.title(wanted)
     path = _presigned(spec, parent, wanted)
@@ -59,9 +65,9 @@ def _child(
     outputs = tuple(
         _child_output(wanted, index, compiler.compile(output.script)) for index, output in enumerate(wanted.outputs)
     )
-    outputs = yield from _seal_child(spec, view, wanted, outputs)
+    outputs = yield from _seal_child(spec, view, wanted, outputs, commitment, vout)
     tx = Tx(
-        inputs=(TxIn(spent.txid, spent.vout, wanted.sequence),),
+        inputs=(TxIn(commitment.txid, vout, wanted.sequence),),
         outputs=tuple(TxOut(output.value_sat, output.script_pubkey) for output in outputs),
         locktime=wanted.locktime,
     )
@@ -71,7 +77,7 @@ def _child(
         wanted.provider,
         wanted.parent,
         wanted.kind,
-        spent.vout,
+        vout,
         path,
         tx,
         wanted.sighash,
@@ -110,7 +116,12 @@ def _child_output(wanted: ChildTx, index: int, compiled: Compiled) -> Output:
 
 
 def _seal_child(
-    spec: CommitmentSpec, view: View, wanted: ChildTx, outputs: tuple[Output, ...]
+    spec: CommitmentSpec,
+    view: View,
+    wanted: ChildTx,
+    outputs: tuple[Output, ...],
+    commitment: Transaction,
+    vout: int,
 ) -> Generator[ProviderCall, object, tuple[Output, ...]]:
     slots = [position for position, output in enumerate(outputs) if isinstance(output.script, DataCarrier)]
     if not slots:
@@ -121,7 +132,8 @@ def _seal_child(
     pin = pin_of(spec.type, wanted.provider)
     carrier = outputs[slots[0]].script
     checks.seal_length(name, pin, carrier)
-    shown = Transaction("second_stage", tuple(SealedOutput(o.value_sat, o.script_pubkey) for o in outputs))
+    reserved = tuple(SealedOutput(each.value_sat, each.script_pubkey) for each in outputs)
+    shown = Transaction("second_stage", reserved, parent=commitment, vout=vout)
     script_pubkey = yield from filled(pin, spec.states, view, shown)
     sealed = list(outputs)
     sealed[slots[0]] = msgspec.structs.replace(outputs[slots[0]], script_pubkey=script_pubkey)

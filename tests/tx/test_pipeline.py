@@ -257,6 +257,9 @@ def test_seals_fill_what_was_reserved() -> None:
     assert graph.tx.outputs[0].script_pubkey == sealed.script_pubkey
     assert graph.children[0].tx.outputs[1].script_pubkey == b"\x6a\x20" + sha256(b"second_stage").digest()
     assert graph.children[0].tx.inputs[0].txid == graph.tx.txid
+    parent = seen[1].parent
+    assert parent is not None and parent.txid == graph.tx.txid
+    assert (spent := parent.outputs[seen[1].vout].spec) is not None and spent.kind == "box"
     unsealed = seen[0].outputs[0]
     assert unsealed.script_pubkey == b"\x6a\x20" + bytes(32)
     # The opener pays the carrier's weight as it pays an HTLC's.
