@@ -14,6 +14,7 @@ from lnpd_sdk.types import ACCEPTOR, OPENER, OutputSpec, Party, Phase, ProviderB
 
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, until
+from tests.e2e.line import in_a_row
 
 STREAMS = ("open_channel", "accept_channel", "update_add_htlc")
 ROWS = "\n".join(f"tlv_stream,{name}_tlvs\ntype,70001,{name}_note\ndata,u16,note" for name in STREAMS)
@@ -124,6 +125,21 @@ def test_both_commitments_show_them_and_what_is_sent_again_has_the_same(tmp_path
             assert (await paying).amount_msat == 5_000_000
             assert views[0] == views[1] == {(holder, ((70001, b"\0\1"),)) for holder in (OPENER, ACCEPTOR)}
             assert [each["name"] for each in asked["outgoing_records"]].count("update_add_htlc") == 1
+
+    asyncio.run(main())
+
+
+def test_who_passes_an_htlc_on_adds_to_it_and_knows_which_one_it_is(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            (alice, bob, carol), _ = await in_a_row(network, "alice", "bob", "carol", **GRANTED)
+            answers = {"70001": "0001"}, {"70001": "0002"}, dict[str, str]()
+            nodes = zip((alice, bob, carol), answers, strict=True)
+            _, bobs, carols = [await noted(node, answer) for node, answer in nodes]
+            await paid(alice, carol)
+            assert of(bobs, "htlc_accepted") == [{"70001": "0001"}]
+            assert of(carols, "htlc_accepted") == [{"70001": "0002"}]
+            assert bobs["outgoing_records"][0]["incoming"] == bobs["htlc_accepted"][0]["htlc"]
 
     asyncio.run(main())
 

@@ -211,7 +211,7 @@ class Peers:
         return tuple(peer.info for peer in self._peers.values())
 
     def speak(self, codec: Codec, extensions: tuple[Extension, ...], features: PluginFeatures) -> None:
-        """Plugins came or went: these messages are known on all connections now; others go into new ones' `init`."""
+        """Plugins came or went: all connections know these messages now; the rest goes into new ones' `init`."""
         self._settings.codec = codec
         self._settings.greeting = features.added_to(self._greeting, extensions)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from lnpd_sdk.envelope import CallFailed
-from lnpd_sdk.manifest import Manifest
+from lnpd_sdk.manifest import Filter, HookSubscription, Manifest
 from lnpd_sdk.services.messages import Outgoing
 
 from lnpd.errors import CapabilityMissing, MessageNotOwned, PeerDidNotAgree, PeerNotConnected, Unencodable
@@ -15,10 +15,10 @@ from lnpd.hooks.registry import Registry
 from lnpd.services.plugins import messages as plugin_messages
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.messages import PluginMessages
-from lnpd.wire.base import Message
+from lnpd.wire.base import Message, Tlvs
 from lnpd.wire.catalogue import CORE
 from lnpd.wire.codec import Codec
-from lnpd.wire.messages import Extension, Ping
+from lnpd.wire.messages import ChannelReady, Extension, Ping, Shutdown
 from lnpd.wire.plain import message_of, plain
 
 ROWS = "message,40001,talker_say\ndata,u64,number\nmessage,40002,talker_ask\ndata,u64,number"
@@ -219,5 +219,31 @@ def test_an_even_message_goes_to_who_agreed() -> None:
         await messages.send(plugin, Outgoing(ALICE.hex(), "talker_ask", {"number": 5}))
         assert [(type(message).NUMBER, plain(message)) for message in wire.sent] == [(40002, {"number": 5})]
         assert wire.spoken[0][1] == (Extension(name="talker/messages", format=1),)
+
+    asyncio.run(main())
+
+
+def test_records_that_came_on_any_message_are_shown_to_who_asked_for_it() -> None:
+    """Those too that no plugin here knows, as on a message that nobody here adds to."""
+
+    async def main() -> None:
+        registry, hooks, wire, seen = Registry(CORE), Hooks(), Wire(), list[dict[str, object]]()
+
+        async def told(_hook: str, params: dict[str, object], _seconds: float) -> None:
+            seen.append(params)
+
+        subscription = HookSubscription("peer_message", (Filter("name", one_of=("shutdown", "channel_ready")),))
+        manifest = Manifest(name="eye", version="1", hooks=(subscription,))
+        hooks.join(registry.register(manifest, told, ("hook:peer_message",)).proxy, "eye")
+        messages = PluginMessages(wire, registry, lambda _name: None, hooks)
+        close = Shutdown(channel_id=bytes(32), scriptpubkey=b"", tlvs=Tlvs(unknown=((70001, b"\1"),)))
+        ready = ChannelReady(channel_id=bytes(32), second_per_commitment_point=ALICE)
+        await messages.messages(ALICE, wire, [close, PING, ready])
+        async with asyncio.timeout(10):
+            while len(seen) < 2:
+                await asyncio.sleep(0)
+        shown = [(each["name"], each["records"]) for each in seen]
+        assert shown == [("shutdown", {"70001": "01"}), ("channel_ready", {})]
+        assert wire.routed == [close, PING, ready]
 
     asyncio.run(main())
