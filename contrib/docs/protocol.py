@@ -94,7 +94,8 @@ def protocol() -> str:
         f"""A plugin is a program that the node starts. It speaks msgpack over one ZeroMQ socket, so it can be in any
 language that has both; the SDK for Python does nothing else. [protocol.json](protocol.json) is the JSON schema of every
 value below, made from the node's own types: bytes are msgpack's bin. `contrib/examples/javascript` has a plugin in
-JavaScript.
+JavaScript: `npm ci` in that folder first, then `lnpd --plugin=contrib/examples/javascript/scribe.mjs --grant
+scribe=updates:0 --grant scribe=messages`.
 
 1. The node gives the endpoint in the variable `{ENDPOINT_VARIABLE}`, and a token as the first line of standard input.
    The token is the identity (ZMQ_IDENTITY, routing id) of the plugin's DEALER socket, which connects to the endpoint:

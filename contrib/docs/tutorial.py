@@ -5,11 +5,13 @@ MISTAKES, and a test makes each of them.
 """
 
 import ast
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from typing import Final, NamedTuple
 
-from contrib.docs.markdown import page
+from contrib.docs.markdown import code, line_of, methods, page, signature, table
 from lnpd.cli.plugin.new import named
+from lnpd.testing.pair import Pair, Side
 
 NAME: Final = "jar"
 SCAFFOLD: Final = files("lnpd_sdk") / "scaffold"
@@ -110,13 +112,22 @@ you: your plugin may be dead by then. `debits_msat` says whose balance pays for 
 
 `close` says whether the channel may close by agreement:
 """
+MORE: Final = """`pair.bob` has what `pair.alice` has.
+
+An output that both pay for debits both, each by its own updates: in `fold`, `update.proposer` says whose amount is set,
+and `debits_msat=(1000 * opener_sat, 1000 * acceptor_sat)` in `contribute` takes both. Updates of the two may cross on
+the wire: keep the amounts apart, so that the order does not matter.
+"""
 TRY: Final = """## 5. Make mistakes
 
     lnp plugin check jar.py
 
 asks each function again and again, in two processes, with views and updates that are likely, unlikely and hostile;
 builds commitments of the answers by the node's own rules; and runs each way to spend an output through Bitcoin Core's
-interpreter. It is quiet about the plugin as it is. Write one of these, and it is not:
+interpreter. It calls no hook, command, or receiver of messages or events: what is wrong there shows when a node runs
+the plugin (`errors` in `lnp plugin explain HOOK`), and a topic of `@plugin.on` that nobody has does not show even then.
+
+`check` is quiet about the plugin as it is. Write one of these, and it is not:
 
 {mistakes}
 
@@ -133,6 +144,20 @@ file and save it: both nodes load it again, and the channel goes on.
     lnp open PEER 1000000 --channel-type jar/anchors
     lnp jar-fill CHANNEL 25000
     lnp channels
+
+Two nodes on one chain, to begin with, each line that stays in a terminal of its own:
+
+    lnpd regtest                                                   # stays; it prints the endpoint for --chain
+    lnpd init --plain-seed --directory a && lnpd init --plain-seed --directory b
+    lnpd --directory a --plain-seed --chain ipc://PATH --plugin=jar.py --grant jar=updates:50000 --listen 127.0.0.1:9735
+    lnpd --directory b --plain-seed --chain ipc://PATH --plugin=jar.py --grant jar=updates:50000 --listen 127.0.0.1:9736
+    lnp --directory a fund 2000000
+    lnp --directory a connect NODE_ID@127.0.0.1:9736               # the id is what b said when it was ready
+    lnp --directory a open NODE_ID 1000000 --channel-type jar/anchors
+    lnp --directory a mine --blocks 6                              # before that no plugin can change the channel
+    lnp --directory a jar-fill CHANNEL 25000
+
+What the acceptor puts into an output has to be the acceptor's first: pay it, or open with `--push-msat`.
 
 The peer needs the plugin too, for it has to agree to every byte; a node without it refuses the type politely.
 
@@ -163,6 +188,12 @@ def _part(text: str, *names: str) -> str:
     return "```python\n" + "\n\n".join(parts) + "\n```\n"
 
 
+def _verbs() -> Iterator[tuple[str, Callable[..., object]]]:
+    """The verbs of `pair`, and of its two nodes, each with how a test names its owner."""
+    for owner, cls in (("pair", Pair), ("pair.alice", Side)):
+        yield from ((owner, function) for _, function in methods(cls))
+
+
 def _mistakes() -> str:
     return "\n".join(f"- `{each.instead}` for `{each.written}`: `{each.found}`. {each.why}" for each in MISTAKES)
 
@@ -170,6 +201,7 @@ def _mistakes() -> str:
 def tutorial() -> str:
     """The page."""
     test = source("test_jar.py").strip()
+    verbs = [(code(f"{owner}.{signature(each)}"), line_of(each)) for owner, each in _verbs()]
     return page(
         "From nothing to an output of your own",
         BEGIN,
@@ -177,6 +209,9 @@ def tutorial() -> str:
         "## 4. The test\n",
         "`pair` is two nodes with your plugin in both; each of its verbs returns when it has happened.\n",
         f"```python\n{test}\n```\n",
+        "Between two verbs nothing happens: the nodes run while one does. These are all of them:\n",
+        table(("verb", ""), verbs),
+        MORE,
         TRY.format(mistakes=_mistakes()),
     )
 
