@@ -15,6 +15,7 @@ from lnpd.store.store import Store
 from lnpd.store.write import Write
 
 KEPT_EVENTS = 100_000
+ADDRESSED = "chain_event"  # told to the plugin alone that watches: many of them push out no event of the node
 PRUNE_EVERY = 1_000
 
 
@@ -76,7 +77,8 @@ class Events:
         """Adds an event to a transaction; `payload` becomes JSON. Returns its sequence."""
         sequence = write.append_event(topic, int(time.time()), msgspec.json.encode(payload))
         if sequence % PRUNE_EVERY == 0:
-            write.prune_events(KEPT_EVENTS)
+            write.prune_events(KEPT_EVENTS, apart=ADDRESSED)
+            write.prune_events(KEPT_EVENTS, ADDRESSED)
         return sequence
 
     def stored(self) -> None:

@@ -165,15 +165,15 @@ class Write(Read):
             _text(topic), _integer(unix_seconds), _blob(value),
         )  # fmt: skip
 
-    def prune_events(self, keep: int, topics: str = "") -> int:
+    def prune_events(self, keep: int, topics: str = "", apart: str = "") -> int:
         """Forget all but the newest `keep` of the events whose topics begin with `topics`, or of those of the node
-        itself, whose topics have no slash; returns how many were forgotten."""
-        which = "substr(topic, 1, length(?1)) = ?1 AND (?1 <> '' OR instr(topic, '/') = 0)"
+        itself, whose topics have no slash, but for the topic `apart`; returns how many were forgotten."""
+        which = "substr(topic, 1, length(?1)) = ?1 AND (?1 <> '' OR (instr(topic, '/') = 0 AND topic <> ?3))"
         sql = (
             f"DELETE FROM event WHERE {which} AND sequence <= (SELECT sequence FROM event WHERE {which}"  # noqa: S608
             " ORDER BY sequence DESC LIMIT 1 OFFSET ?2)"
         )
-        return self._change(sql, topics, _integer(keep))
+        return self._change(sql, topics, _integer(keep), apart)
 
     # -- invoices and payments --
 
