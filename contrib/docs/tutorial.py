@@ -125,7 +125,7 @@ TRY: Final = """## 5. Make mistakes
 asks each function again and again, in two processes, with views and updates that are likely, unlikely and hostile;
 builds commitments of the answers by the node's own rules; and runs each way to spend an output through Bitcoin Core's
 interpreter. It calls no hook, command, or receiver of messages or events: what is wrong there shows when a node runs
-the plugin (`errors` in `lnp plugin explain HOOK`), and a topic of `@plugin.on` that nobody has does not show even then.
+the plugin (`errors` in `lnp plugin explain HOOK`).
 
 `check` is quiet about the plugin as it is. Write one of these, and it is not:
 

@@ -21,6 +21,7 @@ from lnpd.cli.plugin.report import Report
 from lnpd.cli.plugin.trial import Trial
 from lnpd.errors import FormatNotSpoken, ManifestRefused, PluginFault
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
+from lnpd.services.events import TOPICS
 from lnpd.services.plugins.alone import alone
 from lnpd.services.plugins.calls import Plugin
 from lnpd.tx.graph import ChannelType
@@ -49,11 +50,27 @@ async def _checked(path: Path) -> Report:
         if first.manifest != second.manifest:
             report.wrong("manifest", report.plugin, "another process of it declares something else")
             return report
+        _doubts(report, first.manifest)
         try:
             await _tried(report, first, second)
         except GaveUp as error:
             report.leave_out(f"the rest was not tried: {error}")
     return report
+
+
+def _doubts(report: Report, manifest: Manifest) -> None:
+    """What a node takes without a word, and what then never happens."""
+    own = {each.name for each in manifest.providers}
+    for topic in manifest.notifications:
+        if "/" not in topic and topic not in TOPICS:
+            report.leave_out(f"it hears of {topic!r}, which is no topic of this node: no such event ever comes")
+    if manifest.messages and "messages" not in manifest.capabilities:
+        report.leave_out(
+            "it declares wire messages, but does not ask for the capability 'messages': none comes or goes"
+        )
+    for declared in manifest.channel_types:
+        if foreign := sorted({name for name, _ in declared.providers} - own):
+            report.leave_out(f"{declared.name}: it pins {foreign[0]}, which is another plugin's")
 
 
 async def _tried(report: Report, first: Plugin, second: Plugin) -> None:
@@ -87,9 +104,8 @@ def _kinds(report: Report, manifest: Manifest, spec: ProviderSpec) -> list[Chann
         pins = dict(declared.providers)
         if spec.name not in pins:
             continue
-        if foreign := sorted(set(pins) - set(own)):
-            report.leave_out(f"{declared.name}: it pins {foreign[0]}, which is another plugin's")
-            continue
+        if not set(pins) <= set(own):
+            continue  # _doubts says so
         try:
             kinds.append(with_extensions(BASES[declared.base], (pin(own[name], n) for name, n in pins.items())))
         except FormatNotSpoken as error:

@@ -167,3 +167,23 @@ def test_a_file_that_hides_a_module_of_pythons_is_refused_by_name(tmp_path: Path
     path = tmp_path / "signal.py"
     path.write_text(HEAD + "if __name__ == '__main__':\n    plugin.run()\n")
     assert "signal.py has the name of Python's own module signal" in check(path).text()
+
+
+def test_what_a_node_takes_without_a_word_is_said(tmp_path: Path) -> None:
+    """A topic that nobody has, messages without their capability, a type that pins a provider of nobody's."""
+    more = """
+@plugin.on("payment_recieved", "payment_received", "lamp/lit")
+async def heard(node, event): ...
+
+plugin.messages("message,40001,greeting")
+plugin.channel_type(ChannelTypeSpec("odd/anchors", "anchors_zero_fee_htlc_tx", (("od", 1),)))
+plugin.run()
+"""
+    path = tmp_path / "odd.py"
+    head = "from lnpd_sdk.manifest import ChannelTypeSpec\nfrom lnpd_sdk.plugin import Plugin\n"
+    path.write_text(head + "plugin = Plugin('odd', '1')\n" + more)
+    assert [words.split(":")[0] for words in check(path).not_tried] == [
+        "it hears of 'payment_recieved', which is no topic of this node",
+        "it declares wire messages, but does not ask for the capability 'messages'",
+        "odd/anchors",
+    ]
