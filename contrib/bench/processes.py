@@ -121,7 +121,8 @@ class Lnpd:
 
     async def open(self, peer: Party) -> None:
         async def funded() -> bool:
-            return bool((await self("funds"))["confirmed_sat"] > CAPACITY_SAT)
+            behind = any("has handled" in warning for warning in (await self("info"))["warnings"])
+            return bool((await self("funds"))["confirmed_sat"] > CAPACITY_SAT and not behind)
 
         await until_asked(funded, "coins to open a channel with")
         await self("open", peer=peer.node_id, amount_sat=CAPACITY_SAT, channel_type="anchors_zero_fee_htlc_tx")

@@ -33,7 +33,7 @@ T = TypeVar("T")
 Moment = Literal["before", "after"]
 LOCKBOX = Path(__file__).parents[2] / "plugins" / "lockbox.py"
 NODES = ("alice", "bob")
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 40.0
 BACK_SECONDS = 45.0  # a start beside others on a busy machine
 IMPATIENT = Limits(retry_first_seconds=0.02, retry_most_seconds=0.1)
 PAUSES: Final = {outgoing: 0.02, forwarding: 0.02}

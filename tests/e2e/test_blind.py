@@ -15,7 +15,7 @@ from lnpd.services.chain import pulse as chain_pulse
 from lnpd.services.chain import sight as chain_sight
 from lnpd.services.node.node import Node
 from lnpd.services.payments.ledger import invoice_of
-from lnpd.testing import Network, until
+from lnpd.testing import Network, until, until_asked
 from tests.e2e.line import HASH, Hearing, balances_msat, held, in_a_row, run, scid_of, send
 
 pytest.importorskip("pbk")  # the embedded chain
@@ -104,7 +104,11 @@ def test_nothing_is_begun_meanwhile_and_it_is_said_why(tmp_path: Path, way: str)
                 await bob.api.pay(invoice.invoice, None, 20)
             assert says.split("\\")[0] in (await bob.api.info()).warnings[0]
         await until(lambda: bob.sight.is_current, "sight")
-        assert (await bob.api.info()).warnings == ()
+
+        async def unwarned() -> bool:
+            return (await bob.api.info()).warnings == ()
+
+        await until_asked(unwarned, "no warning any more")
         await bob.api.pay(invoice.invoice, None, 20)
 
     run(story, tmp_path)

@@ -130,6 +130,8 @@ class Attack:
                         self.channel_id = opened.channel_id
                     except LnpdError as error:  # the end of the last connection may still be on its way
                         refused = repr(error)
+                        if "to be deep" in refused:  # too many of those that broke off wait for their funding
+                            await self.network.mine(6)
                         await self.cleared()
         except TimeoutError:
             raise AssertionError(f"no channel can be opened any more: {refused}") from None
