@@ -30,20 +30,23 @@ async def in_a_row(
     channels = []
     for opener, acceptor in pairwise(nodes):
         channels.append(await network.channel(opener, acceptor, amount_sat, amount_sat // 4))
-    for node in nodes:
-        for channel in channels:
-            await terms_known(node, channel)
+    await terms_known(nodes, channels)
     return nodes, channels
 
 
-async def terms_known(node: Node, channel: str) -> None:
-    """Returns once the node knows what its peer asks, if it is one of its channels."""
-    if any(driver.channel.id.hex() == channel for driver in node.channels.drivers.values()):
+async def terms_known(nodes: Sequence[Node], channels: Sequence[str]) -> None:
+    """Returns once each node knows what its peer asks in each of the channels that are its own.
 
-        async def known() -> bool:
-            return (await node.api.relay(channel)).theirs is not None
+    Both ends have to: the payer's side to offer enough, the payee's to put its neighbour's terms into an invoice.
+    """
+    for node in nodes:
+        own = {driver.channel.id.hex() for driver in node.channels.drivers.values()}
+        for channel in own.intersection(channels):
 
-        await until_asked(known, "the peer's terms")
+            async def known(node: Node = node, channel: str = channel) -> bool:
+                return (await node.api.relay(channel)).theirs is not None
+
+            await until_asked(known, "the peer's terms")
 
 
 async def balances_msat(nodes: Sequence[Node], channels: Sequence[str]) -> list[tuple[int, int]]:

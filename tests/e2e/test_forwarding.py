@@ -206,8 +206,7 @@ def test_two_nodes_know_each_others_terms_again_after_a_reconnect(tmp_path: Path
         timestamps = [_theirs(node, channel) for node in (alice, bob)]
         bob = await network.restart(bob)
         await network.active(channel, alice, bob)
-        for node in (alice, bob):
-            await terms_known(node, channel)
+        await terms_known((alice, bob), [channel])
         assert [_theirs(node, channel) for node in (alice, bob)] == timestamps, "nothing changed: nothing new is made"
         assert (await bob.api.relay(channel)).theirs is not None
         await until(lambda: not bob.channels.frozen(channel), "it is not frozen")

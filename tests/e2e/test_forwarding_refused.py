@@ -59,9 +59,7 @@ async def gated(network: Network, *names: str) -> tuple[list[Node], list[str]]:
         await network.channel(*pair, 1_000_000, push_sat=250_000, kind=kind)
         for pair, kind in zip(pairwise(nodes), kinds, strict=False)
     ]
-    for node in nodes:
-        for channel in channels:
-            await terms_known(node, channel)
+    await terms_known(nodes, channels)
     return nodes, channels
 
 

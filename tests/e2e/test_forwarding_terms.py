@@ -37,9 +37,7 @@ def test_the_options_of_relaying_arrive_at_the_peers_and_bind_payers(tmp_path: P
         alice, carol = await network.node("alice"), await network.node("carol")
         bob = await network.node("bob", **given)
         channels = [await network.channel(*pair, 1_000_000, 250_000) for pair in ((alice, bob), (bob, carol))]
-        for node in (alice, bob, carol):
-            for channel in channels:
-                await terms_known(node, channel)
+        await terms_known((alice, bob, carol), channels)
         for node, channel in zip((alice, carol), channels, strict=True):
             theirs, ours = (await node.api.relay(channel)).theirs, (await bob.api.relay(channel)).ours
             assert theirs == ours and {name: getattr(ours, name) for name in TERMS} == TERMS

@@ -26,9 +26,7 @@ async def a_line(network: Network) -> Line:
         await network.channel(alice, bob, 1_000_000, 250_000),
         await network.channel(bob, carol, 1_000_000, 250_000, HIDDEN),
     ]
-    for node in (alice, bob, carol):
-        for channel in channels:
-            await terms_known(node, channel)
+    await terms_known((alice, bob, carol), channels)
     return Line(alice, bob, carol, channels, alice.watcher.height)
 
 

@@ -320,8 +320,7 @@ def test_what_would_be_dust_in_the_next_channel_is_not_passed_on(tmp_path: Path)
         carol, network = three.carol, three.network
         assert carol is not None
         channels = [await a_channel(three), await network.channel(three.bob, carol, OPEN_SAT, kind="static_remotekey")]
-        for node, channel in zip((three.alice, three.bob), channels, strict=True):
-            await terms_known(node, channel)
+        await terms_known((three.alice, three.bob, carol), channels)
         for amount_msat, fits in ((1_500_000, False), (5_000_000, True)):
             invoice = await carol.api.invoice(amount_msat, "", 3600)
             paying = three.alice.api.pay(invoice.invoice, None, 20, (three.bob.node_id.hex(),))
