@@ -101,6 +101,10 @@ RULES: dict[str, tuple[Enforced, ...]] = {
                   f"{PIPELINE}::test_refused_by_name[too heavy]")),
         Enforced("An output under a dust limit is refused when it is proposed.",
                  (f"{BAD}::test_refused_when_proposed[dust]",)),
+        Enforced("One that pays for its second stage is large enough at any feerate, and in the way of none.",
+                 ("tests/tx/test_proposal.py::test_refused_by_name[dust after the second stage, at a feerate that may "
+                  "come]", "tests/e2e/test_presigned.py::test_what_pays_its_fee_from_the_amount_leaves_every_feerate_"
+                  "possible")),
         Enforced("A data carrier has no value, and one slot of the agreed length.",
                  (f"{PIPELINE}::test_refused_by_name[value on a carrier]",
                   f"{PIPELINE}::test_refused_by_name[another length of slot]")),

@@ -67,8 +67,8 @@ LIMITS: Final[tuple[Limit, ...]] = (
     Limit("max_to_self_delay", "BLOCKS", 144, 65_535,
           "the longest that a peer may let us wait for our balance after a forced close of ours"),
     Limit("max_reserve_percent", "PERCENT", 1, 100, "the largest part of a channel that a peer may have us keep in it"),
-    Limit("min_feerate_per_kw", "SAT", 253, 1_000_000, "the lowest feerate of commitment transactions"),
-    Limit("max_feerate_per_kw", "SAT", 253, 1_000_000, "the highest feerate of commitment transactions"),
+    Limit("min_feerate_per_kw", "SAT", 253, 250_000, "the lowest feerate of commitment transactions"),
+    Limit("max_feerate_per_kw", "SAT", 253, 250_000, "the highest feerate of commitment transactions"),
     Limit("max_dust_exposure_msat", "MSAT", 0, 10**12,
           "the most that miners could get of a channel's HTLCs that are too small for an output; up to 4 times as much"
           " when the feerate rises"),

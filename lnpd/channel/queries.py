@@ -231,6 +231,8 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | Accou
                 check_spike(will, self.reserve_sat)
             if self.whole:
                 yield from pipeline.build(self.after)
+                if (worst := will.at_worst(self.update.provider)) is not None:
+                    yield from pipeline.build(worst)
         except (errors.ProposalRefused, errors.UpdateBroken) as refused:
             return refused
         except errors.UnaskedDebit:  # another provider's fault, not the update's

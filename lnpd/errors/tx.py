@@ -177,7 +177,8 @@ class CommitmentsApart(ProposalRefused):
 
 
 class DustProposed(ProposalRefused):
-    """An output of a kind that declares no trim rule is under a party's dust limit."""
+    """An output of a kind that declares no trim rule is under a party's dust limit, or would be once it has paid for
+    its second stage at a feerate that may come."""
 
 
 class WrongSpent(LnpdError):

@@ -26,6 +26,7 @@ from lnpd.errors import (
     WrongSecondStageWeight,
 )
 from lnpd.tx import fees
+from lnpd.tx.feerates import MAX_FEERATE_PER_KW
 from lnpd.tx.funding import spending_weight
 from lnpd.tx.graph import Child, Funding, ProviderPin
 from lnpd.tx.states import CORE
@@ -153,6 +154,12 @@ def spec_weight(spec: OutputSpec) -> int:
 def falls_away(spec: OutputSpec, dust_sat: int, feerate_per_kw: int) -> bool:
     """Whether an output is too small for this dust limit and the fee of its second stage."""
     return spec.trim != "never" and fees.is_trimmed(spec.value_sat, dust_sat, spec.second_stage_weight, feerate_per_kw)
+
+
+def least_sat(spec: OutputSpec, dust_sat: int) -> int:
+    """What an output that may not be trimmed has to hold. A fee that comes out of it is counted at the highest feerate
+    that a signer signs: else its owner could keep the opener from raising the commitment's, for as long as it likes."""
+    return dust_sat + fees.fee_sat(spec.second_stage_weight, MAX_FEERATE_PER_KW)
 
 
 def limits(pin: ProviderPin, specs: Sequence[OutputSpec]) -> None:

@@ -20,6 +20,7 @@ from lnpd.errors import (
 )
 from lnpd.tx import checks
 from lnpd.tx.accounts import NOTHING, Account, account_of, check_account
+from lnpd.tx.feerates import MAX_FEERATE_PER_KW
 from lnpd.tx.graph import CommitmentSpec, ProviderCall
 from lnpd.tx.phases import ask
 from lnpd.tx.pipeline import opener_cost_sat, view_of
@@ -51,6 +52,12 @@ class Side(NamedTuple):
         spec = replace(self.spec, feerate_per_kw=feerate_per_kw)
         scale = scale_of(spec)
         return _summed(spec, scale, tuple(on_scale(each, scale) for each in self.tallies))
+
+    def at_worst(self, provider: str) -> CommitmentSpec | None:
+        """This commitment at the highest feerate there may be, if this provider's outputs pay for their second stages:
+        these have to be possible then too, or update_fee would meet what cannot be built."""
+        pays = any(each.second_stage_weight and each.trim == "refuse" for each in self.of(provider).specs)
+        return replace(self.spec, feerate_per_kw=MAX_FEERATE_PER_KW) if pays else None
 
 
 def _summed(spec: CommitmentSpec, scale: Scale, tallies: tuple[Tally, ...]) -> Side:
@@ -170,8 +177,14 @@ def check_reserve(was: Side, will: Side, update: Update, reserve_sat: PerParty) 
 
 
 def check_dust(was: Side, will: Side) -> None:
-    """An output under either dust limit, of a kind without a trim rule, may not newly appear (DustProposed)."""
+    """An output under either dust limit, of a kind without a trim rule, may not newly appear (DustProposed): not at
+    this feerate, nor at one that update_fee may bring."""
     for after in will.tallies:
         for name in sorted(after.refused - was.of(after.provider).refused):
             each = after.by_id[name]
-            raise DustProposed(f"{checks.title(each)}: {each.value_sat} sat are too small for one of the commitments.")
+            least_sat = checks.least_sat(each, will.scale.higher_dust_sat)
+            why = f", whatever feerate comes: its second stage pays from it, so it takes {least_sat} at least"
+            raise DustProposed(
+                f"{checks.title(each)}: {each.value_sat} sat are too small for one of the commitments"
+                f"{why if each.second_stage_weight else ''}."
+            )

@@ -97,7 +97,7 @@ def _counted(before: Tally, specs: Specs, gone: Specs, new: Specs, scale: Scale)
             debits_msat[each] += sign * spec.debits_msat[each]
         if not checks.falls_away(spec, scale.dust_sat, scale.feerate_per_kw):
             surviving_weight += weight
-        if spec.trim == "refuse" and checks.falls_away(spec, scale.higher_dust_sat, scale.feerate_per_kw):
+        if spec.trim == "refuse" and spec.value_sat < checks.least_sat(spec, scale.higher_dust_sat):
             (refused.add if sign > 0 else refused.remove)(spec.id)
     return Tally(
         before.provider,

@@ -37,7 +37,7 @@ from lnpd_sdk.types import (
 
 LOCKED = Miniscript("or_d(pk(revocation),multi(2,holder_htlc,counterparty_htlc))")
 PAYEES = Miniscript("and_v(v:pk(counterparty_payment),older(1))")
-PATH, WEIGHT = "holder_htlc+counterparty_htlc", 700  # of the child, at most
+PATH = "holder_htlc+counterparty_htlc"
 
 plugin = Plugin("presigned", "0.1.0", "Pays the peer by a transaction that is signed ahead.", ("updates:1000000",))
 for base in ("static_remotekey", "anchors_zero_fee_htlc_tx"):
@@ -81,22 +81,22 @@ class Presigned(ProviderBase):
 
     def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
         """Both commitments have it; only on the payee's is there a child."""
-        outputs, anchors = [], "option_anchors" in view.features  # with them the holder's wallet pays the child's fee
+        outputs = []
         for payer, amount_sat in enumerate(read(state)):
-            script, weight = (PAYEES, 0) if payer == view.holder else (LOCKED, 0 if anchors else WEIGHT)
+            script = PAYEES if payer == view.holder else LOCKED
             debits = (1000 * amount_sat, 0) if payer == 0 else (0, 1000 * amount_sat)
-            outputs.append(OutputSpec("presigned", str(payer), "payout", amount_sat, script, debits, weight))
+            outputs.append(OutputSpec("presigned", str(payer), "payout", amount_sat, script, debits))
         return tuple(each for each in outputs if each.value_sat)
 
     def descend(self, view: View, state: bytes, transaction: Transaction) -> tuple[ChildTx, ...]:
-        """What the holder has coming: its own after its delay, or the payer's if the commitment was revoked."""
+        """What the holder has coming: its own after its delay, or the payer's if the commitment was revoked.
+
+        The holder's wallet adds the fee. A fee out of the amount would have to be there at any feerate that may come.
+        """
         payer = 1 - view.holder
         delayed = Miniscript(f"or_d(pk(revocation),and_v(v:pk(delayed),older({view.to_self_delay[view.holder]})))")
-        weight = 0 if "option_anchors" in view.features else WEIGHT
-        left_sat = read(state)[payer] - weight * view.feerate_per_kw // 1000
-        sighash = Sighash.ALL if weight else Sighash.SINGLE_ANYONECANPAY
-        paid = (ChildOutput(left_sat, delayed),)
-        child = ChildTx("presigned", str(payer), "payout", PATH, paid, sighash=sighash, gated=True)
+        paid = (ChildOutput(read(state)[payer], delayed),)
+        child = ChildTx("presigned", str(payer), "payout", PATH, paid, sighash=Sighash.SINGLE_ANYONECANPAY, gated=True)
         return (child,) if read(state)[payer] else ()
 
     def gate(self, view: View, state: bytes, signatures: tuple[ChildSignature, ...]) -> Ready | Wait:

@@ -135,7 +135,10 @@ class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `trim` says what becomes of an output whose value is under the holder's dust limit plus that fee: `dust` is a
     kind that falls away then (its amount goes to the fee, as an HTLC's does), `refuse` one that may not be proposed
-    at all, `never` a data carrier, which has no value.
+    at all, `never` a data carrier, which has no value. A `refuse` with a second_stage_weight has to be large enough for
+    250,000 sat per 1000 weight, the highest feerate that a node signs, and its children possible at it: else whoever
+    owns the output could keep the opener from raising the fee of a commitment. A child to which the wallet adds its fee
+    (`single_anyonecanpay`) needs no weight, on any type of channel.
     """
 
     provider: str

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lnpd_sdk.envelope import encode
 
+from lnpd.channel.events import SetFeerate
 from lnpd.channel.queries import Kept, commitment_key
 from lnpd.crypto.secp import public_key
 from lnpd.errors import LnpdError, PaymentFailed
@@ -195,20 +197,53 @@ def test_a_forced_close_pays_out_without_the_plugin(tmp_path: Path, kind: str, c
     asyncio.run(main())
 
 
-def test_what_a_child_pays_to_the_other_side_is_claimed_too(tmp_path: Path) -> None:
-    """The same plugin, whose child gives the payer 5,000 sat back, at once."""
-    plugin, source = tmp_path / "both.py", PRESIGNED.read_text()
-    paid, weight = "paid = (ChildOutput(left_sat, delayed),)", ", 700  #"
-    assert source.count(paid) == source.count(weight) == 1
-    both = "paid = (ChildOutput(left_sat - 5_000, delayed), ChildOutput(5_000, PAYEES))"
-    plugin.write_text(source.replace(paid, both).replace(weight, ", 900  #"))
+def paying_from_the_amount(folder: Path) -> Path:
+    """The same plugin, whose child pays its fee from the amount, and gives the payer 5,000 sat back, at once."""
+    plugin, source = folder / "both.py", PRESIGNED.read_text()
+    weight = "900 * (payer != view.holder)"
+    changes = (
+        ("script, debits))", f"script, debits, {weight}))"),
+        (
+            "paid = (ChildOutput(read(state)[payer], delayed),)",
+            "left_sat = read(state)[payer] - 900 * view.feerate_per_kw // 1000 - 5_000\n"
+            "        paid = (ChildOutput(left_sat, delayed), ChildOutput(5_000, PAYEES))",
+        ),
+        ("sighash=Sighash.SINGLE_ANYONECANPAY", "sighash=Sighash.ALL"),
+    )
+    for before, after in changes:
+        assert source.count(before) == 1, before
+        source = source.replace(before, after)
+    plugin.write_text(source)
+    return plugin
+
+
+def test_what_pays_its_fee_from_the_amount_leaves_every_feerate_possible(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A small one of the acceptor's would keep the opener's feerate down for ever: both nodes refuse it by name."""
+    with_it = {**WITH_IT, "plugins": (paying_from_the_amount(tmp_path),)}
+    enough_sat = 225_000 + 5_000 + 354
 
     async def main() -> None:
         async with Network(tmp_path / "n") as network:
-            with_it = {**WITH_IT, "plugins": (plugin,)}
             alice, bob = await network.node("alice", **with_it), await network.node("bob", **with_it)
             channel = await network.channel(alice, bob, 1_000_000, push_sat=400_000, kind=KINDS[1])
-            await offer(alice, bob, channel)
+            small = {"channel_id": channel, "amount_sat": PAYOUT_SAT}
+            with pytest.raises(LnpdError, match=r"25000 sat are too small .*, so it takes 225354 at least"):
+                await bob.api.call_plugin("presigned-offer", small)
+            with pytest.raises(LnpdError, match=r"presigned .*an output of \d+ sat is dust"):  # of the child, one day
+                await bob.api.call_plugin("presigned-offer", {**small, "amount_sat": enough_sat - 1})
+            update = UpdateExt(channel_id=bytes.fromhex(channel), namespace=0, id=0, data=encode(PAYOUT_SAT))
+            driver_of(alice).post(Item(update, driver_of(alice).link))  # of a node that does not keep the rule
+            await until(lambda: driver_of(alice).channel.link == "down", "the end of the connection")
+            assert "25000 sat are too small for one of the commitments, whatever feerate comes" in caplog.text
+            await network.connect(alice, bob)
+            await network.active(channel, alice, bob)
+            await offer(alice, bob, channel, enough_sat)
+            for per_kw in (100_000, 300, 1_000):
+                await driver_of(alice).command(SetFeerate(per_kw))
+                await quiet(alice, bob)
+                assert (await latest(bob)).graph.feerate_per_kw == per_kw and await payouts(bob) == (1, 1)
             money = Money(network)
             await money.begin(alice, bob)
             await broadcast_commitment(network, bob)
@@ -218,7 +253,7 @@ def test_what_a_child_pays_to_the_other_side_is_claimed_too(tmp_path: Path) -> N
             gained = [await money.gained_sat(node) for node in (alice, bob)]
             fees_sat = sum([await money.fee_sat(tx) for tx in await money.transactions()])
             assert sum(gained) + fees_sat == 1_000_000, "nothing is left on the chain"
-            assert gained[0] > 600_000 - PAYOUT_SAT, "more than its main output alone"
+            assert gained[0] > 600_000 - enough_sat, "more than its main output alone"
 
     asyncio.run(main())
 
@@ -301,8 +336,6 @@ def test_a_stale_state_is_punished_with_the_plugin_dead(tmp_path: Path, kind: st
             fees = await Only(network, money, moved, alice).fees_sat(alice)
             gained_sat = await money.gained_sat(alice)
             everything_sat = graph.funding.capacity_sat - graph.fee_sat - await money.unspent_anchors_sat()
-            # Without anchors the child pays its fee out of the amount, else out of the thief's purse.
-            lost_sat = sum([await money.fee_sat(tx) for tx in moved]) if kind == KINDS[1] else 0
-            assert gained_sat == everything_sat - lost_sat - fees["bob"]
+            assert gained_sat == everything_sat - fees["bob"], "the thief's purse paid for its child"
 
     asyncio.run(main())

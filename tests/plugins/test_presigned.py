@@ -29,8 +29,7 @@ def test_the_holder_gets_the_others_by_a_gated_child(channel_type: Any, holder: 
     graph = built(commitment(pinned(PROVIDER, channel_type), BOTH, holder), PROVIDER)
     (index,) = [i for i, each in enumerate(graph.children) if each.gated]
     child = graph.children[index]
-    fee_sat = 0 if channel_type.fixed_cost_sat else 700
-    assert (child.id, child.outputs[0].value_sat) == (str(1 - holder), (40_000, 25_000)[holder] - fee_sat)
+    assert (child.id, child.outputs[0].value_sat) == (str(1 - holder), (40_000, 25_000)[holder])
     claims = {c.output.id: c for c in claimable(graph, holder, "latest").claims if c.output.provider == "presigned"}
     assert {name: each.stage for name, each in claims.items()} == {str(1 - holder): index}
     (later,) = claimable_child(graph, index, child.tx.txid, holder, "latest").claims

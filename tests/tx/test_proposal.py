@@ -93,6 +93,10 @@ ALLOWED: dict[str, dict[str, Any]] = {
         "update": Update(1, "box", "accept", 0),
     },
     "up, if still below the reserve": {"was": (MINE,), "will": (), "balances": (60_000_000, 9_940_000_000)},
+    "large enough for its second stage at any feerate": {
+        "was": (),
+        "will": (box(150_546, second_stage_weight=600, debits_msat=(150_546_000, 0)),),
+    },
     "down to the reserve": {"was": (), "will": (MINE,), "balances": (150_896_000, 9_849_104_000)},
 }
 REFUSED: dict[str, tuple[type[errors.ProposalRefused], dict[str, Any]]] = {
@@ -138,6 +142,10 @@ REFUSED: dict[str, tuple[type[errors.ProposalRefused], dict[str, Any]]] = {
     "dust after the second stage": (
         errors.DustProposed,
         {"was": (), "will": (box(1000, second_stage_weight=600),)},
+    ),
+    "dust after the second stage, at a feerate that may come": (
+        errors.DustProposed,
+        {"was": (), "will": (box(150_545, second_stage_weight=600, debits_msat=(150_545_000, 0)),)},
     ),
 }
 
