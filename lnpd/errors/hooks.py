@@ -17,12 +17,21 @@ class PluginLate(PluginFault):
     """A plugin did not answer by the deadline."""
 
 
+class PluginUnasked(PluginLate):
+    """A plugin could not even be asked by the deadline: it is starting, or being reloaded."""
+
+
 class PluginBusy(PluginFault):
     """So many questions wait for a plugin that no more is asked."""
 
 
 class ProviderFault(PluginFault):
     """A provider did not answer, or not as it must; channels that pin it freeze. `plugin` is the provider's name."""
+
+
+class ProviderUnasked(ProviderFault):
+    """A provider's plugin could not be asked by the deadline: nothing is wrong with its answers. Channels freeze until
+    it can."""
 
 
 class NodeStarting(LnpdError):

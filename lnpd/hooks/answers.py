@@ -16,7 +16,7 @@ from lnpd_sdk.envelope import BadFrame
 from lnpd_sdk.questions import PROVIDER_METHODS, ProviderQuestion
 from lnpd_sdk.types import Blocked, Closable, Folded, Provider, ProviderSpec, Ready, Reject, Update, View, Wait
 
-from lnpd.errors import ManifestRefused, ProviderFault
+from lnpd.errors import ManifestRefused, ProviderFault, ProviderUnasked
 from lnpd.errors.words import one_line
 from lnpd.hooks.figures import HookFigures
 from lnpd.hooks.memory import UNKNOWN, Memory
@@ -121,7 +121,7 @@ class Answers:
             if self.ask_twice:
                 memory.compare(key, call.method, await self._asked(entry, call))
         except ProviderFault as error:
-            if entry.wrong is not None:
+            if entry.wrong is not None and not isinstance(error, ProviderUnasked):
                 entry.wrong(str(error))
             raise
         memory.keep(key, answer, size)

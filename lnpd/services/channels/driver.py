@@ -76,7 +76,7 @@ class ChannelDriver:
         self._idle = asyncio.Event()
         self._idle.set()
         self._inbox: set[str] = set()  # what was posted: a slow read may show a row that is handled already
-        self._held: list[Item] = []  # the peer's channel_reestablish, while frozen
+        self._held: list[Item] = []  # while frozen: how the connection begins, on our side and on the peer's
         self._again: list[Item] = []  # chain events that could not be handled: they are tried again at the next block
         self.fills = Fills(parts.signer, parts.store, index)
         self._task: asyncio.Task[None] | None = None
@@ -185,6 +185,9 @@ class ChannelDriver:
                 committed = True
                 queue.append(Item(Commit(), fed=True))
             item = queue.popleft()
+            if self._held and not (self.frozen or item.urgent):  # the connection began with them
+                queue.extendleft(reversed([*self._held[1:], item]))
+                items[:0], item, self._held = self._held, self._held[0], []
             try:
                 events = await self._handle(batch, item)
                 queue.extendleft(Item(event, fed=True) for event in reversed(events))
@@ -261,8 +264,9 @@ class ChannelDriver:
         if isinstance(item.event, (*CHAIN, *LASTING, Disconnected, PeerPosition, ForceClose, ErrorMessage)):
             return True
         if isinstance(item.event, ChannelReestablish):
-            self._held = [item]
+            self._held = [*self._held[:1], item]
         elif isinstance(item.event, Connected):
+            self._held = [item]
             log.info("channel %s waits: %s", self.channel.key, self.frozen)
         elif item.done is not None:
             raise ChannelFrozen(f"The channel is frozen: {self.frozen}. lnp close --force still closes it.")
@@ -369,16 +373,14 @@ class ChannelDriver:
         return news
 
     def thaw(self) -> None:
-        """Every provider is there again: reestablish, if the peer is connected."""
+        """Every provider is there again: reestablish, if the peer is connected. What it said of that meanwhile is
+        handled before all that it says later, wherever in the mailbox that is by now."""
         if not self.frozen or self.locked:
             return
         self.frozen = ""
         log.info("channel %s goes on", self.channel.key)
-        held, self._held = self._held, []
-        if self.link is not None:
-            self.post(Item(Connected(), link=self.link))
-            for item in held:
-                self.post(item)
+        if self._held:
+            self.post(Item(Commit(), fed=True))
 
     def _disconnect(self, reason: str) -> None:
         """From now on nothing of this connection is handled, before its end is heard of too."""

@@ -1,6 +1,6 @@
 """What does a channel's driver need of the rest of the node?"""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -78,12 +78,14 @@ class Parts:
     broken: Callable[[Channel, Exception], None]  # a batch was lost
     ids: Ids = field(default_factory=Ids)
 
-    async def tell(self, notices: Sequence[Notify]) -> None:
-        """Publishes what no batch of a channel does, in a transaction of its own."""
+    async def tell(self, notices: list[Notify]) -> None:
+        """Publishes what no batch of a channel does, in a transaction of its own; what is told leaves the list."""
+        told = tuple(notices)
 
         def rows(write: Write) -> None:
-            for notice in notices:
+            for notice in told:
                 self.publish(write, notice)
 
-        if notices:
+        if told:
             await self.store.write(rows)
+            del notices[: len(told)]

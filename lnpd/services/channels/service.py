@@ -53,7 +53,7 @@ T = TypeVar("T")
 ALL = bytes(32)  # the channel_id that means every channel with this peer (BOLT 1)
 TURN, TURNS = "payment-turn", 1000
 KEY_BYTES = 16
-NO_ROOM = "This node takes no more money into channels now."
+NO_ROOM = "This node takes no more money into channels now."  # how much is in them is nobody's business
 
 
 class Channels:
@@ -65,7 +65,7 @@ class Channels:
         self.drivers: dict[str, ChannelDriver] = {}
         self.links: dict[bytes, Link] = {}
         self._features: dict[bytes, bytes] = {}
-        self._turn = 0
+        self._turn, self._news = 0, list[Notify]()
         self._waiters = Waiters(self.get)
         self.room = Room(settings.caps)
         self._spare_scripts: list[bytes] = []  # of openings that came to nothing: nobody was shown them
@@ -92,7 +92,7 @@ class Channels:
                 driver.freeze(str(error), for_good=True)
             driver.post(Item(Disconnected()))
             await self._deliver_inbox(driver)
-        await self.providers_changed()
+        self.providers_changed()
 
     async def _index(self, key: bytes) -> ChannelIndex:
         stored = await self.parts.store.read(lambda read: read.value(INDEX, key))
@@ -254,7 +254,6 @@ class Channels:
             driver, terms = await self._new(node_id, ACCEPTOR, kind, message.funding_satoshis, channel_id, link)
         except (ChannelRefused, ChannelTypeUnknown, ProtocolError) as error:
             log.info("refused a channel of %s: %s", node_id.hex(), error)
-            # How much is in our other channels is nobody's business.
             text = NO_ROOM if isinstance(error, ChannelsFull) else str(error)
             link.send(ErrorMessage(channel_id=channel_id, data=text.encode()[:1000]))
             return
@@ -339,8 +338,7 @@ class Channels:
 
     # --- the chain side
     async def _deliver_inbox(self, driver: ChannelDriver) -> None:
-        key = driver.channel.key.encode()
-        driver.post_inbox(await self.parts.store.read(lambda read: read.inbox(key)))
+        driver.post_inbox(await self.parts.store.read(lambda read: read.inbox(driver.channel.key.encode())))
 
     async def deliver(self, owner: bytes) -> None:
         """Chain events wait in a channel's stored inbox."""
@@ -375,18 +373,21 @@ class Channels:
         return await self._waiters.until(key, done, run)
 
     # --- the plugins' side
-    async def providers_changed(self) -> None:
-        """Providers came or went, and what the user grants them with them."""
-        grants, news = self.kinds.grants(), list[Notify]()
+    def providers_changed(self) -> None:
+        """Providers came or went, and what the user grants them with them: at once."""
+        grants = self.kinds.grants()
         for driver in self.drivers.values():
             pins = {p.name: p.format for p in driver.channel.channel_type.providers if not driver.channel.from_backup}
             if (why := self.parts.answers.missing(pins)) and not isinstance(driver.channel.phase, OnChain):
                 if driver.freeze(why):  # what is on chain, or lost, is settled without anybody's answers
-                    news.append(frozen(driver.channel, why))
+                    self._news.append(frozen(driver.channel, why))
             else:
                 driver.grants = grants
                 driver.thaw()
-        await self.parts.tell(news)
+
+    async def tell_frozen(self) -> None:
+        """Publishes which of them froze; nobody says it twice, so that it is kept until it is told."""
+        await self.parts.tell(self._news)
 
     async def propose(self, proposal: Proposal, max_debit_sat: int) -> int:
         """A plugin's update; at most `max_debit_sat` of our money may be its provider's in this channel, in all."""

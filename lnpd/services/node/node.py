@@ -142,7 +142,7 @@ class Node:
         await plugins
         self.hooks.settled.set()
         self.plugins.desk.backend = self.channels
-        await self.channels.providers_changed()
+        await self.plugins.changes.tell()
         await self._open_doors()
 
     async def _open_doors(self) -> None:

@@ -18,7 +18,15 @@ from lnpd_sdk.envelope import BadFrame, CallFailed
 from lnpd_sdk.manifest import Manifest, OptionValue
 from lnpd_sdk.questions import OptionChange, ProviderQuestion, RpcRequest
 
-from lnpd.errors import ManifestRefused, PluginFault, PluginLate, ProviderFault, ReloadRefused
+from lnpd.errors import (
+    ManifestRefused,
+    PluginFault,
+    PluginLate,
+    PluginUnasked,
+    ProviderFault,
+    ProviderUnasked,
+    ReloadRefused,
+)
 from lnpd.hooks.answers import DEADLINE_SECONDS
 from lnpd.hooks.figures import HookFigures
 from lnpd.hooks.trace import Traces
@@ -75,6 +83,10 @@ class Owner(Protocol):
 
     async def joined(self, plugin: "Plugin") -> None:
         """It is ready."""
+        ...
+
+    async def resumed(self, plugin: "Plugin") -> None:
+        """It can be asked again, as before: it was to be reloaded, and was not."""
         ...
 
     async def left(self, plugin: "Plugin") -> None:
@@ -172,7 +184,8 @@ class Plugin(ABC):
             why = f"{question.method} failed: {error.code}: {error}"
             raise ProviderFault(question.provider, why) from None
         except PluginFault as error:
-            raise ProviderFault(question.provider, str(error).removeprefix(f"{self.name}: ")) from None
+            fault = ProviderUnasked if isinstance(error, PluginUnasked) else ProviderFault
+            raise fault(question.provider, str(error).removeprefix(f"{self.name}: ")) from None
 
     async def hook(self, name: str, params: dict[str, object], deadline_seconds: float = DEADLINE_SECONDS) -> object:
         """A hook's answer; PluginFault if there is none. What it raised, or was late with, is counted."""

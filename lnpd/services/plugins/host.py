@@ -7,7 +7,7 @@ with it: only the channels that pin one of its providers notice, for they freeze
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,6 +20,7 @@ from lnpd.hooks.capabilities import in_effect
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry, asked_by
 from lnpd.services.plugins.calls import Plugin
+from lnpd.services.plugins.changes import Changes, Listener
 from lnpd.services.plugins.child import Child
 from lnpd.services.plugins.here import PluginHere, PluginObject
 from lnpd.services.plugins.offers import table as offers
@@ -58,6 +59,7 @@ class PluginHost:
         self.pins: Callable[[], tuple[tuple[str, ProviderPin], ...]] = tuple  # of live channels, by their ids
         self.desk = Desk(registry, hooks)
         self.traces, self.figures = hooks.traces, hooks.figures
+        self.changes = Changes(self._listeners, self.figures)
 
     async def start(self, paths: tuple[Path, ...]) -> None:
         """Starts every plugin, at once; returns when each is ready or has failed.
@@ -119,7 +121,7 @@ class PluginHost:
         here = PluginHere(self, plugin)
         await here.start()
         self.plugins.append(here)
-        await self._tell_subscribers()
+        await self.changes.tell()
         return here
 
     async def stop(self) -> None:
@@ -127,6 +129,7 @@ class PluginHost:
         await asyncio.gather(*(plugin.stop() for plugin in self.plugins))
         if self.remote is not None:
             self.remote.close()
+        await self.changes.stop()
         if self.desk.notifying is not None:
             await self.desk.notifying.stop()
 
@@ -216,7 +219,7 @@ class PluginHost:
         """A plugin is ready."""
         log.info("plugin %s is ready, process %s", plugin.name, plugin.pid)
         self.hooks.ready(plugin.name)
-        await self._changed()
+        await self.changes.tell()
 
     async def left(self, plugin: Plugin) -> None:
         """A plugin's process ended: what it registered leaves with it."""
@@ -224,19 +227,25 @@ class PluginHost:
         if manifest is None:
             return
         self._unregister(manifest.name, [spec.name for spec in manifest.providers])
-        await self._changed()
+        await self.changes.tell()
 
-    async def _changed(self) -> None:
+    async def resumed(self, plugin: Plugin) -> None:
+        """A plugin can be asked again, as before: nobody could while it was to be reloaded, and was not."""
+        log.info("plugin %s goes on", plugin.name)
+        await self.changes.tell()
+
+    def _listeners(self) -> Iterator[tuple[str, Listener]]:
+        """Channels come first: what they do about money waits for nothing else."""
+        if (backend := self.desk.backend) is not None:
+            yield "channels", backend.providers_changed
         if self.desk.messages is not None:
-            self.desk.messages.refresh()
-        await self._tell_subscribers()
-        if self.desk.backend is not None:
-            await self.desk.backend.providers_changed()
-
-    async def _tell_subscribers(self) -> None:
-        if self.desk.notifying is not None:
+            yield "the wire", self.desk.messages.refresh
+        if backend is not None:
+            yield "whoever hears of channels", backend.tell_frozen
+        if (notifying := self.desk.notifying) is not None:
             rows = [(p.name, p.manifest) for p in self.plugins if p.status == "ready" and p.manifest]
-            await self.desk.notifying.refresh([name for name, manifest in rows if manifest.notifications])
+            names = [name for name, manifest in rows if manifest.notifications]
+            yield "who hears of events", lambda: notifying.refresh(names)
 
     def _unregister(self, name: str, providers: list[str]) -> None:
         for provider in providers:

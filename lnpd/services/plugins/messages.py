@@ -20,7 +20,14 @@ from lnpd_sdk.envelope import CONTRACT_VERSION, CallFailed
 from lnpd_sdk.questions import PeerMessage
 from lnpd_sdk.services.messages import Outgoing
 
-from lnpd.errors import CapabilityMissing, MessageNotOwned, PeerDidNotAgree, PeerNotConnected, PluginFault
+from lnpd.errors import (
+    CapabilityMissing,
+    MessageNotOwned,
+    PeerDidNotAgree,
+    PeerNotConnected,
+    PluginFault,
+    PluginUnasked,
+)
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.features import PluginFeatures
 from lnpd.hooks.registry import Registry
@@ -204,8 +211,9 @@ class _Queue:
         while self._waiting:
             node_id, message = self._waiting.popleft()
             self._of_peer -= Counter({node_id: 1})
-            if (plugin := self._plugin_of(self._name)) is not None:
-                await _unharmed(plugin, _given(plugin, node_id, message))
+            while (plugin := self._plugin_of(self._name)) is not None:
+                if await _delivered(plugin, _given(plugin, node_id, message)):
+                    break
 
 
 def _given(plugin: Plugin, node_id: bytes, message: Message) -> Coroutine[Any, Any, bytes]:  # Any: nobody sends into it
@@ -213,10 +221,13 @@ def _given(plugin: Plugin, node_id: bytes, message: Message) -> Coroutine[Any, A
     return plugin.call("peer_message", question, DELIVERY_SECONDS)
 
 
-async def _unharmed(plugin: Plugin, delivery: Coroutine[Any, Any, bytes]) -> None:
-    """What a plugin makes of a message is its own affair."""
+async def _delivered(plugin: Plugin, delivery: Coroutine[Any, Any, bytes]) -> bool:
+    """Whether the plugin was given the message; what it makes of it is its own affair."""
     try:
         await delivery
+    except PluginUnasked:
+        return False
     except (CallFailed, PluginFault) as error:
         plugin.faults += 1
         plugin.voice.say(logging.WARNING, f"a message was not handled: {error}")
+    return True

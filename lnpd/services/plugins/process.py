@@ -8,8 +8,9 @@
 One life is life.py's. When the node dies, standard input ends, and the plugin's process with it, and all that it
 started: its keeper (keeper.py) sees to that.
 
-A reload loses nothing: what is asked meanwhile waits, what was asked before is answered before, and if the new process
-does not come up, wants something that is another's, or would drop what a live channel pins, the old one goes on.
+A reload loses nothing: what is asked meanwhile waits (within its deadline), what was asked before is answered before,
+and if the new process does not come up, wants something that is another's, or would drop what a live channel pins, the
+old one goes on.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from lnpd.errors import (
     OptionRefused,
     PluginBusy,
     PluginFault,
+    PluginUnasked,
     ReloadRefused,
     SandboxMissing,
 )
@@ -57,6 +59,7 @@ class PluginProcess(Plugin):
         self._open = asyncio.Event()  # what is asked before it is set waits: it begins, or is reloaded
         self._replaced = asyncio.Event()
         self._reloading = False
+        self._unasked = 0  # questions that could not wait for the end of a reload
         self._failures: list[float] = []
         self._stop: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -287,10 +290,11 @@ class PluginProcess(Plugin):
 
     # --- while it runs
     async def call(self, method: str, params: object, deadline_seconds: float) -> bytes:
-        """The msgpack of the plugin's answer; it waits while the plugin begins or is reloaded, whose steps have
-        deadlines of their own. PluginLate after the deadline, PluginBusy, PluginFault if there is no answer for another
-        reason. CallFailed is its own refusal."""
-        await self._open.wait()
+        """The msgpack of the plugin's answer; while the plugin begins or is reloaded the question waits, within its
+        deadline. PluginLate after it, PluginUnasked if it could not even be asked, PluginBusy, PluginFault if there is
+        no answer for another reason. CallFailed is its own refusal."""
+        if not self._open.is_set():
+            deadline_seconds = await self._opened(method, deadline_seconds)
         if self.life is None:
             raise PluginFault(self.name, "is not running")
         try:
@@ -299,27 +303,45 @@ class PluginProcess(Plugin):
             self.dropped += 1
             raise
 
+    async def _opened(self, method: str, deadline_seconds: float) -> float:
+        """Waits until it can be asked; the seconds that are left then."""
+        until = time.monotonic() + deadline_seconds
+        try:
+            await asyncio.wait_for(self._open.wait(), deadline_seconds)
+        except TimeoutError:
+            self._unasked += 1
+            why = "is being reloaded" if self._reloading else "is still starting"
+            raise PluginUnasked(self.name, f"{why}: no answer to {method} within {deadline_seconds:g} s") from None
+        return max(0.0, until - time.monotonic())
+
     async def reload(self) -> None:
         """Puts a new process in the place of the present one. ReloadRefused: the old one goes on."""
         old = self.life
         if self._reloading or self.status != "ready" or old is None:
             raise ReloadRefused(f"{self.name} is not ready: a reload replaces a plugin that runs.")
-        self._reloading = True
+        self._reloading, self._unasked = True, 0
         new = self._new_life()
         try:
             await self._replace(old, new)
         except (LnpdError, OSError) as error:
             fell = new.child is not None and new.ended.done() and not new.why  # by itself: how it ended says more
             new.decide(ManifestRefused(str(error)))
+            self._reopen()
             why = await self._end(new, "" if fell else str(error))
             raise ReloadRefused(f"{self.name} is not reloaded, the old one goes on: {one_line(why)}") from None
         except BaseException:
+            self._reopen()
             await self._end(new, "the reload was given up")
             raise
         finally:
             self._reloading = False
-            if self.status == "ready":
-                self._open.set()
+            if self._unasked and self.status == "ready":
+                await self.host.resumed(self)
+
+    def _reopen(self) -> None:
+        """The old one is asked again."""
+        if self.status == "ready":
+            self._open.set()
 
     async def _replace(self, old: Life, new: Life) -> None:
         await self._spawn(new)
@@ -339,7 +361,7 @@ class PluginProcess(Plugin):
             raise PluginFault(self.name, "the old one ended meanwhile")
         self.host.may_replace(self, manifest)
         self.host.replace(self, manifest)
-        self.life, self.why = new, ""
+        self.life, self.why, self._unasked = new, "", 0
         self._open.set()
         self._replaced.set()
         await self.host.joined(self)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from lnpd.channel.events import Block, ForceClose
+from lnpd.channel.events import Block, Connected, Event, ForceClose
 from lnpd.channel.state import Failed
 from lnpd.errors import ChannelFrozen, LnpdError
+from lnpd.services.channels.batch import Batch
 from lnpd.services.channels.driver import Item
 from lnpd.testing import until
 from lnpd.wire.messages import ChannelReestablish, CommitmentSigned
@@ -67,7 +68,7 @@ def test_a_broken_provider_freezes_until_it_is_back(tmp_path: Path) -> None:
         with pytest.raises(ChannelFrozen):
             await both.bob.api.close(both.channel, False, None)
         both.bobs.broken = False
-        await both.bob.channels.providers_changed()
+        both.bob.channels.providers_changed()
         await boxes(both.alice, both.channel, 2)  # alice had signed it: it is said again
         await boxes(both.bob, both.channel, 2)
 
@@ -104,6 +105,43 @@ def test_a_provider_that_is_back_at_once_loses_no_message(tmp_path: Path) -> Non
         await boxes(both.bob, both.channel, 2)
         await both.pays()
         assert not [n for n in (both.alice, both.bob) if isinstance(both.driver(n).channel.phase, Failed)]
+
+    story(tmp_path, told)
+
+
+def test_what_the_peer_said_while_it_was_frozen_comes_after_our_own_word(tmp_path: Path) -> None:
+    """The provider is back while the peer's channel_reestablish waits in the mailbox, alone or with the connection."""
+
+    async def told(both: Two) -> None:
+        for together in (False, True):
+            with pytest.MonkeyPatch.context() as held:
+                await goes_on(both, held, together)
+            await both.pays()
+
+    async def goes_on(both: Two, held: pytest.MonkeyPatch, together: bool) -> None:
+        driver, waiting = both.driver(both.bob), list[Item]()
+        post, handle = driver.post, driver._handle
+
+        def keep(item: Item) -> None:
+            begins = isinstance(item.event, ChannelReestablish) or (together and isinstance(item.event, Connected))
+            (waiting.append if begins else post)(item)
+
+        async def then_thaw(batch: Batch, item: Item) -> tuple[Event, ...]:
+            events = await handle(batch, item)
+            driver.thaw()
+            return events
+
+        held.setattr(driver, "post", keep)
+        driver.freeze("a test")
+        await until(lambda: any(isinstance(item.event, ChannelReestablish) for item in waiting), "alice's word")
+        await driver.settled()
+        for item in waiting:
+            post(item)
+        if together:  # it is frozen at the first of the batch, and no more at the second
+            held.setattr(driver, "_handle", then_thaw)
+        else:
+            driver.thaw()
+        await both.active()
 
     story(tmp_path, told)
 

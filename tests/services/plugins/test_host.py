@@ -42,8 +42,11 @@ class Recorder:
     async def pinning(self, providers: frozenset[str]) -> list[dict[str, object]]:
         return self.rows
 
-    async def providers_changed(self) -> None:
+    def providers_changed(self) -> None:
         self.changes += 1
+
+    async def tell_frozen(self) -> None:
+        pass
 
 
 def hosted(folder: Path, **grants: tuple[str, ...]) -> tuple[PluginHost, Recorder]:

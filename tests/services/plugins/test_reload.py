@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from lnpd_sdk.types import Phase, ProviderSpec
 
-from lnpd.errors import PluginNotRunning, ReloadRefused
+from lnpd.errors import PluginFault, PluginNotRunning, ProviderUnasked, ReloadRefused
 from lnpd.providers.types import pin
+from lnpd.services.plugins import calls as plugin_calls
 from lnpd.services.plugins import process as plugin_process
 from tests.services.plugins.test_host import contribute, hosted, until, written
 from tests.services.plugins.test_keeper import alive
@@ -227,6 +228,46 @@ def test_one_in_init_is_asked_nothing_else_and_killed_there_it_comes_back(tmp_pa
             await asked
         await until(lambda: plugin.status == "ready")
         assert await host.answers.answer(contribute("bad")) == ()
+        await host.stop()
+
+    asyncio.run(main())
+
+
+def test_who_asks_while_it_is_reloaded_waits_no_longer_than_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugin_calls, "DEADLINE_SECONDS", 0.2)
+
+    async def main() -> None:
+        host, node = hosted(tmp_path)
+        hook = """
+    @plugin.hook("peer_connected")
+    def seen(node, **fields):
+        return None
+"""
+        await host.start((version(tmp_path, 1, more=hook),))
+        (plugin,) = host.plugins
+        go = tmp_path / "go"
+        slow = f"import pathlib, time\n        while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)"
+        for number, init in ((2, slow), (3, f"{slow}\n        raise ValueError('no')")):
+            version(tmp_path, number, init=init, more=hook)
+            told = node.changes
+            reload = asyncio.create_task(plugin.reload())
+            await until(lambda: not plugin._open.is_set())  # type: ignore[attr-defined]
+            with pytest.raises(PluginFault, match="hook peer_connected: bad: is being reloaded: no answer to hook"):
+                await plugin.hook("peer_connected", {}, 0.1)
+            with pytest.raises(ProviderUnasked, match="is being reloaded"):
+                await host.answers.answer(contribute("bad", number.to_bytes(1, "big")))
+            go.touch()
+            if number == 2:
+                await reload
+            else:
+                with pytest.raises(ReloadRefused, match="init failed"):
+                    await reload
+            go.unlink()
+            assert await host.answers.answer(contribute("bad", number.to_bytes(1, "big"))) == ()
+            assert node.changes == told + 1, "channels that did not wait go on"
+            assert (plugin.status, plugin.manifest and plugin.manifest.version) == ("ready", "2")
         await host.stop()
 
     asyncio.run(main())

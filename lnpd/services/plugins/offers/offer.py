@@ -41,8 +41,12 @@ class Backend(Protocol):
         """A channel by its channel_id in hex. UnknownChannel."""
         ...
 
-    async def providers_changed(self) -> None:
-        """Providers came or went: freeze or thaw the channels that pin them."""
+    def providers_changed(self) -> None:
+        """Providers came or went: freeze or thaw the channels that pin them, at once."""
+        ...
+
+    async def tell_frozen(self) -> None:
+        """Publishes which channels froze for that."""
         ...
 
 
