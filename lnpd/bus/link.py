@@ -23,7 +23,9 @@ RECEIVE_FRAMES = 64
 TURN_FRAMES = 100
 TURN_BYTES = 1024 * 1024
 TURN_SECONDS = 0.005
-_EVENTS, _POLLIN = int(zmq.EVENTS), int(zmq.POLLIN)  # as numbers they take a third less time
+# As numbers they take a third less time, and combined with `|` much less.
+_EVENTS, _POLLIN, _RCVMORE = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.RCVMORE)
+_NOBLOCK, _NOBLOCK_MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 IPC_PATH_MAX_BYTES = 107
 GONE = f"the other side is gone: it closed the connection or sent over {MAX_FRAME_BYTES // 2**20} MiB"
 Identity = bytes
@@ -69,7 +71,7 @@ class Link:
             self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._loop = asyncio.get_running_loop()
         self._fd = int(self._socket.getsockopt(zmq.FD))
-        self._scheduled = False
+        self._scheduled = False  # or at it: who sends meanwhile need not look whether something came
         self._monitor: zmq.Socket[bytes] | None = None
         self._lost: Lost | None = None
         self.closed = False
@@ -131,32 +133,48 @@ class Link:
             self._loop.call_soon(self._drain)
 
     def _drain(self) -> None:
-        self._scheduled = False
+        self._scheduled = more = True
+        try:
+            more = self._take_turn()
+        finally:  # also if handling a frame failed: what still waits is not announced again
+            self._scheduled = False
+            if more:
+                self._schedule()
+
+    def _take_turn(self) -> bool:
+        """Hands on what came, for as long as a turn is. Whether there may be more."""
         frames = size = 0
         end = self._loop.time() + TURN_SECONDS
         while frames < TURN_FRAMES and size < TURN_BYTES and self._loop.time() < end:
             if self.closed:
-                return
+                return False
             try:
-                parts = self._received()
+                identity, frame, more = self._received()
             except zmq.ZMQError:
-                return
-            frames, size = frames + 1, size + len(parts[-1])
-            if len(parts) == (2 if self._routed else 1):
-                try:
-                    self._receive(parts[0] if self._routed else b"", parts[-1])
-                except BaseException:
-                    self._schedule()  # what still waits is not announced again
-                    raise
-        self._schedule()
+                return False
+            frames, size = frames + 1, size + len(frame)
+            if not more:
+                self._receive(identity, frame)
+            # One frame is the rule, and to look is cheaper than the error that there is no other one.
+            if frames == 1 and not self.closed and not int(self._socket.getsockopt(_EVENTS)) & _POLLIN:
+                return False
+        return True
 
-    def _received(self) -> list[bytes]:
-        """The parts of one message. Behind a door the identity has in front of it whom the doorkeeper let in."""
-        if self._door is None:
-            return self._socket.recv_multipart(zmq.NOBLOCK)
-        frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
-        identity, *rest = (frame.bytes for frame in frames)
-        return [self._door.owner(frames[-1]) + identity, *rest]
+    def _received(self) -> tuple[Identity, bytes, bool]:
+        """Who sent a message, its last part, and whether it has more of them than it should."""
+        if self._door is not None:
+            return self._received_by(self._door)
+        receive, parts = self._socket.recv, 1
+        identity = receive(_NOBLOCK) if self._routed else b""
+        frame = receive(_NOBLOCK)
+        while self._socket.getsockopt(_RCVMORE):
+            frame, parts = receive(_NOBLOCK), parts + 1
+        return identity, frame, parts > 1
+
+    def _received_by(self, door: Door) -> tuple[Identity, bytes, bool]:
+        """The same behind a door: the identity has in front of it whom the doorkeeper let in."""
+        identity, *parts = self._socket.recv_multipart(_NOBLOCK, copy=False)
+        return door.owner(parts[-1]) + identity.bytes, parts[-1].bytes, len(parts) > 1
 
     def send(self, frame: bytes, identity: Identity = b"") -> None:
         """Queues one frame. LinkOverflow if the other side takes no more frames, LinkGone if it is not there."""
@@ -165,7 +183,9 @@ class Link:
         if self._door is not None:
             identity = self._door.without_owner(identity)
         try:
-            self._socket.send_multipart([identity, frame] if self._routed else [frame], zmq.NOBLOCK)
+            if self._routed:
+                self._socket.send(identity, _NOBLOCK_MORE)
+            self._socket.send(frame, _NOBLOCK)
         except zmq.ZMQError as error:
             if error.errno == zmq.EHOSTUNREACH:
                 raise LinkGone(GONE) from None

@@ -8,12 +8,13 @@ from contextvars import ContextVar
 
 import msgspec
 from lnpd_sdk import envelope
-from lnpd_sdk.envelope import Answer, BadFrame, BusError, Call, CallFailed, Fault, Notice
+from lnpd_sdk.envelope import Answer, BadFrame, BusError, Call, Fault, Notice
 
 from lnpd.bus.curve import Door, owner_of
 from lnpd.bus.limits import Allowance, Limits
 from lnpd.bus.link import Identity, Link
-from lnpd.errors import DeadlineMissed, LinkGone, LinkOverflow, LnpdError
+from lnpd.bus.waiting import Waiting
+from lnpd.errors import LinkGone, LinkOverflow, LnpdError
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class BusPeer:
         self._unsent = 0
         self._link: Link | None = None
         self._guarded = False
-        self._waiting: dict[tuple[Identity, int], asyncio.Future[msgspec.Raw]] = {}
+        self._waiting = Waiting()
         self._running: set[asyncio.Task[None]] = set()
         self._last_id = 0
         self.round_trips = 0
@@ -80,18 +81,15 @@ class BusPeer:
         if self._link is None:
             raise LinkOverflow("the link is not open")
         self._last_id += 1
-        number = self._last_id
-        future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
-        self._waiting[identity, number] = future
+        frame = envelope.pack(Call(self._last_id, method, envelope.raw(params), trace))
+        key = identity, self._last_id
+        answered = self._waiting.begin(key, method, deadline_seconds)
         try:
-            self._link.send(envelope.pack(Call(number, method, envelope.raw(params), trace)), identity)
+            self._link.send(frame, identity)
             self.round_trips += 1
-            async with asyncio.timeout(deadline_seconds):
-                return await future
-        except TimeoutError:
-            raise DeadlineMissed(f"no answer to {method} within {deadline_seconds} s") from None
+            return await answered
         finally:
-            self._waiting.pop((identity, number), None)
+            self._waiting.end(key)
 
     def notify(self, topic: str, payload: object, sequence: int = 0, identity: Identity = b"") -> None:
         """Sends a notice; LinkOverflow if it cannot be queued."""
@@ -101,16 +99,14 @@ class BusPeer:
 
     def fail_all(self, error: Exception, only: Identity | None = None) -> None:
         """Ends every call that waits for an answer, of one side if it is named: it is known to be gone."""
-        for (identity, _), future in self._waiting.items():
-            if not future.done() and only in (None, identity):
-                future.set_exception(error)
+        self._waiting.fail(error, only)
 
     def _lost(self) -> None:
         self.fail_all(LinkGone("the other side ended before it had answered"))
 
     def close(self) -> None:
         """Ends every waiting call and closes the link."""
-        self.fail_all(LinkOverflow("the link was closed"))
+        self._waiting.close(LinkOverflow("the link was closed"))
         for task in self._running:
             task.cancel()
         if self._link is not None:
@@ -124,22 +120,17 @@ class BusPeer:
         except BadFrame as error:
             self._blame(identity, f"sent what is not a frame: {error}")
             return
-        bounded = self._limits.unasked_bytes is not None and not self._is_awaited(identity, frame)
-        if bounded and not self._is_allowed(identity, len(data)):
+        match frame:
+            case Answer() | Fault() if self._waiting.settle(identity, frame):
+                return
+        if not self._is_allowed(identity, len(data)):
             return
         match frame:
-            case Answer(id=number, result=result):
-                self._settle(identity, number, result, None)
-            case Fault(id=number, code=code, text=text):
-                self._settle(identity, number, None, CallFailed(code, text))
             case Call():
                 self._start(identity, frame)
             case Notice():
                 if self._noticed:
                     self._noticed(identity, frame)
-
-    def _is_awaited(self, identity: Identity, frame: envelope.Frame) -> bool:
-        return isinstance(frame, Answer | Fault) and (identity, frame.id) in self._waiting
 
     def _is_allowed(self, identity: Identity, size: int) -> bool:
         """Whether this much of what we did not ask for, or of answers to it, is still within the limits."""
@@ -161,15 +152,6 @@ class BusPeer:
     def _blame(self, identity: Identity, why: str) -> None:
         if self._broken:
             self._broken(identity, why)
-
-    def _settle(self, identity: Identity, number: int, result: msgspec.Raw | None, error: CallFailed | None) -> None:
-        future = self._waiting.get((identity, number))
-        if future is None or future.done():
-            return  # late: its caller has given up already
-        if error is not None:
-            future.set_exception(error)
-        elif result is not None:
-            future.set_result(result)
 
     def _start(self, identity: Identity, call: Call) -> None:
         size, side = memoryview(call.params).nbytes, self._side(identity)
