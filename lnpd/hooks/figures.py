@@ -4,8 +4,6 @@ Only counting: who shows it, reads it.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import perf_counter
 from typing import Final
 
@@ -26,23 +24,34 @@ class Figures:
         self.seconds = 0.0
         self.buckets = [0] * (len(BUCKETS_SECONDS) + 1)
 
-    @contextmanager
-    def call(self) -> Iterator[None]:
+    def call(self) -> "Counting":
         """Counts one call while it runs; what it raises is an error."""
-        began = perf_counter()
-        self.calls += 1
-        self.waiting += 1
-        self.most_waiting = max(self.most_waiting, self.waiting)
-        try:
-            yield
-        except Exception:
-            self.errors += 1
-            raise
-        finally:
-            took = perf_counter() - began
-            self.waiting -= 1
-            self.seconds += took
-            self.buckets[bisect_left(BUCKETS_SECONDS, took)] += 1
+        return Counting(self)
+
+
+class Counting:
+    """One call that runs. (A class: as a generator it would take three times as long, at every question.)"""
+
+    __slots__ = ("_began", "_figures")
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures, self._began = figures, 0.0
+
+    def __enter__(self) -> None:
+        figures = self._figures
+        figures.calls += 1
+        figures.waiting += 1
+        if figures.waiting > figures.most_waiting:
+            figures.most_waiting = figures.waiting
+        self._began = perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _where: object) -> None:
+        took, figures = perf_counter() - self._began, self._figures
+        if kind is not None and issubclass(kind, Exception):
+            figures.errors += 1
+        figures.waiting -= 1
+        figures.seconds += took
+        figures.buckets[bisect_left(BUCKETS_SECONDS, took)] += 1
 
 
 class HookFigures:

@@ -4,6 +4,7 @@ Every frame is one msgpack map with a `type`, of at most 4 MiB. Calls go both wa
 numbers its own, from 1. Pure: the sockets are elsewhere.
 """
 
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -88,10 +89,15 @@ def raw(value: object) -> msgspec.Raw:
     return msgspec.Raw(encode(value))
 
 
+@lru_cache(maxsize=1_000)  # kinds come from code; to read a type expression takes longer than most values
+def _decoder_of(kind: Any) -> "msgspec.msgpack.Decoder[Any]":  # Any: as in `decode`
+    return msgspec.msgpack.Decoder(kind)
+
+
 def decode(data: bytes | msgspec.Raw, kind: Any) -> Any:  # Any: msgspec takes types that `type` cannot express
     """A value of `kind` from its msgpack; BadFrame if it is anything else."""
     try:
-        return msgspec.msgpack.decode(data, type=kind)
+        return _decoder_of(kind).decode(data)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise BadFrame(f"a value does not have the agreed form: {error}") from None
 

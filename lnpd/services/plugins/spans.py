@@ -5,8 +5,8 @@ installed (`pip install lnpd[otel]`); who exports them, and where to, is the use
 done.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final
 
 from lnpd.hooks.trace import trace_id
 
@@ -15,13 +15,13 @@ try:
 except ImportError:
     trace = None
 
+NOTHING: Final[AbstractContextManager[None]] = nullcontext()
 
-@contextmanager
-def span(question: str, plugin: str) -> Iterator[None]:
+
+def span(question: str, plugin: str) -> AbstractContextManager[Any]:  # Any: OpenTelemetry's span
     """A span around one question to a plugin; what it raises is noted in it."""
     if trace is None:
-        yield
-        return
+        return NOTHING
     attributes = {"lnpd.plugin": plugin, "lnpd.trace": trace_id()}
-    with trace.get_tracer("lnpd").start_as_current_span(question, attributes=attributes):
-        yield
+    found: AbstractContextManager[Any] = trace.get_tracer("lnpd").start_as_current_span(question, attributes=attributes)
+    return found
