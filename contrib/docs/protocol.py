@@ -131,5 +131,5 @@ def _fields(kind: type) -> str:
 
 def answered() -> set[str]:
     """The methods that the SDK for Python answers."""
-    cases = re.findall(r"case (\"[^:]+):", inspect.getsource(Plugin.answer))
+    cases = re.findall(r"case (\"[^:]+):", inspect.getsource(Plugin.begin))
     return {name for case in cases for name in re.findall(r"\w+", case)}

@@ -44,10 +44,6 @@ class UnknownQuestion(BusError):
     """The host asked for something that this plugin did not declare."""
 
 
-async def _awaited(value: object) -> object:
-    return await value if isinstance(value, Awaitable) else value
-
-
 class Plugin(Living, Hearing):
     """A plugin: what it declares, and the functions that answer for it.
 
@@ -256,22 +252,27 @@ class Plugin(Living, Hearing):
         Raises UnknownQuestion, BadFrame (`params` have not the agreed form), BadParameters, NotPure (in test mode), and
         what the author's function raises.
         """
+        value = self.begin(method, params)
+        return await value if isinstance(value, Awaitable) else value
+
+    def begin(self, method: str, params: bytes | msgspec.Raw) -> object:
+        """The answer itself, where the author's function has it at once; else what has to be awaited for it. Raises as
+        `answer` does."""
         match method:
             case "provider":
                 return self.ask(envelope.decode(params, ProviderQuestion))
             case "rpc":
-                return await self._answer_rpc(envelope.decode(params, RpcRequest))
+                return self._begin_rpc(envelope.decode(params, RpcRequest))
             case "hook":
-                return await self._answer_hook(envelope.decode(params, RpcRequest))
+                return self._begin_hook(envelope.decode(params, RpcRequest))
             case "peer_message":
-                await self._take_message(envelope.decode(params, PeerMessage))
-                return None
+                return self._take_message(envelope.decode(params, PeerMessage))
             case "notifications":
-                return await self.hear(envelope.decode(params, Notifications))
+                return self.hear(envelope.decode(params, Notifications))
             case "samples":
                 return {name: getattr(provider, "samples", tuple)() for name, provider in self._providers.items()}
             case "init" | "option" | "handover":
-                return await self.live(method, params)
+                return self.live(method, params)
             case "ping":
                 return None
         raise UnknownQuestion(f"{self.name} does not answer {method!r}")
@@ -290,23 +291,25 @@ class Plugin(Living, Hearing):
             return guarded(f"{type(provider).__name__}.{question.method}", function, *arguments)
         return function(*arguments)
 
-    async def _answer_rpc(self, request: RpcRequest) -> object:
+    def _begin_rpc(self, request: RpcRequest) -> object:
         spec, function = self._rpc.get(request.name, (None, None))
         if spec is None or function is None:
             raise UnknownQuestion(f"{self.name} has no RPC method {request.name!r}")
         given = typed(request.name, spec.parameters, envelope.decode(request.params, dict[str, Any]))
-        return await _awaited(function(self.node, **given))
+        return function(self.node, **given)
 
-    async def _answer_hook(self, request: RpcRequest) -> object:
+    def _begin_hook(self, request: RpcRequest) -> object:
         spec, function = self._hooks.get(request.name, (None, None))
         if spec is None or function is None:
             raise UnknownQuestion(f"{self.name} does not take part in hook {request.name!r}")
-        return await _awaited(function(self.node, **envelope.decode(request.params, dict[str, Any])))
+        return function(self.node, **envelope.decode(request.params, dict[str, Any]))
 
     async def _take_message(self, message: PeerMessage) -> None:
         function = self._receivers.get(message.name)
         if function is not None:  # a message may be one that the plugin only sends
-            await _awaited(function(self.node, message.node_id, envelope.decode(message.fields, dict[str, Any])))
+            value = function(self.node, message.node_id, envelope.decode(message.fields, dict[str, Any]))
+            if isinstance(value, Awaitable):
+                await value
 
     def run(self) -> None:
         """Serves the plugin to the node that started this process, until the node ends or says stop."""

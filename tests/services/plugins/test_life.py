@@ -156,12 +156,12 @@ def test_its_name_is_kept_for_it_while_it_waits(tmp_path: Path, monkeypatch: pyt
 
 
 BAD_PING = """
-    async def answer(method, params, old=plugin.answer):
+    def begin(method, params, old=plugin.begin):
         if method == "ping" and not os.path.exists(sys.argv[0] + ".pinged"):
             open(sys.argv[0] + ".pinged", "w").close()
             raise ValueError("no pong")
-        return await old(method, params)
-    plugin.answer = answer
+        return old(method, params)
+    plugin.begin = begin
 """
 
 

@@ -1,0 +1,68 @@
+"""Does the client answer at once where nothing has to be awaited, and each call in a context of its own?"""
+
+import asyncio
+from contextvars import ContextVar
+from pathlib import Path
+
+import pytest
+from lnpd_sdk import envelope
+from lnpd_sdk.client import Client
+from lnpd_sdk.envelope import Answer, Call, Fault, Frame
+from lnpd_sdk.plugin import Node, Plugin
+from lnpd_sdk.questions import RpcRequest
+from lnpd_sdk.trace import trace_id
+
+SEEN: ContextVar[str] = ContextVar("seen", default="nothing")
+
+
+def example() -> Plugin:
+    plugin = Plugin("memo", "1")
+
+    @plugin.hook("block_connected")
+    def plain(node: Node, **fields: object) -> list[str]:
+        before = SEEN.get()
+        SEEN.set("the other call's")
+        return [trace_id(), before]
+
+    @plugin.hook("peer_connected")
+    async def awaits(node: Node, **fields: object) -> list[str]:
+        before = plain(node)
+        await asyncio.sleep(0)
+        return [*before, SEEN.get()]
+
+    @plugin.hook("peer_disconnected")
+    def cancels(node: Node, **fields: object) -> None:
+        raise asyncio.CancelledError
+
+    return plugin
+
+
+@pytest.mark.parametrize(
+    ("hook", "at_once", "expected"),
+    [
+        ("block_connected", True, ["t1", "nothing"]),
+        ("peer_connected", False, ["t1", "nothing", "the other call's"]),
+        ("peer_disconnected", True, "CancelledError"),
+        ("channel_opened", True, "UnknownQuestion"),
+    ],
+)
+def test_a_call_has_its_answer_and_leaves_nothing(tmp_path: Path, hook: str, at_once: bool, expected: object) -> None:
+    async def main() -> None:
+        client, sent = Client(example(), f"ipc://{tmp_path}/nobody", b"token"), list[Frame]()
+        client._send = sent.append  # type: ignore[method-assign]  # nobody is there who would take it
+        for number in range(2):
+            client._receive(Call(number, "hook", envelope.raw(RpcRequest(hook, envelope.raw({}))), "t1"))
+            assert (trace_id(), SEEN.get()) == ("", "nothing")
+        assert len(sent) == (2 if at_once else 0)
+        async with asyncio.timeout(5):
+            while client._running:
+                await asyncio.sleep(0)
+        said = [
+            frame.code if isinstance(frame, Fault) else envelope.decode(frame.result, object)
+            for frame in sent
+            if isinstance(frame, Answer | Fault)
+        ]
+        assert said == [expected, expected]
+        client.close()
+
+    asyncio.run(main())
