@@ -255,6 +255,15 @@ class ExtensionForgotten(msgspec.Struct, frozen=True, tag="extension_forgotten")
     body: bytes
 
 
+class SecretSold(msgspec.Struct, frozen=True, tag="secret_sold"):
+    """To `plugins`: the peer completed a child that we had signed for an adaptor point, and the chain shows its
+    signature: this is the point's secret, by the name that `put_witness` has for it."""
+
+    provider: str
+    name: str
+    data: bytes
+
+
 Told = (
     FundingWanted
     | FundingReleased
@@ -265,6 +274,7 @@ Told = (
     | HtlcFailed
     | ExtensionCommitted
     | ExtensionForgotten
+    | SecretSold
 )
 
 

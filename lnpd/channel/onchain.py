@@ -56,7 +56,7 @@ from lnpd.channel.queries import (
 from lnpd.channel.state import Channel, Closed, Failed, OnChain, Resolution
 from lnpd.channel.table import Step, done, on
 from lnpd.channel.undone import on_coin_spent
-from lnpd.channel.witnesses import with_witness
+from lnpd.channel.witnesses import learned, with_witness
 from lnpd.errors import NotThisCommitment
 from lnpd.tx.claims import Confirmed
 from lnpd.tx.funding import commitment_number
@@ -189,7 +189,8 @@ def on_output_spent(channel: Channel, event: OutputSpent) -> Step:
             channel = replace(channel, phase=Failed(phase.reason, not channel.from_backup))
             return (yield from on_funding_spent(channel, event))
         return _after(channel, graph, [], event)
-    actions: list[Action] = []
+    channel, sold = yield from learned(channel, graph, event)
+    actions: list[Action] = [*sold]
     resolutions: list[Resolution] = []
     for r in phase.resolutions:
         if (r.txid, r.vout) != (event.txid, event.vout):

@@ -327,12 +327,18 @@ class CheckSignatures(msgspec.Struct, Query[str], frozen=True):
 
 
 class AllowDestination(msgspec.Struct, Query[None], frozen=True):
-    """Tell the signer that the user wants a close to pay to this script, which is none of the wallet's.
-
-    A script that the signer does not take is a refused command.
-    """
+    """Tell the signer that the user wants a close to pay to this script, which is none of the wallet's. One that the
+    signer does not take is a refused command."""
 
     script_pubkey: bytes
+
+
+class SoldSecret(msgspec.Struct, Query[bytes], frozen=True):
+    """The secret that made one of these signatures of our pre-signature of a child of the peer's; empty if none was."""
+
+    graph: Graph
+    child: int
+    signatures: tuple[bytes, ...]
 
 
 # Asked of the driver

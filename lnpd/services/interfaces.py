@@ -290,6 +290,12 @@ class Signer(PluginSigner, Protocol):
         """A second-stage transaction of our own commitment with the witness of each of its children's inputs."""
         ...
 
+    async def sold_secret(self, index: ChannelIndex, graph: Graph, child: int, signatures: tuple[bytes, ...]) -> bytes:
+        """The secret of the adaptor point of a child of the peer's commitment, once the chain has shown the child:
+        `signatures`, 64 bytes each, are those in its witness. Empty if none was made of our pre-signature, which is
+        made again for that, and does not leave the signer."""
+        ...
+
     # The wallet
 
     async def payment_points(self) -> tuple[bytes, ...]:

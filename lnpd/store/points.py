@@ -19,6 +19,7 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "commitment-held": "Our next commitment is kept, with the peer's signatures, before the last one is revoked.",
     "revocation-stored": "The peer's secret is stored, and what became irrevocable is told in the same transaction.",
     "preimage-learned": "A preimage that the peer showed, or a plugin supplied, is stored, and the payment it settles.",
+    "secret-sold": "A secret that the chain showed is kept, told to its plugin, and on its way to other channels.",
     "channel-reestablished": "What the peer's channel_reestablish showed is stored before anything is sent again.",
     "shutdown-stored": "A shutdown, ours or the peer's, is stored: no HTLC is added from here on.",
     "closing-signed": "A mutual close is kept before our signature of it leaves or it is broadcast.",

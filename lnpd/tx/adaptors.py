@@ -2,18 +2,21 @@
 
 Of a child with an adaptor point it gives a pre-signature: an ECDSA one of 162 bytes, or of a taproot path a Schnorr one
 of 64. The secret is a late datum by the name `adaptor:<point in hex>`; with it the holder completes the signature, and
-the counterparty learns the secret when it sees that on the chain.
+the counterparty learns the secret when it sees that on the chain: it makes its pre-signature again, and compares.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from lnpd_sdk.script import SpendPath
 
 from lnpd.crypto import adaptor, adaptor_ecdsa, schnorr, secp
-from lnpd.errors import CryptoError, InvalidSecret, WitnessIncomplete, WrongAdaptor
+from lnpd.errors import CryptoError, InvalidSecret, InvalidSignature, WitnessIncomplete, WrongAdaptor
 from lnpd.tx.graph import Child
 
 PREFIX: Final = "adaptor:"
+_SCHNORR_BYTES: Final = (secp.SIGNATURE_BYTES, secp.SIGNATURE_BYTES + 1)  # without a sighash byte, and with one
 
 
 def late_names(child: Child) -> tuple[str, ...]:
@@ -50,6 +53,28 @@ def completed(point: bytes, child: Child, digest: bytes, signature: bytes, late:
         return adaptor_ecdsa.ecdsa_adaptor_complete(point, digest, secret, signature)
     except (WrongAdaptor, InvalidSecret) as error:
         raise WitnessIncomplete(f"A witness lacks the adaptor's secret: {error}") from None
+
+
+def shown(child: Child, witness: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The signatures in the witness of an input that spends the child's output, 64 bytes each. One of them completes
+    the child, if that was how it was spent; which one, the path does not tell, for the holder may take another."""
+    if child.path.taproot:
+        return tuple(item[: secp.SIGNATURE_BYTES] for item in witness if len(item) in _SCHNORR_BYTES)
+    found = []
+    for item in witness:
+        with suppress(InvalidSignature):
+            found.append(secp.from_der(item[:-1]))
+    return tuple(found)
+
+
+def sold(child: Child, pre_signature: bytes, signatures: Sequence[bytes]) -> bytes:
+    """The adaptor's secret, from our pre-signature and the signatures that were shown; empty if none was made of it."""
+    for signature in signatures:
+        with suppress(WrongAdaptor):
+            if child.path.taproot:
+                return adaptor.adaptor_secret(child.adaptor_point, pre_signature, signature)
+            return adaptor_ecdsa.ecdsa_adaptor_secret(child.adaptor_point, pre_signature, signature)
+    return b""
 
 
 def presigned_bytes(child: Child) -> int:

@@ -135,6 +135,8 @@ class Node:
                 return self.signer.hold(self.us, query.graph, query.signatures)
             case queries.AllowDestination():
                 return None
+            case queries.SoldSecret():
+                return self.signer.sold(query.graph, query.child, query.signatures)
             case queries.FindCommitment():
                 return self.kept(query.key)
             case queries.FindCommitmentByTxid():

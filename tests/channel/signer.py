@@ -16,6 +16,7 @@ from lnpd.crypto.keys import derive_secret
 from lnpd.crypto.secp import public_key, sign
 from lnpd.crypto.shachain import per_commitment_secret
 from lnpd.errors import WrongSignature, WrongSignatureCount
+from lnpd.tx.adaptors import sold
 from lnpd.tx.graph import CommitmentSignatures, Funding, Graph
 from lnpd.tx.presigned import in_auxiliary, in_commitment_signed
 from lnpd.tx.script import public_key_of
@@ -98,6 +99,10 @@ class SoftSigner:
             assert public_key_of(counterparty_key(graph, child), graph.keys) == public_key(secret)
             children.append(presign_child(secret, child, child_digest(graph, child, child.sighash)))
         return CommitmentSignatures(sign(self.secrets["funding"], commitment_digest(graph)), tuple(children))
+
+    def sold(self, graph: Graph, index: int, signatures: tuple[bytes, ...]) -> bytes:
+        """What the peer's signature tells of a child that we pre-signed."""
+        return sold(graph.children[index], self.sign(graph).children[index], signatures)
 
     def release(self, number: int, fundings: tuple[Funding, ...]) -> bytes:
         """The secret of our commitment, once the next one is held on every funding."""

@@ -10,7 +10,6 @@ from lnpd_sdk.envelope import encode
 
 from lnpd.channel.events import SetFeerate
 from lnpd.channel.queries import Kept, commitment_key
-from lnpd.crypto.secp import public_key
 from lnpd.errors import LnpdError, PaymentFailed
 from lnpd.services.channels.batch import find_row, kept_of
 from lnpd.services.channels.mailbox import Item
@@ -254,57 +253,6 @@ def test_what_pays_its_fee_from_the_amount_leaves_every_feerate_possible(
             fees_sat = sum([await money.fee_sat(tx) for tx in await money.transactions()])
             assert sum(gained) + fees_sat == 1_000_000, "nothing is left on the chain"
             assert gained[0] > 600_000 - enough_sat, "more than its main output alone"
-
-    asyncio.run(main())
-
-
-SOLD = b"\x5a" * 32
-POINT = public_key(SOLD).hex()
-COMPLETE = f"""
-@plugin.rpc("Supplies the secret.")
-async def complete(node: Node, channel_id: str, provider: str, secret: bytes) -> dict[str, Any]:
-    await node.put_witness(channel_id, provider, "adaptor:{POINT}", secret)
-    return {{}}
-
-
-if __name__"""
-
-
-@pytest.mark.parametrize("known", ["before", "after"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_late_secret_completes_a_payout_that_was_signed_for_it(tmp_path: Path, kind: str, known: str) -> None:
-    """The same plugin, whose child is signed for an adaptor point."""
-    plugin, source = tmp_path / "sold.py", PRESIGNED.read_text()
-    assert source.count("gated=True)") == source.count("\nif __name__") == 1
-    source = source.replace("gated=True)", f'gated=True, adaptor_point=bytes.fromhex("{POINT}"))')
-    plugin.write_text(source.replace("\nif __name__", COMPLETE))
-
-    async def main() -> None:
-        async with Network(tmp_path / "n") as network:
-            with_it = {**WITH_IT, "plugins": (plugin,)}
-            alice, bob = await network.node("alice", **with_it), await network.node("bob", **with_it)
-            channel = await network.channel(alice, bob, 1_000_000, push_sat=400_000, kind=kind)
-            await offer(alice, bob, channel)
-            money = Money(network)
-            await money.begin(alice, bob)
-            late = {"channel_id": channel, "provider": "presigned", "secret": SOLD.hex()}
-            for wrong in ({"secret": "11" * 32}, {"provider": "htlc"}):
-                with pytest.raises(LnpdError, match=r"not what adaptor|does not own the provider .htlc"):
-                    await bob.api.call_plugin("presigned-complete", {**late, **wrong})
-            if known == "before":
-                await bob.api.call_plugin("presigned-complete", late)
-            await broadcast_commitment(network, bob)
-            await pass_blocks(network, 2)
-            if known == "after":
-                row = await shown(bob, channel)
-                assert row is not None
-                assert [each.state for each in row.onchain if each.provider == "presigned"] == ["unclaimed"]
-                await bob.api.call_plugin("presigned-complete", late)
-            bob = await network.restart(bob, **WITHOUT)
-            await finish(network, alice, bob)
-            fees = await money.fees_sat(alice, bob)
-            gained = await money.gained_sat(bob) + fees["bob"]
-            assert gained - 400_000 - PAYOUT_SAT in (0, 330, 660), gained
 
     asyncio.run(main())
 

@@ -15,7 +15,15 @@ from msgspec.structs import replace
 from lnpd.chain.interface import BlockRef, ConnectedBlock, Match, Watch, WatchOutpoint, WatchTxid
 from lnpd.chain.interface import Outpoint as ChainOutpoint
 from lnpd.channel.actions import WatchOutput, WatchTransaction
-from lnpd.channel.events import Fail, Fulfill, OutputSpent, OutputUnspent, TransactionConfirmed, TransactionUnconfirmed
+from lnpd.channel.events import (
+    Fail,
+    Fulfill,
+    OutputSpent,
+    OutputUnspent,
+    PutWitness,
+    TransactionConfirmed,
+    TransactionUnconfirmed,
+)
 from lnpd.services.onchain import StoredBroadcast
 from lnpd.store.codec import decode, encode
 from lnpd.tx.transaction import Tx, parse
@@ -27,12 +35,14 @@ MAX_OWNER_BYTES: Final = 255
 
 Subject = WatchTransaction | WatchOutput | StoredBroadcast
 Fact = TransactionConfirmed | TransactionUnconfirmed | OutputSpent | OutputUnspent
+Told = Fact | Fulfill | Fail | PutWitness
 
 
 class StoredFact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a row of a channel's inbox holds: a fact of the chain, or what a circuit orders (payments/circuits)."""
+    """What a row of a channel's inbox holds: a fact of the chain, what a circuit orders (payments/circuits), or a late
+    datum that another channel has learned of the chain."""
 
-    event: Fact | Fulfill | Fail
+    event: Told
 
 
 class Found(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,7 +126,7 @@ def read_row(key: bytes, value: bytes) -> Row:
     return row if row.broadcast is None else replace(row, found=tuple(map(_light, row.found)))  # older ones are heavy
 
 
-def read_fact(value: bytes) -> Fact | Fulfill | Fail:
+def read_fact(value: bytes) -> Told:
     """The event that a row of a channel's inbox holds. Raises ValueUnreadable."""
     return decode(value, StoredFact, table="inbox").event
 

@@ -7,14 +7,24 @@ the listener. It translates, and decides nothing.
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lnpd.channel.actions import Claim, ExtensionCommitted, ExtensionForgotten, FundingReleased, FundingWanted, Told
-from lnpd.channel.events import Disconnected, FundingFailed, FundingProvided
+from lnpd.channel.actions import (
+    Claim,
+    ExtensionCommitted,
+    ExtensionForgotten,
+    FundingReleased,
+    FundingWanted,
+    SecretSold,
+    Told,
+)
+from lnpd.channel.events import Disconnected, FundingFailed, FundingProvided, PutWitness
 from lnpd.channel.state import Channel
 from lnpd.errors import ChannelRefused, ClaimUneconomic, LnpdError
+from lnpd.services.chain.rows import StoredFact
 from lnpd.services.channels.batch import Broadcasting, Watch
 from lnpd.services.channels.driver import Item
 from lnpd.services.channels.fees import FeePayer
@@ -175,11 +185,16 @@ class FundingRecipient:
 
 
 class PluginRecipient:
-    """Publishes what became of plugins' updates."""
+    """Publishes what became of plugins' updates, and which secrets the chain showed."""
+
+    def __init__(self, chain: ChannelChain, events: Events) -> None:
+        self._chain, self._events = chain, events
 
     async def told(self, channel: Channel, message: Told) -> Effects:
-        """ExtensionCommitted and ExtensionForgotten, as events of the log."""
+        """ExtensionCommitted, ExtensionForgotten and SecretSold, as events of the log."""
         match message:
+            case SecretSold():
+                return self._sold(channel, message)
             case ExtensionCommitted():
                 topic, by_us = "update_committed", message.proposer == channel.us
             case ExtensionForgotten():
@@ -193,4 +208,25 @@ class PluginRecipient:
             "ours": by_us,
             "body": message.body.hex(),
         }
-        return Effects(writes=(lambda write: Events.record(write, topic, payload),))
+        return Effects(writes=(lambda write: Events.record(write, topic, payload),), after=(self._events.stored,))
+
+    def _sold(self, channel: Channel, sold: SecretSold) -> Effects:
+        """The same provider's outputs in other channels are opened by it too, with the plugin or without it: it goes
+        into their inboxes."""
+        assert self._chain.channels is not None
+        named = {"provider": sold.provider, "name": sold.name, "data": sold.data.hex()}
+        order = encode(StoredFact(PutWitness(sold.provider, sold.name, sold.data)))
+        others = [
+            each.key.encode()
+            for each in self._chain.channels.every()
+            if each.key != channel.key and each.fundings and any(e.name == sold.provider for e in each.extensions)
+        ]
+
+        def rows(write: Write) -> None:
+            write.point("secret-sold")
+            Events.record(write, "secret_sold", {"channel_id": channel.id.hex(), **named})
+            for key in others:
+                write.add_inbox(key, f"late/{sold.provider}/{sold.name}", order)
+
+        deliveries = (partial(self._chain.deliver, key) for key in others)
+        return Effects(writes=(rows,), after=(self._events.stored, *deliveries))

@@ -18,11 +18,17 @@ def pins(channels: Iterable[Channel]) -> tuple[tuple[str, ProviderPin], ...]:
 
 
 def rows_of(providers: frozenset[str], channels: Iterable[tuple[Channel, str]]) -> list[dict[str, object]]:
-    """The channels that pin one of these providers, with their base states; given with why each is frozen."""
+    """The channels that pin one of these providers, with their base states and late data; given with why each is
+    frozen."""
     rows: list[dict[str, object]] = []
     for channel, frozen in channels:
         states = {name: state.hex() for name, state in channel.base.states if name in providers and name != BASE}
         if states and channel.fundings:
             row = {"channel_id": channel.id.hex(), "peer": channel.peer.hex(), "us": channel.us, "states": states}
-            rows.append({**row, "frozen": frozen, "usable": isinstance(channel.phase, Normal)})
+            late = [
+                {"provider": each.provider, "name": each.name, "data": each.data.hex()}
+                for each in channel.witnesses
+                if each.provider in providers
+            ]
+            rows.append({**row, "frozen": frozen, "usable": isinstance(channel.phase, Normal), "late": late})
     return rows

@@ -23,6 +23,7 @@ from lnpd.channel.queries import (
     ProviderQuery,
     Query,
     Secure,
+    SoldSecret,
     commitment_key,
 )
 from lnpd.channel.state import Channel
@@ -63,6 +64,8 @@ class Queries:
                 held = await signer.hold_commitment(self._index, graph, signatures)
                 self._batch.records.append(held.records)
                 return held.wrong
+            case SoldSecret(graph=graph, child=child, signatures=signatures):
+                return await signer.sold_secret(self._index, graph, child, signatures)
             case ClaimId(channel_id=channel_id):
                 return self._parts.ids.claim(channel_id, self._batch.channel.key)
             case AllowDestination(script_pubkey=script):

@@ -212,7 +212,7 @@ class Node:
         config = self.config
         self._recipients: dict[str, Recipient] = {
             "funding": FundingRecipient(self._channel_chain, self.wallet),
-            "plugins": PluginRecipient(),
+            "plugins": PluginRecipient(self._channel_chain, self.events),
         }
         parts = Parts(
             store=self.store,

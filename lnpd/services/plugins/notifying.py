@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BadFrame, CallFailed
+from lnpd_sdk.manifest import Manifest
 from lnpd_sdk.questions import Event, Heard, Notifications
 
 from lnpd.errors import LnpdError, PluginFault
@@ -102,7 +103,7 @@ class _Subscription:
         plugin = self._plugin_of(self._name)
         if plugin is None or plugin.manifest is None:
             return False  # about to be cancelled
-        batch, last = _batch(plugin.manifest.notifications, found, self._name)
+        batch, last = _batch(plugin.manifest, found)
         if batch:
             heard = await self._ask(plugin, Notifications(batch, await self._missed(found[0].sequence)))
             if heard is None:
@@ -141,12 +142,12 @@ class _Subscription:
         plugin.voice.say(logging.WARNING, one_line(text))
 
 
-def _batch(topics: Sequence[str], found: Sequence[Stored], name: str) -> tuple[tuple[Event, ...], int]:
+def _batch(manifest: Manifest, found: Sequence[Stored]) -> tuple[tuple[Event, ...], int]:
     """What of these rows the plugin hears of, and the last row that was looked at."""
-    wanted, size, last = frozenset(topics), 0, found[0].sequence - 1
+    wanted, size, last = frozenset(manifest.notifications), 0, found[0].sequence - 1
     batch: list[Event] = []
     for row in found:
-        if row.topic in wanted and _may_hear(row, name):
+        if row.topic in wanted and _may_hear(row, manifest):
             payload = bytes(row.payload)
             if batch and size + len(payload) > BATCH_BYTES:
                 break
@@ -158,8 +159,12 @@ def _batch(topics: Sequence[str], found: Sequence[Stored], name: str) -> tuple[t
 
 class _Addressed(msgspec.Struct):
     plugin: str = ""
+    provider: str = ""
 
 
-def _may_hear(row: Stored, name: str) -> bool:
-    """What the chain did is told to the plugin that asked for it."""
-    return row.topic != "chain_event" or msgspec.json.decode(row.payload, type=_Addressed).plugin == name
+def _may_hear(row: Stored, manifest: Manifest) -> bool:
+    """What the chain did is told to the plugin that asked for it, and what it showed to the one whose secret it is."""
+    if row.topic not in ("chain_event", "secret_sold"):
+        return True
+    whose = msgspec.json.decode(row.payload, type=_Addressed)
+    return whose.plugin == manifest.name or whose.provider in {spec.name for spec in manifest.providers}

@@ -160,7 +160,7 @@ def _tell(write: Write, owner: bytes) -> bool:
     rows = write.inbox(owner)
     for row in rows:
         fact = read_fact(row.value)
-        assert isinstance(fact, Fact), "circuits tell plugins nothing"
+        assert isinstance(fact, Fact), "channels and circuits tell plugins nothing"
         Events.record(write, "chain_event", {"plugin": owner.removeprefix(OWNER).decode(), **_shown(row.key, fact)})
         write.remove_inbox(owner, row.key)
     return bool(rows)

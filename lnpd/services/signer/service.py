@@ -268,6 +268,13 @@ class KeySigner(PluginKeySigner):
         self._check_content(known, funding, stage.graph, reserve=False)
         return spends.signed_second_stage(known.keys, known.terms, stage, self._is_ours(known))
 
+    async def sold_secret(self, index: ChannelIndex, graph: Graph, child: int, signatures: tuple[bytes, ...]) -> bytes:
+        """See Signer."""
+        known, funding = self._for_commitment(index, graph, ours=False)
+        content.check_shape(known.terms, funding.funding, graph, self._expected_point(known, graph), lost=False)
+        order.check_signed(funding, graph.number, lambda: content.content_digest(graph, self._digests.of(graph)))
+        return spends.sold_secret(known.keys, graph, child, signatures)
+
     def _reserved(self, index: ChannelIndex) -> ChannelKeys:
         known = self._names.get(order.levels(index)) if terms_of.in_range(index) else None
         if known is None or known[1] != index:

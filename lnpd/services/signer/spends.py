@@ -17,13 +17,14 @@ from lnpd.services.signer.commitment import check_children, check_output
 from lnpd.services.signer.keys import ChannelKeys
 from lnpd.services.signer.refusals import Rule, check_encodable, refuse
 from lnpd.services.signer.state import UNSETTLED, FundingState
-from lnpd.tx.adaptors import completed
+from lnpd.tx.adaptors import completed, sold
 from lnpd.tx.feerates import MAX_FEERATE_PER_KW, STAKE_PERCENT
 from lnpd.tx.graph import Child, CommitmentSignatures, Graph, Output
 from lnpd.tx.rules import is_counterpartys
 from lnpd.tx.script import Compiled, Compiler, compiler_of, public_key_of
 from lnpd.tx.seals import is_carrier, sealing
 from lnpd.tx.signatures import (
+    child_digest,
     counterparty_key,
     funding_digest,
     funding_witness,
@@ -61,6 +62,17 @@ def commitment_signatures(
             secrets[key] = secret
         children.append(presign_child(secrets[key], child, digest))
     return CommitmentSignatures(sign(keys.funding, digests[0]), tuple(children))
+
+
+def sold_secret(keys: ChannelKeys, graph: Graph, index: int, signatures: Sequence[bytes]) -> bytes:
+    """What one of these signatures tells, if it was made of our pre-signature of a child of the peer's commitment."""
+    if not 0 <= index < len(graph.children) or not graph.children[index].adaptor_point:
+        refuse(Rule.WRONG_CHILD, f"the commitment has no second-stage transaction {index} that sells a secret.")
+    child = graph.children[index]
+    secret = keys.secret(counterparty_key(graph, child), False, graph.keys.per_commitment_point)
+    if secret is None:
+        refuse(Rule.NOT_OUR_PATH, "a second-stage transaction does not need a key of ours.")
+    return sold(child, presign_child(secret, child, child_digest(graph, child, child.sighash)), signatures)
 
 
 # Mutual close (BOLT 2, closing_signed; BOLT 3, "Closing Transaction")

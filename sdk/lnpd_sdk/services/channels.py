@@ -48,7 +48,8 @@ class ChannelAsks(Asks):
         """The channels that pin one of the plugin's providers, a map each.
 
         `channel_id`, `peer` (its node id), `us` (our party: 0 opener, 1 acceptor), `states` (each own provider's
-        irrevocably committed state, in hex), `frozen` (why the channel waits, empty if it does not), `usable`.
+        irrevocably committed state, in hex), `frozen` (why the channel waits, empty if it does not), `usable`, `late`
+        (late data that are known: `provider`, `name` and `data` in hex of each).
         """
         rows: list[dict[str, Any]] = await self._ask("channels", {}, list[dict[str, Any]])
         return rows
@@ -60,6 +61,10 @@ class ChannelAsks(Asks):
         hash160) for a preimage, `adaptor:<point in hex>` for an adaptor's secret. It is stored before this returns, and
         claims what it opens once a commitment is on the chain, with the plugin or without it. CommandRefused if the
         bytes are not what the name says.
+
+        The other way round: if the peer brings a child to the chain that this node signed for an adaptor point, the
+        node finds the secret in it, keeps it for this provider's outputs in all channels, and tells it once, by the
+        event `secret_sold` (`Plugin.on`).
         """
         await self._ask("put_witness", LateDatum(channel_id, provider, name, data), None)
 

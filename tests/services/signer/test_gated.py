@@ -11,6 +11,7 @@ from lnpd.errors import SignerRefused
 from lnpd.services.interfaces import SecondStage, StagePart
 from lnpd.services.signer.durable import DurableSigner
 from lnpd.services.signer.refusals import Rule
+from lnpd.tx.adaptors import shown
 from lnpd.tx.graph import CommitmentSignatures, Graph
 from tests.services.signer.signers import INDEX, Pair, htlc, keys_from, run_now
 from tests.services.signer.world import changed_child, of_kind
@@ -67,6 +68,33 @@ def test_its_second_stage_needs_the_secret() -> None:
         stage = SecondStage(graph, (replace(part, late=((NAME, SOLD),)),), tx)
         signed = await signer.sign_second_stage(index, stage)
         assert signed.txid == tx.txid and len(signed.inputs[0].witness) == 5
+
+    run_now(main())
+
+
+def test_it_tells_the_secret_of_what_it_signed_and_of_nothing_else() -> None:
+    async def main() -> None:
+        pair = Pair()
+        graph, signatures = await graphs(pair)
+        await pair.signers[OPENER].hold_commitment(INDEX[OPENER], graph, signatures)
+        stage = SecondStage(graph, (StagePart(0, signatures.children[0], ((NAME, SOLD),)),), graph.children[0].tx)
+        signed = await pair.signers[OPENER].sign_second_stage(INDEX[OPENER], stage)
+        seen, (signer, index) = shown(graph.children[0], signed.inputs[0].witness), (pair.signers[ACCEPTOR], INDEX[1])
+        assert len(seen) == 2 and await signer.sold_secret(index, graph, 0, seen) == SOLD
+        for useless in ((), seen[1:], (signatures.children[0], bytes(64), b"\xff" * 64)):
+            assert await signer.sold_secret(index, graph, 0, useless) == b""
+        wrong = {
+            Rule.WRONG_CHILD: (index, graph, 1),
+            Rule.OTHER_COMMITMENT: (index, changed_child(graph, adaptor_point=OTHER_POINT), 0),
+            Rule.UNKNOWN_CHANNEL: (INDEX[OPENER], graph, 0),
+            Rule.WRONG_KEYS: (index, replace(graph, keys=replace(graph.keys, counterparty_htlc=OTHER_POINT)), 0),
+        }
+        for rule, (which, asked, child) in wrong.items():
+            with pytest.raises(SignerRefused) as refused:
+                await signer.sold_secret(which, asked, child, seen)
+            assert refused.value.rule == rule
+        with pytest.raises(SignerRefused):
+            await pair.signers[OPENER].sold_secret(INDEX[OPENER], graph, 0, seen)  # it is its own commitment
 
     run_now(main())
 
