@@ -23,6 +23,8 @@ RECEIVE_FRAMES = 64
 TURN_FRAMES = 100
 TURN_BYTES = 1024 * 1024
 TURN_SECONDS = 0.005
+# Between frames that follow each other so closely nobody looks what came: a turn of the loop does, once for all.
+BURST_SECONDS = 0.00003
 # As numbers they take a third less time, and combined with `|` much less.
 _EVENTS, _POLLIN, _RCVMORE = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.RCVMORE)
 _NOBLOCK, _NOBLOCK_MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK) | int(zmq.SNDMORE)
@@ -72,6 +74,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._fd = int(self._socket.getsockopt(zmq.FD))
         self._scheduled = False  # or at it: who sends meanwhile need not look whether something came
+        self._looked = 0.0
         self._monitor: zmq.Socket[bytes] | None = None
         self._lost: Lost | None = None
         self.closed = False
@@ -190,9 +193,10 @@ class Link:
             if error.errno == zmq.EHOSTUNREACH:
                 raise LinkGone(GONE) from None
             raise LinkOverflow("the other side takes no more frames") from None
-        # The descriptor is edge-triggered: what came meanwhile is not announced again.
-        if not self._scheduled and int(self._socket.getsockopt(_EVENTS)) & _POLLIN:
-            self._schedule()
+        if not self._scheduled:  # the descriptor is edge-triggered: what came meanwhile is not announced again
+            before, self._looked = self._looked, self._loop.time()
+            if self._looked - before < BURST_SECONDS or int(self._socket.getsockopt(_EVENTS)) & _POLLIN:
+                self._schedule()
 
     def close(self) -> None:
         """Closes the socket; frames already queued have a moment to leave."""

@@ -23,7 +23,6 @@ class _Asked(NamedTuple):
     answered: "asyncio.Future[msgspec.Raw]"
     method: str
     seconds: float | None
-    end: float  # by the loop's clock
 
 
 class Waiting:
@@ -31,7 +30,7 @@ class Waiting:
 
     def __init__(self) -> None:
         self._asked: dict[Key, _Asked] = {}
-        self._ends: dict[float, dict[Key, float]] = {}  # by length; in each the first to end is the first
+        self._ends: dict[float, dict[Key, float]] = {}  # by length, on the loop's clock; the first to end is the first
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -42,13 +41,14 @@ class Waiting:
         DeadlineMissed, CallFailed, or what `fail` gives."""
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[msgspec.Raw] = loop.create_future()
-        end = 0.0
+        self._asked[key] = _Asked(answered, method, seconds)
         if seconds is not None:
             end = loop.time() + seconds
-            self._ends.setdefault(seconds, {})[key] = end
+            if (ends := self._ends.get(seconds)) is None:
+                ends = self._ends[seconds] = {}
+            ends[key] = end
             if self._timer is None or end < self._timer.when():
                 self._arm(loop, end)
-        self._asked[key] = _Asked(answered, method, seconds, end)
         return answered
 
     def end(self, key: Key) -> None:

@@ -121,18 +121,21 @@ class Hooks:
     # --- asking
     async def gather(self, name: str, /, **params: object) -> list[object]:
         """Every answer that is not None, in the order of the plugins."""
-        return [answer.value for answer in await self.every(name, None, **params)]
+        return [answer.value for answer in await self._every(name, None, params)]
 
-    async def every(self, name: str, check: Check | None, /, **params: object) -> list[Answered]:
+    def every(self, name: str, check: Check | None, /, **params: object) -> Awaitable[list[Answered]]:
         """As `gather`, with whose each answer is."""
+        return self._every(name, check, params)
+
+    async def _every(self, name: str, check: Check | None, params: dict[str, object]) -> list[Answered]:
         kind = self.kinds[name]
         assert kind.kind == "gather", f"{name} is not a gather hook"
         tells = kind.answer is type(None)  # what a plugin has to know it is told, also of what it caused
         asked = [each for each in self.subscribers(name) if tells or not self._waits(name, each)]
         if len(asked) == 1:  # a task of its own would cost a fifth of the question
-            answers = [await self._one(kind, asked[0], params, check)]
-        else:
-            answers = await asyncio.gather(*(self._one(kind, each, params, check) for each in asked))
+            answer = await self._one(kind, asked[0], params, check)
+            return [] if answer is None else [Answered(asked[0].plugin, answer)]
+        answers = await asyncio.gather(*(self._one(kind, each, params, check) for each in asked))
         found = zip(asked, answers, strict=True)
         return [Answered(each.plugin, answer) for each, answer in found if answer is not None]
 

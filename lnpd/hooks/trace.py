@@ -30,14 +30,14 @@ class Trace:
     def __init__(self, identity: str, waiters: tuple[Waiter, ...] = ()) -> None:
         self.id, self.waiters = identity, waiters
 
-    @classmethod
-    def fresh(cls) -> "Trace":
-        """One that nothing caused."""
-        return cls(f"{random.getrandbits(64):016x}")  # it has to differ, and hides nothing
-
     def waits(self, plugin: str) -> bool:
         """Whether this plugin waits for what happens now."""
         return any(each.plugin == plugin and not each.over for each in self.waiters)
+
+
+def fresh_id() -> str:
+    """The id of a trace that nothing caused. It has to differ from others, and hides nothing."""
+    return f"{random.getrandbits(64):016x}"
 
 
 _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
@@ -80,7 +80,7 @@ class Traces:
         known = self._asked.get((identity, plugin), ())
         waiter = Waiter(plugin)
         before = tuple(each for trace in known for each in trace.waiters)
-        trace = Trace(identity, (*before, waiter)) if known else Trace(Trace.fresh().id, (waiter,))
+        trace = Trace(identity, (*before, waiter)) if known else Trace(fresh_id(), (waiter,))
         try:
             with within(trace):
                 yield trace
@@ -88,26 +88,31 @@ class Traces:
             waiter.over = True
 
 
-class Asking:
+class Asking(Waiter):
     """A plugin that is asked. (A class: as a generator it would take three times as long, at every question.)"""
 
-    __slots__ = ("_asked", "_plugin", "_token", "_trace", "_waiter")
+    __slots__ = ("_asked", "_key", "_token")
 
     def __init__(self, asked: dict[tuple[str, str], list[Trace]], plugin: str) -> None:
-        self._asked, self._plugin, self._waiter = asked, plugin, Waiter(plugin)
+        self.plugin, self.over, self._asked = plugin, False, asked
 
     def __enter__(self) -> Trace:
-        before = current() or Trace.fresh()
-        self._trace = trace = Trace(before.id, (*before.waiters, self._waiter))
-        self._asked.setdefault((trace.id, self._plugin), []).append(trace)
+        before = _current.get()
+        trace = Trace(fresh_id(), (self,)) if before is None else Trace(before.id, (*before.waiters, self))
+        self._key = key = trace.id, self.plugin
+        if (asked := self._asked.get(key)) is None:
+            self._asked[key] = [trace]
+        else:
+            asked.append(trace)
         self._token: Token[Trace | None] = _current.set(trace)
         return trace
 
     def __exit__(self, *_how: object) -> None:
         _current.reset(self._token)
-        self._waiter.over = True
-        key = self._trace.id, self._plugin
-        traces = self._asked[key]
-        traces.remove(self._trace)
-        if not traces:
-            del self._asked[key]
+        del self._token  # a trace may live on in tasks, and must not keep this one's context
+        self.over = True
+        asked = self._asked[self._key]
+        if len(asked) == 1:
+            del self._asked[self._key]
+        else:
+            asked[:] = [trace for trace in asked if trace.waiters[-1] is not self]

@@ -215,6 +215,27 @@ def test_the_loop_has_a_turn_between_frames(tmp_path: Path, what: str, monkeypat
     asyncio.run(main())
 
 
+def test_what_comes_while_many_frames_are_sent_is_seen(tmp_path: Path) -> None:
+    """Frames that follow each other closely are sent without a look at what came: a turn of the loop looks then."""
+
+    async def main() -> None:
+        heard: list[bytes] = []
+        endpoint = f"ipc://{tmp_path}/burst"
+        server = Link.bind(endpoint, lambda who, data: server.send(data, who))
+        client = Link.connect(endpoint, lambda _who, data: heard.append(data))
+        async with asyncio.timeout(10):
+            for many in (1, 2, 3, 50, 2_000):
+                heard.clear()
+                for number in range(many):
+                    client.send(number.to_bytes(2, "big"))
+                while len(heard) < many:
+                    await asyncio.sleep(0.001)
+                assert heard == [number.to_bytes(2, "big") for number in range(many)]
+        client.close(), server.close()
+
+    asyncio.run(main())
+
+
 def test_answers_that_nobody_takes_are_told_seldom_and_blamed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,3 +48,22 @@ def test_nobody_hides_in_the_trace_of_another() -> None:
     with traces.asking("policy") as asked, within(None), traces.serving("thief", asked.id) as served:
         assert served.id != asked.id
         assert not served.waits("policy")
+
+
+def test_of_two_questions_in_one_trace_each_ends_by_itself() -> None:
+    traces = Traces()
+    with traces.asking("a") as outer:
+        first, second = traces.asking("b"), traces.asking("b")
+        one = first.__enter__()
+        with within(outer):
+            two = second.__enter__()
+            second.__exit__()
+        assert one.waits("b")
+        assert not two.waits("b")
+        with within(None), traces.serving("b", outer.id) as served:
+            assert served.waits("a"), "it is still being asked the first question"
+        first.__exit__()
+        assert not one.waits("b")
+        with within(None), traces.serving("b", outer.id) as served:
+            assert served.id != outer.id
+    assert traces._asked == {}
