@@ -119,6 +119,7 @@ def test_a_secret_that_the_chain_shows_brings_in_what_was_sold_on(tmp_path: Path
                 await network.channel(carol, alice, 1_000_000, push_sat=400_000, kind=kind),
                 await network.channel(alice, bob, 1_000_000, push_sat=400_000, kind=kind),
             )
+            await network.fund(bob, 100_000)  # for the fee of his child
             for payer, payee, channel in ((carol, alice, sold_to), (alice, bob, sold_by)):
                 await payer.api.call_plugin("presigned-offer", {"channel_id": channel, "amount_sat": PAYOUT_SAT})
                 drivers = [node.channels.driver_of(channel) for node in (payer, payee)]
