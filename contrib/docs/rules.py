@@ -80,6 +80,12 @@ RULES: dict[str, tuple[Enforced, ...]] = {
                   f"{FUNDING}::test_what_a_type_may_not_declare[by anyone]",
                   f"{REGISTRY}::test_what_is_wrong_is_named_and_nothing_is_registered"
                   "[a funding that a third key takes too early]")),
+        Enforced("A type's own main outputs keep rule 3, are their owner's in time, and to_remote is found without the "
+                 "commitment.",
+                 ("tests/tx/test_mains.py::test_what_a_type_may_not_pay_to[the counterparty early]",
+                  "tests/tx/test_mains.py::test_what_a_type_may_not_pay_to[to_remote by a key that is lost]",
+                  "tests/tx/test_mains.py::test_each_party_takes_its_own_and_what_was_revoked"
+                  "[0-miniscripts-static_remotekey]")),
         Enforced("Both nodes come to the same script and keys, or no channel is opened.",
                  (f"{RECOVERY}::test_another_node_refuses_it_by_name[with another key]",
                   f"{RECOVERY}::test_another_node_refuses_it_by_name[without the plugin]",

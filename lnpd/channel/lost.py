@@ -15,6 +15,7 @@ from lnpd.channel.commitments import delays, keys_of
 from lnpd.channel.state import Channel, Resolution
 from lnpd.errors import InvalidPoint
 from lnpd.tx.graph import Graph, Output
+from lnpd.tx.mains import script_of
 from lnpd.tx.script import Compiled, compile_script
 from lnpd.tx.states import BASE
 from lnpd.tx.transaction import Tx, TxOut
@@ -37,14 +38,14 @@ def future_commitment(channel: Channel, tx: Tx, number: int) -> Graph:
         holder_funding=channel.terms[holder].funding_key,
         counterparty_funding=channel.terms[other(holder)].funding_key,
     )
-    return _of_one_output(channel, tx, number, keys, _to_remote(channel), "to_remote")
+    return _of_one_output(channel, tx, number, keys, _to_remote(channel, holder), "to_remote")
 
 
 def own_commitment(channel: Channel, tx: Tx, number: int, point: bytes) -> Graph | None:
     """A graph of our own transaction with this number that knows our to_local output only; `point` is our
     per-commitment point. None if there is no such output: then it is the peer's commitment, or leaves us nothing."""
     keys = keys_of(channel.us, channel.terms, point)
-    graph = _of_one_output(channel, tx, number, keys, Template("to_local"), "to_local")
+    graph = _of_one_output(channel, tx, number, keys, _to_local(channel, channel.us), "to_local")
     return graph if any(output.paths for output in graph.outputs) else None
 
 
@@ -76,11 +77,19 @@ def what_is_lost(lost: tuple[Resolution, ...]) -> str:
 # The graph
 
 
-def _to_remote(channel: Channel) -> Template:
+def _to_remote(channel: Channel, holder: Party) -> Script:
+    main = channel.channel_type.main
+    if main is not None:
+        return script_of(main, "to_remote", delays(channel)[holder])
     return Template("to_remote_anchors" if channel.channel_type.fixed_cost_sat else "to_remote")
 
 
-def _of_one_output(channel: Channel, tx: Tx, number: int, keys: CommitmentKeys, script: Template, kind: str) -> Graph:
+def _to_local(channel: Channel, holder: Party) -> Script:
+    main = channel.channel_type.main
+    return Template("to_local") if main is None else script_of(main, "to_local", delays(channel)[holder])
+
+
+def _of_one_output(channel: Channel, tx: Tx, number: int, keys: CommitmentKeys, script: Script, kind: str) -> Graph:
     holder: Party = channel.us if kind == "to_local" else channel.them
     compiled = compile_script(script, keys, delays(channel)[holder])
     known = _known(channel, holder, keys)
@@ -111,11 +120,11 @@ def _known(channel: Channel, holder: Party, keys: CommitmentKeys) -> dict[bytes,
     if channel.channel_type.fixed_cost_sat:
         scripts += [("anchor", Template("anchor", counterparty=each), keys) for each in (False, True)]
     if holder == channel.us:
-        scripts.append(("to_remote", _to_remote(channel), keys))
+        scripts.append(("to_remote", _to_remote(channel, holder), keys))
     elif channel.their_points:
         try:
             theirs = keys_of(holder, channel.terms, channel.their_points[0])
-            scripts.append(("to_local", Template("to_local"), theirs))
+            scripts.append(("to_local", _to_local(channel, holder), theirs))
         except InvalidPoint:
             pass  # it told us nothing
     delay_blocks = delays(channel)[holder]
@@ -123,7 +132,7 @@ def _known(channel: Channel, holder: Party, keys: CommitmentKeys) -> dict[bytes,
 
 
 def _output(
-    channel: Channel, vout: int, out: TxOut, script: Template, compiled: Compiled, kind: str, known: Mapping[bytes, str]
+    channel: Channel, vout: int, out: TxOut, script: Script, compiled: Compiled, kind: str, known: Mapping[bytes, str]
 ) -> Output:
     ours = out.script_pubkey == compiled.script_pubkey
     other_kind = known.get(out.script_pubkey, UNKNOWN)

@@ -19,6 +19,10 @@ class FundingRefused(TxError):
     """A channel type's funding has keys of no good form or name, or could be taken too early without both parties."""
 
 
+class MainRefused(TxError):
+    """A channel type's main outputs could be taken by the wrong party, too early, or not by their owner alone."""
+
+
 class WitnessIncomplete(TxError):
     """A signature or a late datum that a witness needs is missing."""
 

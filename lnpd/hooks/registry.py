@@ -14,7 +14,7 @@ from lnpd_sdk.envelope import CONTRACT_VERSION
 from lnpd_sdk.manifest import ChannelTypeSpec, Manifest, OptionSpec, RpcMethod, TopicSpec
 from lnpd_sdk.types import ProviderSpec, View
 
-from lnpd.errors import FundingRefused, ManifestRefused, ScriptRefused
+from lnpd.errors import FundingRefused, MainRefused, ManifestRefused, ScriptRefused
 from lnpd.hooks.capabilities import kind_of, parameter_of, wrong_with
 from lnpd.hooks.features import PluginFeatures, check_features, offered_features
 from lnpd.hooks.kinds import KINDS, HookKind
@@ -22,6 +22,7 @@ from lnpd.hooks.offered import check_offer, kinds_of
 from lnpd.hooks.order import Wish, circle
 from lnpd.hooks.proxy import Caller, PluginProxy, check_subscription
 from lnpd.tx.funding_types import check_type
+from lnpd.tx.mains import check_mains, with_samples
 from lnpd.wire.catalogue import Catalogue
 
 T = TypeVar("T")
@@ -297,6 +298,11 @@ def _check_channel_type(owner: str, kind: ChannelTypeSpec) -> None:
             check_type(kind.funding)
         except (FundingRefused, ScriptRefused) as error:
             raise ManifestRefused(f"{owner}: the funding of the channel type {kind.name}: {error}") from None
+    if kind.main is not None:
+        try:
+            check_mains(with_samples(kind.main, kind.funding.keys if kind.funding else ()))
+        except (MainRefused, ScriptRefused) as error:
+            raise ManifestRefused(f"{owner}: the main outputs of the channel type {kind.name}: {error}") from None
 
 
 def _check_provider(owner: str, spec: ProviderSpec) -> None:

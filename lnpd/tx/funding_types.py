@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
 
+import msgspec
 from embit.descriptor.miniscript import OPERATOR_NAMES
-from lnpd_sdk.manifest import FundingSpec
+from lnpd_sdk.manifest import FundingSpec, MainSpec
 from lnpd_sdk.script import FundingScript, Key, Miniscript
 from msgspec.structs import replace
 
@@ -26,10 +27,10 @@ MIN_LOCK_BLOCKS: Final = 4_032
 MAX_KEYS: Final = 8
 MAX_WITNESS_WEIGHT: Final = 2_000
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{2,31}")
-_WORD: Final = re.compile(r"[a-z0-9_]+")
-_TAKEN: Final = frozenset((*OPERATOR_NAMES, *FUNDING_KEYS, *Key))
-_SAMPLES: Final = tuple(public_key(number.to_bytes(32, "big")) for number in range(1, MAX_KEYS + 3))
-_PARTIES: Final = (_SAMPLES[0], _SAMPLES[1])
+WORD: Final = re.compile(r"[a-z0-9_]+")
+_TAKEN: Final = frozenset((*OPERATOR_NAMES, *FUNDING_KEYS, *Key, "to_self_delay"))
+SAMPLES: Final = tuple(public_key(number.to_bytes(32, "big")) for number in range(1, MAX_KEYS + 3))
+_PARTIES: Final = (SAMPLES[0], SAMPLES[1])
 
 
 def check_type(spec: FundingSpec) -> None:
@@ -40,20 +41,23 @@ def check_type(spec: FundingSpec) -> None:
     for name in names:
         if not _NAME.fullmatch(name) or name in _TAKEN:
             raise FundingRefused(f"{name[:40]!r} cannot be the name of a key: it is a word of miniscript, or none.")
-    check_funding(filled(spec, dict(zip(names, _SAMPLES[2:], strict=False))), _PARTIES)
+    check_funding(filled(spec, dict(zip(names, SAMPLES[2:], strict=False))), _PARTIES)
 
 
 def filled(spec: FundingSpec, keys: Mapping[str, bytes]) -> Miniscript:
     """The type's script with its keys in it. Raises FundingRefused unless they are those of the type, and points."""
     if set(keys) != set(spec.keys) or not all(map(is_point, keys.values())):
         raise FundingRefused(f"The funding's keys are {', '.join(spec.keys) or 'none'}, each a compressed point.")
-    expression = _WORD.sub(lambda word: keys[word[0]].hex() if word[0] in keys else word[0], spec.script.expression)
+    expression = WORD.sub(lambda word: keys[word[0]].hex() if word[0] in keys else word[0], spec.script.expression)
     return Miniscript(expression)
 
 
-def script_digest(script: Miniscript) -> bytes:
-    """By which two nodes see that they mean the same script."""
-    return sha256(script.expression.encode()).digest()
+def script_digest(script: Miniscript | None, main: MainSpec | None = None) -> bytes:
+    """By which two nodes see that they mean the same funding, and the same main outputs."""
+    expression = (script.expression if script else "").encode()
+    if main is None:
+        return sha256(expression).digest()
+    return sha256(b"".join(sha256(each).digest() for each in (expression, msgspec.msgpack.encode(main)))).digest()
 
 
 def check_funding(script: FundingScript, funding_keys: tuple[bytes, bytes]) -> None:

@@ -7,6 +7,7 @@ any provider again.
 from typing import Literal
 
 import msgspec
+from lnpd_sdk.manifest import MainSpec
 from lnpd_sdk.script import FundingScript, Script, Sighash, SpendPath
 from lnpd_sdk.types import CommitmentKeys, Party, PerParty, Sealed
 
@@ -46,13 +47,14 @@ class ProviderPin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ChannelType(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What shapes every commitment of a channel: the type's features, its constants, its providers in order, and what
-    its funding pays to, if not to the 2-of-2."""
+    its funding and its main outputs pay to, if not to BOLT 3's scripts."""
 
     features: tuple[str, ...]
     commitment_weight: int  # of the transaction with both main outputs and what the type attaches
     fixed_cost_sat: int  # paid by the opener beside the fee (two anchors: 660)
     providers: tuple[ProviderPin, ...]
     funding: FundingScript | None = None
+    main: MainSpec | None = None
 
 
 class CommitmentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

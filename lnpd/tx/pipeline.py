@@ -25,6 +25,7 @@ from lnpd.tx import checks, fees
 from lnpd.tx.descend import descend
 from lnpd.tx.funding import locktime_and_sequence
 from lnpd.tx.graph import CommitmentSpec, Graph, Output, ProviderCall
+from lnpd.tx.mains import dressed
 from lnpd.tx.phases import Placed, ask, shown_outputs
 from lnpd.tx.rules import check_rule_3
 from lnpd.tx.script import Compiler, compiler_of
@@ -167,7 +168,8 @@ def _settle(spec: CommitmentSpec, view: View, remaining_msat: PerParty) -> Specs
     answers = yield from ask(spec, view, "settle", remaining_msat)
     if len(answers) > 1:
         raise WrongProvider(f"{answers[1][0].name} would pay out balances, which {answers[0][0].name} does.")
-    settled = [each for pin, answer in answers for each in checks.specs_of(pin, answer)]
+    delay = spec.to_self_delay[spec.holder]
+    settled = [dressed(spec.type, each, delay) for pin, answer in answers for each in checks.specs_of(pin, answer)]
     for each in settled:
         checks.debits(each)
     checks.remaining(remaining_msat, settled)

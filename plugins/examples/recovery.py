@@ -5,20 +5,23 @@
     lnp recovery-descriptor CHANNEL
 
 Both nodes name the same key; else the channel is not opened. While both nodes live, they close the channel a week
-before the key can be used: it is for the day on which neither comes back.
+before the key can be used: it is for the day on which neither comes back, or one only closed by force.
 """
 
-from lnpd_sdk.manifest import ChannelTypeSpec, FundingSpec
+from lnpd_sdk.manifest import ChannelTypeSpec, FundingSpec, MainSpec
 from lnpd_sdk.plugin import Node, Plugin
-from lnpd_sdk.script import DataCarrier, Miniscript
+from lnpd_sdk.script import DataCarrier, InternalKey, Leaf, Miniscript, Taproot
 from lnpd_sdk.types import OutputSpec, Phase, ProviderBase, ProviderSpec, Transaction, View
 
 MARK = b"recovery"
 FUNDING = "or_d(multi(2,opener_funding,acceptor_funding),and_v(v:pk(recovery_key),older(4032)))"
+LOCAL = "andor(pk(delayed),older(to_self_delay),or_i(pk(revocation),and_v(v:pk(recovery_key),older(4032))))"
+REMOTE = "and_v(v:pk(counterparty_payment),older(1))"
 
 plugin = Plugin("recovery", "0.1.0", "Lets a third key recover a channel.", ("hook:funding_keys",))
 SPEC = FundingSpec(Miniscript(FUNDING), ("recovery_key",))
-plugin.channel_type(ChannelTypeSpec("recovery/anchors", "anchors_zero_fee_htlc_tx", (("recovery", 1),), SPEC))
+MAIN = MainSpec(Miniscript(LOCAL), Taproot(InternalKey.NUMS, (Leaf(Miniscript(REMOTE)),)))
+plugin.channel_type(ChannelTypeSpec("recovery/anchors", "anchors_zero_fee_htlc_tx", (("recovery", 1),), SPEC, MAIN))
 key = plugin.option("key", str, "", "the recovery key, a compressed point in hex, the same on both nodes", dynamic=True)
 
 

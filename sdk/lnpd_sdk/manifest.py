@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from lnpd_sdk.envelope import CONTRACT_VERSION
-from lnpd_sdk.script import Miniscript
+from lnpd_sdk.script import Miniscript, Taproot
 from lnpd_sdk.types import ProviderSpec
 
 OptionKind = Literal["text", "integer", "number", "boolean"]
@@ -108,17 +108,37 @@ class FundingSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     keys: tuple[str, ...] = ()
 
 
+class MainSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a channel type pays the two balances of a commitment to, over the keys of `Key`, those of its `funding`'s
+    `keys`, and the number `to_self_delay` of the commitment's holder.
+
+    `to_local` is the holder's: by the delayed key after `older(to_self_delay)`, or at once the counterparty's by the
+    revocation key. Another way may lead to somebody else, 4,032 blocks later or more. `to_remote` is the
+    counterparty's: by its payment key after 1 to 2,016 blocks; it names no key that follows from one commitment alone,
+    for who has lost its data knows those of the opening. Weights, sweeps and penalties follow from the scripts.
+    """
+
+    to_local: Miniscript | Taproot
+    to_remote: Miniscript | Taproot
+
+
 class ChannelTypeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """A channel type: a BOLT type with the plugin's providers (and others', by name) pinned to it.
 
     `name` is what a person types, `PLUGIN/TYPE` by custom; `providers` are (provider, commitment format), in the order
-    that both peers write them to the wire. `funding` is what it pays its funding to, if not to BOLT 3's 2-of-2.
+    that both peers write them to the wire. `funding` and `main` are what it pays its funding and its balances to, if
+    not to BOLT 3's scripts.
+
+    Commitments are the penalty's: a new one revokes the one before. Types of symmetric commitments (eltoo), or of none
+    at all, are not offered: they take a sighash that Bitcoin does not have, or leave an old state unpunished, and
+    all that protects a node's money here (rule 3, the signer, what is kept for a breach) is built on revocation.
     """
 
     name: str
     base: Literal["static_remotekey", "anchors_zero_fee_htlc_tx"]
     providers: tuple[tuple[str, int], ...]
     funding: FundingSpec | None = None
+    main: MainSpec | None = None
 
 
 class FeatureSpec(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from embit.descriptor import Descriptor
+from lnpd_sdk.script import Miniscript, Taproot
 
 from lnpd.chain.interface import Outcome
 from lnpd.crypto.secp import public_key, sign
 from lnpd.errors import ChannelRefused, ChannelTypeUnknown
+from lnpd.services.backup.file import BACKUP_NAME
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, until, until_asked
 from lnpd.testing.network import DEPTH
@@ -17,7 +19,9 @@ from lnpd.tx.funding import compiled_of, funding_output
 from lnpd.tx.graph import Funding
 from lnpd.tx.signatures import input_digest, witness
 from lnpd.tx.transaction import Tx, TxIn, TxOut, parse
-from tests.e2e.closing import confirmed_sat, driver_of
+from tests.e2e.closing import Money, confirmed_sat, driver_of, finish, full_blocks
+from tests.e2e.test_restore import bring_back
+from tests.e2e.thief import loot
 
 SECRET = b"\x77" * 32
 KEY = public_key(SECRET).hex()
@@ -90,7 +94,7 @@ def test_it_is_closed_by_force_without_the_plugin_and_with_its_mark(tmp_path: Pa
         async with Network(tmp_path) as network:
             alice, bob, channel, funding = await pair(network)
             assert {row.type for node in (alice, bob) for row in await node.api.channels()} == {KIND}
-            before_sat = await confirmed_sat(alice)
+            before_sat, bobs_sat = await confirmed_sat(alice), await confirmed_sat(bob)
             for node in (alice, bob):
                 await node.plugins.stop()
             await alice.api.close(channel, True, None)
@@ -105,6 +109,49 @@ def test_it_is_closed_by_force_without_the_plugin_and_with_its_mark(tmp_path: Pa
                 return await confirmed_sat(alice) - before_sat > 740_000
 
             await until_asked(home, "what is alice's, after to_self_delay")
+            assert 240_000 < await confirmed_sat(bob) - bobs_sat < 250_000, "its own, by a leaf of taproot"
+
+    asyncio.run(main())
+
+
+def test_a_stale_state_is_punished_without_the_plugin(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob, _, _ = await pair(network)
+            stolen = await loot(alice, back=1)
+            money = Money(network)
+            await money.begin(bob)
+            await network.stop(alice)
+            await bob.plugins.stop()
+            await full_blocks(network, 2, stolen.commitment)
+            await finish(network, bob)
+            graph, fees = stolen.kept.graph, await money.fees_sat(bob)
+            assert {type(each.script) for each in graph.outputs if each.provider == "base"} == {Miniscript, Taproot}
+            everything_sat = graph.funding.capacity_sat - graph.fee_sat - await money.unspent_anchors_sat()
+            assert await money.gained_sat(bob) == everything_sat - fees["bob"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("lost", ["who closed", "the other"])
+def test_its_balance_comes_back_from_a_backup(tmp_path: Path, lost: str) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob, channel, funding = await pair(network)
+            node, left_sat = (alice, 740_000) if lost == "who closed" else (bob, 240_000)
+            backup = tmp_path / "saved.backup"
+            backup.write_bytes((node.config.directory / BACKUP_NAME).read_bytes())
+            before_sat = await confirmed_sat(node)
+            await alice.api.close(channel, True, None)
+            await mined(network, funding)
+            await network.stop(node)
+            again = await bring_back(network, node, backup)
+
+            async def home() -> bool:
+                await network.mine(12)
+                return await confirmed_sat(again) - before_sat > left_sat
+
+            await until_asked(home, "what the backup knows of")
 
     asyncio.run(main())
 

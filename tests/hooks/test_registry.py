@@ -4,7 +4,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from lnpd_sdk.manifest import ChannelTypeSpec, Filter, FundingSpec, HookSubscription, Manifest, Parameter, RpcMethod
+from lnpd_sdk.manifest import (
+    ChannelTypeSpec,
+    Filter,
+    FundingSpec,
+    HookSubscription,
+    MainSpec,
+    Manifest,
+    Parameter,
+    RpcMethod,
+)
 from lnpd_sdk.script import Miniscript
 from lnpd_sdk.types import Phase, ProviderSpec
 
@@ -42,6 +51,9 @@ def registry() -> Registry:
 
 
 EARLY = FundingSpec(Miniscript("or_i(multi(2,opener_funding,acceptor_funding),pk(third_key))"), ("third_key",))
+UNPUNISHED = MainSpec(
+    Miniscript("and_v(v:pk(delayed),older(to_self_delay))"), Miniscript("and_v(v:pk(counterparty_payment),older(1))")
+)
 BAD: dict[str, tuple[Manifest, str]] = {
     "name": (manifest(name="Storm!"), "cannot be a plugin's name"),
     "name of the core": (manifest(name="lnpd"), "cannot be a plugin's name"),
@@ -75,6 +87,10 @@ BAD: dict[str, tuple[Manifest, str]] = {
     "a funding that a third key takes too early": (
         manifest(channel_types=(ChannelTypeSpec("storm/x", "static_remotekey", (), EARLY),)),
         "the funding of the channel type storm/x: The funding could be taken",
+    ),
+    "main outputs that cannot be punished": (
+        manifest(channel_types=(ChannelTypeSpec("storm/x", "static_remotekey", (), None, UNPUNISHED),)),
+        "the main outputs of the channel type storm/x: to_local: no undelayed path needs",
     ),
     "a type that pins twice": (
         manifest(channel_types=(ChannelTypeSpec("storm/x", "static_remotekey", (("a", 1), ("a", 2))),)),

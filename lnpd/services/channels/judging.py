@@ -2,7 +2,7 @@
 
 from lnpd_sdk.types import ACCEPTOR, OPENER, Party
 
-from lnpd.errors import ChannelTypeUnknown, FundingRefused, ScriptRefused
+from lnpd.errors import ChannelTypeUnknown, FundingRefused, MainRefused, ScriptRefused
 from lnpd.hooks.dispatch import Hooks
 from lnpd.services.channels.judges import Judges
 from lnpd.services.channels.opening import ALIASED, Kind, Kinds
@@ -21,24 +21,23 @@ async def judged(
 
 
 async def with_funding(hooks: Hooks, kind: Kind, node_id: bytes, us: Party, proposed: FundingType | None) -> Kind:
-    """The kind with its funding script, whose keys this node's plugins name. `proposed` is the opener's, for the other
-    side. Raises ChannelTypeUnknown."""
-    spec = kind.funding
-    if spec is None:
+    """The kind with its own funding script and main outputs, whose keys this node's plugins name. `proposed` is the
+    opener's, for the other side. Raises ChannelTypeUnknown."""
+    if kind.funding is None and kind.main is None:
         return kind
     try:
-        theirs = dict(zip(spec.keys, proposed.keys if proposed else (), strict=proposed is not None))
+        theirs = dict(zip(kind.keys, proposed.keys if proposed else (), strict=proposed is not None))
         shown = {name: point.hex() for name, point in theirs.items()}
-        answer = await _asked(hooks, kind, node_id, us, shown) if spec.keys else {}
-        made = kind.paying(spec, {name: bytes.fromhex(point) for name, point in answer.items()})
+        answer = await _asked(hooks, kind, node_id, us, shown) if kind.keys else {}
+        made = kind.paying({name: bytes.fromhex(point) for name, point in answer.items()})
     except ValueError:
         raise ChannelTypeUnknown(
             f"{kind.name}: a key of the funding is not in hex, or there are too many or few."
         ) from None
-    except (FundingRefused, ScriptRefused) as error:
+    except (FundingRefused, MainRefused, ScriptRefused) as error:
         raise ChannelTypeUnknown(f"{kind.name}: {error}") from None
     if proposed is not None and made.funding_type != proposed:
-        raise ChannelTypeUnknown(f"{kind.name}: this node would not pay the funding to this script and these keys.")
+        raise ChannelTypeUnknown(f"{kind.name}: this node would not pay to these scripts and keys.")
     return made
 
 

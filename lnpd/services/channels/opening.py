@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 import msgspec
-from lnpd_sdk.manifest import ChannelTypeSpec, FundingSpec
+from lnpd_sdk.manifest import ChannelTypeSpec, FundingSpec, MainSpec
 
 from lnpd.channel.presets import LARGE_CHANNEL_SAT, Limits
 from lnpd.channel.scripts import shutdown_script_allowed
@@ -24,6 +24,7 @@ from lnpd.services.interfaces import ChannelPublics
 from lnpd.services.wallet.scripts import WalletScripts
 from lnpd.tx.funding_types import filled, script_digest, with_funding
 from lnpd.tx.graph import ChannelType
+from lnpd.tx.mains import filled_mains, with_mains
 from lnpd.tx.seals import check_seals
 from lnpd.tx.states import BASE, BaseState, encode_state
 from lnpd.wire import features
@@ -109,7 +110,8 @@ def reserving(terms: Terms, dust_limit_sat: int) -> Terms:
 class Kind(msgspec.Struct, frozen=True):
     """A channel type as it goes over the wire, and what it means here.
 
-    `funding` is what its plugin declares of the funding; `funding_type` goes to the peer once the keys are known.
+    `funding` and `main` are what its plugin declares of the funding and the main outputs; `funding_type` goes to the
+    peer once the keys are known.
     """
 
     name: str
@@ -117,14 +119,26 @@ class Kind(msgspec.Struct, frozen=True):
     bits: bytes
     extensions: tuple[Extension, ...]
     funding: FundingSpec | None = None
+    main: MainSpec | None = None
     funding_type: FundingType | None = None
 
-    def paying(self, spec: FundingSpec, keys: Mapping[str, bytes]) -> "Kind":
-        """The same with a funding of these keys. Raises FundingRefused, ScriptRefused."""
-        script = filled(spec, keys)
-        points = tuple(keys[name] for name in spec.keys)
-        said = FundingType(name=self.name, script_digest=script_digest(script), keys=points)
-        return msgspec.structs.replace(self, type=with_funding(self.type, script), funding_type=said)
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of the type's own keys."""
+        return self.funding.keys if self.funding else ()
+
+    def paying(self, keys: Mapping[str, bytes]) -> "Kind":
+        """The same with a funding and main outputs of these keys. Raises FundingRefused, MainRefused, ScriptRefused."""
+        kind, script, main = self.type, None, None
+        if self.funding is not None:
+            script = filled(self.funding, keys)
+            kind = with_funding(kind, script)
+        if self.main is not None:
+            main = filled_mains(self.main, keys)
+            kind = with_mains(kind, main)
+        points = tuple(keys[name] for name in self.keys)
+        said = FundingType(name=self.name, script_digest=script_digest(script, main), keys=points)
+        return msgspec.structs.replace(self, type=kind, funding_type=said)
 
     def initial_states(self, feerate_per_kw: int) -> tuple[tuple[str, bytes], ...]:
         """Each provider's state before any update."""
@@ -154,7 +168,8 @@ class Kinds:
         extensions = tuple(Extension(name=each, format=number) for each, number in pins)
         wanted = features.ChannelType(base, scid_alias=aliased)
         bits = wanted.features().to_bytes()
-        return Kind(name, self._pinned(_meaning(wanted), extensions), bits, extensions, spec.funding)
+        pinned = self._pinned(_meaning(wanted), extensions)
+        return Kind(name, pinned, bits, extensions, spec.funding, spec.main)
 
     def grants(self) -> tuple[tuple[str, int], ...]:
         """What the user lets each plugin's providers take of our balance: (provider, sat)."""
@@ -174,7 +189,7 @@ class Kinds:
     ) -> Kind:
         """A type as a peer's open_channel names it. ChannelTypeUnknown says what this node lacks."""
         if funding is not None:
-            return self._with_own_funding(bits, extensions or (), funding.name)
+            return self._with_own_scripts(bits, extensions or (), funding.name)
         try:
             base = features.channel_type(bits) if bits else features.ChannelType("static_remotekey")
         except UnknownChannelType as error:
@@ -184,11 +199,11 @@ class Kinds:
         name, listed = base.name + (ALIASED if base.scid_alias else ""), extensions or ()
         return Kind(name, self._pinned(_meaning(base), listed), bits or b"", listed)
 
-    def _with_own_funding(self, bits: bytes | None, extensions: tuple[Extension, ...], name: str) -> Kind:
+    def _with_own_scripts(self, bits: bytes | None, extensions: tuple[Extension, ...], name: str) -> Kind:
         if self.registry.channel_type(name.removesuffix(ALIASED)) is None:
             raise ChannelTypeUnknown(f"No plugin here has the channel type {name[:60]!r}.")
         kind = self.named(name)
-        if kind.funding is None or (kind.bits, kind.extensions) != (bits, extensions):
+        if not (kind.funding or kind.main) or (kind.bits, kind.extensions) != (bits, extensions):
             raise ChannelTypeUnknown(f"The channel type {name[:60]!r} is another one here.")
         return kind
 

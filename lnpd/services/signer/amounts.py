@@ -16,6 +16,7 @@ from lnpd.services.signer.state import Settled
 from lnpd.tx import fees
 from lnpd.tx.feerates import MAX_FEERATE_PER_KW
 from lnpd.tx.graph import Graph, Output
+from lnpd.tx.mains import script_of
 from lnpd.tx.states import ANCHORS, BASE, CORE, HTLC
 
 HOLDER_PAYS, OTHER_PAYS, NOBODY_PAYS = "holder", "other", "nobody"
@@ -89,11 +90,10 @@ def _left_msat(terms: SignerChannel, graph: Graph) -> PerParty:
     return left[0], left[1]
 
 
-def check_payer(graph: Graph, output: Output) -> None:
-    """A core template is its own provider's, and paid by the party that BOLT 3 says; the core has nothing else. Raises
-    SignerRefused."""
-    script = output.script
-    provider, payer = TEMPLATES.get(script.name, _NO_TEMPLATE) if isinstance(script, Template) else _NO_TEMPLATE
+def check_payer(terms: SignerChannel, graph: Graph, output: Output) -> None:
+    """A core template is its own provider's, and paid by the party that BOLT 3 says; a main output of the type's own
+    likewise; the core has nothing else. Raises SignerRefused."""
+    provider, payer = _core_output(terms, graph, output)
     if output.provider != provider if provider else output.provider in CORE:
         refuse(Rule.WRONG_SCRIPT, f"{output.provider[:100]} makes no output like {output.id[:100]}.")
     if not payer:
@@ -101,6 +101,16 @@ def check_payer(graph: Graph, output: Output) -> None:
     free = {HOLDER_PAYS: (1 - graph.holder,), OTHER_PAYS: (graph.holder,), NOBODY_PAYS: PARTIES}[payer]
     if any(output.debits_msat[party] for party in free):
         refuse(Rule.WRONG_AMOUNTS, f"{provider} {output.id} is taken from the other party's balance.")
+
+
+def _core_output(terms: SignerChannel, graph: Graph, output: Output) -> tuple[str, str]:
+    """Whose provider makes such an output, and from whose balance: empty of what no core provider makes."""
+    script, main = output.script, terms.type.main
+    if main is not None and output.provider == BASE:
+        delay = terms.to_self_delay[graph.holder]
+        payers = {script_of(main, "to_local", delay): HOLDER_PAYS, script_of(main, "to_remote", delay): OTHER_PAYS}
+        return (BASE, payers[script]) if script in payers else _NO_TEMPLATE
+    return TEMPLATES.get(script.name, _NO_TEMPLATE) if isinstance(script, Template) else _NO_TEMPLATE
 
 
 def _check_fee(terms: SignerChannel, graph: Graph, left_msat: PerParty) -> None:

@@ -88,7 +88,7 @@ def check_commitment(terms: SignerChannel, funding: Funding, graph: Graph, expec
     taken = _check_children(compiler, terms, graph, compiled)
     for vout, (output, scripts) in enumerate(zip(graph.outputs, compiled, strict=True)):
         _check_rule_3(graph, terms, output, scripts, output.kind, taken.get(vout, ()))
-        check_payer(graph, output)
+        check_payer(terms, graph, output)
     return settled(graph)
 
 

@@ -4,13 +4,14 @@ from typing import Final
 
 from lnpd_sdk.types import PARTIES
 
-from lnpd.errors import FundingRefused, ScriptRefused
+from lnpd.errors import FundingRefused, MainRefused, ScriptRefused
 from lnpd.services.interfaces import ChannelIndex, ChannelPublics, SignerChannel
 from lnpd.services.signer.refusals import Rule, refuse
 from lnpd.services.signer.state import MAX_DESTINATIONS
 from lnpd.tx.funding import make_funding
 from lnpd.tx.funding_types import check_funding as check_script
 from lnpd.tx.graph import Funding
+from lnpd.tx.mains import check_mains
 
 MAX_SCRIPT_BYTES: Final = 42
 MAX_NAME: Final = 200
@@ -33,6 +34,11 @@ def check_terms(channel: SignerChannel, publics: ChannelPublics) -> None:
         refuse(Rule.UNFIT_TERMS, "our public keys of this channel are others.")
     if len({each.funding_pubkey for each in channel.publics}) != 2:
         refuse(Rule.UNFIT_TERMS, "both parties have one funding key.")
+    if channel.type.main is not None:
+        try:
+            check_mains(channel.type.main)
+        except (MainRefused, ScriptRefused) as error:
+            refuse(Rule.UNFIT_TERMS, str(error))
     for party in PARTIES:
         if not 1 <= channel.to_self_delay[party] <= 0xFFFF:
             refuse(Rule.UNFIT_TERMS, f"a to_self_delay of {channel.to_self_delay[party]} blocks is none.")

@@ -1,11 +1,14 @@
 """Which commitments are forbidden for what they hold?"""
 
+from lnpd_sdk.manifest import MainSpec
 from lnpd_sdk.script import DataCarrier, Miniscript, Sighash, Template
 from lnpd_sdk.types import ACCEPTOR, OPENER
 from msgspec.structs import replace
 
+from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX
 from lnpd.services.signer.refusals import Rule
 from lnpd.tx.graph import Graph
+from lnpd.tx.mains import with_mains
 from lnpd.tx.script import compile_script
 from lnpd.tx.transaction import TxIn, TxOut
 from tests.services.signer.signers import CAPACITY_SAT, Pair
@@ -25,6 +28,10 @@ from tests.services.signer.world import (
     with_outputs,
     without_children,
 )
+
+REMOTE = Miniscript("and_v(v:pk(counterparty_payment),older(1))")
+LOCAL = Miniscript("andor(pk(delayed),older(to_self_delay),pk(revocation))")
+OWN_MAINS = with_mains(ANCHORS_ZERO_FEE_HTLC_TX, MainSpec(LOCAL, REMOTE))
 
 CASES: list[Row] = []
 forbidden = table_of(CASES)
@@ -332,3 +339,23 @@ async def more_of_ours_trimmed_than_our_dust_exposure(world: World) -> None:
     balances = (70_000_000, CAPACITY_SAT * 1000 - 70_000_000)
     graph = await world.pair.graph(ACCEPTOR, 2, balances_msat=balances)
     await world.prepare(burned(graph, tuple(("htlc", f"0/{number}") for number in range(960))))
+
+
+@forbidden(Rule.WRONG_SCRIPT)
+async def a_main_output_of_bolt_3_in_a_type_with_its_own(world: World) -> None:
+    own = await World.fresh(OWN_MAINS)
+    await own.signer.prepare_commitment(ME, await own.pair.graph(ACCEPTOR, 1, type=ANCHORS_ZERO_FEE_HTLC_TX))
+
+
+@forbidden(Rule.WRONG_AMOUNTS)
+async def a_main_output_of_the_types_own_paid_from_the_other_balance(world: World) -> None:
+    own = await World.fresh(OWN_MAINS)
+    graph = await own.pair.graph(ACCEPTOR, 1, type=OWN_MAINS)
+    debits = graph.outputs[vout_of(graph, "to_local")].debits_msat[::-1]
+    await own.signer.prepare_commitment(ME, changed_output(graph, "to_local", debits_msat=debits))
+
+
+@forbidden(Rule.UNFIT_TERMS)
+async def a_type_whose_main_outputs_cannot_be_punished(world: World) -> None:
+    unpunished = Miniscript("and_v(v:pk(delayed),older(to_self_delay))")
+    await World.fresh(replace(OWN_MAINS, main=MainSpec(unpunished, REMOTE)))
