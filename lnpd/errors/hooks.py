@@ -34,6 +34,10 @@ class ProviderUnasked(ProviderFault):
     it can."""
 
 
+class WouldDeadlock(LnpdError):
+    """A plugin asks the node for something that would wait for what the node is just asking the plugin."""
+
+
 class NodeStarting(LnpdError):
     """A plugin asked for what the node has not yet, or no more: it is starting or stopping."""
 

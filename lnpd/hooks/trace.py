@@ -5,12 +5,18 @@
 A trace begins with a call of a hook that nothing else caused, or with a service that a plugin calls by itself, and
 goes along in a context variable. A plugin that waits is not asked about what it waits for: it could not answer while
 it holds what it needs for the answer. That it waits is over when its call is, however long what it caused lives on.
+
+    a channel asks a provider -- t --> its plugin calls a service -- t --> refused: the service may wait for the channel
+
+For a pure function's answer a channel waits, whatever the function wants of the node: such a question is a trace of its
+own, so that what is asked for within it is known.
 """
 
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
+from itertools import count
 
 
 class Waiter:
@@ -69,10 +75,20 @@ class Traces:
 
     def __init__(self) -> None:
         self._asked: dict[tuple[str, str], list[Trace]] = {}
+        self._pure: dict[tuple[str, str], str] = {}
+        self._numbers = count(1)
 
     def asking(self, plugin: str) -> "Asking":
         """While a plugin is asked: it is in the trace, and so is what it calls with the trace's id."""
         return Asking(self._asked, plugin)
+
+    def asking_purely(self, plugin: str, function: str) -> "AskingPurely":
+        """While a pure function of a plugin's is asked, for which a channel waits."""
+        return AskingPurely(self._pure, (f"pure-{next(self._numbers)}", plugin), function)
+
+    def pure(self, plugin: str, identity: str) -> str:
+        """The pure function of a plugin's that is being asked in this trace, empty if there is none."""
+        return self._pure.get((identity, plugin), "")
 
     @contextmanager
     def serving(self, plugin: str, identity: str) -> Iterator[Trace]:
@@ -116,3 +132,20 @@ class Asking(Waiter):
             del self._asked[self._key]
         else:
             asked[:] = [trace for trace in asked if trace.waiters[-1] is not self]
+
+
+class AskingPurely:
+    """A pure function that is asked."""
+
+    __slots__ = ("_function", "_key", "_pure", "_token")
+
+    def __init__(self, pure: dict[tuple[str, str], str], key: tuple[str, str], function: str) -> None:
+        self._pure, self._key, self._function = pure, key, function
+
+    def __enter__(self) -> None:
+        self._pure[self._key] = self._function
+        self._token: Token[Trace | None] = _current.set(Trace(self._key[0]))
+
+    def __exit__(self, *_how: object) -> None:
+        _current.reset(self._token)
+        del self._pure[self._key], self._token

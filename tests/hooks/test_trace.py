@@ -67,3 +67,14 @@ def test_of_two_questions_in_one_trace_each_ends_by_itself() -> None:
         with within(None), traces.serving("b", outer.id) as served:
             assert served.id != outer.id
     assert traces._asked == {}
+
+
+def test_a_pure_function_is_known_as_long_as_it_is_asked() -> None:
+    traces = Traces()
+    with traces.asking("a") as outer, traces.asking_purely("a", "a.fold"):
+        trace = current()
+        assert trace is not None
+        assert trace.id != outer.id, "the plugin is asked other things in that one"
+        assert traces.pure("a", trace.id) == "a.fold"
+        assert traces.pure("b", trace.id) == traces.pure("a", outer.id) == ""
+    assert traces.pure("a", trace.id) == ""

@@ -7,7 +7,7 @@ all the same. Nothing here is awaited inside a channel's batch, nor by the messa
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from lnpd_sdk.hooks import OpenTerms
@@ -25,6 +25,7 @@ from lnpd.wire.messages import AcceptChannel, OpenChannel, Shutdown
 log = logging.getLogger("lnpd.channels")
 MOST_DEPTH: Final = 144
 MAX_REASONS: Final = 1_000
+MAX_WAITING: Final = 20  # of one peer's openings; one that opens more waits, with all that it says
 
 
 class Judges:
@@ -34,23 +35,26 @@ class Judges:
         self.hooks = hooks
         self._reasons: OrderedDict[str, str] = OrderedDict()  # why openings of ours were given up, by key
         self._traces: dict[str, Trace] = {}  # of openings that a plugin caused
-        self._tasks: dict[bytes, asyncio.Task[None]] = {}
+        self._lines: dict[tuple[bytes, str], list[asyncio.Task[None]]] = {}  # what waits, by peer and hook
         self._telling: set[asyncio.Task[None]] = set()
 
     async def beside(self, peer: bytes, hook: str, work: Coroutine[Any, Any, None]) -> None:  # Any: nobody sends
-        """Does this beside the peer's other messages if somebody is asked meanwhile, one such thing of a peer at once:
-        what a plugin asks for while it answers may need those messages."""
+        """Does this beside the peer's other messages if somebody is asked meanwhile, one after the other of what a peer
+        asks of a hook: its channels do not wait for a slow plugin, and what a plugin asks for while it answers may need
+        those messages."""
         if not (self.hooks.wanted(hook) or self.hooks.wanted(HOOK)):
             await work
             return
-        if (before := self._tasks.get(peer)) is not None:
-            await asyncio.wait({before})
-        task = self._tasks[peer] = asyncio.create_task(work)
-        task.add_done_callback(lambda done: self._ended(peer, done))
+        key = peer, hook
+        while len(line := self._lines.setdefault(key, [])) >= MAX_WAITING:
+            await asyncio.wait({line[0]})
+        line.append(task := asyncio.create_task(_behind(line[-1:], work)))
+        task.add_done_callback(lambda done: self._ended(key, done))
 
-    def _ended(self, peer: bytes, task: "asyncio.Task[None]") -> None:
-        if self._tasks.get(peer) is task:
-            del self._tasks[peer]
+    def _ended(self, key: tuple[bytes, str], task: "asyncio.Task[None]") -> None:
+        self._lines[key].remove(task)
+        if not self._lines[key]:
+            del self._lines[key]
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("an opening was not judged", exc_info=error)
 
@@ -133,6 +137,12 @@ class Judges:
         )
         if answer is not None and ours:
             raise CloseRefused(f"A plugin refuses the close: {one_line(answer)}")
+
+
+async def _behind(before: Sequence["asyncio.Task[None]"], work: Coroutine[Any, Any, None]) -> None:
+    if before:
+        await asyncio.wait(before)
+    await work
 
 
 def _wrong_with(answer: str | OpenTerms, minimum_depth: int) -> str:

@@ -28,7 +28,6 @@ from lnpd.errors import (
     PeerUnreachable,
     ProtocolError,
 )
-from lnpd.errors.words import one_line
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.features import PluginFeatures
 from lnpd.peer.greeting import Greeting
@@ -36,6 +35,7 @@ from lnpd.peer.liveness import Timeouts
 from lnpd.peer.session import USUAL_TIMEOUTS
 from lnpd.services.interfaces import Router, Signer
 from lnpd.services.peers.address import Address, parse_address, parse_peer
+from lnpd.services.peers.admission import Admission
 from lnpd.services.peers.connection import Connection, Settings
 from lnpd.services.peers.limits import USUAL_LIMITS, Limits, Waiting
 from lnpd.services.peers.reconnect import Reconnector
@@ -105,7 +105,7 @@ class Peers:
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[Any]] = set()  # Any: they have no result
         self._dialling: WeakValueDictionary[tuple[bytes, Address], asyncio.Lock] = WeakValueDictionary()
-        self._hooks_running = 0
+        self._hooks_running, self._admission = 0, Admission(hooks)
         self._parted: set[bytes] = set()  # whom a person disconnected
         self._stopping = False
         self._all_gone = asyncio.Event()
@@ -239,10 +239,7 @@ class Peers:
         known = node_id in self._peers or node_id in self._router.wanted_peers()
         if connection.incoming and not known and len(self._peers) >= self._limits.peers:
             return f"There are {self._limits.peers} peers already."
-        answer = await self._hooks.chain(
-            "peer_connecting", node_id=node_id.hex(), address=str(connection.address), incoming=connection.incoming
-        )
-        return None if answer is None else one_line(str(answer))
+        return await self._admission.refusal(connection)
 
     def initialised(self, connection: Connection) -> None:
         """`init` went both ways: this is the node's connection now, unless two crossed."""
@@ -330,6 +327,8 @@ class Peers:
         if node_id == self._settings.node_id:
             raise PeerTurnedAway("That is this node itself.")
         lock = self._dialling.setdefault((node_id, address), asyncio.Lock())
+        if lock.locked():
+            self._admission.check_dial(node_id)
         async with lock:  # of two connections at once each end might keep another one
             if (peer := self._peers.get(node_id)) is not None:
                 return peer.info

@@ -26,6 +26,7 @@ from lnpd.errors import (
     ProviderFault,
     ProviderUnasked,
     ReloadRefused,
+    WouldDeadlock,
 )
 from lnpd.hooks.answers import DEADLINE_SECONDS
 from lnpd.hooks.figures import HookFigures
@@ -36,6 +37,8 @@ from lnpd.services.plugins.results import result_of
 from lnpd.services.plugins.spans import span
 
 MAX_HOOK_ANSWER_BYTES = 64 * 1024  # a text of 500 characters is the longest that a hook gives
+
+WITHIN_PURE = ("log",)  # what a pure function may ask the node for
 
 Status = Literal["starting", "ready", "waiting", "quarantined", "refused", "stopped"]
 
@@ -164,7 +167,12 @@ class Plugin(ABC):
         return manifest
 
     async def served(self, method: str, params: msgspec.Raw, trace: str) -> object:
-        """Its call of a service of the node, as a part of the trace in which it is asked itself."""
+        """Its call of a service of the node, as a part of the trace in which it is asked itself. WouldDeadlock."""
+        if method not in WITHIN_PURE and (function := self.host.traces.pure(self.name, trace)):
+            raise WouldDeadlock(
+                f"{self.name} asks for {method} while it answers {function}: a channel waits for that answer,"
+                " and what is asked for could wait for the channel. A provider's functions are pure: ask after them."
+            )
         with self.host.traces.serving(self.name, trace):
             return await self.host.serve(self, method, params)
 
@@ -178,7 +186,8 @@ class Plugin(ABC):
         """A provider's answer; ProviderFault if there is none. The host then calls `fail`: nothing about money may
         hang on a plugin that errs."""
         try:
-            with self._counted(f"{question.provider}.{question.method}"):
+            function = f"{question.provider}.{question.method}"
+            with self.host.traces.asking_purely(self.name, function), self._counted(function):
                 return await self.call("provider", question, DEADLINE_SECONDS)
         except CallFailed as error:
             why = f"{question.method} failed: {error.code}: {error}"

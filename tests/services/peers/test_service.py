@@ -14,6 +14,7 @@ from lnpd.peer.greeting import OFFERED, Greeting
 from lnpd.peer.liveness import Timeouts
 from lnpd.services.peers.connection import Connection
 from lnpd.services.peers.limits import Limits
+from lnpd.services.peers.service import Peers
 from lnpd.wire.features import Features
 from tests.peer.ends import ALICE, BOB, CAROL
 from tests.services.peers.nodes import PATIENCE_SECONDS, NodeMaker, port_of, run, until, words
@@ -186,6 +187,35 @@ class Doorkeeper:
     @hookimpl
     async def peer_disconnected(self, node_id: str) -> None:
         self.told.append(("disconnected", node_id))
+
+
+class Dialler:
+    """A plugin that dials whom it is asked about, and waits."""
+
+    def __init__(self, peers: Peers, at: str) -> None:
+        self.peers, self.at, self.told = peers, at, list[str]()
+
+    @hookimpl
+    async def peer_connecting(self, node_id: str, address: str, incoming: bool) -> str | None:
+        try:
+            await self.peers.connect(self.at)
+        except errors.WouldDeadlock as error:
+            self.told.append(str(error))
+        return None
+
+
+def test_a_plugin_that_would_wait_for_the_dial_that_waits_for_it_is_told_so(tmp_path: Path) -> None:
+    async def test(make: NodeMaker) -> None:
+        alice, bob = await make(ALICE), await make(BOB)
+        alice.hooks.join(dialler := Dialler(alice.peers, bob.at), "dialler")
+        async with asyncio.timeout(4):
+            await alice.peers.connect(bob.at)
+        assert dialler.told == [f"{bob.id.hex()} is being dialled, and that waits for the hook that asks for it."]
+        await alice.peers.disconnect(bob.id)
+        await alice.peers.connect(bob.at)
+        assert len(dialler.told) == 2, "only while it is asked"
+
+    run(tmp_path, test)
 
 
 def test_a_hook_may_refuse_a_node_and_others_are_told_of_it_coming_and_going(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lnpd_sdk.envelope import CallFailed
 
-from tests.services.plugins.test_host import hosted, written
+from tests.services.plugins.test_host import contribute, hosted, written
 
 # Each answers one question at a time, and asks the other one while it holds what it needs for its own answer.
 BODY = """
@@ -57,3 +57,50 @@ def test_a_circle_ends_where_it_began(tmp_path: Path, caplog: pytest.LogCaptureF
     with caplog.at_level(logging.DEBUG, "lnpd.hooks"):
         asyncio.run(main())
     assert "left waits for what causes it, and is not asked" in caplog.text
+
+
+# A channel waits for `contribute`; its plugin is as wrong as only another SDK allows, and asks before it answers.
+IMPURE = """
+    told, inner = [], plugin.answer
+
+    async def answer(method, params):
+        if method == "provider":
+            await plugin.node.log("info", "on its way")
+            try:
+                told.append(await plugin.node.propose("aa", "bad", b""))
+            except Exception as error:
+                told.append(str(error))
+        return await inner(method, params)
+
+    plugin.answer = answer
+
+    @plugin.provider
+    class Bad(ProviderBase):
+        spec = ProviderSpec("bad", (1,), (Phase("contribute"),))
+        def contribute(self, view, state):
+            return ()
+
+    @plugin.rpc("Says what it was told, and proposes.")
+    async def say(node) -> list:
+        return [*told, await node.propose("aa", "bad", b"")]
+"""
+
+
+def test_who_would_wait_for_the_channel_that_waits_for_it_is_refused_at_once(tmp_path: Path) -> None:
+    path = written(tmp_path, IMPURE)
+    path.write_text(path.read_text().replace('version="1"', 'version="1", capabilities=("updates:1000",)'))
+
+    async def main() -> None:
+        host, _ = hosted(tmp_path, bad=("updates:1000",))
+        await host.start((path,))
+        async with asyncio.timeout(4):  # a deadlock takes the deadline of a provider's answer
+            assert await host.answers.answer(contribute("bad")) == ()
+        assert await host.call_rpc("bad-say", {}) == [
+            "bad asks for propose while it answers bad.contribute: a channel waits for that answer, and what is asked"
+            " for could wait for the channel. A provider's functions are pure: ask after them.",
+            7,
+        ]
+        assert host.plugins[0].faults == 0
+        await host.stop()
+
+    asyncio.run(main())
