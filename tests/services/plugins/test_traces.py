@@ -59,25 +59,19 @@ def test_a_circle_ends_where_it_began(tmp_path: Path, caplog: pytest.LogCaptureF
     assert "left waits for what causes it, and is not asked" in caplog.text
 
 
-# A channel waits for `contribute`; its plugin is as wrong as only another SDK allows, and asks before it answers.
+# A channel waits for `contribute`, which is not pure: it asks before it answers.
 IMPURE = """
-    told, inner = [], plugin.answer
+    told = []
 
-    async def answer(method, params):
-        if method == "provider":
+    @plugin.provider
+    class Bad(ProviderBase):
+        spec = ProviderSpec("bad", (1,), (Phase("contribute"),))
+        async def contribute(self, view, state):
             await plugin.node.log("info", "on its way")
             try:
                 told.append(await plugin.node.propose("aa", "bad", b""))
             except Exception as error:
                 told.append(str(error))
-        return await inner(method, params)
-
-    plugin.answer = answer
-
-    @plugin.provider
-    class Bad(ProviderBase):
-        spec = ProviderSpec("bad", (1,), (Phase("contribute"),))
-        def contribute(self, view, state):
             return ()
 
     @plugin.rpc("Says what it was told, and proposes.")
