@@ -8,7 +8,7 @@ from collections import Counter
 from lnpd.errors import WouldDeadlock
 from lnpd.errors.words import one_line
 from lnpd.hooks.dispatch import Hooks
-from lnpd.hooks.trace import Trace, current, within
+from lnpd.hooks.trace import Trace, current, fresh_id, within
 from lnpd.services.peers.connection import Connection
 
 
@@ -21,7 +21,7 @@ class Admission:
 
     async def refusal(self, connection: Connection) -> str | None:
         """Why a plugin does not let in a node that proved who it is, or None."""
-        trace, node_id = current() or Trace.fresh(), connection.node_id
+        trace, node_id = current() or Trace(fresh_id()), connection.node_id
         key = trace.id, b"" if connection.incoming else node_id
         self._dialled[key] += 1
         try:
