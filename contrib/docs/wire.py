@@ -6,6 +6,7 @@ import lnpd.wire.catalogue
 import lnpd.wire.features
 import lnpd.wire.rows
 from contrib.docs.markdown import block, code, page, prose, table
+from lnpd.hooks.records import CARRIERS
 from lnpd.wire.catalogue import CORE
 from lnpd.wire.features import BOLT9
 from lnpd.wire.generate import FOLDER
@@ -34,6 +35,13 @@ def messages() -> str:
 lnpd can read it may still ignore.
 """,
         prose(lnpd.wire.catalogue),
+        "## Records of plugins on the node's messages\n",
+        """A plugin adds types to a message's stream with `plugin.records(rows)`. The hook that asks says what is sent;
+the hooks that show have what came, each plugin the records of its own rows (of the payload also those of nobody's). An
+odd record that no rows here know is ignored, an even one ends the connection (BOLT 1). All that plugins add to one
+message has together at most so many bytes, with 16 for each record; more is not sent, and not shown.
+""",
+        table(("message", "asked for by", "shown by", "bytes", "sent again"), carriers()),
         "## lnpd's own, in this notation\n",
         block((FOLDER / "lnpd.csv").read_text()),
         "## All messages\n",
@@ -46,6 +54,14 @@ lnpd can read it may still ignore.
         prose(lnpd.wire.features),
         table(("bits", "feature", "contexts", "depends on"), features),
     )
+
+
+def carriers() -> list[tuple[str, ...]]:
+    """Each message that carries plugins' records."""
+    return [
+        (code(row.name), code(row.asked), ", ".join(map(code, row.shown)), f"{row.most_bytes:,}", row.again)
+        for row in CARRIERS.values()
+    ]
 
 
 def shown(fields: Iterable[FieldRow]) -> str:

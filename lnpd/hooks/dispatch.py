@@ -15,8 +15,10 @@ from lnpd.hooks.filters import passes
 from lnpd.hooks.kinds import KINDS, PROJECT, HookKind
 from lnpd.hooks.order import Wish, arranged, reasons
 from lnpd.hooks.proxy import PluginProxy
+from lnpd.hooks.records import Received
 from lnpd.hooks.spec import HookSpecs
 from lnpd.hooks.trace import Trace, Traces, current
+from lnpd.wire.catalogue import CORE, Catalogue
 
 log = logging.getLogger("lnpd.hooks")
 MAX_TEXT = 500  # characters of a text that a hook answered: it is logged, and some are sent to peers
@@ -58,6 +60,7 @@ class Hooks:
         self.settled.set()
         self._expected: frozenset[str] = frozenset()
         self.on_join: list[Callable[[str], None]] = []  # told of each plugin that can be asked now
+        self.rows: Callable[[], Catalogue] = lambda: CORE  # whose each record is that came with a message
         self._ranks: dict[str, int] = {}
         self._arranged: dict[str, tuple[Subscriber, ...]] = {}
 
@@ -168,6 +171,9 @@ class Hooks:
 
     async def _one(self, kind: HookKind, asked: Subscriber, params: dict[str, object], check: Check | None) -> Any:
         # Any: the type of the hook's answer
+        for name, given in params.items():
+            if isinstance(given, Received):  # each its own
+                params = {**params, name: given.shown(asked.plugin, self.rows())}
         with self.traces.asking(asked.plugin) as trace:
             value = asked.ask(kind, params)
             if not isinstance(value, Awaitable):

@@ -32,12 +32,13 @@ class HookSpecs:
         default=TOLD,
         example="""
         @plugin.hook("peer_connected")
-        async def greet(node, node_id, features):
+        async def greet(node, node_id, **fields):
             await node.log("info", f"{node_id} is here")
         """,
     )
-    def peer_connected(self, node_id: str, features: str) -> None:
-        """`init` was exchanged in both directions; `features` is the peer's bit field."""
+    def peer_connected(self, node_id: str, features: str, records: dict[str, str]) -> None:
+        """`init` was exchanged in both directions; `features` is the peer's bit field. `records` are this plugin's in
+        the peer's `init`: type to value, in hex."""
 
     @gather(
         default=TOLD,
@@ -64,7 +65,7 @@ class HookSpecs:
         """A peer sent one of the node's own messages (a plugin's own come by `Plugin.message`): a copy, as
         `Plugin.messages` describes messages, which the node handles meanwhile. A subscription names the messages that
         it wants by a filter on `name`; for others nothing is made or sent. What comes faster than it is taken is not
-        shown. `records` are those of its TLV stream that are no BOLT's: type to value, in hex."""
+        shown. `records` are this plugin's in its TLV stream (`Plugin.records`): type to value, in hex."""
 
     # --- channels
     @chain(
@@ -80,7 +81,7 @@ class HookSpecs:
         self, node_id: str, funding_sat: int, push_msat: int, channel_type: str, records: dict[str, str]
     ) -> str | OpenTerms | None:
         """A peer wants to open a channel to us. A text refuses it, and is sent to the peer; OpenTerms takes it on
-        stricter terms; None goes on. `records` are what plugins of the peer's added: type to value, in hex."""
+        stricter terms; None goes on. `records` are this plugin's in open_channel: type to value, in hex."""
 
     @chain(
         guarded=True,
@@ -103,8 +104,8 @@ class HookSpecs:
         max_accepted_htlcs: int,
         records: dict[str, str],
     ) -> str | None:
-        """A peer takes a channel of ours, on these terms. A text gives the opening up; None goes on. `records` are what
-        plugins of the peer's added: type to value, in hex."""
+        """A peer takes a channel of ours, on these terms. A text gives the opening up; None goes on. `records` are this
+        plugin's in accept_channel: type to value, in hex."""
 
     @gather(
         guarded=True,
@@ -125,20 +126,24 @@ class HookSpecs:
         amount_msat: int,
         payment_hash: str,
         incoming: str,
+        commitment_number: int,
         received: dict[str, str],
     ) -> dict[str, str] | None:
-        """An open_channel, accept_channel or update_add_htlc is about to be made: `name` says which, and a subscription
-        has a filter on it. The answer are records for it: type to value, in hex. Types are odd, and in the plugin's
-        rows of the message's TLV stream (`Plugin.records`, granted `messages`); values are as these rows say. What all
-        plugins add to an HTLC has 256 bytes, to the others 4,000, with 16 for each record. An answer that breaks a rule
-        is left out as a whole.
+        """One of the messages that carry plugins' records (messages.md has their table) is about to be made: `name`
+        says which, and a subscription has a filter on it. The answer are records for it: type to value, in hex. Types
+        are odd, and in the plugin's rows of the message's TLV stream (`Plugin.records`, granted `messages`); values are
+        as these rows say. All plugins' together have the bytes that the table says, with 16 for each record, and what
+        the message leaves of 65,535. An answer that breaks a rule is left out as a whole; the message goes without.
 
         `providers` are those of plugins that the channel's type pins, in order, with commas between: a filter on it
-        keeps other channels from waiting. `amount_msat` is the HTLC's, or the funding. Of an open_channel `channel_id`
-        is temporary; what accept_channel answers carried `received`. Only of an HTLC there are a `payment_hash`, and
-        `incoming` if it is passed on: the HTLC for which it is, as htlc_accepted names it. An HTLC's records are stored
-        with it: providers on both sides see them (`View.htlcs`), htlc_accepted does, and what is sent again after a
-        lost connection has the same.
+        keeps other channels from waiting. `amount_msat` is the HTLC's, or the funding; an `init` has neither that nor a
+        `channel_id`. Of an open_channel `channel_id` is temporary; what accept_channel answers carried `received`. Only
+        of an HTLC there are a `payment_hash`, and `incoming` if it is passed on: the HTLC for which it is, as
+        htlc_accepted names it. `commitment_number` is which commitment commitment_signed signs, or revoke_and_ack
+        revokes, else 0.
+
+        What may be sent again after a lost connection is stored before it is sent, and not asked for twice. An HTLC's
+        records are stored with it: providers on both sides see them (`View.htlcs`), and htlc_accepted does.
         """
 
     @chain(
@@ -177,8 +182,8 @@ class HookSpecs:
             await node.log("info", f"{channel_id} is a large one")
         """,
     )
-    def channel_opened(self, channel_id: str, node_id: str, funding_sat: int) -> None:
-        """Both sides sent channel_ready."""
+    def channel_opened(self, channel_id: str, node_id: str, funding_sat: int, records: dict[str, str]) -> None:
+        """Both sides sent channel_ready. `records` are this plugin's in the peer's: type to value, in hex."""
 
     @gather(
         default=TOLD,
@@ -200,9 +205,10 @@ class HookSpecs:
             return "wait until the game is over" if channel_id in PLAYING else None
         """,
     )
-    def shutdown_proposed(self, channel_id: str, node_id: str, ours: bool) -> str | None:
+    def shutdown_proposed(self, channel_id: str, node_id: str, ours: bool, records: dict[str, str]) -> str | None:
         """A close by agreement is about to begin. A text refuses it if it is `ours`; a peer's cannot be refused, and is
-        only told. A forced close is asked of nobody."""
+        only told; `records` are this plugin's in its shutdown: type to value, in hex. A forced close is asked of
+        nobody."""
 
     # --- payments
     @chain(
@@ -246,9 +252,9 @@ class HookSpecs:
         htlc_records: dict[str, str],
     ) -> FailHtlc | ResolveHtlc | HoldHtlc | None:
         """A peer's HTLC is irrevocably committed; `htlc` names it. It ends here if it is `final`, else it is to go on
-        with `forward_msat` over `next_channel` (a short_channel_id). `records` are what its onion says beside BOLT 4:
-        type to value, in hex; an even type is known if a plugin's manifest adds it to the TLV stream `payload`.
-        `htlc_records` are what update_add_htlc itself carried (hook outgoing_records).
+        with `forward_msat` over `next_channel` (a short_channel_id). `records` are what its onion says beside BOLT 4,
+        but for other plugins' types: type to value, in hex; an even type is known if a plugin's manifest adds it to the
+        TLV stream `payload`. `htlc_records` are this plugin's in update_add_htlc itself (hook outgoing_records).
 
         None goes on: the next plugin is asked, and after the last one the node decides. HoldHtlc keeps it waiting, over
         restarts, for `Node.settle` and `Node.fail`; after a restart of the node or of the plugin the hook is asked

@@ -13,7 +13,7 @@ own, so that what is asked for within it is known.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from itertools import count
@@ -68,6 +68,12 @@ def within(trace: Trace | None) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def together(traces: Iterable[Trace | None]) -> Trace | None:
+    """One in which everybody waits who waits in any of them: for what several things caused."""
+    found = [trace for trace in traces if trace is not None]
+    return Trace(found[0].id, tuple(each for trace in found for each in trace.waiters)) if found else None
 
 
 class Traces:

@@ -13,6 +13,7 @@ from lnpd.wire.features import BOLT9, Features, FeatureTable
 from lnpd.wire.messages import Extension, Init, InitTlvs
 
 SHOWN_CHAINS: Final = 5
+Records = tuple[tuple[int, bytes], ...]  # TLV records: type and value
 
 OFFERED: Final = Features.of(
     0,  # option_data_loss_protect: this and the other even ones are ASSUMED, and some nodes insist on seeing them
@@ -64,13 +65,15 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 class Agreement(msgspec.Struct, frozen=True):
     """What holds on one connection. `features` are negotiated, `offered` is the peer's own vector.
 
-    `extensions` is what the peer offers of providers; `remote_addr` where it sees us, an address descriptor of BOLT 7.
+    `extensions` is what the peer offers of providers; `remote_addr` where it sees us, an address descriptor of BOLT 7;
+    `records` are those of its `init` that are no BOLT's.
     """
 
     features: Features
     offered: Features
     extensions: tuple[Extension, ...] = ()
     remote_addr: bytes = b""
+    records: Records = ()
 
 
 class Greeting(msgspec.Struct, frozen=True):
@@ -81,12 +84,14 @@ class Greeting(msgspec.Struct, frozen=True):
     extensions: tuple[Extension, ...] = ()
     table: FeatureTable = BOLT9
 
-    def init(self, remote_addr: bytes = b"") -> Init:
-        """Our `init`; `remote_addr` is the peer's address as we see it, if it is a public one."""
+    def init(self, remote_addr: bytes = b"", records: Records = ()) -> Init:
+        """Our `init`; `remote_addr` is the peer's address as we see it, if it is a public one, `records` are plugins',
+        in ascending order."""
         tlvs = InitTlvs(
             networks=(self.chain_hash,),
             remote_addr=remote_addr or None,
             offered_extensions=self.extensions or None,
+            unknown=records,
         )
         return Init(globalfeatures=b"", features=self.features.to_bytes(), tlvs=tlvs)
 
@@ -103,6 +108,7 @@ class Greeting(msgspec.Struct, frozen=True):
             offered=offered,
             extensions=init.tlvs.offered_extensions or (),
             remote_addr=init.tlvs.remote_addr or b"",
+            records=init.tlvs.unknown,
         )
 
     def admits(self, message: Message, agreement: Agreement) -> bool:

@@ -33,7 +33,7 @@ from lnpd.errors import (
 )
 from lnpd.errors.words import one_line
 from lnpd.peer.farewell import farewell
-from lnpd.peer.greeting import Agreement, Greeting
+from lnpd.peer.greeting import Agreement, Greeting, Records
 from lnpd.peer.liveness import KEEPALIVE_PONG_BYTES, Liveness, Timeouts
 from lnpd.peer.outputs import Authenticated, Close, Deliver, Initialised, NeedEcdh, Output, Ponged, Write
 from lnpd.wire.base import Message, Unknown
@@ -106,9 +106,9 @@ class Session:
         """The answer to NeedEcdh, 32 bytes."""
         return self._run(self._take_ecdh, shared, now)
 
-    def admit(self, now: float) -> list[Output]:
-        """The peer is welcome: the answer to Authenticated."""
-        return self._run(self._admit, now)
+    def admit(self, now: float, records: Records = ()) -> list[Output]:
+        """The peer is welcome: the answer to Authenticated. `records` go into our `init`."""
+        return self._run(self._admit, now, records)
 
     def tick(self, now: float) -> list[Output]:
         """Time passed: to be called when `due_at` has come; earlier is harmless."""
@@ -235,11 +235,11 @@ class Session:
         self.stage = Stage.ADMISSION
         self._outputs.append(Authenticated(self.remote_node_id))
 
-    def _admit(self, now: float) -> None:
+    def _admit(self, now: float, records: Records) -> None:
         assert self.stage is Stage.ADMISSION and self._transport is not None, "nobody asked for this"
         self.stage = Stage.INIT
         self._late_at = now + self._timeouts.init_seconds
-        init = self._greeting.init(b"" if self._initiator else self._remote_addr)
+        init = self._greeting.init(b"" if self._initiator else self._remote_addr, records)
         self._outputs.append(Write(self._transport.encrypt(self.codec.encode(init))))
         self._advance(now)
 

@@ -12,7 +12,7 @@ async def hello(node: Node, name: str) -> str:
 
 
 @plugin.hook("peer_connected")
-async def greet(node: Node, node_id: str, **more: str) -> None:
+async def greet(node: Node, node_id: str, **more: object) -> None:
     """A hook's fields come by name."""
     await node.log("info", f"hello, {node_id}")
 

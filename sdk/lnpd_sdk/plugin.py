@@ -176,10 +176,10 @@ class Plugin(Living, Hearing):
             ''')
 
         A message's stream is NAME_tlvs; types are 65536 and above. A type that somebody has in this stream already is
-        refused, with both names. Odd ones are sent by the hooks `outgoing_records` (open_channel, accept_channel,
-        update_add_htlc) and `onion_payload`; `open_channel_received`, `accept_channel_received`, `htlc_accepted` and
-        `peer_message` show those that came. A peer without the plugin ignores them. A record that is not as these rows
-        say ends the connection that it came over, as with the BOLTs' own; even types are understood, and never sent.
+        refused, with both names. Ten messages carry them: messages.md says which hook asks for what is sent, and which
+        ones show what came, each plugin its own. Types that are sent are odd: a peer without the plugin ignores them. A
+        record that is not as these rows say ends the connection that it came over, as with the BOLTs' own; even types
+        are understood, and never sent.
         """
         self._messages.append(rows)
 

@@ -46,10 +46,10 @@ MOST_FEE_SAT = 15_000
 
 
 class Story:
-    """A channel that alice opens to bob. `bobs_msat` is what bob has in it by our own account."""
+    """A channel, of this type, that alice opens to bob. `bobs_msat` is what bob has in it by our own account."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, kind: str = KIND) -> None:
+        self.world, self.kind = world, kind
         self.bobs_msat = 1000 * PUSH_SAT
 
     # --- opening
@@ -97,7 +97,7 @@ class Story:
 
     async def _open(self, node: Node) -> None:
         bob = (await self.world.living("bob")).node.node_id.hex()
-        await node.api.open(bob, CAPACITY_SAT, 1000 * PUSH_SAT, KIND, (), None)
+        await node.api.open(bob, CAPACITY_SAT, 1000 * PUSH_SAT, self.kind, (), None)
 
     async def _funding(self, node: Node) -> str:
         row = await shown(node, self.world.channel)

@@ -76,6 +76,7 @@ class World:
     def __init__(self, folder: Path, cut: Cut | None = None, names: tuple[str, ...] = NODES) -> None:
         self.names = names
         self.plugins: tuple[Path, ...] = (LOCKBOX,)
+        self.grants: tuple[tuple[str, str], ...] = (("lockbox", "updates:1000000"),)
         self.network, self.cut = Network(folder), cut
         self.make: type[Node] = Node
         self.born: list[Node] = []
@@ -142,8 +143,7 @@ class World:
 
     async def _start(self, name: str) -> Life:
         listen = self._listen.get(name, (Address(LOCAL, free_port()),))
-        grants = (("lockbox", "updates:1000000"),)
-        config = self.network.config(name, listen=listen, plugins=self.plugins, grants=grants)
+        config = self.network.config(name, listen=listen, plugins=self.plugins, grants=self.grants)
         config.directory.mkdir(mode=0o700, exist_ok=True)
         if not config.seed_path.exists():
             create_seed(config.seed_path, new_seed(), None, plain=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lnpd.hooks.trace import Traces, current, within
+from lnpd.hooks.trace import Traces, current, together, within
 
 
 def test_who_is_asked_waits_until_it_has_answered() -> None:
@@ -78,3 +78,15 @@ def test_a_pure_function_is_known_as_long_as_it_is_asked() -> None:
         assert traces.pure("a", trace.id) == "a.fold"
         assert traces.pure("b", trace.id) == traces.pure("a", outer.id) == ""
     assert traces.pure("a", trace.id) == ""
+
+
+def test_what_several_things_caused_waits_for_all_of_them() -> None:
+    traces = Traces()
+    with traces.asking("a") as first:
+        with within(None), traces.asking("b") as second:
+            both = together([None, first, second])
+            assert both is not None
+            assert both.waits("a")
+            assert both.waits("b")
+        assert not both.waits("b")
+    assert together([None]) is None

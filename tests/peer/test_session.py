@@ -13,7 +13,7 @@ from lnpd.crypto import secp
 from lnpd.crypto.noise import Framing
 from lnpd.errors import LnpdError
 from lnpd.peer.chains import CHAIN_HASHES
-from lnpd.peer.greeting import OFFERED, Greeting
+from lnpd.peer.greeting import OFFERED, Greeting, Records
 from lnpd.peer.outputs import Authenticated, Close, Deliver, Initialised, NeedEcdh, Output, Write
 from lnpd.peer.session import Session, Stage
 from lnpd.wire.features import Features
@@ -206,7 +206,7 @@ class Saying(Greeting, frozen=True, kw_only=True):
 
     message: Init
 
-    def init(self, remote_addr: bytes = b"") -> Init:
+    def init(self, remote_addr: bytes = b"", records: Records = ()) -> Init:
         return self.message
 
 

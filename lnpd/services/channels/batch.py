@@ -22,7 +22,7 @@ INDEX = "channel-index"  # where a channel's keys are derived from, by its key
 Watch = WatchTransaction | WatchOutput
 Broadcasting = Broadcast | Claim
 UPDATE = "update"
-REPLACED = (UPDATE, "decision", "funding")  # rows whose key comes round again; all others are written once
+REPLACED = (UPDATE, "decision", "funding", "records")  # rows whose key comes round again; all others are written once
 MAX_RECENT = 1000  # rows of a channel; an onion makes most of each 1.4 KB
 
 
@@ -69,7 +69,7 @@ class Batch:
         for action in actions:
             match action:
                 case Keep():
-                    self._kept[action.kind, action.key] = action
+                    self.keep(action)
                 case Send() | Disconnect():
                     self.sends.append(action)
                 case WatchTransaction() | WatchOutput():
@@ -78,6 +78,10 @@ class Batch:
                     self.broadcasts.append(action)
                 case Notify():
                     self.notices.append(action)
+
+    def keep(self, row: Keep) -> None:
+        """A row of this channel; an equal one is replaced."""
+        self._kept[row.kind, row.key] = row
 
     def hung_up(self) -> None:
         """The connection is over: what was to go out over it must not go out over the next one, perhaps of this batch,

@@ -143,7 +143,7 @@ class Commands:
                 f"The peer is not connected, and has to agree to a close: ask again when `lnp peers` shows it, or close"
                 f" without it: lnp close {name[:12]} --force"
             )
-        await self.channels.judges.close(now, ours=True)
+        await self.channels.judges.close(now)
         script = self.wallet.scripts.script_of(destination) if destination else answer_script(now)
         feerate = await self.watcher.feerate(CONFIRM_BLOCKS)
         least = MIN_CLOSE_FEERATE_PER_KW * CLOSE_WEIGHT // 1000

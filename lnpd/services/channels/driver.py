@@ -36,8 +36,10 @@ from lnpd.errors import (
     ProtocolError,
     StoreHalted,
 )
+from lnpd.hooks.trace import together
 from lnpd.services.chain.rows import read_fact
 from lnpd.services.channels.batch import Batch, Recent
+from lnpd.services.channels.carried import Carried, heard
 from lnpd.services.channels.fills import Fills
 from lnpd.services.channels.mailbox import CHAIN, FAULTS, LASTING, OURS, Item
 from lnpd.services.channels.opening import with_grants
@@ -45,9 +47,7 @@ from lnpd.services.channels.parts import Link, Parts
 from lnpd.services.channels.queries import Preempted, Queries
 from lnpd.services.interfaces import ChannelIndex
 from lnpd.services.recipients import Effects
-from lnpd.services.signer.state import row_keys
 from lnpd.store.rows import InboxRow
-from lnpd.store.write import Write
 from lnpd.wire.base import Message
 from lnpd.wire.messages import ChannelReestablish, CommitmentSigned
 from lnpd.wire.messages import Error as ErrorMessage
@@ -61,8 +61,8 @@ MAX_BATCH = 1_000
 class ChannelDriver:
     """One channel, its mailbox and its connection."""
 
-    def __init__(self, parts: Parts, channel: Channel, index: ChannelIndex, stored: bool) -> None:
-        self.parts, self.index = parts, index
+    def __init__(self, parts: Parts, channel: Channel, index: ChannelIndex, stored: bool, carried: Carried) -> None:
+        self.parts, self.index, self._carried = parts, index, carried
         self.channel = channel
         self.grants = channel.policy.grants  # what the user lets providers take now: a batch begins with it
         self.link: Link | None = None
@@ -183,14 +183,14 @@ class ChannelDriver:
         while queue or not committed:
             if not queue:
                 committed = True
-                queue.append(Item(Commit(), fed=True))
+                queue.append(Item(Commit(), fed=True, trace=together(each.trace for each, _ in finished)))
             item = queue.popleft()
             if self._held and not (self.frozen or item.urgent):  # the connection began with them
                 queue.extendleft(reversed([*self._held[1:], item]))
                 items[:0], item, self._held = self._held, self._held[0], []
             try:
                 events = await self._handle(batch, item)
-                queue.extendleft(Item(event, fed=True) for event in reversed(events))
+                queue.extendleft(Item(event, fed=True, trace=item.trace) for event in reversed(events))
                 committed = committed and not events
                 finished.append((item, batch.channel))
             except Preempted:  # what may not wait goes first; this event and those behind it keep their order
@@ -239,6 +239,8 @@ class ChannelDriver:
             channel, actions = await self._step(batch, failure.failed(batch.channel, error), True)
             if isinstance(event, OURS) and type(channel.phase) is not type(batch.channel.phase):
                 again = (event,)  # it has happened all the same: a channel that is over frees its coins, or claims
+        actions = await self._carried.onto(batch, event, actions, self._urgent, item.trace)
+        heard(batch, event)
         batch.records += await self.fills.prepare(Queries(self.parts, batch, self.index), channel, actions)
         if any(isinstance(action, Send) and isinstance(action.message, CommitmentSigned) for action in actions):
             batch.points.append("Committed")
@@ -293,26 +295,13 @@ class ChannelDriver:
         return tuple(events)
 
     async def _commit(self, batch: Batch) -> None:
-        before, key = self.channel, batch.channel.key.encode()
+        before = self.channel
         if batch.changed:
-            outside, notices = self.parts.outside, tuple(batch.notices)
-
-            def rows(write: Write) -> None:
-                for watch in batch.watches:
-                    outside.add_watch(write, key, watch)
-                for broadcast in batch.broadcasts:
-                    outside.add_broadcast(write, key, broadcast)
-                if isinstance(batch.channel.phase, Closed):
-                    outside.remove_owner(write, key)
-                for row_key in row_keys(self.index) if batch.given_up else ():
-                    write.delete_signer_state(row_key)
-                for notice in notices:
-                    self.parts.publish(write, notice)
-
+            rows = self.parts.rows_of(batch, self.index)
             await self.parts.store.write(lambda write: batch.write(write, (rows,)))
             batch.stored()
             if batch.watches or batch.broadcasts:
-                outside.applied()
+                self.parts.outside.applied()
         self.channel = batch.channel
         self._stored = None if batch.given_up else batch.channel
         await self._act(before, batch)

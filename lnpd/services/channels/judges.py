@@ -16,9 +16,10 @@ from lnpd.channel.state import Channel
 from lnpd.errors import CloseRefused, ProtocolError
 from lnpd.errors.words import one_line
 from lnpd.hooks.dispatch import Hooks
+from lnpd.hooks.records import Received
 from lnpd.hooks.trace import Trace, current, within
 from lnpd.services.channels.opening import Kind
-from lnpd.services.channels.records import HOOK, shown
+from lnpd.services.outgoing import HOOK
 from lnpd.wire.base import Message
 from lnpd.wire.messages import AcceptChannel, OpenChannel, Shutdown
 
@@ -68,7 +69,7 @@ class Judges:
             funding_sat=message.funding_satoshis,
             push_msat=message.push_msat,
             channel_type=kind.name,
-            records=shown(message.tlvs.unknown),
+            records=Received(message.NAME, message.tlvs.unknown),
         )
         if isinstance(answer, str):
             raise ProtocolError(one_line(answer))
@@ -98,7 +99,7 @@ class Judges:
                 dust_limit_sat=message.dust_limit_satoshis,
                 htlc_minimum_msat=message.htlc_minimum_msat,
                 max_accepted_htlcs=message.max_accepted_htlcs,
-                records=shown(message.tlvs.unknown),
+                records=Received(message.NAME, message.tlvs.unknown),
             )
         return self._kept(channel.key, answer)
 
@@ -126,16 +127,22 @@ class Judges:
     def heard(self, channel: Channel, message: Message) -> None:
         """What a peer says of a channel. A close of its cannot be refused: it is told, and nobody waits."""
         if isinstance(message, Shutdown) and self.hooks.wanted("shutdown_proposed"):
-            task = asyncio.create_task(self.close(channel, ours=False))
+            task = asyncio.create_task(self.close(channel, Received(message.NAME, message.tlvs.unknown)))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
 
-    async def close(self, channel: Channel, ours: bool) -> None:
-        """A close by agreement is about to begin. CloseRefused for one of ours; a peer's begins all the same."""
+    async def close(self, channel: Channel, theirs: Received | None = None) -> None:
+        """A close by agreement is about to begin: one of ours, which CloseRefused refuses, or a peer's, which came with
+        these records and begins all the same."""
         answer = await self.hooks.chain(
-            "shutdown_proposed", None, channel_id=channel.id.hex(), node_id=channel.peer.hex(), ours=ours
+            "shutdown_proposed",
+            None,
+            channel_id=channel.id.hex(),
+            node_id=channel.peer.hex(),
+            ours=theirs is None,
+            records=theirs or Received("shutdown"),
         )
-        if answer is not None and ours:
+        if answer is not None and theirs is None:
             raise CloseRefused(f"A plugin refuses the close: {one_line(answer)}")
 
 

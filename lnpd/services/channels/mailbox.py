@@ -20,6 +20,7 @@ from lnpd.channel.events import (
 )
 from lnpd.channel.state import Channel
 from lnpd.errors import OutputRefused, ProviderContradiction, ProviderFault
+from lnpd.hooks.trace import Trace, current
 from lnpd.services.channels.parts import Link
 from lnpd.wire.base import Message
 
@@ -33,13 +34,15 @@ FAULTS = (ProviderFault, ProviderContradiction, OutputRefused)  # a provider is 
 
 @dataclass
 class Item:
-    """Something that waits in the mailbox. `link` is the connection that a message came over."""
+    """Something that waits in the mailbox. `link` is the connection that a message came over, `trace` what caused the
+    event."""
 
     event: Event | Message
     link: Link | None = None
     done: "asyncio.Future[Channel] | None" = None
     inbox: str = ""
     fed: bool = field(default=False)  # by the driver itself
+    trace: Trace | None = field(default_factory=current)
 
     @property
     def urgent(self) -> bool:

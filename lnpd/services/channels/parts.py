@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from lnpd.channel.actions import Notify
-from lnpd.channel.state import Channel, Policy
+from lnpd.channel.state import Channel, Closed, Policy
 from lnpd.hooks.answers import Answers
-from lnpd.services.channels.batch import Broadcasting, Watch
+from lnpd.services.channels.batch import Batch, Broadcasting, Watch
 from lnpd.services.channels.caps import Caps
 from lnpd.services.channels.ids import Ids
 from lnpd.services.channels.opening import Demands
 from lnpd.services.channels.reserve import AnchorReserve
-from lnpd.services.interfaces import Signer
+from lnpd.services.interfaces import ChannelIndex, Signer
 from lnpd.services.recipients import Recipient
+from lnpd.services.signer.state import row_keys
 from lnpd.store.store import Store
 from lnpd.store.write import Write
 from lnpd.wire.base import Message
@@ -77,6 +78,24 @@ class Parts:
     require_current: Callable[[], None]  # raises ChainError while the chain is not seen as it is
     broken: Callable[[Channel, Exception], None]  # a batch was lost
     ids: Ids = field(default_factory=Ids)
+
+    def rows_of(self, batch: Batch, index: ChannelIndex) -> Callable[[Write], None]:
+        """What a batch stores outside its channel."""
+        outside, key, notices = self.outside, batch.channel.key.encode(), tuple(batch.notices)
+
+        def rows(write: Write) -> None:
+            for watch in batch.watches:
+                outside.add_watch(write, key, watch)
+            for broadcast in batch.broadcasts:
+                outside.add_broadcast(write, key, broadcast)
+            if isinstance(batch.channel.phase, Closed):
+                outside.remove_owner(write, key)
+            for row_key in row_keys(index) if batch.given_up else ():
+                write.delete_signer_state(row_key)
+            for notice in notices:
+                self.publish(write, notice)
+
+        return rows
 
     async def tell(self, notices: list[Notify]) -> None:
         """Publishes what no batch of a channel does, in a transaction of its own; what is told leaves the list."""

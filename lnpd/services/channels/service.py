@@ -31,6 +31,7 @@ from lnpd.errors import (
 from lnpd.hooks.dispatch import Hooks
 from lnpd.services.channels.batch import INDEX, put_records
 from lnpd.services.channels.caps import Room
+from lnpd.services.channels.carried import Carried
 from lnpd.services.channels.doubt import doubt_copied
 from lnpd.services.channels.driver import ChannelDriver, Item
 from lnpd.services.channels.judges import Judges
@@ -38,7 +39,6 @@ from lnpd.services.channels.judging import judged, with_funding
 from lnpd.services.channels.opening import Kind, Kinds, fresh_alias, policy_again, policy_for, require_spoken, reserving
 from lnpd.services.channels.parts import Link, Parts, Settings
 from lnpd.services.channels.pins import rows_of
-from lnpd.services.channels.records import OutgoingRecords
 from lnpd.services.channels.waiters import Waiters
 from lnpd.services.interfaces import ChannelIndex
 from lnpd.store.codec import decode, encode
@@ -61,7 +61,7 @@ class Channels:
 
     def __init__(self, parts: Parts, kinds: Kinds, hooks: Hooks, settings: Settings) -> None:
         self.parts, self.kinds, self.judges, self._settings = parts, kinds, Judges(hooks), settings
-        self.records = OutgoingRecords(hooks, kinds.registry)
+        self.records = Carried(hooks, kinds.registry, parts.store)
         self.drivers: dict[str, ChannelDriver] = {}
         self.links: dict[bytes, Link] = {}
         self._features: dict[bytes, bytes] = {}
@@ -105,7 +105,7 @@ class Channels:
             await driver.stop()
 
     def _add(self, channel: Channel, index: ChannelIndex, stored: bool) -> ChannelDriver:
-        driver = ChannelDriver(self.parts, channel, index, stored)
+        driver = ChannelDriver(self.parts, channel, index, stored, self.records)
         self.drivers[channel.key] = driver
         self.parts.ids.claim(channel.id, channel.key)
         driver.start()
@@ -221,7 +221,7 @@ class Channels:
         require_spoken(kind, capacity_sat, self.negotiated(peer))
         kind = await with_funding(self.judges.hooks, kind, peer, OPENER, None)
         temporary_id, link = os.urandom(32), self.links[peer]
-        records = await self.records.of("open_channel", peer, temporary_id, kind.type, 1000 * capacity_sat)
+        records = await self.records.outgoing.of("open_channel", peer, temporary_id, kind.type, 1000 * capacity_sat)
         driver, terms = await self._new(peer, OPENER, kind, capacity_sat, temporary_id, link)
         command = Open(
             chain_hash=self._settings.chain_hash,

@@ -20,7 +20,7 @@ from lnpd.chain.embedded import EmbeddedChain
 from lnpd.chain.interface import BlockRef, Outpoint
 from lnpd.channel.actions import Notify
 from lnpd.channel.presets import LARGE_CHANNEL_SAT
-from lnpd.channel.state import Channel, Closed, Normal, Policy
+from lnpd.channel.state import Channel, Policy
 from lnpd.config import Config, Developer
 from lnpd.errors import ChainError, RowRefused, SignerEnded, StoreError
 from lnpd.hooks.answers import Answers
@@ -52,6 +52,7 @@ from lnpd.services.node.faults import fail_points
 from lnpd.services.node.places import open_chain, open_signer
 from lnpd.services.node.plugins import host_of, start_all
 from lnpd.services.node.services import Services
+from lnpd.services.node.told import tell_of_channel
 from lnpd.services.payments.service import Payments
 from lnpd.services.payments.updates import UpdateRouter
 from lnpd.services.peers.files import fitting, raise_open_files
@@ -259,7 +260,8 @@ class Node:
         router = UpdateRouter(self.channels, self.payments.relay, self.payments.updates)
         messages = PluginMessages(router, self.registry, self.plugins.ready, self.hooks)
         limits = fitting(self._limits, raise_open_files())
-        self.peers = Peers(self.signer, messages, self.hooks, self.store, greeting, limits=limits)
+        outgoing = self.channels.records.outgoing
+        self.peers = Peers(self.signer, messages, self.hooks, self.store, greeting, limits=limits, outgoing=outgoing)
         self.plugins.desk.messages, messages.speaker = messages, self.peers
 
     def _services(self) -> Services:
@@ -327,11 +329,8 @@ class Node:
         self.channels.changed(before, after, notices)
         self.payments.relay.changed(before, after)
         self.feerates.changed(before, after)
-        channel_id, peer = after.id.hex(), after.peer.hex()
-        if isinstance(after.phase, Normal) and not isinstance(before.phase, Normal):
-            self._hook("channel_opened", channel_id=channel_id, node_id=peer, funding_sat=after.capacity_sat)
-        if isinstance(after.phase, Closed) and not isinstance(before.phase, Closed):
-            self._hook("channel_closed", channel_id=channel_id, reason=after.phase.reason)
+        if type(before.phase) is not type(after.phase):
+            self._spawn(tell_of_channel(self.hooks, self.store, before, after))
 
     def _is_funding(self, outpoint: Outpoint) -> bool:
         fundings = (funding for channel in self.channels.every() for funding in channel.fundings)

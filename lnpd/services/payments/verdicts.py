@@ -25,6 +25,7 @@ from lnpd.channel.state import Channel
 from lnpd.crypto import sphinx
 from lnpd.errors import HtlcNotHeld, HtlcVerdictRefused
 from lnpd.hooks.dispatch import Answered, Hooks
+from lnpd.hooks.records import PAYLOAD, Received
 from lnpd.routing import failures
 from lnpd.routing.failures import Failure, failure, incorrect_or_unknown_payment_details
 from lnpd.services.payments import held as rows
@@ -162,8 +163,8 @@ class Verdicts:
             "forward_msat": payload.amt_to_forward or 0,
             "has_invoice": row is not None,
             "held": offered.key in self._held,
-            "records": {str(number): value.hex() for number, value in payload.unknown},
-            "htlc_records": {str(number): value.hex() for number, value in told.tlvs},
+            "records": Received(PAYLOAD, payload.unknown),
+            "htlc_records": Received("update_add_htlc", told.tlvs),
         }
 
     def _wrong_with(self, offered: Offered, answer: HtlcAnswer) -> str:

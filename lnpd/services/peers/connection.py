@@ -19,7 +19,7 @@ from lnpd.errors import (
     PeerNotReading,
     PeerTurnedAway,
 )
-from lnpd.peer.greeting import Agreement, Greeting
+from lnpd.peer.greeting import Agreement, Greeting, Records
 from lnpd.peer.liveness import Timeouts
 from lnpd.peer.outputs import Authenticated, Close, Deliver, Initialised, NeedEcdh, Output, Ponged, Write
 from lnpd.peer.session import USUAL_TIMEOUTS, Session
@@ -45,6 +45,10 @@ class Owner(Protocol):
 
     async def refusal(self, connection: "Connection") -> str | None:
         """Why a node that proved who it is may not come in, or None."""
+        ...
+
+    async def records(self, connection: "Connection") -> Records:
+        """What plugins add to our `init`."""
         ...
 
     def initialised(self, connection: "Connection") -> None:
@@ -251,11 +255,12 @@ class Connection(asyncio.Protocol):
 
     def _authenticated(self, output: Authenticated) -> None:
         async def answer() -> None:
-            reason = await self._owner.refusal(self)
-            if reason is not None:
+            if (reason := await self._owner.refusal(self)) is not None:
                 self.fail(PeerTurnedAway(reason))
-            elif self.session is not None:
-                self._do(self.session.admit(self._loop.time()))
+                return
+            records = await self._owner.records(self)
+            if self.session is not None:
+                self._do(self.session.admit(self._loop.time(), records))
 
         self._answer(answer)
 

@@ -9,12 +9,9 @@ strangers            bounded before `init` and after it                         
 import asyncio
 import errno
 import logging
-import time
 from collections.abc import Coroutine
 from typing import Any, Final
 from weakref import WeakValueDictionary
-
-import msgspec
 
 from lnpd.errors import (
     ConnectionClosed,
@@ -30,53 +27,27 @@ from lnpd.errors import (
 )
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.features import PluginFeatures
-from lnpd.peer.greeting import Greeting
+from lnpd.hooks.records import Received
+from lnpd.peer.greeting import Greeting, Records
 from lnpd.peer.liveness import Timeouts
 from lnpd.peer.session import USUAL_TIMEOUTS
 from lnpd.services.interfaces import Router, Signer
+from lnpd.services.outgoing import OutgoingRecords
 from lnpd.services.peers.address import Address, parse_address, parse_peer
 from lnpd.services.peers.admission import Admission
 from lnpd.services.peers.connection import Connection, Settings
+from lnpd.services.peers.known import Peer, PeerInfo
 from lnpd.services.peers.limits import USUAL_LIMITS, Limits, Waiting
 from lnpd.services.peers.reconnect import Reconnector
 from lnpd.services.peers.words import Words, at, why
 from lnpd.store.store import Store
-from lnpd.wire.features import Features
 from lnpd.wire.message import CODEC, Codec
-from lnpd.wire.messages import Extension
+from lnpd.wire.messages import Extension, Init
 
 log = logging.getLogger("lnpd.peers")
 
 MAX_HOOKS_RUNNING: Final = 100
 PING_BYTES: Final = 128  # a pong of another length than a keepalive's
-
-
-class PeerInfo(msgspec.Struct, frozen=True):
-    """A connected peer. `features` are those of its `init`, `negotiated` those of the connection."""
-
-    node_id: bytes
-    address: Address
-    incoming: bool
-    features: Features
-    negotiated: Features
-    since_unix_seconds: int
-
-
-class _Peer:
-    """An open connection and what was written down of it."""
-
-    def __init__(self, connection: Connection, now: float) -> None:
-        assert connection.agreement is not None
-        agreement = connection.agreement
-        self.connection, self.opened_at = connection, now
-        self.info = PeerInfo(
-            connection.node_id,
-            connection.address,
-            connection.incoming,
-            agreement.offered,
-            agreement.features,
-            int(time.time()),
-        )
 
 
 class Peers:
@@ -93,14 +64,16 @@ class Peers:
         timeouts: Timeouts = USUAL_TIMEOUTS,
         limits: Limits = USUAL_LIMITS,
         codec: Codec = CODEC,
+        outgoing: OutgoingRecords | None = None,
     ) -> None:
+        self._outgoing = outgoing
         self._signer, self._router, self._hooks, self._limits = signer, router, hooks, limits
         self._greeting, self._settings = greeting, Settings(greeting, b"", timeouts, limits, codec)
         self._reconnector = Reconnector(store, limits, router.wanted_peers, self._dial)
         self._half_open: Waiting[Connection] = Waiting(limits.half_open, limits.half_open_per_network)
         self._lingering: Waiting[Connection] = Waiting(limits.lingering, limits.lingering)
         self._connections: set[Connection] = set()
-        self._peers: dict[bytes, _Peer] = {}
+        self._peers: dict[bytes, Peer] = {}
         self._served: dict[bytes, asyncio.Task[None]] = {}  # by node id: the last connection's
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[Any]] = set()  # Any: they have no result
@@ -241,6 +214,10 @@ class Peers:
             return f"There are {self._limits.peers} peers already."
         return await self._admission.refusal(connection)
 
+    async def records(self, connection: Connection) -> Records:
+        """What plugins add to our `init`; a plugin that is late is waited for no longer than a hook's deadline."""
+        return await self._outgoing.of(Init.NAME, connection.node_id) if self._outgoing is not None else ()
+
     def initialised(self, connection: Connection) -> None:
         """`init` went both ways: this is the node's connection now, unless two crossed."""
         self._half_open.remove(connection)
@@ -251,7 +228,7 @@ class Peers:
             connection.settled.set()
             return
         self._peers.pop(node_id, None)
-        self._peers[node_id] = peer = _Peer(connection, now)
+        self._peers[node_id] = peer = Peer(connection, now)
         if before is not None:
             before.connection.fail(ConnectionReplaced("A newer connection took the place of this one."))
         self._parted.discard(node_id)
@@ -278,7 +255,7 @@ class Peers:
 
     # --- one connection, from the router's side
 
-    async def _serve(self, peer: _Peer, before: asyncio.Task[None] | None) -> None:
+    async def _serve(self, peer: Peer, before: asyncio.Task[None] | None) -> None:
         """Tell the router of a connection, its messages and its end, once it has heard of the end of the last one."""
         connection, node_id = peer.connection, peer.info.node_id
         if before is not None:
@@ -295,7 +272,7 @@ class Peers:
         if node_id not in self._peers and not self._stopping:
             self._reconnector.lost(node_id, again=node_id not in self._parted)
 
-    async def _talk(self, peer: _Peer) -> None:
+    async def _talk(self, peer: Peer) -> None:
         connection, info = peer.connection, peer.info
         node_id, features = info.node_id, info.negotiated.to_bytes()
         words = Words(node_id)
@@ -304,7 +281,9 @@ class Peers:
             if not info.incoming:
                 await self._reconnector.remember(node_id, info.address)
             await self._router.peer_connected(node_id, features, connection)
-            self._announce("peer_connected", node_id=node_id.hex(), features=info.features.to_bytes().hex())
+            told = Received(Init.NAME, info.records)
+            features_hex = info.features.to_bytes().hex()
+            self._announce("peer_connected", node_id=node_id.hex(), features=features_hex, records=told)
             connection.settled.set()
             while batch := await connection.batch():
                 words.log(batch, asyncio.get_running_loop().time())
@@ -356,19 +335,19 @@ class Peers:
             return peer.info
         raise at(address, connection.error or ConnectionLost("The connection was lost."))
 
-    def _stays(self, before: _Peer, connection: Connection, now: float) -> bool:
+    def _stays(self, before: Peer, connection: Connection, now: float) -> bool:
         """Two nodes that dial each other at once would each close what the other keeps: so the connection that the
         lower node id dialled stays. Else the newest does, for the older one may be dead without our knowing."""
         crossed = before.info.incoming != connection.incoming and now - before.opened_at < self._limits.crossing_seconds
         return crossed and before.info.incoming == (connection.node_id < self._settings.node_id)
 
-    def _peer(self, node_id: bytes) -> _Peer:
+    def _peer(self, node_id: bytes) -> Peer:
         peer = self._peers.get(node_id)
         if peer is None:
             raise PeerNotConnected(f"There is no connection to {node_id.hex()}.")
         return peer
 
-    def _announce(self, hook: str, **params: str) -> None:
+    def _announce(self, hook: str, **params: object) -> None:
         """Nothing waits for hooks that only tell; who is too slow for many of them misses some."""
         if self._hooks_running >= MAX_HOOKS_RUNNING:
             log.warning("hook %s: not called, %d calls have no answer yet", hook, MAX_HOOKS_RUNNING)

@@ -50,6 +50,7 @@ class PluginHost:
     ) -> None:
         self._runtime = runtime
         self.registry, self.answers, self.hooks = registry, answers, hooks
+        hooks.rows = lambda: registry.spoken
         self._grants = {str(Path(key).resolve()) if "/" in key else key: given for key, given in grants.items()}
         self.environment: dict[str, str] = {TEST_MODE: "1"} if answers.ask_twice else {}
         self.plugins: list[Plugin] = []

@@ -30,6 +30,7 @@ from lnpd.errors import (
 )
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.features import PluginFeatures
+from lnpd.hooks.records import Received
 from lnpd.hooks.registry import Registry
 from lnpd.services.interfaces import Link, Router
 from lnpd.services.plugins.calls import Plugin
@@ -127,7 +128,7 @@ class PluginMessages:
                 node_id=node_id.hex(),
                 name=message.NAME,
                 fields=plain(message),
-                records={str(number): value.hex() for number, value in tlvs.unknown},
+                records=Received(message.NAME, tlvs.unknown),
             )
             task = asyncio.create_task(shown)
             self._showing.add(task)

@@ -103,7 +103,7 @@ async def fill(node: Node, channel_id: str, amount_sat: Annotated[int, "what the
 
 
 @plugin.hook("peer_connected")
-def connected(node: Node, node_id: str, **more: str) -> None:
+def connected(node: Node, node_id: str, **more: object) -> None:
     """A hook's fields come by name; a plain function is as good as an async one."""
     log.info("%s is connected", node_id)
 

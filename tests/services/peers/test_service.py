@@ -181,7 +181,7 @@ class Doorkeeper:
         return self.answer
 
     @hookimpl
-    async def peer_connected(self, node_id: str, features: str) -> None:
+    async def peer_connected(self, node_id: str, features: str, **_more: object) -> None:
         self.told.append(("connected", node_id))
 
     @hookimpl

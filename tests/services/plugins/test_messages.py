@@ -223,8 +223,8 @@ def test_an_even_message_goes_to_who_agreed() -> None:
     asyncio.run(main())
 
 
-def test_records_that_came_on_any_message_are_shown_to_who_asked_for_it() -> None:
-    """Those too that no plugin here knows, as on a message that nobody here adds to."""
+def test_each_plugin_is_shown_its_own_records_of_whatever_message() -> None:
+    """Neither another's nor those of nobody's: who is no party to them learns nothing of them."""
 
     async def main() -> None:
         registry, hooks, wire, seen = Registry(CORE), Hooks(), Wire(), list[dict[str, object]]()
@@ -232,11 +232,15 @@ def test_records_that_came_on_any_message_are_shown_to_who_asked_for_it() -> Non
         async def told(_hook: str, params: dict[str, object], _seconds: float) -> None:
             seen.append(params)
 
+        hooks.rows = lambda: registry.spoken
         subscription = HookSubscription("peer_message", (Filter("name", one_of=("shutdown", "channel_ready")),))
-        manifest = Manifest(name="eye", version="1", hooks=(subscription,))
-        hooks.join(registry.register(manifest, told, ("hook:peer_message",)).proxy, "eye")
+        for name, number in (("eye", 70001), ("ear", 70003)):
+            rows = f"tlv_stream,shutdown_tlvs\ntype,{number},{name}_note\ndata,byte,note"
+            manifest = Manifest(name=name, version="1", messages=rows, hooks=(subscription,) if name == "eye" else ())
+            hooks.join(registry.register(manifest, told, ("messages", "hook:peer_message")).proxy, name)
         messages = PluginMessages(wire, registry, lambda _name: None, hooks)
-        close = Shutdown(channel_id=bytes(32), scriptpubkey=b"", tlvs=Tlvs(unknown=((70001, b"\1"),)))
+        came = (70001, b"\1"), (70003, b"\2"), (70005, b"\3")
+        close = Shutdown(channel_id=bytes(32), scriptpubkey=b"", tlvs=Tlvs(unknown=came))
         ready = ChannelReady(channel_id=bytes(32), second_per_commitment_point=ALICE)
         await messages.messages(ALICE, wire, [close, PING, ready])
         async with asyncio.timeout(10):

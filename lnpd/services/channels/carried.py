@@ -1,0 +1,161 @@
+"""How do plugins' records get onto the messages of a channel, and stay the same when a message is sent again?
+
+    a step wants a message sent -> plugins are asked -> what they add is stored with the step -> the message leaves
+    a message is made again (channel_reestablish, BOLT 2) -> the stored row says what it carried
+
+Asked inside the batch, and not for long once something urgent waits: the message then goes without. What a channel's
+peer added to its channel_ready is kept as well, for it is told when the channel is opened, perhaps after a restart.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from lnpd.channel.actions import Action, Keep, ReleaseSecret, Send, SignCommitment
+from lnpd.channel.events import Add, Event
+from lnpd.channel.state import Channel
+from lnpd.hooks.dispatch import Hooks
+from lnpd.hooks.records import Received, Records
+from lnpd.hooks.registry import Registry
+from lnpd.hooks.trace import Trace, within
+from lnpd.services.channels.batch import Batch, find_row
+from lnpd.services.outgoing import OutgoingRecords
+from lnpd.services.recipients import CIRCUIT
+from lnpd.store.codec import decode, encode
+from lnpd.store.store import Store
+from lnpd.tx.graph import ChannelType
+from lnpd.wire.base import Message, Tlvs
+from lnpd.wire.fields import MAX_MESSAGE_LENGTH
+from lnpd.wire.message import encode as on_wire
+from lnpd.wire.messages import ChannelReady, ChannelReestablish, CommitmentSigned, OpenChannel, RevokeAndAck, Shutdown
+
+log = logging.getLogger("lnpd.channels")
+ROWS: Final = "records"
+GRACE_SECONDS: Final = 1.0  # what an urgent event waits for plugins: a new block is one, and most answers take no time
+HEARD: Final = "heard/channel_ready"
+
+
+class Sent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A row: what the last message of a kind carried; `number` is the commitment's, 0 where it has none."""
+
+    number: int
+    records: Records
+
+
+def _reestablishes(_channel: Channel, event: Event | Message) -> bool:
+    return isinstance(event, ChannelReestablish)
+
+
+# Which messages carry records, and whether one is sent once more: by the channel before the step, and its event.
+AGAIN: Final[dict[type[Message], Callable[[Channel, Event | Message], bool]]] = {
+    ChannelReady: lambda channel, _event: channel.ready[channel.us],
+    CommitmentSigned: _reestablishes,
+    RevokeAndAck: _reestablishes,
+    ChannelReestablish: lambda _channel, _event: False,  # says where we are now, and is asked for anew
+    Shutdown: lambda channel, _event: bool(channel.shutdown[channel.us]),
+}
+
+
+class Carried:
+    """Puts records onto what channels send."""
+
+    def __init__(self, hooks: Hooks, registry: Registry, store: Store) -> None:
+        self.outgoing, self._store = OutgoingRecords(hooks, registry), store
+
+    # --- outside a batch: without the answer there is no message yet
+    async def answering(self, message: OpenChannel, peer: bytes, kind: ChannelType) -> Records:
+        """For the accept_channel that answers an open_channel."""
+        amount_msat, theirs = 1000 * message.funding_satoshis, message.tlvs.unknown
+        parts = "accept_channel", peer, message.temporary_channel_id, kind, amount_msat
+        return await self.outgoing.of(*parts, received=theirs)
+
+    async def added(self, channel: Channel, add: Add) -> Add:
+        """The same command, with records for its update_add_htlc."""
+        incoming = add.reference.removeprefix(CIRCUIT) if add.reference.startswith(CIRCUIT) else ""
+        parts = "update_add_htlc", channel.peer, channel.id, channel.channel_type
+        found = await self.outgoing.of(*parts, add.amount_msat, add.payment_hash, incoming)
+        return replace(add, tlvs=(*add.tlvs, *found)) if found else add
+
+    # --- inside one
+
+    async def onto(
+        self, batch: Batch, event: Event | Message, actions: list[Action], urgent: asyncio.Event, trace: Trace | None
+    ) -> list[Action]:
+        """The same actions; what carries records has them. `batch` is as it was before the step; what is to be sent
+        again later is kept in it."""
+        return [
+            await self._one(batch, event, action, urgent, trace)
+            if isinstance(action, Send) and type(action.message) in AGAIN
+            else action
+            for action in actions
+        ]
+
+    async def _one(
+        self, batch: Batch, event: Event | Message, send: Send, urgent: asyncio.Event, trace: Trace | None
+    ) -> Send:
+        message, number = send.message, _number(send)
+        if AGAIN[type(message)](batch.channel, event):
+            stored = await self._row(batch, _key(send))
+            found = stored.records if stored is not None and stored.number == number else ()
+        elif not self.outgoing.wanted():
+            return send
+        else:
+            with within(trace):
+                found = await self._asked(batch.channel, message, number, urgent)
+            if found and not isinstance(message, ChannelReestablish):
+                batch.keep(Keep(ROWS, _key(send), encode(Sent(number, found))))
+        return replace(send, message=_with(message, found)) if found else send
+
+    async def _row(self, batch: Batch, key: str) -> Sent | None:
+        row = batch.row(ROWS, key)
+        if row is None:
+            row = await self._store.read(lambda read: find_row(read, batch.channel, ROWS, key))
+        return decode(row, Sent, table="record", key=key) if row is not None else None
+
+    async def _asked(self, channel: Channel, message: Message, number: int, urgent: asyncio.Event) -> Records:
+        """What plugins add; nothing, if it is late and something urgent waits."""
+        parts = message.NAME, channel.peer, channel.id, channel.channel_type, 1000 * channel.capacity_sat
+        room = MAX_MESSAGE_LENGTH - len(on_wire(message))
+        asking = asyncio.create_task(self.outgoing.of(*parts, number=number, room=room))
+        waking = asyncio.create_task(urgent.wait())
+        try:
+            await asyncio.wait({asking, waking}, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                await asyncio.wait({asking}, timeout=GRACE_SECONDS)
+            if asking.done():
+                return asking.result()
+            log.info("channel %s: %s goes without records, for something urgent waits", channel.key, message.NAME)
+            return ()
+        finally:
+            asking.cancel()
+            waking.cancel()
+
+
+def heard(batch: Batch, message: Event | Message) -> None:
+    """Keeps what the peer's plugins added to its channel_ready."""
+    if isinstance(message, ChannelReady) and message.tlvs.unknown:
+        batch.keep(Keep(ROWS, HEARD, encode(Sent(0, message.tlvs.unknown))))
+
+
+async def opened_with(store: Store, channel: Channel) -> Received:
+    """What `heard` kept."""
+    row = await store.read(lambda read: find_row(read, channel, ROWS, HEARD))
+    return Received(ChannelReady.NAME, decode(row, Sent, table="record", key=HEARD).records if row else ())
+
+
+def _key(send: Send) -> str:
+    funding = next((fill.funding_txid.hex() for fill in send.fill if isinstance(fill, SignCommitment)), "")
+    return f"sent/{send.message.NAME}/{funding}"
+
+
+def _number(send: Send) -> int:
+    return next((fill.number for fill in send.fill if isinstance(fill, SignCommitment | ReleaseSecret)), 0)
+
+
+def _with(message: Message, records: Sequence[tuple[int, bytes]]) -> Message:
+    tlvs: Tlvs = message.tlvs  # type: ignore[attr-defined]  # each message's class has its own stream
+    return replace(message, tlvs=replace(tlvs, unknown=tuple(sorted((*tlvs.unknown, *records)))))

@@ -1,0 +1,110 @@
+"""Which records of their own do plugins add to a message that this node is about to make?
+
+Odd ones alone, of types that their manifests add to the message's TLV stream, and as their rows say: whoever does not
+know them ignores them (BOLT 1), and nobody can be made to send what its own codec refuses. No answer is no record: who
+is late, or wrong, is left out by name, and the message goes without.
+"""
+
+import logging
+from typing import Final
+
+from lnpd.errors import WireError
+from lnpd.hooks.dispatch import Hooks
+from lnpd.hooks.records import CARRIERS, Received, Records, size
+from lnpd.hooks.registry import Registry
+from lnpd.providers.types import CORE_PROVIDERS
+from lnpd.tx.graph import ChannelType
+from lnpd.wire.codec import Codec
+from lnpd.wire.fields import MAX_MESSAGE_LENGTH
+
+log = logging.getLogger("lnpd.plugins")
+HOOK: Final = "outgoing_records"
+MAX_DIGITS: Final = 20
+
+
+class OutgoingRecords:
+    """Asks plugins for records."""
+
+    def __init__(self, hooks: Hooks, registry: Registry) -> None:
+        self._hooks, self.registry = hooks, registry
+        self._codec = Codec(registry.spoken)
+
+    def wanted(self) -> bool:
+        """Whether anybody would be asked of any message."""
+        return self._hooks.wanted(HOOK)
+
+    async def of(
+        self,
+        name: str,
+        peer: bytes,
+        channel_id: bytes = b"",
+        kind: ChannelType | None = None,
+        amount_msat: int = 0,
+        payment_hash: bytes = b"",
+        incoming: str = "",
+        received: Records = (),
+        number: int = 0,
+        room: int = MAX_MESSAGE_LENGTH,
+    ) -> Records:
+        """Types and values for a message about to be made, in ascending order; the fields are the hook's.
+
+        `room` is what the message can still take.
+        """
+        if not self._hooks.wanted(HOOK):
+            return ()
+        pins = kind.providers if kind is not None else ()
+        providers = ",".join(pin.name for pin in pins if pin.name not in CORE_PROVIDERS)
+        known = {"name": name, "node_id": peer.hex(), "channel_id": channel_id.hex(), "providers": providers}
+        if not self._hooks.cares(HOOK, **known):
+            return ()
+        answers = await self._hooks.every(
+            HOOK,
+            None,
+            **known,
+            amount_msat=amount_msat,
+            payment_hash=payment_hash.hex(),
+            incoming=incoming,
+            commitment_number=number,
+            received=Received("open_channel", received),
+        )
+        found = dict[int, bytes]()
+        for plugin, given in answers:
+            found = self._joined(found, plugin, name, given, room)
+        return tuple(sorted(found.items()))
+
+    def _joined(
+        self, found: dict[int, bytes], plugin: str, name: str, given: dict[str, str], room: int
+    ) -> dict[int, bytes]:
+        """With what one plugin adds, if it may."""
+        most, why = CARRIERS[name].most_bytes, self.wrong_with(plugin, name, given)
+        more = found if why else {**found, **{int(key): bytes.fromhex(value) for key, value in given.items()}}
+        if (length := size(tuple(more.items()))) > min(most, room):
+            why = f"over {most} bytes" if length > most else f"a message has at most {MAX_MESSAGE_LENGTH} bytes"
+        if why:
+            log.warning("what %s adds to %s is left out: %s", plugin, name, why)
+        return found if why else more
+
+    def wrong_with(self, plugin: str, name: str, given: dict[str, str]) -> str:
+        """Why a plugin may not add these records to a message; empty if it may."""
+        if self._codec.catalogue is not self.registry.spoken:
+            self._codec = Codec(self.registry.spoken)
+        for number, value in given.items():
+            if why := self._wrong(plugin, CARRIERS[name].stream, number, value):
+                return why
+        return ""
+
+    def _wrong(self, plugin: str, stream: str, number: str, value: str) -> str:
+        if not (number.isascii() and number.isdecimal() and len(number) <= MAX_DIGITS) or str(int(number)) != number:
+            return f"{number[:MAX_DIGITS]!r} is no type"
+        if int(number) % 2 == 0:
+            return f"the type {number} is even: a peer that does not know it would end the connection"
+        row = self._codec.catalogue.record(stream, int(number))
+        if row is None:
+            return f"its rows add no type {number} to {stream}, or it was not granted `messages`"
+        if row.owner != plugin:
+            return f"the type {number} of {stream} is {row.owner}'s"
+        try:
+            self._codec.decode_record(stream, row.name, bytes.fromhex(value))
+        except (ValueError, WireError) as error:
+            return f"the value of {number} is not as its rows say: {error}"
+        return ""
