@@ -78,7 +78,8 @@ again and again; what is wrong costs its connection, and a pause.
 def hooks() -> str:
     """Every hook."""
     parts = [
-        """A plugin takes part in a hook by `@plugin.hook("NAME")`; the hook's fields come by name. A late answer, an
+        """A plugin takes part in a hook by `@plugin.hook("NAME")`. Its function is given the fields that it names, and
+with `**fields` all others; a plugin that names one which the hook has not is refused, when it starts. A late answer, an
 exception, or an answer of another type is no answer and is counted: then the default happens, which is also what
 happens when nobody takes part.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_args
 
 from lnpd_sdk.manifest import Filter
+from lnpd_sdk.nearest import nearest
 
 MAX_VALUES: Final = 1_000
 MAX_TEXT: Final = 1_000
@@ -29,10 +30,16 @@ def _holds(condition: Filter, value: object) -> bool:
     return condition.at_most is None or (isinstance(value, int) and value <= condition.at_most)
 
 
+def unknown_field(name: str, fields: Mapping[str, Any]) -> str:  # Any: type expressions
+    """Why a hook with these fields has none of this name; empty if it has."""
+    known = f"; it has {', '.join(fields)}" if fields else "; it has none"
+    return "" if name in fields else f"has no field {name[:40]!r}{nearest(name, fields) or known}"
+
+
 def wrong_with(condition: Filter, fields: Mapping[str, Any]) -> str:  # Any: type expressions
     """Why this filter can never be evaluated for a hook with these fields; empty if it can."""
-    if condition.field not in fields:
-        return f"has no field {condition.field[:40]!r}"
+    if why := unknown_field(condition.field, fields):
+        return why
     kinds = _plain(fields[condition.field])
     values = [value for value in (condition.equals, *condition.one_of) if value is not None]
     bounds = condition.at_least is not None or condition.at_most is not None

@@ -9,16 +9,17 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 
 from lnpd_sdk.manifest import HookSubscription, Manifest
+from lnpd_sdk.nearest import nearest
 
 from lnpd.errors import ManifestRefused
-from lnpd.hooks.filters import passes, wrong_with
+from lnpd.hooks.filters import passes, unknown_field, wrong_with
 from lnpd.hooks.kinds import KINDS, HookKind, hookimpl
 from lnpd.hooks.spec import HookSpecs
 
 # Asks a plugin: hook, its fields, seconds to its deadline.
 Caller = Callable[[str, dict[str, object], float], Awaitable[object]]
 OFFERED = re.compile(r"[a-z][a-z0-9-]{0,31}/[a-z][a-z0-9_-]{0,63}")
-MAX_NAMES = 20  # of other plugins, in one subscription
+MAX_NAMES = 20  # of other plugins, or of fields, in one subscription
 
 
 class PluginProxy:
@@ -71,14 +72,19 @@ def check_subscription(owner: str, subscription: HookSubscription, kinds: Mappin
     name = subscription.name
     kind = kinds.get(name)
     if kind is None and not OFFERED.fullmatch(name):
-        raise ManifestRefused(f"{owner} subscribes to {name[:80]!r}, which is not a hook of this node")
+        raise ManifestRefused(
+            f"{owner} subscribes to {name[:80]!r}, which is not a hook of this node{nearest(name, kinds)}"
+        )
     if name.startswith(f"{owner}/"):
         raise ManifestRefused(f"{owner} subscribes to {name}, which is a hook of its own")
-    if len(subscription.filters) > MAX_NAMES or len(subscription.before) + len(subscription.after) > MAX_NAMES:
+    rows = (subscription.filters, subscription.takes, (*subscription.before, *subscription.after))
+    if any(len(row) > MAX_NAMES for row in rows):
         raise ManifestRefused(f"{owner}: over {MAX_NAMES} filters or names in one subscription to {name}")
     if kind and kind.filtered_by and all(each.field != kind.filtered_by for each in subscription.filters):
         raise ManifestRefused(f"{owner}: a subscription to {name} has a filter on its field {kind.filtered_by}")
-    whys = [wrong_with(condition, kind.fields) for condition in subscription.filters] if kind else []
-    for why in whys:
+    if kind is None:
+        return
+    whys = [wrong_with(condition, kind.fields) for condition in subscription.filters]
+    for why in (*whys, *(unknown_field(field, kind.fields) for field in subscription.takes)):
         if why:
             raise ManifestRefused(f"{owner}: the hook {name} {why}")

@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 from lnpd_sdk.envelope import CONTRACT_VERSION
 from lnpd_sdk.manifest import ChannelTypeSpec, Manifest, OptionSpec, RpcMethod, TopicSpec
+from lnpd_sdk.nearest import nearest
 from lnpd_sdk.types import ProviderSpec, View
 
 from lnpd.errors import FundingRefused, MainRefused, ManifestRefused, ScriptRefused
@@ -315,7 +316,10 @@ def _check_provider(owner: str, spec: ProviderSpec) -> None:
         raise ManifestRefused(f"{owner}: the provider {spec.name} declares a phase twice")
     for phase in spec.phases:
         if unknown := set(phase.view_fields or ()) - VIEW_FIELDS:
-            raise ManifestRefused(f"{owner}: the provider {spec.name} depends on {min(unknown)[:40]!r}, not in a view")
+            near = nearest(min(unknown), VIEW_FIELDS)
+            raise ManifestRefused(
+                f"{owner}: the provider {spec.name} depends on {min(unknown)[:40]!r}, not in a view{near}"
+            )
     if len(spec.observes) > MAX_ROWS:
         raise ManifestRefused(f"{owner}: the provider {spec.name} observes more than {MAX_ROWS} others; `*` is all")
     if not 0 <= spec.max_outputs <= 64 or not 0 <= spec.max_weight <= 100_000 or not 0 <= spec.seal_length <= 80:

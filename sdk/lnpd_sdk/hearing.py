@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from lnpd_sdk.functions import check_call
 from lnpd_sdk.manifest import TopicSpec
 from lnpd_sdk.questions import Event, Heard, Notifications
 
@@ -42,6 +43,7 @@ class Hearing:
         """
 
         def register(function: F) -> F:
+            check_call(function, "node", "event")
             for topic in topics:
                 if topic in self._listeners:
                     raise TypeError(f"two functions hear of {topic}")

@@ -18,7 +18,9 @@ import msgspec
 
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BusError
+from lnpd_sdk.functions import check_call
 from lnpd_sdk.manifest import OptionKind, OptionSpec, OptionValue
+from lnpd_sdk.nearest import nearest
 from lnpd_sdk.questions import Init, OptionChange
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: an author's function has its own parameters
@@ -92,6 +94,7 @@ class Living:
     def _moment(self, name: str, function: F) -> F:
         if name in self._moments:
             raise TypeError(f"on_{name} is declared twice")
+        check_call(function, "node", *(("name", "value") if name == "option" else ()))
         self._moments[name] = function
         return function
 
@@ -135,7 +138,7 @@ class Living:
         """The value before."""
         option = self._options.get(name)
         if option is None:
-            raise BadOption(f"there is no option {name!r}")
+            raise BadOption(f"there is no option {name!r}{nearest(name, self._options)}")
         before: OptionValue = option.value
         kind = type(option.spec.default)
         if kind is float and type(value) is int:

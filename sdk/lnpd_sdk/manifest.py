@@ -65,13 +65,15 @@ class HookSubscription(msgspec.Struct, frozen=True, omit_defaults=True):
     """A hook that the plugin wants to be called for, where every filter holds.
 
     It is asked `before` and `after` these plugins, by name, as far as they are there; else in the order of the command
-    line. A manifest that closes a circle is refused.
+    line. A manifest that closes a circle is refused. `takes` are the fields that it reads by name, where it says so: a
+    manifest is refused that names one which the hook has not.
     """
 
     name: str
     filters: tuple[Filter, ...] = ()
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
 
 
 class HookField(msgspec.Struct, frozen=True):

@@ -2,12 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, get_args, get_origin
 
 import msgspec
 
 from lnpd_sdk.envelope import BusError
+from lnpd_sdk.functions import after_node, hints_of
 from lnpd_sdk.manifest import HookField, Parameter, ParameterKind
+from lnpd_sdk.nearest import nearest
 
 KINDS: dict[object, ParameterKind] = {str: "text", int: "integer", bool: "boolean", bytes: "hex"}
 # A parameter of this name is more than a text: the command line completes it and accepts a unique beginning.
@@ -30,16 +32,13 @@ def parameters_of(function: Callable[..., object]) -> tuple[Parameter, ...]:
 
     `int`, `str`, `bool` and `bytes` (hex outside) are possible; `Annotated[int, "what it is"]` adds the help text.
     """
-    hints = get_type_hints(function, include_extras=True)
-    rows = list(inspect.signature(function).parameters.values())
-    if not rows:
-        raise TypeError(f"{function.__name__}: its first parameter is the node")
-    return tuple(_parameter(function.__name__, row, hints.get(row.name, str)) for row in rows[1:])
+    hints = hints_of(function)
+    return tuple(_parameter(function.__name__, row, hints.get(row.name, str)) for row in after_node(function))
 
 
 def fields_of(function: Callable[..., object]) -> tuple[HookField, ...]:
     """The fields of a hook that a function declares; TypeError for one that is not `str`, `int`, `bool` or `bytes`."""
-    hints = get_type_hints(function)
+    hints = hints_of(function)
     rows = [(name, FIELD_KINDS.get(hints.get(name, str))) for name in inspect.signature(function).parameters]
     for name, kind in rows:
         if kind is None:
@@ -65,7 +64,7 @@ def typed(method: str, rows: tuple[Parameter, ...], given: Mapping[str, object])
     kinds = {row.name: row.kind for row in rows}
     for name in given:
         if name not in kinds:
-            raise BadParameters(f"{method} has no parameter {name!r}")
+            raise BadParameters(f"{method} has no parameter {name!r}{nearest(name, kinds)}")
     for row in rows:
         if row.required and row.name not in given:
             raise BadParameters(f"{method} needs {row.name}")

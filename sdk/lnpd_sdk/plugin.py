@@ -24,10 +24,12 @@ import msgspec
 
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BusError
+from lnpd_sdk.functions import check_call, check_provider, taken_by, takes_all
 from lnpd_sdk.guard import guarded, in_test_mode
 from lnpd_sdk.hearing import Hearing
 from lnpd_sdk.life import Living
 from lnpd_sdk.manifest import ChannelTypeSpec, FeatureSpec, Filter, HookOffer, HookSubscription, Manifest, RpcMethod
+from lnpd_sdk.nearest import nearest
 from lnpd_sdk.node import Node
 from lnpd_sdk.parameters import BadParameters, fields_of, parameters_of, typed
 from lnpd_sdk.questions import PROVIDER_METHODS, Event, Notifications, PeerMessage, ProviderQuestion, RpcRequest
@@ -71,8 +73,10 @@ class Plugin(Living, Hearing):
     def provider(self, kind: P) -> P:
         """Class decorator: this provider's pure functions shape commitments (`lnpd_sdk.types.Provider`).
 
-        The class is instantiated once, without arguments. Its `spec` says what it is asked.
+        The class is instantiated once, without arguments. Its `spec` says what it is asked: TypeError for a phase
+        without its method, and for a method that no phase asks.
         """
+        check_provider(kind)
         self._declare(self._providers, kind.spec.name, kind(), "provider")
         return kind
 
@@ -107,14 +111,16 @@ class Plugin(Living, Hearing):
             async def small(node: Node, **fields: object) -> str:
                 return "too small for us"
 
-        The function's first parameter is the `Node`; the hook's fields come by name, so it takes all of them or
-        `**fields`. An answer that is late (the hook's deadline) or raised is no answer. Plugins named in `before` and
-        `after` are asked later and earlier than this one.
+        The function's first parameter is the `Node`; of the hook's fields it is given by name those that it names, and
+        with `**fields` the others too. The node refuses a plugin that names one that the hook has not. An answer that
+        is late (the hook's deadline) or raised is no answer. Plugins named in `before` and `after` are asked later and
+        earlier than this one.
         """
 
         def register(function: F) -> F:
             every = (*filters, *(Filter(field, value) for field, value in equals.items()))
-            self._declare(self._hooks, name, (HookSubscription(name, every, before, after), function), "hook")
+            subscription = HookSubscription(name, every, before, after, taken_by(function))
+            self._declare(self._hooks, name, (subscription, function), "hook")
             return function
 
         return register
@@ -204,6 +210,7 @@ class Plugin(Living, Hearing):
         """
 
         def register(function: F) -> F:
+            check_call(function, "node", "node_id", "fields")
             self._declare(self._receivers, name, function, "receiver of the message")
             return function
 
@@ -214,7 +221,8 @@ class Plugin(Living, Hearing):
         declared = {row.split(",")[2].strip() for row in self._rows() if row.startswith("message,")}
         for name in self._receivers:
             if name not in declared:
-                raise TypeError(f"{self.name} receives the message {name}, which none of its rows declares")
+                near = nearest(name, declared)
+                raise TypeError(f"{self.name} receives the message {name}, which none of its rows declares{near}")
         return Manifest(
             name=self.name,
             version=self.version,
@@ -302,7 +310,10 @@ class Plugin(Living, Hearing):
         spec, function = self._hooks.get(request.name, (None, None))
         if spec is None or function is None:
             raise UnknownQuestion(f"{self.name} does not take part in hook {request.name!r}")
-        return function(self.node, **envelope.decode(request.params, dict[str, Any]))
+        fields = envelope.decode(request.params, dict[str, Any])
+        if not takes_all(function):  # a hook may have more of them on another node
+            fields = {field: value for field, value in fields.items() if field in spec.takes}
+        return function(self.node, **fields)
 
     async def _take_message(self, message: PeerMessage) -> None:
         function = self._receivers.get(message.name)

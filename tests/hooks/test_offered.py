@@ -122,3 +122,11 @@ def test_who_takes_part_may_come_first_and_is_looked_at_then() -> None:
 def test_fields_that_do_not_fit(fields: dict[str, object], words: str) -> None:
     with pytest.raises(HookFieldsWrong, match=words):
         check_fields(kinds_of((lamp(OFFER),))["lamp/lit"], fields)
+
+
+def test_a_field_that_an_offered_hook_has_not_is_refused_with_the_nearest() -> None:
+    registry = Registry(CORE)
+    registry.register(lamp(OFFER), yes)
+    wrong = Manifest(name="eye", version="1", hooks=(HookSubscription("lamp/lit", takes=("rooms",)),))
+    with pytest.raises(ManifestRefused, match=r"eye: the hook lamp/lit has no field 'rooms'; did you mean 'room'\?"):
+        registry.register(wrong, yes)

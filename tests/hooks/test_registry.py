@@ -74,7 +74,16 @@ BAD: dict[str, tuple[Manifest, str]] = {
     "hook": (manifest(hooks=(HookSubscription("nope"),)), "'nope', which is not a hook"),
     "filter": (
         manifest(hooks=(HookSubscription("block_connected", (Filter("colour", 1),)),)),
-        "block_connected has no field 'colour'",
+        "block_connected has no field 'colour'; it has height, block_hash",
+    ),
+    "a hook of nearly that name": (manifest(hooks=(HookSubscription("blok_connected"),)), "mean 'block_connected'"),
+    "a field that the hook has not": (
+        manifest(hooks=(HookSubscription("htlc_accepted", takes=("htlc", "amount")),)),
+        "storm: the hook htlc_accepted has no field 'amount'; did you mean 'amount_msat'?",
+    ),
+    "many fields": (
+        manifest(hooks=(HookSubscription("block_connected", takes=("height",) * 21),)),
+        "over 20 filters or names",
     ),
     "a field that no view has": (
         manifest(providers=(provider(phases=(Phase("fold", ("height",)),)),)),

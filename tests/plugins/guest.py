@@ -2,7 +2,7 @@
 
 from lnpd_sdk.manifest import ChannelTypeSpec
 from lnpd_sdk.plugin import Node, Plugin
-from lnpd_sdk.types import Phase, ProviderBase, ProviderSpec
+from lnpd_sdk.types import ProviderBase, ProviderSpec
 
 plugin = Plugin("guest", "1", "Has what others want.", ("messages",))
 plugin.messages("message,41001,guest_word\ndata,u8,what")
@@ -23,7 +23,7 @@ async def connected(node: Node, **fields: object) -> None:
 
 @plugin.provider
 class Guest(ProviderBase):
-    spec = ProviderSpec("guest", (1,), (Phase("contribute"),))
+    spec = ProviderSpec("guest", (1,), ())
 
 
 if __name__ == "__main__":

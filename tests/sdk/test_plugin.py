@@ -80,7 +80,9 @@ def test_the_manifest_holds_all_declarations_and_travels() -> None:
     assert manifest.channel_types == (TYPE,)
     assert manifest.messages == "message,44001,memo_one\nmessage,44003,memo_two"
     assert manifest.capabilities == ("updates:5",)
-    assert manifest.hooks == (HookSubscription("block_connected", (Filter("height", 5),)),)
+    assert manifest.hooks == (
+        HookSubscription("block_connected", (Filter("height", 5),), takes=("height", "block_hash")),
+    )
     assert [row.name for row in manifest.rpc] == ["memo-show-all", "memo-fail"]
     assert manifest.rpc[0].example == "lnp memo-show-all 1"
     assert envelope.decode(envelope.encode(manifest), Manifest) == manifest
