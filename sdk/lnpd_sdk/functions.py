@@ -47,12 +47,14 @@ def after_node(function: Callable[..., object]) -> list[inspect.Parameter]:
 
 
 def taken_by(function: Callable[..., object]) -> tuple[str, ...]:
-    """The fields of a hook that its function takes by name. TypeError where it could not be called by name."""
+    """The fields of a hook that its function takes by name; `_own=value` is the function's own. TypeError where it
+    could not be called by name."""
     rows = [row for row in after_node(function) if row.kind is not inspect.Parameter.VAR_KEYWORD]
     for row in rows:
         if row.kind not in (*BY_NAME, inspect.Parameter.VAR_POSITIONAL):
             raise TypeError(f"{function.__name__}: a hook's fields come by name, and {row.name} takes none")
-    return tuple(row.name for row in rows if row.kind in BY_NAME)
+    own = [row for row in rows if row.name.startswith("_") and row.default is not inspect.Parameter.empty]
+    return tuple(row.name for row in rows if row.kind in BY_NAME and row not in own)
 
 
 def takes_all(function: Callable[..., object]) -> bool:

@@ -112,9 +112,9 @@ class Plugin(Living, Hearing):
                 return "too small for us"
 
         The function's first parameter is the `Node`; of the hook's fields it is given by name those that it names, and
-        with `**fields` the others too. The node refuses a plugin that names one that the hook has not. An answer that
-        is late (the hook's deadline) or raised is no answer. Plugins named in `before` and `after` are asked later and
-        earlier than this one.
+        with `**fields` the others too. The node refuses a plugin that names one that the hook has not; `_own=value` is
+        the function's own. An answer that is late (the hook's deadline) or raised is no answer. Plugins named in
+        `before` and `after` are asked later and earlier than this one.
         """
 
         def register(function: F) -> F:

@@ -29,9 +29,9 @@ async def judged(node: Node) -> tuple[dict[str, Say], list[str]]:
     plugin, words, asked = Plugin("judge", "1"), dict[str, Say](), list[str]()
     for name in HOOKS:
 
-        def answer(_node: Host, name: str = name, **fields: Any) -> object:
-            asked.append(name)
-            return words[name](fields) if name in words else None
+        def answer(_node: Host, _name: str = name, **fields: Any) -> object:
+            asked.append(_name)
+            return words[_name](fields) if _name in words else None
 
         plugin.hook(name)(answer)
     await node.plugins.add_in_process(plugin)

@@ -45,9 +45,9 @@ async def noted(node: Node, answer: dict[str, str], seen: set[Seen] | None = Non
     watched(plugin, set() if seen is None else seen)
     for name in HOOKS:
 
-        def told(_node: Host, hook: str = name, **fields: Any) -> object:
-            asked[hook].append(fields)
-            return answer if hook == "outgoing_records" else None
+        def told(_node: Host, _hook: str = name, **fields: Any) -> object:
+            asked[_hook].append(fields)
+            return answer if _hook == "outgoing_records" else None
 
         filters = {
             "outgoing_records": (Filter("name", one_of=STREAMS),),

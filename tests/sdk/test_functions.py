@@ -89,7 +89,7 @@ def test_a_hooks_function_is_given_the_fields_that_it_names() -> None:
         heard.append(height)
 
     @plugin.hook("peer_connected")
-    def others(node: Node, node_id: str, **fields: object) -> None:
+    def others(node: Node, node_id: str, _own: str = "", **fields: object) -> None:
         heard.append((node_id, fields))
 
     assert [each.takes for each in plugin.manifest().hooks] == [("height",), ("node_id",)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lnpd_sdk.manifest import ChannelTypeSpec
 from lnpd_sdk.plugin import Plugin
-from lnpd_sdk.types import Phase, ProviderBase, ProviderSpec
+from lnpd_sdk.types import ProviderBase, ProviderSpec
 
 plugin = Plugin("drops-a-format", version="1")
 life = Path(sys.argv[0] + ".life")
@@ -16,7 +16,7 @@ plugin.channel_type(ChannelTypeSpec("drops-a-format/static_remotekey", "static_r
 
 @plugin.provider
 class Provider(ProviderBase):
-    spec = ProviderSpec("drops-a-format", (2,) if again else (1,), (Phase("contribute"),))
+    spec = ProviderSpec("drops-a-format", (2,) if again else (1,), ())
 
 
 if __name__ == "__main__":

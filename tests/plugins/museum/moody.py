@@ -12,7 +12,19 @@ from lnpd_sdk.manifest import ChannelTypeSpec
 from lnpd_sdk.plugin import Plugin
 from lnpd_sdk.questions import ProviderQuestion
 from lnpd_sdk.script import DataCarrier
-from lnpd_sdk.types import OutputSpec, Phase, ProviderBase, ProviderSpec, Transaction, View
+from lnpd_sdk.types import (
+    ChildTx,
+    Closable,
+    Folded,
+    OutputSpec,
+    Phase,
+    ProviderBase,
+    ProviderSpec,
+    Reject,
+    Transaction,
+    Update,
+    View,
+)
 
 MOOD = Path(sys.argv[0] + ".mood")
 PHASES = ("validate", "fold", "contribute", "attach", "seal", "descend", "close")
@@ -46,11 +58,26 @@ class Good(ProviderBase):
 
     spec = ProviderSpec("moody", (1,), tuple(map(Phase, PHASES)), observes=("*",), seal_length=32)
 
+    def validate(self, view: View, state: bytes, update: Update) -> Reject | None:
+        return None
+
+    def fold(self, view: View, state: bytes, update: Update) -> Folded:
+        return Folded(state)
+
     def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
         return (OutputSpec("moody", "1", "seal", 0, DataCarrier(32), trim="never"),)
 
+    def attach(self, view: View, state: bytes, survivors: tuple[OutputSpec, ...]) -> tuple[OutputSpec, ...]:
+        return ()
+
     def seal(self, view: View, state: bytes, transaction: Transaction) -> bytes:
         return bytes(32)
+
+    def descend(self, view: View, state: bytes, transaction: Transaction) -> tuple[ChildTx, ...]:
+        return ()
+
+    def close(self, view: View, state: bytes) -> Closable:
+        return Closable()
 
 
 if __name__ == "__main__":

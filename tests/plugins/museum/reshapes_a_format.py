@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lnpd_sdk.manifest import ChannelTypeSpec
 from lnpd_sdk.plugin import Plugin
-from lnpd_sdk.types import Phase, ProviderBase, ProviderSpec
+from lnpd_sdk.types import ProviderBase, ProviderSpec
 
 plugin = Plugin("reshapes-a-format", version="1")
 life = Path(sys.argv[0] + ".life")
@@ -18,7 +18,7 @@ plugin.channel_type(
 
 @plugin.provider
 class Provider(ProviderBase):
-    spec = ProviderSpec("reshapes-a-format", (1,), (Phase("contribute"),), max_outputs=3 if again else 2)
+    spec = ProviderSpec("reshapes-a-format", (1,), (), max_outputs=3 if again else 2)
 
 
 if __name__ == "__main__":
