@@ -62,7 +62,7 @@ class Plugin(Living, Hearing):
         self.guarded = in_test_mode()
         self._providers: dict[str, Provider] = {}
         self._rpc: dict[str, tuple[RpcMethod, Callable[..., object]]] = {}
-        self._hooks: dict[str, tuple[HookSubscription, Callable[..., object]]] = {}
+        self._hooks: dict[str, tuple[HookSubscription, Callable[..., object], bool]] = {}  # whether it takes all fields
         self._offers: dict[str, HookOffer] = {}
         self._types: list[ChannelTypeSpec] = []
         self._messages: list[str] = []
@@ -120,7 +120,7 @@ class Plugin(Living, Hearing):
         def register(function: F) -> F:
             every = (*filters, *(Filter(field, value) for field, value in equals.items()))
             subscription = HookSubscription(name, every, before, after, taken_by(function))
-            self._declare(self._hooks, name, (subscription, function), "hook")
+            self._declare(self._hooks, name, (subscription, function, takes_all(function)), "hook")
             return function
 
         return register
@@ -232,7 +232,7 @@ class Plugin(Living, Hearing):
             providers=tuple(p.spec for p in self._providers.values()),
             channel_types=tuple(self._types),
             rpc=tuple(spec for spec, _ in self._rpc.values()),
-            hooks=tuple(spec for spec, _ in self._hooks.values()),
+            hooks=tuple(spec for spec, *_ in self._hooks.values()),
             options=self.options,
             offers=tuple(self._offers.values()),
             notifications=self.notifications,
@@ -306,12 +306,12 @@ class Plugin(Living, Hearing):
         given = typed(request.name, spec.parameters, envelope.decode(request.params, dict[str, Any]))
         return function(self.node, **given)
 
-    def _begin_hook(self, request: RpcRequest) -> object:
-        spec, function = self._hooks.get(request.name, (None, None))
+    async def _answer_hook(self, request: RpcRequest) -> object:
+        spec, function, all_fields = self._hooks.get(request.name, (None, None, False))
         if spec is None or function is None:
             raise UnknownQuestion(f"{self.name} does not take part in hook {request.name!r}")
         fields = envelope.decode(request.params, dict[str, Any])
-        if not takes_all(function):  # a hook may have more of them on another node
+        if not all_fields:  # a hook may have more of them on another node
             fields = {field: value for field, value in fields.items() if field in spec.takes}
         return function(self.node, **fields)
 

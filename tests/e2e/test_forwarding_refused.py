@@ -31,7 +31,7 @@ class Tollgate(ProviderBase):
     """It has no grant, and lets nobody claim while it is shut."""
 
     shut: ClassVar = False
-    spec = ProviderSpec("tollgate", (1,), (Phase("validate"), Phase("fold")), observes=("htlc",))
+    spec = ProviderSpec("tollgate", (1,), (Phase("validate"),), observes=("htlc",))
 
     def validate(self, view: View, state: bytes, update: Update) -> Reject | None:
         refused = self.shut and update.provider == "htlc" and update.kind == "fulfill"
