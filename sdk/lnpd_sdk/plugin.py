@@ -306,7 +306,7 @@ class Plugin(Living, Hearing):
         given = typed(request.name, spec.parameters, envelope.decode(request.params, dict[str, Any]))
         return function(self.node, **given)
 
-    async def _answer_hook(self, request: RpcRequest) -> object:
+    def _begin_hook(self, request: RpcRequest) -> object:
         spec, function, all_fields = self._hooks.get(request.name, (None, None, False))
         if spec is None or function is None:
             raise UnknownQuestion(f"{self.name} does not take part in hook {request.name!r}")
