@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from lnpd.channel import commitments
 from lnpd.channel.queries import AccountsOf, Folds, ask
 from lnpd.channel.state import Channel
-from lnpd.channel.updates import new_in
+from lnpd.channel.updates import NEXT, SIGNED, new_in, updates_in
 from lnpd.errors import UnaskedDebit
 from lnpd.tx.accounts import NOTHING, Account, check_account, lowest
 
@@ -31,8 +31,8 @@ def audited(channel: Channel, holder: Party, folds: Folds) -> Auditing:
     if not channel.extensions:
         return channel
     number = channel.numbers[holder] + 1
-    found = yield from _found(channel, holder, number, folds)
-    mirrored = yield from _found(channel, other(holder), number, folds)
+    found = yield from _found(channel, holder, number, (yield from commitments.next_point(channel, holder)), folds)
+    mirrored = yield from _found(channel, other(holder), *(yield from _mirror(channel, holder)), folds)
     place = f"party {holder}'s commitment {number}"
     accounts = dict(channel.accounts)
     for name, account in found.items():
@@ -55,9 +55,17 @@ def check_base(channel: Channel) -> None:
             check_account(name, "what is irrevocable", Account(moved.get(name, (0, 0))), floor)
 
 
-def _found(channel: Channel, holder: Party, number: int, folds: Folds) -> Generator[Any, Any, Accounts]:
+def _mirror(channel: Channel, holder: Party) -> Generator[Any, Any, tuple[int, bytes]]:
+    """Number and point of the other party's commitment that holds the same as the holder's next one: its last, if that
+    does, so that a provider was asked about it already; else its next."""
+    mirror = other(holder)
+    if updates_in(channel, mirror, SIGNED) != updates_in(channel, holder, NEXT):
+        return channel.numbers[mirror] + 1, (yield from commitments.next_point(channel, mirror))
+    return channel.numbers[mirror], (yield from commitments.last_point(channel, mirror))
+
+
+def _found(channel: Channel, holder: Party, number: int, point: bytes, folds: Folds) -> Generator[Any, Any, Accounts]:
     """Each extension's account in a holder's commitment: the worst of all fundings."""
-    point = yield from commitments.next_point(channel, holder)
     fundings = []
     for funding in channel.fundings:
         spec = commitments.specification(channel, holder, point, folds, funding, number)

@@ -107,6 +107,13 @@ def next_point(channel: Channel, holder: Party) -> Generator[Any, Any, bytes]:
     return channel.their_points[-1]
 
 
+def last_point(channel: Channel, holder: Party) -> Generator[Any, Any, bytes]:
+    """The per-commitment point of a holder's last signed commitment."""
+    if holder == channel.us:
+        return (yield from ask(CommitmentPoint(channel.numbers[holder])))
+    return channel.their_points[1 if channel.awaiting_revocation else 0]
+
+
 def build(channel: Channel, funding: Funding, holder: Party, number: int, point: bytes, folds: Folds) -> Building:
     """The graph of one commitment."""
     spec = specification(channel, holder, point, folds, funding, number)

@@ -13,6 +13,7 @@ from lnpd_sdk.types import Party, Reject, Update, other
 
 from lnpd.channel import commitments
 from lnpd.channel.actions import Action, Keep
+from lnpd.channel.foresight import ahead_of
 from lnpd.channel.limits import check_limits
 from lnpd.channel.queries import Folds, FoldUpdates, JudgeProposal, ask
 from lnpd.channel.state import Channel, update_key
@@ -47,6 +48,7 @@ def admit(channel: Channel, update: Update, message: Message, max_taken_msat: in
     pending = _split(channel, recipient, NEXT)
     before = yield from commitments.fold_all(channel, recipient, number, (*pending[1], *pending[0]))
     check_limits(channel, update, before)
+    yield from ahead_of(channel, update, before)
     after = yield from _folded(channel, recipient, number, (*pending[1], *pending[0], update))
     crossing = yield from _commutes(channel, recipient, number, pending, update, after)
     effect = yield from _judged(channel, update, recipient, (before, after), max_taken_msat)

@@ -6,37 +6,27 @@ before: a provider that answers differently would let the two nodes, or yesterda
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from contextlib import ExitStack
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BadFrame
-from lnpd_sdk.questions import PROVIDER_METHODS, ProviderQuestion
+from lnpd_sdk.questions import PROVIDER_METHODS, continued
 from lnpd_sdk.types import Blocked, Closable, Folded, Provider, ProviderSpec, Ready, Reject, Update, View, Wait
 
 from lnpd.errors import ManifestRefused, ProviderFault, ProviderUnasked
 from lnpd.errors.words import one_line
 from lnpd.hooks.figures import HookFigures
 from lnpd.hooks.memory import UNKNOWN, Memory
+from lnpd.hooks.rounds import Asker, Entry, Round, Together, Wrong, answers_in
 from lnpd.tx.graph import ProviderCall
 
 DEADLINE_SECONDS = 5.0
 MAX_STATE_BYTES = 64 * 1024  # a state is part of the channel's snapshot, which is written at every step
 MAX_REASON = 500  # characters; a reason is logged and sent to the peer
-
-# Asks a plugin: the msgpack of its answer, or a ProviderFault.
-Asker = Callable[[ProviderQuestion], Awaitable[bytes]]
-# Tells a plugin's host that an answer was wrong, and why.
-Wrong = Callable[[str], None]
-
-
-class _Entry:
-    def __init__(self, spec: ProviderSpec, provider: Provider | None, ask: Asker | None, wrong: Wrong | None) -> None:
-        self.spec, self.provider, self.ask, self.wrong = spec, provider, ask, wrong
-        self.phases = {phase.name: phase for phase in spec.phases}
-        self.observed = {spec.name, *spec.observes}
 
 
 class Pending:
@@ -53,22 +43,23 @@ class Answers:
     """
 
     def __init__(self, ask_twice: bool = False) -> None:
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._memories: dict[str, Memory] = {}
         self.ask_twice = ask_twice
-        self.round_trips = 0
+        self.round_trips = self.questions = 0
         self.figures = HookFigures()  # by PROVIDER.METHOD, and who answers
 
     # --- who is there
     def add_core(self, provider: Provider) -> None:
         """A provider that runs in this process and is this node's own."""
-        self._entries[provider.spec.name] = _Entry(provider.spec, provider, None, None)
+        self._entries[provider.spec.name] = Entry(provider.spec, provider)
 
-    def add(self, spec: ProviderSpec, ask: Asker, wrong: Wrong | None = None) -> None:
-        """A plugin's provider. `wrong` is told of an answer that cannot be used. ManifestRefused if it is there."""
+    def add(self, spec: ProviderSpec, ask: Asker, wrong: Wrong | None = None, together: Together | None = None) -> None:
+        """A plugin's provider. `wrong` is told of an answer that cannot be used; those with the same `together` are
+        asked in one envelope. ManifestRefused if it is there."""
         if spec.name in self._entries:
             raise ManifestRefused(f"the provider {spec.name} is there already")
-        self._entries[spec.name] = _Entry(spec, None, ask, wrong)
+        self._entries[spec.name] = Entry(spec, None, ask, wrong, together)
 
     def remove(self, name: str) -> None:
         """The provider is gone: questions to it fail until it comes back. What it answered stays known."""
@@ -102,32 +93,88 @@ class Answers:
         them that can be used."""
         if (known := self.answer_now(call)) is not PENDING:
             return known
-        if others := [each for each in call.beside if self._is_open(each)]:
-            return (await asyncio.gather(self._answered(call), *map(self._answered, others)))[0]
-        return await self._answered(call)
+        first, *others = self._rounds(call)
+        if others:
+            return (await asyncio.gather(self._asked(first), *map(self._asked, others)))[0]
+        return await self._asked(first)
 
-    def _is_open(self, call: ProviderCall) -> bool:
-        """Whether a plugin that is there has to be asked."""
-        entry = self._entries.get(call.provider)
-        there = entry is not None and entry.provider is None and call.format in entry.spec.formats
-        return there and self.answer_now(call) is PENDING
+    def _rounds(self, first: ProviderCall) -> list[Round]:
+        """What has to be asked, of a question and those beside it. Each plugin has a round; an older one, one for each
+        question."""
+        rounds: dict[object, Round] = {}
+        for call in (first, *first.beside):
+            entry = self._entries.get(call.provider)
+            if entry is not None and entry.provider is None and call.format in entry.spec.formats:
+                asker = entry.together or object()
+                self._add(rounds.setdefault(asker, Round()), entry, call)
+        return [each for each in rounds.values() if each.asked]
 
-    async def _answered(self, call: ProviderCall) -> object:
-        entry, memory = self._entry(call), self._memory(call.provider)
-        key = _key(entry, call)
+    def _add(self, here: Round, entry: Entry, call: ProviderCall) -> None:
+        """Adds a question to a round, unless it need not be asked, or not yet."""
+        before, key, after = call.after, b"", None
+        if before is not None:
+            match self.answer_now(before):
+                case Reject():
+                    return
+                case Pending():
+                    place = here.place(before.provider, key := _key(entry, before))
+                    if place is None:
+                        return
+                    after = place if before.method == "fold" else None
+                case folded if before.method == "fold":
+                    call = _continued(call, folded)
+        if after is not None:
+            here.add(call, key + _key(entry, call), entry, after)
+        elif self.answer_now(call) is PENDING:
+            here.add(call, _key(entry, call), entry, None)
+
+    async def _asked(self, here: Round) -> object:
+        """The answer to the first question of a round; all are remembered, once they are fit to be."""
         try:
-            answer = await self._asked(entry, call)
-            size = memory.compare(key, call.method, answer)
+            found = await self._answers(here)
             if self.ask_twice:
-                memory.compare(key, call.method, await self._asked(entry, call))
+                found = found[: len(await self._answers(here))]
         except ProviderFault as error:
-            if entry.wrong is not None and not isinstance(error, ProviderUnasked):
-                entry.wrong(str(error))
+            wrong = here.asked[0].entry.wrong
+            if wrong is not None and not isinstance(error, ProviderUnasked):
+                wrong(str(error))
             raise
-        memory.keep(key, answer, size)
-        return answer
+        for each in found:
+            self._memory(each.provider).keep(each.key, each.answer, each.size)
+        return found[0].answer
 
-    def _entry(self, call: ProviderCall) -> _Entry:
+    async def _answers(self, here: Round) -> "list[_Answer]":
+        """The first answers of a plugin, one at least."""
+        questions, entry = here.questions, here.asked[0].entry
+        self.round_trips += 1
+        self.questions += len(questions)
+        with ExitStack() as counting:
+            for each in questions:
+                counting.enter_context(self.figures.of(f"{each.provider}.{each.method}", each.provider).call())
+            if len(questions) == 1:
+                assert entry.ask is not None
+                return self._compared(here, [msgspec.Raw(await entry.ask(questions[0]))])
+            assert entry.together is not None
+            data = await entry.together(questions)
+            try:
+                return self._compared(here, answers_in(data, len(questions)))
+            except BadFrame as error:
+                raise ProviderFault(questions[0].provider, f"answered with something else: {error}") from None
+
+    def _compared(self, here: Round, answers: list[msgspec.Raw]) -> "list[_Answer]":
+        """Each answer as the method's, held against the earlier one."""
+        found: list[_Answer] = []
+        for (call, key, entry, question), data in zip(here.asked, answers, strict=False):
+            memory = self._memory(call.provider)
+            if question.after is not None:
+                call = _continued(call, found[question.after].answer)
+                key = _key(entry, call)
+                memory.hold(key, _view(call))
+            answer = _read(call, data)
+            found.append(_Answer(call.provider, key, answer, memory.compare(key, call.method, answer)))
+        return found
+
+    def _entry(self, call: ProviderCall) -> Entry:
         entry = self._entries.get(call.provider)
         if entry is None or call.format not in entry.spec.formats:
             raise ProviderFault(call.provider, self.missing({call.provider: call.format}))
@@ -136,16 +183,27 @@ class Answers:
     def _memory(self, provider: str) -> Memory:
         return self._memories.setdefault(provider, Memory(provider))
 
-    async def _asked(self, entry: _Entry, call: ProviderCall) -> object:
-        assert entry.ask is not None
-        question = ProviderQuestion(call.provider, call.format, call.method, envelope.raw(call.arguments))
-        self.round_trips += 1
-        try:
-            with self.figures.of(f"{call.provider}.{call.method}", call.provider).call():
-                data = await entry.ask(question)
-            return _bounded(call, envelope.decode(data, PROVIDER_METHODS[call.method].answer))
-        except BadFrame as error:
-            raise ProviderFault(call.provider, f"{call.method} was answered with something else: {error}") from None
+
+class _Answer(NamedTuple):
+    """An answer that is fit to be remembered, its question's digest, and its length in bytes."""
+
+    provider: str
+    key: bytes
+    answer: object
+    size: int
+
+
+def _continued(call: ProviderCall, folded: object) -> ProviderCall:
+    """The question that follows from this answer to the fold that it comes after."""
+    return ProviderCall(call.provider, call.format, call.method, continued(call.arguments, folded))
+
+
+def _read(call: ProviderCall, data: msgspec.Raw) -> object:
+    """An answer as the method's; ProviderFault."""
+    try:
+        return _bounded(call, envelope.decode(data, PROVIDER_METHODS[call.method].answer))
+    except BadFrame as error:
+        raise ProviderFault(call.provider, f"{call.method} was answered with something else: {error}") from None
 
 
 def _bounded(call: ProviderCall, answer: object) -> object:
@@ -159,7 +217,7 @@ def _bounded(call: ProviderCall, answer: object) -> object:
     return answer
 
 
-def _default(entry: _Entry, call: ProviderCall) -> Any:  # Any: each method has its own answer
+def _default(entry: Entry, call: ProviderCall) -> Any:  # Any: each method has its own answer
     """What need not be asked: a phase that the provider does not have, an update that it does not observe."""
     if call.method in ("validate", "fold"):
         update = call.arguments[2]
@@ -184,7 +242,7 @@ def _view(call: ProviderCall) -> View:
     return view
 
 
-def _key(entry: _Entry, call: ProviderCall) -> bytes:
+def _key(entry: Entry, call: ProviderCall) -> bytes:
     """A digest of the question, of the view only what this phase declared to depend on."""
     view, rest = _view(call), call.arguments[1:]
     fields = entry.phases[call.method].view_fields

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
-from lnpd_sdk.envelope import CONTRACT_VERSION
+from lnpd_sdk.envelope import CONTRACT_VERSIONS
 from lnpd_sdk.manifest import ChannelTypeSpec, Manifest, OptionSpec, RpcMethod, TopicSpec
 from lnpd_sdk.nearest import nearest
 from lnpd_sdk.types import ProviderSpec, View
@@ -218,9 +218,9 @@ def _check_shape(manifest: Manifest) -> None:
             f"{manifest.name[:40]!r} cannot be a plugin's name: it begins with a letter, has only a to z, 0 to 9 and"
             " hyphens, and at most 32 of them"
         )
-    if manifest.contract != CONTRACT_VERSION:
+    if manifest.contract not in CONTRACT_VERSIONS:
         raise ManifestRefused(
-            f"{manifest.name} speaks version {manifest.contract} of the contract, this node {CONTRACT_VERSION}"
+            f"{manifest.name} speaks version {manifest.contract} of the contract, this node {CONTRACT_VERSIONS}"
         )
     if len(manifest.messages) > MAX_MESSAGES:
         raise ManifestRefused(f"{manifest.name} describes its messages in more than {MAX_MESSAGES} characters")

@@ -148,7 +148,9 @@ Method = Literal["validate", "fold", "contribute", "settle", "attach", "seal", "
 class ProviderCall(msgspec.Struct, frozen=True):
     """A question to one provider, by name: `method` is one of `lnpd_sdk.types.Provider`.
 
-    `beside` are those that come next, whatever is answered to this one: they may be asked at once.
+    `beside` are those that come next, whatever is answered to this one: they may be asked at once. Only such a call has
+    an `after`, which is another of them: it is asked if that one is not answered by Reject, and of a fold it takes the
+    state, and the moves of the balances, in the place of its own.
     """
 
     provider: str
@@ -156,3 +158,4 @@ class ProviderCall(msgspec.Struct, frozen=True):
     method: Method
     arguments: tuple[object, ...]
     beside: tuple["ProviderCall", ...] = ()
+    after: "ProviderCall | None" = None

@@ -28,6 +28,7 @@ from zmq.utils import z85
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import (
     CONTRACT_VERSION,
+    CONTRACT_VERSIONS,
     MAX_FRAME_BYTES,
     Answer,
     BadFrame,
@@ -39,7 +40,7 @@ from lnpd_sdk.envelope import (
 )
 from lnpd_sdk.logs import records_to
 from lnpd_sdk.manifest import Manifest
-from lnpd_sdk.questions import Hello
+from lnpd_sdk.questions import Hello, Welcome
 from lnpd_sdk.trace import enter, trace_id
 
 ENDPOINT_VARIABLE = "LNPD_ENDPOINT"
@@ -176,8 +177,11 @@ class Client:
     async def serve(self) -> None:
         """Registers the plugin and answers until it is told to stop."""
         self._plugin.attach(self.call)
-        await self.call("hello", Hello((CONTRACT_VERSION,), SDK))
-        await self.call("register", self._plugin.manifest())
+        welcome = envelope.decode(await self.call("hello", Hello(CONTRACT_VERSIONS, SDK)), Welcome)
+        manifest = self._plugin.manifest()
+        if welcome.contract != CONTRACT_VERSION:  # an older node
+            manifest = msgspec.structs.replace(manifest, contract=welcome.contract)
+        await self.call("register", manifest)
         with records_to(self.call, self._loop):
             await self.stopped.wait()
 

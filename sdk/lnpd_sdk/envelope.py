@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
+CONTRACT_VERSIONS = (1, 2)  # that a node and the SDK speak; 2 has `providers`
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 MAX_TEXT = 2_000  # characters of a fault's sentence; the rest is cut off
 

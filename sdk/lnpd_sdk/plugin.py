@@ -17,6 +17,7 @@ is started again), and freezes the channels that pin the provider.
 """
 
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, TypeVar
 
@@ -32,11 +33,22 @@ from lnpd_sdk.manifest import ChannelTypeSpec, FeatureSpec, Filter, HookOffer, H
 from lnpd_sdk.nearest import nearest
 from lnpd_sdk.node import Node
 from lnpd_sdk.parameters import BadParameters, fields_of, parameters_of, typed
-from lnpd_sdk.questions import PROVIDER_METHODS, Event, Notifications, PeerMessage, ProviderQuestion, RpcRequest
+from lnpd_sdk.questions import (
+    PROVIDER_METHODS,
+    Event,
+    Notifications,
+    PeerMessage,
+    ProviderQuestion,
+    RpcRequest,
+    continued,
+)
 from lnpd_sdk.services.base import Caller
-from lnpd_sdk.types import Provider
+from lnpd_sdk.types import Provider, Reject
 
 __all__ = ["BadParameters", "Event", "Node", "Plugin", "UnknownQuestion"]
+
+TOGETHER_SECONDS = 1.0  # after which no further one of several questions is begun
+TOGETHER_BYTES = 1024 * 1024  # of their answers
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: an author's function has its own parameters
 P = TypeVar("P", bound=type[Provider])
@@ -269,6 +281,8 @@ class Plugin(Living, Hearing):
         match method:
             case "provider":
                 return self.ask(envelope.decode(params, ProviderQuestion))
+            case "providers":
+                return self.ask_together(envelope.decode(params, tuple[ProviderQuestion, ...]))
             case "rpc":
                 return self._begin_rpc(envelope.decode(params, RpcRequest))
             case "hook":
@@ -285,8 +299,40 @@ class Plugin(Living, Hearing):
                 return None
         raise UnknownQuestion(f"{self.name} does not answer {method!r}")
 
-    def ask(self, question: ProviderQuestion) -> object:
-        """Answers a question to one of the providers. Raises as `answer` does."""
+    def ask_together(self, questions: tuple[ProviderQuestion, ...]) -> object:
+        """Answers questions to the providers, in their order, as far as it can: what is left is asked again if it is
+        needed. As `begin`, if it cannot answer the first."""
+        answers: list[object] = []
+        encoded: list[msgspec.Raw] = []
+        until, room = time.monotonic() + TOGETHER_SECONDS, TOGETHER_BYTES
+        for question in questions:
+            try:
+                answer = self.ask(question, None if question.after is None else answers[question.after])
+                if isinstance(answer, Awaitable):
+                    return self._ending(encoded, answer)
+                encoded.append(envelope.raw(answer))
+            except Exception:  # the author's code may raise anything: it is told of when this one is asked again
+                if not encoded:
+                    raise
+                break
+            answers.append(answer)
+            room -= len(bytes(encoded[-1]))
+            if isinstance(answer, Reject) or room < 0 or time.monotonic() > until:
+                break
+        return encoded
+
+    async def _ending(self, encoded: list[msgspec.Raw], answer: Awaitable[object]) -> list[msgspec.Raw]:
+        """These answers, and one that has to be awaited."""
+        try:
+            return [*encoded, envelope.raw(await answer)]
+        except Exception:
+            if not encoded:
+                raise
+            return encoded
+
+    def ask(self, question: ProviderQuestion, before: object = None) -> object:
+        """Answers a question to one of the providers, which may come after an answer to a `fold`. Raises as `answer`
+        does."""
         provider = self._providers.get(question.provider)
         kinds = PROVIDER_METHODS.get(question.method)
         if provider is None or kinds is None or question.format not in provider.spec.formats:
@@ -295,6 +341,8 @@ class Plugin(Living, Hearing):
                 f"{question.format}"
             )
         function, arguments = getattr(provider, question.method), envelope.decode(question.arguments, kinds.arguments)
+        if question.after is not None:
+            arguments = continued(arguments, before)
         if self.guarded:
             return guarded(f"{type(provider).__name__}.{question.method}", function, *arguments)
         return function(*arguments)

@@ -1,5 +1,6 @@
 """Which questions does the host ask a plugin, and what are the types of their parameters and answers?"""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -51,12 +52,17 @@ class OptionChange(msgspec.Struct, frozen=True):
 
 
 class ProviderQuestion(msgspec.Struct, frozen=True):
-    """A question to a provider; `arguments` is the msgpack array of the method's parameters."""
+    """A question to a provider; `arguments` is the msgpack array of the method's parameters.
+
+    Among several (`providers`), `after` may be the place, from 0, of an earlier `fold`: the state that it answers is
+    then this question's second argument, and its moves are added to the balances of the view.
+    """
 
     provider: str
     format: int
     method: str
     arguments: msgspec.Raw
+    after: int | None = None
 
 
 class RpcRequest(msgspec.Struct, frozen=True):
@@ -122,6 +128,15 @@ PROVIDER_METHODS: dict[str, Kinds] = {
 }
 
 
+def continued(arguments: Sequence[Any], folded: object) -> tuple[Any, ...]:  # Any: each method has its own parameters
+    """The arguments of a question that comes after this answer to a `fold`. TypeError if it is none."""
+    view, _, *rest = arguments
+    if not isinstance(folded, Folded):
+        raise TypeError("a question comes after what is no answer to a fold")
+    balances = view.balances_msat[0] + folded.moves_msat[0], view.balances_msat[1] + folded.moves_msat[1]
+    return msgspec.structs.replace(view, balances_msat=balances), folded.state, *rest
+
+
 class Question(msgspec.Struct, frozen=True):
     """A method that the node calls on a plugin: the types of its parameters and its answer, and what it is."""
 
@@ -133,6 +148,13 @@ class Question(msgspec.Struct, frozen=True):
 # Everything that the node asks a plugin; whoever serves a plugin answers each.
 QUESTIONS: dict[str, Question] = {
     "provider": Question(ProviderQuestion, Any, "One of its providers is asked. The answer is that of the method."),
+    "providers": Question(
+        tuple[ProviderQuestion, ...],
+        list[Any],
+        "Several such questions, at most 32, to be answered in their order within 5 s. The answers may end early, "
+        "behind at least one: what is left is asked again if it is needed. They end behind a Reject, and before a "
+        "question that cannot be answered. Asked from version 2 of the contract on.",
+    ),
     "rpc": Question(RpcRequest, Any, "One of its RPC methods is called. The answer is what JSON can hold."),
     "hook": Question(RpcRequest, Any, "A hook that it takes part in. The answer is that of the hook, or nil."),
     "notifications": Question(

@@ -72,6 +72,31 @@ class Link {
   }
 }
 
+// Answers several questions to providers, in their order, as far as it can: the node asks for the others again. A
+// question that comes after a fold takes its state, and the moves of the balances.
+function together(provider) {
+  return async (questions, node) => {
+    const results = [];
+    for (const { after, ...question } of questions) {
+      try {
+        const folded = after == null ? null : results[Number(after)];
+        results.push((await provider(folded ? continued(question, folded) : question, node)) ?? null);
+      } catch (error) {
+        if (results.length === 0) throw error;
+        break;
+      }
+      if (results.at(-1)?.type === "reject") break;
+    }
+    return results;
+  };
+}
+
+function continued(question, { state, moves_msat: moves = [0, 0] }) {
+  const [view, , ...others] = question.arguments;
+  const balances_msat = view.balances_msat.map((balance, party) => BigInt(balance) + BigInt(moves[party]));
+  return { ...question, arguments: [{ ...view, balances_msat }, state, ...others] };
+}
+
 // Runs a plugin to its end. `answers` has a function for each method that the node may call: provider, rpc, hook,
 // peer_message; each takes (params, node) and may be async. What it throws becomes a fault.
 export async function serve(manifest, answers) {
@@ -87,7 +112,8 @@ export async function serve(manifest, answers) {
 
   async function answer({ id, method, params, trace }) {
     try {
-      const result = answers[method] ? await answers[method](params, new Node(link, trace)) : unanswered(method);
+      const asked = method === "providers" ? together(answers.provider) : answers[method];
+      const result = asked ? await asked(params, new Node(link, trace)) : unanswered(method);
       await link.send({ type: "answer", id, result: result ?? null });
     } catch (error) {
       await link.send({ type: "fault", id, code: error.name, text: String(error.message).slice(0, 2000) });

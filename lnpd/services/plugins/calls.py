@@ -9,7 +9,7 @@ Both are a `Plugin` here: they differ in how a call reaches the plugin's code an
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Literal, Protocol
 
 import msgspec
@@ -185,16 +185,29 @@ class Plugin(ABC):
     async def ask(self, question: ProviderQuestion) -> bytes:
         """A provider's answer; ProviderFault if there is none. The host then calls `fail`: nothing about money may
         hang on a plugin that errs."""
+        with self._asking(question):
+            return await self.call("provider", question, DEADLINE_SECONDS)
+
+    async def ask_together(self, questions: tuple[ProviderQuestion, ...]) -> bytes:
+        """The first answers to several questions; ProviderFault if there is none to the first. As `ask`."""
+        with self._asking(*questions):
+            return await self.call("providers", questions, DEADLINE_SECONDS)
+
+    @contextmanager
+    def _asking(self, *questions: ProviderQuestion) -> Iterator[None]:
+        """Counts questions to providers while they are asked; whatever goes wrong concerns the first."""
+        first, functions = questions[0], [f"{each.provider}.{each.method}" for each in questions]
         try:
-            function = f"{question.provider}.{question.method}"
-            with self.host.traces.asking_purely(self.name, function), self._counted(function):
-                return await self.call("provider", question, DEADLINE_SECONDS)
+            with ExitStack() as counting:
+                counting.enter_context(self.host.traces.asking_purely(self.name, functions[0]))
+                for function in functions:
+                    counting.enter_context(self._counted(function))
+                yield
         except CallFailed as error:
-            why = f"{question.method} failed: {error.code}: {error}"
-            raise ProviderFault(question.provider, why) from None
+            raise ProviderFault(first.provider, f"{first.method} failed: {error.code}: {error}") from None
         except PluginFault as error:
             fault = ProviderUnasked if isinstance(error, PluginUnasked) else ProviderFault
-            raise fault(question.provider, str(error).removeprefix(f"{self.name}: ")) from None
+            raise fault(first.provider, str(error).removeprefix(f"{self.name}: ")) from None
 
     async def hook(self, name: str, params: dict[str, object], deadline_seconds: float = DEADLINE_SECONDS) -> object:
         """A hook's answer; PluginFault if there is none. What it raised, or was late with, is counted."""

@@ -7,19 +7,23 @@ an RPC method if whoever recorded said so; the others are there to be read, and 
 `fault` in the place of `answer`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BadFrame, CallFailed
+from lnpd_sdk.questions import PROVIDER_METHODS, ProviderQuestion, continued
+from msgspec.structs import replace
 
 from lnpd.errors import ParameterRefused, PluginFault
 from lnpd.services.plugins.alone import alone
 from lnpd.services.plugins.calls import Plugin
 
-ASKED: Final = frozenset({"provider", "hook", "rpc", "peer_message"})  # what keeps a process going is not told
+ASKED: Final = frozenset(
+    {"provider", "providers", "hook", "rpc", "peer_message"}
+)  # what keeps a process going is not told
 REPLAY_SECONDS: Final = 10.0
 BYTES: Final = "$bytes"
 
@@ -74,6 +78,10 @@ class Recorder:
     def _write(self, method: str, params: object, answer: bytes | None, fault: str) -> None:
         if method not in ASKED or self._file.closed:
             return
+        if method == "providers":
+            for question, each in singly(params, answer):
+                self._write("provider", question, each, fault)
+            return
         asked = envelope.decode(envelope.encode(params), object)
         name = f"{asked['provider']}.{asked['method']}" if method == "provider" else asked["name"]
         told = None if answer is None else shown(envelope.decode(answer, object))
@@ -83,6 +91,23 @@ class Recorder:
             self._known.add(line)
             self._file.write(line + b"\n")
             self._file.flush()
+
+
+def singly(params: object, answer: bytes | None) -> Iterator[tuple[ProviderQuestion, bytes | None]]:
+    """Several questions and their answers, as if each had been asked by itself: as far as they were answered, the first
+    one if none was."""
+    questions: tuple[ProviderQuestion, ...] = envelope.decode(envelope.encode(params), tuple[ProviderQuestion, ...])
+    if answer is None:
+        yield questions[0], None
+        return
+    answers: list[msgspec.Raw] = envelope.decode(answer, list[msgspec.Raw])
+    for question, data in zip(questions, answers, strict=False):
+        if question.after is not None:
+            before = questions[question.after]
+            folded = envelope.decode(answers[question.after], PROVIDER_METHODS[before.method].answer)
+            arguments = envelope.decode(question.arguments, PROVIDER_METHODS[question.method].arguments)
+            question = replace(question, arguments=envelope.raw(continued(arguments, folded)), after=None)
+        yield question, bytes(data)
 
 
 async def replayed(plugin: Path, golden: Path) -> tuple[int, tuple[Difference, ...]]:

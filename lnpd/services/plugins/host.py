@@ -34,6 +34,7 @@ from lnpd.tx.graph import ProviderPin
 
 log = logging.getLogger("lnpd.plugins")
 RPC_SECONDS = 60.0
+TOGETHER_SINCE = 2  # the version of the contract that has `providers`
 TEST_MODE = "LNPD_TEST_MODE"  # lnpd_sdk.guard
 
 
@@ -177,7 +178,8 @@ class PluginHost:
         added: list[str] = []
         try:
             for spec in manifest.providers:
-                self.answers.add(spec, plugin.ask, plugin.fail)
+                together = plugin.ask_together if manifest.contract >= TOGETHER_SINCE else None
+                self.answers.add(spec, plugin.ask, plugin.fail, together)
                 added.append(spec.name)
             rank = self.plugins.index(plugin) if plugin in self.plugins else len(self.plugins)
             self.hooks.join(owned.proxy, manifest.name, rank)

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from lnpd_sdk import envelope
-from lnpd_sdk.envelope import CONTRACT_VERSION, BadFrame, CallFailed
+from lnpd_sdk.envelope import CONTRACT_VERSIONS, BadFrame, CallFailed
 from lnpd_sdk.life import MAX_HANDOVER_BYTES
 from lnpd_sdk.manifest import Manifest, OptionValue
 from lnpd_sdk.questions import Hello, Init, Welcome
@@ -34,6 +34,7 @@ log = logging.getLogger("lnpd.plugins")
 INIT_SECONDS = 10.0
 HANDOVER_SECONDS = 5.0
 MAX_WAITING = 500
+NEVER_LOST = frozenset({"provider", "providers"})
 # Its answers come because they were asked for; a plugin that asks for more waits for one answer before the next call.
 LIMITS = Limits(running=1_000, call_bytes=512 * 1024, running_bytes=16 * 1024 * 1024, unasked_bytes=8 * 1024 * 1024)
 
@@ -169,7 +170,9 @@ class Life:
         PluginFault if there is none for another reason. CallFailed is its own refusal."""
         if not self.is_up:
             raise PluginFault(self.name, self.why or "is not running")
-        if method != "provider" and self.running >= MAX_WAITING:  # those are as many as channels, and may not be lost
+        if (
+            method not in NEVER_LOST and self.running >= MAX_WAITING
+        ):  # those are as many as channels, and may not be lost
             raise PluginBusy(self.name, f"{MAX_WAITING} questions wait for it already")
         self.running += 1
         self._idle.clear()
@@ -197,14 +200,15 @@ class Life:
         return await self._serve(method, params, caller_trace.get())
 
     def _greet(self, hello: Hello) -> Welcome:
-        if CONTRACT_VERSION not in hello.contracts:
+        spoken = set(hello.contracts).intersection(CONTRACT_VERSIONS)
+        if not spoken:
             refused = ManifestRefused(
-                f"{self.name} speaks the versions {hello.contracts[:10]} of the contract, this node {CONTRACT_VERSION}"
+                f"{self.name} speaks the versions {hello.contracts[:10]} of the contract, this node {CONTRACT_VERSIONS}"
             )
             self._offer(refused)
             raise refused
         self.greeted = True
-        return Welcome(CONTRACT_VERSION)
+        return Welcome(max(spoken))
 
     async def _register(self, params: msgspec.Raw) -> None:
         if self.offered.done():

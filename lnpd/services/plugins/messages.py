@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Final, Protocol
 
 from lnpd_sdk import envelope
-from lnpd_sdk.envelope import CONTRACT_VERSION, CallFailed
+from lnpd_sdk.envelope import CallFailed
 from lnpd_sdk.questions import PeerMessage
 from lnpd_sdk.services.messages import Outgoing
 
@@ -41,6 +41,7 @@ from lnpd.wire.plain import message_of, plain
 
 log = logging.getLogger("lnpd.plugins")
 DELIVERY_SECONDS: Final = 5.0
+SPOKEN: Final = 1  # the version of what plugins' messages agree on with a peer: the number in `init`
 MAX_WAITING: Final = 1_000  # messages of one plugin, from all peers
 MAX_WAITING_A_PEER: Final = 100
 
@@ -76,7 +77,7 @@ class PluginMessages:
         for name in self._queues.keys() - self._owners():
             self._queues.pop(name).clear()
         if self.speaker is not None:
-            offers = tuple(Extension(name=offer(name), format=CONTRACT_VERSION) for name in sorted(self._owners()))
+            offers = tuple(Extension(name=offer(name), format=SPOKEN) for name in sorted(self._owners()))
             self.speaker.speak(self._codec, offers, features)
 
     @property

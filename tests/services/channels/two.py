@@ -44,7 +44,7 @@ class Gated:
         self._inner.attach(call)
 
     async def answer(self, method: str, params: bytes | msgspec.Raw) -> object:
-        if method == "provider":
+        if method in ("provider", "providers"):
             self.asked.set()
             await self.gate.wait()
             if self.broken:

@@ -1,0 +1,95 @@
+"""Which questions to a plugin's providers travel in one envelope?
+
+Those that are asked at the same time, each once, as far as there is room; what finds none is asked in its turn.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import msgspec
+from lnpd_sdk import envelope
+from lnpd_sdk.questions import ProviderQuestion
+from lnpd_sdk.types import Provider, ProviderSpec
+
+from lnpd.tx.graph import ProviderCall
+
+MAX_QUESTIONS = 32  # in one envelope
+MAX_BYTES = 1024 * 1024  # of their arguments; a frame has four times as many
+
+# Asks a plugin: the msgpack of its answer, or a ProviderFault.
+Asker = Callable[[ProviderQuestion], Awaitable[bytes]]
+# Asks it several things: the msgpack of the list of its first answers.
+Together = Callable[[tuple[ProviderQuestion, ...]], Awaitable[bytes]]
+# Tells a plugin's host that an answer was wrong, and why.
+Wrong = Callable[[str], None]
+
+
+class Entry:
+    """A provider that is there: a core one, or how its plugin is asked. One that was made for version 1 of the contract
+    is not asked `together`."""
+
+    def __init__(
+        self,
+        spec: ProviderSpec,
+        provider: Provider | None = None,
+        ask: Asker | None = None,
+        wrong: Wrong | None = None,
+        together: Together | None = None,
+    ) -> None:
+        self.spec, self.provider = spec, provider
+        self.ask, self.wrong, self.together = ask, wrong, together
+        self.phases = {phase.name: phase for phase in spec.phases}
+        self.observed = {spec.name, *spec.observes}
+
+
+class Asked(NamedTuple):
+    """A question of a round. `key` is its digest, or, as long as it waits for the fold at the place `after`, what tells
+    it from the others."""
+
+    call: ProviderCall
+    key: bytes
+    entry: Entry
+    question: ProviderQuestion
+
+    @property
+    def after(self) -> int | None:
+        """The place of the fold before it."""
+        return self.question.after
+
+
+class Round:
+    """The questions of one envelope, in their order."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self._places: dict[tuple[str, bytes], int] = {}
+        self._room = MAX_BYTES
+
+    def place(self, provider: str, key: bytes) -> int | None:
+        """Where a question is."""
+        return self._places.get((provider, key))
+
+    def add(self, call: ProviderCall, key: bytes, entry: Entry, after: int | None) -> None:
+        """One more question, if it is a new one and there is room."""
+        if (call.provider, key) in self._places or len(self.asked) >= MAX_QUESTIONS:
+            return
+        arguments = envelope.raw(call.arguments)
+        self._room -= len(bytes(arguments))
+        if self._room < 0 and self.asked:
+            return
+        question = ProviderQuestion(call.provider, call.format, call.method, arguments, after)
+        self._places[call.provider, key] = len(self.asked)
+        self.asked.append(Asked(call, key, entry, question))
+
+    @property
+    def questions(self) -> tuple[ProviderQuestion, ...]:
+        """As they travel."""
+        return tuple(each.question for each in self.asked)
+
+
+def answers_in(data: bytes, most: int) -> list[msgspec.Raw]:
+    """The answers to a round: one at least, `most` at most. BadFrame."""
+    answers: list[msgspec.Raw] = envelope.decode(data, list[msgspec.Raw])
+    if not 1 <= len(answers) <= most:
+        raise envelope.BadFrame(f"{len(answers)} answers to {most} questions")
+    return answers

@@ -1,0 +1,74 @@
+"""How many round trips to a plugin does a payment cost?
+
+The plugin runs in the node's process: what is counted are envelopes, and those are the same wherever it runs.
+"""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from lnpd_sdk.manifest import ChannelTypeSpec, Manifest
+from lnpd_sdk.plugin import Plugin
+from lnpd_sdk.types import Phase, ProviderBase, ProviderSpec
+from msgspec.structs import replace
+
+from lnpd.services.node.node import Node
+from lnpd.testing import Network, until, usable
+from lnpd.tx.states import htlcs_of
+
+PHASES = ("validate", "fold", "contribute", "attach", "descend")
+# Of both nodes, for one payment (two updates, four commitments), by the phases of a provider that declares no more.
+COSTS = {
+    "outputs": (PHASES[2:3], 2, 4),  # one when an update is judged, by each node
+    "all": (PHASES, 2, 20),  # and two for each commitment: what others left, then the sealed transaction
+    "all, of an older plugin": (PHASES, 1, 44),
+}
+
+
+def plugin_with(phases: tuple[str, ...], contract: int) -> Plugin:
+    """A plugin whose one provider is asked everything, and wants nothing."""
+
+    class Asked(Plugin):
+        def manifest(self) -> Manifest:
+            return replace(super().manifest(), contract=contract)
+
+    plugin = Asked("asked", version="1")
+
+    @plugin.provider
+    class Every(ProviderBase):
+        spec = ProviderSpec("asked", (1,), tuple(Phase(name) for name in phases), observes=("*",))  # type: ignore[arg-type]
+
+    plugin.channel_type(ChannelTypeSpec("asked/anchors", "anchors_zero_fee_htlc_tx", (("asked", 1),)))
+    return plugin
+
+
+@pytest.mark.parametrize("what", COSTS)
+def test_a_payment_costs_so_many_round_trips(what: str, tmp_path: Path) -> None:
+    phases, contract, cost = COSTS[what]
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = [await network.node(name) for name in ("alice", "bob")]
+            for node in (alice, bob):
+                node.answers.ask_twice = False
+                await node.plugins.add_in_process(plugin_with(phases, contract))
+            channel = await network.channel(alice, bob, kind="asked/anchors")
+            costs = [await paid(alice, bob, channel) for _ in range(3)]
+            assert min(costs) == cost, costs  # a change of the feerate may come between
+
+    asyncio.run(main())
+
+
+async def paid(alice: Node, bob: Node, channel: str) -> int:
+    """The round trips of a payment, until nothing of it is left to do."""
+    before = alice.answers.round_trips + bob.answers.round_trips
+    await alice.api.pay((await bob.api.invoice(1_000_000, "x", 3600)).invoice, None, 20)
+    for node in (alice, bob):
+
+        def over(node: Node = node) -> bool:
+            found = usable(node, channel)
+            return found is not None and not (found.log or found.awaiting_revocation or htlcs_of(found.base.states))
+
+        await until(over, "the end of the payment")
+        await node.channels.driver_of(channel).settled()
+    return alice.answers.round_trips + bob.answers.round_trips - before
