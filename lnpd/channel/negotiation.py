@@ -32,7 +32,7 @@ from lnpd.errors import (
     ClosingSignatureWrong,
     ClosingTooEarly,
 )
-from lnpd.tx.fees import fee_sat
+from lnpd.tx.fees import fee_sat, output_weight
 from lnpd.tx.funding import spending_weight
 from lnpd.tx.seals import carrier_weight, reserved, sealing
 from lnpd.tx.signatures import funding_digest
@@ -49,6 +49,7 @@ Offering = Generator[Any, Any, tuple[Channel, list[Action]]]  # Any: each reply 
 
 def closing_transaction(channel: Channel, fee: int, dust_sat: int, without: Party | None = None) -> Tx:
     """The closing transaction that pays this fee, without outputs below `dust_sat`, and without one party's if asked.
+    What providers pay to others is always in it.
 
     Where a provider of the type seals it, its first output is that carrier, unfilled. Raises ClosingFeeTooHigh.
     """
@@ -62,6 +63,7 @@ def closing_transaction(channel: Channel, fee: int, dust_sat: int, without: Part
         for party, (amount, script) in enumerate(zip(amounts, channel.shutdown, strict=True))
         if amount >= dust_sat and party != without
     ]
+    outputs += channel.phase.others
     funding, pin = channel.fundings[0], sealing(channel.channel_type, "close")
     ordered = sorted(outputs, key=lambda output: (output.value_sat, output.script_pubkey))
     if pin is not None and ordered:
@@ -71,7 +73,9 @@ def closing_transaction(channel: Channel, fee: int, dust_sat: int, without: Part
 
 def closing_weight(channel: Channel) -> int:
     """The weight of a closing transaction with both outputs, and with the carrier if one seals it."""
-    outputs = sum(4 * (9 + len(script)) for script in channel.shutdown) + carrier_weight(channel.channel_type, "close")
+    others = channel.phase.others if isinstance(channel.phase, Negotiating) else ()
+    scripts = (*channel.shutdown, *(each.script_pubkey for each in others))
+    outputs = sum(map(output_weight, scripts)) + carrier_weight(channel.channel_type, "close")
     return 4 * (4 + 1 + 41 + 1 + 4) + 2 + spending_weight(channel.fundings[0]) + outputs
 
 

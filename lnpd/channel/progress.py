@@ -5,18 +5,19 @@ which does what has become due, in this order: send removals that were decided; 
 negotiate the closing transaction.
 """
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
-from lnpd_sdk.types import OPENER, Blocked, Closable, PerParty
+from lnpd_sdk.types import OPENER
 from msgspec.structs import replace
 
 from lnpd.channel import commitments
 from lnpd.channel.actions import Action, Notify, Send
 from lnpd.channel.audit import check_base
 from lnpd.channel.negotiation import first_offer
-from lnpd.channel.proposals import admit, granted_msat
+from lnpd.channel.proposals import admit
 from lnpd.channel.queries import AskClose, FindRow, ask
+from lnpd.channel.releases import after_close, paid_to_others, who_blocks
 from lnpd.channel.removals import RemovalMessage, being_removed, removal_update
 from lnpd.channel.state import AwaitingReady, Channel, Negotiating, Normal, Quiescence, ShuttingDown
 from lnpd.channel.table import Step
@@ -25,7 +26,6 @@ from lnpd.tx.states import htlcs_of
 from lnpd.wire.message import decode
 from lnpd.wire.messages import Shutdown, Stfu
 
-Answer = tuple[str, Blocked | Closable]  # a provider's name, and what it says to a close
 Doing = Generator[Any, Any, tuple[Channel, list[Action]]]  # Any: each reply is typed by its own query
 
 
@@ -134,31 +134,11 @@ def _begin_closing(channel: Channel) -> Doing:
     check_base(channel)
     view = commitments.fold_view(channel, OPENER, channel.numbers[OPENER])
     answers = yield from ask(AskClose(channel.channel_type, view, channel.base.states))
-    blocked = _blocked(channel, answers)
+    blocked = who_blocks(channel, answers)
     if blocked:
         fields = (("channel", channel.key), *((f"blocked by {name}", reason) for name, reason in blocked))
         return replace(channel, blocked_by=blocked), [Notify("closing", "close_blocked", fields)]
-    balances = _after(channel.base.balances_msat, answers)
-    channel = replace(channel, phase=Negotiating(balances), blocked_by=(), quiescence=Quiescence())
+    balances = after_close(channel.base.balances_msat, answers)
+    phase = Negotiating(balances, others=paid_to_others(channel, answers))
+    channel = replace(channel, phase=phase, blocked_by=(), quiescence=Quiescence())
     return (yield from first_offer(channel))
-
-
-def _after(balances_msat: PerParty, answers: Iterable[Answer]) -> PerParty:
-    """What is left to each party once every provider has settled what it owed."""
-    moves = [answer.moves_msat for _, answer in answers if isinstance(answer, Closable)]
-    return balances_msat[0] + sum(m[0] for m in moves), balances_msat[1] + sum(m[1] for m in moves)
-
-
-def _blocked(channel: Channel, answers: tuple[Answer, ...]) -> tuple[tuple[str, str], ...]:
-    """Who does not let the channel close, or may not: what a `close` settles is held against the grant too."""
-    blocked: list[tuple[str, str]] = []
-    for number, (name, answer) in enumerate(answers):
-        if isinstance(answer, Blocked):
-            blocked.append((name, answer.reason))
-            continue
-        lost, left = -answer.moves_msat[channel.us], granted_msat(channel, name)
-        if sum(answer.moves_msat) or min(_after(channel.base.balances_msat, answers[: number + 1])) < 0:
-            blocked.append((name, "its last balance moves do not add up"))
-        elif lost > left:
-            blocked.append((name, f"its last balance move would take {lost} msat of ours, {left} are granted"))
-    return tuple(blocked)

@@ -108,7 +108,7 @@ def on_disconnected(channel: Channel, event: Disconnected) -> Step:
             told.append(Tell(f"forgotten/{channel.losses}/{update_key(update)}", "plugins", lost))
     phase = channel.phase
     if isinstance(phase, Negotiating):
-        phase = Negotiating(phase.balances_msat, agreed_fee_sat=phase.agreed_fee_sat, agreed_txid=phase.agreed_txid)
+        phase = replace(phase, our_fee_sat=0, our_min_sat=0, our_max_sat=0, their_fee_sat=0)
     channel = replace(
         channel,
         link="down",

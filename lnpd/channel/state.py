@@ -17,7 +17,7 @@ from lnpd.crypto.shachain import Shachain
 from lnpd.tx.accounts import NOTHING, Account
 from lnpd.tx.graph import ChannelType, Funding
 from lnpd.tx.presigned import Auxiliary
-from lnpd.tx.transaction import Tx
+from lnpd.tx.transaction import Tx, TxOut
 from lnpd.wire.messages import Extension, FundingType
 
 ScriptPair = tuple[bytes, bytes]
@@ -116,13 +116,14 @@ class Negotiating(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     The ranges and fees are of this connection only: negotiation restarts after a reconnect (BOLT 2).
     """
 
-    balances_msat: PerParty  # after what the providers still settled by their `close`
+    balances_msat: PerParty  # after what the providers still settled, and paid to others, by their `close`
     our_fee_sat: int = 0
     our_min_sat: int = 0
     our_max_sat: int = 0
     their_fee_sat: int = 0
     agreed_fee_sat: int = -1  # of the closing transaction that is broadcast; both outlive the connection
     agreed_txid: bytes = b""
+    others: tuple[TxOut, ...] = ()  # the outputs that providers pay to others
 
 
 class Failed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="failed"):

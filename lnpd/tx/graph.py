@@ -4,7 +4,7 @@ A graph is self-contained: from it alone the core signs, verifies, broadcasts, s
 any provider again.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from lnpd_sdk.manifest import MainSpec
@@ -12,6 +12,8 @@ from lnpd_sdk.script import FundingScript, Script, Sighash, SpendPath
 from lnpd_sdk.types import CommitmentKeys, Party, PerParty, Sealed
 
 from lnpd.tx.transaction import Tx
+
+MAX_CLOSE_OUTPUTS: Final = 8  # of a mutual close, beside the parties' own
 
 
 class Funding(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from lnpd_sdk.script import Script, Sighash
+from lnpd_sdk.script import Miniscript, Script, Sighash, Taproot
 
 Party = Literal[0, 1]
 OPENER: Party = 0
@@ -238,10 +238,25 @@ class Blocked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="bloc
     reason: str
 
 
-class Closable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="closable"):
-    """This provider lets the channel close; `moves_msat` (sums to 0) settles what it still owes."""
+class CloseOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An output of the mutual close beside the parties' own; `value_sat` is floor(sum(debits_msat) / 1000), no dust.
+
+    The script is over points in hex, `opener_funding` and `acceptor_funding`. Nobody here claims it: it is for whoever
+    has its keys.
+    """
+
+    value_sat: int
+    script: Miniscript | Taproot
+    debits_msat: PerParty
+
+
+class Closable(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="closable"):
+    """This provider lets the channel close; `moves_msat` (sums to 0) settles what it still owes, `outputs` pay others
+    what it holds. All of it counts against its grant, and the signer signs no close that pays us less than the last
+    commitments did beside what the provider's outputs held."""
 
     moves_msat: PerParty = (0, 0)
+    outputs: tuple[CloseOutput, ...] = ()
 
 
 class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -334,7 +349,7 @@ class Provider(Protocol):
         ...
 
     def close(self, view: View, state: bytes) -> Blocked | Closable:
-        """Whether the channel may close by agreement now, and what is then settled first."""
+        """Whether the channel may close by agreement now, what is then settled first, and who else is paid."""
         ...
 
 

@@ -19,7 +19,7 @@ from lnpd.services.signer.refusals import Rule, check_encodable, refuse
 from lnpd.services.signer.state import UNSETTLED, FundingState
 from lnpd.tx.adaptors import completed, sold
 from lnpd.tx.feerates import MAX_FEERATE_PER_KW, STAKE_PERCENT
-from lnpd.tx.graph import Child, CommitmentSignatures, Graph, Output
+from lnpd.tx.graph import MAX_CLOSE_OUTPUTS, Child, CommitmentSignatures, Graph, Output
 from lnpd.tx.rules import is_counterpartys
 from lnpd.tx.script import Compiled, Compiler, compiler_of, public_key_of
 from lnpd.tx.seals import is_carrier, sealing
@@ -34,6 +34,7 @@ from lnpd.tx.signatures import (
     verify_child,
     witness,
 )
+from lnpd.tx.states import CORE
 from lnpd.tx.sweeps import may_share
 from lnpd.tx.transaction import Tx, TxOut
 
@@ -85,8 +86,10 @@ def check_closing(terms: SignerChannel, state: FundingState, closing: SignClosin
     paying = _without_seal(terms, tx)
     if len(tx.inputs) != 1 or (tx.inputs[0].txid, tx.inputs[0].vout) != (funding.txid, funding.vout):
         refuse(Rule.CLOSE_MALFORMED, "the closing transaction does not spend its funding, and that alone.")
-    if tx.version != 2 or not 1 <= len(paying) <= 2:
-        refuse(Rule.CLOSE_MALFORMED, "a closing transaction has version 2 and one or two outputs.")
+    # What the others pay to is the providers' affair: what of ours may be in them follows below.
+    most = 2 + MAX_CLOSE_OUTPUTS * any(p.name not in CORE and "close" in p.phases for p in terms.type.providers)
+    if tx.version != 2 or not 1 <= len(paying) <= most:
+        refuse(Rule.CLOSE_MALFORMED, f"a closing transaction has version 2 and 1 to {most} outputs that pay.")
     if sum(each.value_sat for each in tx.outputs) > funding.capacity_sat or min(o.value_sat for o in tx.outputs) < 0:
         refuse(Rule.CLOSE_MALFORMED, "the closing transaction pays more than the channel holds.")
     # Either side leaves out of a close what is under its dust limit (BOLT 3): that goes to the fee, too.

@@ -4,7 +4,9 @@ from lnpd_sdk.types import ACCEPTOR, OPENER
 from msgspec.structs import replace
 
 from lnpd.channel.actions import CompleteClosing, SignClosing
+from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, with_extensions
 from lnpd.services.signer.refusals import Rule
+from lnpd.tx.graph import ProviderPin
 from lnpd.tx.script import data_carrier
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.channel.sealed import with_sealer
@@ -168,3 +170,20 @@ async def a_carrier_of_another_length(world: World) -> None:
 async def a_carrier_with_value(world: World) -> None:
     fresh = await World.fresh(SEALED)
     await fresh.close(sealed(fresh.closing(699_000), replace(CARRIER, value_sat=500)))
+
+
+@forbidden(Rule.CLOSE_MALFORMED)
+async def a_close_with_a_third_output_where_no_provider_closes(world: World) -> None:
+    fresh = await World.fresh()
+    closing = fresh.closing(699_500, 200_000)
+    more = (*closing.transaction.outputs, TxOut(100_000, STRANGER))
+    await fresh.close(replace(closing, transaction=replace(closing.transaction, outputs=more)))
+
+
+@forbidden(Rule.CLOSE_UNDERPAYS)
+async def a_close_that_pays_others_of_our_balance_what_no_output_held(world: World) -> None:
+    fresh = await World.fresh(with_extensions(ANCHORS_ZERO_FEE_HTLC_TX, (ProviderPin("lockbox", 1, ("close",)),)))
+    for others_sat in (100_000, 100_001):  # of the peer's balance, then a sat of ours
+        closing = fresh.closing(799_500 - others_sat, 200_000, balance_sat=0)
+        more = (*closing.transaction.outputs, TxOut(others_sat, STRANGER))
+        assert await fresh.close(replace(closing, transaction=replace(closing.transaction, outputs=more)))
