@@ -144,6 +144,9 @@ class RealSigner(SoftSigner):
         self.store()
         return answer(self._signer.sign_commitment(INDEX, graph))
 
+    def sold(self, graph: Graph, index: int, signatures: tuple[bytes, ...]) -> bytes:
+        return answer(self._signer.sold_secret(INDEX, graph, index, signatures))
+
     def release(self, number: int, fundings: tuple[Funding, ...]) -> bytes:
         self._keep(answer(self._signer.prepare_release(INDEX, number)))
         self.store()
