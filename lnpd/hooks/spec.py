@@ -271,10 +271,12 @@ class HookSpecs:
             return {"65537": b"hello".hex()}
         """,
     )
-    def onion_payload(self, payment_hash: str, payee: str, amount_msat: int, description: str) -> dict[str, str] | None:
-        """A payment of ours is about to be made (of the invoice with this description). The answer are records for the
-        payee: type to value, in hex. Types are odd, from 65537 on; a type is of the plugin that comes first, and all of
-        them have 600 bytes, with 16 for each."""
+    def onion_payload(
+        self, payment_hash: str, payee: str, amount_msat: int, description: str, features: str
+    ) -> dict[str, str] | None:
+        """A payment of ours is about to be made (of the invoice with this description and these feature bits: bit n of
+        `int(features or "0", 16)`). The answer are records for the payee: type to value, in hex. Types are odd, from
+        65537 on; a type is of the plugin that comes first, and all of them have 600 bytes, with 16 for each."""
 
     @gather(
         default=TOLD,

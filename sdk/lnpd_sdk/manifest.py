@@ -147,10 +147,11 @@ class FeatureSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """A feature of the plugin's own (BOLT 9): a pair of bits from 256 on, named by either of them.
 
     `contexts` are letters of BOLT 9: I `init`, N node_announcement, C channel_announcement, 9 invoice; `depends_on` are
-    features by name, the plugin's own or such as the node offers. While the plugin is ready and granted `messages`, the
-    odd bit (optional) is set in the `init` of connections that begin; a peer may then set the even one. The node itself
-    requires no plugin's feature of anybody: a plugin that needs one refuses in its hooks. Nodes here send no
-    announcements, and invoices have none of plugins' features: of those contexts a feature is only claimed.
+    features by name, the plugin's own of the same contexts, or such as the node offers there. While the plugin is ready
+    and granted `messages`, the odd bit (optional) is set in the `init` of connections that begin, and in the invoices
+    that are made; a peer may then set the even one, and an invoice that does is paid: the hook `onion_payload` sees it.
+    The node itself requires no plugin's feature of anybody: a plugin that needs one refuses in its hooks. This node
+    sends no announcements yet: in the contexts N and C a feature is claimed, and said nowhere.
     """
 
     name: str

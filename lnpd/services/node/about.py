@@ -14,7 +14,7 @@ def features(greeting: Greeting, invoices: Features) -> tuple[answers.Feature, .
     bits = sorted({bit for vector in said.values() for bit in vector.bits()})
     return tuple(
         answers.Feature(
-            name=_name(greeting.table, bit),
+            name=name_of(greeting.table, bit),
             bit=bit,
             kind="odd" if bit % 2 else "even",
             said_in=tuple(where for where, vector in said.items() if vector.mask >> bit & 1),
@@ -23,7 +23,8 @@ def features(greeting: Greeting, invoices: Features) -> tuple[answers.Feature, .
     )
 
 
-def _name(table: FeatureTable, bit: int) -> str:
+def name_of(table: FeatureTable, bit: int) -> str:
+    """A feature's name, by either of its bits."""
     return next((feature.name for feature in table.features.values() if feature.pair >> bit & 1), "unknown")
 
 

@@ -46,6 +46,7 @@ class NodeApi(PluginApi):
         services, pulse = self._services, self._services.pulse
         best, watcher = await pulse.tip(), services.watcher
         silent_since = pulse.silent_since_unix_seconds
+        invoices_say = INVOICE_FEATURES | services.plugins.desk.features.invoices
         return answers.Info(
             node_id=services.node_id.hex(),
             alias=services.config.alias,
@@ -64,7 +65,7 @@ class NodeApi(PluginApi):
             process=os.getpid(),
             directory=str(services.config.directory),
             chain_silent_since_unix_seconds=silent_since,
-            features=about.features(services.peers.greeting, INVOICE_FEATURES) if features else msgspec.UNSET,
+            features=about.features(services.peers.greeting, invoices_say) if features else msgspec.UNSET,
             limits=about.limits(services.config.limits) if limits else msgspec.UNSET,
         )
 
@@ -288,7 +289,8 @@ class NodeApi(PluginApi):
 
     async def decode(self, invoice: str) -> answers.Decoded:
         """Reads an invoice."""
-        read = invoices.decode(invoice)
+        table = self._services.plugins.desk.features.table
+        read = invoices.decode(invoice, table)
         return answers.Decoded(
             network=NETWORKS[read.network],
             payee=read.payee.hex(),
@@ -300,6 +302,7 @@ class NodeApi(PluginApi):
             expired=invoices.is_expired(read, int(time.time())),
             min_final_cltv_expiry_delta=read.min_final_cltv_expiry_delta,
             features=read.features.to_bytes().hex(),
+            feature_names=tuple(about.name_of(table, bit) for bit in read.features.bits()),
         )
 
     async def pay(

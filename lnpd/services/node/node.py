@@ -251,6 +251,7 @@ class Node:
             self.backend,
             self.config.relay,
             lambda: self.plugins.desk.codec,
+            lambda: self.plugins.desk.features,
         )
         self._recipients["payments"] = self.payments
 

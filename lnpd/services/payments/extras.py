@@ -38,6 +38,7 @@ class Extras:
             payee=request.payee.hex(),
             amount_msat=amount_msat,
             description=request.description or "",
+            features=request.features.to_bytes().hex(),
         )
         found: dict[int, bytes] = {}
         for plugin, given in answers:

@@ -20,6 +20,7 @@ from lnpd.channel.events import Fail, FailMalformed, Fulfill
 from lnpd.channel.state import Channel
 from lnpd.crypto import sphinx
 from lnpd.errors import BadOnion, InvalidOnionLength, InvalidOnionPayload, InvoiceTermsRefused, LabelTaken
+from lnpd.hooks.features import PluginFeatures
 from lnpd.routing import failures, invoice
 from lnpd.routing import payload as payloads
 from lnpd.routing.acceptance import Accepted, Htlc, Terms, accept
@@ -82,10 +83,11 @@ class Incoming:
         forwards: Forwards,
         hints: Hints,
         codec: Callable[[], Codec] = lambda: CODEC,
+        features: Callable[[], PluginFeatures] = PluginFeatures,
     ) -> None:
         self._store, self._signer, self._node_id, self._network = store, signer, node_id, network
         self._clock, self._height, self._is_current, self._news = clock, height, is_current, news
-        self._forwards, self._hints, self._codec = forwards, hints, codec
+        self._forwards, self._hints, self._codec, self._features = forwards, hints, codec, features
         # Two HTLCs of one batch, or of two channels at once, both find the invoice open: the first one has it.
         # Nothing is lost with this: if the first one's batch is, that HTLC is told again.
         self._settling: dict[bytes, _Settling] = {}
@@ -105,7 +107,7 @@ class Incoming:
         Raises InvoiceTermsRefused, LabelTaken, InvoiceError.
         """
         _check_terms(expiry_seconds, min_final_cltv_expiry, label)
-        preimage, now_seconds = os.urandom(32), self._clock()
+        preimage, now_seconds, plugins = os.urandom(32), self._clock(), self._features()
         payment_hash = sha256(preimage).digest()
         request = invoice.Invoice(
             network=self._network,
@@ -117,10 +119,10 @@ class Incoming:
             description=description,
             expiry_seconds=expiry_seconds,
             min_final_cltv_expiry_delta=min_final_cltv_expiry,
-            features=FEATURES,
+            features=FEATURES | plugins.invoices,
             routes=self._hints(amount_msat),
         )
-        draft = invoice.unsigned(request)
+        draft = invoice.unsigned(request, plugins.table)
         record = InvoiceRecord(
             text=invoice.signed(draft, *await self._signer.sign_invoice(draft.readable, draft.data)),
             preimage=preimage,

@@ -6,11 +6,12 @@ like any other, whose record names its payer.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
 from lnpd.errors import PaymentInFlight, PreimageUsed
+from lnpd.hooks.features import PluginFeatures
 from lnpd.services.payments import spending
 from lnpd.services.payments.ledger import PAID, PENDING, payment_of
 from lnpd.services.payments.offer import amount_of, readable, usual_max_fee_msat
@@ -27,9 +28,12 @@ LOOKED_THROUGH: Final = 1_000
 
 
 class LimitedPayments:
-    """Pays for payers that have limits. network: BIP 173's prefix."""
+    """Pays for payers that have limits. network: BIP 173's prefix. features: of plugins, now."""
 
-    def __init__(self, store: Store, outgoing: Outgoing, node_id: bytes, network: str) -> None:
+    def __init__(
+        self, store: Store, outgoing: Outgoing, node_id: bytes, network: str, features: Callable[[], PluginFeatures]
+    ) -> None:
+        self._features = features
         self._store, self._outgoing, self._node_id, self._network = store, outgoing, node_id, network
         self._callers: Counter[bytes] = Counter()  # of each payment that is being made here
         self._running: set[asyncio.Task[answers.Paid]] = set()
@@ -48,7 +52,7 @@ class LimitedPayments:
 
         Raises what Payments.pay raises, PayLimitReached, and PaymentInFlight too if somebody else pays this invoice.
         """
-        request = readable(text, self._network, self._node_id)
+        request = readable(text, self._network, self._node_id, self._features().table)
         amount = amount_of(request, amount_msat)
         return await self.send(payer, limit_sat, request, amount, max_fee_msat, route, timeout_seconds, text)
 

@@ -38,7 +38,7 @@ from lnpd.routing.route import Hop, completed, over_peers, parse_hop, plan
 from lnpd.services.payments.extras import Records
 from lnpd.services.payments.unasked import CODEC, Payable, Unasked, last_payload
 from lnpd.wire import message as wire
-from lnpd.wire.features import BOLT9
+from lnpd.wire.features import BOLT9, FeatureTable
 from lnpd.wire.fields import scid_text
 from lnpd.wire.messages import ChannelUpdate, Payload
 
@@ -64,12 +64,12 @@ class Offer(msgspec.Struct, frozen=True):
         return f"Offer({self.amount_msat} msat, cltv_expiry={self.cltv_expiry}, ...)"
 
 
-def readable(text: str, network: str, node_id: bytes) -> Invoice:
-    """An invoice that this node could pay, whenever. network: BIP 173's prefix.
+def readable(text: str, network: str, node_id: bytes, table: FeatureTable) -> Invoice:
+    """An invoice that this node could pay, whenever. network: BIP 173's prefix. table: the features that are known.
 
     Raises InvoiceError, InvoiceOfOtherNetwork, InvoiceOfOurs, InvoiceUnpayable.
     """
-    request = invoice.decode(text)
+    request = invoice.decode(text, table)
     if request.network != network:
         theirs, ours = NETWORKS[request.network], NETWORKS[network]
         raise InvoiceOfOtherNetwork(f"The invoice is for the network {theirs}, this node is on {ours}.")

@@ -30,6 +30,7 @@ from lnpd.errors import (
     PaymentPending,
     UnknownPayment,
 )
+from lnpd.hooks.features import PluginFeatures
 from lnpd.routing.invoice import Invoice
 from lnpd.routing.route import Hop
 from lnpd.services.payments import ledger as payments_ledger
@@ -68,8 +69,9 @@ class Outgoing:
         news: News,
         tasks: Tasks,
         extras: Extras,
+        features: Callable[[], PluginFeatures],
     ) -> None:
-        self._extras = extras
+        self._extras, self._features = extras, features
         self._store, self._channels, self._node_id, self._network = store, channels, node_id, network
         self._clock, self._height, self._news, self._tasks = clock, height, news, tasks
         self._attempts: dict[bytes, Attempt] = {}
@@ -92,7 +94,7 @@ class Outgoing:
         NoDirectChannel, PaymentInFlight (with another amount), PaymentFailed; PaymentPending after the timeout;
         RouteMalformed, RouteUnknown, RouteTooLong, RouteFeeTooHigh.
         """
-        request = readable(text, self._network, self._node_id)
+        request = readable(text, self._network, self._node_id, self._features().table)
         amount_msat = amount_of(request, amount_msat)
         return await self.send(request, amount_msat, timeout_seconds, route, max_fee_msat, payer, text)
 

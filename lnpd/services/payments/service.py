@@ -12,6 +12,7 @@ from lnpd.channel.actions import HtlcFailed, HtlcForgotten, HtlcFulfilled, HtlcO
 from lnpd.channel.state import Channel
 from lnpd.errors import InvoiceTermsRefused
 from lnpd.hooks.dispatch import Hooks
+from lnpd.hooks.features import PluginFeatures
 from lnpd.peer.chains import CHAIN_HASHES
 from lnpd.routing.invoice_prefix import NETWORKS
 from lnpd.routing.relay import RelayPolicy
@@ -48,7 +49,7 @@ class Payments:
     node_id: ours. network: bitcoin, testnet, signet or regtest. clock: seconds since 1970. height: of the best block.
     is_current: whether that is so now; while it is not, no HTLC is passed on or accepted.
     publisher: of the events payment_sent, payment_received, payment_failed.
-    codec: of the messages and TLV records that are understood now.
+    codec: of the messages and TLV records that are understood now. features: of plugins, now.
     """
 
     def __init__(
@@ -66,23 +67,23 @@ class Payments:
         chain: Chain,
         policy: RelayPolicy = USUAL_POLICY,
         codec: Callable[[], Codec] = lambda: CODEC,
+        features: Callable[[], PluginFeatures] = PluginFeatures,
     ) -> None:
-        self._tasks, self._store, self._channels, self._hooks = Tasks(), store, channels, hooks
-        self._judges = False
-        news, prefix = News(hooks, publisher, self._tasks), _PREFIXES[network]
-        chain_hash = CHAIN_HASHES[network]
+        self._tasks, self._store, self._channels, self._hooks, self._judges = Tasks(), store, channels, hooks, False
+        news, prefix, chain_hash = News(hooks, publisher, self._tasks), _PREFIXES[network], CHAIN_HASHES[network]
         self.relay = Relay(store, signer, channels, node_id, chain_hash, policy, clock, self._tasks)
         self.updates = Updates(store, channels, node_id, chain_hash, clock)
         self._forwards = Forwards(store, channels, self.relay, clock, height, is_current, news, self._tasks)
+        extras, hints = Extras(hooks), self.updates.hints
         self._stuck = Stuck(store, channels, chain, self._forwards)
         self._incoming = Incoming(
-            store, signer, node_id, prefix, clock, height, is_current, news, self._forwards, self.updates.hints, codec
+            store, signer, node_id, prefix, clock, height, is_current, news, self._forwards, hints, codec, features
         )
         self.verdicts = Verdicts(
             store, hooks, channels, news, self._tasks, clock, height, self._incoming.read, self._incoming.usual
         )
-        self._outgoing = Outgoing(store, channels, node_id, prefix, clock, height, news, self._tasks, Extras(hooks))
-        self.limited = LimitedPayments(store, self._outgoing, node_id, prefix)
+        self._outgoing = Outgoing(store, channels, node_id, prefix, clock, height, news, self._tasks, extras, features)
+        self.limited = LimitedPayments(store, self._outgoing, node_id, prefix, features)
         # Any: each row takes the message of its key, which no static type of a table can say.
         self._told: dict[type, Callable[[Channel, Any], Awaitable[Effects]]] = {
             HtlcOffered: self._offered,

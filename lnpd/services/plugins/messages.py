@@ -85,6 +85,11 @@ class PluginMessages:
         """Of the node's own messages and records, and of those that plugins have now."""
         return self._codec
 
+    @property
+    def features(self) -> PluginFeatures:
+        """Of plugins now."""
+        return self._features
+
     def _owners(self) -> frozenset[str]:
         return frozenset(self._codec.catalogue.owners) - frozenset(CODEC.catalogue.owners)
 

@@ -252,7 +252,7 @@ class Invoice(msgspec.Struct, frozen=True):
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """What an invoice says (BOLT 11), whoever wrote it."""
+    """What an invoice says (BOLT 11), whoever wrote it. `feature_names` are those of its feature bits, ascending."""
 
     network: str
     payee: NodeId
@@ -264,6 +264,7 @@ class Decoded(msgspec.Struct, frozen=True):
     expired: bool
     min_final_cltv_expiry_delta: int
     features: Hex
+    feature_names: tuple[str, ...] = ()
     fallback_addresses: tuple[str, ...] = ()
 
 

@@ -8,6 +8,7 @@ from lnpd_sdk.services.channels import Proposal
 
 from lnpd.errors import NodeStarting
 from lnpd.hooks.dispatch import Hooks
+from lnpd.hooks.features import PluginFeatures
 from lnpd.hooks.registry import Registry
 from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.channels.driver import ChannelDriver
@@ -76,6 +77,11 @@ class Desk:
     def codec(self) -> Codec:
         """Of the node's own messages and records, and of those that plugins have now."""
         return self.messages.codec if self.messages is not None else CODEC
+
+    @property
+    def features(self) -> PluginFeatures:
+        """Of plugins now: which are known, and which are said where."""
+        return self.messages.features if self.messages is not None else PluginFeatures()
 
 
 # Any: each service has its own parameters and result, which its row names.
