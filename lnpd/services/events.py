@@ -55,7 +55,7 @@ TOPICS: Final[dict[str, Topic]] = {
     "channel_spend_undone": Topic("A reorganisation undid the spend of the funding output.", ("channel",)),
     "channel_closed": Topic("Nothing of the channel is left to do.", ("channel", "reason")),
     "chain_event": Topic("What a plugin watched happened on the chain; it alone is told. `what` is confirmed,"
-                         " unconfirmed, spent, unspent, height or expired.", ("plugin", "key", "what")),
+                         " unconfirmed, spent, unspent, height, expired or busy.", ("plugin", "key", "what")),
     "payment_sent": Topic("A payment of ours is fulfilled.", ("payment_hash", "amount_msat")),
     "payment_failed": Topic("A payment of ours failed, and nothing of it is in flight.",
                             ("payment_hash", "amount_msat", "why")),

@@ -46,6 +46,7 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "plugin-spend-charged": "What a plugin spends counts against its limit before a signature is made.",
     "plugin-coins-free": "Coins are no longer reserved for a plugin.",
     "plugin-psbt-sent": "A plugin's transaction is the wallet's own before it is broadcast.",
+    "plugin-scripts-followed": "What blocks did to plugins' scripts is told, and how far they were read is stored.",
     "plugin-nonce-given": "A nonce of MuSig2 is known before the plugin sees it.",
     "plugin-nonce-used": "A nonce of MuSig2 is marked as used before a signature is made with it.",
     "plugin-htlc-held": "An HTLC is held by a plugin: it waits for its word, over restarts.",

@@ -5,6 +5,7 @@ from lnpd_sdk.services.chain import MAX_WATCHES
 from lnpd.services.events import Events
 from lnpd.services.node.services import Services
 from lnpd.services.plugins.notifying import Notifying
+from lnpd.services.plugins.scripts import ScriptWatch
 from lnpd.services.plugins.watching import OWNER, Watching
 from lnpd.services.rpc.api import Backend as Api
 from lnpd.services.wallet.lending import Lending
@@ -21,6 +22,7 @@ def furnish(services: Services, api: Api, events: Events) -> None:
     desk.feerate = services.watcher.feerate
     desk.events = events
     desk.pulse = services.pulse
-    desk.watching = Watching(services.store, services.watcher, events, MAX_WATCHES)
+    scripts = ScriptWatch(services.store, services.backend, events)
+    desk.watching = Watching(services.store, services.watcher, events, MAX_WATCHES, scripts)
     services.watcher.others[OWNER] = desk.watching
     desk.notifying = Notifying(services.store, events, services.plugins.ready)

@@ -134,6 +134,8 @@ class PluginHost:
         await self.changes.stop()
         if self.desk.notifying is not None:
             await self.desk.notifying.stop()
+        if self.desk.watching is not None:
+            await self.desk.watching.stop()
 
     def endpoint(self, number: int, start: int) -> str:
         """A fresh endpoint for each start: what an old process still holds is not the new one's."""

@@ -20,6 +20,7 @@ from lnpd.services.chain.rows import Fact, owner_prefix, read_fact, read_row
 from lnpd.services.chain.watch import NAMESPACE, ChainWatch
 from lnpd.services.events import Events
 from lnpd.services.onchain import Outpoint, StoredBroadcast
+from lnpd.services.plugins.scripts import LOOK_BACK_BLOCKS, Row, ScriptWatch, of_plugin
 from lnpd.store.codec import decode, encode
 from lnpd.store.read import ALL_ROWS, Read, u64_key
 from lnpd.store.store import Store
@@ -51,8 +52,9 @@ class Sending(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Watching:
     """The chain watch's listener for plugins. max_rows: watches and broadcasts of one plugin."""
 
-    def __init__(self, store: Store, watcher: ChainWatch, events: Events, max_rows: int) -> None:
+    def __init__(self, store: Store, watcher: ChainWatch, events: Events, max_rows: int, scripts: ScriptWatch) -> None:
         self._store, self._watcher, self._events, self._max_rows = store, watcher, events, max_rows
+        self._scripts = scripts
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- what plugins ask for
@@ -92,13 +94,24 @@ class Watching:
 
         await self._store.write(begin)
 
+    async def watch_script(self, name: str, key: str, script: bytes, depth: int) -> None:
+        """Tells of each transaction that pays to a script, or spends from it. TooManyWatches."""
+        row = Row(name, key, script, depth, max(0, self._watcher.height - LOOK_BACK_BLOCKS))
+
+        def begin(write: Write) -> None:
+            self._require_room(write, OWNER + name.encode(), 1)
+            self._scripts.add(write, row)
+
+        await self._store.write(begin)
+        self._scripts.wake()
+
     async def unwatch(self, name: str, key: str) -> bool:
         """Forgets all of this key; whether there was anything."""
         prefix = owner_prefix(OWNER + name.encode())
 
         def end(write: Write) -> bool:
             rows = [write.delete_value(NAMESPACE, prefix + kind + key.encode()) for kind in (b"t", b"o", b"b")]
-            return any([*rows, _forget_due(write, name, key)])
+            return any([*rows, self._scripts.remove(write, name, key), _forget_due(write, name, key)])
 
         was_there = await self._store.write(end)
         self._watcher.applied()
@@ -106,8 +119,8 @@ class Watching:
 
     def _require_room(self, write: Write, owner: bytes, more: int) -> None:
         name = owner.removeprefix(OWNER).decode()
-        due = sum(each.plugin == name for _, each in _due(write))
-        if len(write.values(NAMESPACE, owner_prefix(owner))) + due + more > self._max_rows:
+        others = sum(each.plugin == name for _, each in _due(write)) + len(of_plugin(write, name))
+        if len(write.values(NAMESPACE, owner_prefix(owner))) + others + more > self._max_rows:
             raise TooManyWatches(f"{name} watches as much as it may, {self._max_rows}: unwatch something first.")
 
     # --- what the chain watch calls (onchain.ChainListener)
@@ -124,6 +137,7 @@ class Watching:
             return any([*told, _tell_due(write, height)])
 
         self._spawn(look)
+        self._scripts.wake()
 
     async def complete(
         self, owner: bytes, broadcast: StoredBroadcast, spent: frozenset[Outpoint]
@@ -140,7 +154,7 @@ class Watching:
 
     async def stop(self) -> None:
         """Ends what runs; what was not told is told after the next start."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, self._scripts.stop(), return_exceptions=True)
 
     def _spawn(self, work: Callable[[Write], bool]) -> None:
         task = asyncio.get_running_loop().create_task(self._write(work))

@@ -36,6 +36,14 @@ class OutputWatch(msgspec.Struct, frozen=True):
     depth: int = 1
 
 
+class ScriptWatch(msgspec.Struct, frozen=True):
+    """What `watch_script` takes."""
+
+    key: str
+    script_pubkey: bytes
+    depth: int = 1
+
+
 class HeightWatch(msgspec.Struct, frozen=True):
     """What `watch_height` takes."""
 
@@ -53,8 +61,8 @@ class ChainAsks(Asks):
     """`Node`'s methods for the chain. They need the capability `chain`.
 
     What happens comes as events of the topic `chain_event` (`Plugin.on`), to this plugin alone, at least once and also
-    after a restart: `key`, `what` (confirmed, unconfirmed, spent, unspent, height, expired), `height`, `depth`, `txid`
-    and `transaction`, in hex, of what confirmed or spent, if it has at most 20,000 bytes.
+    after a restart: `key`, `what` (confirmed, unconfirmed, spent, unspent, height, expired, busy), `height`, `depth`,
+    `txid` and `transaction`, in hex, of what confirmed or spent, if it has at most 20,000 bytes.
     """
 
     async def chain_tip(self) -> Tip:
@@ -76,6 +84,15 @@ class ChainAsks(Asks):
         as 144 blocks back. `key` is a name of the plugin's own; the same key replaces it. WatchUnfit,
         TooManyWatches."""
         await self.call("watch_output", OutputWatch(key, txid, vout, script_pubkey, depth))
+
+    async def watch_script(self, key: str, script_pubkey: bytes, depth: int = 1) -> None:
+        """Tells of each transaction that pays to a script, or spends what was paid to it: `confirmed` at depth 1, with
+        its `transaction` and the places of its `inputs` and `outputs` that did, and without them again at `depth`, and
+        `unconfirmed` if that is undone; the past counts as far as 144 blocks back. Mempools do not count.
+
+        A script that more than 200 transactions meet in 2,016 blocks is nobody's own: its watch ends with the event
+        `busy`. `key` is a name of the plugin's own; the same key replaces it. WatchUnfit, TooManyWatches."""
+        await self.call("watch_script", ScriptWatch(key, script_pubkey, depth))
 
     async def watch_height(self, key: str, height: int) -> None:
         """Tells when the best chain has this height; at the next block, if it has. WatchUnfit, TooManyWatches."""

@@ -8,6 +8,7 @@ from lnpd_sdk.services.chain import (
     Broadcast,
     HeightWatch,
     OutputWatch,
+    ScriptWatch,
     Tip,
     TipWanted,
     WatchKey,
@@ -57,6 +58,14 @@ async def watch_output(desk: Desk, plugin: Plugin, wanted: OutputWatch) -> None:
     await there(desk.watching).watch(plugin.name, watch)
 
 
+async def watch_script(desk: Desk, plugin: Plugin, wanted: ScriptWatch) -> None:
+    """WatchUnfit, TooManyWatches."""
+    _require_key(wanted.key)
+    if not 1 <= len(wanted.script_pubkey) <= MAX_SCRIPT_BYTES or not 1 <= wanted.depth <= MAX_DEPTH:
+        raise WatchUnfit(f"A script has 1 to {MAX_SCRIPT_BYTES} bytes; a depth is 1 to {MAX_DEPTH}.")
+    await there(desk.watching).watch_script(plugin.name, wanted.key, wanted.script_pubkey, wanted.depth)
+
+
 async def watch_height(desk: Desk, plugin: Plugin, wanted: HeightWatch) -> None:
     """WatchUnfit, TooManyWatches."""
     _require_key(wanted.key)
@@ -100,6 +109,15 @@ OFFERS: Final = (
         "Tells when an output is spent.",
         'await node.watch_output("funding", txid, 0, script_pubkey, depth=6)',
         watch_output,
+    ),
+    Offer(
+        "watch_script",
+        "chain",
+        ScriptWatch,
+        None,
+        "Tells when a script is paid, or what it holds is spent.",
+        'await node.watch_script("jar", script_pubkey, depth=6)',
+        watch_script,
     ),
     Offer(
         "watch_height",

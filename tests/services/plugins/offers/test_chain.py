@@ -9,10 +9,11 @@ from lnpd_sdk.envelope import CallFailed
 from lnpd_sdk.plugin import Event, Node, Plugin
 from msgspec.structs import replace
 
+from lnpd.chain.embedded import EmbeddedChain
 from lnpd.services.node.node import Node as Daemon
 from lnpd.services.plugins import watching
 from lnpd.testing import Network, until
-from lnpd.tx.transaction import Tx, TxOut
+from lnpd.tx.transaction import Tx, TxOut, parse
 
 GRANTS = {"grants": (("tower", "chain"), ("other", "chain"))}
 
@@ -112,5 +113,51 @@ def test_a_broadcast_ends_at_its_deadline_and_all_of_it_is_bounded(
             with pytest.raises(CallFailed, match="unwatch something") as refused:
                 await node.watch_height("three", 1_000)
             assert refused.value.code == "TooManyWatches"
+
+    asyncio.run(main())
+
+
+def test_a_script_is_followed_over_restarts_and_forks(tmp_path: Path) -> None:
+    """Also one of the wallet's, which a plugin's watch must not take from it."""
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice = await network.node("alice", **GRANTS)
+            tower = Tower()
+            node = await tower.join(alice)
+            script = await alice.wallet.next_script()
+            await network.chain.fund(script, 100_000)
+            await node.watch_script("jar", script, depth=3)
+            await node.watch_script("jar", script, depth=3)
+            await until(lambda: len(tower.told) == 1, "the past")
+            (first,) = tower.told
+            assert (first["what"], first["depth"], first["inputs"], len(first["outputs"])) == ("confirmed", 1, [], 1)
+            paid_tx = parse(bytes.fromhex(first["transaction"]))
+            assert paid_tx.txid[::-1].hex() == first["txid"]
+            assert paid_tx.outputs[first["outputs"][0]].script_pubkey == script
+            spending = await paid(alice, 50_000)
+            tower.told.clear()
+            alice = await network.restart(alice)
+            await network.chain.broadcast((spending.serialise(),))
+            await network.mine(1)  # while the plugin is not there
+            again = Tower()
+            node = await again.join(alice)
+            await until(lambda: len(again.told) == 1, "the spend")
+            assert (again.told[0]["txid"], again.told[0]["inputs"]) == (spending.txid[::-1].hex(), [0])
+            assert isinstance(network.chain, EmbeddedChain)
+            await network.chain.reorganise(1, 2)
+            await until(lambda: len(again.told) == 3, "the fork")
+            assert [row["what"] for row in again.told[1:]] == ["unconfirmed", "confirmed"]
+            assert again.told[1]["txid"] == spending.txid[::-1].hex()
+            assert (again.told[2]["txid"], again.told[2]["depth"]) == (first["txid"], 3)
+            await network.mine(3)
+            await until(lambda: len(again.told) == 5, "the spend, and its depth")
+            assert [row["depth"] for row in again.told[3:]] == [1, 3]
+            assert await node.unwatch("jar") and not await node.unwatch("jar")
+            await network.fund(alice, 70_000)  # the wallet still follows its scripts
+            for key, wrong, depth in (("a b", b"\0", 1), ("a", b"", 1), ("a", b"\0", 0)):
+                with pytest.raises(CallFailed) as refused:
+                    await node.watch_script(key, wrong, depth)
+                assert refused.value.code == "WatchUnfit"
 
     asyncio.run(main())
