@@ -1,4 +1,4 @@
-"""Is what met a plugin's script told once, undone when its block is, deep when it is, and given up if it is too much?"""
+"""Is what met a plugin's script told once, undone with its block, told again when it is deep, and bounded?"""
 
 from typing import Any
 
