@@ -94,15 +94,14 @@ class Door:
 
     def _decided(self, request: list[bytes]) -> list[bytes]:
         rows = [*request, *[b""] * (6 - len(request))]
-        version, number, _domain, address, _identity, mechanism, *credentials = rows
+        version, number, _domain, _address, _identity, mechanism, *credentials = rows
         name = self._names.get(credentials[0]) if mechanism == b"CURVE" and len(credentials) == 1 else None
         if name is not None:
             return [version, number, b"200", b"OK", name.encode(), b""]
         self.refused += 1
         if self.refused & (self.refused - 1) == 0:  # at 1, 2, 4, 8, ...: how often is up to the other side
             log.warning(
-                "a remote plugin from %s is refused, the %s. time: nobody's key is %s",
-                address.decode(errors="replace")[:50],
+                "a remote plugin is refused, the %s. time: nobody's key is %s",
                 self.refused,
                 credentials[0][:KEY_BYTES].hex() if credentials else "",
             )

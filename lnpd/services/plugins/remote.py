@@ -1,6 +1,7 @@
 """How does a plugin on another machine become one of this node's?
 
     it connects -- tcp, CURVE, a key that the user pinned to its name --> hello --> as a process of ours from here on
+                (gate.py: how many may knock)
 
 It comes when it wants, and again when its connection broke or the node was started anew: each hello begins a life. It
 has no process here: nothing ends with it but its calls, and what does wrong has to say hello again, after a pause.
@@ -17,7 +18,9 @@ from lnpd.bus.curve import Door, kept_keys, owner_of
 from lnpd.bus.link import Identity
 from lnpd.bus.peer import BusPeer
 from lnpd.errors import PluginBusy, ReloadRefused
+from lnpd.services.peers.address import parse_address
 from lnpd.services.plugins.calls import Owner, Plugin
+from lnpd.services.plugins.gate import Gate
 from lnpd.services.plugins.life import LIMITS, Life
 from lnpd.services.plugins.process import PAUSES_SECONDS, PluginProcess
 
@@ -151,6 +154,7 @@ class RemoteDoor:
         self._plugins: dict[str, PluginRemote] = {}
         self._bus: BusPeer | None = None
         self._door: Door | None = None
+        self._gate: Gate | None = None
 
     @property
     def is_open(self) -> bool:
@@ -160,10 +164,14 @@ class RemoteDoor:
     def open(self, host: Owner) -> list[Plugin]:
         """Listens; the plugins that may come. EndpointRefused."""
         keys = kept_keys(self._directory / KEY_FILE)
+        inside = host.endpoint(0, 0)  # no process's: those begin with 1
         self._door = Door(keys, self._pins)
         self._bus = BusPeer(self._heard, broken=self._broken, limits=LIMITS)
         try:
-            self._bus.bind(self._endpoint, self._door)
+            self._bus.bind(inside, self._door)
+            address = parse_address(self._endpoint.removeprefix("tcp://"))
+            self._gate = Gate(address, Path(inside.removeprefix("ipc://")), len(self._pins))
+            self._gate.open()
         except BaseException:
             self.close()
             raise
@@ -173,6 +181,9 @@ class RemoteDoor:
 
     def close(self) -> None:
         """Listens no more."""
+        if self._gate is not None:
+            self._gate.close()
+            self._gate = None
         if self._bus is not None:
             self._bus.close()
             self._bus = None
