@@ -181,7 +181,9 @@ class Answers:
         return entry
 
     def _memory(self, provider: str) -> Memory:
-        return self._memories.setdefault(provider, Memory(provider))
+        if (found := self._memories.get(provider)) is None:
+            found = self._memories[provider] = Memory(provider)
+        return found
 
 
 class _Answer(NamedTuple):
