@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import pluggy
@@ -22,6 +22,8 @@ from lnpd.wire.catalogue import CORE, Catalogue
 
 log = logging.getLogger("lnpd.hooks")
 MAX_TEXT = 500  # characters of a text that a hook answered: it is logged, and some are sent to peers
+
+T = TypeVar("T")
 
 # Why an answer of the right type cannot be taken all the same; empty if it can.
 Check = Callable[[Any], str]  # Any: each hook has its own answer
@@ -122,25 +124,27 @@ class Hooks:
         return tuple(found[plugin]._replace(why=why[plugin]) for plugin in arranged(wishes))
 
     # --- asking
-    async def gather(self, name: str, /, **params: object) -> list[object]:
+    def gather(self, name: str, /, **params: object) -> Coroutine[Any, Any, list[object]]:
         """Every answer that is not None, in the order of the plugins."""
-        return [answer.value for answer in await self._every(name, None, params)]
+        return self._every(name, None, params, _value)
 
-    def every(self, name: str, check: Check | None, /, **params: object) -> Awaitable[list[Answered]]:
+    def every(self, name: str, check: Check | None, /, **params: object) -> Coroutine[Any, Any, list[Answered]]:
         """As `gather`, with whose each answer is."""
-        return self._every(name, check, params)
+        return self._every(name, check, params, Answered)
 
-    async def _every(self, name: str, check: Check | None, params: dict[str, object]) -> list[Answered]:
+    async def _every(
+        self, name: str, check: Check | None, params: dict[str, object], told: Callable[[str, Any], T]
+    ) -> list[T]:
         kind = self.kinds[name]
         assert kind.kind == "gather", f"{name} is not a gather hook"
         tells = kind.answer is type(None)  # what a plugin has to know it is told, also of what it caused
         asked = [each for each in self.subscribers(name) if tells or not self._waits(name, each)]
         if len(asked) == 1:  # a task of its own would cost a fifth of the question
             answer = await self._one(kind, asked[0], params, check)
-            return [] if answer is None else [Answered(asked[0].plugin, answer)]
+            return [] if answer is None else [told(asked[0].plugin, answer)]
         answers = await asyncio.gather(*(self._one(kind, each, params, check) for each in asked))
         found = zip(asked, answers, strict=True)
-        return [Answered(each.plugin, answer) for each, answer in found if answer is not None]
+        return [told(each.plugin, answer) for each, answer in found if answer is not None]
 
     async def chain(self, name: str, check: Check | None = None, /, **params: object) -> Any:  # Any: the hook's type
         """The first answer that is not None, in order; those behind it are never asked.
@@ -184,6 +188,10 @@ class Hooks:
             except PluginFault as error:
                 _complain(kind, trace, error)
         return None
+
+
+def _value(_plugin: str, value: object) -> object:
+    return value
 
 
 def _complain(kind: HookKind, trace: Trace, error: PluginFault) -> None:

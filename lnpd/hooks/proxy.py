@@ -44,7 +44,8 @@ class PluginProxy:
 
     def ask(self, kind: HookKind, params: dict[str, object]) -> Awaitable[object] | None:
         """Asks the plugin; None, at once, if it was not granted the hook, or a filter of its own does not hold."""
-        if kind.name in self.refused or not passes(self.subscriptions[kind.name].filters, params):
+        filters = self.subscriptions[kind.name].filters
+        if kind.name in self.refused or (filters and not passes(filters, params)):
             return None
         return self._call(kind.name, params, kind.deadline_seconds)
 
