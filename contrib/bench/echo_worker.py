@@ -3,6 +3,7 @@
 python echo_worker.py socketpair DESCRIPTOR    frames over an inherited socket, sent back as they are
 python echo_worker.py json                     JSON-RPC over standard input and output, as Core Lightning's plugins
 python echo_worker.py zmq ENDPOINT             msgpack calls over zmq.asyncio
+python echo_worker.py zmq-block ENDPOINT       frames over ZeroMQ, sent back as they are, without an event loop
 python echo_worker.py zmq-bare ENDPOINT        frames over zmq.asyncio, sent back as they are
 python echo_worker.py link-bare ENDPOINT       frames over a link of lnpd.bus, sent back as they are
 """
@@ -55,6 +56,15 @@ async def zmq_asyncio(endpoint: str) -> None:
     link.close(0)
 
 
+def zmq_blocking(endpoint: str) -> None:
+    """Nothing decoded, no event loop."""
+    link = zmq.Context.instance().socket(zmq.DEALER)
+    link.connect(endpoint)
+    link.send(b"hello")
+    while True:
+        link.send(link.recv())
+
+
 async def zmq_bare(endpoint: str) -> None:
     """Nothing decoded."""
     link = zmq.asyncio.Context.instance().socket(zmq.DEALER)
@@ -79,6 +89,8 @@ if __name__ == "__main__":
             json_rpc()
         case ["zmq", given]:
             asyncio.run(zmq_asyncio(given))
+        case ["zmq-block", given]:
+            zmq_blocking(given)
         case ["zmq-bare", given]:
             asyncio.run(zmq_bare(given))
         case ["link-bare", given]:

@@ -144,6 +144,26 @@ async def zmq_bare(folder: Path, frame: bytes) -> AsyncIterator[Volley]:
 
 
 @asynccontextmanager
+async def zmq_blocking(folder: Path, frame: bytes) -> AsyncIterator[Callable[[], object]]:
+    """A process that sends frames back over ZeroMQ, blocking on both ends: what the library takes by itself."""
+    endpoint = f"ipc://{folder}/zmq-block"
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as link:
+        link.setsockopt(zmq.LINGER, 0)
+        link.bind(endpoint)
+        async with _process("zmq-block", endpoint):
+            identity = link.recv()
+            assert link.recv() == b"hello"
+
+            def operation() -> None:
+                link.send(identity, zmq.SNDMORE)
+                link.send(frame)
+                link.recv()
+                assert link.recv() == frame
+
+            yield operation
+
+
+@asynccontextmanager
 async def link_bare(folder: Path, frame: bytes) -> AsyncIterator[Volley]:
     """The same over lnpd.bus's links."""
     endpoint = f"ipc://{folder}/link-bare"

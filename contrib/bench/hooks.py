@@ -3,7 +3,8 @@
 A hook goes through the plugin's proxy, the bus, the SDK's client and the author's function, and back. Beside
 it: a frame of the same length over a socketpair, blocking on both ends, which is the kernel's share of any question;
 and the same question as JSON-RPC over pipes. There the plugin blocks, as Core Lightning's do, and the node is on an
-event loop, as it must be; a node that blocks as well is shown without a goal.
+event loop, as it must be; a node that blocks as well is shown without a goal. The steps between the first and the last
+of these, each with what it adds, are in a table of processor time (steps.py).
 """
 
 import asyncio
@@ -19,11 +20,21 @@ from lnpd_sdk.envelope import Call
 from lnpd_sdk.questions import RpcRequest
 from lnpd_sdk.types import View
 
-from contrib.bench.echoes import Volley, json_loop, json_pipes, link_bare, socketpair, zmq_asyncio, zmq_bare
+from contrib.bench.echoes import (
+    Volley,
+    json_loop,
+    json_pipes,
+    link_bare,
+    socketpair,
+    zmq_asyncio,
+    zmq_bare,
+    zmq_blocking,
+)
 from contrib.bench.measure import AsyncTimed, Series, Size, contest_async, seconds_each
 from contrib.bench.places import sockets
 from contrib.bench.profiling import profile_async
 from contrib.bench.report import Section, at_least, at_most
+from contrib.bench.steps import Metered, Newcomers, table
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
@@ -36,10 +47,19 @@ HOOK = "block_connected"
 PARAMS: dict[str, object] = {"height": 800_000, "block_hash": "5a" * 32}
 FRAME = envelope.pack(Call(1000, "hook", envelope.raw(RpcRequest(HOOK, envelope.raw(PARAMS)))))
 VIEW = View(bytes(32), 0, 1_000_000, 0, 1, 253, (354, 354), (144, 100), (500_000_000, 500_000_000), ())
-COUNT, TOGETHER, TURNS = 150, 100, 3
+COUNT, TOGETHER, TURNS = 100, 100, 5
 GOAL_SOCKETPAIR, GOAL_JSON, GOAL_ZMQ = 4.0, 1.6, 2.5
 ECHO, JSON, JSON_BLOCKING = "socketpair echo", "JSON-RPC over pipes", "JSON-RPC over pipes, node blocks"
 AT_ONCE, BARE_ZMQ = f"{TOGETHER} at once", "bare zmq.asyncio frames"
+ZMQ_BLOCKING, BARE = "bare frame over ZeroMQ, both ends block", "bare frame over ZeroMQ, nothing decoded"
+STEPS = {  # what each way has that the one before does not have
+    ECHO: "a socketpair; both ends block, nothing is decoded",
+    ZMQ_BLOCKING: "ZeroMQ in its place: a thread more at each end",
+    BARE: "an event loop at each end, so that neither blocks",
+    "ping": "calls: frames read and written, numbers, deadlines",
+    "plugin call": "the hook's fields and answer; the author's function",
+    "hook": "who is asked, trace, figures, a check of the answer",
+}
 
 Ask = Callable[[], Awaitable[object]]
 
@@ -122,32 +142,44 @@ def volleys(volley: Volley, count: int) -> AsyncTimed:
     return timed
 
 
-async def measured(folder: Path, size: Size) -> dict[str, Series]:
-    """Seconds of one question in each of the ways."""
+async def measured(folder: Path, size: Size) -> tuple[dict[str, Series], list[str]]:
+    """Seconds of one question in each of the ways, and where they go."""
     count, many = size.of(COUNT, 2), size.of(3) * TOGETHER
     async with AsyncExitStack() as ways:
-        echo = ways.enter_context(socketpair(FRAME))
+        new = Newcomers()
+        echo, echoes = ways.enter_context(socketpair(FRAME)), new()
         rpc = ways.enter_context(json_pipes(HOOK, PARAMS))
         json_ask = await ways.enter_async_context(json_loop(HOOK, PARAMS))
-        host = await ways.enter_async_context(hosted(folder))
+        new()
+        host, plugins = await ways.enter_async_context(hosted(folder)), new()
+        block, blockers = await ways.enter_async_context(zmq_blocking(folder, FRAME)), new()
+        links, linked = await ways.enter_async_context(link_bare(folder, FRAME)), new()
         caller = await ways.enter_async_context(zmq_asyncio(folder))
-        links = await ways.enter_async_context(link_bare(folder, FRAME))
         sockets_of_zmq = await ways.enter_async_context(zmq_bare(folder, FRAME))
-        contestants = {
-            "hook": one_by_one(asking_hook(host), count),
+        plugin = host.plugins[0]
+        steps = {
+            ECHO: Metered(blocking(echo, count), count, echoes),
+            ZMQ_BLOCKING: Metered(blocking(block, count), count, blockers),
+            BARE: Metered(one_by_one(lambda: links(1), count), count, linked),
+            "ping": Metered(one_by_one(lambda: plugin.call("ping", None, 5.0), count), count, plugins),
+            "plugin call": Metered(one_by_one(lambda: plugin.hook(HOOK, PARAMS), count), count, plugins),
+            "hook": Metered(one_by_one(asking_hook(host), count), count, plugins),
+        }
+        contestants: dict[str, AsyncTimed] = {
+            "hook": steps["hook"],
             "provider question": one_by_one(asking_provider(host), count),
-            ECHO: blocking(echo, count),
             JSON: one_by_one(json_ask, count),
             JSON_BLOCKING: blocking(rpc, count),
-            "bare frame over ZeroMQ, nothing decoded": one_by_one(lambda: links(1), count),
+            **steps,
             "zmq.asyncio, same calls": one_by_one(lambda: caller.hook(HOOK, PARAMS), count),
             f"hooks, {AT_ONCE}": pipelined(asking_hook(host), many),
-            f"plugin calls, {AT_ONCE}": pipelined(lambda: host.plugins[0].hook(HOOK, PARAMS), many),
+            f"plugin calls, {AT_ONCE}": pipelined(lambda: plugin.hook(HOOK, PARAMS), many),
             f"zmq.asyncio calls, {AT_ONCE}": pipelined(lambda: caller.hook(HOOK, PARAMS), many),
             f"bare frames, {AT_ONCE}": volleys(links, many),
             f"bare zmq.asyncio frames, {AT_ONCE}": volleys(sockets_of_zmq, many),
         }
-        return await contest_async(contestants, TURNS * size.rounds)
+        found = await contest_async(contestants, TURNS * size.rounds)
+        return found, table([(text, steps[name]) for name, text in STEPS.items()], steps[ECHO])
 
 
 def profiled(make: Callable[[PluginHost], AsyncTimed]) -> list[str]:
@@ -161,11 +193,21 @@ def profiled(make: Callable[[PluginHost], AsyncTimed]) -> list[str]:
         return asyncio.run(main(folder))
 
 
+def _tell_floor(section: Section, found: dict[str, Series]) -> None:
+    """What the goals leave for all that is not ZeroMQ's, nor the event loops'."""
+    for name, rival, goal in (("socketpair", ECHO, GOAL_SOCKETPAIR), ("JSON-RPC", JSON, GOAL_JSON)):
+        library, bare = (found[way].over(found[rival]).median for way in (ZMQ_BLOCKING, BARE))
+        section.note(
+            f"a frame that nobody reads takes {library:.1f}x {name} over ZeroMQ alone and {bare:.1f}x with event loops,"
+            f" of the {goal:g}x that a whole question may take"
+        )
+
+
 def run(size: Size) -> Section:
     """See the file's question."""
     section = Section(f"hooks: core to plugin process and back, frames of {len(FRAME)} bytes")
     with sockets() as folder:
-        found = asyncio.run(measured(folder, size))
+        found, costs = asyncio.run(measured(folder, size))
     for name, series in found.items():
         section.time(name, series)
     count = size.of(4 * COUNT, 2)
@@ -184,7 +226,8 @@ def run(size: Size) -> Section:
         speed = found[f"{theirs}, {AT_ONCE}"].over(found[f"{ours}, {AT_ONCE}"])
         section.ratio(f"{ours}, {AT_ONCE}: speed / {theirs}", speed, at_least(GOAL_ZMQ), why)
     section.doubt(ECHO, found[ECHO])
-    section.note("a bare frame shows ZeroMQ's share: it wakes an I/O thread of its own at each end, both ways")
+    section.notes += costs
+    _tell_floor(section, found)
     section.note(
         "hooks answer through dispatch, proxies and the SDK; the zmq.asyncio calls have nothing of that around them"
     )

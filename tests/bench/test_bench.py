@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contrib.bench import __main__ as bench
-from contrib.bench import ceilings, interop, start, transport
+from contrib.bench import ceilings, interop, start, steps, transport
 from contrib.bench.measure import Series, Size, contest
 from contrib.bench.places import ROOT, NotInstalled
 from contrib.bench.primitives import MESSAGE, ONION, PEEL, SIGN, SYNC, VERIFY
@@ -84,6 +84,36 @@ def test_an_unsteady_machine_is_said() -> None:
     assert not section.notes
     section.doubt("fdatasync", Series((1e-4, 3e-3)))
     assert "UNSTEADY: fdatasync took 100 to 3,000 us" in printed(section)
+
+
+def test_a_table_of_steps_says_what_each_adds() -> None:
+    async def never() -> float:
+        raise AssertionError("nothing is measured")
+
+    def metered(*sums: float) -> steps.Metered:
+        step = steps.Metered(never, 1, ())
+        step.rounds = [steps.Round(each, steps.Spent(0.25 * each, 0.0, 0.75 * each, 0.0)) for each in sums]
+        return step
+
+    echo = metered(1e-6, 3e-5, 2e-5)  # the first round warms up, the best of the others counts
+    _, first, second = steps.table([("an echo", echo), ("a loop", metered(9e-5, 9e-5))], echo)
+    assert first.split() == ["an", "echo", "5.0", "0.0", "15.0", "0.0", "20.0", "20.0", "1.0x", "20.0"]
+    assert second.split()[-4:] == ["90.0", "70.0", "4.5x", "90.0"]
+    (line,) = steps.table([("elsewhere", metered(0.0))], echo)
+    assert "is not shown" in line
+
+
+def test_a_process_that_came_is_known_with_its_time() -> None:
+    new = steps.Newcomers()
+    busy = "sum(range(10**6)); print(flush=True); input()"
+    with subprocess.Popen((sys.executable, "-c", busy), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdout.readline()
+        found = new()
+        assert found in ((process.pid,), ())  # a system that is not Linux does not tell
+        assert not found or steps.spent(found).plugin > 0
+        assert new() == ()
+        process.stdin.close()
 
 
 def test_the_ceiling_is_of_what_a_payment_needs() -> None:
