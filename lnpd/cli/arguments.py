@@ -69,6 +69,9 @@ def find(words: Sequence[str], commands: Iterable[Command]) -> tuple[Command, li
     asked = " ".join(words[:2])
     first = words[0] if words else ""
     near = [name for name in names if name.startswith(f"{first} ")]
+    if len(words) < 2 and len(near) > 2:
+        raise NoSuchMethod(f"There is no command {first!r} alone: lnp {first} --help lists those that begin so.")
+    near = (difflib.get_close_matches(asked, near, 2, 0.6) or near)[:3]
     near = near or difflib.get_close_matches(asked, names, 2, 0.6) or difflib.get_close_matches(first, names, 2, 0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "see lnp --help."
     raise NoSuchMethod(f"There is no command {first!r}: {hint}")
@@ -108,6 +111,8 @@ def _add(made: Parser, parameter: Parameter) -> None:
     else:
         action = "append" if parameter.kind in LISTS else "store"
         made.add_argument(parameter.flag, dest=name, metavar=metavar, action=action, **more)
+        if parameter.bare:
+            made.add_argument(name, metavar=name.upper(), nargs="?", default=argparse.SUPPRESS, **more)
 
 
 def params(command: Command, words: Sequence[str]) -> tuple[dict[str, Any], argparse.Namespace]:

@@ -112,7 +112,19 @@ def explain(words: Sequence[str], common: Common, prog: str = "lnp") -> str:
     commands = known_commands(common)
     if not words:
         return overview(commands)
+    if len(words) == 1 and (group := group_of(words[0], common)):
+        return group
     return arguments.parser(arguments.find(words, commands)[0], prog).format_help().rstrip()
+
+
+def group_of(word: str, common: Common) -> str:
+    """The commands of two words that begin with this one, which is none itself (`plugin`); empty if there are none."""
+    rows = [command for command in TABLE if command.name.startswith(f"{word} ")]
+    if not rows or any(command.name == word for command in known_commands(common)):
+        return ""
+    margin = max(len(row.name) for row in rows) + 1
+    lines = [f"usage: lnp {word} COMMAND ...      (lnp {word} COMMAND --help says more)", ""]
+    return "\n".join([*lines, *(f"  {row.name:<{margin}} {row.help}" for row in rows)])
 
 
 def overview(commands: Sequence[Command]) -> str:

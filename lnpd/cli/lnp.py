@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from lnpd.cli import arguments
-from lnpd.cli.ask import do_found, explain, find, refusal
+from lnpd.cli.ask import do_found, explain, find, group_of, refusal
 from lnpd.cli.exits import INTERRUPTED, OK, exit_of
 from lnpd.cli.tools import HERE
 from lnpd.errors import LnpdError
@@ -52,6 +52,8 @@ def run(words: Sequence[str]) -> int:
         print(explain((), common))
     elif rest[:1] == ["help"] and not any(word.startswith("-") for word in rest):
         print(explain(rest[1:], common))
+    elif len(rest) == 2 and rest[1] in ("-h", "--help") and (group := group_of(rest[0], common)):
+        print(group)
     elif rest:
         return _done(rest, common)
     else:

@@ -116,12 +116,12 @@ class Registry:
         return self._find(lambda m: {p.name: p for p in m.providers}, name)
 
     def rpc_method(self, name: str) -> tuple[str, RpcMethod] | None:
-        """The owner and the declaration of a plugin's RPC method."""
-        return self._find(lambda m: {r.name: r for r in m.rpc}, name)
+        """The owner, who may be away for now, and the declaration of a plugin's RPC method."""
+        return next(((owner, row) for owner, row in self.rpc_methods() if row.name == name), None)
 
     def rpc_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
-        """Every plugin's RPC methods with their owners."""
-        return tuple((name, row) for name, owned in self.owners.items() for row in owned.manifest.rpc)
+        """Every plugin's RPC methods with their owners, of those too that are away for now."""
+        return tuple((name, row) for name, manifest in self._claims.items() for row in manifest.rpc)
 
     def channel_type(self, name: str) -> tuple[str, ChannelTypeSpec] | None:
         """The owner and the declaration of a plugin's channel type."""

@@ -6,7 +6,7 @@ dissatisfaction never needs any of these (property `d` of miniscript), and what 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from io import BytesIO
@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple  # Any: embit ships no types
 
 from embit.descriptor.miniscript import Miniscript as Node
 from embit.hashes import hash160, ripemd160
+from lnpd_sdk.nearest import nearest
 from lnpd_sdk.script import BytesSlot, LateSlot, SignatureSlot, Slot, SpendPath
 
 from lnpd.crypto.secp import check_point
@@ -33,6 +34,8 @@ MAX_BLOCKS: Final = 0xFFFF
 FIRST_TIMESTAMP: Final = 500_000_000
 
 _WORD: Final = re.compile(r"[a-z0-9_]+")
+_ARGUMENT: Final = re.compile(r"[(,]([a-z0-9_]+)(?=[,)])")
+_NUMBER_OR_HEX: Final = re.compile(r"[0-9]+|(?:[0-9a-f]{2})+")
 _LETTERS: Final = re.compile(r"[a-z0-9_:(),]*")
 _EMPTY: Final[Slot] = BytesSlot(b"")
 _ONE: Final[Slot] = BytesSlot(b"\x01")
@@ -77,7 +80,14 @@ def compile_expression(expression: str, names: Names, taproot: bool = False) -> 
 
 def _with_points(expression: str, names: Names) -> str:
     points = dict(names.points)
+    for word in _ARGUMENT.findall(expression):
+        if word not in points and not _NUMBER_OR_HEX.fullmatch(word):
+            raise ScriptRefused(f"There is no key {word[:40]!r} here{nearest(word, points) or _listed(points)}")
     return _WORD.sub(lambda match: points[match[0]].hex() if match[0] in points else match[0], expression)
+
+
+def _listed(points: Mapping[str, bytes]) -> str:
+    return f"; there are {', '.join(points)}" if points else ""
 
 
 def _checked(expression: str) -> str:

@@ -6,6 +6,7 @@ Leaves come in the order of a walk from left to right, each with its depth: that
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from lnpd_sdk.nearest import nearest
 from lnpd_sdk.script import InternalKey
 
 from lnpd.crypto.musig import Group
@@ -49,7 +50,8 @@ def internal_point(name: InternalKey, names: Names) -> bytes:
         return joint_key(names.funding)
     point = dict(names.points).get(name)
     if point is None:
-        raise ScriptRefused(f"There is no key {name} here.")
+        known = [each for each, _ in names.points]
+        raise ScriptRefused(f"There is no key {name} here{nearest(name, known) or '.'}")
     return point
 
 

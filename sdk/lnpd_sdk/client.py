@@ -381,5 +381,7 @@ def main(plugin: Served) -> None:
         asyncio.run(_serve(plugin, endpoint, token))
     except (KeyboardInterrupt, asyncio.CancelledError):
         pass
+    except CallFailed as refused:
+        sys.exit(1 if refused.code == "ManifestRefused" else f"{plugin.name}: {refused}")  # the node says why
     except BusError as error:
         sys.exit(f"{plugin.name}: {error}")

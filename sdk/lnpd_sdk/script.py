@@ -26,7 +26,9 @@ class Key(StrEnum):
 
 class InternalKey(StrEnum):
     """Who can spend a taproot output without its tree: the holder of this key of the commitment, nobody (a point that
-    nobody knows the secret of), or both parties together (MuSig2 of the funding keys in BIP 327's order)."""
+    nobody knows the secret of), or both parties together (MuSig2 of the funding keys in BIP 327's order). The last,
+    MUSIG2_FUNDING, is of use in what a channel type pays its funding to, and nowhere else: no child and no claim of a
+    commitment's output is signed by it."""
 
     NUMS = "nums"  # BIP 341, "Constructing and spending Taproot outputs"
     NUMS_SIMPLE_TAPROOT = "nums_simple_taproot"  # the simple taproot channels' own

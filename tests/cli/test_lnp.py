@@ -77,7 +77,8 @@ def test_a_plugins_method_is_a_command(node: tuple[SmallNode, Path]) -> None:
 
 WRONG: dict[str, tuple[list[str], int, str]] = {
     "unknown command": (["pley"], 2, "did you mean pay"),
-    "half a command": (["plugin"], 2, "did you mean plugin list or"),
+    "nearly a command": (["plugin", "lst"], 2, "did you mean plugin list"),
+    "half a command": (["plugin"], 2, "lnp plugin --help lists those that begin so"),
     "nothing like it": (["xyzzyx"], 2, "see lnp --help"),
     "missing parameter": (["fund"], 2, "required: AMOUNT_SAT"),
     "too many": (["info", "more"], 2, "more"),

@@ -216,6 +216,13 @@ def test_refused(expression: str) -> None:
         compile_expression(expression, names_of(KEYS))
 
 
+def test_a_key_that_is_not_there_is_named_with_the_nearest() -> None:
+    with pytest.raises(ScriptRefused, match=r"There is no key 'revocaton' here; did you mean 'revocation'"):
+        compile_expression("pk(revocaton)", names_of(KEYS))
+    with pytest.raises(ScriptRefused, match=r"There is no key 'mine' here; there are .*delayed"):
+        compile_expression("or_d(pk(revocation),pk(mine))", names_of(KEYS))
+
+
 @given(st.text(alphabet="abcdehijklmnopstuv_:(),0123456789", max_size=60))
 def test_any_text_is_compiled_or_refused(text: str) -> None:
     try:

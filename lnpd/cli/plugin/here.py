@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from lnpd.services.rpc.commands import Command
 
 def perform(command: Command, params: Mapping[str, Any], parsed: argparse.Namespace, as_json: bool) -> int:  # Any: JSON
     """Does it; the exit code. Raises LnpdError."""
+    logging.getLogger("lnpd").addHandler(logging.NullHandler())  # what a node would log is in what is printed
     return DONE_BY[command.name](params, parsed, as_json)
 
 

@@ -152,7 +152,7 @@ class PluginApi:
             raise CommandVetoed(f"A plugin refuses {method}: {one_line(refusal)}")
 
     def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
-        """The RPC methods of the plugins that run now."""
+        """The RPC methods of the plugins, of those too that are away for now."""
         return self._services.registry.rpc_methods()
 
     async def call_plugin(self, method: str, params: dict[str, Any]) -> object:  # Any: a plugin's values are its own

@@ -113,7 +113,7 @@ class Plugin(ABC):
         self.why = ""
         self.starts, self.faults, self.dropped = 0, 0, 0
         self.manifest: Manifest | None = None
-        self.voice = Voice(name)
+        self.voice = Voice(name, path)
         self.settled = asyncio.Event()  # registered, or failed for the first time
         self.known_as = ""  # grants and channels belong to a name: a later start may not take another
 

@@ -142,12 +142,17 @@ class PluginHost:
         return f"ipc://{self._runtime}/plugin-{number}-{start}"
 
     async def call_rpc(self, name: str, params: dict[str, object]) -> object:
-        """Calls a plugin's RPC method. NoSuchMethod; CallFailed is what the plugin refused or raised; PluginFault if it
-        did not answer."""
+        """Calls a plugin's RPC method. NoSuchMethod, PluginNotRunning; CallFailed is what the plugin refused or raised;
+        PluginFault if it did not answer."""
         found = self.registry.rpc_method(name)
-        plugin = self.ready(found[0]) if found else None
+        if found is None:
+            raise NoSuchMethod(f"There is no command {name}.")
+        plugin = self.ready(found[0])
         if plugin is None:
-            raise NoSuchMethod(f"There is no command {name}: its plugin does not run.")
+            how = next((p.status for p in self.plugins if p.known_as == found[0]), "not here")
+            raise PluginNotRunning(
+                f"The plugin {found[0]}, whose command this is, is {how}: lnp plugin start {found[0]}"
+            )
         return await plugin.rpc(name, params, RPC_SECONDS)
 
     def ready(self, name: str) -> Plugin | None:

@@ -10,6 +10,7 @@ import logging
 import time
 
 from lnpd.errors.words import one_line
+from lnpd.services.plugins.lastwords import LastWords
 
 log = logging.getLogger("lnpd.plugins")
 
@@ -20,13 +21,22 @@ WITHIN_SECONDS = 10.0
 
 
 class Voice:
-    """One plugin's lines. `last` is the last one that it printed in this life."""
+    """One plugin's lines. `path` is its file's."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.last = ""
+    def __init__(self, name: str, path: str = "") -> None:
+        self.name, self._path = name, path
+        self._words = LastWords(path)
         self.left_out = 0
         self._since, self._lines, self._bytes = 0.0, 0, 0
+
+    def begin(self) -> None:
+        """A life begins."""
+        self._words = LastWords(self._path)
+
+    @property
+    def final(self) -> str:
+        """What of all that it printed in this life tells best why it ended; empty if it printed nothing."""
+        return self._words.why
 
     def say(self, level: int, text: str) -> None:
         """Writes one line, if it still may."""
@@ -53,6 +63,7 @@ class Voice:
                 continue
             if not line:
                 return
-            if text := one_line(line.strip(), LINE_BYTES):
-                self.last = text
-                self.say(logging.INFO, text)
+            text = one_line(line.expandtabs().rstrip(), LINE_BYTES)  # how far it is indented tells what it is
+            if text.strip():
+                self._words.hear(text)
+                self.say(logging.INFO, text.strip())

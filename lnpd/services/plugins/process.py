@@ -159,7 +159,8 @@ class PluginProcess(Plugin):
     async def _once(self) -> None:
         """From the start of the process to its end, and to that of those that replaced it; returns if it was asked to
         stop, else raises what happened."""
-        self.status, self.voice.last = "starting", ""
+        self.status = "starting"
+        self.voice.begin()
         self._open.clear()
         self.life = self._new_life()
         try:
@@ -276,7 +277,9 @@ class PluginProcess(Plugin):
     def _how_it_ended(self, life: Life) -> str:
         assert life.child is not None
         early = "" if life.is_ready else " before it was ready"
-        said = f"; it said: {self.voice.last}" if self.voice.last else ""
+        said = f"; it said: {self.voice.final}" if self.voice.final else ""
+        if life.child.code == 0 and not life.greeted and not said:
+            said = "; it never called the node: a plugin's file ends with plugin.run()"
         return f"its process ended with code {life.child.code}{early}{said}"
 
     @property

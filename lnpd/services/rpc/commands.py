@@ -14,13 +14,15 @@ NODE, PEERS, WALLET, CHANNELS, PAYMENTS, PLUGINS = "Node", "Peers", "Wallet", "C
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """A parameter of a command: its kind is a row of KINDS; an optional one that is not given has the default."""
+    """A parameter of a command: its kind is a row of KINDS; an optional one that is not given has the default. What is
+    `bare` may be given without its flag too."""
 
     name: str
     kind: str
     help: str
     required: bool = True
     default: Any = None  # a JSON value
+    bare: bool = False
 
     @property
     def flag(self) -> str:
@@ -344,9 +346,9 @@ COMMANDS: Final[tuple[Command, ...]] = (
         PLUGINS,
         "List the options of the plugins that run, or of one: values, who gave them, which can be set.",
         tuple[answers.PluginOption, ...],
-        (_optional("plugin", "plugin", "of this plugin alone"),),
+        (Parameter("plugin", "plugin", "of this plugin alone", required=False, bare=True),),
         call="plugin_options",
-        examples=("lnp plugin options", "lnp plugin options --plugin hello"),
+        examples=("lnp plugin options", "lnp plugin options hello"),
     ),
     Command(
         "plugin set",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lnpd_sdk.envelope import CallFailed
 
-from lnpd.errors import ManifestRefused, NoSuchMethod, ProviderFault
+from lnpd.errors import ManifestRefused, PluginNotRunning, ProviderFault
 from tests.plugins.two_parties import load
 from tests.services.plugins.test_host import LOCKBOX, contribute, hosted, written
 
@@ -31,7 +31,7 @@ def test_in_process_it_is_registered_granted_and_asked_alike(tmp_path: Path) -> 
             await host.add_in_process(load(LOCKBOX).plugin)
         await host.stop()
         assert host.registry.owners == {}
-        with pytest.raises(NoSuchMethod):
+        with pytest.raises(PluginNotRunning):
             await host.call_rpc("lockbox-list", {})
 
     asyncio.run(main())

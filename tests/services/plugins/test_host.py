@@ -12,7 +12,7 @@ from lnpd_sdk.envelope import CallFailed
 from lnpd_sdk.services.channels import Proposal
 from lnpd_sdk.types import Blocked, Folded, OutputSpec, Update, View
 
-from lnpd.errors import NoSuchMethod, PluginNotFound, ProviderFault
+from lnpd.errors import PluginNotFound, PluginNotRunning, ProviderFault
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
@@ -139,7 +139,7 @@ def test_killed_it_freezes_its_provider_and_comes_back(tmp_path: Path) -> None:
         await until(lambda: host.answers.missing({"lockbox": 1}))
         with pytest.raises(ProviderFault, match="no plugin here provides lockbox"):
             await host.answers.answer(contribute("lockbox"))
-        with pytest.raises(NoSuchMethod):
+        with pytest.raises(PluginNotRunning, match=r"lockbox, whose command this is, is \w+: lnp plugin start"):
             await host.call_rpc("lockbox-list", {})
         await until(lambda: plugin.status == "ready")
         assert plugin.pid not in (None, first)

@@ -86,7 +86,7 @@ def test_the_new_one_goes_on_where_the_old_one_stopped(tmp_path: Path) -> None:
         assert (plugin.status, plugin.faults, plugin.manifest and plugin.manifest.version) == ("ready", 0, "2")
         assert plugin.pid not in (None, first)
         await until(lambda: not alive(first))
-        await until(lambda: plugin.voice.last == "version 1 stops")
+        await until(lambda: plugin.voice.final == "version 1 stops")
         assert node.changes == 2
         await host.stop()
 
