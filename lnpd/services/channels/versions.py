@@ -75,7 +75,7 @@ class Versions:
         points = set(version.points)
         rivals = [
             paid
-            for paid in (await self._paid(version.channel)).values()
+            for paid in (await self._out_there(version.channel)).values()
             if points & set(paid.inputs) and not version.spent & set(paid.inputs)
         ]
         least = least_per_kw(rivals, version.weight)
@@ -91,6 +91,12 @@ class Versions:
         prefix = _prefix(channel) + COMMITMENT.encode()
         return sum(paid.fee_sat for name, paid in found.items() if name.startswith(prefix) and anchor in paid.inputs)
 
+    async def _out_there(self, channel: str) -> dict[bytes, Paid]:
+        """What the mempool took last, and what it is just being asked to take: a block may come in between."""
+        prefix = _prefix(channel)
+        asked = {name: paid for name, paid in self._offered.values() if name.startswith(prefix)}
+        return {**await self._paid(channel), **asked}
+
     async def _paid(self, channel: str) -> dict[bytes, Paid]:
         return await self._store.read(lambda read: _all_paid(read, _prefix(channel)))
 
@@ -103,12 +109,12 @@ class Versions:
 
         Of one that was refused nothing is remembered: what it was to replace is still there.
         """
-        offered = [(txid, self._offered.pop(txid)) for txid in txids if txid in self._offered]
-        for txid, _ in offered:
+        offered = [(txid, self._offered[txid]) for txid in txids if txid in self._offered]
+        for txid, (name, paid) in offered:
             await self._wallet.fee_answered(txid, txid in taken)
-        for name, paid in [each for txid, each in offered if txid in taken]:
-            if await self._store.read(lambda read, name=name: read.value(PAID, name)) != encode(paid):  # type: ignore[misc]  # mypy: a default argument
+            if txid in taken and await self._store.read(lambda read, name=name: read.value(PAID, name)) != encode(paid):  # type: ignore[misc]  # mypy: a default argument
                 await self._store.write(partial(_remember, name=name, paid=paid))
+            self._offered.pop(txid, None)
 
     async def ended(self, owner: bytes, key: str) -> None:
         """All that a broadcast spends was spent some blocks ago: coins that wait to pay for it are free."""
