@@ -75,6 +75,10 @@ class FeePayer:
         version = Version(driver.channel.key, action.key, points_of(left), weight, spent)
         bid = await self._bid(driver, action, graph, left, version)
         made = make_claim(graph, left, action.destination, await self._versions.replacing(version, bid))
+        if made.uneconomic:  # what is not worth its fee is in no version, and none is measured by it
+            version = replace(version, points=points_of(made.inputs), weight=made.weight)
+            feerate_per_kw = await self._versions.replacing(version, bid)
+            made = make_claim(graph, made.inputs, action.destination, feerate_per_kw)
         self._versions.offer(version, made.tx.txid, Paid(points_of(made.inputs), made.fee_sat, made.weight))
         return await driver.fills.sweep(graph, made.tx, made.inputs, action.secret)
 
