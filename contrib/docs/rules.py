@@ -10,6 +10,7 @@ from contrib.docs.markdown import code, page, table
 
 BAD = "tests/plugins/test_rules.py"
 PIPELINE = "tests/tx/test_pipeline_refused.py"
+SEALS = "tests/tx/test_seals.py"
 SPEND = "tests/tx/test_rules.py"
 PROPOSAL = "tests/tx/test_proposal.py"
 REGISTRY = "tests/hooks/test_registry.py"
@@ -114,6 +115,9 @@ RULES: dict[str, tuple[Enforced, ...]] = {
         Enforced("A data carrier has no value, and one slot of the agreed length.",
                  (f"{PIPELINE}::test_refused_by_name[value on a carrier]",
                   f"{PIPELINE}::test_refused_by_name[another length of slot]")),
+        Enforced("What is sealed in a second stage the counterparty's signature covers: no other carrier gets there.",
+                 (f"{SEALS}::test_a_cheat_can_put_nothing_of_its_own_into_what_is_sealed",
+                  f"{SEALS}::test_under_anchors_it_could_and_so_there_is_no_such_type")),
     ),
     "Updates": (
         Enforced("An update debits its proposer only.",

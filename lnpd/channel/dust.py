@@ -13,6 +13,7 @@ from lnpd_sdk.types import PARTIES, AddHtlc, Htlc, Party, SetFee, Update
 from lnpd.channel.commitments import dust_limits_sat
 from lnpd.channel.state import Channel
 from lnpd.tx.fees import HTLC_SUCCESS_WEIGHT, HTLC_TIMEOUT_WEIGHT, is_trimmed
+from lnpd.tx.seals import carrier_weight
 from lnpd.tx.states import BASE, HTLC, feerate_of, htlcs_of
 
 # An HTLC that is large enough today is dust after a rise of the feerate: HTLCs are judged as if it had come already.
@@ -72,6 +73,7 @@ def exposure_at_msat(channel: Channel, feerate_per_kw: int, ours: bool) -> int:
 def is_dust(channel: Channel, htlc: Htlc, holder: Party, feerate_per_kw: int) -> bool:
     """Whether an HTLC is trimmed from a holder's commitment at this feerate (BOLT 3, Trimmed Outputs)."""
     weight = HTLC_TIMEOUT_WEIGHT if htlc.offerer == holder else HTLC_SUCCESS_WEIGHT
+    weight += carrier_weight(channel.channel_type, "second_stage")
     if _has_anchors(channel):  # their second stage pays its fee from other coins
         weight = 0
     return is_trimmed(htlc.amount_msat // 1000, dust_limits_sat(channel)[holder], weight, feerate_per_kw)

@@ -21,7 +21,6 @@ from lnpd.tx import pipeline
 from lnpd.tx.accounts import Account, account_of
 from lnpd.tx.fees import HTLC_OUTPUT_WEIGHT, fee_sat
 from lnpd.tx.graph import ChannelType, CommitmentSignatures, CommitmentSpec, Graph, ProviderCall, ProviderPin
-from lnpd.tx.phases import ask as ask_providers
 from lnpd.tx.proposal import (
     Side,
     SideMemory,
@@ -33,6 +32,7 @@ from lnpd.tx.proposal import (
     check_reserve,
     effect_of,
 )
+from lnpd.tx.seals import wanted
 from lnpd.tx.states import CORE, feerate_of
 from lnpd.tx.tally import Tally, scale_of, tally
 
@@ -184,7 +184,7 @@ class AccountsOf(msgspec.Struct, ProviderQuery[tuple[tuple[str, Account], ...]],
         kind, scale, moved = self.spec.type, scale_of(self.spec), dict(self.moved_msat)
         pins = tuple(pin for pin in kind.providers if pin.name not in CORE)
         asked = replace(self.spec, type=replace(kind, providers=pins))
-        answers = yield from ask_providers(asked, pipeline.view_of(self.spec), "contribute")
+        answers = yield from wanted(asked, pipeline.view_of(self.spec))
         found = {pin.name: tally(pin, answer, scale) for pin, answer in answers}
         return tuple((p.name, account_of(found.get(p.name) or Tally(p.name), moved.get(p.name, (0, 0)))) for p in pins)
 

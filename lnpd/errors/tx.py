@@ -99,6 +99,10 @@ class SealRefused(OutputRefused):
     """A provider reserved a seal slot that it may not have, or filled it with another length."""
 
 
+class SealUncovered(OutputRefused):
+    """A seal slot would stand in a second stage of which the counterparty's signature leaves outputs uncovered."""
+
+
 class WrongSecondStageWeight(OutputRefused):
     """A second-stage transaction is heavier than its output declared, or pays another fee than that weight's."""
 

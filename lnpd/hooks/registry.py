@@ -14,16 +14,26 @@ from lnpd_sdk.envelope import CONTRACT_VERSIONS
 from lnpd_sdk.manifest import ChannelTypeSpec, Manifest, OptionSpec, RpcMethod, TopicSpec
 from lnpd_sdk.nearest import nearest
 from lnpd_sdk.types import ProviderSpec, View
+from msgspec.structs import replace
 
-from lnpd.errors import FundingRefused, MainRefused, ManifestRefused, ScriptRefused
+from lnpd.errors import (
+    FundingRefused,
+    MainRefused,
+    ManifestRefused,
+    ScriptRefused,
+    SealSlotTaken,
+    SealUncovered,
+)
 from lnpd.hooks.capabilities import kind_of, parameter_of, wrong_with
 from lnpd.hooks.features import PluginFeatures, check_features, offered_features
 from lnpd.hooks.kinds import KINDS, HookKind
 from lnpd.hooks.offered import check_offer, kinds_of
 from lnpd.hooks.order import Wish, circle
 from lnpd.hooks.proxy import Caller, PluginProxy, check_subscription
+from lnpd.providers.types import BY_NAME, pin
 from lnpd.tx.funding_types import check_type
 from lnpd.tx.mains import check_mains, with_samples
+from lnpd.tx.seals import check_seals
 from lnpd.wire.catalogue import Catalogue
 
 T = TypeVar("T")
@@ -240,6 +250,7 @@ def _check_rows(manifest: Manifest) -> None:
         _check_provider(manifest.name, spec)
     for kind in manifest.channel_types:
         _check_channel_type(manifest.name, kind)
+        _check_sealed(manifest, kind)
     for method in manifest.rpc:
         _check_method(manifest.name, method)
     for option in manifest.options:
@@ -306,6 +317,16 @@ def _check_channel_type(owner: str, kind: ChannelTypeSpec) -> None:
             raise ManifestRefused(f"{owner}: the main outputs of the channel type {kind.name}: {error}") from None
 
 
+def _check_sealed(manifest: Manifest, kind: ChannelTypeSpec) -> None:
+    """What a node would say when such a channel is to be opened, as far as the manifest shows it."""
+    own = {spec.name: spec for spec in manifest.providers}
+    pins = [pin(own[name], number) for name, number in kind.providers if name in own and number in own[name].formats]
+    try:
+        check_seals(replace(BY_NAME[kind.base], providers=tuple(pins)))
+    except (SealSlotTaken, SealUncovered) as error:
+        raise ManifestRefused(f"{manifest.name}: there can be no channel of the type {kind.name}: {error}") from None
+
+
 def _check_provider(owner: str, spec: ProviderSpec) -> None:
     if not NAME.fullmatch(spec.name):
         raise ManifestRefused(f"{owner}: {spec.name[:40]!r} cannot be a provider's name")
@@ -326,11 +347,6 @@ def _check_provider(owner: str, spec: ProviderSpec) -> None:
         raise ManifestRefused(
             f"{owner}: the provider {spec.name} declares limits outside 64 outputs, 100,000 weight units and a seal"
             " of 80 bytes"
-        )
-    if "second_stage" in spec.seals:
-        raise ManifestRefused(
-            f"{owner}: the provider {spec.name} seals the second stages of others, which this node cannot do yet: an"
-            " HTLC transaction has no slot; `close` and `claim` can be sealed"
         )
     if spec.seals and (not spec.seal_length or "seal" not in phases or len(set(spec.seals)) != len(spec.seals)):
         raise ManifestRefused(

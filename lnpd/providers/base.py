@@ -20,11 +20,11 @@ from lnpd_sdk.types import (
 )
 
 from lnpd.errors import UpdateUnreadable
+from lnpd.tx.graph import ANCHORS_FEATURE
 from lnpd.tx.states import BASE, BaseState, encode_state
 
 FEE: Final = "fee"
 MAX_FEERATE: Final = 0xFFFFFFFF
-ANCHORS_FEATURE: Final = "option_anchors"
 
 B = TypeVar("B")
 _set_fee: Final = msgspec.msgpack.Decoder(SetFee)

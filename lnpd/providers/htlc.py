@@ -33,8 +33,9 @@ from lnpd_sdk.types import (
 )
 
 from lnpd.errors import UpdateUnreadable
-from lnpd.providers.base import ANCHORS_FEATURE, body_of
+from lnpd.providers.base import body_of
 from lnpd.tx.fees import HTLC_OUTPUT_WEIGHT, HTLC_SUCCESS_WEIGHT, HTLC_TIMEOUT_WEIGHT, fee_sat
+from lnpd.tx.graph import ANCHORS_FEATURE
 from lnpd.tx.states import HTLC, HtlcState, decode_htlcs, encode_state
 
 MAX_ACCEPTED_HTLCS: Final = 483  # BOLT 2, open_channel

@@ -8,10 +8,10 @@ from lnpd_sdk.types import Provider, ProviderSpec
 
 from lnpd.errors import FormatNotSpoken
 from lnpd.providers.anchors import Anchors
-from lnpd.providers.base import ANCHORS_FEATURE, Base
+from lnpd.providers.base import Base
 from lnpd.providers.htlc import Htlcs
 from lnpd.tx.fees import ANCHOR_SAT, COMMITMENT_WEIGHT, COMMITMENT_WEIGHT_ANCHORS
-from lnpd.tx.graph import ChannelType, ProviderPin
+from lnpd.tx.graph import ANCHORS_FEATURE, ChannelType, ProviderPin
 
 STATIC_REMOTEKEY_FEATURE: Final = "option_static_remotekey"
 
@@ -51,6 +51,12 @@ ANCHORS_ZERO_FEE_HTLC_TX: Final = ChannelType(
 # By the features that name a type on the wire.
 CHANNEL_TYPES: Final[dict[tuple[str, ...], ChannelType]] = {
     each.features: each for each in (STATIC_REMOTEKEY, ANCHORS_ZERO_FEE_HTLC_TX)
+}
+
+# By the names that a person gives them.
+BY_NAME: Final[dict[str, ChannelType]] = {
+    "static_remotekey": STATIC_REMOTEKEY,
+    "anchors_zero_fee_htlc_tx": ANCHORS_ZERO_FEE_HTLC_TX,
 }
 
 

@@ -16,7 +16,7 @@ from lnpd.tx.graph import Child, CommitmentSpec, Output, ProviderCall
 from lnpd.tx.phases import Placed, ask, shown_outputs
 from lnpd.tx.rules import is_counterpartys
 from lnpd.tx.script import Compiled, Compiler
-from lnpd.tx.seals import filled, pin_of
+from lnpd.tx.seals import filled, pin_of, sealing, with_carrier
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 
 
@@ -26,7 +26,7 @@ def descend(
     """The children of a sealed commitment, in the order of the outputs that they spend.
 
     Asks every provider that has the phase; (), without a question, if none has. Raises ChildRefused, DuplicateOutput,
-    SealSlotTaken and what lnpd.tx.checks raises.
+    SealSlotTaken, SealUncovered and what lnpd.tx.checks raises.
     """
     if not any("descend" in pin.phases for pin in spec.type.providers):
         return ()
@@ -59,8 +59,8 @@ def _child(
     commitment: Transaction,
     vout: int,
 ) -> Generator[ProviderCall, object, Child]:
-    name = checks.title(wanted)
-    path = _presigned(spec, parent, wanted)
+    wanted = with_carrier(sealing(spec.type, "second_stage"), wanted)
+    name, path = checks.title(wanted), _presigned(spec, parent, wanted)
     checks.child(wanted, parent.spec, path, spec.dust_limit_sat[spec.holder])
     outputs = tuple(
         _child_output(wanted, index, compiler.compile(output.script)) for index, output in enumerate(wanted.outputs)
@@ -129,12 +129,12 @@ def _seal_child(
     name = checks.title(wanted)
     if len(slots) > 1:
         raise SealSlotTaken(f"{name}: it has more than one seal slot.")
-    pin = pin_of(spec.type, wanted.provider)
+    pin = sealing(spec.type, "second_stage") or pin_of(spec.type, wanted.provider)
     carrier = outputs[slots[0]].script
     checks.seal_length(name, pin, carrier)
     reserved = tuple(SealedOutput(each.value_sat, each.script_pubkey) for each in outputs)
     shown = Transaction("second_stage", reserved, parent=commitment, vout=vout)
     script_pubkey = yield from filled(pin, spec.states, view, shown)
     sealed = list(outputs)
-    sealed[slots[0]] = msgspec.structs.replace(outputs[slots[0]], script_pubkey=script_pubkey)
+    sealed[slots[0]] = msgspec.structs.replace(outputs[slots[0]], provider=pin.name, script_pubkey=script_pubkey)
     return tuple(sealed)

@@ -14,6 +14,8 @@ from lnpd_sdk.types import CommitmentKeys, Party, PerParty, Sealed
 from lnpd.tx.transaction import Tx
 
 MAX_CLOSE_OUTPUTS: Final = 8  # of a mutual close, beside the parties' own
+ANCHORS_FEATURE: Final = "option_anchors"
+"""With it the peer's signature of an HTLC transaction covers one input and one output, and others may join."""
 
 
 class Funding(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

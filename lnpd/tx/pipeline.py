@@ -21,10 +21,10 @@ from lnpd_sdk.types import (
 )
 
 from lnpd.errors import BalancesMismatch, WrongProvider
-from lnpd.tx import checks, fees
+from lnpd.tx import checks, fees, seals
 from lnpd.tx.descend import descend
 from lnpd.tx.funding import locktime_and_sequence
-from lnpd.tx.graph import CommitmentSpec, Graph, Output, ProviderCall
+from lnpd.tx.graph import Child, CommitmentSpec, Graph, Output, ProviderCall
 from lnpd.tx.mains import dressed
 from lnpd.tx.phases import Placed, ask, shown_outputs
 from lnpd.tx.rules import check_rule_3
@@ -87,7 +87,7 @@ def build(spec: CommitmentSpec) -> Generator[ProviderCall, object, Graph]:
         outputs=outputs,
         children=children,
         trimmed=trimmed,
-        digests=_digests(spec, placed),
+        digests=_digests(spec, placed, children),
     )
     return (yield from seal_claims(spec, view, Transaction("commitment", shown_outputs(placed), tx.txid), graph))
 
@@ -113,7 +113,7 @@ def run(generator: Generator[ProviderCall, object, Graph], providers: Mapping[st
 
 def contribute(spec: CommitmentSpec, view: View) -> Specs:
     """What every provider wants in this commitment, before anything is trimmed."""
-    answers = yield from ask(spec, view, "contribute")
+    answers = yield from seals.wanted(spec, view)
     wanted: list[OutputSpec] = []
     for pin, answer in answers:
         specs = checks.specs_of(pin, answer)
@@ -238,9 +238,16 @@ def _output(placed: Placed) -> Output:
     )
 
 
-def _digests(spec: CommitmentSpec, placed: Sequence[Placed]) -> tuple[tuple[str, bytes], ...]:
-    """Eight bytes for each provider: what two peers compare before they compare signatures."""
+def _digests(
+    spec: CommitmentSpec, placed: Sequence[Placed], children: Sequence[Child]
+) -> tuple[tuple[str, bytes], ...]:
+    """Eight bytes for each provider: what two peers compare before they compare signatures. What it has in the
+    transaction of another one, it has sealed there."""
     outputs: dict[str, list[object]] = {pin.name: [] for pin in spec.type.providers}
     for vout, (each, _, script_pubkey) in enumerate(placed):
         outputs[each.provider].append((vout, each.id, each.kind, each.value_sat, script_pubkey, each.debits_msat))
+    for child in children:
+        for below in child.outputs:
+            if below.provider != child.provider:
+                outputs[below.provider].append((child.vout, below.id, child.kind, below.script_pubkey))
     return tuple((name, sha256(_encoder.encode(own)).digest()[:DIGEST_BYTES]) for name, own in outputs.items())

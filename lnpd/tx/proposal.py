@@ -22,8 +22,8 @@ from lnpd.tx import checks
 from lnpd.tx.accounts import NOTHING, Account, account_of, check_account
 from lnpd.tx.feerates import MAX_FEERATE_PER_KW
 from lnpd.tx.graph import CommitmentSpec, ProviderCall
-from lnpd.tx.phases import ask
 from lnpd.tx.pipeline import opener_cost_sat, view_of
+from lnpd.tx.seals import wanted
 from lnpd.tx.states import CORE
 from lnpd.tx.tally import Scale, Tally, changed, on_scale, scale_of, tally
 
@@ -93,7 +93,7 @@ def side_of(spec: CommitmentSpec, near: Side | None = None) -> Generator[Provide
     """What every provider wants in this commitment, counted; see `SideMemory.side`."""
     scale = scale_of(spec)
     before = {each.provider: each for each in near.tallies} if near is not None and near.scale == scale else {}
-    answers = yield from ask(spec, view_of(spec), "contribute")
+    answers = yield from wanted(spec, view_of(spec))
     return _summed(spec, scale, tuple([tally(pin, answer, scale, before.get(pin.name)) for pin, answer in answers]))
 
 

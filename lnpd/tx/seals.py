@@ -3,20 +3,49 @@
 A provider reserves its slots in commitments, and in its own children, itself. The others follow from the type: who
 seals (`seals` of its pin) has one carrier in each such transaction, which is its first output. There is one such
 provider a place, since nodes relay one OP_RETURN a transaction.
+
+In a second stage the counterparty's signature has to cover the carrier: with `single_anyonecanpay` the holder of a
+revoked commitment could put a carrier of its own there, and what is sealed would go where its penalty does not reach.
+So the signature covers everything (`all`), no coin may join, and the fee of the carrier comes out of the output that is
+spent, as its `second_stage_weight` says. That rules out option_anchors, where HTLC transactions pay no fee: one whose
+fee is in it and never rises would be late as soon as the feerate does. What is sealed there too lives on a type whose
+feerate the channel itself keeps high enough (update_fee): static_remotekey.
 """
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeVar, get_args
 
 from lnpd_sdk.script import DataCarrier, Sighash
-from lnpd_sdk.types import ACCEPTOR, OPENER, Party, Sealed, SealedOutput, Transaction, View
+from lnpd_sdk.types import (
+    ACCEPTOR,
+    OPENER,
+    ChildOutput,
+    ChildTx,
+    OutputSpec,
+    Party,
+    Sealed,
+    SealedOutput,
+    Transaction,
+    View,
+)
 from msgspec.structs import replace
 
-from lnpd.errors import SealSlotTaken
+from lnpd.errors import SealSlotTaken, SealUncovered
 from lnpd.tx import checks
 from lnpd.tx.fees import output_weight
-from lnpd.tx.graph import ChannelType, Child, CommitmentSpec, Graph, Output, ProviderCall, ProviderPin
+from lnpd.tx.graph import (
+    ANCHORS_FEATURE,
+    ChannelType,
+    Child,
+    CommitmentSpec,
+    Graph,
+    Output,
+    ProviderCall,
+    ProviderPin,
+)
+from lnpd.tx.phases import Answers, ask
 from lnpd.tx.rules import ANCHOR_KINDS, is_counterpartys
 from lnpd.tx.script import data_carrier
 from lnpd.tx.states import States
@@ -40,11 +69,18 @@ def sealing(kind: ChannelType, place: Sealed) -> ProviderPin | None:
 
 
 def check_seals(kind: ChannelType) -> None:
-    """Each place is sealed by one provider at most (SealSlotTaken)."""
+    """Each place is sealed by one provider at most (SealSlotTaken), and second stages where signatures cover a carrier
+    (SealUncovered)."""
     for place in PLACES:
         names = [pin.name for pin in kind.providers if place in pin.seals]
         if len(names) > 1:
             raise SealSlotTaken(f"{names[0]} and {names[1]} both seal every {place}: only one of them can.")
+    pin = sealing(kind, "second_stage")
+    if pin is not None and ANCHORS_FEATURE in kind.features:
+        raise SealUncovered(
+            f"{pin.name} seals every second stage, and with {ANCHORS_FEATURE} no signature would cover what it seals:"
+            " the type has to be based on static_remotekey."
+        )
 
 
 def reserved(pin: ProviderPin) -> TxOut:
@@ -76,6 +112,44 @@ def filled(pin: ProviderPin, states: States, view: View, shown: Transaction) -> 
 def fill_close(pin: ProviderPin, states: States, view: View, outputs: Sequence[TxOut]) -> Filling:
     """The sealed scriptPubKey of the carrier of a mutual close with these outputs; raises SealRefused."""
     return (yield from filled(pin, states, view, Transaction("close", _shown(outputs))))
+
+
+# Second stages of other providers
+
+
+def wanted(spec: CommitmentSpec, view: View) -> Answers:
+    """What each provider contributes, unchecked. An output that pays for its second stage pays for a carrier there."""
+    answers = yield from ask(spec, view, "contribute")
+    pin = sealing(spec.type, "second_stage")
+    if pin is None:
+        return answers
+    weight = carrier_weight(spec.type, "second_stage")
+    return [(each, answer if each == pin else _paying(answer, weight)) for each, answer in answers]
+
+
+def _paying(answer: object, weight: int) -> object:
+    if not isinstance(answer, tuple):
+        return answer
+    return tuple(
+        _heavier(each, weight) if isinstance(each, OutputSpec) and each.second_stage_weight > 0 else each
+        for each in answer
+    )
+
+
+@lru_cache(maxsize=4096)  # the same object for the same output: who has judged it knows it again
+def _heavier(spec: OutputSpec, weight: int) -> OutputSpec:
+    return replace(spec, second_stage_weight=spec.second_stage_weight + weight)
+
+
+def with_carrier(pin: ProviderPin | None, child: ChildTx) -> ChildTx:
+    """A second stage with the carrier of who seals it. Raises SealUncovered."""
+    if pin is None or pin.name == child.provider:
+        return child
+    if child.sighash != Sighash.ALL:
+        raise SealUncovered(
+            f"{checks.title(child)}: {pin.name} seals it, and a signature with {child.sighash} covers one output alone."
+        )
+    return replace(child, outputs=(ChildOutput(0, DataCarrier(pin.seal_length)), *child.outputs))
 
 
 # Claims

@@ -1,10 +1,10 @@
 """memo: every transaction of a channel says in 32 bytes what it is.
 
     lnpd --plugin=plugins/examples/memo.py
-    lnp open PEER 1000000 --channel-type memo/anchors
+    lnp open PEER 1000000 --channel-type memo/static_remotekey
 
-Whoever knows the text finds the channel's commitments, closes, sweeps and penalties on the chain. The plugin need not
-live then: a node has what it writes into claims from the day on which the commitment was signed.
+Whoever knows the text finds the channel's commitments, HTLC transactions, closes, sweeps and penalties on the chain.
+The plugin need not live then: a node has what it writes from the day on which the commitment was signed.
 """
 
 from hashlib import sha256
@@ -17,7 +17,7 @@ from lnpd_sdk.types import OutputSpec, Phase, ProviderBase, ProviderSpec, Transa
 TEXT = "a channel with a memo"
 
 plugin = Plugin("memo", "0.1.0", "Writes into every transaction of a channel what it is.")
-plugin.channel_type(ChannelTypeSpec("memo/anchors", "anchors_zero_fee_htlc_tx", (("memo", 1),)))
+plugin.channel_type(ChannelTypeSpec("memo/static_remotekey", "static_remotekey", (("memo", 1),)))
 
 
 def memo(*words: str) -> bytes:
@@ -35,7 +35,7 @@ class Memo(ProviderBase):
         (Phase("contribute", ()), Phase("seal", ("holder",))),
         max_outputs=1,
         seal_length=32,
-        seals=("close", "claim"),
+        seals=("second_stage", "close", "claim"),
     )
 
     def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:

@@ -331,7 +331,7 @@ def add(number: int, amount_msat: int = 5_000_000, cltv_expiry: int = 600_000) -
 
 def open_event(node: Node, channel_type: ChannelType = PLAIN, **changes: Any) -> events.Open:
     """Our Open command."""
-    vault = any(p.name == VAULT for p in channel_type.providers)
+    extensions = (p for p in channel_type.providers if p.name not in CORE_PROVIDERS)
     values: dict[str, Any] = {
         "chain_hash": CHAIN,
         "capacity_sat": 1_000_000,
@@ -340,7 +340,7 @@ def open_event(node: Node, channel_type: ChannelType = PLAIN, **changes: Any) ->
         "announce": False,
         "channel_type": channel_type,
         "type_bits": b"\x40\x10\x00",
-        "extensions": (Extension(name=VAULT, format=1),) if vault else (),
+        "extensions": tuple(Extension(name=p.name, format=p.format) for p in extensions),
         "initial_states": initial_states(channel_type, changes.get("feerate_per_kw", 1000)),
         "terms": node.signer.terms(),
     }

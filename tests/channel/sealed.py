@@ -5,7 +5,7 @@ from hashlib import sha256
 import msgspec
 from lnpd_sdk.types import Phase, Provider, ProviderBase, ProviderSpec, Sealed, Transaction, View
 
-from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, CORE_PROVIDERS, pin, with_extensions
+from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, CORE_PROVIDERS, STATIC_REMOTEKEY, pin, with_extensions
 from lnpd.tx.graph import ChannelType
 from lnpd.tx.script import data_carrier
 
@@ -33,7 +33,8 @@ def carrier(transaction: Transaction) -> bytes:
     return data_carrier(sealed(transaction))
 
 
-def with_sealer(*seals: Sealed, base: ChannelType = ANCHORS_ZERO_FEE_HTLC_TX) -> ChannelType:
+def with_sealer(*seals: Sealed, base: ChannelType | None = None) -> ChannelType:
+    base = base or (STATIC_REMOTEKEY if "second_stage" in seals else ANCHORS_ZERO_FEE_HTLC_TX)
     return with_extensions(base, (pin(Sealer(*seals).spec, 1),))
 
 

@@ -30,8 +30,9 @@ from lnpd.wire.message import decode
 from lnpd.wire.messages import Error as ErrorMessage
 from lnpd.wire.messages import UpdateFee
 from tests.channel.harness import POLICY, Node, Pair, add, drive, opened
+from tests.channel.sealed import with_sealer
 
-ANCHORS, LEGACY = ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY
+ANCHORS, LEGACY, SEALED = ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, with_sealer("second_stage")
 # At 1000 per kw HTLCs are judged at 3530: HTLC-success costs 2481 there, HTLC-timeout 2340; the dust limit is 354.
 LARGEST_DUST_MSAT = 2_834_999
 Offers = list[tuple[int, int]]  # who, and msat
@@ -221,11 +222,12 @@ def test_the_buffer(feerate: int, buffered: int) -> None:
 @pytest.mark.parametrize(("kind", "offerer", "least_sat"), [
     (ANCHORS, 0, (354, 1000)), (ANCHORS, 1, (354, 1000)),
     (LEGACY, 0, (1017, 1703)), (LEGACY, 1, (1057, 1663)),
+    (SEALED, 0, (1189, 1875)), (SEALED, 1, (1229, 1835)),
 ])  # fmt: skip
 def test_each_commitment_has_its_holders_dust_limit_and_its_second_stage(
     kind: ChannelType, offerer: int, least_sat: tuple[int, int]
 ) -> None:
-    channel = opened(kind).nodes[0].channel
+    channel = replace(opened(LEGACY if kind is SEALED else kind).nodes[0].channel, channel_type=kind)
     channel = replace(channel, terms=(channel.terms[0], replace(channel.terms[1], dust_limit_sat=1000)))
     for holder in (0, 1):
         htlcs = [Htlc(offerer, 0, 1000 * sat - 1, bytes(32), 500) for sat in (least_sat[holder], least_sat[holder] + 1)]

@@ -1,22 +1,25 @@
-"""Does every mutual close carry what its provider seals, the same on both sides and whatever fee is agreed on?"""
+"""Does every mutual close and every second stage carry what its provider seals, the same on both sides, whatever fee is
+agreed on and whatever else happens?"""
 
 import pytest
+from lnpd_sdk.types import PARTIES, Party, Sealed
+from msgspec.structs import replace
 
 from lnpd import errors
-from lnpd.channel import events
+from lnpd.channel import actions, events
 from lnpd.channel.negotiation import closing_weight
 from lnpd.channel.state import Negotiating
+from lnpd.tx.graph import CommitmentSignatures, Graph
 from lnpd.tx.seals import check_seals
-from lnpd.wire.messages import Extension
-from tests.channel.harness import SCRIPTS, Node, Pair, opened
+from lnpd.tx.sweeps import second_stage
+from tests.channel.harness import SCRIPTS, Node, Pair, add, opened, preimage
 from tests.channel.sealed import NAME, Sealer, carrier, providers, with_sealer
 
 
-def sealed_pair(**changes: int) -> Pair:
-    given = [providers("close"), providers("close")]
-    kind = with_sealer("close")
-    pair = Pair(*(Node(party, providers=each) for party, each in enumerate(given)))  # type: ignore[arg-type]  # of parties
-    return opened(kind, pair, extensions=(Extension(name=NAME, format=1),), **changes)
+def sealed_pair(*seals: Sealed, **changes: int) -> Pair:
+    seals = seals or ("close",)
+    pair = Pair(*(Node(party, providers=providers(*seals)) for party in PARTIES))
+    return opened(with_sealer(*seals), pair, **changes)
 
 
 def sealer(pair: Pair, party: int) -> Sealer:
@@ -78,3 +81,83 @@ def test_one_provider_of_a_type_seals_a_place() -> None:
     check_seals(kind)
     with pytest.raises(errors.SealSlotTaken, match="sealer and sealer both seal every close"):
         check_seals(type(kind)(kind.features, kind.commitment_weight, 0, (*kind.providers, kind.providers[-1])))
+
+
+# Second stages
+
+
+def with_htlcs() -> Pair:
+    """Two HTLCs each way, one of them too small for its second stage."""
+    pair = sealed_pair("second_stage")
+    for party in PARTIES:
+        for amount_msat in (5_000_000, 1_150_000):
+            pair.command(party, add(len(pair.nodes[party].did), amount_msat))
+    pair.settle()
+    return pair
+
+
+def test_both_sides_sign_the_carriers_of_every_second_stage_and_again_after_a_break() -> None:
+    pair = with_htlcs()
+    pair.check()
+    pair.command(0, add(70, 7_000_000))
+    pair.command(0, events.Commit())
+    pair.restart(1)
+    pair.reconnect()
+    pair.settle()
+    pair.check()
+    for node in pair.nodes:
+        graph = node.latest().graph
+        assert len(graph.children) == 3 and [name for _, name in graph.trimmed] == ["0/1", "1/1"]
+        shown = {carrier(each): each for each in sealer(pair, node.us).shown}
+        for child in graph.children:
+            asked = shown[child.tx.outputs[0].script_pubkey]
+            assert asked.purpose == "second_stage" and asked.vout == child.vout and len(child.tx.outputs) == 2
+        assert not node.errors
+
+
+def test_a_peer_that_signs_a_second_stage_without_its_carrier_is_refused_by_name() -> None:
+    pair = sealed_pair("second_stage")
+    signer = pair.nodes[0].signer
+    sign = signer.sign
+
+    def without(graph: Graph) -> CommitmentSignatures:
+        plain = [replace(each, tx=replace(each.tx, outputs=each.tx.outputs[1:])) for each in graph.children]
+        return sign(replace(graph, children=tuple(plain)))
+
+    signer.sign = without  # type: ignore[method-assign]
+    pair.command(0, add(1))
+    pair.settle()
+    (error,) = pair.nodes[1].errors
+    assert isinstance(error, errors.WrongSignature) and "htlc_success, htlc 0/0" in str(error)
+    assert pair.nodes[1].channel.numbers[1] == 0, "it holds the last good commitment"
+
+
+def test_a_peer_whose_second_stages_are_sealed_otherwise_is_told_by_whom() -> None:
+    pair = sealed_pair("second_stage")
+    sealer(pair, 1).seal = lambda *_: bytes(32)  # type: ignore[method-assign]
+    pair.command(0, add(1))
+    pair.settle()
+    assert [type(each) for each in pair.nodes[1].errors] == [errors.ExtensionDisagrees]
+    assert str(pair.nodes[1].errors[0]) == "sealer: its outputs in commitment 1 differ."
+
+
+@pytest.mark.parametrize("offerer", PARTIES)
+def test_an_htlc_goes_to_the_chain_with_its_carrier(offerer: Party) -> None:
+    """The opener closes by force; what it claims by a second stage has the carrier that was sealed with the commitment,
+    though no provider is there any more."""
+    pair = sealed_pair("second_stage")
+    pair.command(offerer, add(1, 40_000_000))
+    pair.settle()
+    node = pair.nodes[0]
+    kept = node.latest()
+    node.providers = {}
+    pair.command(0, events.ForceClose("a test"))
+    commitment = node.broadcast[-1]
+    node.run(events.OutputSpent(commitment.inputs[0].txid, commitment.inputs[0].vout, commitment, 500_100))
+    if offerer == 1:
+        node.run(events.Fulfill(0, preimage(1)))
+    node.run(events.Block(600_000))
+    claims = [each for action in node.did if isinstance(action, actions.Claim) for each in action.claims]
+    (staged,) = [each for each in claims if each.stage >= 0]
+    (child,) = kept.graph.children
+    assert second_stage(kept.graph, [staged]) == child.tx and len(child.tx.outputs) == 2

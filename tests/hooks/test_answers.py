@@ -16,6 +16,7 @@ from lnpd_sdk.types import (
     ProviderBase,
     ProviderSpec,
     Reject,
+    Transaction,
     Update,
     View,
 )
@@ -26,7 +27,8 @@ from lnpd.hooks.answers import PENDING, Answers
 from lnpd.tx.graph import ProviderCall
 
 VIEW = View(bytes(32), 0, 1_000_000, 0, 1, 253, (354, 354), (144, 144), (500_000_000, 500_000_000), ())
-SPEC = ProviderSpec("memo", (1, 2), (Phase("contribute", ("holder",)), Phase("fold", ()), Phase("validate", ())))
+PHASES = (Phase("contribute", ("holder",)), Phase("fold", ()), Phase("validate", ()), Phase("seal", ()))
+SPEC = ProviderSpec("memo", (1, 2), PHASES)
 
 
 class Memo(ProviderBase):
@@ -111,6 +113,15 @@ def test_a_different_answer_to_the_same_question_is_a_fault_by_name() -> None:
     with pytest.raises(ProviderFault, match="memo: answered fold differently than before") as caught:
         asyncio.run(answers.answer(call("fold", VIEW, b"", Update(0, "memo", "ext", 0))))
     assert caught.value.plugin == "memo"
+
+
+def test_a_second_stage_that_is_sealed_again_in_another_way_is_a_fault_by_name() -> None:
+    answers, sealer = Answers(ask_twice=True), Fickle()
+    sealer.seal = lambda *_: next(sealer.states)  # type: ignore[method-assign]
+    served(answers, sealer)
+    shown = Transaction("second_stage", (), parent=Transaction("commitment", (), bytes(32)))
+    with pytest.raises(ProviderFault, match="memo: answered seal differently than before"):
+        asyncio.run(answers.answer(call("seal", VIEW, b"", shown)))
 
 
 def test_a_restarted_provider_is_not_asked_again_what_it_answered() -> None:

@@ -128,9 +128,21 @@ BAD: dict[str, tuple[Manifest, str]] = {
     "weight": (manifest(providers=(provider(max_weight=100_001),)), "64 outputs"),
     "seal": (manifest(providers=(provider(seal_length=81),)), "80 bytes"),
     "seals of no length": (manifest(providers=(provider(phases=(Phase("seal"),), seals=("close",)),)), "a seal_length"),
-    "seals what no node can yet": (
-        manifest(providers=(provider(phases=(Phase("seal"),), seal_length=8, seals=("claim", "second_stage")),)),
-        "which this node cannot do yet",
+    "seals what nobody's signature covers": (
+        manifest(
+            providers=(provider(phases=(Phase("seal"),), seal_length=8, seals=("claim", "second_stage")),),
+            channel_types=(ChannelTypeSpec("storm/x", "anchors_zero_fee_htlc_tx", (("storm", 1),)),),
+        ),
+        "no channel of the type storm/x: storm seals every second stage, .* based on static_remotekey",
+    ),
+    "two that seal one place": (
+        manifest(
+            providers=tuple(
+                provider(name=name, phases=(Phase("seal"),), seal_length=8, seals=("close",)) for name in ("storm", "y")
+            ),
+            channel_types=(ChannelTypeSpec("storm/x", "static_remotekey", (("storm", 1), ("y", 1))),),
+        ),
+        "no channel of the type storm/x: storm and y both seal every close",
     ),
     "seals without the phase": (manifest(providers=(provider(seal_length=8, seals=("close",)),)), "the phase seal"),
     "seals twice": (

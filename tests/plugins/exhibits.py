@@ -36,6 +36,10 @@ AS_A_PROVIDER: Final = tuple(
     Exhibit("moody", by.closed_in_a_mood(way), f"^.*{said.format('close')}", hangs=way == "hangs")
     for way, said in WAYS.items()
 )
+IN_A_SECOND_STAGE: Final = tuple(
+    Exhibit("moody", by.in_a_mood("second_stage", way), f"^.*{said}")
+    for way, said in {"raises": "seal failed: ValueError: my bug", "shortens": "content is not 32 bytes long"}.items()
+)
 KILLED: Final = tuple(
     Exhibit("moody", by.killed_at(point, moment), "^null, then ready again$")
     for point in SIGNING

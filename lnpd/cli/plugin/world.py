@@ -151,6 +151,7 @@ def sealable(spec: ProviderSpec) -> tuple[Transaction, ...]:
     parent = Transaction("commitment", shown, bytes(32))
     own = Transaction("commitment", shown), Transaction("second_stage", shown, parent=parent)
     found = {
+        "second_stage": (Transaction("second_stage", (*shown, *shown), parent=parent),),
         "close": (Transaction("close", shown),),
         "claim": tuple(Transaction("claim", shown, parent=parent, claimant=party) for party in PARTIES),
     }

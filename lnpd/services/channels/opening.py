@@ -16,10 +16,11 @@ from lnpd.errors import (
     ChannelTypeUnknown,
     ConfigRefused,
     SealSlotTaken,
+    SealUncovered,
     UnknownChannelType,
 )
 from lnpd.hooks.registry import Registry
-from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
+from lnpd.providers.types import BY_NAME, pin, with_extensions
 from lnpd.services.interfaces import ChannelPublics
 from lnpd.services.wallet.scripts import WalletScripts
 from lnpd.tx.funding_types import filled, script_digest, with_funding
@@ -30,10 +31,6 @@ from lnpd.tx.states import BASE, BaseState, encode_state
 from lnpd.wire import features
 from lnpd.wire.messages import Extension, FundingType
 
-BY_NAME: dict[str, ChannelType] = {
-    "static_remotekey": STATIC_REMOTEKEY,
-    "anchors_zero_fee_htlc_tx": ANCHORS_ZERO_FEE_HTLC_TX,
-}
 ALIASED = "+scid_alias"  # after a type's name: its variant that hides the real short_channel_id
 MIN_DUST_LIMIT_SAT = 354  # the largest of all output kinds that a shutdown may pay (BOLT 3, Dust Limits)
 
@@ -223,7 +220,7 @@ class Kinds:
         kind = with_extensions(base, pins)
         try:
             check_seals(kind)
-        except SealSlotTaken as error:
+        except (SealSlotTaken, SealUncovered) as error:
             raise ChannelTypeUnknown(f"There can be no such channel: {error}") from None
         return kind
 

@@ -17,6 +17,7 @@ from lnpd.tx import fees
 from lnpd.tx.feerates import MAX_FEERATE_PER_KW
 from lnpd.tx.graph import Graph, Output
 from lnpd.tx.mains import script_of
+from lnpd.tx.seals import carrier_weight
 from lnpd.tx.states import ANCHORS, BASE, CORE, HTLC
 
 HOLDER_PAYS, OTHER_PAYS, NOBODY_PAYS = "holder", "other", "nobody"
@@ -137,7 +138,9 @@ def _check_fee(terms: SignerChannel, graph: Graph, left_msat: PerParty) -> None:
 
 def _trimmed_sat(terms: SignerChannel, graph: Graph, dust_sat: int) -> int:
     """The most that all trimmed outputs were worth."""
-    limits = {pin.name: pin.max_weight for pin in terms.type.providers} | {HTLC: fees.HTLC_SUCCESS_WEIGHT}
+    carrier = carrier_weight(terms.type, "second_stage")
+    limits = {pin.name: pin.max_weight + carrier for pin in terms.type.providers}
+    limits[HTLC] = fees.HTLC_SUCCESS_WEIGHT + carrier
     counts = Counter(provider for provider, _ in graph.trimmed)
     return sum(
         count * (dust_sat + fees.fee_sat(limits[provider], graph.feerate_per_kw) + 1)

@@ -28,6 +28,7 @@ from lnpd.tx.keys import Basepoints, commitment_keys
 from lnpd.tx.rules import ANCHOR_KINDS, SECOND_STAGE, is_counterpartys
 from lnpd.tx.rules import check_output as check_rule_3
 from lnpd.tx.script import Compiled, Compiler, compiler_of, data_carrier
+from lnpd.tx.seals import is_carrier, sealing
 from lnpd.tx.signatures import child_digest, commitment_digest
 from lnpd.tx.transaction import TxIn
 
@@ -189,6 +190,7 @@ def _check_children(
             refuse(Rule.WRONG_CHILD, f"{_title(child)} spends output {child.vout}, which does not exist.")
         parent = graph.outputs[child.vout]
         _check_child(graph, child, parent, compiled[child.vout], txid)
+        _check_seal(terms, child, parent)
         for output in child.outputs:
             below = check_output(compiler, terms, graph, output)
             _check_rule_3(graph, terms, output, below, SECOND_STAGE, ())
@@ -216,6 +218,16 @@ def _check_child(graph: Graph, child: Child, parent: Output, compiled: Compiled,
         refuse(Rule.WRONG_CHILD, f"{_title(child)}: it pays nothing, or more than it spends.")
     _check_sighash(graph, child, parent, path)
     _check_locks(child, parent, path)
+
+
+def _check_seal(terms: SignerChannel, child: Child, parent: Output) -> None:
+    """Where the type seals what hangs below this output, the first output is the one carrier, and all is covered."""
+    pin = sealing(terms.type, "second_stage")
+    if pin is None or parent.provider == pin.name:
+        return
+    carriers = [position for position, each in enumerate(child.outputs) if isinstance(each.script, DataCarrier)]
+    if carriers != [0] or not is_carrier(pin, child.tx.outputs[0]) or child.sighash != Sighash.ALL:
+        refuse(Rule.WRONG_CHILD, f"{_title(child)}: its first output is not {pin.name}'s carrier, covered by the peer.")
 
 
 def _check_sighash(graph: Graph, child: Child, parent: Output, path: SpendPath) -> None:

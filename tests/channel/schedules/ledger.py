@@ -49,6 +49,7 @@ class Ledger:
     start_msat: tuple[int, int]
     anchors: bool
     fees: list[Fee]
+    carrier_weight: int = 0  # of what is sealed in each HTLC transaction, whose fee comes out of the HTLC
     htlcs: tuple[list[Htlc], list[Htlc]] = field(default_factory=lambda: ([], []))
     moves: list[Move] = field(default_factory=list)
     forgotten: list[list[str]] = field(default_factory=lambda: [[], []])  # kinds, by proposer
@@ -107,7 +108,7 @@ class Ledger:
         """The values of a holder's commitment, sorted (BOLT 3, Commitment Transaction Outputs and Fees)."""
         feerate, values = self.feerate_per_kw(), []
         for party in (0, 1):
-            weight = HTLC_TIMEOUT_WEIGHT if party == holder else HTLC_SUCCESS_WEIGHT
+            weight = (HTLC_TIMEOUT_WEIGHT if party == holder else HTLC_SUCCESS_WEIGHT) + self.carrier_weight
             least = dust_sat + (0 if self.anchors else weight * feerate // 1000)
             values += [h.amount_msat // 1000 for h in self.live(party) if h.amount_msat // 1000 >= least]
         values += [box for box in self.boxes_sat() if box >= dust_sat]

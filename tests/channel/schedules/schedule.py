@@ -37,11 +37,13 @@ VAULT_ONLY = ("put", "take", "give")
 CLOSING, CROSSING = 6, ("offer", "fee", "fail", "fulfil", "commit", "commit", "deliver", "deliver", "cut", "reconnect")
 RARE = {"quiesce": 6, "close": 6}  # in one schedule of so many, after its first third
 LOSSES = ("cut", "cut", "restart", "crash")
+KINDS = (("vault",), ("gated",), ("anchors",), ("static_remotekey", "sealed"))  # the last two take turns
+PUSHES_MSAT = (300_000_000, 300_000_000, 300_000_000, 984_000_000, 14_000_000, 0)
 STARTS = tuple(
-    Start(kind, fundings, push_msat, at, slots, dust_sat)
-    for kind in ("vault", "gated", "anchors", "static_remotekey")
+    Start(kinds[number % len(kinds)], fundings, push_msat, at, slots, dust_sat)
+    for kinds in KINDS
     for fundings in (1, 2)
-    for push_msat in (300_000_000, 300_000_000, 300_000_000, 984_000_000, 14_000_000, 0)
+    for number, push_msat in enumerate(PUSHES_MSAT)
     for at in ("normal", "normal", "normal", "normal", "opening")
     for slots in (30, 30, 3)
     for dust_sat in ((354, 600), (546, 354), (354, 1_000))

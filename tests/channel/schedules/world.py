@@ -18,18 +18,26 @@ from lnpd.providers.types import STATIC_REMOTEKEY
 from lnpd.wire.base import Message
 from lnpd.wire.message import decode
 from lnpd.wire.messages import ChannelReady, Error, OpenChannel, Warning
-from tests.channel import harness
+from tests.channel import harness, sealed
 from tests.channel.harness import PLAIN, SCRIPTS, WITH_VAULT, Node, Pair, add, confirm, funding_tx, preimage
 from tests.channel.schedules.ledger import Fee, Htlc, Ledger, Move
 from tests.channel.schedules.observed import Observed
+from tests.channel.sealed import with_sealer
 from tests.channel.vault import NAME as VAULT
 from tests.channel.vault import body
 
 Event = tuple[str, int, int]
 COUNTS: Counter[str] = Counter()
 
-TYPES = {"static_remotekey": STATIC_REMOTEKEY, "anchors": PLAIN, "vault": WITH_VAULT, "gated": harness.WITH_GATE}
-USUAL = {"gated": harness.GATED}
+TYPES = {
+    "static_remotekey": STATIC_REMOTEKEY,
+    "sealed": with_sealer("second_stage"),
+    "anchors": PLAIN,
+    "vault": WITH_VAULT,
+    "gated": harness.WITH_GATE,
+}
+USUAL = {"gated": lambda: harness.GATED, "sealed": lambda: sealed.providers("second_stage")}
+CARRIER_WEIGHT = {"sealed": 4 * (8 + 1 + 2 + 32)}
 OVER = (Failed, OnChain, Closed)
 HEIGHT, DEPTH, EXPIRY_HEIGHT = 500_100, 100, 600_000
 # Around htlc_minimum_msat, the dust limits, these with a second stage's fee, and all that may be in flight.
@@ -56,12 +64,13 @@ class World:
     def __init__(self, start: Start, providers: dict[str, Any] | None = None) -> None:
         capacity_msat = 1_000_000_000
         self.start = start
+        usual = USUAL[start.kind]() if start.kind in USUAL else None
         balances = (capacity_msat - start.push_msat, start.push_msat)
-        anchors = start.kind != "static_remotekey"
-        self.ledger = Ledger(1_000_000, balances, anchors, [Fee(1000, signed=True)])
+        anchors, carrier_weight = "option_anchors" in TYPES[start.kind].features, CARRIER_WEIGHT.get(start.kind, 0)
+        self.ledger = Ledger(1_000_000, balances, anchors, [Fee(1000, signed=True)], carrier_weight)
         self.pair = Pair(
-            Observed(0, self.ledger, start.dust_sat[0], start.slots, USUAL.get(start.kind)),
-            Observed(1, self.ledger, start.dust_sat[1], start.slots, providers or USUAL.get(start.kind)),
+            Observed(0, self.ledger, start.dust_sat[0], start.slots, usual),
+            Observed(1, self.ledger, start.dust_sat[1], start.slots, providers or usual),
         )
         self.strange = False  # a message came out of step: only safety is promised from here on
         self.history: tuple[list[bytes], list[bytes]] = ([], [])  # what each side received

@@ -1,6 +1,7 @@
 """What the file beside it says, it does when its provider is asked: raise, die, hang, or answer with garbage.
 
-The file has two words: the function that is asked, and what is done instead. Without it the plugin is a good one.
+The file has two words: the function that is asked (`second_stage` is `seal` of one), and what is done instead. Without
+it the plugin is a good one.
 """
 
 import os
@@ -8,9 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+from lnpd_sdk.envelope import decode
 from lnpd_sdk.manifest import ChannelTypeSpec
 from lnpd_sdk.plugin import Plugin
-from lnpd_sdk.questions import ProviderQuestion
+from lnpd_sdk.questions import PROVIDER_METHODS, ProviderQuestion
 from lnpd_sdk.script import DataCarrier
 from lnpd_sdk.types import (
     ChildTx,
@@ -39,13 +41,18 @@ WAYS = {
     "dies": lambda: os._exit(7),
     "hangs": lambda: time.sleep(1000),
     "errs": lambda: {"what": ["is", "this"]},
+    "shortens": lambda: bytes(31),
 }
 
 
 class Moody(Plugin):
     def ask(self, question: ProviderQuestion) -> object:
         words = MOOD.read_text().split() if MOOD.exists() else []
-        return WAYS[words[1]]() if question.method in words[:1] else super().ask(question)
+        asked = {question.method}
+        if question.method == "seal":
+            _, _, transaction = decode(question.arguments, PROVIDER_METHODS["seal"].arguments)
+            asked.add(transaction.purpose)
+        return WAYS[words[1]]() if words and words[0] in asked else super().ask(question)
 
 
 plugin = Moody("moody", version="1")
@@ -54,9 +61,11 @@ plugin.channel_type(ChannelTypeSpec("moody/static_remotekey", "static_remotekey"
 
 @plugin.provider
 class Good(ProviderBase):
-    """An output of no value in every commitment."""
+    """An output of no value in every commitment, and in every second stage."""
 
-    spec = ProviderSpec("moody", (1,), tuple(map(Phase, PHASES)), observes=("*",), seal_length=32)
+    spec = ProviderSpec(
+        "moody", (1,), tuple(map(Phase, PHASES)), observes=("*",), seal_length=32, seals=("second_stage",)
+    )
 
     def validate(self, view: View, state: bytes, update: Update) -> Reject | None:
         return None

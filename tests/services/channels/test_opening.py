@@ -1,6 +1,8 @@
 """What do a node's limits come to in a channel: what it tolerates, and what it demands?"""
 
 import pytest
+from lnpd_sdk.manifest import Manifest
+from lnpd_sdk.types import Phase, ProviderSpec
 from msgspec.structs import asdict, replace
 
 from lnpd.channel.presets import DEFAULT, PRESETS, Limits
@@ -20,6 +22,7 @@ from lnpd.services.interfaces import ChannelPublics
 from lnpd.services.wallet.scripts import WalletScripts
 from lnpd.wire.catalogue import BOLT
 from lnpd.wire.features import Features
+from lnpd.wire.messages import Extension
 
 # Where a limit stands in the policy of a channel; the others bind openings as a whole, or are told to the peer.
 IN_POLICY = {
@@ -132,6 +135,23 @@ def test_a_type_is_the_same_by_its_name_and_by_its_bits(name: str, bits: str, la
     require_spoken(kind, capacity_sat, ALL.to_bytes())
     with pytest.raises(ChannelRefused, match="The peer does not offer option_"):
         require_spoken(kind, capacity_sat, Features(ALL.mask & ~(1 << lacking)).to_bytes())
+
+
+def test_a_type_whose_carriers_no_signature_would_cover_is_refused_whoever_names_it() -> None:
+    registry = Registry(BOLT)
+    spec = ProviderSpec("sealer", (1,), (Phase("seal"),), seal_length=32, seals=("second_stage",))
+    registry.register(Manifest(name="sealer", version="1", providers=(spec,)), nobody)
+    kinds, sealer = Kinds(registry), (Extension(name="sealer", format=1),)
+    assert kinds.named("static_remotekey", ("sealer",)).extensions == sealer
+    why = "There can be no such channel: sealer seals every second stage, and with option_anchors"
+    with pytest.raises(ChannelTypeUnknown, match=why):
+        kinds.named("anchors_zero_fee_htlc_tx", ("sealer",))
+    with pytest.raises(ChannelTypeUnknown, match=why):
+        kinds.offered(bytes.fromhex("401000"), sealer)
+
+
+async def nobody(*_: object) -> object:
+    raise AssertionError("a type is made of what is declared: nobody is asked")
 
 
 def test_a_channel_that_needs_trust_is_refused() -> None:
