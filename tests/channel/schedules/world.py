@@ -14,30 +14,20 @@ from lnpd.channel.reestablish import on_connected
 from lnpd.channel.state import Closed, Failed, OnChain, Quiescence
 from lnpd.channel.step import step
 from lnpd.errors import CommandRefused
-from lnpd.providers.types import STATIC_REMOTEKEY
 from lnpd.wire.base import Message
 from lnpd.wire.message import decode
 from lnpd.wire.messages import ChannelReady, Error, OpenChannel, Warning
-from tests.channel import harness, sealed
-from tests.channel.harness import PLAIN, SCRIPTS, WITH_VAULT, Node, Pair, add, confirm, funding_tx, preimage
+from tests.channel import harness
+from tests.channel.harness import SCRIPTS, Node, Pair, add, confirm, funding_tx, preimage
+from tests.channel.schedules.kinds import CARRIER_WEIGHT, TYPES, USUAL
 from tests.channel.schedules.ledger import Fee, Htlc, Ledger, Move
 from tests.channel.schedules.observed import Observed
-from tests.channel.sealed import with_sealer
 from tests.channel.vault import NAME as VAULT
 from tests.channel.vault import body
 
 Event = tuple[str, int, int]
 COUNTS: Counter[str] = Counter()
 
-TYPES = {
-    "static_remotekey": STATIC_REMOTEKEY,
-    "sealed": with_sealer("second_stage"),
-    "anchors": PLAIN,
-    "vault": WITH_VAULT,
-    "gated": harness.WITH_GATE,
-}
-USUAL = {"gated": lambda: harness.GATED, "sealed": lambda: sealed.providers("second_stage")}
-CARRIER_WEIGHT = {"sealed": 4 * (8 + 1 + 2 + 32)}
 OVER = (Failed, OnChain, Closed)
 HEIGHT, DEPTH, EXPIRY_HEIGHT = 500_100, 100, 600_000
 # Around htlc_minimum_msat, the dust limits, these with a second stage's fee, and all that may be in flight.
