@@ -5,14 +5,13 @@ from lnpd_sdk.script import DataCarrier, Miniscript, Sighash, Template
 from lnpd_sdk.types import ACCEPTOR, OPENER
 from msgspec.structs import replace
 
-from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY
+from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX
 from lnpd.services.signer.refusals import Rule
 from lnpd.tx.graph import Graph
 from lnpd.tx.mains import with_mains
-from lnpd.tx.script import compile_script, data_carrier
+from lnpd.tx.script import compile_script
 from lnpd.tx.transaction import TxIn, TxOut
-from tests.channel.sealed import Sealer, with_sealer
-from tests.services.signer.signers import CAPACITY_SAT, Pair, htlc
+from tests.services.signer.signers import CAPACITY_SAT, Pair
 from tests.services.signer.world import (
     EXTENDED,
     ME,
@@ -36,7 +35,6 @@ OWN_MAINS = with_mains(ANCHORS_ZERO_FEE_HTLC_TX, MainSpec(LOCAL, REMOTE))
 
 CASES: list[Row] = []
 forbidden = table_of(CASES)
-SEALED = with_sealer("second_stage")
 
 
 @forbidden(Rule.WRONG_INPUT)
@@ -168,46 +166,6 @@ async def an_output_that_the_holder_takes_too_early(world: World) -> None:
 async def an_output_without_a_way_to_punish(world: World) -> None:
     script = Miniscript("and_v(v:pk(delayed),older(96))")
     await world.prepare(swapped_script(await world.bare(), "to_local", script, 96))
-
-
-async def sealed_second_stage(*carriers: bytes) -> None:
-    """A commitment whose HTLC transaction was sealed; then the same one with these carriers in place of that."""
-    fresh = await World.fresh(SEALED, providers=(Sealer("second_stage"),))
-    graph = await fresh.pair.graph(ACCEPTOR, 1, (htlc(OPENER),))
-    await fresh.signer.prepare_commitment(ME, graph)
-    child = graph.children[0]
-    seal, home = child.outputs
-    outputs = (*(replace(seal, script_pubkey=each) for each in carriers), home)
-    tx = replace(child.tx, outputs=tuple(TxOut(each.value_sat, each.script_pubkey) for each in outputs))
-    await fresh.signer.sign_commitment(ME, graph)
-    await fresh.signer.prepare_commitment(ME, changed_child(graph, outputs=outputs, tx=tx))
-
-
-@forbidden(Rule.WRONG_CHILD)
-async def a_sealed_second_stage_without_its_carrier(world: World) -> None:
-    await sealed_second_stage()
-
-
-@forbidden(Rule.WRONG_CHILD)
-async def a_sealed_second_stage_with_two_carriers(world: World) -> None:
-    await sealed_second_stage(data_carrier(bytes(32)), data_carrier(bytes(32)))
-
-
-@forbidden(Rule.WRONG_CHILD)
-async def a_sealed_second_stage_with_a_carrier_of_another_length(world: World) -> None:
-    await sealed_second_stage(data_carrier(bytes(31)))
-
-
-@forbidden(Rule.TWO_REMOTE_COMMITMENTS)
-async def a_second_stage_that_is_sealed_again_in_another_way(world: World) -> None:
-    await sealed_second_stage(data_carrier(bytes(32)))
-
-
-@forbidden(Rule.WRONG_CHILD)
-async def an_unsealed_second_stage_of_a_type_that_seals_them(world: World) -> None:
-    fresh = await World.fresh(SEALED, providers=(Sealer("second_stage"),))
-    plain = await fresh.pair.graph(ACCEPTOR, 1, (htlc(OPENER),), type=STATIC_REMOTEKEY)
-    await fresh.signer.prepare_commitment(ME, plain)
 
 
 @forbidden(Rule.RULE_3)

@@ -10,6 +10,7 @@ from tests.services.signer import (
     forbidden_lost,
     forbidden_order,
     forbidden_plugins,
+    forbidden_seals,
     forbidden_spends,
 )
 from tests.services.signer.signers import run_now
@@ -22,6 +23,7 @@ CASES = (
     *forbidden_spends.CASES,
     *forbidden_lost.CASES,
     *forbidden_plugins.CASES,
+    *forbidden_seals.CASES,
 )
 
 
