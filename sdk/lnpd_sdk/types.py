@@ -131,8 +131,7 @@ class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `value_sat` is floor(sum(debits_msat) / 1000), or, for an attached output, its share of the type's fixed costs
     (then `debits_msat` is (0, 0)). `id` is unique within the provider and equal on both nodes.
-    `second_stage_weight` is the weight of the largest child transaction whose fee comes out of this output. Where
-    another provider seals second stages, the host adds its carrier's weight to what was contributed (unless it is 0).
+    `second_stage_weight` is the weight of the largest child whose fee comes out of this output, less a sealer's carrier.
 
     `trim` says what becomes of an output whose value is under the holder's dust limit plus that fee: `dust` is a
     kind that falls away then (its amount goes to the fee, as an HTLC's does), `refuse` one that may not be proposed
@@ -277,14 +276,9 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host evaluates it, so that a provider which HTLCs do not concern costs a payment nothing.
 
     `seals` says in which transactions that it does not make itself the host reserves it an OP_RETURN of `seal_length`
-    bytes, their first output: `close` is every mutual close, `claim` whatever takes one output of a commitment, or of a
-    second stage, home: a sweep, a penalty. `second_stage` is every child of another provider, the HTLC transactions
-    among them; its own children a provider seals without it. One provider of a channel's type seals each.
-
-    A carrier in a second stage has to be covered by the counterparty's signature, so such a type is based on
-    static_remotekey, and every child of it is signed with `all`: under option_anchors a cheat could put another carrier
-    beside an HTLC's output. The fee of its weight comes out of the output that the child spends: in `descend`, and in
-    `seal`, that output's `second_stage_weight` holds it already.
+    bytes, their first output, one provider each: `close` is every mutual close, `claim` what takes an output of a
+    commitment or a second stage home, `second_stage` every child of another provider. A child's signature has to cover
+    the carrier (`all`: so the type is based on static_remotekey), and its parent pays for it, as `descend` is shown.
     """
 
     name: str
