@@ -16,6 +16,7 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "channel-ready": "The peer's channel_ready is stored: its point is needed for its next commitment.",
     "update-proposed": "An update of ours is in the log; it may still be forgotten at a reconnect.",
     "commitment-signed": "The peer's next commitment is kept before its signature leaves.",
+    "auxiliary-stored": "Signatures that go ahead of our next commitment are stored; a reconnect forgets them.",
     "commitment-held": "Our next commitment is kept, with the peer's signatures, before the last one is revoked.",
     "revocation-stored": "The peer's secret is stored, and what became irrevocable is told in the same transaction.",
     "preimage-learned": "A preimage that the peer showed, or a plugin supplied, is stored, and the payment it settles.",

@@ -1,15 +1,19 @@
 """make crash: do real daemons come back, killed with kill -9 at every persistence point with 50 payments in flight?
 
-And on a real bitcoind, which is killed as well, from the opening of a channel to its end on chain?
+And on a real bitcoind, which is killed as well, from the opening of a channel to its end on chain? And, in one process,
+around what is signed ahead?
 
 python -m tests.crash                                             all of it
 python -m tests.crash --real alice:commitment-signed:before:1     one real death alone
 python -m tests.crash --bitcoind bob:forced:anchors:alice:resolve:at:300      one on a bitcoind
+python -m tests.crash --gated anchors:offer:bob:auxiliary-stored:after:1:daemon
 python -m tests.crash --seed 7 --sample 20 --payments 6           some of them
 """
 
 import argparse
 import asyncio
+import logging
+import random
 import sys
 import tempfile
 import time
@@ -19,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from tests.crash import endings, lives, real
+from tests.crash import endings, gated, lives, real
 from tests.crash.endings import Ending
 from tests.crash.trials import Trial, all_trials, read, sample, shards
 from tests.interop.bitcoind import program
@@ -55,6 +59,19 @@ def on_bitcoind(found: list[Ending]) -> list[Work]:
     return [lives.run(folder(), part) for part in (found[each::PAIRS] for each in range(PAIRS)) if part]
 
 
+async def around_gates(found: list[gated.Case]) -> None:
+    """One after the other; which failed is said."""
+    logging.getLogger("lnpd").setLevel(logging.ERROR)  # warnings belong to a death
+    failed = []
+    for case in found:
+        try:
+            await asyncio.to_thread(gated.run, case)
+        except Exception as error:
+            print(f"--gated {case}: {type(error).__name__}: {error}", flush=True)
+            failed.append(case)
+    assert not failed, f"{len(failed)} of {len(found)} deaths around gates"
+
+
 def judge(what: str, number: int, works: list[Work]) -> bool:
     """Whether all came back; says so."""
     began = time.monotonic()
@@ -71,18 +88,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--real", action="append", metavar="WHO:POINT:MOMENT:N", help="this death only (repeatable)")
     parser.add_argument("--bitcoind", action="append", metavar="NAME", help="this life only (repeatable)")
+    parser.add_argument("--gated", action="append", metavar="NAME", help="this death around a gate only (repeatable)")
     parser.add_argument("--sample", type=int, metavar="NUMBER", help="so many of them, drawn with --seed")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--payments", type=int, default=50, help="how many are made at once, both ways (default: 50)")
     given = parser.parse_args()
-    alone = bool(given.real or given.bitcoind)
+    alone = bool(given.real or given.bitcoind or given.gated)
     trials = [read(name) for name in given.real or ()] if alone else all_trials()
     found = [endings.read(name) for name in given.bitcoind or ()] if alone else endings.endings(given.seed, LIVES)
+    gates = [gated.read(name) for name in given.gated or ()] if alone else gated.cases()
     if given.sample:
         trials, found = sample(given.seed, given.sample), found[: given.sample]
+        gates = random.Random(given.seed).sample(gates, min(given.sample, len(gates)))
     good = True
     if trials:
         good = judge("on the embedded chain", len(trials), on_the_embedded_chain(trials, given.payments))
+    if gates:
+        good &= judge("around gates", len(gates), [around_gates(gates)])
     if found and (works := on_bitcoind(found)):
         good &= judge("on a bitcoind", len(found), works)
     return not good

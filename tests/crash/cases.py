@@ -17,6 +17,7 @@ FORWARDING: Final = (
     "circuit-failed",
     "relay-policy-set",
 )
+GATED: Final = ("auxiliary-stored", "secret-sold")
 # Who never passes a point, and why.
 NEVER: Final = {
     ("bob", "channel-proposed"): "alice opens",
@@ -31,6 +32,7 @@ NEVER: Final = {
     **{(who, "payments-found"): "only a restored node does: tests/services/backup/test_payments.py" for who in NODES},
     **{(who, "secret-sold"): "no signature is adapted here: tests/e2e/test_sold_secrets.py" for who in NODES},
     **{(who, "channels-doubted"): "nobody copies it: tests/services/channels/test_doubt.py" for who in NODES},
+    **{(who, point): "nothing is signed ahead: tests/crash/gated.py" for who in NODES for point in GATED},
     **{(who, "channels-restored"): "lnpd restore alone passes it: tests/services/backup/test_file.py" for who in NODES},
     **{
         (who, point): "no plugin asks for it here: tests/services/plugins/offers"

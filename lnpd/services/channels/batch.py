@@ -170,6 +170,7 @@ POINTS: Final[tuple[tuple[frozenset[str], Callable[[Write], None]], ...]] = (
     (frozenset({"ChannelReady"}), lambda write: write.point("channel-ready")),
     (frozenset({"Add", "Propose", "SetFeerate"}), lambda write: write.point("update-proposed")),
     (frozenset({"Committed"}), lambda write: write.point("commitment-signed")),
+    (frozenset({"AuxiliarySignatures"}), lambda write: write.point("auxiliary-stored")),
     (frozenset({"CommitmentSigned"}), lambda write: write.point("commitment-held")),
     (frozenset({"RevokeAndAck"}), lambda write: write.point("revocation-stored")),
     (frozenset({"UpdateFulfillHtlc", "PutWitness"}), lambda write: write.point("preimage-learned")),
