@@ -131,7 +131,7 @@ class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `value_sat` is floor(sum(debits_msat) / 1000), or, for an attached output, its share of the type's fixed costs
     (then `debits_msat` is (0, 0)). `id` is unique within the provider and equal on both nodes.
-    `second_stage_weight` is the weight of the largest child whose fee comes out of this output, less a sealer's carrier.
+    `second_stage_weight` weighs the largest child whose fee comes out of this output, but for a sealer's carrier.
 
     `trim` says what becomes of an output whose value is under the holder's dust limit plus that fee: `dust` is a
     kind that falls away then (its amount goes to the fee, as an HTLC's does), `refuse` one that may not be proposed
