@@ -146,6 +146,7 @@ def test_its_balance_comes_back_from_a_backup(tmp_path: Path, lost: str) -> None
             await mined(network, funding)
             await network.stop(node)
             again = await bring_back(network, node, backup)
+            assert [row.type for row in await again.api.channels()] == [KIND]
 
             async def home() -> bool:
                 await network.mine(12)

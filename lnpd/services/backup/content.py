@@ -25,14 +25,17 @@ from lnpd.store.codec import decode
 from lnpd.store.read import Read
 from lnpd.store.rows import ChannelRow
 from lnpd.tx.graph import ChannelType, Funding
-from lnpd.wire.messages import Extension
+from lnpd.wire.messages import Extension, FundingType
 
 SETTINGS: Final = "settings"
 REORGANISED_BLOCKS: Final = 144
 
 
-class BackedUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One channel. Tuples by party are indexed as in the snapshot; `from_height` is where its chain history begins."""
+class BackedUp(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One channel. Tuples by party are indexed as in the snapshot; `from_height` is where its chain history begins.
+
+    `funding_type`, of a type whose funding is a plugin's own, came with version 2.
+    """
 
     key: str
     index: ChannelIndex
@@ -52,6 +55,7 @@ class BackedUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shutdown: ScriptPair
     sweep_script: bytes
     from_height: int
+    funding_type: FundingType | None = None
 
 
 class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +69,11 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payment_turn: int
     wallet: Numbers
     wallet_birth_height: int
+
+
+def version_of(content: Content) -> int:
+    """The earliest version whose readers understand it: 2 with a `funding_type`, else 1."""
+    return 2 if any(each.funding_type is not None for each in content.channels) else 1
 
 
 def is_backed_up(channel: Channel) -> bool:
@@ -119,4 +128,5 @@ def _backed_up(read: Read, channel: Channel, height: int) -> BackedUp:
         shutdown=channel.shutdown,
         sweep_script=channel.policy.sweep_script,
         from_height=confirmed_height or height,
+        funding_type=channel.funding_type,
     )

@@ -12,7 +12,7 @@ import msgspec
 
 from lnpd.crypto.keybox import MAX_BOX_BYTES, NONCE_BYTES, seal_under, unseal_under
 from lnpd.errors import BackupDamaged, BackupUnreadable
-from lnpd.services.backup.content import Content
+from lnpd.services.backup.content import Content, version_of
 from lnpd.store.codec import encode
 from lnpd.store.directory import sync_directory
 
@@ -22,7 +22,7 @@ _DECODER: Final = msgspec.msgpack.Decoder(Content)
 
 def write_backup(path: Path, key: bytes, content: Content) -> int:
     """Replaces a backup, for its user alone; returns its size in bytes. Raises BackupUnreadable."""
-    box = seal_under(key, encode(content), secrets.token_bytes(NONCE_BYTES))
+    box = seal_under(key, encode(content), secrets.token_bytes(NONCE_BYTES), version_of(content))
     partial = path.with_name(path.name + ".partial")
     try:
         partial.unlink(missing_ok=True)

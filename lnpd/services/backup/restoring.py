@@ -85,6 +85,7 @@ def restored(each: BackedUp) -> Channel:
         channel_type=each.channel_type,
         type_bits=each.type_bits,
         extensions=each.extensions,
+        funding_type=each.funding_type,
         announce=each.announce,
         capacity_sat=each.capacity_sat,
         terms=each.terms,

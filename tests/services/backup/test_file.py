@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lnpd.crypto.hd import TEST_COIN
+from lnpd.crypto.hd import TEST_COIN, ChannelIndex
 from lnpd.crypto.keybox import seal_under
 from lnpd.errors import (
     BackupDamaged,
@@ -22,14 +22,17 @@ from lnpd.errors import (
     NothingToRestore,
     StoreError,
 )
-from lnpd.services.backup.content import Content
+from lnpd.services.backup.content import BackedUp, Content
 from lnpd.services.backup.file import BACKUP_NAME, read_backup, write_backup
 from lnpd.services.backup.keeper import BackupKeeper
 from lnpd.services.backup.restoring import check_backup, restore
 from lnpd.services.signer.keys import Keys
 from lnpd.services.signer.seed import seed_from_entropy
 from lnpd.services.wallet.rows import Numbers
+from lnpd.store.codec import encode
 from lnpd.store.store import Store
+from lnpd.tx.graph import ChannelType
+from lnpd.wire.messages import FundingType
 
 KEY, OTHER = b"\x01" * 32, b"\x02" * 32
 EMPTY = Content("regtest", b"\x02" * 33, 1_700_000_000, (), 7, Numbers(3, 4), 100)
@@ -59,6 +62,40 @@ def test_no_two_boxes_are_alike_and_none_shows_what_it_holds(tmp_path: Path) -> 
     assert all(b"regtest" not in box and EMPTY.node_id not in box for box in boxes)
 
 
+PLAIN = BackedUp(
+    key="k",
+    index=ChannelIndex(1, 2, 3),
+    peer=b"\x03" * 33,
+    addresses=(),
+    us=0,
+    id=b"\x04" * 32,
+    channel_type=ChannelType((), 0, 0, ()),
+    type_bits=b"\x10",
+    extensions=(),
+    announce=False,
+    capacity_sat=1_000_000,
+    terms=(),
+    fundings=(),
+    aliases=(b"", b""),
+    short_channel_id=b"",
+    shutdown=(b"", b""),
+    sweep_script=b"",
+    from_height=7,
+)
+OWN = FundingType(name="recovery/anchors", script_digest=bytes(32), keys=(b"\x05" * 33,))
+
+
+@pytest.mark.parametrize(("funding_type", "version"), [(None, 1), (OWN, 2)], ids=["the 2-of-2", "a plugin's own"])
+def test_a_funding_of_a_plugins_needs_a_later_reader_and_no_other_does(
+    tmp_path: Path, funding_type: FundingType | None, version: int
+) -> None:
+    content = replace(EMPTY, channels=(replace(PLAIN, funding_type=funding_type),))
+    write_backup(tmp_path / "b", KEY, content)
+    assert (tmp_path / "b").read_bytes()[7] == version
+    assert read_backup(tmp_path / "b", KEY) == content
+    assert (b"funding_type" in encode(content)) == (version > 1), "what version 1 had not"
+
+
 WRONG: tuple[tuple[str, type[BackupError]], ...] = (
     ("missing", BackupUnreadable),
     ("empty", BackupMalformed),
@@ -83,7 +120,7 @@ def test_another_file_is_refused_by_name(tmp_path: Path, what: str, error: type[
         "cut off early": box[:30],
         "cut off late": box[:-1],
         "longer": box + b"\0",
-        "newer": box[:7] + b"\x02" + box[8:],
+        "newer": box[:7] + b"\x03" + box[8:],
         "another seed": seal_under(OTHER, b"x", bytes(12)),
         "not a backup inside": seal_under(KEY, b"\xc1", bytes(12)),
     }
