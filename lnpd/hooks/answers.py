@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BadFrame
-from lnpd_sdk.questions import PROVIDER_METHODS, continued
+from lnpd_sdk.questions import PROVIDER_METHODS, ProviderQuestion, continued
 from lnpd_sdk.types import Blocked, Closable, Folded, Provider, ProviderSpec, Ready, Reject, Update, View, Wait
 
 from lnpd.errors import ManifestRefused, ProviderFault, ProviderUnasked
 from lnpd.errors.words import one_line
-from lnpd.hooks.figures import HookFigures
+from lnpd.hooks.figures import Counting, HookFigures
 from lnpd.hooks.memory import UNKNOWN, Memory
 from lnpd.hooks.rounds import Asker, Entry, Round, Together, Wrong, answers_in
 from lnpd.tx.graph import ProviderCall
@@ -78,21 +78,28 @@ class Answers:
     # --- answering
     def answer_now(self, call: ProviderCall) -> object:
         """The answer if it needs nobody else: a core provider's, a default, a remembered one. Else PENDING."""
+        return self._look(call)[0]
+
+    def _look(self, call: ProviderCall) -> tuple[object, bytes]:
+        """As `answer_now`, with the question's digest where it is PENDING."""
         entry = self._entry(call)
         if (default := _default(entry, call)) is not PENDING:
-            return default
+            return default, b""
         if entry.provider is not None:
-            return getattr(entry.provider, call.method)(*call.arguments)
+            return getattr(entry.provider, call.method)(*call.arguments), b""
         memory, key = self._memory(call.provider), _key(entry, call)
         memory.hold(key, _view(call))
         known = memory.recall(key)
-        return PENDING if known is UNKNOWN else known
+        return (PENDING, key) if known is UNKNOWN else (known, b"")
 
     async def answer(self, call: ProviderCall) -> object:
         """The answer, asked for if need be, together with those beside it. ProviderFault if there is none of one of
         them that can be used."""
-        if (known := self.answer_now(call)) is not PENDING:
+        known, key = self._look(call)
+        if known is not PENDING:
             return known
+        if call.after is None and not call.beside:
+            return await self._asked(Round.of(call, key, self._entry(call)))
         first, *others = self._rounds(call)
         if others:
             return (await asyncio.gather(self._asked(first), *map(self._asked, others)))[0]
@@ -125,8 +132,10 @@ class Answers:
                     call = _continued(call, folded)
         if after is not None:
             here.add(call, key + _key(entry, call), entry, after)
-        elif self.answer_now(call) is PENDING:
-            here.add(call, _key(entry, call), entry, None)
+            return
+        known, key = self._look(call)
+        if known is PENDING:
+            here.add(call, key, entry, None)
 
     async def _asked(self, here: Round) -> object:
         """The answer to the first question of a round; all are remembered, once they are fit to be."""
@@ -148,18 +157,22 @@ class Answers:
         questions, entry = here.questions, here.asked[0].entry
         self.round_trips += 1
         self.questions += len(questions)
+        if len(questions) == 1:
+            assert entry.ask is not None
+            with self._counted(questions[0]):
+                return self._compared(here, [msgspec.Raw(await entry.ask(questions[0]))])
         with ExitStack() as counting:
             for each in questions:
-                counting.enter_context(self.figures.of(f"{each.provider}.{each.method}", each.provider).call())
-            if len(questions) == 1:
-                assert entry.ask is not None
-                return self._compared(here, [msgspec.Raw(await entry.ask(questions[0]))])
+                counting.enter_context(self._counted(each))
             assert entry.together is not None
             data = await entry.together(questions)
             try:
                 return self._compared(here, answers_in(data, len(questions)))
             except BadFrame as error:
                 raise ProviderFault(questions[0].provider, f"answered with something else: {error}") from None
+
+    def _counted(self, question: ProviderQuestion) -> Counting:
+        return self.figures.of(f"{question.provider}.{question.method}", question.provider).call()
 
     def _compared(self, here: Round, answers: list[msgspec.Raw]) -> "list[_Answer]":
         """Each answer as the method's, held against the earlier one."""

@@ -65,6 +65,13 @@ class Round:
         self._places: dict[tuple[str, bytes], int] = {}
         self._room = MAX_BYTES
 
+    @classmethod
+    def of(cls, call: ProviderCall, key: bytes, entry: Entry) -> "Round":
+        """One question alone."""
+        here = cls()
+        here.add(call, key, entry, None)
+        return here
+
     def place(self, provider: str, key: bytes) -> int | None:
         """Where a question is."""
         return self._places.get((provider, key))
@@ -74,7 +81,7 @@ class Round:
         if (call.provider, key) in self._places or len(self.asked) >= MAX_QUESTIONS:
             return
         arguments = envelope.raw(call.arguments)
-        self._room -= len(bytes(arguments))
+        self._room -= memoryview(arguments).nbytes
         if self._room < 0 and self.asked:
             return
         question = ProviderQuestion(call.provider, call.format, call.method, arguments, after)
