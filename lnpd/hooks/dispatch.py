@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -138,7 +138,9 @@ class Hooks:
         kind = self.kinds[name]
         assert kind.kind == "gather", f"{name} is not a gather hook"
         tells = kind.answer is type(None)  # what a plugin has to know it is told, also of what it caused
-        asked = [each for each in self.subscribers(name) if tells or not self._waits(name, each)]
+        asked: Sequence[Subscriber] = self.subscribers(name)
+        if not tells and current() is not None:
+            asked = [each for each in asked if not self._waits(name, each)]
         if len(asked) == 1:  # a task of its own would cost a fifth of the question
             answer = await self._one(kind, asked[0], params, check)
             return [] if answer is None else [told(asked[0].plugin, answer)]
