@@ -26,7 +26,7 @@ from lnpd.channel.table import Step, done, on
 from lnpd.channel.updates import next_id
 from lnpd.errors import AddAfterShutdown, CommandRefused, HtlcIdOutOfOrder
 from lnpd.tx.states import HTLC
-from lnpd.wire.message import encode
+from lnpd.wire.message import to_row
 from lnpd.wire.messages import (
     UpdateAddHtlc,
     UpdateAddHtlcTlvs,
@@ -121,7 +121,7 @@ def decide(channel: Channel, message: RemovalMessage) -> Step:
     removal = Removal(message.id, htlc, False, preimage or None, getattr(message, "failure_code", None))
     refused_by_rule(removal)
     decision = Decision(message.id, kind, preimage)
-    row = Keep("decision", str(message.id), encode(message))
+    row = Keep("decision", str(message.id), to_row(message))
     # The row is only stored with this step: what is sent now comes from here.
     channel = replace(channel, decisions=(*(d for d in channel.decisions if d is not before), decision))
     return (yield from after_change(channel, [row], fresh={message.id: message}))

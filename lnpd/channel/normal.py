@@ -41,7 +41,7 @@ from lnpd.errors import (
 )
 from lnpd.tx.graph import CommitmentSignatures, Graph
 from lnpd.tx.presigned import in_commitment_signed
-from lnpd.wire.message import decode, encode
+from lnpd.wire.message import from_row, to_row
 from lnpd.wire.messages import CommitmentSigned, CommitmentSignedTlvs, RevokeAndAck, StartBatch, StartBatchTlvs
 
 UPDATING = (Normal, ShuttingDown)
@@ -133,10 +133,10 @@ def on_commitment_signed(channel: Channel, message: CommitmentSigned) -> Step:
     """Hold our next commitment on every funding, then revoke the last one."""
     batch: tuple[CommitmentSigned, ...] = (message,)
     if channel.batch_missing:
-        channel = replace(channel, batch=(*channel.batch, encode(message)), batch_missing=channel.batch_missing - 1)
+        channel = replace(channel, batch=(*channel.batch, to_row(message)), batch_missing=channel.batch_missing - 1)
         if channel.batch_missing:
             return (yield from done(channel))
-        batch = tuple(m for m in map(decode, channel.batch) if isinstance(m, CommitmentSigned))
+        batch = tuple(m for m in map(from_row, channel.batch) if isinstance(m, CommitmentSigned))
         channel = replace(channel, batch=())
     us, number = channel.us, channel.numbers[channel.us] + 1
     messages = by_funding(channel, batch)

@@ -29,7 +29,7 @@ from lnpd.errors import CommandRefused
 from lnpd.tx.graph import Graph
 from lnpd.tx.states import HTLC, feerate_of
 from lnpd.tx.transaction import Tx
-from lnpd.wire.message import encode
+from lnpd.wire.message import to_row
 from lnpd.wire.messages import UpdateFulfillHtlc
 
 PREIMAGE_BYTES = 32
@@ -171,7 +171,7 @@ def remember_preimage(channel: Channel, command: Fulfill) -> tuple[Channel, list
     others = tuple(d for d in channel.decisions if d.id != command.id)  # what failed it was never sent, or is in vain
     decision = Decision(command.id, "fulfill", command.preimage)
     message = UpdateFulfillHtlc(channel_id=channel.id, id=command.id, payment_preimage=command.preimage)
-    row = Keep("decision", str(command.id), encode(message))
+    row = Keep("decision", str(command.id), to_row(message))
     return replace(channel, decisions=(*others, decision)), [row]
 
 
@@ -194,7 +194,7 @@ def on_preimage_by_message(channel: Channel, message: UpdateFulfillHtlc) -> Step
         return done(channel)
     update = removal_update(channel.them, message)
     told = HtlcFulfilled(message.id, payment_hash, message.payment_preimage)
-    row = Keep("update", update_key(update), encode(message))
+    row = Keep("update", update_key(update), to_row(message))
     return done(with_proposed(channel, update), row, Tell(f"fulfilled/{message.id}", "payments", told))
 
 

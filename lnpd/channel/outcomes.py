@@ -15,7 +15,7 @@ from lnpd.channel.state import Channel, update_key
 from lnpd.channel.updates import is_removal
 from lnpd.tx.states import BASE, HTLC, htlcs_of
 from lnpd.wire.base import Message, Unknown
-from lnpd.wire.message import decode
+from lnpd.wire.message import from_row
 from lnpd.wire.messages import UpdateAddHtlc, UpdateFailHtlc, UpdateFailMalformedHtlc
 
 Settling = Generator[Any, Any, tuple[Channel, list[Action]]]  # Any: each reply is typed by its own query
@@ -43,7 +43,7 @@ def message_of(update: Update) -> Generator[Any, Any, Message | Unknown]:
     """The message by which an update came or went, from its kept row."""
     row = yield from ask(FindRow("update", update_key(update)))
     assert row is not None, "an update's message is kept when it is proposed"
-    return decode(row)
+    return from_row(row)
 
 
 def undecided(channel: Channel) -> Generator[Any, Any, list[Action]]:

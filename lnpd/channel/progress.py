@@ -23,7 +23,7 @@ from lnpd.channel.state import AwaitingReady, Channel, Negotiating, Normal, Quie
 from lnpd.channel.table import Step
 from lnpd.errors import ProtocolError, RemovalRefused, UpdatesDoNotCommute
 from lnpd.tx.states import htlcs_of
-from lnpd.wire.message import decode
+from lnpd.wire.message import from_row
 from lnpd.wire.messages import Shutdown, Stfu
 
 Doing = Generator[Any, Any, tuple[Channel, list[Action]]]  # Any: each reply is typed by its own query
@@ -55,7 +55,7 @@ def _send_removals(channel: Channel, fresh: Mapping[int, RemovalMessage]) -> Doi
         if message is None:
             row = yield from ask(FindRow("decision", str(decision.id)))
             assert row is not None, "a decision's message is kept with it"
-            found = decode(row)
+            found = from_row(row)
             assert isinstance(found, RemovalMessage)
             message = found
         try:

@@ -31,7 +31,7 @@ from lnpd.errors import (
 from lnpd.tx.accounts import Account, lowest
 from lnpd.tx.states import CORE, htlcs_of
 from lnpd.wire.base import Message
-from lnpd.wire.message import encode
+from lnpd.wire.message import to_row
 
 Both = tuple[tuple[Update, ...], tuple[Update, ...]]  # the proposer's updates, and the recipient's
 Crossing = tuple[Folds, Folds]  # without and with an update
@@ -55,7 +55,7 @@ def admit(channel: Channel, update: Update, message: Message, max_taken_msat: in
     if crossing is not None:
         crossed = yield from _judged(channel, update, recipient, crossing, max_taken_msat, crossed=True)
         effect = lowest((effect, crossed))
-    row = Keep("update", update_key(update), encode(message))
+    row = Keep("update", update_key(update), to_row(message))
     return with_proposed(channel, update, effect), [row]
 
 

@@ -29,10 +29,13 @@ class _MessageCodec(msgspec.Struct, frozen=True):
 
 
 class Codec:
-    """Encodes and decodes what one catalogue knows. It remembers nothing but what it compiled."""
+    """Encodes and decodes what one catalogue knows. It remembers nothing but what it compiled.
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
+    A `lenient` one keeps even TLV records too that it does not know: for messages that were read by another codec.
+    """
+
+    def __init__(self, catalogue: Catalogue, lenient: bool = False) -> None:
+        self.catalogue, self._lenient = catalogue, lenient
         self._messages: dict[int, _MessageCodec] = {}
         self._encoders: dict[type, Callable[[Any], bytes]] = {}
         self._shapes: dict[str, Shape] = {}
@@ -165,7 +168,7 @@ class Codec:
                 raise Unencodable(f"TLV stream {name!r} is not in the catalogue")
             type_ = stream_class(row)
             shapes = {record.number: (record.name, self._record(name, record)) for record in row.records}
-            self._streams[name] = type_, stream_shape(type_, name, shapes)
+            self._streams[name] = type_, stream_shape(type_, name, shapes, self._lenient)
         return self._streams[name]
 
     def _record_row(self, stream: str, name: str) -> RecordRow:

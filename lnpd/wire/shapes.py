@@ -50,9 +50,9 @@ def record_shape(stream: str, row: RecordRow, layout: Layout, type_: type[Compos
     return Shape(shape.least, read, shape.write)
 
 
-def stream_shape(type_: type[Tlvs], name: str, records: Mapping[int, tuple[str, Shape]]) -> Shape:
+def stream_shape(type_: type[Tlvs], name: str, records: Mapping[int, tuple[str, Shape]], lenient: bool) -> Shape:
     """A stream: what `type_` has an attribute for is decoded into it; a record of another owner is checked, and kept as
-    bytes in `unknown` beside the odd ones that nobody knows.
+    bytes in `unknown` beside the odd ones that nobody knows; and beside the even ones, if it is `lenient`.
     """
     attributes = set(type_.__struct_fields__) - {"unknown"}
     own = [
@@ -67,7 +67,7 @@ def stream_shape(type_: type[Tlvs], name: str, records: Mapping[int, tuple[str, 
         unknown: list[tuple[int, bytes]] = []
         for number, begin, stop in spans(data, at, end):
             is_own, attribute, read_value = readers.get(number, (False, "", None))
-            if read_value is None and number % 2 == 0:
+            if read_value is None and number % 2 == 0 and not lenient:
                 raise UnknownEvenTlv(f"{name}: TLV type {number} is even and unknown")
             value = read_value(data, begin, stop)[0] if read_value else None
             if is_own:
@@ -85,18 +85,20 @@ def stream_shape(type_: type[Tlvs], name: str, records: Mapping[int, tuple[str, 
             for number, value, write_value in values
             if value is not None and value is not False
         ]
-        return join([*known, *(_checked(name, record, readers) for record in tlvs.unknown)])
+        return join([*known, *(_checked(name, record, readers, lenient) for record in tlvs.unknown)])
 
     return Shape(0, read, write)
 
 
-def _checked(stream: str, record: Any, readers: Mapping[int, tuple[bool, str, Any]]) -> tuple[int, bytes]:
+def _checked(
+    stream: str, record: Any, readers: Mapping[int, tuple[bool, str, Any]], lenient: bool
+) -> tuple[int, bytes]:
     """A record of `unknown` that may be sent: odd, or a plugin's and as its rows say."""
     number, value = record
     is_own, attribute, read_value = readers.get(number, (False, "", None))
     if is_own:
         raise Unencodable(f"{stream}: TLV type {number} belongs into {attribute}, not into unknown")
-    if type(value) is not bytes or (read_value is None and number % 2 == 0):
+    if type(value) is not bytes or (read_value is None and number % 2 == 0 and not lenient):
         raise Unencodable(f"{stream}: TLV type {number} is even and unknown, or its value is not bytes")
     if read_value is not None:
         try:

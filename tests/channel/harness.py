@@ -33,7 +33,7 @@ from lnpd.tx.graph import ChannelType
 from lnpd.tx.states import BASE, BaseState, encode_state
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from lnpd.wire.base import Message
-from lnpd.wire.message import decode, encode
+from lnpd.wire.message import from_row, to_row
 from lnpd.wire.messages import ChannelReestablish, Extension, OpenChannel
 from tests.channel.signer import SoftSigner, with_signatures
 from tests.channel.vault import NAME as VAULT
@@ -166,7 +166,7 @@ class Node:
         self.did.append(action)
         match action:
             case actions.Send():
-                self.sent.append(encode(self.filled(action)))
+                self.sent.append(to_row(self.filled(action)))  # no rows of plugins are there
             case actions.Disconnect():
                 self.disconnect = True
             case actions.Broadcast():
@@ -233,7 +233,7 @@ class Pair:
         """Bring the oldest message of this side to the other; False if there is none."""
         if not self.nodes[party].sent:
             return False
-        message = decode(self.nodes[party].sent.popleft())
+        message = from_row(self.nodes[party].sent.popleft())
         self.delivered += 1
         node = self.nodes[other(party)]
         if isinstance(message, ChannelReestablish) and node.channel.unproven:
@@ -371,7 +371,7 @@ def opening(channel_type: ChannelType = PLAIN, pair: Pair | None = None, **chang
     pair = pair or Pair()
     opener, acceptor = pair.nodes
     pair.command(0, open_event(opener, channel_type, **changes))
-    message = decode(opener.sent.popleft())
+    message = from_row(opener.sent.popleft())
     assert isinstance(message, OpenChannel)
     pair.command(1, accept_event(acceptor, message, channel_type))
     pair.deliver(1)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from lnpd_sdk.types import Party
+from msgspec.structs import replace
 
 from lnpd.channel import actions, events
 from lnpd.channel.state import Negotiating, Normal
@@ -25,6 +26,15 @@ def test_opening_gives_both_sides_the_same_commitments(channel_type: ChannelType
     assert opener.channel.short_channel_id == (500_000).to_bytes(3, "big") + (4).to_bytes(3, "big") + b"\0\x01"
     assert [tx.txid for tx in opener.broadcast] == [opener.channel.fundings[0].txid]
     assert acceptor.broadcast == []
+
+
+def test_an_htlc_keeps_an_even_record_that_a_plugin_of_the_connection_knew() -> None:
+    """It is stored without the plugin's rows: the plugin may be gone when the HTLC is irrevocable."""
+    pair = opened()
+    pair.command(0, replace(add(1), tlvs=((65538, b"\1"),)))
+    pair.settle()
+    (told,) = pair.nodes[1].told(actions.HtlcReceived)
+    assert told.tlvs == ((65538, b"\1"),)
 
 
 def test_payments_both_ways_move_balances() -> None:

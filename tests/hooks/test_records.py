@@ -2,9 +2,12 @@
 
 import pytest
 
-from lnpd.hooks.kinds import KINDS
+from lnpd.errors import UnknownEvenTlv
+from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.records import CARRIERS, PAYLOAD, Received
 from lnpd.wire.catalogue import CORE, Catalogue
+from lnpd.wire.codec import Codec
+from lnpd.wire.tlv import join
 
 
 def rows(*streams: str) -> Catalogue:
@@ -18,12 +21,12 @@ def rows(*streams: str) -> Catalogue:
 
 @pytest.mark.parametrize("name", CARRIERS)
 def test_a_carrier_has_its_stream_and_its_hooks(name: str) -> None:
-    carrier = CARRIERS[name]
+    carrier, kinds = CARRIERS[name], Hooks().kinds
     assert carrier.stream in CORE.streams
     assert name == PAYLOAD or CORE.messages[name].stream == carrier.stream
-    assert KINDS[carrier.asked].answer == dict[str, str] | None
+    assert kinds[carrier.asked].answer == dict[str, str] | None
     for hook in carrier.shown:
-        assert {"records", "htlc_records"} & KINDS[hook].fields.keys(), hook
+        assert {"records", "htlc_records"} & kinds[hook].fields.keys(), hook
 
 
 def test_the_carriers_are_those_of_the_contract() -> None:
@@ -48,3 +51,17 @@ def test_too_much_is_not_shown(name: str) -> None:
     most = CARRIERS[name].most_bytes if name in CARRIERS else 4_000
     for length, found in ((most, {"70001": "00" * most}), (most + 1, {})):
         assert Received(name, ((70001, bytes(length)),)).shown("eye", rows(f"{name}_tlvs")) == found
+
+
+@pytest.mark.parametrize("name", CARRIERS)
+def test_what_no_rows_know_is_kept_if_it_is_odd_and_refused_if_it_is_even(name: str) -> None:
+    """By a connection's codec (BOLT 1); what is stored was read by one, and its plugin may be gone since."""
+    stream = CARRIERS[name].stream
+    one = CORE.with_rows("eye", f"tlv_stream,{stream}\ntype,70003,a_note\ndata,byte,note")
+    strict, lenient = (Codec(one, each)._stream(stream)[1] for each in (False, True))
+    odd, even = join([(70001, b"\1")]), join([(70002, b"\1"), (70003, b"\2")])
+    assert strict.read(odd, 0, len(odd))[0].unknown == ((70001, b"\1"),)
+    with pytest.raises(UnknownEvenTlv, match=f"{stream}: TLV type 70002"):
+        strict.read(even, 0, len(even))
+    kept = lenient.read(even, 0, len(even))[0]
+    assert (kept.unknown, lenient.write(kept)) == (((70002, b"\1"), (70003, b"\2")), even)
