@@ -18,6 +18,7 @@ class HookSpecs:
 
     # --- peers
     @chain(
+        guarded=True,
         default="The peer comes in.",
         example="""
         @plugin.hook("peer_connecting", incoming=True)

@@ -20,7 +20,7 @@ def plugged(
     hook: str,
     answer: Callable[[], Awaitable[object]],
     rank: int = 0,
-    grants: tuple[str, ...] = (),
+    grants: tuple[str, ...] = ("hook:peer_connecting",),
     before: tuple[str, ...] = (),
     after: tuple[str, ...] = (),
 ) -> None:

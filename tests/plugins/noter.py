@@ -1,6 +1,7 @@
 """A plugin that adds a record to every message that carries some, never the same twice, and notes what it was shown."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,18 @@ def accepted(_node: Node, records: dict[str, str], htlc_records: dict[str, str],
     note("htlc_accepted", "update_add_htlc", htlc_records.get(TYPE, ""))
 
 
-for hook in SHOWN:
+def told_of(hook: str) -> Callable[..., None]:
+    """What is called for a hook."""
 
-    def told(_node: Node, hook: str = hook, records: dict[str, str] | None = None, **fields: Any) -> None:
+    def told(_node: Node, records: dict[str, str], **fields: Any) -> None:
         if not fields.get("ours"):
-            note(hook, SHOWN[hook], (records or {}).get(TYPE, ""))
+            note(hook, SHOWN[hook], records.get(TYPE, ""))
 
-    plugin.hook(hook)(told)
+    return told
+
+
+for each in SHOWN:
+    plugin.hook(each)(told_of(each))
 
 if __name__ == "__main__":
     plugin.run()

@@ -18,10 +18,11 @@ from msgspec.structs import replace
 from lnpd.channel.actions import Action, Keep, ReleaseSecret, Send, SignCommitment
 from lnpd.channel.events import Add, Event
 from lnpd.channel.state import Channel
+from lnpd.errors import WouldDeadlock
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.records import Received, Records
 from lnpd.hooks.registry import Registry
-from lnpd.hooks.trace import Trace, within
+from lnpd.hooks.trace import Trace, current, fresh_id, within
 from lnpd.services.channels.batch import Batch, find_row
 from lnpd.services.outgoing import OutgoingRecords
 from lnpd.services.recipients import CIRCUIT
@@ -65,6 +66,7 @@ class Carried:
 
     def __init__(self, hooks: Hooks, registry: Registry, store: Store) -> None:
         self.outgoing, self._store = OutgoingRecords(hooks, registry), store
+        self._asking: dict[str, str] = {}  # in which trace the batch of a channel, by its key, asks now
 
     # --- outside a batch: without the answer there is no message yet
     async def answering(self, message: OpenChannel, peer: bytes, kind: ChannelType) -> Records:
@@ -104,11 +106,15 @@ class Carried:
         elif not self.outgoing.wanted():
             return send
         else:
-            with within(trace):
-                found = await self._asked(batch.channel, message, number, urgent)
+            found = await self._asked(batch.channel, message, number, urgent, trace or Trace(fresh_id()))
             if found and not isinstance(message, ChannelReestablish):
                 batch.keep(Keep(ROWS, _key(send), encode(Sent(number, found))))
         return replace(send, message=_with(message, found)) if found else send
+
+    def check_command(self, channel: Channel) -> None:
+        """WouldDeadlock for a plugin that would wait for a batch which waits for its own answer."""
+        if (trace := current()) is not None and self._asking.get(channel.key) == trace.id:
+            raise WouldDeadlock(f"The channel {channel.id.hex()} waits for the hook that asks for this: ask after it.")
 
     async def _row(self, batch: Batch, key: str) -> Sent | None:
         row = batch.row(ROWS, key)
@@ -116,12 +122,16 @@ class Carried:
             row = await self._store.read(lambda read: find_row(read, batch.channel, ROWS, key))
         return decode(row, Sent, table="record", key=key) if row is not None else None
 
-    async def _asked(self, channel: Channel, message: Message, number: int, urgent: asyncio.Event) -> Records:
+    async def _asked(
+        self, channel: Channel, message: Message, number: int, urgent: asyncio.Event, trace: Trace
+    ) -> Records:
         """What plugins add; nothing, if it is late and something urgent waits."""
         parts = message.NAME, channel.peer, channel.id, channel.channel_type, 1000 * channel.capacity_sat
         room = MAX_MESSAGE_LENGTH - len(on_wire(message))
-        asking = asyncio.create_task(self.outgoing.of(*parts, number=number, room=room))
+        with within(trace):
+            asking = asyncio.create_task(self.outgoing.of(*parts, number=number, room=room))
         waking = asyncio.create_task(urgent.wait())
+        self._asking[channel.key] = trace.id
         try:
             await asyncio.wait({asking, waking}, return_when=asyncio.FIRST_COMPLETED)
             if not asking.done():
@@ -133,6 +143,7 @@ class Carried:
         finally:
             asking.cancel()
             waking.cancel()
+            del self._asking[channel.key]
 
 
 def heard(batch: Batch, message: Event | Message) -> None:

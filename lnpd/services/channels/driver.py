@@ -126,7 +126,9 @@ class ChannelDriver:
         self._inbox = {row.key for row in rows}
 
     async def command(self, event: Event) -> Channel:
-        """Runs a command; the channel as it left it, once its effects are stored. CommandRefused, ChannelFrozen."""
+        """Runs a command; the channel as it left it, once its effects are stored. CommandRefused, ChannelFrozen,
+        WouldDeadlock."""
+        self._carried.check_command(self.channel)
         done: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
         self.post(Item(event, done=done))
         return await done

@@ -216,7 +216,10 @@ class Peers:
 
     async def records(self, connection: Connection) -> Records:
         """What plugins add to our `init`; a plugin that is late is waited for no longer than a hook's deadline."""
-        return await self._outgoing.of(Init.NAME, connection.node_id) if self._outgoing is not None else ()
+        if self._outgoing is None:
+            return ()
+        with self._admission.asking(connection):
+            return await self._outgoing.of(Init.NAME, connection.node_id)
 
     def initialised(self, connection: Connection) -> None:
         """`init` went both ways: this is the node's connection now, unless two crossed."""

@@ -11,6 +11,7 @@ from lnpd.channel.actions import Action, Send
 from lnpd.channel.events import Commit
 from lnpd.channel.queries import FoldMemory
 from lnpd.channel.state import Policy, new_channel
+from lnpd.errors import WouldDeadlock
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.records import CARRIERS
 from lnpd.hooks.registry import Registry
@@ -38,11 +39,13 @@ class Asked:
         manifest = Manifest(name="notes", version="1", messages=rows, hooks=(subscription,))
         owned = registry.register(manifest, self._called, ("messages", "hook:outgoing_records"))
         hooks.join(owned.proxy, "notes")
-        self.answer, self.count, self.urgent = answer, 0, asyncio.Event()
+        self.answer, self.count, self.urgent, self.waits = answer, 0, asyncio.Event(), False
         self.carried, self.batch = Carried(hooks, registry, store), Batch(None, CHANNEL, FoldMemory(), Recent())
 
     async def _called(self, *_question: object) -> object:
         self.count += 1
+        if self.waits:
+            self.carried.check_command(CHANNEL)
         if self.answer is None:
             await asyncio.Event().wait()
         return self.answer
@@ -72,6 +75,19 @@ def test_what_is_urgent_does_not_wait_for_a_plugin_that_hangs(tmp_path: Path, mo
         await store.close()
 
     monkeypatch.setattr(carried, "GRACE_SECONDS", 0.01)
+    asyncio.run(main())
+
+
+def test_who_is_asked_cannot_wait_for_the_channel_that_asks(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = Store.open(tmp_path, "regtest")
+        asked = Asked(store, NOTE)
+        asked.waits = True
+        with pytest.raises(WouldDeadlock, match="waits for the hook that asks for this"):
+            await asked.sent()
+        asked.carried.check_command(CHANNEL)  # nobody is asked any more
+        await store.close()
+
     asyncio.run(main())
 
 

@@ -49,7 +49,7 @@ def test_a_hook_that_is_late_or_raises_is_counted(
     body, faults = FAULTS[what]
 
     async def main() -> None:
-        host, _ = hosted(tmp_path)
+        host, _ = hosted(tmp_path, bad=("hook:peer_connecting",))
         plugin = await started(host, written(tmp_path, HOOK.format(body)), here)
         answer = await host.hooks.chain("peer_connecting", node_id="02", address="", incoming=True)
         assert answer == (None if faults else "no")
@@ -62,7 +62,7 @@ def test_a_hook_that_is_late_or_raises_is_counted(
 
 def test_a_hook_that_ends_its_process_is_no_second_fault(tmp_path: Path) -> None:
     async def main() -> None:
-        host, _ = hosted(tmp_path)
+        host, _ = hosted(tmp_path, bad=("hook:peer_connecting",))
         plugin = await started(host, written(tmp_path, HOOK.format("os._exit(3)")), here=False)
         asked = [host.hooks.chain("peer_connecting", node_id="02", address="", incoming=True) for _ in range(5)]
         assert await asyncio.gather(*asked) == [None] * 5
