@@ -24,7 +24,7 @@ METHODS: Final = ("validate", "fold", "contribute", "attach", "seal", "descend")
 WAYS: Final = {  # what is said of a provider that fails in one of these ways
     "raises": "{} failed: ValueError: my bug",
     "dies": "(moody: its process ended|no plugin here provides moody)",
-    "hangs": "no answer to provider within",
+    "hangs": "no answer to providers? within",
     "errs": "{} was answered with something else",
 }
 SIGNING: Final = ("commitment-signed", "commitment-held", "revocation-stored")

@@ -46,13 +46,13 @@ WAYS = {
 
 
 class Moody(Plugin):
-    def ask(self, question: ProviderQuestion) -> object:
+    def ask(self, question: ProviderQuestion, before: object = None) -> object:
         words = MOOD.read_text().split() if MOOD.exists() else []
         asked = {question.method}
         if question.method == "seal":
             _, _, transaction = decode(question.arguments, PROVIDER_METHODS["seal"].arguments)
             asked.add(transaction.purpose)
-        return WAYS[words[1]]() if words and words[0] in asked else super().ask(question)
+        return WAYS[words[1]]() if words and words[0] in asked else super().ask(question, before)
 
 
 plugin = Moody("moody", version="1")
