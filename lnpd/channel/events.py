@@ -44,6 +44,7 @@ class Open(Event, frozen=True, tag="open"):
     alias: bytes = b""
     funding_type: FundingType | None = None
     records: tuple[tuple[int, bytes], ...] = ()  # plugins' odd ones, of open_channel
+    foreign: bool = False  # others make the funding: FundingNamed says which it is
 
 
 class Accept(Event, frozen=True, tag="accept"):
@@ -75,6 +76,20 @@ class FundingFailed(Event, frozen=True, tag="funding_failed"):
     """The wallet cannot fund this channel; `reason` is a sentence."""
 
     reason: str
+
+
+class FundingNamed(Event, frozen=True, tag="funding_named"):
+    """Command: the last of these transactions funds this channel by its output `vout`. Others make and broadcast them;
+    witnesses may be missing."""
+
+    vout: int
+    transactions: tuple[Tx, ...]
+
+
+class KeepAncestors(Event, frozen=True, tag="keep_ancestors"):
+    """Command: keep what leads to the funding of a channel that others fund, in the place of what is kept."""
+
+    transactions: tuple[Tx, ...]
 
 
 # Operation
@@ -246,6 +261,8 @@ EVENTS: tuple[type[Event], ...] = (
     Accept,
     FundingProvided,
     FundingFailed,
+    FundingNamed,
+    KeepAncestors,
     Add,
     Fulfill,
     Fail,

@@ -10,12 +10,13 @@ unless it may be revoked: never after data loss, and while our state is unproven
 from collections.abc import Generator
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, Broadcast, Disconnect, FundingReleased, Notify, Send, SignBroadcast, Tell
 from lnpd.channel.events import ForceClose
 from lnpd.channel.gates import remembered
-from lnpd.channel.queries import FindCommitment, Kept, ask, commitment_key
+from lnpd.channel.queries import FindCommitment, FindRow, Kept, ask, commitment_key
 from lnpd.channel.stakes import our_anchor, stake_in
 from lnpd.channel.state import (
     AwaitingAccept,
@@ -35,6 +36,7 @@ from lnpd.channel.state import (
 from lnpd.channel.table import Step, done, on
 from lnpd.errors import CommandRefused, DataLost, ProtocolError, ProtocolWarning, StateUnproven
 from lnpd.errors.words import one_line
+from lnpd.tx.transaction import Tx
 from lnpd.wire.messages import Error as ErrorMessage
 from lnpd.wire.messages import Warning as WarningMessage
 
@@ -89,7 +91,7 @@ def proven(channel: Channel) -> Channel:
 
 def broadcast_latest(channel: Channel) -> Generator[Any, Any, list[Action]]:
     """Our latest commitment on each funding, from its kept row. Asks no provider."""
-    actions: list[Action] = []
+    actions: list[Action] = [*(yield from ancestors(channel))]
     number = channel.numbers[channel.us]
     for funding in channel.fundings:
         kept: Kept | None = yield from ask(FindCommitment(commitment_key(funding.txid, channel.us, number)))
@@ -104,9 +106,22 @@ def broadcast_latest(channel: Channel) -> Generator[Any, Any, list[Action]]:
     return actions
 
 
+def ancestors(channel: Channel) -> Generator[Any, Any, list[Action]]:
+    """What leads to a funding that others make, as it is kept: a commitment needs it on the chain."""
+    if not channel.foreign:
+        return []
+    row = yield from ask(FindRow("ancestors", channel.fundings[0].txid.hex()))
+    return as_broadcasts(msgspec.msgpack.decode(row, type=tuple[Tx, ...])) if row is not None else []
+
+
+def as_broadcasts(transactions: tuple[Tx, ...]) -> list[Action]:
+    """Each by itself: parents come first, here and in the names by which they are broadcast again."""
+    return [Broadcast(f"ancestor/{number:02}", tx) for number, tx in enumerate(transactions)]
+
+
 def released(channel: Channel) -> tuple[Action, ...]:
     """What frees the coins of a funding that will not be broadcast."""
-    if not isinstance(channel.phase, AwaitingFundingSigned):
+    if not isinstance(channel.phase, AwaitingFundingSigned) or channel.foreign:
         return ()
     return (Tell("released", "funding", FundingReleased(channel.phase.transaction.txid)),)
 

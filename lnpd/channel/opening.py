@@ -87,6 +87,7 @@ def on_open(channel: Channel, command: Open) -> Step:
         terms=(terms,),
         base=Base(start_balances(command.capacity_sat, command.push_msat), command.initial_states),
         aliases=(command.alias, b""),
+        foreign=command.foreign,
     )
     return channel, [Send(message)]
 
@@ -108,16 +109,22 @@ def on_accept_channel(channel: Channel, message: AcceptChannel) -> Step:
         minimum_depth=message.minimum_depth,
         their_points=(message.first_per_commitment_point,),
     )
-    script = funding_script_pubkey(funding_keys(channel), channel.channel_type.funding)
-    return (yield from done(channel, Tell("funding", "funding", FundingWanted(TxOut(channel.capacity_sat, script)))))
+    if channel.foreign:
+        return channel, []
+    return (yield from done(channel, Tell("funding", "funding", FundingWanted(wanted_output(channel)))))
 
 
 @on(AwaitingFunding, FundingProvided)
 def on_funding_provided(channel: Channel, event: FundingProvided) -> Step:
-    """Sign the peer's first commitment."""
+    """The wallet has made it."""
+    return (yield from created(channel, event.vout, event.transaction))
+
+
+def created(channel: Channel, vout: int, transaction: Tx) -> Step:
+    """Sign the peer's first commitment, on this funding."""
     temporary_id = channel.id
-    channel = with_funding(channel, event.transaction.txid, event.vout)
-    channel = replace(channel, phase=AwaitingFundingSigned(event.transaction))
+    channel = with_funding(channel, transaction.txid, vout)
+    channel = replace(channel, phase=AwaitingFundingSigned(transaction))
     funding = channel.fundings[0]
     theirs = yield from commitments.first(channel, ACCEPTOR, channel.their_points[0])
     message = FundingCreated(
@@ -140,7 +147,8 @@ def on_funding_signed(channel: Channel, message: FundingSigned) -> Step:
         raise WrongSignature(f"funding_signed: {wrong}.")
     transaction: Tx = channel.phase.transaction
     channel, actions = yield from await_ready(channel)
-    return channel, [commitments.keep(ours, signatures), Broadcast("funding", transaction), *actions]
+    broadcast = [] if channel.foreign else [Broadcast("funding", transaction)]
+    return channel, [commitments.keep(ours, signatures), *broadcast, *actions]
 
 
 @on(AwaitingFunding, FundingFailed)
@@ -173,6 +181,11 @@ def check_agreed(channel: Channel, message: AcceptChannel) -> None:
 
 
 # What both sides need
+
+
+def wanted_output(channel: Channel) -> TxOut:
+    """What the funding has to pay, once both sides' terms are known."""
+    return TxOut(channel.capacity_sat, funding_script_pubkey(funding_keys(channel), channel.channel_type.funding))
 
 
 def start_balances(capacity_sat: int, push_msat: int) -> tuple[int, int]:

@@ -13,6 +13,8 @@ WANTED: Final[dict[type[events.Event], str]] = {
     events.Accept: "This channel cannot be accepted anew",
     events.FundingProvided: "This channel needs no funding now",
     events.FundingFailed: "This channel needs no funding now",
+    events.FundingNamed: "This channel needs no funding now",
+    events.KeepAncestors: "Nothing that leads to this channel's funding can be kept",
     events.Add: "No payment can be sent through this channel",
     events.Fulfill: "No payment can be claimed in this channel",
     events.Fail: "No payment can be given back in this channel",

@@ -369,6 +369,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     doubted: bool = False
     funding_undone: bool = False
     from_backup: bool = False
+    foreign: bool = False  # others make its funding (foreign.py): it is broadcast only for a forced close
 
     @property
     def them(self) -> Party:

@@ -14,6 +14,7 @@ from lnpd.channel import (  # the handlers register themselves
     deadlines,
     extensions,
     failure,
+    foreign,
     gates,
     htlcs,
     negotiation,
@@ -50,6 +51,7 @@ from lnpd.wire.messages import Warning as WarningMessage
 
 HANDLERS = (
     opening,
+    foreign,
     accepting,
     ready,
     htlcs,

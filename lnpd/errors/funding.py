@@ -2,6 +2,7 @@
 
 from lnpd.errors.base import ProtocolError
 from lnpd.errors.channel import ChannelError, OpeningRefused
+from lnpd.errors.rpc import CommandRefused
 
 
 class FundingTypeChanged(OpeningRefused):
@@ -10,3 +11,31 @@ class FundingTypeChanged(OpeningRefused):
 
 class FundingLockEnds(ChannelError, ProtocolError):
     """Soon somebody may take the funding without both parties: the channel closes before (extension contract)."""
+
+
+class FundedHere(CommandRefused):
+    """The wallet funds this channel: it was not opened for an output that others fund."""
+
+
+class NothingKept(CommandRefused):
+    """Without the transactions that lead to its funding, a channel that others fund could not be closed by force."""
+
+
+class AncestorsUnfit(CommandRefused):
+    """The transactions that are to be kept are no chain that ends in the funding, or too much, or could change txid."""
+
+
+class NamedScriptWrong(CommandRefused):
+    """The output that is named for a channel does not exist, or does not pay to the channel's funding script."""
+
+
+class NamedAmountWrong(CommandRefused):
+    """The output that is named for a channel holds another amount than was agreed."""
+
+
+class OutpointTaken(CommandRefused):
+    """The output that is named for a channel is another channel's funding."""
+
+
+class NoSuchOpening(ChannelError):
+    """No opening of this name waits for its funding: it is over, was given up, or is another plugin's."""

@@ -32,6 +32,7 @@ CAPABILITIES: Final[dict[str, Capability]] = {
     "pay": Capability("pay:SAT", "What all its payments over Lightning may ever cost, fees included.", SAT),
     "invoice": Capability("invoice", "Makes invoices of the node's."),
     "hook": Capability("hook:NAME", "Takes part in a hook that moves money or changes terms.", WORD),
+    "factory": Capability("factory", "Opens channels on outputs that others fund."),
     "chain": Capability("chain", "Watches the chain and broadcasts transactions."),
     "rpc": Capability("rpc:METHODS", "Calls the node's own RPC methods, by their names.", WORDS),
 }

@@ -174,9 +174,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     catalogue (Plugin.messages, Plugin.records). `capabilities` are what it asks for, and what the user grants with
     --grant: `messages` (its own wire messages, records and features), `updates:<max_sat>` (what its updates may take of
     our money in each channel: what they ever moved away, and what its outputs hold), `pay:<sat>`, `spend:<sat>` (of the
-    wallet, in 24 hours), `invoice`, `sign:<purpose>` (one for each purpose of its keys) and `hook:<name>` of a hook
-    that moves money. The node's page of services says which of them this version enforces, and `lnp plugin list` what a
-    plugin lacks.
+    wallet, in 24 hours), `invoice`, `factory`, `sign:<purpose>` (one for each purpose of its keys) and `hook:<name>` of
+    a hook that moves money. The node's page of services says which of them this version enforces, and `lnp plugin list`
+    what a plugin lacks.
     """
 
     name: str

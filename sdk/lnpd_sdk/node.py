@@ -4,6 +4,7 @@ from lnpd_sdk.services.chain import ChainAsks
 from lnpd_sdk.services.channels import ChannelAsks
 from lnpd_sdk.services.coins import CoinAsks
 from lnpd_sdk.services.events import EventAsks
+from lnpd_sdk.services.factories import FactoryAsks
 from lnpd_sdk.services.hooks import HookAsks
 from lnpd_sdk.services.kv import KvAsks
 from lnpd_sdk.services.log import LogAsks
@@ -15,6 +16,7 @@ from lnpd_sdk.services.signing import SigningAsks
 
 class Node(
     ChannelAsks,
+    FactoryAsks,
     MessageAsks,
     PaymentAsks,
     CoinAsks,

@@ -22,7 +22,8 @@ INDEX = "channel-index"  # where a channel's keys are derived from, by its key
 Watch = WatchTransaction | WatchOutput
 Broadcasting = Broadcast | Claim
 UPDATE = "update"
-REPLACED = (UPDATE, "decision", "funding", "records")  # rows whose key comes round again; all others are written once
+# Rows whose key comes round again; all others are written once.
+REPLACED = (UPDATE, "decision", "funding", "records", "ancestors")
 MAX_RECENT = 1000  # rows of a channel; an onion makes most of each 1.4 KB
 
 
@@ -164,7 +165,7 @@ def put_records(write: Write, records: SignerRecords) -> None:
 POINTS: Final[tuple[tuple[frozenset[str], Callable[[Write], None]], ...]] = (
     (frozenset({"Open"}), lambda write: write.point("channel-proposed")),
     (frozenset({"Accept"}), lambda write: write.point("channel-accepted")),
-    (frozenset({"FundingProvided"}), lambda write: write.point("funding-created")),
+    (frozenset({"FundingProvided", "FundingNamed"}), lambda write: write.point("funding-created")),
     (frozenset({"FundingCreated"}), lambda write: write.point("funding-signed")),
     (frozenset({"FundingSigned"}), lambda write: write.point("funding-broadcast")),
     (frozenset({"ChannelReady"}), lambda write: write.point("channel-ready")),

@@ -76,16 +76,16 @@ class Commands:
     ) -> answers.Opened:
         """Opens a channel; see Backend.open."""
         kind = self.kinds.named(channel_type or usual_type(self.channels.negotiated(peer)), providers)
-        feerate = feerate_per_kw or await self._commitment_feerate(kind)
+        feerate = feerate_per_kw or await self.commitment_feerate(kind)
         self.channels.room.check(kind, amount_sat)
         if push_msat > 1000 * amount_sat:
             raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")
         await self.channels.parts.reserve.for_one_more(kind, amount_sat)
         await self.wallet.require(amount_sat, await self.watcher.feerate(CONFIRM_BLOCKS))  # before the peer hears of it
-        channel = await self.channels.open(peer, amount_sat, push_msat, kind, feerate, announce=False)
+        channel = await self.channels.open(peer, amount_sat, push_msat, kind, feerate)
         try:
             async with asyncio.timeout(OPEN_SECONDS):
-                channel = await self.channels.until(channel.key, _funded)
+                channel = await self.channels.until(channel.key, funded)
         except TimeoutError:
             await self.channels.give_up(channel.key)
             raise OpenTimedOut(
@@ -102,7 +102,7 @@ class Commands:
         outpoint = f"{channel_view.txid_text(funding.txid)}:{funding.vout}"
         return answers.Opened(channel.id.hex(), outpoint, channel.capacity_sat, channel_view.state_name(channel))
 
-    async def _commitment_feerate(self, kind: Kind) -> int:
+    async def commitment_feerate(self, kind: Kind) -> int:
         """What would be due in the channel later: it begins with that."""
         soon, floor = await self.watcher.feerate(SOON_BLOCKS), await self.watcher.feerate(FLOOR_BLOCKS)
         return target_per_kw(has_anchors(kind.type), Estimates(soon, floor))
@@ -176,7 +176,8 @@ class Commands:
             )
 
 
-def _funded(channel: Channel, notices: tuple[Notify, ...]) -> Channel | None:
+def funded(channel: Channel, notices: tuple[Notify, ...]) -> Channel | None:
+    """The channel, once both first commitments are signed. Raises ChannelRefused if that will not be."""
     for notice in notices:
         if notice.topic == "channel_frozen":  # a provider does not do its part: nobody is waited for
             raise ChannelRefused(f"The channel is not opened: {dict(notice.fields)['reason']}")

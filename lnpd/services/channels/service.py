@@ -212,9 +212,9 @@ class Channels:
         return self._features[peer]
 
     async def open(
-        self, peer: bytes, capacity_sat: int, push_msat: int, kind: Kind, feerate_per_kw: int, announce: bool
+        self, peer: bytes, capacity_sat: int, push_msat: int, kind: Kind, feerate_per_kw: int, foreign: bool = False
     ) -> Channel:
-        """Sends open_channel; the channel as it stands after that.
+        """Sends open_channel; the channel as it stands after that. A `foreign` one is funded by others.
 
         PeerNotConnected; ChannelRefused if our own caps do not allow it, or the peer lacks a feature that it takes.
         """
@@ -228,7 +228,7 @@ class Channels:
             capacity_sat=capacity_sat,
             push_msat=push_msat,
             feerate_per_kw=feerate_per_kw,
-            announce=announce,
+            announce=False,
             channel_type=kind.type,
             type_bits=kind.bits,
             extensions=kind.extensions,
@@ -237,6 +237,7 @@ class Channels:
             alias=fresh_alias(),
             funding_type=kind.funding_type,
             records=records,
+            foreign=foreign,
         )
         self.judges.begun(driver.channel.key)
         try:
@@ -326,7 +327,7 @@ class Channels:
         return self._add(channel, index, stored=False), terms
 
     async def give_up(self, key: str, why: str = "The opening took too long.") -> None:
-        """Ends an opening that nobody waits for any more: its coins are free again, and the peer is told."""
+        """Ends an opening that nobody waits for: its coins are free again, and the peer is told."""
         if (driver := self.drivers.get(key)) is not None and isinstance(driver.channel.phase, UNFUNDED):
             await driver.command(ForceClose(why))
 

@@ -36,7 +36,7 @@ class NodeApi(PluginApi):
     def __init__(self, services: Services, request_stop: Callable[[], None]) -> None:
         super().__init__(services)
         self._request_stop = request_stop
-        self._commands = Commands(
+        self.commands = Commands(
             services.channels, services.kinds, services.wallet, services.watcher, services.backend, services.store
         )
 
@@ -230,7 +230,7 @@ class NodeApi(PluginApi):
         self._services.pulse.require()
         self._services.sight.require_current()
         wanted = (amount_sat, push_msat, channel_type, providers, feerate_per_kw)
-        return await self._commands.open(bytes.fromhex(peer), *wanted)
+        return await self.commands.open(bytes.fromhex(peer), *wanted)
 
     async def channels(self, onchain: bool = False) -> tuple[answers.Channel, ...]:
         """Every channel, or those that are on chain."""
@@ -256,8 +256,8 @@ class NodeApi(PluginApi):
         """Closes a channel."""
         driver = self._services.channels.driver_of(channel)
         if force:
-            return await self._commands.force_close(driver, not_restored)
-        return await self._commands.close(driver, destination)
+            return await self.commands.force_close(driver, not_restored)
+        return await self.commands.close(driver, destination)
 
     async def relay(
         self,

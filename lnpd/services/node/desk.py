@@ -2,16 +2,17 @@
 
 from lnpd_sdk.services.chain import MAX_WATCHES
 
+from lnpd.services.channels.factories import Factories
 from lnpd.services.events import Events
+from lnpd.services.node.api import NodeApi
 from lnpd.services.node.services import Services
 from lnpd.services.plugins.notifying import Notifying
 from lnpd.services.plugins.scripts import ScriptWatch
 from lnpd.services.plugins.watching import OWNER, Watching
-from lnpd.services.rpc.api import Backend as Api
 from lnpd.services.wallet.lending import Lending
 
 
-def furnish(services: Services, api: Api, events: Events) -> None:
+def furnish(services: Services, api: NodeApi, events: Events) -> None:
     """Puts it on the host's desk, before any plugin is started. The channels come when the node is complete."""
     desk = services.plugins.desk
     desk.store = services.store
@@ -19,6 +20,7 @@ def furnish(services: Services, api: Api, events: Events) -> None:
     desk.signer = services.signer
     desk.api = api
     desk.lending = Lending(services.wallet, services.store, services.signer)
+    desk.factories = Factories(api.commands)
     desk.feerate = services.watcher.feerate
     desk.events = events
     desk.pulse = services.pulse

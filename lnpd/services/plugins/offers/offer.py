@@ -12,6 +12,7 @@ from lnpd.hooks.features import PluginFeatures
 from lnpd.hooks.registry import Registry
 from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.channels.driver import ChannelDriver
+from lnpd.services.channels.factories import Factories
 from lnpd.services.events import Events
 from lnpd.services.interfaces import Signer
 from lnpd.services.payments.service import Payments
@@ -71,6 +72,7 @@ class Desk:
     signer: Signer | None = None
     api: Api | None = None
     lending: Lending | None = None
+    factories: Factories | None = None
     feerate: Callable[[int], Awaitable[int]] | None = None
 
     @property

@@ -14,6 +14,7 @@ from lnpd.services.plugins.offers import (
     channels,
     coins,
     events,
+    factories,
     hooks,
     kv,
     log,
@@ -27,6 +28,7 @@ from lnpd.services.plugins.offers.turns import turn
 
 FAMILIES: Final = {
     "channels": channels.OFFERS,
+    "channels that others fund": factories.OFFERS,
     "messages": messages.OFFERS,
     "payments": payments.OFFERS,
     "coins": coins.OFFERS,

@@ -1,0 +1,89 @@
+"""How does a channel open on an output that others fund, and what is kept for the day on which it has to be there?
+
+    us                                 peer
+     |---- open_channel ---------------->|      Open, foreign
+     |<--- accept_channel ---------------|      the script is known: others make the transaction, and do not sign it yet
+     |---- funding_created ------------->|      FundingNamed
+     |<--- funding_signed ---------------|      nothing is broadcast: now they may sign
+     |<--- channel_ready (ready.py) ---->|      when it is deep, whoever broadcast it
+
+A commitment is worth nothing without its funding. What leads there is kept with the channel, also on the acceptor's
+side if somebody there supplies it (KeepAncestors), and again once it is signed; a forced close broadcasts it first.
+"""
+
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from lnpd.channel.actions import Action, Keep
+from lnpd.channel.events import FundingNamed, KeepAncestors
+from lnpd.channel.failure import FUNDED, as_broadcasts
+from lnpd.channel.opening import channel_id_of, created, wanted_output
+from lnpd.channel.queries import ClaimId, ask
+from lnpd.channel.state import AwaitingFunding, Channel, Failed
+from lnpd.channel.table import Step, done, on
+from lnpd.errors import (
+    AncestorsUnfit,
+    FundedHere,
+    NamedAmountWrong,
+    NamedScriptWrong,
+    NothingKept,
+    OutpointTaken,
+)
+from lnpd.tx.transaction import Tx
+
+MAX_ANCESTORS: Final = 25  # unconfirmed, as many as mempools take in a row
+MAX_WEIGHT: Final = 400_000  # of all of them
+
+
+@on(AwaitingFunding, FundingNamed)
+def on_funding_named(channel: Channel, command: FundingNamed) -> Step:
+    """Sign the peer's first commitment on the output that others fund."""
+    if not channel.foreign:
+        raise FundedHere("The wallet funds this channel.")
+    check_ancestors(command.transactions)
+    funding, wanted = command.transactions[-1], wanted_output(channel)
+    named = funding.outputs[command.vout : command.vout + 1] if command.vout >= 0 else ()
+    if not named or named[0].script_pubkey != wanted.script_pubkey:
+        raise NamedScriptWrong(f"Output {command.vout} of {_shown(funding)} does not pay to this channel's script.")
+    if (value_sat := named[0].value_sat) != wanted.value_sat:
+        raise NamedAmountWrong(
+            f"Output {command.vout} of {_shown(funding)} holds {value_sat} sat, the channel {wanted.value_sat}."
+        )
+    if not (yield from ask(ClaimId(channel_id_of(funding.txid, command.vout)))):
+        raise OutpointTaken(f"Output {command.vout} of {_shown(funding)} is another channel's funding.")
+    channel, actions = yield from created(channel, command.vout, funding)
+    return channel, [_kept(command.transactions), *actions]
+
+
+@on((*FUNDED, Failed), KeepAncestors)
+def on_keep_ancestors(channel: Channel, command: KeepAncestors) -> Step:
+    """Keep what leads to the funding; a channel that has failed needs it at once."""
+    check_ancestors(command.transactions)
+    if command.transactions[-1].txid != channel.fundings[0].txid:
+        raise AncestorsUnfit(f"{_shown(command.transactions[-1])} does not fund this channel.")
+    failed = isinstance(channel.phase, Failed) and channel.phase.may_broadcast
+    broadcasts: list[Action] = as_broadcasts(command.transactions) if failed else []
+    return done(replace(channel, foreign=True), _kept(command.transactions), *broadcasts)
+
+
+def check_ancestors(transactions: tuple[Tx, ...]) -> None:
+    """Raises NothingKept, AncestorsUnfit."""
+    if not transactions:
+        raise NothingKept("The transactions that lead to the funding, it among them, have to be kept with the channel.")
+    if len(transactions) > MAX_ANCESTORS or sum(tx.weight for tx in transactions) > MAX_WEIGHT:
+        raise AncestorsUnfit(f"At most {MAX_ANCESTORS} transactions are kept, of {MAX_WEIGHT:,} weight units.")
+    if any(not tx.inputs or any(spent.script_sig for spent in tx.inputs) for tx in transactions):
+        raise AncestorsUnfit("Each transaction spends segwit outputs alone: else its txid could still change.")
+    for number, tx in enumerate(transactions[:-1]):
+        if not any(spent.txid == tx.txid for later in transactions[number + 1 :] for spent in later.inputs):
+            raise AncestorsUnfit(f"{_shown(tx)} is spent by none that follows: it does not lead to the funding.")
+
+
+def _kept(transactions: tuple[Tx, ...]) -> Keep:
+    return Keep("ancestors", transactions[-1].txid.hex(), msgspec.msgpack.encode(transactions))
+
+
+def _shown(tx: Tx) -> str:
+    return tx.txid[::-1].hex()
