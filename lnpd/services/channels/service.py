@@ -289,8 +289,7 @@ class Channels:
         self, peer: bytes, us: Party, kind: Kind, capacity_sat: int, temporary_id: bytes, link: Link
     ) -> tuple[ChannelDriver, Terms]:
         """A channel that begins, if the caps allow it. Raises ChannelRefused."""
-        key = os.urandom(KEY_BYTES).hex()
-        # Nothing is awaited in between: two openings cannot share room.
+        key = os.urandom(KEY_BYTES).hex()  # then nothing is awaited: two openings cannot share room
         if us == OPENER:
             self.room.take(key, kind, capacity_sat)
         else:
