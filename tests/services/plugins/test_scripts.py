@@ -1,13 +1,22 @@
 """Is what met a plugin's script told once, undone with its block, told again when it is deep, and bounded?"""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
 from msgspec.structs import replace
 
 from lnpd.chain.interface import BlockRef, ConnectedBlock, Match, WatchOutpoint, WatchScript
 from lnpd.chain.interface import Outpoint as ChainOutpoint
 from lnpd.services.chain.follow import HIDDEN_BLOCKS
-from lnpd.services.plugins.scripts import MAX_MET, MAX_SHOWN_BYTES, Found, Row, follow, found_in
+from lnpd.services.events import Events
+from lnpd.services.plugins.scripts import MAX_MET, MAX_SHOWN_BYTES, Found, Row, ScriptWatch, follow, found_in
+from lnpd.store.store import Store
+from tests.chain.purse import P2WPKH
+from tests.chain.worlds import KINDS, World, everything_since, spend_of
+from tests.chain.worlds import told as told_in
 
 ROW = Row("tower", "jar", b"script", 3, 0)
 NOBODY: frozenset[bytes] = frozenset()
@@ -79,3 +88,40 @@ def test_matches_of_one_transaction_are_one() -> None:
         b"script": [Found(10, 3, at, b"tx", txid, (1,), (0, 2))],
         b"other": [Found(10, 3, at, b"tx", txid, (), (1,))],
     }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_chain_tells_of_them_and_of_forks(tmp_path: Path, kind: str) -> None:
+    """A watch that ends takes nothing from whoever shares the view."""
+
+    async def story(world: World) -> None:
+        store, view = Store.open(tmp_path / "node", "regtest"), await world.view()
+        events = Events(store)
+        scripts, heard = ScriptWatch(store, view, events), list[dict[str, Any]]()
+        await view.watch([WatchScript(P2WPKH)])
+
+        async def told(count: int) -> list[Any]:
+            scripts.wake()
+            while len(heard) < count:
+                heard[:] = [msgspec.json.decode(e.payload) for e in await events.since(0, 100)]
+                await asyncio.sleep(0.01)
+            return [each["what"] for each in heard]
+
+        coin = await world.coin()
+        row = Row("tower", "jar", P2WPKH, 2, (coin.height or 0) - 1)
+        await store.write(lambda write: scripts.add(write, row))
+        assert await told(1) == ["confirmed"]
+        await world.offer(tx := spend_of(coin))
+        await world.hand.mine()
+        assert await told(3) == ["confirmed"] * 3
+        assert [(each["depth"], each.get("inputs")) for each in heard] == [(1, []), (1, [0]), (2, None)]
+        await world.hand.reorganise(1, 2)
+        assert (await told(4))[3] == "unconfirmed" and heard[3]["txid"] == tx.txid[::-1].hex()
+        assert await store.write(lambda write: scripts.remove(write, "tower", "jar"))
+        before = await view.best_block()
+        await world.coin()
+        assert (await everything_since(view, before)).connected[-1].matches, "the view's own watch"
+        await scripts.stop()
+        await store.close()
+
+    told_in(kind, tmp_path, story)
