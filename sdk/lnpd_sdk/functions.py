@@ -5,9 +5,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
+from lnpd_sdk import envelope
+from lnpd_sdk.envelope import BadFrame
 from lnpd_sdk.nearest import nearest
 from lnpd_sdk.questions import PROVIDER_METHODS
-from lnpd_sdk.types import Provider, ProviderBase, View
+from lnpd_sdk.types import Phase, Provider, ProviderBase, View
 
 BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 PLAIN = (str, int, bool, bytes, float, dict)
@@ -19,6 +21,15 @@ def hints_of(function: Callable[..., object]) -> dict[str, Any]:  # Any: type ex
         return get_type_hints(function, include_extras=True)
     except NameError as error:
         raise TypeError(f"{function.__name__}: an annotation names what is not there: {error}") from None
+
+
+def check_form(title: str, value: object) -> None:
+    """TypeError unless a declaration's fields are of their types; the node would refuse it without the line."""
+    try:
+        envelope.decode(envelope.encode(value), type(value))
+    except BadFrame as error:
+        comma = "; a tuple of one thing has a comma in it: (1,)" if "Expected `array`" in str(error) else ""
+        raise TypeError(f"{title}: {str(error).partition(': ')[2]}{comma}") from None
 
 
 def check_call(function: Callable[..., object], *given: str) -> None:
@@ -42,7 +53,7 @@ def after_node(function: Callable[..., object]) -> list[inspect.Parameter]:
     first, hint = rows[0], hints_of(function).get(rows[0].name)
     named = first.name == "node" or first.name.startswith("_")
     if first.default is not inspect.Parameter.empty or hint in PLAIN or (hint is None and not named):
-        raise TypeError(f"{function.__name__}: its first parameter, {first.name}, is the node: name it so")
+        raise TypeError(f"{function.__name__}: its first parameter is the node, and is named so, not {first.name}")
     return rows[1:]
 
 
@@ -68,7 +79,10 @@ def check_provider(kind: type[Provider]) -> None:
     spec = getattr(kind, "spec", None)
     if spec is None:
         raise TypeError(f"the provider class {kind.__name__} has no spec")
-    title, declared = f"the provider {spec.name}", {phase.name for phase in spec.phases}
+    title = f"the provider {spec.name}"
+    if isinstance(spec.phases, Phase):
+        check_form(title, spec)
+    declared = {phase.name for phase in spec.phases}
     for phase in spec.phases:
         if phase.name not in PROVIDER_METHODS:
             raise TypeError(f"{title} declares {phase.name!r}, no phase{nearest(phase.name, PROVIDER_METHODS)}")
@@ -77,6 +91,7 @@ def check_provider(kind: type[Provider]) -> None:
             raise TypeError(f"{title} declares the phase {phase.name}, and {kind.__name__} has no such method{like}")
         _check_view_fields(title, phase.name, phase.view_fields)
         _check_method(title, getattr(kind, phase.name), phase.name)
+    check_form(title, spec)
     for name in PROVIDER_METHODS:
         if name not in declared and _written(kind, name):
             raise TypeError(f"{title} has a method {name}, which is never asked: its spec lacks Phase({name!r})")

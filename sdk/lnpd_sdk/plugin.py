@@ -25,7 +25,7 @@ import msgspec
 
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BusError
-from lnpd_sdk.functions import check_call, check_provider, taken_by, takes_all
+from lnpd_sdk.functions import check_call, check_form, check_provider, taken_by, takes_all
 from lnpd_sdk.guard import guarded, in_test_mode
 from lnpd_sdk.hearing import Hearing
 from lnpd_sdk.life import Living
@@ -70,6 +70,7 @@ class Plugin(Living, Hearing):
     def __init__(self, name: str, version: str, help: str = "", capabilities: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.name, self.version, self.help, self.capabilities = name, version, help, capabilities
+        check_form(f"the plugin {name}", Manifest(name=name, version=version, help=help, capabilities=capabilities))
         self.node: Node | None = None
         self.guarded = in_test_mode()
         self._providers: dict[str, Provider] = {}
@@ -161,6 +162,7 @@ class Plugin(Living, Hearing):
 
     def channel_type(self, spec: ChannelTypeSpec) -> None:
         """Declares a channel type; the user opens channels of it by its name."""
+        check_form(f"the channel type {spec.name}", spec)
         self._types.append(spec)
 
     def messages(self, rows: str) -> None:

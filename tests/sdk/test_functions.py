@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from lnpd_sdk import envelope
+from lnpd_sdk.manifest import ChannelTypeSpec
 from lnpd_sdk.plugin import Event, Node, Plugin
 from lnpd_sdk.questions import RpcRequest
 from lnpd_sdk.types import Folded, Phase, ProviderBase, ProviderSpec, Update, View
@@ -47,15 +48,19 @@ def on_option(function: Callable[..., Any]) -> object:
 REFUSED: dict[str, tuple[Callable[..., object], Callable[..., object], str]] = {
     "a hook without anything": (hook, none, "none: its first parameter is the node"),
     "a hook with fields alone": (hook, only_fields, "its first parameter is the node"),
-    "a hook that forgot the node": (hook, forgot, "forgot: its first parameter, name, is the node: name it so"),
-    "a hook whose node has a default": (hook, defaulted, "its first parameter, node_id, is the node"),
+    "a hook that forgot the node": (hook, forgot, "forgot: its first parameter is the node, and is named so, not name"),
+    "a hook whose node has a default": (hook, defaulted, "its first parameter is the node, .* not node_id"),
     "a hook's field by its place": (
         hook,
         positional,
         "fields come by name, and height takes none",
     ),
-    "a command that forgot the node": (rpc, forgot, "its first parameter, name, is the node"),
-    "a command whose node may be anything": (rpc, lambda client: None, "its first parameter, client, is the node"),
+    "a command that forgot the node": (rpc, forgot, "its first parameter is the node, .* not name"),
+    "a command whose node may be anything": (
+        rpc,
+        lambda client: None,
+        "its first parameter is the node, .* not client",
+    ),
     "a command with a name that is not there": (rpc, unknown, "unknown: an annotation names what is not there: .*Nod"),
     "a command with a number": (rpc, number, "number: parameter amount must be str, int, bool or bytes"),
     "a receiver without fields": (message, two, r"two\(node, event\) is called as two\(node, node_id, fields\)"),
@@ -131,6 +136,21 @@ def test_a_provider_is_what_it_declares(what: str) -> None:
     kind = type("Lamp", (ProviderBase,), {**written, "spec": ProviderSpec("lamp", (1,), phases)})
     with pytest.raises(TypeError, match=words):
         Plugin("lamp", "1").provider(kind)
+
+
+def test_a_tuple_of_one_without_its_comma_is_told_so() -> None:
+    comma = r"Expected `array`, got `\w+` - at `\$\.{}.*`; a tuple of one thing has a comma in it: \(1,\)"
+    plugin = Plugin("lamp", "1")
+    with pytest.raises(TypeError, match="the plugin lamp: " + comma.format("capabilities")):
+        Plugin("lamp", "1", capabilities=("messages"))  # type: ignore[arg-type]  # it is the mistake, here and below
+    with pytest.raises(TypeError, match="the channel type lamp/lit: " + comma.format("providers")):
+        plugin.channel_type(ChannelTypeSpec("lamp/lit", "static_remotekey", (("lamp", 1))))  # type: ignore[arg-type]
+    for spec, field in (
+        (ProviderSpec("lamp", (1), ()), "formats"),  # type: ignore[arg-type]
+        (ProviderSpec("lamp", (1,), (Phase("fold"))), "phases"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError, match="the provider lamp: " + comma.format(field)):
+            plugin.provider(type("Lamp", (ProviderBase,), {"spec": spec, "fold": fold}))
 
 
 def test_a_provider_without_a_spec_is_refused() -> None:
