@@ -156,10 +156,13 @@ class Pair:
 
     # --- ends
     def close(self, by: str = "alice") -> None:
-        """A node closes by force: a present commitment, its own or the peer's, is in a block afterwards."""
+        """A node closes by force: a present commitment, its own or the peer's, is in a block afterwards. While the
+        plugin runs on both, what was proposed before is in it."""
         self.run(self._close(self.alice if by == "alice" else self.bob))
 
     async def _close(self, side: Side) -> None:
+        if all(each.status == "ready" for node in self._network.nodes for each in node.plugins.plugins):
+            await self._settled()
         graphs = [await self._graph(each) for each in (self.alice, self.bob)]
         await self._remember(*graphs)
         await side.node.api.close(self.channel, True, None)

@@ -13,6 +13,8 @@ CONTRACT_VERSION = 2
 CONTRACT_VERSIONS = (1, 2)  # that a node and the SDK speak; 2 has `providers`
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 MAX_TEXT = 2_000  # characters of a fault's sentence; the rest is cut off
+ACCIDENTS = (TypeError, AttributeError, NameError, LookupError, ArithmeticError, AssertionError)
+_HERE = __file__.rpartition("/")[0]
 
 Name = Annotated[str, msgspec.Meta(max_length=100)]
 
@@ -42,9 +44,11 @@ class Fault(msgspec.Struct, frozen=True, tag="fault"):
 
     @staticmethod
     def of(number: int, error: BaseException) -> "Fault":
-        """What `error` means for call `number`: the class's name is the code (`CallFailed` passes its own on)."""
+        """What `error` means for call `number`: the class's name is the code (`CallFailed` passes its own on). Of what
+        nobody raises on purpose the text names the place too."""
         code = error.code if isinstance(error, CallFailed) else type(error).__name__
-        return Fault(number, code[:100], str(error)[:MAX_TEXT] or code[:100])
+        place = _place(error) if isinstance(error, ACCIDENTS) else ""
+        return Fault(number, code[:100], (str(error)[:MAX_TEXT] or code[:100]) + place)
 
 
 class Notice(msgspec.Struct, frozen=True, tag="notice"):
@@ -53,6 +57,17 @@ class Notice(msgspec.Struct, frozen=True, tag="notice"):
     topic: Name
     payload: msgspec.Raw
     sequence: int = 0
+
+
+def _place(error: BaseException) -> str:
+    """The deepest line of an author's own that led to it, ` (lamp.py, line 7)`; empty if there is none."""
+    found, at = "", error.__traceback__
+    while at is not None:
+        file = at.tb_frame.f_code.co_filename
+        if not file.startswith(_HERE) and "/lib/python" not in file:
+            found = f" ({file.rpartition('/')[2][:100]}, line {at.tb_lineno})"
+        at = at.tb_next
+    return found
 
 
 Frame = Call | Answer | Fault | Notice

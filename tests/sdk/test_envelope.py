@@ -1,5 +1,6 @@
 """Do frames survive the way, and do arbitrary bytes raise nothing but BadFrame?"""
 
+import re
 from typing import Any
 
 import msgspec
@@ -118,3 +119,13 @@ def test_what_is_nested_too_deeply_cannot_travel() -> None:
     with pytest.raises(BadFrame, match="cannot travel"):
         envelope.encode(deep)
     assert msgspec.msgpack.decode(envelope.raw({"a": b"\0"})) == {"a": b"\0"}
+
+
+def test_a_fault_of_an_accident_names_its_line() -> None:
+    def slip() -> None:
+        {}["colour"]
+
+    with pytest.raises(KeyError) as slipped:
+        slip()
+    assert re.fullmatch(r"'colour' \(test_envelope\.py, line [0-9]+\)", Fault.of(1, slipped.value).text)
+    assert Fault.of(1, ValueError("no such room")).text == "no such room"

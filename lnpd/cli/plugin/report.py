@@ -9,6 +9,7 @@ import msgspec
 SHOWN: Final = 20  # findings of one check that are told in full
 
 
+_HASH: Final = re.compile(r"[0-9a-f]{40,}")
 _FIGURES: Final = re.compile(r"\d+")  # what differs in these only is the same
 
 
@@ -48,8 +49,9 @@ class Report:
 
     def leave_out(self, text: str) -> None:
         """Takes note of what could not be tried."""
-        if text not in self.not_tried:
-            self.not_tried.append(text)
+        shown = _HASH.sub("<hash>", text)
+        if shown not in self.not_tried:
+            self.not_tried.append(shown)
 
     def advise(self, text: str) -> None:
         """Takes note of what is not wrong, and better otherwise."""
@@ -67,7 +69,8 @@ class Report:
         lines += [f"  note  {text}" for text in self.notes.values()]
         lines += [f"  left  {text}" for text in self.not_tried]
         count = len(self.findings)
-        lines.append({0: "nothing wrong", 1: "1 thing is wrong"}.get(count, f"{count} things are wrong"))
+        nothing = "nothing wrong in what was tried" if self.not_tried else "nothing wrong"
+        lines.append({0: nothing, 1: "1 thing is wrong"}.get(count, f"{count} things are wrong"))
         return "\n".join(lines)
 
     def json(self) -> dict[str, Any]:  # Any: a JSON object
