@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 from lnpd_sdk.manifest import Manifest
 from lnpd_sdk.types import Party
 
+from lnpd.hooks.registry import asked_by
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.services.channels import view
 from lnpd.services.channels.driver import ChannelDriver
@@ -242,7 +243,7 @@ def paired(folder: Path, plugin: Path, grants: tuple[str, ...] | None = None) ->
         runner.run(network.__aenter__())
         try:
             pair = Pair(runner, network, manifest)
-            given = manifest.capabilities if grants is None else grants
+            given = asked_by(manifest) if grants is None else grants
             options: dict[str, Any] = {  # Any: whatever Config takes
                 "plugins": (plugin,),
                 "grants": tuple((manifest.name, grant) for grant in given),

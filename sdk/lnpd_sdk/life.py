@@ -119,7 +119,8 @@ class Living:
                 return None
         state = await self._run("handover")
         if state is not None and (not isinstance(state, bytes) or len(state) > MAX_HANDOVER_BYTES):
-            raise BadOption(f"what is handed over is bytes, at most {MAX_HANDOVER_BYTES}")
+            what = f"{len(state)} bytes" if isinstance(state, bytes) else type(state).__name__
+            raise BadOption(f"what is handed over is bytes, at most {MAX_HANDOVER_BYTES}, not {what}")
         return state or b""
 
     async def end(self) -> None:

@@ -181,7 +181,8 @@ class Plugin(Living, Hearing):
 
         A message is a map of its fields by name. Integers are integers; bytes are bytes (msgpack's bin; no hex); utf8
         is text; arrays are lists; composite types are maps; a count is left out, for it follows from what it counts.
-        `tlvs` is a map of the records that are there, a flag's value is True.
+        `tlvs` is a map of the records that are there: a record of one field is that field's value, of several a map of
+        them, a flag's is True.
         """
         self._messages.append(rows)
 

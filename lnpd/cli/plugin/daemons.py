@@ -13,6 +13,7 @@ from typing import Any, Final, TextIO
 from lnpd_sdk.manifest import Manifest
 
 from lnpd.errors import NodeUnavailable
+from lnpd.hooks.registry import asked_by
 from lnpd.services.rpc.client import RpcClient
 from lnpd.services.signer.seed import create_seed, new_seed
 
@@ -108,7 +109,7 @@ class Daemons:
         directory = self.directory(name)
         directory.mkdir(mode=0o700)
         create_seed(directory / "seed", new_seed(), None, plain=True)
-        grants = [word for each in self._manifest.capabilities for word in ("--grant", f"{self._manifest.name}={each}")]
+        grants = [word for each in asked_by(self._manifest) for word in ("--grant", f"{self._manifest.name}={each}")]
         return (
             "--directory", str(directory), "--alias", name, "--plain-seed", "--listen", "127.0.0.1:0",
             "--chain", endpoint, "--developer", "--dev-poll-seconds", "0.2", "--plugin", str(self._plugin), *grants,
