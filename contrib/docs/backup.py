@@ -65,7 +65,8 @@ def _restored() -> str:
 `lnpd restore` makes a directory of its own and names what only the lost database could claim. Once started, the node
 connects to each peer, says that it has lost its data (BOLT 2, `channel_reestablish`), and the peer closes the channel;
 what that pays is swept to the wallet. Nothing is broadcast that could be revoked, and no key of these channels is ever
-given to another one. A peer that is away is called again as long as the node runs.
+given to another one. A peer that is away is called again as long as the node runs. Where a channel's type seals claims
+that sweep carries nothing of the plugin's: what it would write follows from a state that is lost.
 
 Beside that the chain is searched for everything that peers' closes paid to the seed. `lnp info` says while that goes
 on; after a restart it goes on where it was. Without a file `lnpd restore` does this alone, from the words: peers are

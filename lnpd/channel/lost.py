@@ -3,7 +3,8 @@
 Our to_remote output pays to our payment basepoint alone, whatever the commitment's number: its script is known without
 the commitment. Our to_local output, of a commitment of ours that confirmed before everything but a backup was lost,
 follows from the commitment's number, which its transaction carries. HTLCs and extensions' outputs were in the database:
-what is neither a main output nor an anchor is named, for whoever lost it.
+what is neither a main output nor an anchor is named, for whoever lost it. What a provider would have sealed into the
+sweep was there as well: nobody can be asked, for the provider's state is lost, too.
 """
 
 from collections.abc import Mapping
@@ -17,11 +18,12 @@ from lnpd.errors import InvalidPoint
 from lnpd.tx.graph import Graph, Output
 from lnpd.tx.mains import script_of
 from lnpd.tx.script import Compiled, compile_script
+from lnpd.tx.seals import sealing
 from lnpd.tx.states import BASE
 from lnpd.tx.transaction import Tx, TxOut
 
 NO_KEY = bytes(33)
-UNKNOWN = "unknown"
+UNKNOWN, CARRIER = "unknown", "carrier"  # which has no value
 MOST_NAMED = 20
 
 
@@ -72,6 +74,12 @@ def what_is_lost(lost: tuple[Resolution, ...]) -> str:
     named = [f"{each.value_sat:,} sat in {each.txid[::-1].hex()}:{each.vout}" for each in lost[:MOST_NAMED]]
     more = f", and {len(lost) - MOST_NAMED} more" if len(lost) > MOST_NAMED else ""
     return f"{', '.join(named)}{more}. {lost[0].reason}"
+
+
+def unsealed(channel: Channel) -> str:
+    """A sentence on what a sweep of such a graph does without, if the channel's type seals claims."""
+    pin = sealing(channel.channel_type, "claim")
+    return f" The sweep of the rest carries nothing of {pin.name}'s: the lost database had it." if pin else ""
 
 
 # The graph
@@ -135,7 +143,7 @@ def _output(
     channel: Channel, vout: int, out: TxOut, script: Script, compiled: Compiled, kind: str, known: Mapping[bytes, str]
 ) -> Output:
     ours = out.script_pubkey == compiled.script_pubkey
-    other_kind = known.get(out.script_pubkey, UNKNOWN)
+    other_kind = known.get(out.script_pubkey, UNKNOWN if out.value_sat else CARRIER)
     return Output(
         provider=BASE,
         id=f"main/{channel.us}" if ours else f"{other_kind}/{vout}",

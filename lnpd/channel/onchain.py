@@ -24,7 +24,7 @@ from lnpd.channel.actions import Action, Notify
 from lnpd.channel.commitments import keep
 from lnpd.channel.events import Block, Fulfill, OutputSpent, OutputUnspent, PutWitness
 from lnpd.channel.failure import FUNDED, broadcast_latest
-from lnpd.channel.lost import UNKNOWN, future_commitment, lost_outputs, own_commitment, what_is_lost
+from lnpd.channel.lost import UNKNOWN, future_commitment, lost_outputs, own_commitment, unsealed, what_is_lost
 from lnpd.channel.onchain_claims import claim_what_is_due, give_again, split_what_is_close
 from lnpd.channel.onchain_htlcs import (
     awaits_outcome,
@@ -76,7 +76,7 @@ def on_funding_spent(channel: Channel, event: OutputSpent) -> Step:
     reason = channel.phase.error if isinstance(channel.phase, Failed) else f"The funding was spent: {spend}."
     lost = lost_outputs(channel, graph, event.height) if graph is not None else ()
     if channel.from_backup:
-        reason = _of_backup(spend, graph, lost)
+        reason = _of_backup(channel, spend, graph, lost)
     phase = OnChain(spend, event.transaction.txid, event.height, reason=reason)
     channel = replace(channel, phase=phase, auxiliary=())
     actions: list[Action] = []
@@ -122,12 +122,13 @@ def recognise(channel: Channel, tx: Tx) -> Found:
     return "future", future_commitment(channel, tx, number)
 
 
-def _of_backup(spend: Spend, graph: Graph | None, lost: tuple[Resolution, ...]) -> str:
+def _of_backup(channel: Channel, spend: Spend, graph: Graph | None, lost: tuple[Resolution, ...]) -> str:
     """What a person has to know of a channel of which only a backup was left."""
     if graph is None:
         return "It was closed by agreement: the wallet has what was ours."
     whose = "our" if spend == "ours" else "the peer's"
-    return f"It was restored from a backup, and {whose} commitment {graph.number} closed it. {what_is_lost(lost)}"
+    told = what_is_lost(lost) + unsealed(channel)
+    return f"It was restored from a backup, and {whose} commitment {graph.number} closed it. {told}"
 
 
 # What changes with time, and with what we learn

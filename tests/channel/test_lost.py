@@ -4,10 +4,14 @@ import pytest
 from lnpd_sdk.types import OPENER
 from msgspec.structs import replace
 
-from lnpd.channel.lost import MOST_NAMED, future_commitment, lost_outputs, own_commitment, what_is_lost
+from lnpd.channel.lost import MOST_NAMED, future_commitment, lost_outputs, own_commitment, unsealed, what_is_lost
+from lnpd.tx.claims import claimable
+from lnpd.tx.script import data_carrier
+from lnpd.tx.sweeps import make_claim
 from lnpd.tx.transaction import TxOut
-from tests.channel.harness import opened
+from tests.channel.harness import SCRIPTS, opened
 from tests.channel.test_onchain import commitment
+from tests.channel.test_sealing import sealed_pair
 
 STRANGE = TxOut(12_345, b"\0\x20" + b"\x07" * 32)
 POINTS = {
@@ -45,6 +49,22 @@ def test_all_but_htlcs_is_known_of_our_own_commitment() -> None:
     assert what_is_lost(lost_outputs(channel, graph, 500)) == (
         "Nothing that only the lost database could claim was in it."
     )
+
+
+def test_of_a_type_that_seals_claims_the_sweep_goes_without_and_is_said_to() -> None:
+    """Its carrier in the commitment is nobody's; what a provider would seal depends on a state that nobody has."""
+    pair = sealed_pair("second_stage", "claim")
+    channel = pair.nodes[OPENER].channel
+    kept = commitment(pair, 1, 0).graph
+    tx = replace(kept.tx, outputs=(TxOut(0, data_carrier(bytes(32))), *kept.tx.outputs))
+    for each in (channel, replace(channel, their_points=())):
+        graph = future_commitment(each, tx, 0)
+        assert graph.outputs[0].kind == "carrier" and 0 not in [r.vout for r in lost_outputs(each, graph, 500)]
+        (claim,) = claimable(graph, OPENER, "latest").claims
+        assert claim.output.kind == "to_remote" and not claim.seal
+        assert make_claim(graph, [claim], SCRIPTS[0], 253).tx.outputs[0].script_pubkey == SCRIPTS[0]
+    assert unsealed(channel) == " The sweep of the rest carries nothing of sealer's: the lost database had it."
+    assert unsealed(opened().nodes[OPENER].channel) == ""
 
 
 def test_a_sentence_has_an_end() -> None:
