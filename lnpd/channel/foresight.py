@@ -5,18 +5,22 @@ here, and nothing of it is needed: what was not foreseen, or foreseen wrongly, i
 """
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from lnpd_sdk.types import Reject, Update, View, other
+from lnpd_sdk.types import Party, Reject, Update, View, other
 from msgspec.structs import replace
 
 from lnpd.channel import commitments
 from lnpd.channel.queries import Calls, FoldMemory, Folds, FoldUpdates, ProviderQuery, ask
 from lnpd.channel.state import Channel
+from lnpd.channel.updates import FUTURE, NEXT, SIGNED, updates_in
 from lnpd.tx.graph import CommitmentSpec, Method, ProviderCall, ProviderPin
+from lnpd.tx.phases import side_by_side
 from lnpd.tx.pipeline import view_of
 from lnpd.tx.states import CORE, feerate_of
+
+BUILDING: Final = frozenset({"settle", "attach", "seal", "descend"})  # phases in which a commitment is built
 
 Foreseeing = Generator[Any, Any, None]  # Any: each reply is typed by its own query
 
@@ -60,6 +64,42 @@ class AskAhead(msgspec.Struct, ProviderQuery[None], frozen=True):
         else:
             wanted_after = []
         return [call for call in (*wanted, validate, *folds, *wanted_after) if call.method in pin.phases]
+
+
+class BuildAhead(msgspec.Struct, ProviderQuery[None], frozen=True):
+    """Has built, side by side, commitments that will be asked for. What is refused is found when it is asked for."""
+
+    specs: tuple[CommitmentSpec, ...]
+
+    def calls(self, memory: FoldMemory | None = None) -> Calls[None]:
+        """Those of all the commitments, step by step."""
+        if memory is not None:
+            yield from side_by_side([memory.graphs.ahead(spec) for spec in self.specs])
+
+
+def build_ahead(channel: Channel, holder: Party, folds: Folds) -> Foreseeing:
+    """Builds a holder's next commitments, on every funding, and the other party's where they will hold the same next:
+    if extensions are asked while that is done."""
+    if not any(pin.name not in CORE and BUILDING.intersection(pin.phases) for pin in channel.channel_type.providers):
+        return
+    specs = list((yield from _next_ones(channel, holder, folds)))
+    if _follows(channel, holder):
+        specs += yield from _next_ones(channel, other(holder), folds)
+    if len(specs) > 1:
+        yield from ask(BuildAhead(tuple(specs)))
+
+
+def _next_ones(channel: Channel, holder: Party, folds: Folds) -> Generator[Any, Any, list[CommitmentSpec]]:
+    point = yield from commitments.next_point(channel, holder)
+    return [commitments.specification(channel, holder, point, folds, funding) for funding in channel.fundings]
+
+
+def _follows(channel: Channel, holder: Party) -> bool:
+    """Whether the other party's next commitment is expected to hold what this holder's next one does."""
+    follower, updates = other(holder), updates_in(channel, holder, NEXT)
+    if follower == channel.them and channel.awaiting_revocation:
+        return False  # its point is not known yet
+    return updates == updates_in(channel, follower, FUTURE) != updates_in(channel, follower, SIGNED)
 
 
 def ahead_of(channel: Channel, update: Update, before: Folds) -> Foreseeing:

@@ -15,7 +15,7 @@ from collections.abc import Generator, Sequence
 from typing import Any, Final
 
 import msgspec
-from lnpd_sdk.types import ChildSignature, Ready, Wait
+from lnpd_sdk.types import ChildSignature, Wait
 from msgspec.structs import replace
 
 from lnpd.channel import commitments
@@ -36,6 +36,7 @@ from lnpd.errors import (
 from lnpd.tx import pipeline
 from lnpd.tx.checks import MAX_CHILDREN
 from lnpd.tx.graph import CommitmentSpec, Graph, ProviderCall
+from lnpd.tx.phases import ask_each
 from lnpd.tx.presigned import Auxiliary, gated_bytes, joined
 from lnpd.wire.messages import AuxiliarySignatures
 
@@ -156,20 +157,19 @@ class AskGates(msgspec.Struct, ProviderQuery[Waits], frozen=True):
     def calls(self, memory: FoldMemory | None = None) -> Calls[Waits]:
         """One `gate` for each provider that has gated children."""
         view, states = pipeline.view_of(self.spec), dict(self.spec.states)
-        waits: list[tuple[str, str]] = []
+        calls: list[ProviderCall] = []
         for pin in self.spec.type.providers:
             shown = tuple(
                 ChildSignature(child.id, child.kind, signature)
                 for child, signature in zip(self.graph.children, self.signatures, strict=True)
                 if child.gated and child.provider == pin.name
             )
-            if not shown:
-                continue
-            answer = yield ProviderCall(pin.name, pin.format, "gate", (view, states.get(pin.name, b""), shown))
-            assert isinstance(answer, Ready | Wait)
-            if isinstance(answer, Wait):
-                waits.append((pin.name, answer.reason))
-        return tuple(waits)
+            if shown:
+                calls.append(ProviderCall(pin.name, pin.format, GATE, (view, states.get(pin.name, b""), shown)))
+        answers = yield from ask_each(calls)
+        return tuple(
+            (c.provider, each.reason) for c, each in zip(calls, answers, strict=True) if isinstance(each, Wait)
+        )
 
 
 def pass_gates(channel: Channel, graph: Graph, signatures: tuple[bytes, ...], folds: Folds) -> Passing:

@@ -19,6 +19,7 @@ from lnpd.channel import commitments, gates
 from lnpd.channel.actions import Action, ReleaseSecret, Send, SignCommitment
 from lnpd.channel.audit import audited
 from lnpd.channel.events import Commit
+from lnpd.channel.foresight import build_ahead
 from lnpd.channel.outcomes import settle
 from lnpd.channel.progress import after_change
 from lnpd.channel.queries import CheckSignatures, CommitmentPoint, ask
@@ -74,6 +75,7 @@ def commit(channel: Channel) -> Step:
     peer, number = channel.them, channel.numbers[channel.them] + 1
     folds = yield from commitments.fold(channel, peer, NEXT)
     channel = yield from audited(channel, peer, folds)
+    yield from build_ahead(channel, peer, folds)
     actions, signed = list[Action](), list[Action]()
     for funding in channel.fundings:
         graph = yield from commitments.build(channel, funding, peer, number, channel.their_points[1], folds)
@@ -144,6 +146,7 @@ def on_commitment_signed(channel: Channel, message: CommitmentSigned) -> Step:
     next_point = yield from ask(CommitmentPoint(number + 1))
     folds = yield from commitments.fold(channel, us, NEXT)
     channel = yield from audited(channel, us, folds)
+    yield from build_ahead(channel, us, folds)
     actions: list[Action] = []
     for funding in channel.fundings:
         graph = yield from commitments.build(channel, funding, us, number, point, folds)

@@ -21,6 +21,7 @@ from lnpd.tx import pipeline
 from lnpd.tx.accounts import Account, account_of
 from lnpd.tx.fees import HTLC_OUTPUT_WEIGHT, fee_sat
 from lnpd.tx.graph import ChannelType, CommitmentSignatures, CommitmentSpec, Graph, ProviderCall, ProviderPin
+from lnpd.tx.phases import ask_each
 from lnpd.tx.proposal import (
     Side,
     SideMemory,
@@ -83,6 +84,7 @@ class FoldMemory:
 
     def __init__(self, size: int = 32) -> None:
         self.sides = SideMemory()
+        self.graphs = pipeline.GraphMemory()
         self._size = size
         self._folds: dict[FoldKey, Folds] = {}
 
@@ -170,7 +172,8 @@ class BuildCommitment(msgspec.Struct, ProviderQuery[Graph], frozen=True):
 
     def calls(self, memory: FoldMemory | None = None) -> Calls[Graph]:
         """The pipeline's own calls."""
-        return pipeline.build(self.spec)
+        graph = memory.graphs.take(self.spec) if memory is not None else None
+        return graph or (yield from pipeline.build(self.spec))
 
 
 class AccountsOf(msgspec.Struct, ProviderQuery[tuple[tuple[str, Account], ...]], frozen=True):
@@ -214,10 +217,10 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | Accou
 
     def calls(self, memory: FoldMemory | None = None) -> Calls[errors.ProtocolWarning | Account]:
         """What every provider wants in the commitment, before and after."""
-        sides = (memory or FoldMemory()).sides
+        memory = memory or FoldMemory()
         try:
-            was = yield from sides.side(self.before)
-            will = yield from sides.side(self.after, was)
+            was = yield from memory.sides.side(self.before)
+            will = yield from memory.sides.side(self.after, was)
             check_bystanders(was, will, self.update)
             check_debits(was, will, self.update)
             check_grant(was, will, self.update, self.grant_msat)
@@ -230,7 +233,7 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | Accou
             if self.spike:
                 check_spike(will, self.reserve_sat)
             if self.whole:
-                yield from pipeline.build(self.after)
+                yield from memory.graphs.ahead(self.after)
                 if (worst := will.at_worst(self.update.provider)) is not None:
                     yield from pipeline.build(worst)
         except (errors.ProposalRefused, errors.UpdateBroken) as refused:
@@ -275,14 +278,10 @@ class AskClose(msgspec.Struct, ProviderQuery[tuple[tuple[str, Blocked | Closable
 
     def calls(self, memory: FoldMemory | None = None) -> Calls[tuple[tuple[str, Blocked | Closable], ...]]:
         """One `close` for each provider."""
-        states, answers = dict(self.states), []
-        for pin in self.channel_type.providers:
-            if "close" not in pin.phases:
-                continue
-            answer = yield _call(pin, "close", self.view, states.get(pin.name, b""))
-            assert isinstance(answer, Blocked | Closable)
-            answers.append((pin.name, answer))
-        return tuple(answers)
+        states, closes = dict(self.states), [pin for pin in self.channel_type.providers if "close" in pin.phases]
+        calls = [_call(pin, "close", self.view, states.get(pin.name, b"")) for pin in closes]
+        answers = yield from ask_each(calls)
+        return tuple((pin.name, cast(Blocked | Closable, each)) for pin, each in zip(closes, answers, strict=True))
 
 
 def _call(pin: ProviderPin, method: Method, *arguments: object) -> ProviderCall:

@@ -1,12 +1,17 @@
 """What do the phases of the pipeline share: a placed output, asking every provider?"""
 
 from collections.abc import Generator, Sequence
-from typing import NamedTuple
+from itertools import chain
+from typing import Final, NamedTuple
 
 from lnpd_sdk.types import OutputSpec, SealedOutput, View
+from msgspec.structs import replace
 
+from lnpd.errors import LnpdError
 from lnpd.tx.graph import CommitmentSpec, Method, ProviderCall, ProviderPin
 from lnpd.tx.script import Compiled
+
+MOST_BESIDE: Final = 31  # what is more would find no room in one envelope
 
 Answers = Generator[ProviderCall, object, list[tuple[ProviderPin, object]]]
 
@@ -36,6 +41,33 @@ def ask(spec: CommitmentSpec, view: View, method: Method, *arguments: object) ->
     for pin, call in zip(pins, calls, strict=True):
         answers.append((pin, (yield call)))
     return answers
+
+
+def ask_each(calls: Sequence[ProviderCall]) -> Generator[ProviderCall, object, list[object]]:
+    """The answers to questions none of which waits for another one."""
+    answers: list[object] = []
+    for place, call in enumerate(calls, 1):
+        answers.append((yield replace(call, beside=tuple(calls[place : place + MOST_BESIDE]))))
+    return answers
+
+
+def side_by_side(asking: Sequence[Generator[ProviderCall, object, object]]) -> Generator[ProviderCall, object, None]:
+    """Runs generators that ask alike, step by step, so that what they ask at the same step is asked at once. One that
+    is refused something ends."""
+    waiting = [(each, call) for each in asking if (call := _next(each, None))]
+    while waiting:
+        (first, call), *others = waiting
+        beside = tuple(chain.from_iterable((each, *each.beside) for _, each in others))
+        answer = yield replace(call, beside=(*call.beside, *beside)[:MOST_BESIDE])
+        following = _next(first, answer)
+        waiting = [*others, *([(first, following)] if following else [])]
+
+
+def _next(asking: Generator[ProviderCall, object, object], answer: object) -> ProviderCall | None:
+    try:
+        return asking.send(answer)
+    except (StopIteration, LnpdError):
+        return None
 
 
 def shown_outputs(placed: Sequence[Placed]) -> tuple[SealedOutput, ...]:

@@ -92,6 +92,27 @@ def build(spec: CommitmentSpec) -> Generator[ProviderCall, object, Graph]:
     return (yield from seal_claims(spec, view, Transaction("commitment", shown_outputs(placed), tx.txid), graph))
 
 
+class GraphMemory:
+    """Commitments that were built before they are signed: they are not built again."""
+
+    def __init__(self, size: int = 4) -> None:
+        self._size = size
+        self._graphs: dict[CommitmentSpec, Graph] = {}
+
+    def ahead(self, spec: CommitmentSpec) -> Generator[ProviderCall, object, Graph]:
+        """The commitment of this specification, kept for whoever takes it. Raises as the pipeline does."""
+        graph = self._graphs.get(spec)
+        if graph is None:
+            graph = self._graphs[spec] = yield from build(spec)
+            if len(self._graphs) > self._size:
+                del self._graphs[next(iter(self._graphs))]
+        return graph
+
+    def take(self, spec: CommitmentSpec) -> Graph | None:
+        """A commitment that was built ahead, once."""
+        return self._graphs.pop(spec, None) if self._graphs else None
+
+
 def run(generator: Generator[ProviderCall, object, Graph], providers: Mapping[str, Provider]) -> Graph:
     """Drives `build` with providers in this process. Raises what the pipeline and the providers raise."""
     answer: object = None

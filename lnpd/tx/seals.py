@@ -19,8 +19,7 @@ from typing import Final, TypeVar, get_args
 
 from lnpd_sdk.script import DataCarrier, Sighash
 from lnpd_sdk.types import (
-    ACCEPTOR,
-    OPENER,
+    PARTIES,
     ChildOutput,
     ChildTx,
     OutputSpec,
@@ -45,7 +44,7 @@ from lnpd.tx.graph import (
     ProviderCall,
     ProviderPin,
 )
-from lnpd.tx.phases import Answers, ask
+from lnpd.tx.phases import Answers, ask, ask_each
 from lnpd.tx.rules import ANCHOR_KINDS, is_counterpartys
 from lnpd.tx.script import data_carrier
 from lnpd.tx.states import States
@@ -104,9 +103,16 @@ def is_carrier(pin: ProviderPin, output: TxOut) -> bool:
 
 def filled(pin: ProviderPin, states: States, view: View, shown: Transaction) -> Filling:
     """The sealed scriptPubKey of this provider's carrier; raises SealRefused."""
-    state = dict(states).get(pin.name, b"")
-    content = yield ProviderCall(pin.name, pin.format, "seal", (view, state, shown))
-    return data_carrier(checks.sealed(f"{pin.name} {shown.purpose}", content, pin.seal_length))
+    content = yield _asked(pin, states, view, shown)
+    return _carrier(pin, shown.purpose, content)
+
+
+def _asked(pin: ProviderPin, states: States, view: View, shown: Transaction) -> ProviderCall:
+    return ProviderCall(pin.name, pin.format, "seal", (view, dict(states).get(pin.name, b""), shown))
+
+
+def _carrier(pin: ProviderPin, purpose: str, content: object) -> bytes:
+    return data_carrier(checks.sealed(f"{pin.name} {purpose}", content, pin.seal_length))
 
 
 def fill_close(pin: ProviderPin, states: States, view: View, outputs: Sequence[TxOut]) -> Filling:
@@ -161,13 +167,17 @@ def seal_claims(spec: CommitmentSpec, view: View, commitment: Transaction, graph
     if pin is None:
         return graph
     claims = _Claims(spec, pin, view)
-    outputs = yield from claims.sealed(commitment, graph.outputs)
-    children: list[Child] = []
-    for child in graph.children:
-        txid = child.tx.txid if child.sighash == Sighash.ALL else b""
-        parent = Transaction("second_stage", _shown(child.outputs), txid, commitment, child.vout)
-        children.append(replace(child, outputs=(yield from claims.sealed(parent, child.outputs))))
+    outputs, *below = yield from claims.sealed(
+        [(commitment, graph.outputs), *((_second_stage(child, commitment), child.outputs) for child in graph.children)]
+    )
+    children = (replace(child, outputs=each) for child, each in zip(graph.children, below, strict=True))
     return replace(graph, outputs=outputs, children=tuple(children))
+
+
+def _second_stage(child: Child, commitment: Transaction) -> Transaction:
+    """A child as its claims' seals are shown it; others may add to what not all of it is signed of."""
+    txid = child.tx.txid if child.sighash == Sighash.ALL else b""
+    return Transaction("second_stage", _shown(child.outputs), txid, commitment, child.vout)
 
 
 @dataclass(frozen=True)
@@ -178,20 +188,26 @@ class _Claims:
     pin: ProviderPin
     view: View
 
-    def sealed(self, parent: Transaction, outputs: Sequence[Output]) -> Sealing[tuple[Output, ...]]:
-        """The outputs of a transaction with their carriers."""
-        found: list[Output] = []
-        for vout, output in enumerate(outputs):
-            opener = yield from self._carrier(parent, vout, output, OPENER)
-            acceptor = yield from self._carrier(parent, vout, output, ACCEPTOR)
-            found.append(replace(output, claim_seals=(opener, acceptor)))
-        return tuple(found)
-
-    def _carrier(self, parent: Transaction, vout: int, output: Output, party: Party) -> Filling:
-        if not self._may_claim(output, party):
-            return b""
-        shown = Transaction("claim", _shown((reserved(self.pin),)), b"", parent, vout, party)
-        return (yield from filled(self.pin, self.spec.states, self.view, shown))
+    def sealed(self, parents: Sequence[tuple[Transaction, Sequence[Output]]]) -> Sealing[list[tuple[Output, ...]]]:
+        """The outputs of these transactions with their carriers."""
+        places = [
+            (number, vout, party)
+            for number, (_, outputs) in enumerate(parents)
+            for vout, output in enumerate(outputs)
+            for party in PARTIES
+            if self._may_claim(output, party)
+        ]
+        carrier = _shown((reserved(self.pin),))
+        claims = [Transaction("claim", carrier, b"", parents[number][0], vout, party) for number, vout, party in places]
+        contents = yield from ask_each([_asked(self.pin, self.spec.states, self.view, shown) for shown in claims])
+        scripts = dict(zip(places, (_carrier(self.pin, "claim", content) for content in contents), strict=True))
+        return [
+            tuple(
+                replace(output, claim_seals=tuple(scripts.get((number, vout, party), b"") for party in PARTIES))
+                for vout, output in enumerate(outputs)
+            )
+            for number, (_, outputs) in enumerate(parents)
+        ]
 
     def _may_claim(self, output: Output, party: Party) -> bool:
         """Whether a party has a way of its own. An anchor is spent for its fee, together with coins of the wallet."""

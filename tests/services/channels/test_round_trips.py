@@ -21,7 +21,7 @@ PHASES = ("validate", "fold", "contribute", "attach", "descend")
 # Of both nodes, for one payment (two updates, four commitments), by the phases of a provider that declares no more.
 COSTS = {
     "outputs": (PHASES[2:3], 2, 4),  # one when an update is judged, by each node
-    "all": (PHASES, 2, 20),  # and two for each commitment: what others left, then the sealed transaction
+    "all": (PHASES, 2, 12),  # and two for both commitments: what others left, then the sealed transactions
     "all, of an older plugin": (PHASES, 1, 44),
 }
 
