@@ -20,7 +20,7 @@ from lnpd_sdk.types import Blocked, Closable, Folded, Provider, ProviderSpec, Re
 from lnpd.errors import ManifestRefused, ProviderFault, ProviderUnasked
 from lnpd.errors.words import one_line
 from lnpd.hooks.figures import Counting, HookFigures
-from lnpd.hooks.memory import UNKNOWN, Memory
+from lnpd.hooks.memory import UNKNOWN, Memory, Room
 from lnpd.hooks.rounds import Asker, Entry, Round, Together, Wrong, answers_in
 from lnpd.tx.graph import ProviderCall
 
@@ -45,6 +45,7 @@ class Answers:
     def __init__(self, ask_twice: bool = False) -> None:
         self._entries: dict[str, Entry] = {}
         self._memories: dict[str, Memory] = {}
+        self._room = Room()
         self.ask_twice = ask_twice
         self.round_trips = self.questions = 0
         self.figures = HookFigures()  # by PROVIDER.METHOD, and who answers
@@ -195,7 +196,7 @@ class Answers:
 
     def _memory(self, provider: str) -> Memory:
         if (found := self._memories.get(provider)) is None:
-            found = self._memories[provider] = Memory(provider)
+            found = self._memories[provider] = self._room.memory(provider)
         return found
 
 

@@ -1,8 +1,9 @@
 """What did a provider answer before, and is it the same now?
 
-Each provider has a memory of its own, so that none can make the node forget what another one answered. It outlives the
-provider's process: a plugin that was started again is held to its word. What it said of a commitment is remembered
-until that commitment is revoked, which the numbers that are asked for later show; everything else within a bound.
+Each provider has a memory of its own, so that none can make the node forget what another one answered; where all of
+them hold too much, the largest forgets answers, which are then asked for again. It outlives the provider's process: a
+plugin that was started again is held to its word. What it said of a commitment is remembered until that commitment is
+revoked, which the numbers that are asked for later show; everything else within a bound.
 """
 
 from collections import OrderedDict
@@ -15,6 +16,7 @@ from lnpd.errors import ProviderFault
 
 MAX_ENTRIES = 10_000  # of questions that no live commitment asks
 MAX_BYTES = 32 * 1024 * 1024  # of answers; a digest is kept longer than its answer
+NODE_BYTES = 128 * 1024 * 1024  # of the answers of all providers
 # A commitment with number n + 2 is not prepared before n is signed away, nor n + 3 before n is revoked.
 LIVE = 3
 MAX_HELD = 20_000  # questions of one commitment: many times what the limits of pending updates lead to
@@ -23,13 +25,31 @@ DIGEST_BYTES = 16
 UNKNOWN = object()
 
 
+class Room:
+    """What all memories of a node hold together. Where that is too much, the one that holds most forgets."""
+
+    def __init__(self) -> None:
+        self.held_bytes = 0
+        self._memories: list[Memory] = []
+
+    def memory(self, provider: str) -> "Memory":
+        """One more."""
+        self._memories.append(memory := Memory(provider, self))
+        return memory
+
+    def fit(self) -> None:
+        """Makes them forget until they fit."""
+        while self.held_bytes > NODE_BYTES:
+            max(self._memories, key=lambda each: each.held_bytes).forget_oldest()
+
+
 class Memory:
     """Answers and digests by the digest of their question; the oldest leave first."""
 
-    def __init__(self, provider: str) -> None:
-        self._provider = provider
+    def __init__(self, provider: str, room: Room) -> None:
+        self._provider, self._room = provider, room
         self._answers: OrderedDict[bytes, tuple[object, int]] = OrderedDict()
-        self._bytes = 0
+        self.held_bytes = 0
         self._digests: dict[bytes, bytes] = {}
         self._loose: OrderedDict[bytes, None] = OrderedDict()  # questions that nothing holds
         self._held: dict[bytes, int] = {}  # by how many commitments
@@ -90,7 +110,16 @@ class Memory:
 
     def keep(self, key: bytes, answer: object, size: int) -> None:
         """Keeps an answer that was compared."""
-        self._bytes += size - self._answers.pop(key, (None, 0))[1]
+        self._hold(size - self._answers.pop(key, (None, 0))[1])
         self._answers[key] = (answer, size)
-        while len(self._answers) > MAX_ENTRIES or self._bytes > MAX_BYTES:
-            self._bytes -= self._answers.popitem(last=False)[1][1]
+        while len(self._answers) > MAX_ENTRIES or self.held_bytes > MAX_BYTES:
+            self.forget_oldest()
+        self._room.fit()
+
+    def forget_oldest(self) -> None:
+        """Of its answers; its digest stays."""
+        self._hold(-self._answers.popitem(last=False)[1][1])
+
+    def _hold(self, more_bytes: int) -> None:
+        self.held_bytes += more_bytes
+        self._room.held_bytes += more_bytes

@@ -194,7 +194,7 @@ def test_a_core_provider_cannot_be_replaced() -> None:
 def test_a_memory_is_bounded_in_entries_and_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "MAX_ENTRIES", 5)
     monkeypatch.setattr(memory, "MAX_BYTES", 1000)
-    kept = memory.Memory("memo")
+    kept = memory.Room().memory("memo")
     for n in range(100):
         key, answer = bytes([n]), bytes([n]) * 300
         kept.keep(key, answer, kept.compare(key, "fold", answer))
@@ -205,10 +205,22 @@ def test_a_memory_is_bounded_in_entries_and_bytes(monkeypatch: pytest.MonkeyPatc
     kept.compare(b"\x01", "fold", b"other")  # long forgotten
 
 
+def test_all_memories_are_bounded_together_and_the_largest_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "NODE_BYTES", 1000)
+    room = memory.Room()
+    small, large = room.memory("small"), room.memory("large")
+    for kept, count in ((small, 2), (large, 20)):
+        for n in range(count):
+            kept.keep(bytes([n]), n, 100)
+    known = [[n for n in range(20) if kept.recall(bytes([n])) is not memory.UNKNOWN] for kept in (small, large)]
+    assert known == [[0, 1], list(range(12, 20))]
+    assert room.held_bytes == small.held_bytes + large.held_bytes == 1000
+
+
 def test_what_is_said_of_a_commitment_counts_until_it_is_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
     """However much else is asked meanwhile; the next two commitments do not revoke it, the third one does."""
     monkeypatch.setattr(memory, "MAX_ENTRIES", 5)
-    kept = memory.Memory("memo")
+    kept = memory.Room().memory("memo")
 
     def ask(key: bytes, number: int, answer: bytes, **changes: object) -> None:
         kept.hold(key, msgspec.structs.replace(VIEW, number=number, **changes))
@@ -260,7 +272,7 @@ def test_a_memory_of_commitments_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(memory, "MAX_ENTRIES", 5)
     monkeypatch.setattr(memory, "MAX_HELD", 10)
     monkeypatch.setattr(memory, "MAX_SIDES", 4)
-    kept = memory.Memory("memo")
+    kept = memory.Room().memory("memo")
     for n in range(200):
         for number in range(5):
             for question in range(20):

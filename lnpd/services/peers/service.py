@@ -39,7 +39,7 @@ from lnpd.services.peers.connection import Connection, Settings
 from lnpd.services.peers.known import Peer, PeerInfo
 from lnpd.services.peers.limits import USUAL_LIMITS, Limits, Waiting
 from lnpd.services.peers.reconnect import Reconnector
-from lnpd.services.peers.words import Words, at, why
+from lnpd.services.peers.words import AllWords, at, why
 from lnpd.store.store import Store
 from lnpd.wire.message import CODEC, Codec
 from lnpd.wire.messages import Extension, Init
@@ -78,7 +78,7 @@ class Peers:
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[Any]] = set()  # Any: they have no result
         self._dialling: WeakValueDictionary[tuple[bytes, Address], asyncio.Lock] = WeakValueDictionary()
-        self._hooks_running, self._admission = 0, Admission(hooks)
+        self._hooks_running, self._admission, self._words = 0, Admission(hooks), AllWords()
         self._parted: set[bytes] = set()  # whom a person disconnected
         self._stopping = False
         self._all_gone = asyncio.Event()
@@ -278,7 +278,7 @@ class Peers:
     async def _talk(self, peer: Peer) -> None:
         connection, info = peer.connection, peer.info
         node_id, features = info.node_id, info.negotiated.to_bytes()
-        words = Words(node_id)
+        words = self._words.of(node_id)
         log.info("%s at %s: connected", node_id.hex(), info.address)
         try:
             if not info.incoming:

@@ -27,6 +27,24 @@ def at(address: Address, error: LnpdError) -> LnpdError:
     return told
 
 
+MAX_PEERS = 1_000
+
+
+class AllWords:
+    """Of every peer that was here lately: a new connection gives nobody more to say."""
+
+    def __init__(self) -> None:
+        self._words: dict[bytes, Words] = {}
+
+    def of(self, node_id: bytes) -> "Words":
+        """A peer's, from all of its connections; those of whom was not here for longest are forgotten."""
+        found = self._words.pop(node_id, None) or Words(node_id)
+        self._words[node_id] = found
+        while len(self._words) > MAX_PEERS:
+            del self._words[next(iter(self._words))]
+        return found
+
+
 class Words:
     """A peer's errors and warnings, for the log: the first SPARE of them, then one each SECONDS_EACH; it also says how
     many were left out since the last. So a peer cannot fill a disk."""

@@ -1,8 +1,8 @@
 """What plugins does this node have, what may each do, and what does the node do for them?
 
-All are started at once, and settled in the order of the command line: of two that want one name, with its grants, or
-one method, the first has it, however fast the second is. What a plugin registered comes with its process and leaves
-with it: only the channels that pin one of its providers notice, for they freeze until it is back.
+All are started at once, and settled in the order of the command line: of two that want one method the first has it,
+however fast the second is (names.py: whose a name is, with its grants). What a plugin registered comes with its process
+and leaves with it: only the channels that pin one of its providers notice, for they freeze until it is back.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.changes import Changes, Listener
 from lnpd.services.plugins.child import Child
 from lnpd.services.plugins.here import PluginHere, PluginObject
+from lnpd.services.plugins.names import Names
 from lnpd.services.plugins.offers import table as offers
 from lnpd.services.plugins.offers.offer import Desk
 from lnpd.services.plugins.options import Options
@@ -61,6 +62,7 @@ class PluginHost:
         self.pins: Callable[[], tuple[tuple[str, ProviderPin], ...]] = tuple  # of live channels, by their ids
         self.desk = Desk(registry, hooks)
         self.traces, self.figures = hooks.traces, hooks.figures
+        self.names = Names()
         self.changes = Changes(self._listeners, self.figures)
 
     async def start(self, paths: tuple[Path, ...]) -> None:
@@ -81,6 +83,8 @@ class PluginHost:
             away = self.remote.open(self)
             self.plugins += away
             await asyncio.gather(*(plugin.start() for plugin in away))
+        if self.desk.store is not None and not self.plugins:
+            await self.names.load(self.desk.store)
         first = len(self.plugins)
         started = [PluginProcess(self, path.resolve(), first + n) for n, path in enumerate(paths)]
         self.plugins += started
@@ -173,13 +177,13 @@ class PluginHost:
 
     def register(self, plugin: Plugin, manifest: Manifest) -> None:
         """Checks and registers a manifest, as a whole."""
-        for other in self.plugins:
-            # One that waits for its next start keeps its name: nobody else gets its grants and channels meanwhile.
-            if other is not plugin and other.known_as == manifest.name:
-                raise ManifestRefused(
-                    f"a plugin named {manifest.name} is registered already, from {other.path}: {plugin.path} may not"
-                    " have its name and its grants"
-                )
+        holder = self.names.holder(manifest.name, self.plugins)
+        if holder is not None and holder is not plugin:
+            has = "is registered already, from" if holder.known_as else "is the plugin at"
+            raise ManifestRefused(
+                f"a plugin named {manifest.name} {has} {holder.path}: {plugin.path} may not have its name and its"
+                " grants"
+            )
         grants = in_effect(asked_by(manifest), self.granted(plugin, manifest.name))
         owned = self.registry.register(manifest, plugin.hook, grants)
         added: list[str] = []
@@ -256,6 +260,8 @@ class PluginHost:
             rows = [(p.name, p.manifest) for p in self.plugins if p.status == "ready" and p.manifest]
             names = [name for name, manifest in rows if manifest.notifications]
             yield "who hears of events", lambda: notifying.refresh(names)
+        if (store := self.desk.store) is not None:
+            yield "whoever keeps names", lambda: self.names.keep(store, self.plugins)
 
     def _unregister(self, name: str, providers: list[str]) -> None:
         for provider in providers:

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from lnpd.services.peers.words import Words
+from lnpd.services.peers.words import MAX_PEERS, AllWords, Words
 from lnpd.wire.messages import Error, Ping, Warning
 from tests.services.peers.nodes import words
 
@@ -38,3 +38,17 @@ def test_a_peer_that_talks_without_end_is_logged_now_and_then(caplog: pytest.Log
     assert logged(caplog) == [f"{WHO.hex()}: warning about all channels: 2 (and 981 more before it)"]
     heard.log([Warning(channel_id=bytes(32), data=b"calm")] * 30, 9000.0)
     assert len(logged(caplog)) == Words.SPARE, "what it did not say for an hour it may not say at once either"
+
+
+def test_a_new_connection_gives_nobody_more_to_say(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    every = AllWords()
+    for _ in range(3):
+        every.of(WHO).log([words(number) for number in range(100)], 5000.0)
+    assert len(logged(caplog)) == Words.SPARE
+    for number in range(MAX_PEERS - 1):
+        every.of(number.to_bytes(33, "big"))
+    every.of(WHO)
+    every.of(b"\3" * 33)
+    every.of(WHO).log([words(1)], 5000.0)
+    assert (logged(caplog), len(every._words)) == ([], MAX_PEERS), "who is here is known, however many come"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lnpd.services.plugins import process as plugin_process
+from tests.services.plugins.offers.desk import desk
 from tests.services.plugins.test_host import LOCKBOX, hosted, until, written
 
 QUICK = "plugin.capabilities = ('updates:50000',)"
@@ -50,7 +51,7 @@ def test_a_method_is_the_firsts(tmp_path: Path) -> None:
 
 def test_who_waits_for_its_turn_is_not_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugin_process, "START_SECONDS", 1.5)
-    slow = [named(tmp_path, f"slow{n}", "time.sleep(1000)") for n in range(2)]
+    slow = [written(tmp_path, "time.sleep(1000)", f"slow{n}") for n in range(2)]
 
     async def main() -> None:
         host, _ = hosted(tmp_path)
@@ -72,6 +73,37 @@ def test_who_waits_for_its_turn_can_be_stopped(tmp_path: Path) -> None:
         await starting
         assert [p.status for p in host.plugins] == ["stopped", "stopped"]
         assert host.registry.owners == {}
+
+    asyncio.run(main())
+
+
+def test_a_name_is_kept_for_whose_it_is_though_it_does_not_start(tmp_path: Path) -> None:
+    """Whose file is named so; and, whatever its file's name, who had it last."""
+    broken, evil = named(tmp_path, "broken", "sys.exit(1)"), written(tmp_path, QUICK, "evil")
+    evil.write_text(evil.read_text().replace("Plugin('evil'", "Plugin('lockbox'"))
+
+    async def main() -> None:
+        async with desk(tmp_path, lockbox=("updates:50000",)) as host:
+            await host.start((evil, broken))
+            assert [p.status for p in host.plugins] == ["refused", "waiting"]
+            assert (
+                f"a plugin named lockbox is the plugin at {broken}: {evil} may not have its name" in host.plugins[0].why
+            )
+            assert host.registry.granted("lockbox", "updates") is None
+        async with desk(tmp_path, lockbox=("updates:50000",)) as host:
+            await host.start((evil,))
+            assert host.plugins[0].status == "ready", "nobody else of this node's is called so"
+        evil.write_text("import sys; sys.exit(1)")
+        other = written(tmp_path, QUICK, "other")
+        other.write_text(other.read_text().replace("Plugin('other'", "Plugin('lockbox'"))
+        async with desk(tmp_path, lockbox=("updates:50000",)) as host:
+            await host.start((other, evil))
+            assert [p.status for p in host.plugins] == ["refused", "waiting"]
+            assert f"is the plugin at {evil}" in host.plugins[0].why
+            await host.plugins[1].stop()
+        async with desk(tmp_path) as host:
+            await host.start((other,))
+            assert host.plugins[0].status == "ready"
 
     asyncio.run(main())
 

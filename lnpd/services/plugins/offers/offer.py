@@ -1,7 +1,7 @@
 """What is a service that the node offers to plugins, and what of the node is it made with?"""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from lnpd_sdk.services.channels import Proposal
@@ -19,6 +19,7 @@ from lnpd.services.payments.service import Payments
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.messages import PluginMessages
 from lnpd.services.plugins.notifying import Notifying
+from lnpd.services.plugins.offers.turns import Turns
 from lnpd.services.plugins.watching import Watching
 from lnpd.services.rpc.api import Backend as Api
 from lnpd.services.wallet.lending import Lending
@@ -74,6 +75,7 @@ class Desk:
     lending: Lending | None = None
     factories: Factories | None = None
     feerate: Callable[[int], Awaitable[int]] | None = None
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def codec(self) -> Codec:

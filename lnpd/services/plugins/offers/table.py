@@ -24,7 +24,6 @@ from lnpd.services.plugins.offers import (
     signing,
 )
 from lnpd.services.plugins.offers.offer import Desk, Offer
-from lnpd.services.plugins.offers.turns import turn
 
 FAMILIES: Final = {
     "channels": channels.OFFERS,
@@ -51,7 +50,7 @@ async def serve(desk: Desk, plugin: Plugin, method: str, params: msgspec.Raw) ->
     require(desk, plugin, offer)
     if desk.backend is None and not offer.early:
         raise NodeStarting(f"The node is still starting, or stopping: it cannot answer {method} yet.")
-    async with turn(plugin) if offer.dear else nullcontext():
+    async with desk.turns.turn(plugin) if offer.dear else nullcontext():
         return await offer.serve(desk, plugin, envelope.decode(params, offer.params))
 
 
