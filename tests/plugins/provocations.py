@@ -143,6 +143,19 @@ async def paid_by_carol(hall: Hall, name: str) -> str:
     return f"{answer}\n{await listed(hall, plugin)}"
 
 
+async def paid_by_carol_and_back(hall: Hall, name: str) -> str:
+    """carol pays alice, whose plugin hangs over the HTLC until a ping finds that."""
+    plugin = await hall.shown(name)
+    answer = await told(hall.pay(hall.alice, hall.carol))
+    return f"{answer}\n{await listed_again(hall, plugin)}"
+
+
+async def listed_again(hall: Hall, plugin: Plugin) -> str:
+    """Its line once it was started again."""
+    await until(lambda: plugin.starts > 1 and plugin.status == "ready", "its next start")
+    return await listed(hall, plugin)
+
+
 # --- by a command
 def command(**params: object) -> Provocation:
     """Its command bad-command, and the line of the list after it."""
@@ -247,13 +260,22 @@ async def asked_to_open(hall: Hall, name: str) -> str:
 
 async def said_by_bob(hall: Hall, name: str) -> str:
     """bob's good twin of the plugin sends it a message."""
+    return await listed(hall, await _hearing_bob(hall, name))
+
+
+async def said_by_bob_and_back(hall: Hall, name: str) -> str:
+    """A message at which it hangs until a ping finds that."""
+    return await listed_again(hall, await _hearing_bob(hall, name))
+
+
+async def _hearing_bob(hall: Hall, name: str) -> Plugin:
     plugin, twin = await hall.shown(name), await hall.shown(name, hall.bob)
     try:
         answer = await told(hall.bob.api.call_plugin("bad-command", {"node_id": hall.alice.node_id.hex()}))
         assert answer == "null", answer
         await until(lambda: plugin.faults or plugin.starts > 1, "the failure")
         await until(lambda: plugin.status == "ready", "the plugin")
-        return await listed(hall, plugin)
+        return plugin
     finally:
         await hall.removed(twin, hall.bob)
 

@@ -34,7 +34,8 @@ def test_the_third_is_refused(tmp_path: Path) -> None:
             assert await bob.api.call_plugin("limiter-show", {}) == {channels[0]: 1}
             for _ in range(3):
                 await pay(alice, bob)
-            await bob.api.plugin_set("limiter", "a_minute", "600")
+            await bob.api.plugin_set("limiter", "a_minute", "60000")
+            await pay(alice, carol, bob, carol)
             assert await bob.api.call_plugin("limiter-show", {}) == {channels[0]: 1}
 
     asyncio.run(story())

@@ -47,8 +47,11 @@ def test_a_cut_of_the_power_loses_and_repeats_no_event(tmp_path: Path, moment: s
             spend = pay(output_of(funding), to=ELSEWHERE)
             async with watching(tmp_path, chain) as (watch, driver):
                 await add(watch, driver, of_transaction(funding))
-                # Added last and not applied: its past is read after the restart.
-                await driver.store.write(lambda write: watch.add_watch(write, OWNER, of_output(funding, 200)))
+            # Added when nobody follows any more (a watcher that was woken once may be at it still): its past is read
+            # after the restart.
+            store = Store.open(tmp_path / "node", "regtest")
+            store.write_sync(lambda write: watch.add_watch(write, OWNER, of_output(funding, 200)))
+            store.close_sync()
             await offer(chain, funding)
             await offer(chain, spend)
             await chain.mine(250)
