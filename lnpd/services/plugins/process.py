@@ -137,6 +137,7 @@ class PluginProcess(Plugin):
             self.why = one_line(f"{type(error).__name__}: {error}")
             log.exception("plugin %s", self.name)
         finally:
+            self.status = "waiting" if self.status == "ready" else self.status
             self._open.set()  # who waits learns that it is not there
             await self.host.left(self)
 
