@@ -84,7 +84,7 @@ EXHIBITS: Final = (
     Exhibit("dies_in_its_handover", by.reloaded, f"^{OLD}"),
     Exhibit("hangs_in_its_handover", by.reloaded, f"^{OLD}.*no answer to handover", hangs=True),
     Exhibit("hands_over_too_much", by.reloaded, f"^{OLD}.*hands over 2000000 bytes, more than 1048576\nready"),
-    Exhibit("dies_in_its_second_life", by.reloaded, f"^{OLD}.*RuntimeError: once is enough\nready"),
+    Exhibit("dies_in_its_second_life", by.reloaded, f"^{OLD}.*RuntimeError: once is enough .*line 13.\nready"),
     Exhibit("grabs_in_its_second_life", by.reloaded, f"^{OLD}.*RPC method guest-say, which guest owns\nready"),
     Exhibit("changes_its_name", by.reloaded, f"^{OLD}.*changes-its-name calls itself 'somebody-else' now\nready"),
     Exhibit(
