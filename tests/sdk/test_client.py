@@ -1,12 +1,14 @@
 """Does the client answer at once where nothing has to be awaited, and each call in a context of its own?"""
 
 import asyncio
+import time
 from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
+import zmq
 from lnpd_sdk import envelope
-from lnpd_sdk.client import Client
+from lnpd_sdk.client import TURN_SECONDS, Client
 from lnpd_sdk.envelope import Answer, Call, Fault, Frame
 from lnpd_sdk.plugin import Node, Plugin
 from lnpd_sdk.questions import RpcRequest
@@ -64,5 +66,39 @@ def test_a_call_has_its_answer_and_leaves_nothing(tmp_path: Path, hook: str, at_
         ]
         assert said == [expected, expected]
         client.close()
+
+    asyncio.run(main())
+
+
+def test_the_loop_has_a_turn_between_answers_that_take_long(tmp_path: Path) -> None:
+    async def main() -> None:
+        turns, answered_in = 0, list[int]()
+        plugin = Plugin("slow", "1")
+
+        @plugin.hook("block_connected")
+        def slow(node: Node, **fields: object) -> None:
+            time.sleep(1.1 * TURN_SECONDS)  # what it costs the loop
+            answered_in.append(turns)
+
+        def tick() -> None:
+            nonlocal turns
+            turns += 1
+            asyncio.get_running_loop().call_soon(tick)
+
+        with zmq.Context() as context, context.socket(zmq.DEALER) as node:
+            node.setsockopt(zmq.LINGER, 0)
+            node.bind(f"ipc://{tmp_path}/node")
+            client = Client(plugin, f"ipc://{tmp_path}/node", b"token")
+            question = envelope.raw(RpcRequest("block_connected", envelope.raw({})))
+            async with asyncio.timeout(10):
+                while not node.getsockopt(zmq.EVENTS) & zmq.POLLOUT:
+                    await asyncio.sleep(0)
+                for number in range(3):  # the second and third come while the first is answered
+                    node.send(envelope.pack(Call(number, "hook", question)), zmq.NOBLOCK)
+                tick()
+                while len(answered_in) < 3:
+                    await asyncio.sleep(0)
+            client.close()
+        assert len(set(answered_in)) >= 2  # the descriptor may announce the third one beside the turn of the second
 
     asyncio.run(main())
