@@ -5,6 +5,7 @@ the batch that is not committed yet are added. Nothing here decides anything.
 """
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -35,6 +36,7 @@ from lnpd.services.channels.parts import Parts
 from lnpd.services.interfaces import ChannelIndex, ChannelPublics, SignerChannel
 from lnpd.tx.graph import Funding, Graph
 
+log = logging.getLogger("lnpd.channels")
 T = TypeVar("T")
 COMMITMENT = "commitment"
 
@@ -65,7 +67,7 @@ class Queries:
                 self._batch.records.append(held.records)
                 return held.wrong
             case SoldSecret(graph=graph, child=child, signatures=signatures):
-                return await signer.sold_secret(self._index, graph, child, signatures)
+                return await self._sold(graph, child, signatures)
             case ClaimId(channel_id=channel_id):
                 return self._parts.ids.claim(channel_id, self._batch.channel.key)
             case AllowDestination(script_pubkey=script):
@@ -88,6 +90,14 @@ class Queries:
             case FindRow(kind=kind, key=key):
                 return await self._row(kind, key)
         raise AssertionError(f"nobody answers {type(query).__name__}")
+
+    async def _sold(self, graph: Graph, child: int, signatures: tuple[bytes, ...]) -> bytes:
+        try:
+            return await self._parts.signer.sold_secret(self._index, graph, child, signatures)
+        except SignerRefused as error:  # what else the chain did to the channel waits for no signer; it is asked again
+            text = "channel %s: the secret that commitment %s sold is not learned: %s"
+            log.error(text, self._batch.channel.key, graph.number, error)
+            return b""
 
     async def unsigned(self, actions: list[Action], channel: Channel, funding_txid: bytes, number: int) -> Graph:
         """The peer's commitment that is to be signed, kept by these actions or before."""
