@@ -1,15 +1,12 @@
 """What travels between a node and a plugin, for authors in any language? (a page, and a JSON schema of every value)"""
 
-import inspect
 import json
-import re
 from typing import Any, Final
 
 import msgspec
 from lnpd_sdk.client import ENDPOINT_VARIABLE
 from lnpd_sdk.envelope import CONTRACT_VERSION, MAX_FRAME_BYTES, Answer, Call, Fault, Notice
 from lnpd_sdk.manifest import Manifest
-from lnpd_sdk.plugin import Plugin
 from lnpd_sdk.questions import PROVIDER_METHODS, QUESTIONS, Hello, Welcome
 
 from contrib.docs.markdown import block, code, line_of, page, table
@@ -127,9 +124,3 @@ Unknown fields of a frame are ignored. Unknown fields of a value that shapes a c
 
 def _fields(kind: type) -> str:
     return ", ".join(field.encode_name for field in msgspec.structs.fields(kind))
-
-
-def answered() -> set[str]:
-    """The methods that the SDK for Python answers."""
-    cases = re.findall(r"case (\"[^:]+):", inspect.getsource(Plugin.begin))
-    return {name for case in cases for name in re.findall(r"\w+", case)}

@@ -95,11 +95,6 @@ class SecretNonce:
     def __repr__(self) -> str:
         return "SecretNonce(...)"
 
-    @property
-    def is_used(self) -> bool:
-        """Whether it has signed, or was dropped."""
-        return self._data is None
-
     def drop(self) -> None:
         """It will never sign."""
         self._data = None

@@ -14,9 +14,6 @@ Each moment has a deadline, and each has at most one function of the author's.
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
-import msgspec
-
-from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BusError
 from lnpd_sdk.functions import check_call
 from lnpd_sdk.manifest import OptionKind, OptionSpec, OptionValue
@@ -104,36 +101,35 @@ class Living:
         return tuple(option.spec for option in self._options.values())
 
     # --- what the node says
-    async def live(self, moment: str, params: bytes | msgspec.Raw) -> object:
-        """Answers `init`, `option` or `handover`. Raises BadOption and what the author's function raises."""
-        match moment:
-            case "init":
-                given = envelope.decode(params, Init)
-                self.inherited = given.state
-                for name, value in given.options.items():
-                    self._set(name, value)
-                await self._run("init")
-                return None
-            case "option":
-                await self._change(envelope.decode(params, OptionChange))
-                return None
-        state = await self._run("handover")
-        if state is not None and (not isinstance(state, bytes) or len(state) > MAX_HANDOVER_BYTES):
-            what = f"{len(state)} bytes" if isinstance(state, bytes) else type(state).__name__
-            raise BadOption(f"what is handed over is bytes, at most {MAX_HANDOVER_BYTES}, not {what}")
-        return state or b""
+    async def begin_life(self, given: Init) -> None:
+        """Answers `init`. Raises BadOption and what the author's function raises."""
+        self.inherited = given.state
+        for name, value in given.options.items():
+            self._set(name, value)
+        await self._run("init")
 
-    async def end(self) -> None:
-        """Runs the author's last function."""
-        await self._run("stop")
-
-    async def _change(self, change: OptionChange) -> None:
+    async def change(self, change: OptionChange) -> None:
+        """Answers `option`. Raises as `begin_life` does; the option keeps its value then."""
         before = self._set(change.name, change.value)
         try:
             await self._run("option", change.name, self._options[change.name].value)
         except BaseException:
             self._options[change.name].value = before
             raise
+
+    async def hand_over(self) -> bytes:
+        """Answers `handover`. Raises as `begin_life` does."""
+        state = await self._run("handover")
+        if state is None:
+            return b""
+        if not isinstance(state, bytes) or len(state) > MAX_HANDOVER_BYTES:
+            what = f"{len(state)} bytes" if isinstance(state, bytes) else type(state).__name__
+            raise BadOption(f"what is handed over is bytes, at most {MAX_HANDOVER_BYTES}, not {what}")
+        return state
+
+    async def end(self) -> None:
+        """Runs the author's last function."""
+        await self._run("stop")
 
     def _set(self, name: str, value: OptionValue) -> OptionValue:
         """The value before."""

@@ -19,7 +19,7 @@ is started again), and freezes the channels that pin the provider.
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -35,8 +35,8 @@ from lnpd_sdk.node import Node
 from lnpd_sdk.parameters import BadParameters, fields_of, parameters_of, typed
 from lnpd_sdk.questions import (
     PROVIDER_METHODS,
+    QUESTIONS,
     Event,
-    Notifications,
     PeerMessage,
     ProviderQuestion,
     RpcRequest,
@@ -281,26 +281,13 @@ class Plugin(Living, Hearing):
     def begin(self, method: str, params: bytes | msgspec.Raw) -> object:
         """The answer itself, where the author's function has it at once; else what has to be awaited for it. Raises as
         `answer` does."""
-        match method:
-            case "provider":
-                return self.ask(envelope.decode(params, ProviderQuestion))
-            case "providers":
-                return self.ask_together(envelope.decode(params, tuple[ProviderQuestion, ...]))
-            case "rpc":
-                return self._begin_rpc(envelope.decode(params, RpcRequest))
-            case "hook":
-                return self._begin_hook(envelope.decode(params, RpcRequest))
-            case "peer_message":
-                return self._take_message(envelope.decode(params, PeerMessage))
-            case "notifications":
-                return self.hear(envelope.decode(params, Notifications))
-            case "samples":
-                return {name: getattr(provider, "samples", tuple)() for name, provider in self._providers.items()}
-            case "init" | "option" | "handover":
-                return self.live(method, params)
-            case "ping":
-                return None
-        raise UnknownQuestion(f"{self.name} does not answer {method!r}")
+        answer, question = ANSWERS.get(method), QUESTIONS.get(method)
+        if answer is None or question is None:
+            raise UnknownQuestion(f"{self.name} does not answer {method!r}")
+        return answer(self, None if question.arguments is None else envelope.decode(params, question.arguments))
+
+    def _samples(self) -> dict[str, object]:
+        return {name: getattr(provider, "samples", tuple)() for name, provider in self._providers.items()}
 
     def ask_together(self, questions: tuple[ProviderQuestion, ...]) -> object:
         """Answers questions to the providers, in their order, as far as it can: what is left is asked again if it is
@@ -378,3 +365,20 @@ class Plugin(Living, Hearing):
         from lnpd_sdk.client import main  # the sockets are needed only here
 
         main(self)
+
+
+# Any: what the question's row in QUESTIONS says that it is asked with.
+ANSWERS: Final[dict[str, Callable[[Plugin, Any], object]]] = {
+    "provider": lambda plugin, question: plugin.ask(question),
+    "providers": lambda plugin, questions: plugin.ask_together(questions),
+    "rpc": lambda plugin, request: plugin._begin_rpc(request),
+    "hook": lambda plugin, request: plugin._begin_hook(request),
+    "peer_message": lambda plugin, message: plugin._take_message(message),
+    "notifications": lambda plugin, given: plugin.hear(given),
+    "samples": lambda plugin, _: plugin._samples(),
+    "init": lambda plugin, init: plugin.begin_life(init),
+    "option": lambda plugin, change: plugin.change(change),
+    "handover": lambda plugin, _: plugin.hand_over(),
+    "ping": lambda _plugin, _: None,
+}
+"""Who answers each of QUESTIONS, given what it is asked with."""

@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 from lnpd_sdk.manifest import Manifest
+from lnpd_sdk.plugin import ANSWERS
 from lnpd_sdk.questions import PROVIDER_METHODS, QUESTIONS
 
-from contrib.docs.protocol import FRAMES, answered, schema
+from contrib.docs.protocol import FRAMES, schema
 from lnpd.hooks.kinds import KINDS
 from lnpd.services.plugins.offers.table import OFFERS
 
@@ -32,7 +33,7 @@ def test_everything_that_travels_has_its_schema() -> None:
 
 
 def test_the_sdk_answers_every_question() -> None:
-    assert answered() == QUESTIONS.keys()
+    assert ANSWERS.keys() == QUESTIONS.keys()
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -116,11 +116,6 @@ class Verdicts:
         for plugin in {held.plugin for held in self._held.values()}:
             self._joined(plugin)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nobody is asked, and nothing is being decided."""
-        return not self._asking
-
     # --- what the channel tells
 
     async def judged(self, channel: Channel, offered: Offered) -> Effects:

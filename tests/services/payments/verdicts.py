@@ -54,7 +54,7 @@ class Told:
 async def at_rest(pair: Joined) -> None:
     """Until nothing moves, and nobody is asked."""
     await pair.settle()
-    while any(not side.payments.verdicts.is_idle for side in pair.sides):
+    while any(side.payments.verdicts._asking for side in pair.sides):
         await pair.pump()
         await asyncio.sleep(0.001)
     await pair.settle()
