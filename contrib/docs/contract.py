@@ -160,7 +160,8 @@ granted. Without the grant the node refuses, and says which would allow it. PLUG
 with a slash in it: a name is what a plugin gives itself. `lnp plugin grants PLUGIN` shows what is in effect, and how
 much of a limit is used.
 
-A name, a method, a provider or a message is whoever's comes first on the command line, however long it takes to start;
+A name, with its grants, is the plugin's whose file is named so, else its that had it last; also while that one does not
+start. A method, a provider or a message is whoever's comes first on the command line, however long it takes to start;
 a second plugin that claims it is refused, and both are named. It stays claimed while its owner is away.
 
 {table(("capability", "what it allows"), rows_of_capabilities)}
