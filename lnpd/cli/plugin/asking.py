@@ -1,6 +1,7 @@
 """Does a plugin answer a question as it did before, and as another process of it does?"""
 
-from collections.abc import Generator
+import asyncio
+from collections.abc import Awaitable, Generator, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -88,7 +89,7 @@ class Asker:
 
     async def _ask(self, question: ProviderQuestion) -> bytes:
         self._report.tried["answers"] += 1
-        answers = [await self._asked(process, question) for process in self._processes]
+        answers = await _all(self._asked(process, question) for process in self._processes)
         for other, how in zip(answers[1:], ("when it was asked again", "in another process"), strict=True):
             if _canonical(question, other) != _canonical(question, answers[0]):
                 self._report.wrong("answers", f"{question.provider}.{question.method}", f"it answers differently {how}")
@@ -102,6 +103,16 @@ class Asker:
                 self._report.wrong("answers", f"{question.provider}.{question.method}", fault)
                 raise GaveUp(f"{question.method} has no answer") from None
             raise
+
+
+async def _all(asked: Iterable[Awaitable[bytes]]) -> list[bytes]:
+    """What is asked at once; the first failure in their order, once all have ended."""
+    tasks = [asyncio.ensure_future(each) for each in asked]
+    await asyncio.wait(tasks)
+    failed = [error for task in tasks if (error := task.exception()) is not None]
+    if failed:
+        raise failed[0]
+    return [task.result() for task in tasks]
 
 
 def _question(call: ProviderCall) -> ProviderQuestion:

@@ -4,6 +4,7 @@ Both parties' secrets are known here, so that every way to spend an output can b
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from hashlib import sha256
 from typing import Final
 
@@ -52,6 +53,7 @@ FUNDING: Final = make_funding(
 )
 
 
+@cache
 def keys_of(holder: Party) -> CommitmentKeys:
     """The public keys of the holder's commitment."""
     return commitment_keys(holder, (BASEPOINTS[0], BASEPOINTS[1]), public_key(secret(holder, "commitment")))

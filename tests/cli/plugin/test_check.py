@@ -20,6 +20,7 @@ from lnpd_sdk.script import Miniscript
 from lnpd_sdk.types import *
 
 plugin = Plugin("odd", "1")
+plugin.channel_type(ChannelTypeSpec("odd/plain", "static_remotekey", (("odd", 1),)))
 
 def box(view, sat, debits=None):
     own = Miniscript(f"or_d(pk(revocation),and_v(v:pk(delayed),older({view.to_self_delay[view.holder]})))")
