@@ -15,7 +15,7 @@ from lnpd.channel.opening import channel_id_of
 from lnpd.channel.state import AwaitingReady, Closed, OnChain
 from lnpd.errors import LnpdError
 from lnpd.services.node.node import Node
-from lnpd.testing import Network, until
+from lnpd.testing import Network, until, until_asked
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.chain.purse import p2wsh
 
@@ -82,21 +82,32 @@ def test_two_channels_on_one_transaction_before_it_is_published(tmp_path: Path) 
     asyncio.run(main())
 
 
-def test_a_forced_close_brings_along_what_was_kept(tmp_path: Path) -> None:
-    """Before anybody has published it, after a restart, and on the acceptor's side, which kept it later."""
+@pytest.mark.parametrize("signed_when", ["before", "after"])
+def test_a_forced_close_brings_along_what_was_kept(tmp_path: Path, signed_when: str) -> None:
+    """Before anybody has published it, and after a restart. Kept unsigned, it waits for what is signed."""
 
     async def main() -> None:
         async with Network(tmp_path) as network:
             alice, bob = await network.node("alice", **GRANTS), await network.node("bob", **GRANTS)
-            node, channels, (parent, funding) = await opened(network, alice, bob)
-            await node.keep_ancestors(channels[0], signed(parent, funding))
-            other = await joined(bob)
+            node, channels, chain = await opened(network, alice, bob)
+            other, funding = await joined(bob), chain[1]
             with pytest.raises(CallFailed) as refused:
-                await other.keep_ancestors(channels[1], signed(parent))
+                await other.keep_ancestors(channels[1], signed(chain[0]))
             assert refused.value.code == "AncestorsUnfit"
+            await other.keep_ancestors(channels[1], signed(*chain))  # the acceptor's side may close by force, too
+            if signed_when == "before":
+                await node.keep_ancestors(channels[0], signed(*chain))
             alice = await network.restart(alice)
             await alice.api.close(channels[0], True, None, not_restored=True)
-            await network.spent(f"{funding.txid[::-1].hex()}:0")  # parents first, then the commitment, at once
+            if signed_when == "after":
+                assert await network.chain.transaction(funding.txid) is None
+                await (await joined(alice)).keep_ancestors(channels[0], signed(*chain))
+
+            async def published() -> bool:
+                return await network.chain.transaction(funding.txid) is not None
+
+            await until_asked(published, "parents first")
+            await network.spent(f"{funding.txid[::-1].hex()}:0")  # then the commitment
             await network.mine(6)
             left, closed = (bob.channels.driver_of(each) for each in reversed(channels))
             await until(lambda: left.channel.depth_reached, "the other channel on the same transaction")
