@@ -38,6 +38,15 @@ DIRECTED: dict[str, Schedule] = {
     "an opening to its end": Schedule(
         Start("vault", at="new"), told(*TOLD, "confirm 0", "deliver 0", "confirm 1", "settle"), ("mutual", 0, 1)
     ),
+    "others fund it, and what leads there is kept at each stage": Schedule(
+        Start(at="new"),
+        told(
+            *("open 0 1", "accept", "deliver 1", "name", "deliver 0", "deliver 1", "keep 0", "confirm 0", "deliver 0"),
+            *("confirm 1", "settle", "keep 1", "offer 0 7", "settle", "close 0", "settle", "keep 0", "fulfil 1"),
+            *("settle", "keep 1", "force 0", "keep 0"),
+        ),
+        NOTHING,
+    ),
     "a wallet that cannot fund": Schedule(Start(at="new"), told(*TOLD[:3], "cannot_fund", "deliver 0"), NOTHING),
     "a wallet that is too late": Schedule(
         Start(at="new"), told(*TOLD[:3], "cut", "fund", "warn 0", "cut"), NOTHING

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.channel.schedules import checks, judge
 from tests.channel.schedules.chain import ENDINGS
-from tests.channel.schedules.world import HAPPENS, Event, Start, World
+from tests.channel.schedules.world import COUNTS, HAPPENS, Event, Start, World
 
 LENGTH = 30
 # How often each event is drawn, of about 100. What ends a channel or its updates comes rarely, and late (see RARE).
@@ -65,6 +65,17 @@ def run(schedule: Schedule, *, penalties: bool = True) -> World:
     return follow(world, schedule, penalties=penalties)
 
 
+def _count(world: World) -> None:
+    """What came of the updates, for whoever reads the output of a run."""
+    ledger = world.ledger
+    for htlc in (*ledger.htlcs[0], *ledger.htlcs[1]):
+        COUNTS[{True: "fulfilled", False: "failed", None: "undecided"}[htlc.fulfilled]] += htlc.signed
+    COUNTS["moves"] += sum(move.signed and move.amount_sat > 0 for move in ledger.moves)
+    COUNTS["gives"] += sum(m.signed and m.amount_sat > 0 and m.verb == "give" for m in ledger.moves)
+    COUNTS["fees"] += len(ledger.fees) - 1
+    COUNTS["forgotten"] += sum(map(len, ledger.forgotten))
+
+
 def follow(world: World, schedule: Schedule, *, penalties: bool = True) -> World:
     for event in schedule.events:
         world.apply(event)
@@ -74,7 +85,7 @@ def follow(world: World, schedule: Schedule, *, penalties: bool = True) -> World
     name, party, value = schedule.ending
     ENDINGS[name](world, party, value)
     checks.at_any_moment(world)
-    world.count_what_happened()
+    _count(world)
     judge.judge_everything(world.nodes, world.numbers, penalties=penalties)
     return world
 

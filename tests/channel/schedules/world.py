@@ -10,10 +10,12 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from lnpd.channel import actions, events
+from lnpd.channel.opening import wanted_output
 from lnpd.channel.reestablish import on_connected
 from lnpd.channel.state import Closed, Failed, OnChain, Quiescence
 from lnpd.channel.step import step
 from lnpd.errors import CommandRefused
+from lnpd.tx.funding import funding_output
 from lnpd.wire.base import Message
 from lnpd.wire.message import decode
 from lnpd.wire.messages import ChannelReady, Error, OpenChannel, Warning
@@ -103,7 +105,9 @@ class World:
     # Opening
 
     def open(self, party: int, value: int) -> None:
-        self.command(0, harness.open_event(self.nodes[0], TYPES[self.start.kind], push_msat=self.start.push_msat))
+        """An odd value: others fund it."""
+        terms = {"push_msat": self.start.push_msat, "foreign": bool(value % 2)}
+        self.command(0, harness.open_event(self.nodes[0], TYPES[self.start.kind], **terms))
 
     def accept(self, party: int, value: int) -> None:
         message = decode(self.nodes[0].sent.popleft())
@@ -111,8 +115,15 @@ class World:
         self.command(1, harness.accept_event(self.nodes[1], message, TYPES[self.start.kind]))
 
     def fund(self, party: int, value: int) -> None:
-        wanted = self.nodes[0].told(actions.FundingWanted)[0]
-        self.command(0, events.FundingProvided(1, funding_tx(wanted.output)))
+        self.command(0, events.FundingProvided(1, funding_tx(wanted_output(self.nodes[0].channel))))
+
+    def name(self, party: int, value: int) -> None:
+        self.command(0, events.FundingNamed(1, (funding_tx(wanted_output(self.nodes[0].channel)),)))
+
+    def keep(self, party: int, value: int) -> None:
+        """What leads to the funding is supplied, or again."""
+        funding = funding_output(self.nodes[party].channel.fundings[0])
+        self.command(party, events.KeepAncestors((funding_tx(funding),)))
 
     def cannot_fund(self, party: int, value: int) -> None:
         self.command(0, events.FundingFailed("The wallet is empty."))
@@ -356,16 +367,6 @@ class World:
                     self.move(party, "take", self.ledger.boxes_sat()[party])
         raise AssertionError("HTLCs and boxes that nobody can get rid of")
 
-    def count_what_happened(self) -> None:
-        """What came of the updates, for whoever reads the output of a run."""
-        ledger = self.ledger
-        for htlc in (*ledger.htlcs[0], *ledger.htlcs[1]):
-            COUNTS[{True: "fulfilled", False: "failed", None: "undecided"}[htlc.fulfilled]] += htlc.signed
-        COUNTS["moves"] += sum(move.signed and move.amount_sat > 0 for move in ledger.moves)
-        COUNTS["gives"] += sum(m.signed and m.amount_sat > 0 and m.verb == "give" for m in ledger.moves)
-        COUNTS["fees"] += len(ledger.fees) - 1
-        COUNTS["forgotten"] += sum(map(len, ledger.forgotten))
-
     def calm(self) -> None:
         """Reconnect, end a quiescence, settle; until the connection stays and nothing is pending."""
         for _ in range(ROUNDS):
@@ -389,7 +390,7 @@ Happening = Callable[[World, int, int], None]
 HAPPENS: dict[str, Happening] = {
     name: getattr(World, name)
     for name in (
-        *("open", "accept", "fund", "cannot_fund", "confirm", "unconfirm", "block"),
+        *("open", "accept", "fund", "name", "keep", "cannot_fund", "confirm", "unconfirm", "block"),
         *("offer", "fulfil", "fail", "malformed", "fee", "put", "take", "give", "supply"),
         *("commit", "quiesce", "expire"),
         *("deliver", "dance", "settle", "cut", "restart", "crash", "reconnect", "close", "force"),
