@@ -26,6 +26,7 @@ from lnpd.tx.graph import ProviderCall
 
 DEADLINE_SECONDS = 5.0
 MAX_STATE_BYTES = 64 * 1024  # a state is part of the channel's snapshot, which is written at every step
+MAX_MOVE_MSAT = 21_000_000 * 10**11  # all that there ever is
 MAX_REASON = 500  # characters; a reason is logged and sent to the peer
 
 
@@ -228,6 +229,8 @@ def _bounded(call: ProviderCall, answer: object) -> object:
             raise ProviderFault(
                 call.provider, f"answered fold with a state of {len(state)} bytes, over {MAX_STATE_BYTES}"
             )
+        case Folded(moves_msat=moves) if max(map(abs, moves)) > MAX_MOVE_MSAT:
+            raise ProviderFault(call.provider, "answered fold with moves of more than there is")
         case Reject(reason=reason) | Blocked(reason=reason) | Wait(reason=reason):
             return msgspec.structs.replace(answer, reason=one_line(reason, MAX_REASON))
     return answer

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from lnpd.errors import TlvLengthWrong, Unencodable, UnknownEvenTlv, WireError
+from lnpd.errors import TlvLengthWrong, Unencodable, UnknownEvenTlv
 from lnpd.wire.base import Composite, Tlvs
 from lnpd.wire.fields import kind
 from lnpd.wire.layout import Layout, Shape
@@ -93,18 +93,14 @@ def stream_shape(type_: type[Tlvs], name: str, records: Mapping[int, tuple[str, 
 def _checked(
     stream: str, record: Any, readers: Mapping[int, tuple[bool, str, Any]], lenient: bool
 ) -> tuple[int, bytes]:
-    """A record of `unknown` that may be sent: odd, or a plugin's and as its rows say."""
+    """A record of `unknown` that may be sent: odd, or a plugin's. Whoever adds one holds it against its rows; one that
+    is sent again may be older than they are, and stays as it was."""
     number, value = record
     is_own, attribute, read_value = readers.get(number, (False, "", None))
     if is_own:
         raise Unencodable(f"{stream}: TLV type {number} belongs into {attribute}, not into unknown")
     if type(value) is not bytes or (read_value is None and number % 2 == 0 and not lenient):
         raise Unencodable(f"{stream}: TLV type {number} is even and unknown, or its value is not bytes")
-    if read_value is not None:
-        try:
-            read_value(value, 0, len(value))
-        except WireError as error:
-            raise Unencodable(f"{stream}: TLV type {number}: {error}") from error
     return number, value
 
 

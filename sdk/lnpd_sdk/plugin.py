@@ -200,7 +200,8 @@ class Plugin(Living, Hearing):
         refused, with both names. Ten messages carry them: messages.md says which hook asks for what is sent, and which
         ones show what came, each plugin its own. Types that are sent are odd: a peer without the plugin ignores them. A
         record that is not as these rows say ends the connection that it came over, as with the BOLTs' own; even types
-        are understood, and never sent.
+        are understood, and never sent. What a type's value is never changes: a message that is sent again carries the
+        old bytes, whatever the rows are by then.
         """
         self._messages.append(rows)
 

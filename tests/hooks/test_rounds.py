@@ -151,6 +151,19 @@ def test_a_changed_answer_among_several_is_a_fault() -> None:
     assert len(served.wrong) == 1
 
 
+@pytest.mark.parametrize("moves_msat", [(2**64 - 1, 0), (0, -(2**63))])
+def test_moves_that_no_later_question_could_carry_are_a_fault(moves_msat: tuple[int, int]) -> None:
+    class Mad(Pot):
+        def fold(self, view: View, state: bytes, update: Update) -> Folded:
+            return Folded(state, moves_msat)
+
+    served, fold = Served(kind=Mad), call("fold", UPDATE)
+    with pytest.raises(ProviderFault, match="pot: answered fold with moves of more than there is"):
+        served.ask(fold)
+    assert served.answers.answer_now(fold) is PENDING
+    assert served.ask(call("contribute", state=b"x"), call("contribute", after=fold)) != ()
+
+
 @pytest.mark.parametrize("data", [[], [None, None, None], {}, [None, 7], [7, None]])
 def test_what_is_no_list_of_answers_is_a_fault(data: object) -> None:
     async def several(_questions: tuple[ProviderQuestion, ...]) -> bytes:

@@ -9,9 +9,9 @@ and counted, and told again after a pause; it is nobody else's affair, least of 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from lnpd.hooks.figures import HookFigures
 
@@ -20,8 +20,8 @@ PATIENCE_SECONDS: Final = 5.0
 """So long a plugin's life waits for one that hears of it: it has other things to do than to wait for a slow disk."""
 PAUSES_SECONDS: Final = (0.1, 1.0, 5.0, 30.0)
 
-# Tells one of them; what it returns is awaited, if it can be.
-Listener = Callable[[], Awaitable[None] | None]
+# Tells one of them; what it returns is awaited, if it can be. Any: nobody sends into it.
+Listener = Callable[[], Coroutine[Any, Any, None] | None]
 Listeners = Callable[[], Iterable[tuple[str, Listener]]]
 
 
@@ -55,20 +55,28 @@ class Changes:
 
     async def _told(self) -> bool:
         """Whether all of them took it."""
-        slow, failed = list[tuple[str, Awaitable[None]]](), False
+        slow, failed = list[tuple[str, Coroutine[Any, Any, None]]](), False
         for what, listener in self._listeners():
             try:
                 if (waits := listener()) is not None:
                     slow.append((what, waits))
             except Exception as error:  # a defect of ours
                 failed = self._failed(what, error)
-        for what, waits in slow:
-            try:
-                with self._figures.of(f"change {what}", "lnpd").call():
-                    await asyncio.wait_for(waits, PATIENCE_SECONDS)
-            except Exception as error:  # the store has stopped or is slow, or a defect of ours
-                failed = self._failed(what, error)
+        try:
+            for what, waits in slow:
+                failed = not await self._tell_slow(what, waits) or failed
+        finally:  # the node may end meanwhile: who was not told then never is
+            for _, waits in slow:
+                waits.close()
         return not failed
+
+    async def _tell_slow(self, what: str, waits: Coroutine[Any, Any, None]) -> bool:
+        try:
+            with self._figures.of(f"change {what}", "lnpd").call():
+                await asyncio.wait_for(waits, PATIENCE_SECONDS)
+        except Exception as error:  # the store has stopped or is slow, or a defect of ours
+            return not self._failed(what, error)
+        return True
 
     def _failed(self, what: str, error: Exception) -> bool:
         slow = isinstance(error, TimeoutError)

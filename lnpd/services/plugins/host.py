@@ -83,7 +83,7 @@ class PluginHost:
             away = self.remote.open(self)
             self.plugins += away
             await asyncio.gather(*(plugin.start() for plugin in away))
-        if self.desk.store is not None and not self.plugins:
+        if self.desk.store is not None:
             await self.names.load(self.desk.store)
         first = len(self.plugins)
         started = [PluginProcess(self, path.resolve(), first + n) for n, path in enumerate(paths)]

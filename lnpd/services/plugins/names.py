@@ -34,15 +34,20 @@ class Names:
 
     def __init__(self) -> None:
         self._paths: dict[str, str] = {}
+        self._are_read = False
 
     async def load(self, store: Store) -> None:
-        """Reads them."""
+        """Reads them, the first time."""
+        if self._are_read:
+            return
         stored = await store.read(lambda read: read.value(NAMESPACE, KEY))
         if stored is not None:
             self._paths = dict(decode(stored, Paths, table=NAMESPACE, key=KEY).rows)
+        self._are_read = True
 
     async def keep(self, store: Store, plugins: Iterable[Plugin]) -> None:
         """Stores what changed."""
+        await self.load(store)
         now = {each.known_as: each.path for each in plugins if each.known_as and "/" in each.path}
         if all(self._paths.get(name) == path for name, path in now.items()):
             return

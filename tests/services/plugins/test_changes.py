@@ -1,6 +1,7 @@
 """Does a channel hear first that plugins changed, whatever the store does, and everybody else in the end?"""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -60,3 +61,23 @@ def test_who_fails_or_is_slow_is_told_again_and_is_in_nobodys_way(
     asyncio.run(main())
     for words in ("the broken could not be told", "the slow could not be told", "it takes over 0.05 s", "no room"):
         assert words in caplog.text
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning", "error::RuntimeWarning")
+def test_an_end_meanwhile_leaves_nobody_half_told() -> None:
+    async def waiting() -> None:
+        await asyncio.Event().wait()
+
+    async def next_one() -> None:
+        pass
+
+    async def main() -> None:
+        rows: tuple[tuple[str, Listener], ...] = (("the waiting", waiting), ("the next one", next_one))
+        telling = asyncio.create_task(Changes(lambda: rows, HookFigures()).tell())
+        await asyncio.sleep(0)
+        telling.cancel()
+        await asyncio.wait({telling})
+        assert telling.cancelled()
+
+    asyncio.run(main())
+    gc.collect()

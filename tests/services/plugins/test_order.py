@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from lnpd.services.plugins import process as plugin_process
+from lnpd.services.plugins.remote import RemoteDoor
+from lnpd.testing import free_port
 from tests.services.plugins.offers.desk import desk
 from tests.services.plugins.test_host import LOCKBOX, hosted, until, written
 
@@ -104,6 +106,23 @@ def test_a_name_is_kept_for_whose_it_is_though_it_does_not_start(tmp_path: Path)
         async with desk(tmp_path) as host:
             await host.start((other,))
             assert host.plugins[0].status == "ready"
+
+    asyncio.run(main())
+
+
+def test_a_name_is_kept_beside_plugins_of_other_machines_too(tmp_path: Path) -> None:
+    had, other = (written(tmp_path, QUICK, name) for name in ("had", "other"))
+    for path in (had, other):
+        path.write_text(path.read_text().replace(f"Plugin('{path.stem}'", "Plugin('lockbox'"))
+
+    async def main() -> None:
+        told = ({"had": "ready"}, {"other": "refused", "had": "waiting"})
+        for paths, statuses in zip(((had,), (other, had)), told, strict=True):
+            async with desk(tmp_path, lockbox=("updates:50000",)) as host:
+                host.remote = RemoteDoor(f"tcp://127.0.0.1:{free_port()}", tmp_path, {"far": bytes(32)})
+                await host.start(paths)
+                assert {Path(p.path).stem: p.status for p in host.plugins} == statuses | {"remote far": "waiting"}
+                had.write_text("import sys; sys.exit(1)")
 
     asyncio.run(main())
 
