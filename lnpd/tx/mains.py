@@ -6,8 +6,10 @@ counterparty can find and take its own with nothing but the keys of the opening,
 """
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Final, Literal
 
+import msgspec
 from lnpd_sdk.manifest import MainSpec
 from lnpd_sdk.script import InternalKey, Key, Leaf, Miniscript, SpendPath, Taproot
 from lnpd_sdk.types import CommitmentKeys, OutputSpec
@@ -31,7 +33,7 @@ _SHORT_BLOCKS: Final = 6
 _VALUE_SAT: Final = 100_000
 # Keys that only the point of one commitment yields: whoever has lost its data does not know them.
 _DERIVED: Final = frozenset({Key.REVOCATION, Key.DELAYED, Key.HOLDER_HTLC, Key.COUNTERPARTY_HTLC})
-_SAMPLES: Final = CommitmentKeys(*(public_key(bytes([7]) * 31 + bytes([number])) for number in range(1, 9)))
+_KEYS: Final = len(CommitmentKeys.__struct_fields__)
 
 
 def filled_mains(main: MainSpec, keys: Mapping[str, bytes]) -> MainSpec:
@@ -72,16 +74,23 @@ def check_mains(main: MainSpec) -> None:
     They are compiled for a short delay and for the longest: what is not bound to `to_self_delay` waits at least as long
     as a channel's lock does.
     """
+    samples = _strange_to(main)
     for delay in (_SHORT_BLOCKS, MIN_LOCK_BLOCKS):
         for role in ("to_local", "to_remote"):
-            compiled = compile_script(script_of(main, role, delay), _SAMPLES, delay)
+            compiled = compile_script(script_of(main, role, delay), samples, delay)
             try:
-                check_paths(compiled.paths, _SAMPLES, delay, name=role, kind=role, value_sat=_VALUE_SAT)
+                check_paths(compiled.paths, samples, delay, name=role, kind=role, value_sat=_VALUE_SAT)
             except OutputRefused as error:
                 raise MainRefused(str(error)) from None
             _check_role(role, compiled, delay)
     if named := _words(main.to_remote) & _DERIVED:
         raise MainRefused(f"to_remote names {min(named)}, which nobody knows who has lost the commitment.")
+
+
+def _strange_to(main: MainSpec) -> CommitmentKeys:
+    """Keys of a commitment that no point in these scripts can be taken for: they follow from the scripts."""
+    encoded = msgspec.msgpack.encode(main)
+    return CommitmentKeys(*(public_key(sha256(bytes([number]) + encoded).digest()) for number in range(_KEYS)))
 
 
 def _check_role(role: Role, compiled: Compiled, delay: int) -> None:

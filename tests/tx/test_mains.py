@@ -96,6 +96,15 @@ def test_what_a_type_may_not_pay_to(main: MainSpec, words: str) -> None:
         check_mains(with_samples(main, ("recovery_key",)))
 
 
+@pytest.mark.parametrize("secret", range(1, 9))
+def test_no_point_in_a_script_is_taken_for_a_partys(secret: int) -> None:
+    """Were the points that a type is judged with always the same, a type could name them, and its author be paid."""
+    point = public_key(bytes([7]) * 31 + bytes([secret])).hex()
+    taken = f"or_i(pk(revocation),and_v(v:pk({point}),older(to_self_delay)))"
+    with pytest.raises(MainRefused, match="could be taken from its holder by"):
+        check_mains(local(f"andor(pk(delayed),older(to_self_delay),{taken})"))
+
+
 @pytest.mark.parametrize("expression", ["nonsense", "", "pk(nobody)", "andor(pk(delayed),older(x),pk(revocation))"])
 def test_what_is_no_script(expression: str) -> None:
     with pytest.raises(ScriptRefused):
