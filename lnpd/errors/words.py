@@ -18,3 +18,25 @@ def one_line(text: str | bytes, limit: int = MAX_CHARACTERS) -> str:
     text = text[: 4 * limit].decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text[: limit + 1]
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return line if len(line) <= limit else line[: limit - len(MARK)] + MARK
+
+
+class Sparing:
+    """Which of somebody's lines are logged: MOST of them, then one each SECONDS_EACH. So nobody fills a disk."""
+
+    MOST, SECONDS_EACH = 20, 10.0
+
+    def __init__(self) -> None:
+        self._spare, self._since = float(self.MOST), 0.0
+        self._left_out = 0
+
+    def more(self, now: float) -> str | None:
+        """None if a line is left out; else what to add to it: how many were, since the last. `now` is of any clock that
+        does not go back, in seconds."""
+        self._spare = min(self.MOST, self._spare + (now - self._since) / self.SECONDS_EACH)
+        self._since = now
+        if self._spare < 1:
+            self._left_out += 1
+            return None
+        self._spare -= 1
+        left_out, self._left_out = self._left_out, 0
+        return f" (and {left_out} more before it)" if left_out else ""

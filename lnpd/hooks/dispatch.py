@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,6 +11,7 @@ import pluggy
 from lnpd_sdk.manifest import HookSubscription
 
 from lnpd.errors import PluginFault
+from lnpd.errors.words import Sparing
 from lnpd.hooks.figures import HookFigures
 from lnpd.hooks.filters import passes
 from lnpd.hooks.kinds import KINDS, PROJECT, HookKind
@@ -17,7 +19,7 @@ from lnpd.hooks.order import Wish, arranged, reasons
 from lnpd.hooks.proxy import PluginProxy
 from lnpd.hooks.records import Received
 from lnpd.hooks.spec import HookSpecs
-from lnpd.hooks.trace import Trace, Traces, current
+from lnpd.hooks.trace import Traces, current
 from lnpd.wire.catalogue import CORE, Catalogue
 
 log = logging.getLogger("lnpd.hooks")
@@ -64,6 +66,7 @@ class Hooks:
         self.on_join: list[Callable[[str], None]] = []  # told of each plugin that can be asked now
         self.rows: Callable[[], Catalogue] = lambda: CORE  # whose each record is that came with a message
         self._ranks: dict[str, int] = {}
+        self._complaints: dict[str, Sparing] = {}
         self._arranged: dict[str, tuple[Subscriber, ...]] = {}
 
     # --- who takes part
@@ -188,16 +191,17 @@ class Hooks:
                 with self.figures.of(kind.name, asked.plugin).call():
                     return _fit(kind, asked.plugin, await value, check)
             except PluginFault as error:
-                _complain(kind, trace, error)
+                self.complain(asked.plugin, f"hook {kind.name}, trace {trace.id}: {error}")
         return None
+
+    def complain(self, who: str, text: str) -> None:
+        """Logs what is wrong with a plugin, or a hook, sparingly: how often it is may be up to a stranger."""
+        if (more := self._complaints.setdefault(who, Sparing()).more(time.monotonic())) is not None:
+            log.warning("%s%s", text, more)
 
 
 def _value(_plugin: str, value: object) -> object:
     return value
-
-
-def _complain(kind: HookKind, trace: Trace, error: PluginFault) -> None:
-    log.warning("hook %s, trace %s: %s", kind.name, trace.id, error)
 
 
 def _subscriber(name: str, implementation: pluggy.HookImpl) -> Subscriber:

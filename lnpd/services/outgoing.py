@@ -5,7 +5,6 @@ know them ignores them (BOLT 1), and nobody can be made to send what its own cod
 is late, or wrong, is left out by name, and the message goes without.
 """
 
-import logging
 from typing import Final
 
 from lnpd.errors import WireError
@@ -17,7 +16,6 @@ from lnpd.tx.graph import ChannelType
 from lnpd.wire.codec import Codec
 from lnpd.wire.fields import MAX_MESSAGE_LENGTH
 
-log = logging.getLogger("lnpd.plugins")
 HOOK: Final = "outgoing_records"
 MAX_DIGITS: Final = 20
 
@@ -81,7 +79,7 @@ class OutgoingRecords:
         if (length := size(tuple(more.items()))) > min(most, room):
             why = f"over {most} bytes" if length > most else f"a message has at most {MAX_MESSAGE_LENGTH} bytes"
         if why:
-            log.warning("what %s adds to %s is left out: %s", plugin, name, why)
+            self._hooks.complain(plugin, f"what {plugin} adds to {name} is left out: {why}")
         return found if why else more
 
     def wrong_with(self, plugin: str, name: str, given: dict[str, str]) -> str:

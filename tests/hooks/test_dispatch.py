@@ -8,6 +8,7 @@ import pytest
 from lnpd_sdk.manifest import HookSubscription, Manifest
 
 from lnpd.errors import PluginFault
+from lnpd.errors.words import Sparing
 from lnpd.hooks.dispatch import Answered, Hooks
 from lnpd.hooks.proxy import PluginProxy
 
@@ -189,3 +190,20 @@ def test_who_only_tells_tells_those_too_that_wait() -> None:
     plugged(hooks, "payer", "block_connected", pays)
     asyncio.run(hooks.gather("block_connected", height=1, block_hash="00"))
     assert log == ["told", "told"]
+
+
+def test_who_fails_without_end_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """How often a hook is called may be up to a peer, or to another plugin that offers it."""
+    hooks = Hooks()
+
+    async def fail() -> object:
+        raise PluginFault("bad", "no" * 1000)
+
+    async def main() -> None:
+        plugged(hooks, "bad", "peer_connecting", fail)
+        for _ in range(1_000):
+            assert await hooks.chain("peer_connecting", **CONNECTING) is None
+
+    asyncio.run(main())
+    assert len(caplog.records) == Sparing.MOST
+    assert hooks.figures.of("peer_connecting", "bad").errors == 1_000

@@ -4,14 +4,12 @@ Odd ones of the custom range alone: whoever does not know them ignores them (BOL
 first; what does not fit into an onion beside the payment's own records is left out with its plugin's answer.
 """
 
-import logging
 from typing import Final
 
 from lnpd.hooks.dispatch import Hooks
 from lnpd.routing.invoice import Invoice
 from lnpd.wire.catalogue import FIRST_CUSTOM_TLV
 
-log = logging.getLogger("lnpd.payments")
 HOOK: Final = "onion_payload"
 MAX_BYTES: Final = 600  # in all, with 16 for each record's type and length: the route needs the rest
 RECORD_BYTES: Final = 16
@@ -44,7 +42,9 @@ class Extras:
         for plugin, given in answers:
             more = {int(number): bytes.fromhex(value) for number, value in given.items()}
             if found.keys() & more.keys() or _size({**found, **more}) > MAX_BYTES:
-                log.warning("what %s adds to an onion is left out: another plugin's stand there already", plugin)
+                self._hooks.complain(
+                    plugin, f"what {plugin} adds to an onion is left out: another plugin's stand there already"
+                )
             else:
                 found |= more
         return tuple(sorted(found.items()))

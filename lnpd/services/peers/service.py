@@ -353,7 +353,7 @@ class Peers:
     def _announce(self, hook: str, **params: object) -> None:
         """Nothing waits for hooks that only tell; who is too slow for many of them misses some."""
         if self._hooks_running >= MAX_HOOKS_RUNNING:
-            log.warning("hook %s: not called, %d calls have no answer yet", hook, MAX_HOOKS_RUNNING)
+            self._hooks.complain(hook, f"hook {hook}: not called, {MAX_HOOKS_RUNNING} calls have no answer yet")
             return
         self._hooks_running += 1
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from copy import copy
 
 from lnpd.errors import LnpdError
-from lnpd.errors.words import one_line
+from lnpd.errors.words import Sparing, one_line
 from lnpd.peer.farewell import ALL_CHANNELS
 from lnpd.services.peers.address import Address
 from lnpd.wire.base import Message
@@ -46,28 +46,14 @@ class AllWords:
 
 
 class Words:
-    """A peer's errors and warnings, for the log: the first SPARE of them, then one each SECONDS_EACH; it also says how
-    many were left out since the last. So a peer cannot fill a disk."""
-
-    SPARE, SECONDS_EACH = 20, 10.0
+    """A peer's errors and warnings, for the log, sparingly."""
 
     def __init__(self, node_id: bytes) -> None:
-        self._who = node_id.hex()
-        self._spare, self._since = float(self.SPARE), 0.0
-        self._left_out = 0
+        self._who, self._sparing = node_id.hex(), Sparing()
 
     def log(self, batch: Sequence[Message], now: float) -> None:
         """Logs those among a peer's messages; `now` is of any clock that does not go back, in seconds."""
         for message in batch:
-            if not isinstance(message, Error | Warning):
-                continue
-            self._spare = min(self.SPARE, self._spare + (now - self._since) / self.SECONDS_EACH)
-            self._since = now
-            if self._spare < 1:
-                self._left_out += 1
-                continue
-            self._spare -= 1
-            about = "all channels" if message.channel_id == ALL_CHANNELS else message.channel_id.hex()
-            more = f" (and {self._left_out} more before it)" if self._left_out else ""
-            log.warning("%s: %s about %s: %s%s", self._who, message.NAME, about, one_line(message.data), more)
-            self._left_out = 0
+            if isinstance(message, Error | Warning) and (more := self._sparing.more(now)) is not None:
+                about = "all channels" if message.channel_id == ALL_CHANNELS else message.channel_id.hex()
+                log.warning("%s: %s about %s: %s%s", self._who, message.NAME, about, one_line(message.data), more)

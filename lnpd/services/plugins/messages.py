@@ -39,7 +39,6 @@ from lnpd.wire.message import CODEC, Codec
 from lnpd.wire.messages import Extension
 from lnpd.wire.plain import message_of, plain
 
-log = logging.getLogger("lnpd.plugins")
 DELIVERY_SECONDS: Final = 5.0
 SPOKEN: Final = 1  # the version of what plugins' messages agree on with a peer: the number in `init`
 MAX_WAITING: Final = 1_000  # messages of one plugin, from all peers
@@ -126,7 +125,9 @@ class PluginMessages:
             if not self._hooks.cares("peer_message", node_id=node_id.hex(), name=message.NAME):
                 continue
             if len(self._showing) >= MAX_WAITING:
-                log.warning("hook peer_message: not called, %d calls have no answer yet", MAX_WAITING)
+                self._hooks.complain(
+                    "peer_message", f"hook peer_message: not called, {MAX_WAITING} calls have no answer yet"
+                )
                 return
             tlvs: Tlvs = message.tlvs  # type: ignore[attr-defined]  # each message's class has its own stream
             shown = self._hooks.gather(
