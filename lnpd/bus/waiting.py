@@ -101,7 +101,7 @@ class Waiting:
             assert asked.seconds is not None
             self._forget(key, asked.seconds)
             if not asked.answered.done():
-                asked.answered.set_exception(DeadlineMissed(f"no answer to {asked.method} within {asked.seconds} s"))
+                asked.answered.set_exception(DeadlineMissed(f"no answer to {asked.method} within {asked.seconds:g} s"))
         if self._ends:
             self._arm(loop, min(next(iter(ends.values())) for ends in self._ends.values()))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from lnpd.errors import EndpointRefused
+from lnpd.errors.words import Sparing
 from lnpd.services.peers.address import Address
 from lnpd.services.peers.limits import Waiting
 
@@ -42,7 +43,7 @@ class Gate:
         most = 2 * plugins + SPARE
         self.strangers: Waiting[_Way] = Waiting(STRANGERS, STRANGERS_OF_ONE_NETWORK)
         self.let_in: Waiting[_Way] = Waiting(most, most)
-        self.turned_away = 0
+        self.turned_away, self._crowded = 0, Sparing()
         self._ways: set[_Way] = set()
         self._listening: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
@@ -93,7 +94,8 @@ class Gate:
         """It has proved a key."""
         self.strangers.remove(way)
         if way in self._ways and (oldest := self.let_in.add(way, way.host)) is not None:
-            log.warning("%s has more connections of remote plugins than can be: the oldest is closed", oldest.host)
+            if (more := self._crowded.more(asyncio.get_running_loop().time())) is not None:
+                log.warning("%s has too many connections of remote plugins: the oldest is closed%s", oldest.host, more)
             oldest.end()
 
     def ended(self, way: "_Way") -> None:
