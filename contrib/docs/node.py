@@ -76,9 +76,9 @@ def errors_page() -> str:
     for _, name, _ in pkgutil.iter_modules(errors.__path__):
         module = importlib.import_module(f"lnpd.errors.{name}")
         found = re.findall(r"^class (\w+)", inspect.getsource(module), re.MULTILINE)
-        rows = [_error_row(getattr(errors, each)) for each in found]
-        parts.append(f"## {name}\n\n{module.__doc__}\n")
-        parts.append(table(("class", "a kind of", "RPC", "meaning"), rows))
+        if rows := [_error_row(getattr(errors, each)) for each in found if hasattr(errors, each)]:
+            parts.append(f"## {name}\n\n{module.__doc__}\n")
+            parts.append(table(("class", "a kind of", "RPC", "meaning"), rows))
     return page(
         "Errors",
         f"One class for each broken rule. A peer hears of a ProtocolError as `error`, of a ProtocolWarning as "
