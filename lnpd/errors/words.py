@@ -1,4 +1,5 @@
-"""How is a text shown that somebody else wrote: a peer, a plugin, a backend? In one line that forges nothing.
+"""How is a text shown that somebody else wrote (a peer, a plugin, a backend), and how often? In one line that forges
+nothing, and sparingly.
 
 Each such text passes through here where it enters the node. What the log says passes through here once more.
 """
