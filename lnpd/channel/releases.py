@@ -12,6 +12,7 @@ from lnpd.channel.commitments import dust_limits_sat
 from lnpd.channel.proposals import granted_msat
 from lnpd.channel.state import Channel
 from lnpd.errors import ScriptRefused
+from lnpd.tx.accounts import NOTHING
 from lnpd.tx.fees import dust_limit_sat
 from lnpd.tx.funding import funding_script_pubkey
 from lnpd.tx.graph import MAX_CLOSE_OUTPUTS
@@ -22,7 +23,8 @@ UNFIT: Final = "its last balance moves do not add up"
 
 
 def who_blocks(channel: Channel, answers: Sequence[Answer]) -> tuple[tuple[str, str], ...]:
-    """Who does not let the channel close, or may not, and why: what a `close` takes is held against the grant too."""
+    """Who does not let the channel close, or may not, and why: what a `close` takes of ours is no more than what was
+    granted, nor than what the provider holds."""
     blocked: list[tuple[str, str]] = []
     for number, (name, answer) in enumerate(answers, 1):
         if isinstance(answer, Blocked):
@@ -34,9 +36,17 @@ def who_blocks(channel: Channel, answers: Sequence[Answer]) -> tuple[tuple[str, 
             blocked.append((name, UNFIT))
         elif lost_msat > left_msat:
             blocked.append((name, f"its close would take {lost_msat} msat of ours, {left_msat} are granted"))
+        elif lost_msat > (held_msat := _held_msat(channel, name)):  # the signer would sign no such close
+            blocked.append((name, f"its close would take {lost_msat} msat of ours, its outputs hold {held_msat}"))
         elif wrong := _wrong_with(channel, answers[:number]):
             blocked.append((name, wrong))
     return tuple(blocked)
+
+
+def _held_msat(channel: Channel, provider: str) -> int:
+    """What of our balance this provider's outputs hold in the last commitments, trimmed ones too."""
+    accounts = dict(channel.accounts).get(provider, (NOTHING, NOTHING))
+    return min(each.moved_msat[channel.us] - each.net_msat[channel.us] for each in accounts)
 
 
 def after_close(balances_msat: PerParty, answers: Iterable[Answer]) -> PerParty:

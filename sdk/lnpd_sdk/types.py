@@ -252,8 +252,8 @@ class CloseOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Closable(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="closable"):
     """This provider lets the channel close; `moves_msat` (sums to 0) settles what it still owes, `outputs` pay others
-    what it holds. All of it counts against its grant, and the signer signs no close that pays us less than the last
-    commitments did beside what the provider's outputs held."""
+    what it holds. All of it counts against its grant. What it takes of a party is no more than its outputs in the last
+    commitments hold of that party's: else the close is blocked, and the signer signs none that pays us less."""
 
     moves_msat: PerParty = (0, 0)
     outputs: tuple[CloseOutput, ...] = ()

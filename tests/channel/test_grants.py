@@ -138,7 +138,8 @@ def test_what_two_crossing_updates_take_together_counts(granted_sat: int, why: s
 
 
 CLOSES: dict[str, tuple[PerParty, str]] = {
-    "as much as is granted": ((-10_000_000, 10_000_000), ""),
+    "as much as it holds": ((-5_000_000, 5_000_000), ""),
+    "more than it holds": ((-5_000_001, 5_000_001), "5000001 msat of ours, its outputs hold 5000000"),
     "more than is granted": ((-10_000_001, 10_000_001), "10000001 msat of ours, 10000000 are granted"),
     "what the peer gives": ((10_000_001, -10_000_001), ""),
     "out of thin air": ((1, 0), "do not add up"),
@@ -149,6 +150,8 @@ CLOSES: dict[str, tuple[PerParty, str]] = {
 @pytest.mark.parametrize(("moves", "why"), CLOSES.values(), ids=CLOSES)
 def test_what_a_close_settles_is_held_against_the_grant(moves: PerParty, why: str) -> None:
     two = pair(Settler(moves))
+    two.command(0, events.Propose(NAME, body("put", 5_000)))
+    two.settle()
     two.command(0, events.Close(SCRIPTS[0], 100, 3000))
     for party in (0, 1):
         two.deliver(party)

@@ -49,6 +49,7 @@ def test_what_was_put_aside_is_paid_to_a_stranger(tmp_path: Path) -> None:
     [
         ("200", "an output of its close of 200 sat is dust"),
         ("700_000", "its last balance moves do not add up"),
+        ("25_001", "its close would take 25001000 msat of ours, its outputs hold 25000000"),
         ("500_001", "its close would take 500001000 msat of ours, 500000000 are granted"),
     ],
 )

@@ -54,13 +54,13 @@ def check_amounts(terms: SignerChannel, graph: Graph) -> None:
 def settled(graph: Graph) -> Settled:
     """What each party has beside what is pending, and what is pending."""
     left = list(graph.balances_msat)
-    names = {provider for provider, _ in graph.trimmed}
+    trimmed = {provider for provider, _ in graph.trimmed}
     for each in graph.outputs:
         if each.debits_msat != (0, 0) and each.provider != BASE:
             left[0] -= each.debits_msat[0]
             left[1] -= each.debits_msat[1]
-            names.add(each.provider)
-    return Settled((left[0], left[1]), HTLC in names, bool(names - CORE))
+    in_flight = HTLC in trimmed or any(each.provider == HTLC for each in graph.outputs)
+    return Settled((left[0], left[1]), in_flight, bool(trimmed - CORE))
 
 
 def _check_names(terms: SignerChannel, graph: Graph) -> None:

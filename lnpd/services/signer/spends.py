@@ -131,8 +131,8 @@ def _closing_fee_sat(terms: SignerChannel, closing: SignClosing, dust_sat: int) 
 
 
 def known_balance_sat(terms: SignerChannel, state: FundingState) -> int:
-    """What the last commitments gave us at least. What an extension holds it may still move by its `close`: then only
-    the caller knows."""
+    """What the last commitments gave us at least, beside what extensions' outputs held: that they may still move by
+    their `close`. Of what was trimmed only the caller knows."""
     if any(side.extended for side in state.settled):
         return 0
     return min((side.balances_msat[terms.us] for side in state.settled if side != UNSETTLED), default=0) // 1000

@@ -38,8 +38,8 @@ class SignedCommitment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What each party has in a commitment beside what is pending, and whether HTLCs or an extension's outputs are,
-    trimmed ones too."""
+    """What each party has in a commitment beside what is pending; whether HTLCs are, trimmed ones too, and whether
+    outputs of an extension were trimmed, of which nobody says what they held."""
 
     balances_msat: PerParty = (UNKNOWN_MSAT, UNKNOWN_MSAT)
     in_flight: bool = False

@@ -1,10 +1,11 @@
 """Which mutual closes are forbidden, and what is forbidden once one was signed?"""
 
-from lnpd_sdk.types import ACCEPTOR, OPENER
+from lnpd_sdk.script import Miniscript
+from lnpd_sdk.types import ACCEPTOR, OPENER, OutputSpec, Phase, ProviderBase, ProviderSpec, View
 from msgspec.structs import replace
 
 from lnpd.channel.actions import CompleteClosing, SignClosing
-from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, with_extensions
+from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, pin, with_extensions
 from lnpd.services.signer.refusals import Rule
 from lnpd.tx.graph import ProviderPin
 from lnpd.tx.script import data_carrier
@@ -42,6 +43,26 @@ async def a_close_that_pays_us_nothing_of_a_channel_whose_extension_holds_nothin
     fresh = await World.fresh(EXTENDED)
     tx = Tx((TxIn(fresh.pair.funding.txid, 1),), (TxOut(999_500, STRANGER),))
     await fresh.close(SignClosing(fresh.pair.funding, tx, 0, 500))
+
+
+class Aside(ProviderBase):
+    """50,000 sat of the acceptor's are put aside for a stranger."""
+
+    spec = ProviderSpec("aside", (1,), (Phase("contribute"), Phase("close")), max_outputs=1)
+
+    def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
+        script = Miniscript("or_d(pk(revocation),and_v(v:pk(delayed),older(65535)))")
+        return (OutputSpec("aside", "0", "payout", 50_000, script, (0, 50_000_000)),)
+
+
+ASIDE = with_extensions(ANCHORS_ZERO_FEE_HTLC_TX, (pin(Aside.spec, 1),))
+
+
+@forbidden(Rule.CLOSE_UNDERPAYS)
+async def a_close_that_takes_more_of_ours_than_what_an_extension_holds(world: World) -> None:
+    fresh = await World.fresh(ASIDE, providers=(Aside(),))
+    assert await fresh.close(fresh.closing(699_500))
+    await fresh.close(fresh.closing(699_499, 300_001))
 
 
 @forbidden(Rule.CLOSE_UNDERPAYS)
