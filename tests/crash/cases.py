@@ -1,13 +1,12 @@
 """Which deaths are tried? Every persistence point, before and after its commit, on each side that passes it."""
 
-import asyncio
 import random
 from pathlib import Path
 from typing import Final
 
 from lnpd.store.points import PERSISTENCE_POINTS
 from tests.crash.stories import Story
-from tests.crash.world import NODES, Cut, World, memory
+from tests.crash.world import NODES, Cut, World, told
 
 FORWARDING: Final = (
     "circuit-opened",
@@ -30,7 +29,6 @@ NEVER: Final = {
     **{(who, point): "nothing is forwarded between two: tests/crash/line.py" for who in NODES for point in FORWARDING},
     **{(who, "wallet-version-back"): "no fee rises here: tests/services/wallet/test_topup.py" for who in NODES},
     **{(who, "payments-found"): "only a restored node does: tests/services/backup/test_payments.py" for who in NODES},
-    **{(who, "secret-sold"): "no signature is adapted here: tests/e2e/test_sold_secrets.py" for who in NODES},
     **{(who, "channels-doubted"): "nobody copies it: tests/services/channels/test_doubt.py" for who in NODES},
     **{(who, point): "nothing is signed ahead: tests/crash/gated.py" for who in NODES for point in GATED},
     **{(who, "channels-restored"): "lnpd restore alone passes it: tests/services/backup/test_file.py" for who in NODES},
@@ -133,10 +131,4 @@ async def tell(folder: Path, cut: Cut | None, ending: str) -> World:
 
 def run(cut: Cut | None, ending: str) -> World:
     """`tell`, with a limit."""
-
-    async def limited(folder: Path) -> World:
-        async with asyncio.timeout(110):
-            return await tell(folder, cut, ending)
-
-    with memory() as folder:
-        return asyncio.run(limited(folder))
+    return told(lambda folder: tell(folder, cut, ending))

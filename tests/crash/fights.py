@@ -4,7 +4,6 @@ Of both channel types, by each side, in each stage and on both sides: two deaths
 broadcast. At which, and whether before or after it, is drawn with a seed.
 """
 
-import asyncio
 import itertools
 import random
 from dataclasses import dataclass
@@ -12,10 +11,9 @@ from pathlib import Path
 from typing import Final, cast
 
 from tests.crash.forced import KINDS, STAGES, Fight, base, copy
-from tests.crash.world import NODES, Cut, Moment, World, memory
+from tests.crash.world import NODES, Cut, Moment, World, told
 
 SEED: Final = 2026
-LIMIT_SECONDS: Final = 110
 MOST: Final = {"commit": 6, "broadcast": 3}
 
 
@@ -62,13 +60,7 @@ async def tell(folder: Path, case: Case) -> World:
     async with World(folder, names=NODES if case.story == "closed" else (case.first,)) as world:
         fight = Fight(world, made, case.first)
         await fight.begin()
-        for stage in STAGES[case.story]:
-            world.hits.clear()
-            world.arm(case.cut if stage == case.stage else None)
-            await getattr(fight, stage)()
-            if not world.struck:
-                world.strike()
-            world.chapters[stage] = world.hits.copy()
+        await world.chaptered(fight, STAGES[case.story], case.stage, case.cut)
         await fight.ends_well()
         return world
 
@@ -77,9 +69,4 @@ def run(case: Case) -> World:
     """`tell`, with a limit."""
     base(case.kind)  # before the loop begins, for it is made in a loop of its own
 
-    async def limited(folder: Path) -> World:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            return await tell(folder / "n", case)
-
-    with memory() as folder:
-        return asyncio.run(limited(folder))
+    return told(lambda folder: tell(folder, case))

@@ -33,7 +33,7 @@ from lnpd.services.node.node import Node
 from lnpd.testing import Network
 from tests.crash.forced import Base, copy
 from tests.crash.power import Died
-from tests.crash.world import NODES, Cut, Moment, World, memory
+from tests.crash.world import NODES, Cut, Moment, World, told
 from tests.e2e.closing import Money, driver_of, is_closed
 from tests.e2e.test_presigned import payouts
 from tests.e2e.thief import loot
@@ -58,7 +58,6 @@ ONE_SIDED: Final = {("sold", "secret-sold"): "alice", ("again", "auxiliary-store
 SEED: Final = 2026
 UPDATING: Final = ("auxiliary-stored", "commitment-held")
 MOST: Final = {"broadcast": 2, "chain-event": 2, "commitment-held": 2, "commitment-signed": 2}
-LIMIT_SECONDS: Final = 110
 MOST_FEES_SAT: Final = 20_000
 
 
@@ -299,13 +298,7 @@ async def tell(folder: Path, case: Case) -> World:
     async with World(folder) as world:
         story = Presigned(world, made, folder)
         await story.begin()
-        for stage in STAGES:
-            world.hits.clear()
-            world.arm(case.cut if stage == case.stage else None)
-            await getattr(story, stage)()
-            if not world.struck:
-                world.strike()
-            world.chapters[stage] = world.hits.copy()
+        await world.chaptered(story, STAGES, case.stage, case.cut)
         await story.ends_well()
         return world
 
@@ -314,9 +307,4 @@ def run(case: Case) -> World:
     """`tell`, with a limit."""
     base(case.kind)  # before the loop begins, for it is made in a loop of its own
 
-    async def limited(folder: Path) -> World:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            return await tell(folder / "n", case)
-
-    with memory() as folder:
-        return asyncio.run(limited(folder))
+    return told(lambda folder: tell(folder, case))

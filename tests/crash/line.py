@@ -19,7 +19,7 @@ from lnpd.testing import DEPTH, shown, usable
 from tests.crash.cases import FORWARDING
 from tests.crash.looks import payment_state, unknown_invoice
 from tests.crash.power import Died
-from tests.crash.world import Cut, Moment, World, memory
+from tests.crash.world import Cut, Moment, World, told
 
 NAMES: Final = ("alice", "bob", "carol")
 LINES: Final = (("alice", "bob"), ("bob", "carol"))
@@ -258,13 +258,7 @@ async def tell(folder: Path, cut: Cut | None) -> World:
 
 def run(cut: Cut | None) -> World:
     """`tell`, with a limit."""
-
-    async def limited(folder: Path) -> World:
-        async with asyncio.timeout(110):
-            return await tell(folder, cut)
-
-    with memory() as folder:
-        return asyncio.run(limited(folder))
+    return told(lambda folder: tell(folder, cut))
 
 
 def cuts() -> list[Cut]:

@@ -13,7 +13,7 @@ import signal
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,7 @@ Moment = Literal["before", "after"]
 LOCKBOX = Path(__file__).parents[2] / "plugins" / "lockbox.py"
 NODES = ("alice", "bob")
 PATIENCE_SECONDS = 40.0
+LIMIT_SECONDS = 110
 BACK_SECONDS = 45.0  # a start beside others on a busy machine
 IMPATIENT = Limits(retry_first_seconds=0.02, retry_most_seconds=0.1)
 PAUSES: Final = {outgoing: 0.02, forwarding: 0.02}
@@ -46,6 +47,17 @@ def memory() -> Iterator[Path]:
     place = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="crash-", dir=place if place.is_dir() else None) as folder:
         yield Path(folder)
+
+
+def told(tell: "Callable[[Path], Coroutine[Any, Any, World]]") -> "World":
+    """The world in which a story was told: in memory, in a loop of its own, and not for ever."""
+
+    async def limited(folder: Path) -> World:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            return await tell(folder / "n")
+
+    with memory() as folder:
+        return asyncio.run(limited(folder))
 
 
 @dataclass(frozen=True)
@@ -128,6 +140,16 @@ class World:
     def arm(self, cut: Cut | None) -> None:
         """From now on this death may come."""
         self.cut, self._left = cut, cut.count if cut else 0
+
+    async def chaptered(self, story: object, stages: Sequence[str], mortal: str, cut: Cut | None) -> None:
+        """A story's stages, which are methods of it; in one of them, or at its end, somebody dies."""
+        for stage in stages:
+            self.hits.clear()
+            self.arm(cut if stage == mortal else None)
+            await getattr(story, stage)()
+            if not self.struck:
+                self.strike()
+            self.chapters[stage] = self.hits.copy()
 
     async def _keep(self, name: str) -> None:
         """Starts the node, again after each death."""
