@@ -33,8 +33,9 @@ from lnpd.errors import (
 )
 from lnpd.tx.transaction import Tx
 
-MAX_ANCESTORS: Final = 25  # unconfirmed, as many as mempools take in a row
-MAX_WEIGHT: Final = 400_000  # of all of them
+# Mempools take 25 unconfirmed in a row, of 404,000 weight units: a commitment and the child that pays for it come last.
+MAX_ANCESTORS: Final = 23
+MAX_WEIGHT: Final = 200_000  # of all of them
 
 
 @on(AwaitingFunding, FundingNamed)

@@ -71,7 +71,7 @@ class FactoryAsks(Asks):
     async def fund_unfunded(self, opening: str, vout: int, transactions: tuple[bytes, ...]) -> str:
         """Names the output; both sides sign their first commitments on it. Returns the channel's id (hex).
 
-        `transactions` are all that is unconfirmed and leads there, parents first, the funding last; up to 25. They are
+        `transactions` are all that is unconfirmed and leads there, parents first, the funding last; up to 23. They are
         kept. Witnesses may be missing, and should be: what is published before both sides have signed their commitments
         belongs to both parties, who may never agree. All inputs are segwit. Refused by name, the opening left as it
         was: NothingKept, AncestorsUnfit, NamedScriptWrong, NamedAmountWrong, OutpointTaken.

@@ -11,11 +11,15 @@ from lnpd_sdk.plugin import Plugin
 from lnpd_sdk.services.factories import Opening
 from msgspec.structs import replace
 
+from lnpd.chain.policy import Policy
+from lnpd.channel.foreign import MAX_ANCESTORS, MAX_WEIGHT
 from lnpd.channel.opening import channel_id_of
 from lnpd.channel.state import AwaitingReady, Closed, OnChain
 from lnpd.errors import LnpdError
+from lnpd.providers.htlc import MAX_ACCEPTED_HTLCS
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, until, until_asked
+from lnpd.tx.fees import COMMITMENT_WEIGHT_ANCHORS, HTLC_OUTPUT_WEIGHT
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.chain.purse import p2wsh
 
@@ -116,6 +120,13 @@ def test_a_forced_close_brings_along_what_was_kept(tmp_path: Path, signed_when: 
             await network.active(channels[1], alice, bob)
 
     asyncio.run(main())
+
+
+def test_a_commitment_and_its_child_have_room_behind_what_is_kept() -> None:
+    taken = Policy()
+    assert MAX_ANCESTORS + 2 <= taken.max_ancestors
+    most = COMMITMENT_WEIGHT_ANCHORS + 2 * MAX_ACCEPTED_HTLCS * HTLC_OUTPUT_WEIGHT
+    assert MAX_WEIGHT + most + 2_000 <= 4 * taken.max_ancestor_vbytes, "the child of an anchor is small"
 
 
 def test_what_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
