@@ -277,12 +277,14 @@ class Client:
     async def _finish(self, call: Call, answer: Awaitable[object]) -> None:
         try:
             self._send(Answer(call.id, envelope.raw(await answer)))
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:  # as in `_begin`
             self._refuse(call, error)
         finally:
             self._running.pop(call.id, None)
 
     def _refuse(self, call: Call, error: BaseException) -> None:
+        if self._socket.closed:  # this process ends, and what it was at with it
+            return
         try:
             self._send(Fault.of(call.id, error))
         except BusError as gone:

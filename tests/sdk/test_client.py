@@ -36,6 +36,11 @@ def example() -> Plugin:
     def cancels(node: Node, **fields: object) -> None:
         raise asyncio.CancelledError
 
+    @plugin.hook("channel_closed")
+    async def cancels_later(node: Node, **fields: object) -> None:
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError("of a task of its own")
+
     return plugin
 
 
@@ -45,6 +50,7 @@ def example() -> Plugin:
         ("block_connected", True, ["t1", "nothing"]),
         ("peer_connected", False, ["t1", "nothing", "the other call's"]),
         ("peer_disconnected", True, "CancelledError"),
+        ("channel_closed", False, "CancelledError"),
         ("channel_opened", True, "UnknownQuestion"),
     ],
 )
