@@ -91,7 +91,7 @@ def proven(channel: Channel) -> Channel:
 
 def broadcast_latest(channel: Channel) -> Generator[Any, Any, list[Action]]:
     """Our latest commitment on each funding, from its kept row. Asks no provider."""
-    actions: list[Action] = [*(yield from ancestors(channel))]
+    actions = as_broadcasts((yield from kept_ancestors(channel)))
     number = channel.numbers[channel.us]
     for funding in channel.fundings:
         kept: Kept | None = yield from ask(FindCommitment(commitment_key(funding.txid, channel.us, number)))
@@ -106,12 +106,10 @@ def broadcast_latest(channel: Channel) -> Generator[Any, Any, list[Action]]:
     return actions
 
 
-def ancestors(channel: Channel) -> Generator[Any, Any, list[Action]]:
+def kept_ancestors(channel: Channel) -> Generator[Any, Any, tuple[Tx, ...]]:
     """What leads to a funding that others make, as it is kept: a commitment needs it on the chain."""
-    if not channel.foreign:
-        return []
-    row = yield from ask(FindRow("ancestors", channel.fundings[0].txid.hex()))
-    return as_broadcasts(msgspec.msgpack.decode(row, type=tuple[Tx, ...])) if row is not None else []
+    row = (yield from ask(FindRow("ancestors", channel.fundings[0].txid.hex()))) if channel.foreign else None
+    return msgspec.msgpack.decode(row, type=tuple[Tx, ...]) if row is not None else ()
 
 
 def as_broadcasts(transactions: tuple[Tx, ...]) -> list[Action]:

@@ -18,11 +18,11 @@ from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, Keep
 from lnpd.channel.events import FundingNamed, KeepAncestors
-from lnpd.channel.failure import FUNDED, as_broadcasts
+from lnpd.channel.failure import FUNDED, as_broadcasts, kept_ancestors
 from lnpd.channel.opening import channel_id_of, created, wanted_output
 from lnpd.channel.queries import ClaimId, ask
 from lnpd.channel.state import AwaitingFunding, Channel, Failed
-from lnpd.channel.table import Step, done, on
+from lnpd.channel.table import Step, on
 from lnpd.errors import (
     AncestorsUnfit,
     FundedHere,
@@ -64,9 +64,19 @@ def on_keep_ancestors(channel: Channel, command: KeepAncestors) -> Step:
     check_ancestors(command.transactions)
     if command.transactions[-1].txid != channel.fundings[0].txid:
         raise AncestorsUnfit(f"{_shown(command.transactions[-1])} does not fund this channel.")
+    _check_signed(command.transactions, (yield from kept_ancestors(channel)))
     failed = isinstance(channel.phase, Failed) and channel.phase.may_broadcast
     broadcasts: list[Action] = as_broadcasts(command.transactions) if failed else []
-    return done(replace(channel, foreign=True), _kept(command.transactions), *broadcasts)
+    return replace(channel, foreign=True), [_kept(command.transactions), *broadcasts]
+
+
+def _check_signed(transactions: tuple[Tx, ...], kept: tuple[Tx, ...]) -> None:
+    """What is kept signed does not give way to what is not: then nothing would bring the funding to the chain."""
+    before = {tx.txid: tx for tx in kept}
+    for tx in transactions:
+        known = before.get(tx.txid, tx)
+        if any(old.witness and not new.witness for old, new in zip(known.inputs, tx.inputs, strict=True)):
+            raise AncestorsUnfit(f"{_shown(tx)} was kept signed, and is not signed here.")
 
 
 def check_ancestors(transactions: tuple[Tx, ...]) -> None:

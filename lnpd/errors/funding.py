@@ -22,7 +22,8 @@ class NothingKept(CommandRefused):
 
 
 class AncestorsUnfit(CommandRefused):
-    """The transactions that are to be kept are no chain that ends in the funding, or too much, or could change txid."""
+    """The transactions that are to be kept are no chain that ends in the funding, or too much, could change txid, or are
+    less than what is kept: unsigned where that is signed."""
 
 
 class NamedScriptWrong(CommandRefused):

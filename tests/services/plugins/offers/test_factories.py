@@ -99,6 +99,8 @@ def test_a_forced_close_brings_along_what_was_kept(tmp_path: Path, signed_when: 
                 await other.keep_ancestors(channels[1], signed(chain[0]))
             assert refused.value.code == "AncestorsUnfit"
             await other.keep_ancestors(channels[1], signed(*chain))  # the acceptor's side may close by force, too
+            with pytest.raises(CallFailed, match="was kept signed"):
+                await other.keep_ancestors(channels[1], (*signed(chain[0]), *unsigned(chain[1])))
             if signed_when == "before":
                 await node.keep_ancestors(channels[0], signed(*chain))
             alice = await network.restart(alice)
