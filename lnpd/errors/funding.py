@@ -22,8 +22,8 @@ class NothingKept(CommandRefused):
 
 
 class AncestorsUnfit(CommandRefused):
-    """The transactions that are to be kept are no chain that ends in the funding, or too much, could change txid, or are
-    less than what is kept: unsigned where that is signed."""
+    """The transactions that are to be kept are no chain that ends in the funding, or too much; or they could change
+    their txids, or are not signed where what is kept is."""
 
 
 class NamedScriptWrong(CommandRefused):

@@ -6,6 +6,7 @@ fund or to broadcast, but for a forced close. An opening lasts as long as its co
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,6 +38,7 @@ class Factories:
     def __init__(self, commands: Commands) -> None:
         self._commands, self._channels = commands, commands.channels
         self._openings: dict[str, tuple[str, asyncio.TimerHandle]] = {}
+        self._beginning: Counter[str] = Counter()  # openings that no channel has yet, by plugin
         self._late: set[asyncio.Task[None]] = set()
 
     async def open(self, plugin: str, peer: bytes, amount_sat: int, push_msat: int, channel_type: str) -> Begun:
@@ -44,17 +46,14 @@ class Factories:
 
         ChannelRefused, ChannelTypeUnknown, PeerNotConnected, OpenTimedOut.
         """
-        if sum(owner == plugin for owner, _ in self._openings.values()) >= MAX_OPENINGS:
-            raise ChannelRefused(f"{plugin} has {MAX_OPENINGS} openings that wait for their funding: no more at once.")
-        kinds = self._commands.kinds
-        kind = kinds.named(channel_type or usual_type(self._channels.negotiated(peer)))
-        feerate = await self._commands.commitment_feerate(kind)
-        if not 0 <= push_msat <= 1000 * amount_sat:
-            raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")
-        await self._channels.parts.reserve.for_one_more(kind)
-        channel = await self._channels.open(peer, amount_sat, push_msat, kind, feerate, foreign=True)
-        timer = asyncio.get_running_loop().call_later(HOLD_SECONDS, self._expire, channel.key)
-        self._openings[channel.key] = plugin, timer
+        self._require_room(plugin)
+        self._beginning[plugin] += 1
+        try:
+            channel = await self._begun(peer, amount_sat, push_msat, channel_type)
+            timer = asyncio.get_running_loop().call_later(HOLD_SECONDS, self._expire, channel.key)
+            self._openings[channel.key] = plugin, timer
+        finally:
+            self._beginning[plugin] -= 1
         try:
             return await self._until_accepted(channel.key)
         except BaseException:
@@ -90,6 +89,21 @@ class Factories:
         self._require(plugin, opening)
         self._over(opening)
         await self._channels.give_up(opening, "The opening was given up.")
+
+    def _require_room(self, plugin: str) -> None:
+        for key in self._openings.keys() - self._channels.drivers.keys():  # the connection ended
+            self._over(key)
+        waiting = sum(owner == plugin for owner, _ in self._openings.values())
+        if waiting + self._beginning[plugin] >= MAX_OPENINGS:
+            raise ChannelRefused(f"{plugin} has {MAX_OPENINGS} openings that wait for their funding: no more at once.")
+
+    async def _begun(self, peer: bytes, amount_sat: int, push_msat: int, channel_type: str) -> Channel:
+        kind = self._commands.kinds.named(channel_type or usual_type(self._channels.negotiated(peer)))
+        feerate = await self._commands.commitment_feerate(kind)
+        if not 0 <= push_msat <= 1000 * amount_sat:
+            raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")
+        await self._channels.parts.reserve.for_one_more(kind)
+        return await self._channels.open(peer, amount_sat, push_msat, kind, feerate, foreign=True)
 
     async def _until_accepted(self, key: str) -> Begun:
         try:

@@ -17,6 +17,7 @@ from lnpd.channel.opening import channel_id_of
 from lnpd.channel.state import AwaitingReady, Closed, OnChain
 from lnpd.errors import LnpdError
 from lnpd.providers.htlc import MAX_ACCEPTED_HTLCS
+from lnpd.services.channels import factories
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, until, until_asked
 from lnpd.tx.fees import COMMITMENT_WEIGHT_ANCHORS, HTLC_OUTPUT_WEIGHT
@@ -129,6 +130,28 @@ def test_a_commitment_and_its_child_have_room_behind_what_is_kept() -> None:
     assert taken.max_ancestors >= MAX_ANCESTORS + 2
     most = COMMITMENT_WEIGHT_ANCHORS + 2 * MAX_ACCEPTED_HTLCS * HTLC_OUTPUT_WEIGHT
     assert MAX_WEIGHT + most + 2_000 <= 4 * taken.max_ancestor_vbytes, "the child of an anchor is small"
+
+
+def test_an_opening_that_the_peer_hung_up_on_makes_room_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(factories, "MAX_OPENINGS", 1)
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await network.node("alice", **GRANTS), await network.node("bob")
+            await network.connect(alice, bob)
+            node, peer = await joined(alice), bob.node_id.hex()
+            both = await asyncio.gather(*(node.open_unfunded(peer, 200_000) for _ in "ab"), return_exceptions=True)
+            (refused,) = [each for each in both if isinstance(each, CallFailed)]
+            (begun,) = [each for each in both if isinstance(each, Opening)]
+            assert "no more at once" in str(refused)
+            await bob.api.disconnect(alice.node_id.hex())
+            await until(lambda: begun.opening not in alice.channels.drivers, "the opening is over")
+            await network.connect(alice, bob)
+            await node.open_unfunded(peer, 200_000)
+
+    asyncio.run(main())
 
 
 def test_what_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
