@@ -1,6 +1,6 @@
 """Which services does the node offer to plugins, and who may have which?"""
 
-from contextlib import nullcontext
+from collections.abc import Awaitable
 from typing import Final
 
 import msgspec
@@ -50,8 +50,11 @@ async def serve(desk: Desk, plugin: Plugin, method: str, params: msgspec.Raw) ->
     require(desk, plugin, offer)
     if desk.backend is None and not offer.early:
         raise NodeStarting(f"The node is still starting, or stopping: it cannot answer {method} yet.")
-    async with desk.turns.turn(plugin) if offer.dear else nullcontext():
-        return await offer.serve(desk, plugin, envelope.decode(params, offer.params))
+
+    def answer() -> Awaitable[object]:
+        return offer.serve(desk, plugin, envelope.decode(params, offer.params))
+
+    return await (desk.turns.take(plugin, answer) if offer.dear else answer())
 
 
 def require(desk: Desk, plugin: Plugin, offer: Offer) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
 from lnpd_sdk.services.signing import KeyPath, Spending
 
 from lnpd.crypto.secp import public_key
@@ -38,5 +39,40 @@ def test_what_is_dear_leaves_most_of_the_time_to_others(tmp_path: Path) -> None:
             await asyncio.gather(*(each.adaptor_verify(spending, key, bytes(64)) for each in many))
             computed, took = time.thread_time() - computed, time.monotonic() - began
             assert took > RESTS_OF_ALL * computed * (OTHERS - 1) / OTHERS * 0.7, "all together leave most of it, too"
+
+    asyncio.run(main())
+
+
+def test_nobody_rests_for_what_others_compute_while_a_service_waits(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with desk(tmp_path) as host:
+            await joined(host, "one")
+            (one,), turns = host.plugins, host.desk.turns
+            going, cancelled = asyncio.Event(), asyncio.Event()
+
+            async def waits() -> None:
+                going.set()
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    cancelled.set()
+                    raise
+
+            waiting = asyncio.create_task(turns.take(one, waits))
+            await going.wait()
+            end = time.thread_time() + 0.1
+            while time.thread_time() < end:  # a channel's work
+                pass
+            waiting.cancel()
+            await asyncio.wait({waiting})
+            assert waiting.cancelled() and cancelled.is_set()
+            assert turns._rested_at - asyncio.get_running_loop().time() < 0.1
+
+            async def fails() -> None:
+                await asyncio.sleep(0)
+                raise KeyError("what the service raises")
+
+            with pytest.raises(KeyError, match="what the service raises"):
+                await turns.take(one, fails)
 
     asyncio.run(main())
