@@ -4,8 +4,8 @@ from lnpd_sdk.plugin import Plugin
 
 
 class Bad(Plugin):
-    async def live(self, moment, params):  # type: ignore[no-untyped-def]
-        return bytes(2_000_000) if moment == "handover" else await super().live(moment, params)
+    async def hand_over(self):  # type: ignore[no-untyped-def]
+        return bytes(2_000_000)
 
 
 plugin = Bad("hands-over-too-much", version="1")
