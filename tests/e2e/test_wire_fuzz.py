@@ -16,7 +16,7 @@ pytest.importorskip("pbk")  # the embedded chain
 
 SEED = os.environ.get("FUZZ_SEED", "2026")
 TIMES = int(os.environ.get("FUZZ_TIMES", "1"))
-SHARDS = {"mallory": 6, "messages": 2, "handshakes": 2}
+SHARDS = {"mallory": 4, "messages": 2, "handshakes": 2}
 
 
 @pytest.mark.parametrize(
