@@ -33,7 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("lnpd.providers",),
     ("lnpd.hooks",),
     ("lnpd.store", "lnpd.chain", "lnpd.bus"),
-    ("lnpd.config",),
+    ("lnpd.config", "lnpd.rpc"),
     ("lnpd.services",),
     ("lnpd.cli", "lnpd.testing"),
     ("lnpd.__main__", "lnpd.pytest_plugin"),

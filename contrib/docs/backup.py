@@ -6,11 +6,11 @@ from contrib.docs.markdown import block, code, line_of, page, table
 from lnpd.cli.check import EXITS
 from lnpd.cli.exits import LNPD_EXITS
 from lnpd.cli.options import OPTIONS
+from lnpd.rpc.commands import COMMANDS
 from lnpd.services.backup.check import OF_A_CHANNEL, OF_THE_REST
 from lnpd.services.backup.check_chain import check_chain
 from lnpd.services.backup.file import BACKUP_NAME
 from lnpd.services.backup.problems import THEN, Then
-from lnpd.services.rpc.commands import COMMANDS
 from lnpd.store.database import DATABASE_NAME
 
 COMMAND_NAMES = ("backup", "backup-database", "check", "rescan")

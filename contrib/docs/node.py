@@ -12,8 +12,8 @@ from lnpd.channel import feerates
 from lnpd.channel.presets import LIMITS, PRESETS
 from lnpd.channel.table import printed
 from lnpd.config import RULES
+from lnpd.rpc.codes import CODES
 from lnpd.services.events import KEPT_EVENTS, TOPICS
-from lnpd.services.rpc.errors import CODES
 from lnpd.services.signer.refusals import Rule
 from lnpd.store import points
 from lnpd.store.points import PERSISTENCE_POINTS

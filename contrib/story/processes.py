@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from contrib.story.telling import StoryFailed, Teller, wait
 from lnpd.errors import NodeUnavailable
-from lnpd.services.rpc.client import RpcClient
+from lnpd.rpc.client import RpcClient
 
 STOP_SECONDS: Final = 12.0  # a daemon takes 8 at most
 ASK_SECONDS: Final = 20.0

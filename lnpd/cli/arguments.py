@@ -15,8 +15,8 @@ import msgspec
 
 from lnpd.config import NETWORKS, default_directory, read_path
 from lnpd.errors import NoSuchMethod, ParameterRefused
-from lnpd.services.rpc.commands import Command, Parameter
-from lnpd.services.rpc.kinds import LISTS, read_word
+from lnpd.rpc.commands import Command, Parameter
+from lnpd.rpc.kinds import LISTS, read_word
 
 DEFAULT_TIMEOUT_SECONDS: Final = 120.0
 

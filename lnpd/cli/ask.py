@@ -12,9 +12,9 @@ from lnpd.cli.arguments import DEFAULT_TIMEOUT_SECONDS, Common
 from lnpd.cli.exits import LNP_EXITS
 from lnpd.cli.tools import HERE
 from lnpd.errors import LnpdError, NodeUnavailable, NoSuchMethod, ParameterRefused, RefusedByNode
-from lnpd.services.rpc.client import RpcClient
-from lnpd.services.rpc.commands import COMMANDS, Command
-from lnpd.services.rpc.described import from_description
+from lnpd.rpc.client import RpcClient
+from lnpd.rpc.commands import COMMANDS, Command
+from lnpd.rpc.described import from_description
 
 WAIT_BEYOND_SECONDS: Final = 30.0
 TABLE: Final = (*COMMANDS, *HERE)

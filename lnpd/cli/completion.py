@@ -6,8 +6,8 @@ from typing import Final
 import msgspec
 
 from lnpd.cli.arguments import COMMON
-from lnpd.services.rpc.commands import Command, Parameter
-from lnpd.services.rpc.kinds import LISTS
+from lnpd.rpc.commands import Command, Parameter
+from lnpd.rpc.kinds import LISTS
 
 
 class Suggestion(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from typing import Final
 
 from lnpd import errors
-from lnpd.services.rpc.errors import CODES, INTERNAL_ERROR, INVALID_PARAMS, NO_SUCH_METHOD
+from lnpd.rpc.codes import CODES, INTERNAL_ERROR, INVALID_PARAMS, NO_SUCH_METHOD
 
 OK: Final = 0
 REFUSED: Final = 1

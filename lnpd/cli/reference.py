@@ -18,10 +18,10 @@ from lnpd.cli.arguments import COMMON
 from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
 from lnpd.cli.options import OPTIONS
 from lnpd.cli.tools import HERE
+from lnpd.rpc.codes import CODES
+from lnpd.rpc.commands import COMMANDS, Command
+from lnpd.rpc.kinds import KINDS
 from lnpd.services.rpc.api import Backend
-from lnpd.services.rpc.commands import COMMANDS, Command
-from lnpd.services.rpc.errors import CODES
-from lnpd.services.rpc.kinds import KINDS
 
 INTRODUCTION: Final = """# Commands and options
 

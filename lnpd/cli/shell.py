@@ -23,8 +23,8 @@ from lnpd.cli.ask import do, explain, known_commands, refusal
 from lnpd.cli.completion import Known, suggestions
 from lnpd.cli.exits import OK, exit_of
 from lnpd.errors import LnpdError, ParameterRefused
-from lnpd.services.rpc.client import RpcClient
-from lnpd.services.rpc.commands import Command
+from lnpd.rpc.client import RpcClient
+from lnpd.rpc.commands import Command
 
 HISTORY_NAME: Final = "lnp_history"
 FRESH_SECONDS: Final = 2.0

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from lnpd.services.rpc.commands import PLUGINS, Command, Parameter
+from lnpd.rpc.commands import PLUGINS, Command, Parameter
 
 _PATH: Final = Parameter("path", "path", "the plugin's file")
 

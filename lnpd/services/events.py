@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from lnpd.services.rpc.answers import Event
+from lnpd.rpc.answers import Event
 from lnpd.store.store import Store
 from lnpd.store.write import Write
 

@@ -29,10 +29,10 @@ from lnpd.chain.embedded import EmbeddedChain
 from lnpd.chain.interface import Outpoint
 from lnpd.channel.state import Channel
 from lnpd.config import Address, Config, Developer
+from lnpd.rpc import answers
 from lnpd.services.chain.keeper import ChainProcess
 from lnpd.services.chain.service import RemoteChain
 from lnpd.services.node.node import Node
-from lnpd.services.rpc import answers
 from lnpd.services.signer.seed import create_seed, new_seed
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from lnpd.cli.completion import Known, suggestions
-from lnpd.services.rpc.commands import COMMANDS, Command, Parameter
+from lnpd.rpc.commands import COMMANDS, Command, Parameter
 
 PUT = Command("lockbox-put", "Plugins", "Locks.", None, (Parameter("channel", "channel", "which"),), plugin="lockbox")
 VALUES: dict[str, list[Known]] = {

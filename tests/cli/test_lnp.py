@@ -14,7 +14,7 @@ import pytest
 from lnpd.cli import lnp
 from lnpd.cli.exits import LNP_EXITS, exit_of
 from lnpd.errors import RefusedByNode
-from lnpd.services.rpc.commands import COMMANDS
+from lnpd.rpc.commands import COMMANDS
 from tests.services.rpc.small_node import CHANNEL_ID, NODE_ID, PEER_ID, SmallNode, in_thread
 
 INVOICE = "lnbcrt210n1" + "q" * 60

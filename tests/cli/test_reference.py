@@ -8,8 +8,8 @@ from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
 from lnpd.cli.options import OPTIONS
 from lnpd.cli.reference import bash_completion, main, reference
 from lnpd.cli.tools import HERE
-from lnpd.services.rpc.commands import COMMANDS
-from lnpd.services.rpc.errors import CODES
+from lnpd.rpc.codes import CODES
+from lnpd.rpc.commands import COMMANDS
 
 OF_PLUGINS = [c.name.split()[1] for c in (*COMMANDS, *HERE) if c.name.startswith("plugin ")]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lnpd.cli.render import TABLES, cells, render, shorten, text
-from lnpd.services.rpc.commands import BY_METHOD
+from lnpd.rpc.commands import BY_METHOD
 from tests.services.rpc.small_node import CHANNEL_ID, SmallNode
 
 LISTS = ("peers", "channels", "invoices", "payments", "plugin.list")

@@ -11,7 +11,7 @@ import pexpect
 import pyte
 import pytest
 
-from lnpd.services.rpc.commands import COMMANDS
+from lnpd.rpc.commands import COMMANDS
 from tests.services.rpc.small_node import CHANNEL_ID, PEER_ID, SmallNode, in_thread
 
 ROWS, COLUMNS = 40, 110

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lnpd.errors import DeadlineMissed, NodeConnectionLost, NodeUnavailable
-from lnpd.services.rpc.client import RpcClient
+from lnpd.rpc.client import RpcClient
 from lnpd.services.signer.seed import create_seed, new_seed
 
 LOCKBOX = Path(__file__).parents[2] / "plugins" / "lockbox.py"

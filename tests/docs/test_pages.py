@@ -23,10 +23,10 @@ from lnpd.config import RULES as CONFIG_RULES
 from lnpd.hooks.capabilities import CAPABILITIES
 from lnpd.hooks.kinds import KINDS
 from lnpd.hooks.spec import HookSpecs
+from lnpd.rpc.commands import COMMANDS
 from lnpd.services.backup.problems import THEN, Then
 from lnpd.services.events import TOPICS
 from lnpd.services.plugins.offers.table import OFFERS
-from lnpd.services.rpc.commands import COMMANDS
 from lnpd.services.signer.refusals import Rule
 from lnpd.store.points import PERSISTENCE_POINTS
 from lnpd.wire.catalogue import CORE

@@ -13,9 +13,9 @@ from lnpd.cli.options import OPTIONS
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
+from lnpd.rpc.commands import COMMANDS
 from lnpd.services.node.node import Node
 from lnpd.services.plugins.host import PluginHost
-from lnpd.services.rpc.commands import COMMANDS
 from lnpd.testing import Network, shown, until, until_asked
 from lnpd.tx.graph import Method
 from lnpd.wire.catalogue import CORE

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from lnpd.chain.interface import Outpoint
 from lnpd.channel.state import Failed, OnChain
 from lnpd.errors import StateUnproven
+from lnpd.rpc.answers import Channel as ChannelRow
 from lnpd.services.node.node import Node
-from lnpd.services.rpc.answers import Channel as ChannelRow
 from lnpd.testing import Network, shown, until, until_asked
 from tests.e2e.line import Hearing, held
 from tests.e2e.test_forwarding_worst_days import answer

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lnpd.services.rpc.client import RpcClient
+from lnpd.rpc.client import RpcClient
 from tests.cli.test_whole import ROOT, Daemon, run
 
 pytest.importorskip("pbk")  # the embedded chain

@@ -9,8 +9,8 @@ from embit import bech32
 from msgspec.structs import replace
 
 from lnpd.errors import CommandRefused
+from lnpd.rpc.answers import Closed
 from lnpd.services.node.node import Node
-from lnpd.services.rpc.answers import Closed
 from lnpd.testing import until, until_asked
 from tests.e2e.closing import driver_of, spender
 from tests.interop.ldk import Ldk, a_world

@@ -8,8 +8,8 @@ import pytest
 from contrib.ldk.driver import Row
 from lnpd.channel.events import Fail, Fulfill
 from lnpd.errors import LnpdError
+from lnpd.rpc.answers import Paid
 from lnpd.services.node.node import Node
-from lnpd.services.rpc.answers import Paid
 from lnpd.testing import shown, until, until_asked
 from lnpd.tx.states import htlcs_of
 from tests.e2e.closing import driver_of, ears, estimate

@@ -19,12 +19,12 @@ from msgspec.structs import replace
 
 from lnpd.chain.embedded import EmbeddedChain
 from lnpd.config import Config
+from lnpd.rpc import answers
 from lnpd.services.node.node import Node
 from lnpd.services.payments import outgoing
 from lnpd.services.plugins import calls, life, messages, process
 from lnpd.services.plugins import host as plugin_host
 from lnpd.services.plugins.calls import Plugin
-from lnpd.services.rpc import answers
 from lnpd.store.transactions import Fault
 from lnpd.testing import Network, until
 from tests.crash.world import IMPATIENT

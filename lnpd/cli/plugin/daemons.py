@@ -14,7 +14,7 @@ from lnpd_sdk.manifest import Manifest
 
 from lnpd.errors import NodeUnavailable
 from lnpd.hooks.registry import asked_by
-from lnpd.services.rpc.client import RpcClient
+from lnpd.rpc.client import RpcClient
 from lnpd.services.signer.seed import create_seed, new_seed
 
 START_SECONDS: Final = 60.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lnpd.cli.exits import OK, REFUSED
-from lnpd.services.rpc.commands import Command
+from lnpd.rpc.commands import Command
 
 
 def perform(command: Command, params: Mapping[str, Any], parsed: argparse.Namespace, as_json: bool) -> int:  # Any: JSON

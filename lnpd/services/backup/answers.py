@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 from typing import Final
 
+from lnpd.rpc import answers
 from lnpd.services.backup.check import check
 from lnpd.services.backup.keeper import BackupKeeper
 from lnpd.services.backup.problems import Problem
-from lnpd.services.rpc import backups
 from lnpd.store.store import Store
 
 COPY_NOTE: Final = (
@@ -16,13 +16,13 @@ COPY_NOTE: Final = (
 )
 
 
-def shown(keeper: BackupKeeper) -> backups.Backup:
+def shown(keeper: BackupKeeper) -> answers.Backup:
     """The backups of the channels."""
     now = int(time.time())
     channels = keeper.content.channels if keeper.content else ()
-    return backups.Backup(
+    return answers.Backup(
         files=tuple(
-            backups.BackupFile(
+            answers.BackupFile(
                 path=str(each.path),
                 written_unix_seconds=each.written_unix_seconds,
                 age_seconds=max(0, now - each.written_unix_seconds),
@@ -32,7 +32,7 @@ def shown(keeper: BackupKeeper) -> backups.Backup:
             for each in keeper.written
         ),
         channels=tuple(
-            backups.BackedUpChannel(
+            answers.BackedUpChannel(
                 channel_id=each.id.hex(),
                 peer=each.peer.hex(),
                 addresses=tuple(str(address) for address in each.addresses),
@@ -44,16 +44,16 @@ def shown(keeper: BackupKeeper) -> backups.Backup:
     )
 
 
-async def checked(store: Store, chain: tuple[Problem, ...]) -> backups.StoreCheck:
+async def checked(store: Store, chain: tuple[Problem, ...]) -> answers.StoreCheck:
     """Everything that is stored, checked; `chain` is what the chain contradicts."""
     found = await store.read(check)
-    problems = tuple(backups.StoreProblem(each.where, each.what, each.advice) for each in (*found.problems, *chain))
-    return backups.StoreCheck(found.channels, found.commitments, problems)
+    problems = tuple(answers.StoreProblem(each.where, each.what, each.advice) for each in (*found.problems, *chain))
+    return answers.StoreCheck(found.channels, found.commitments, problems)
 
 
-async def copied(store: Store, file: str) -> backups.DatabaseCopy:
+async def copied(store: Store, file: str) -> answers.DatabaseCopy:
     """The database, copied. Raises DatabaseFailed."""
     path = Path(file)
     await store.backup(path)
     size_bytes = await asyncio.to_thread(lambda: path.stat().st_size)
-    return backups.DatabaseCopy(file, size_bytes, COPY_NOTE)
+    return answers.DatabaseCopy(file, size_bytes, COPY_NOTE)

@@ -27,13 +27,13 @@ from lnpd.errors import (
     StateUnproven,
     UnknownChannel,
 )
+from lnpd.rpc import answers
 from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.channels.opening import Kind, Kinds, usual_type
 from lnpd.services.channels.reserve import has_anchors
 from lnpd.services.channels.service import Channels
-from lnpd.services.rpc import answers
 from lnpd.services.wallet.service import Wallet
 from lnpd.store.store import Store
 

@@ -12,11 +12,11 @@ from lnpd.channel.lost import UNKNOWN
 from lnpd.channel.queries import commitment_key
 from lnpd.channel.state import SCID_ALIAS, Channel, Failed, Negotiating, OnChain, Resolution
 from lnpd.providers.types import CORE_PROVIDERS
+from lnpd.rpc.answers import Channel as Shown
+from lnpd.rpc.answers import ExtensionOutput, Htlc, OnchainOutput
 from lnpd.services.channels.batch import find_row, kept_of
 from lnpd.services.channels.opening import ALIASED
 from lnpd.services.onchain import BroadcastStatus
-from lnpd.services.rpc.answers import Channel as Shown
-from lnpd.services.rpc.answers import ExtensionOutput, Htlc, OnchainOutput
 from lnpd.store.store import Store
 from lnpd.tx.graph import Graph
 from lnpd.tx.states import htlcs_of

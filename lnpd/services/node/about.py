@@ -4,7 +4,7 @@ from typing import Literal
 
 from lnpd.channel.presets import LIMITS, PRESETS, Limits
 from lnpd.peer.greeting import Greeting
-from lnpd.services.rpc import answers
+from lnpd.rpc import answers
 from lnpd.wire.features import Features, FeatureTable
 
 

@@ -14,6 +14,7 @@ from lnpd.channel.state import Closed, OnChain
 from lnpd.errors import OnlyOnRegtest
 from lnpd.routing import invoice as invoices
 from lnpd.routing.invoice_prefix import NETWORKS
+from lnpd.rpc import answers
 from lnpd.services.backup import answers as backup
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.commands import CONFIRM_BLOCKS, Commands
@@ -24,7 +25,6 @@ from lnpd.services.node.plugins import PluginApi
 from lnpd.services.node.services import Services
 from lnpd.services.onchain import WalletCoin
 from lnpd.services.payments.incoming import FEATURES as INVOICE_FEATURES
-from lnpd.services.rpc import answers, backups
 from lnpd.services.wallet.ledger import COINBASE_MATURITY
 
 EMBIT_NAMES = {"bitcoin": "main", "testnet": "test", "signet": "signet", "regtest": "regtest"}
@@ -72,15 +72,15 @@ class NodeApi(PluginApi):
     def _drivers(self) -> list[ChannelDriver]:
         return list(self._services.channels.drivers.values())
 
-    async def backup(self) -> backups.Backup:
+    async def backup(self) -> answers.Backup:
         """Where the backups of the channels are, and what they hold."""
         return backup.shown(self._services.backup)
 
-    async def backup_database(self, file: str) -> backups.DatabaseCopy:
+    async def backup_database(self, file: str) -> answers.DatabaseCopy:
         """Copies the database."""
         return await backup.copied(self._services.store, file)
 
-    async def check(self) -> backups.StoreCheck:
+    async def check(self) -> answers.StoreCheck:
         """Whether what is stored is consistent."""
         services = self._services
         found = await checked_with_chain(services.store, services.backend, services.watcher, services.channels)

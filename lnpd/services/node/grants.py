@@ -5,9 +5,9 @@ from typing import Final
 
 from lnpd.hooks.capabilities import CAPABILITIES, explained, in_effect, kind_of
 from lnpd.hooks.registry import asked_by
+from lnpd.rpc.answers import GrantShown, GrantsShown
 from lnpd.services.node.services import Services
 from lnpd.services.plugins.calls import Plugin
-from lnpd.services.rpc.grants import GrantShown, GrantsShown
 
 
 async def shown(services: Services, plugin: Plugin) -> GrantsShown:

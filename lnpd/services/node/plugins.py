@@ -18,6 +18,10 @@ from lnpd.hooks.capabilities import explained, in_effect
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry, asked_by
 from lnpd.providers.types import CORE_PROVIDERS
+from lnpd.rpc import answers
+from lnpd.rpc.answers import GrantsShown, HookShown
+from lnpd.rpc.commands import BY_METHOD
+from lnpd.rpc.kinds import PLUGIN_NAME
 from lnpd.services.channels.pins import pins
 from lnpd.services.node import grants
 from lnpd.services.node.services import Services
@@ -29,11 +33,6 @@ from lnpd.services.plugins.options import Options, Setting
 from lnpd.services.plugins.process import PluginProcess
 from lnpd.services.plugins.remote import RemoteDoor
 from lnpd.services.plugins.surroundings import Surroundings, Terms
-from lnpd.services.rpc import answers
-from lnpd.services.rpc.commands import BY_METHOD
-from lnpd.services.rpc.grants import GrantsShown
-from lnpd.services.rpc.hooks import HookShown
-from lnpd.services.rpc.kinds import PLUGIN_NAME
 from lnpd.store.store import Store
 
 log = logging.getLogger("lnpd.plugins")

@@ -26,6 +26,7 @@ from lnpd.routing import payload as payloads
 from lnpd.routing.acceptance import Accepted, Htlc, Terms, accept
 from lnpd.routing.failures import Failure, failure
 from lnpd.routing.invoice_fields import HintedHop
+from lnpd.rpc import answers
 from lnpd.services.interfaces import Signer
 from lnpd.services.payments import ledger as payments_ledger
 from lnpd.services.payments.forwarding import Forwards
@@ -33,7 +34,6 @@ from lnpd.services.payments.ledger import OPEN, Applied, HtlcKey, InvoiceRecord,
 from lnpd.services.payments.news import News
 from lnpd.services.payments.verdicts import Offered
 from lnpd.services.recipients import Effects
-from lnpd.services.rpc import answers
 from lnpd.store.rows import PaymentRow
 from lnpd.store.store import Store
 from lnpd.store.write import Write

@@ -12,13 +12,13 @@ from typing import Final
 
 from lnpd.errors import PaymentInFlight, PreimageUsed
 from lnpd.hooks.features import PluginFeatures
+from lnpd.rpc import answers
 from lnpd.services.payments import spending
 from lnpd.services.payments.ledger import PAID, PENDING, payment_of
 from lnpd.services.payments.offer import amount_of, readable, usual_max_fee_msat
 from lnpd.services.payments.outgoing import Outgoing
 from lnpd.services.payments.unasked import Payable, Unasked, refuse_reuse, unasked
 from lnpd.services.payments.view import shown
-from lnpd.services.rpc import answers
 from lnpd.store.read import Read
 from lnpd.store.store import Store
 from lnpd.store.write import Write

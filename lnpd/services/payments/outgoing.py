@@ -33,6 +33,7 @@ from lnpd.errors import (
 from lnpd.hooks.features import PluginFeatures
 from lnpd.routing.invoice import Invoice
 from lnpd.routing.route import Hop
+from lnpd.rpc import answers
 from lnpd.services.payments import ledger as payments_ledger
 from lnpd.services.payments.attempts import Attempt, carries
 from lnpd.services.payments.extras import Extras
@@ -42,7 +43,6 @@ from lnpd.services.payments.offer import amount_of, offer_for, readable, refuse_
 from lnpd.services.payments.unasked import Payable, Unasked, refuse_reuse
 from lnpd.services.payments.view import channels_to, no_way, paid, shown, too_much
 from lnpd.services.recipients import Channels, Effects
-from lnpd.services.rpc import answers
 from lnpd.store.read import ALL_ROWS
 from lnpd.store.rows import PaymentRow
 from lnpd.store.store import Store

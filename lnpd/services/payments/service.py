@@ -16,6 +16,7 @@ from lnpd.hooks.features import PluginFeatures
 from lnpd.peer.chains import CHAIN_HASHES
 from lnpd.routing.invoice_prefix import NETWORKS
 from lnpd.routing.relay import RelayPolicy
+from lnpd.rpc import answers
 from lnpd.services.interfaces import Signer
 from lnpd.services.payments.extras import Extras
 from lnpd.services.payments.forwarding import Forwards, is_circuit
@@ -33,7 +34,6 @@ from lnpd.services.payments.updates import Updates
 from lnpd.services.payments.verdicts import Verdicts
 from lnpd.services.payments.view import forward, relayed
 from lnpd.services.recipients import Channels, Effects
-from lnpd.services.rpc import answers
 from lnpd.store.codec import decode
 from lnpd.store.rows import ChannelRow
 from lnpd.store.store import Store

@@ -6,9 +6,9 @@ from lnpd.channel.state import Channel
 from lnpd.routing.channel_update import is_disabled, policy_of
 from lnpd.routing.relay import RelayPolicy
 from lnpd.routing.route import Hop
+from lnpd.rpc import answers
 from lnpd.services.payments.circuits import Circuit
 from lnpd.services.payments.ledger import PaymentRecord, payment_of
-from lnpd.services.rpc import answers
 from lnpd.store.rows import PaymentRow
 from lnpd.wire.fields import scid_text
 from lnpd.wire.messages import ChannelUpdate

@@ -16,9 +16,9 @@ from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.providers.types import CORE_PROVIDERS
+from lnpd.rpc.commands import BY_METHOD
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.host import TEST_MODE, PluginHost
-from lnpd.services.rpc.commands import BY_METHOD
 from lnpd.wire.catalogue import CORE
 
 

@@ -3,7 +3,7 @@
 from lnpd.errors import NoSuchHook
 from lnpd.hooks.dispatch import Hooks, Subscriber
 from lnpd.hooks.filters import in_words
-from lnpd.services.rpc.hooks import HookPart, HookShown
+from lnpd.rpc.answers import HookPart, HookShown
 
 
 def explained(hooks: Hooks, name: str) -> HookShown:

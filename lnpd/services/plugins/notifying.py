@@ -19,9 +19,9 @@ from lnpd_sdk.questions import Event, Heard, Notifications
 
 from lnpd.errors import LnpdError, PluginFault
 from lnpd.errors.words import one_line
+from lnpd.rpc.answers import Event as Stored
 from lnpd.services.events import Events
 from lnpd.services.plugins.calls import Plugin
-from lnpd.services.rpc.answers import Event as Stored
 from lnpd.store.read import u64_key
 from lnpd.store.store import Store
 

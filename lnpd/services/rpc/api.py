@@ -10,18 +10,22 @@ from typing import Any, Protocol
 
 from lnpd_sdk.manifest import RpcMethod
 
-from lnpd.services.rpc.answers import (
+from lnpd.rpc.answers import (
     Address,
+    Backup,
     Channel,
     ChannelId,
     Closed,
     Connected,
+    DatabaseCopy,
     Decoded,
     Done,
     Event,
     Forward,
     Funded,
     Funds,
+    GrantsShown,
+    HookShown,
     Info,
     Invoice,
     Listening,
@@ -36,10 +40,8 @@ from lnpd.services.rpc.answers import (
     Pong,
     Relayed,
     Sent,
+    StoreCheck,
 )
-from lnpd.services.rpc.backups import Backup, DatabaseCopy, StoreCheck
-from lnpd.services.rpc.grants import GrantsShown
-from lnpd.services.rpc.hooks import HookShown
 
 
 class EventLog(Protocol):

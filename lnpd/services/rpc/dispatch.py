@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from lnpd.errors import LnpdError, NoSuchMethod, ParameterRefused, UnknownChannel, UnknownPeer
-from lnpd.services.rpc import kinds
+from lnpd.rpc import kinds
+from lnpd.rpc.commands import BY_METHOD, COMMANDS, Command, Parameter
+from lnpd.rpc.described import described, of_plugin
 from lnpd.services.rpc.api import Backend
-from lnpd.services.rpc.commands import BY_METHOD, COMMANDS, Command, Parameter
-from lnpd.services.rpc.described import described, of_plugin
 
 _WHOLE_ID_DIGITS = {"peer": 66, "peer_address": 66, "channel": 64}
 

@@ -21,10 +21,10 @@ from typing import Any, Final, cast
 import msgspec
 
 from lnpd.errors import ConnectionsTooMany, ListenRefused, LnpdError, RequestMalformed, RequestTooLong
+from lnpd.rpc.codes import PARSE_ERROR, error_object
+from lnpd.rpc.commands import BY_METHOD
 from lnpd.services.rpc import dispatch
 from lnpd.services.rpc.api import Backend, EventLog
-from lnpd.services.rpc.commands import BY_METHOD
-from lnpd.services.rpc.errors import PARSE_ERROR, error_object
 
 log = logging.getLogger("lnpd.rpc")
 

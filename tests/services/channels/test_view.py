@@ -4,9 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from lnpd.channel.state import OnChain, Resolution
+from lnpd.rpc.answers import OnchainOutput
 from lnpd.services.channels.view import NOT_WORTH_IT, onchain_rows
 from lnpd.services.onchain import BroadcastStatus
-from lnpd.services.rpc.answers import OnchainOutput
 
 TXID = bytes(range(32))
 ROW = Resolution(TXID, 3, "htlc", "0/1", "offered_htlc", 20_000, "waiting", 800, older=1, after=900, rival_height=924)

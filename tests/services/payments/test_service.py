@@ -13,7 +13,7 @@ from lnpd import errors
 from lnpd.crypto import secp
 from lnpd.hooks.kinds import hookimpl
 from lnpd.routing import invoice
-from lnpd.services.rpc.answers import PAID_BEFORE
+from lnpd.rpc.answers import PAID_BEFORE
 from lnpd.wire.base import Message
 from lnpd.wire.features import Features
 from lnpd.wire.messages import UpdateAddHtlc, UpdateFailHtlc

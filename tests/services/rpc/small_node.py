@@ -13,8 +13,8 @@ from typing import Any
 from lnpd_sdk.manifest import Parameter, RpcMethod
 
 from lnpd.errors import CloseBlocked, InsufficientFunds, PaymentFailed, PeerUnreachable
+from lnpd.rpc import answers
 from lnpd.services.events import Events
-from lnpd.services.rpc import answers, hooks
 from lnpd.services.rpc.server import RpcServer
 from lnpd.store.store import Store
 
@@ -73,8 +73,8 @@ class SmallNode:
         self.asked.append(("set", plugin, option, value))
         return (await self.plugin_options(plugin))[0]
 
-    async def explain_hook(self, hook: str) -> hooks.HookShown:
-        return hooks.HookShown(hook, "lnpd", "chain", "A hook.", (), 5.0, "Nothing.", False, ())
+    async def explain_hook(self, hook: str) -> answers.HookShown:
+        return answers.HookShown(hook, "lnpd", "chain", "A hook.", (), 5.0, "Nothing.", False, ())
 
     async def permit(self, method: str, params: dict[str, Any]) -> None:
         pass

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lnpd.errors import ListenRefused
+from lnpd.rpc.codes import CODES
+from lnpd.rpc.commands import COMMANDS
+from lnpd.rpc.kinds import KINDS
 from lnpd.services.rpc import server as rpc
 from lnpd.services.rpc.api import Backend
-from lnpd.services.rpc.commands import COMMANDS
-from lnpd.services.rpc.errors import CODES
-from lnpd.services.rpc.kinds import KINDS
 from lnpd.services.rpc.server import LINE_BYTES, MAX_CALLS, MAX_CONNECTIONS, RpcServer
 from tests.services.rpc.small_node import CHANNEL_ID, PEER_ID, SmallNode, served
 

@@ -11,10 +11,10 @@ from lnpd_sdk.services.rpc import RpcWanted
 
 from lnpd.errors import RpcAnswerTooLong, RpcNotGranted
 from lnpd.hooks.capabilities import kind_of, parameter_of
+from lnpd.rpc.commands import Command
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.offers.offer import Desk, Offer, there
 from lnpd.services.rpc import dispatch
-from lnpd.services.rpc.commands import Command
 
 READ: Final = "read"
 MAX_BYTES: Final = 512 * 1024

@@ -8,7 +8,7 @@ import pytest
 
 import lnpd
 from lnpd import errors
-from lnpd.services.rpc.errors import error_object
+from lnpd.rpc.codes import error_object
 
 SOURCE = Path(lnpd.__file__).parent
 HEARD = (errors.CommandRefused, errors.RpcError, errors.CapabilityMissing, errors.ProposalRefused, errors.ConfigRefused)

@@ -1,4 +1,4 @@
-"""What is the answer of the command about a hook? As answers.py, of which this is a part."""
+"""What is the answer of the command about a hook? As __init__.py says."""
 
 from typing import Literal
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from lnpd_sdk.manifest import RpcMethod
 
-from lnpd.services.rpc.commands import PLUGINS, Command, Parameter
+from lnpd.rpc.commands import PLUGINS, Command, Parameter
 
 
 def of_plugin(owner: str, row: RpcMethod) -> Command:

@@ -1,8 +1,8 @@
-"""What are the answers of the commands about backups and about the store? As answers.py, of which this is a part."""
+"""What are the answers of the commands about backups and about the store? As __init__.py says."""
 
 import msgspec
 
-from lnpd.services.rpc.answers import ChannelId, NodeId
+from lnpd.rpc.answers.ids import ChannelId, NodeId
 
 
 class BackupFile(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What is the answer of the command about a plugin's grants? As answers.py, of which this is a part."""
+"""What is the answer of the command about a plugin's grants? As __init__.py says."""
 
 import msgspec
 

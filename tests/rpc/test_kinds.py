@@ -3,7 +3,7 @@
 import pytest
 
 from lnpd.errors import ParameterRefused
-from lnpd.services.rpc.kinds import read_word
+from lnpd.rpc.kinds import read_word
 
 NODE_ID = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
 

@@ -1,0 +1,1 @@
+"""How do people and programs speak with a node: its commands, their answers, and a client."""

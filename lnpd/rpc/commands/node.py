@@ -1,0 +1,49 @@
+"""Which commands are there about the node as a whole? Rows of the one table."""
+
+from typing import Any, Final
+
+from lnpd.rpc import answers
+from lnpd.rpc.commands.table import NODE, Command, Parameter, optional
+
+NODE_COMMANDS: Final[tuple[Command, ...]] = (
+    Command(
+        "info",
+        NODE,
+        "Show the node: its id, network, height, addresses, warnings.",
+        answers.Info,
+        (
+            optional("features", "boolean", "with each feature's name, odd or even, and where it is said", False),
+            optional("limits", "boolean", "with each limit that peers are held to, and which preset it is of", False),
+        ),
+        examples=("lnp info", "lnp info --features --json", "lnp info --limits"),
+    ),
+    Command("help", NODE, "List the node's commands, those of its plugins included.", tuple[dict[str, Any], ...]),
+    Command(
+        "events",
+        NODE,
+        "Follow what happens, each event with its sequence number.",
+        answers.Event,
+        (optional("since", "integer", "begin after this sequence number (default: from now on)"),),
+        streaming=True,
+        examples=("lnp events --since 0",),
+    ),
+    Command("stop", NODE, "Stop the node once its channels' waiting steps are done.", answers.Done, mutating=True),
+    Command("backup", NODE, "Show where the backup of the channels is, its age, and what it holds.", answers.Backup),
+    Command(
+        "backup-database",
+        NODE,
+        "Copy the database while the node runs.",
+        answers.DatabaseCopy,
+        (Parameter("file", "path", "where to, with its whole path; a file of that name is replaced"),),
+        mutating=True,
+        call="backup_database",
+        examples=("lnp backup-database /media/usb/lnpd.sqlite3",),
+    ),
+    Command(
+        "check",
+        NODE,
+        "Check whether what is stored is consistent, and what the chain says: balances, HTLCs, kept commitments, "
+        "revocation secrets, fundings.",
+        answers.StoreCheck,
+    ),
+)

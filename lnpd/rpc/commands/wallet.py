@@ -1,0 +1,51 @@
+"""Which commands are there about the wallet? Rows of the one table."""
+
+from typing import Final
+
+from lnpd.rpc import answers
+from lnpd.rpc.commands.table import FEERATE, WALLET, Command, Parameter, optional
+
+WALLET_COMMANDS: Final[tuple[Command, ...]] = (
+    Command("address", WALLET, "Show a fresh address of the wallet.", answers.Address, mutating=True),
+    Command("funds", WALLET, "Show the wallet's coins and the balance in channels.", answers.Funds),
+    Command(
+        "rescan",
+        WALLET,
+        "Look for the wallet's coins in the chain again.",
+        answers.Funds,
+        (optional("from_height", "integer", "begin at this block (default: the first)", 0),),
+        mutating=True,
+        examples=("lnp rescan --from-height 800000",),
+    ),
+    Command(
+        "send",
+        WALLET,
+        "Pay from the wallet on chain.",
+        answers.Sent,
+        (
+            Parameter("address", "bitcoin_address", "whom to pay"),
+            Parameter("amount_sat", "sat", "how much"),
+            FEERATE,
+        ),
+        mutating=True,
+        examples=("lnp send bcrt1q... 50000",),
+    ),
+    Command(
+        "mine",
+        WALLET,
+        "Mine blocks (regtest only).",
+        answers.Mined,
+        (optional("blocks", "blocks", "how many (default 1)", 1),),
+        mutating=True,
+        examples=("lnp mine --blocks 6",),
+    ),
+    Command(
+        "fund",
+        WALLET,
+        "Let the faucet pay to the wallet, and mine what confirms it (regtest only).",
+        answers.Funded,
+        (Parameter("amount_sat", "sat", "how much"),),
+        mutating=True,
+        examples=("lnp fund 0.1btc",),
+    ),
+)
