@@ -197,7 +197,7 @@ def _judged(
             strict=not crossed and (ours or holder == recipient),
             spike=not crossed and ours and update.kind == "add",
             shrink=closing and update.provider not in CORE,
-            whole=update.provider not in CORE,
+            whole=not is_removal(update),
         )
         reply = yield from ask(query)
         if not isinstance(reply, Account):

@@ -32,6 +32,7 @@ from lnpd.tx.proposal import (
     check_own_grant,
     check_reserve,
     effect_of,
+    touched,
 )
 from lnpd.tx.seals import wanted
 from lnpd.tx.states import CORE, feerate_of
@@ -200,8 +201,8 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | Accou
     `strict` is whether the reserves count; `spike` whether the fee-spike buffer does (BOLT 2, update_add_htlc);
     `shrink` whether the update's provider may only take outputs back, as after shutdown. `grant_msat` and `own_msat`
     are what the provider may still take of the other party's and of the proposer's own money; None is no limit.
-    `whole` is whether the commitment is also built, so that what its scripts and second stages break (rule 3 among
-    them) is refused now and not found when it is to be signed.
+    `whole` is whether the commitment is also built where an extension's part of it changes, so that what its scripts
+    and second stages break (rule 3 among them) is refused now and not found when it is to be signed.
     """
 
     before: CommitmentSpec
@@ -232,9 +233,9 @@ class JudgeProposal(msgspec.Struct, ProviderQuery[errors.ProtocolWarning | Accou
                 check_shrink(was, will, self.update.provider)
             if self.spike:
                 check_spike(will, self.reserve_sat)
-            if self.whole:
+            if self.whole and (names := touched(was, will, self.update)):
                 yield from memory.graphs.ahead(self.after)
-                if (worst := will.at_worst(self.update.provider)) is not None:
+                for worst in filter(None, map(will.at_worst, names)):
                     yield from pipeline.build(worst)
         except (errors.ProposalRefused, errors.UpdateBroken) as refused:
             return refused

@@ -97,6 +97,17 @@ def side_of(spec: CommitmentSpec, near: Side | None = None) -> Generator[Provide
     return _summed(spec, scale, tuple([tally(pin, answer, scale, before.get(pin.name)) for pin, answer in answers]))
 
 
+def touched(was: Side, will: Side, update: Update) -> tuple[str, ...]:
+    """The extensions whose part of the commitment the update changes: its own, and those that make something of it."""
+    before, after = dict(was.spec.states), dict(will.spec.states)
+    return tuple(
+        name
+        for name in after
+        if name not in CORE
+        and (name == update.provider or after[name] != before[name] or will.of(name).specs != was.of(name).specs)
+    )
+
+
 def check_bystanders(was: Side, will: Side, update: Update) -> None:
     """An extension takes nothing by the updates of others, the core's among them (UnaskedDebit)."""
     for after in will.tallies:

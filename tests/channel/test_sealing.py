@@ -2,18 +2,21 @@
 agreed on and whatever else happens?"""
 
 import pytest
-from lnpd_sdk.types import PARTIES, Party, Sealed
+from lnpd_sdk.types import PARTIES, ChildTx, Folded, OutputSpec, Party, Sealed, Transaction, Update, View
 from msgspec.structs import replace
 
 from lnpd import errors
 from lnpd.channel import actions, events
 from lnpd.channel.negotiation import closing_weight
 from lnpd.channel.state import Negotiating
+from lnpd.providers.types import STATIC_REMOTEKEY, pin, with_extensions
 from lnpd.tx.graph import CommitmentSignatures, Graph
 from lnpd.tx.seals import check_seals
 from lnpd.tx.sweeps import second_stage
 from tests.channel.harness import SCRIPTS, Node, Pair, add, opened, preimage
 from tests.channel.sealed import NAME, Sealer, carrier, providers, with_sealer
+from tests.channel.vault import NAME as VAULT
+from tests.channel.vault import GatedVault, Vault, body
 
 
 def sealed_pair(*seals: Sealed, **changes: int) -> Pair:
@@ -161,3 +164,51 @@ def test_an_htlc_goes_to_the_chain_with_its_carrier(offerer: Party) -> None:
     (staged,) = [each for each in claims if each.stage >= 0]
     (child,) = kept.graph.children
     assert second_stage(kept.graph, [staged]) == child.tx and len(child.tx.outputs) == 2
+
+
+PUT = events.Propose(VAULT, body("put", 20_000))
+
+
+class WhileHtlcs(GatedVault):
+    """Its boxes are locked, to children whose signatures cover no carrier, once an HTLC is offered."""
+
+    def fold(self, view: View, state: bytes, update: Update) -> Folded:
+        if update.provider == VAULT:
+            return super().fold(view, state, update)
+        return Folded(state + b"!" * (update.kind == "add"))
+
+    def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
+        boxes = state.removesuffix(b"!")
+        return super().contribute(view, boxes) if boxes != state else Vault.contribute(self, view, state)
+
+    def descend(self, view: View, state: bytes, transaction: Transaction) -> tuple[ChildTx, ...]:
+        return super().descend(view, state, transaction) if state.endswith(b"!") else ()
+
+
+@pytest.mark.parametrize(
+    ("vault", "before", "refused", "after"),
+    [
+        (GatedVault, (), PUT, add(1)),
+        (WhileHtlcs, (PUT,), add(1), events.Propose(VAULT, body("give", 7_000))),
+    ],
+)
+@pytest.mark.parametrize("proposer", PARTIES)
+def test_what_would_make_a_second_stage_without_a_covered_carrier_is_refused_and_the_channel_goes_on(
+    proposer: Party,
+    vault: type[GatedVault],
+    before: tuple[events.Event, ...],
+    refused: events.Event,
+    after: events.Event,
+) -> None:
+    kind = with_extensions(STATIC_REMOTEKEY, (pin(Sealer("second_stage").spec, 1), pin(vault.spec, 1)))
+    nodes = (Node(party, providers={**providers("second_stage"), VAULT: vault()}) for party in PARTIES)
+    pair = opened(kind, Pair(*nodes))
+    for event in before:
+        pair.command(proposer, event)
+    pair.settle()
+    with pytest.raises(errors.CommandRefused, match=r"vault .* \(exit\): sealer seals it"):
+        pair.command(proposer, refused)
+    pair.command(proposer, after)
+    pair.settle()
+    pair.check()
+    assert not any(node.errors or node.channel.log for node in pair.nodes)
