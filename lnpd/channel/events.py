@@ -191,6 +191,13 @@ class ForceClose(Event, frozen=True, tag="force_close"):
     not_restored: bool = False
 
 
+class GiveUp(Event, frozen=True, tag="give_up"):
+    """Command: end an opening that is not funded yet. `reason` goes to the peer as an error. A channel that has come
+    about meanwhile stays as it is."""
+
+    reason: str
+
+
 # Connection
 
 
@@ -275,6 +282,7 @@ EVENTS: tuple[type[Event], ...] = (
     QuiescenceExpired,
     Close,
     ForceClose,
+    GiveUp,
     Connected,
     Disconnected,
     PeerPosition,

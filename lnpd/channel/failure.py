@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, Broadcast, Disconnect, FundingReleased, Notify, Send, SignBroadcast, Tell
-from lnpd.channel.events import ForceClose
+from lnpd.channel.events import ForceClose, GiveUp
 from lnpd.channel.gates import remembered
 from lnpd.channel.queries import FindCommitment, FindRow, Kept, ask, commitment_key
 from lnpd.channel.stakes import our_anchor, stake_in
@@ -139,7 +139,8 @@ def on_force_close(channel: Channel, command: ForceClose) -> Step:
 
 
 @on(UNFUNDED, ForceClose)
-def on_give_up(channel: Channel, command: ForceClose) -> Step:
+@on(UNFUNDED, GiveUp)
+def on_give_up(channel: Channel, command: ForceClose | GiveUp) -> Step:
     """Give up an opening."""
     return fail(channel, ProtocolError(command.reason))
 

@@ -34,6 +34,7 @@ from lnpd.channel.events import (
     Connected,
     Disconnected,
     Event,
+    GiveUp,
     OutputSpent,
     OutputUnspent,
     PeerPosition,
@@ -68,7 +69,7 @@ HANDLERS = (
     witnesses,
     onchain,
 )
-# What the chain or the connection did has happened, whether a phase cares or not; Commit is never refused.
+# What the chain or the connection did has happened, whether a phase cares or not; Commit and GiveUp are never refused.
 IGNORABLE = (
     Connected,
     Disconnected,
@@ -79,6 +80,7 @@ IGNORABLE = (
     OutputUnspent,
     Block,
     Commit,
+    GiveUp,
     Unknown,
     AnnouncementSignatures,  # we announce nothing; a peer that does may ask for our part at any time
 )

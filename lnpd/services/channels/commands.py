@@ -87,11 +87,13 @@ class Commands:
             async with asyncio.timeout(OPEN_SECONDS):
                 channel = await self.channels.until(channel.key, funded)
         except TimeoutError:
-            await self.channels.give_up(channel.key)
-            raise OpenTimedOut(
-                f"The peer has not answered within {OPEN_SECONDS:g} s. The opening is given up; its coins are free"
-                " again."
-            ) from None
+            late = await self.channels.give_up(channel.key)
+            if late is None:
+                raise OpenTimedOut(
+                    f"The peer has not answered within {OPEN_SECONDS:g} s. The opening is given up; its coins are free"
+                    " again."
+                ) from None
+            channel = late
         except UnknownChannel:
             why = self.channels.judges.why(channel.key) or "The connection was lost before the channel was funded."
             raise ChannelRefused(why) from None

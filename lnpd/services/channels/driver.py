@@ -23,6 +23,7 @@ from lnpd.channel.events import (
     Event,
     ForceClose,
     FundingProvided,
+    GiveUp,
     PeerPosition,
 )
 from lnpd.channel.queries import FoldMemory
@@ -263,9 +264,9 @@ class ChannelDriver:
         return (Disconnected(), item.event)
 
     def _passes_frozen(self, item: Item) -> bool:
-        """While frozen a channel knows its chain, the end of its connection, where the peer is, a close that a side
-        forces, and what is decided of incoming HTLCs (it is remembered, and sent once the channel goes on)."""
-        if isinstance(item.event, (*CHAIN, *LASTING, Disconnected, PeerPosition, ForceClose, ErrorMessage)):
+        """While frozen a channel knows its chain, the end of its connection, where the peer is, its own end by what a
+        side forces, and what is decided of incoming HTLCs (it is remembered, and sent once the channel goes on)."""
+        if isinstance(item.event, (*CHAIN, *LASTING, Disconnected, PeerPosition, ForceClose, GiveUp, ErrorMessage)):
             return True
         if isinstance(item.event, ChannelReestablish):
             self._held = [*self._held[:1], item]

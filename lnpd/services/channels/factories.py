@@ -39,7 +39,7 @@ class Factories:
         self._commands, self._channels = commands, commands.channels
         self._openings: dict[str, tuple[str, asyncio.TimerHandle]] = {}
         self._beginning: Counter[str] = Counter()  # openings that no channel has yet, by plugin
-        self._late: set[asyncio.Task[None]] = set()
+        self._late: set[asyncio.Task[Channel | None]] = set()
 
     async def open(self, plugin: str, peer: bytes, amount_sat: int, push_msat: int, channel_type: str) -> Begun:
         """Sends open_channel; what the funding has to pay, once the peer has accepted.
@@ -71,10 +71,13 @@ class Factories:
             async with asyncio.timeout(ANSWER_SECONDS):
                 channel = await self._channels.until(opening, funded, FundingNamed(vout, transactions))
         except TimeoutError:
-            await self.drop(plugin, opening)
-            raise OpenTimedOut(
-                f"The peer has not signed within {ANSWER_SECONDS:g} s: the opening is given up."
-            ) from None
+            late = await self._channels.give_up(opening)
+            if late is None:
+                self._over(opening)
+                raise OpenTimedOut(
+                    f"The peer has not signed within {ANSWER_SECONDS:g} s: the opening is given up."
+                ) from None
+            channel = late
         except (UnknownChannel, ChannelRefused) as error:
             raise ChannelRefused(self._over(opening) or str(error)) from None
         self._over(opening)
@@ -85,10 +88,11 @@ class Factories:
         await self._channels.driver_of(channel_id).command(KeepAncestors(transactions))
 
     async def drop(self, plugin: str, opening: str) -> None:
-        """Gives an opening up, and tells the peer. NoSuchOpening."""
+        """Gives an opening up, and tells the peer. NoSuchOpening, also if the channel has come about meanwhile."""
         self._require(plugin, opening)
         self._over(opening)
-        await self._channels.give_up(opening, "The opening was given up.")
+        if await self._channels.give_up(opening, "The opening was given up.") is not None:
+            raise NoSuchOpening("The opening is over: both sides have signed, and the channel waits for its funding.")
 
     def _require_room(self, plugin: str) -> None:
         for key in self._openings.keys() - self._channels.drivers.keys():  # the connection ended

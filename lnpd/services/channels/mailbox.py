@@ -12,6 +12,7 @@ from lnpd.channel.events import (
     Fulfill,
     FundingFailed,
     FundingProvided,
+    GiveUp,
     OutputSpent,
     OutputUnspent,
     PutWitness,
@@ -28,7 +29,7 @@ CHAIN = (TransactionConfirmed, TransactionUnconfirmed, OutputSpent, OutputUnspen
 # What this node did: nobody says it twice.
 LASTING = (Fulfill, Fail, FailMalformed, PutWitness, FundingProvided, FundingFailed)
 OURS = (*CHAIN, *LASTING)  # no peer sends it, and no reconnect brings it again
-URGENT = (*CHAIN, Fulfill, PutWitness, ForceClose)
+URGENT = (*CHAIN, Fulfill, PutWitness, ForceClose, GiveUp)
 FAULTS = (ProviderFault, ProviderContradiction, OutputRefused)  # a provider is missing, late, or wrong
 
 

@@ -14,8 +14,8 @@ from lnpd_sdk.types import ACCEPTOR, OPENER, Party
 from msgspec.structs import replace
 
 from lnpd.channel.actions import Notify
-from lnpd.channel.events import Accept, Add, Block, Connected, Disconnected, Event, ForceClose, Open, Propose
-from lnpd.channel.failure import UNFUNDED, frozen
+from lnpd.channel.events import Accept, Add, Block, Connected, Disconnected, Event, GiveUp, Open, Propose
+from lnpd.channel.failure import frozen
 from lnpd.channel.reestablish import restored
 from lnpd.channel.state import Channel, Closed, Normal, OnChain, Terms, new_channel
 from lnpd.errors import (
@@ -280,10 +280,8 @@ class Channels:
 
     async def _accepted(self, driver: ChannelDriver, message: AcceptChannel, link: Link) -> None:
         """A peer takes our channel, on its terms."""
-        if why := await self.judges.accepted(driver.channel, message):
-            await self.give_up(driver.channel.key, why)
-        else:
-            driver.post(Item(message, link=link))
+        why = await self.judges.accepted(driver.channel, message)
+        driver.post(Item(GiveUp(why) if why else message, link=link))
 
     async def _new(
         self, peer: bytes, us: Party, kind: Kind, capacity_sat: int, temporary_id: bytes, link: Link
@@ -325,10 +323,11 @@ class Channels:
         terms = self._settings.demands.terms(reservation.publics, capacity_sat, policy)
         return self._add(channel, index, stored=False), terms
 
-    async def give_up(self, key: str, why: str = "The opening took too long.") -> None:
-        """Ends an opening that nobody waits for: its coins are free again, and the peer is told."""
-        if (driver := self.drivers.get(key)) is not None and isinstance(driver.channel.phase, UNFUNDED):
-            await driver.command(ForceClose(why))
+    async def give_up(self, key: str, why: str = "The opening took too long.") -> Channel | None:
+        """Ends an opening that nobody waits for, and tells the peer. A channel that has come about meanwhile stays."""
+        driver = self.drivers.get(key)
+        channel = await driver.command(GiveUp(why)) if driver else None
+        return None if channel is None or isinstance(channel.phase, Closed) else channel
 
     async def _forget(self, driver: ChannelDriver) -> None:
         self.room.leave(driver.channel.key)

@@ -88,5 +88,5 @@ class FactoryAsks(Asks):
         await self._ask("keep_ancestors", Ancestors(channel_id, transactions), None)
 
     async def drop_unfunded(self, opening: str) -> None:
-        """Gives an opening up; the peer is told."""
+        """Gives an opening up; the peer is told. NoSuchOpening if both sides have signed meanwhile."""
         await self._ask("drop_unfunded", DropUnfunded(opening), None)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,6 +83,38 @@ def test_an_opening_that_nobody_answers_is_given_up(
         with pytest.raises(OpenTimedOut, match="its coins are free again"):
             await opened(alice, bob, 1_000_000)
         await nothing_is_left(alice)
+
+    told(tmp_path, story)
+
+
+def test_a_channel_that_opens_while_its_opening_is_given_up_stays(tmp_path: Path) -> None:
+    """The time is over while the peer's signature is being held: it was not too late."""
+
+    async def story(network: Network) -> None:
+        alice, bob = await connected(network)
+        holding, over = asyncio.Event(), asyncio.Event()
+        signer, channels = alice.channels.parts.signer, alice.channels
+        hold, give_up = signer.hold_commitment, channels.give_up
+
+        async def held(*asked: Any) -> Any:
+            holding.set()
+            await over.wait()
+            return await hold(*asked)
+
+        async def until_held(*_: object) -> None:
+            await holding.wait()
+            raise TimeoutError
+
+        async def given_up(*asked: Any) -> Any:
+            over.set()
+            return await give_up(*asked)
+
+        signer.hold_commitment, channels.until, channels.give_up = held, until_held, given_up  # type: ignore[method-assign]
+        answer = await alice.api.open(bob.node_id.hex(), 1_000_000, 0, "", (), None)
+        del channels.until
+        assert answer.state == "awaiting_ready"
+        await network.mine(DEPTH)
+        await network.active(answer.channel_id, alice, bob)
 
     told(tmp_path, story)
 
