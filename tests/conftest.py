@@ -2,10 +2,16 @@
 
 import os
 import re
+import sys
 from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Tests start some hundreds of processes; where none may keep what it compiled, each compiles all of lnpd, which takes
+# more than half of its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # The fixture `pair`; pytest finds it by itself where lnpd is installed, and in a checkout by this line.
 pytest_plugins = ("lnpd.pytest_plugin",)
