@@ -77,6 +77,7 @@ class Developer(msgspec.Struct, frozen=True):
     channel_secrets: tuple[bytes, ...] = ()
     fail_at: tuple[FailPoint, ...] = ()
     poll_seconds: float | None = None
+    redial_seconds: float | None = None
     minimum_depth: int | None = None
     htlc_timeouts: bool = True
     require_channel_type: bool = True

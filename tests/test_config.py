@@ -64,6 +64,7 @@ READ: dict[str, tuple[list[str], str, object]] = {
     "fail at": (["--developer", "--dev-fail-at", POINT, "--dev-fail-at", f"{POINT}:after:3"], "developer",
                 Developer(fail_at=(FailPoint(POINT), FailPoint(POINT, "after", 3)))),
     "poll": (["--developer", "--dev-poll-seconds", "0.05"], "developer", Developer(poll_seconds=0.05)),
+    "redial": (["--developer", "--dev-redial-seconds", "0.1"], "developer", Developer(redial_seconds=0.1)),
     "no depth": (["--developer", "--dev-minimum-depth", "0"], "developer", Developer(minimum_depth=0)),
     "no timeouts": (["--developer", "--dev-no-htlc-timeouts"], "developer", Developer(htlc_timeouts=False)),
     "no type": (["--developer", "--dev-accept-without-channel-type"], "developer",

@@ -147,6 +147,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
     _developer("fail-at", "fail_at", "end as in a power cut at the N-th commit of a persistence point (repeatable)",
                "POINT[:before|after[:N]]", read=config.read_fail_point, repeatable=True),
     _developer("poll-seconds", "poll_seconds", "how often to ask the chain", "SECONDS", read=config.read_seconds),
+    _developer("redial-seconds", "redial_seconds", "the longest pause before a peer is dialled again", "SECONDS",
+               read=config.read_seconds),
     _developer("minimum-depth", "minimum_depth", "confirmations before a channel is used, 0 too", "BLOCKS",
                read=config.read_number(0, 144)),
     _developer("no-htlc-timeouts", "htlc_timeouts", "never close a channel for an HTLC that is due", value=False),

@@ -67,7 +67,7 @@ class Daemon(Program):
         self.directory.mkdir(mode=0o700)
         create_seed(self.directory / "seed", new_seed(), None, plain=True)
         options = f"--directory={self.directory} --plain-seed {chain} --listen={self.address} --log-level=info"
-        developer = f"--developer --dev-node-key={node_key.hex()} --dev-poll-seconds=0.2"
+        developer = f"--developer --dev-node-key={node_key.hex()} --dev-poll-seconds=0.2 --dev-redial-seconds=0.1"
         plugin = f"--plugin={LOCKBOX} --grant=lockbox=updates:1000000" if lockbox else ""
         super().__init__(self.log, "lnpd", *options.split(), *developer.split(), *plugin.split())
 

@@ -56,7 +56,7 @@ from lnpd.services.node.told import tell_of_channel
 from lnpd.services.payments.service import Payments
 from lnpd.services.payments.updates import UpdateRouter
 from lnpd.services.peers.files import fitting, raise_open_files
-from lnpd.services.peers.limits import USUAL_LIMITS, Limits
+from lnpd.services.peers.limits import USUAL_LIMITS, Limits, redialling
 from lnpd.services.peers.service import Peers
 from lnpd.services.plugins.messages import PluginMessages
 from lnpd.services.recipients import Recipient
@@ -260,7 +260,7 @@ class Node:
         greeting = Greeting(CHAIN_HASHES[self.config.network], OFFERED | LARGE_CHANNELS if large else OFFERED)
         router = UpdateRouter(self.channels, self.payments.relay, self.payments.updates)
         messages = PluginMessages(router, self.registry, self.plugins.ready, self.hooks)
-        limits = fitting(self._limits, raise_open_files())
+        limits = fitting(redialling(self._limits, self._developer.redial_seconds), raise_open_files())
         outgoing = self.channels.records.outgoing
         self.peers = Peers(self.signer, messages, self.hooks, self.store, greeting, limits=limits, outgoing=outgoing)
         self.plugins.desk.messages, messages.speaker = messages, self.peers

@@ -35,6 +35,14 @@ class Limits(msgspec.Struct, frozen=True):
 USUAL_LIMITS: Final = Limits()
 
 
+def redialling(limits: Limits, most_seconds: float | None) -> Limits:
+    """These limits, with no longer pauses before a peer is dialled again; None: as they are."""
+    if most_seconds is None:
+        return limits
+    first_seconds = min(limits.retry_first_seconds, most_seconds)
+    return msgspec.structs.replace(limits, retry_first_seconds=first_seconds, retry_most_seconds=most_seconds)
+
+
 class Waiting(Generic[T]):
     """Connections that wait for their beginning (`init`) or their end, oldest first. Strangers may fill it, and keep
     nobody out."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lnpd.services.peers.address import network_of
-from lnpd.services.peers.limits import Waiting
+from lnpd.services.peers.limits import USUAL_LIMITS, Waiting, redialling
 
 
 def test_a_networks_oldest_gives_way_to_its_newest() -> None:
@@ -41,3 +41,11 @@ def test_the_bounds_hold_and_nobody_is_forgotten(events: list[tuple[int, bool]])
         there[number] = network_of(host)
         assert len(waiting) == len(there) <= 6
         assert max(Counter(there.values()).values()) <= 3
+
+
+def test_pauses_before_a_peer_is_dialled_again_are_no_longer_than_said() -> None:
+    assert redialling(USUAL_LIMITS, None) is USUAL_LIMITS
+    for most_seconds, first_seconds in ((0.1, 0.1), (20.0, USUAL_LIMITS.retry_first_seconds)):
+        found = redialling(USUAL_LIMITS, most_seconds)
+        assert (found.retry_first_seconds, found.retry_most_seconds) == (first_seconds, most_seconds)
+        assert found.half_open == USUAL_LIMITS.half_open
