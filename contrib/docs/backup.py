@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contrib.docs.markdown import block, code, line_of, page, table
 from lnpd.cli.check import EXITS
 from lnpd.cli.exits import LNPD_EXITS
-from lnpd.cli.options import OPTIONS
+from lnpd.config.table import OPTIONS
 from lnpd.rpc.commands import COMMANDS
 from lnpd.services.backup.check import OF_A_CHANNEL, OF_THE_REST
 from lnpd.services.backup.check_chain import check_chain

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import lnpd.chain.bitcoind as backend
 from contrib.docs.markdown import block, code, page, table
 from lnpd.chain.bitcoind import address, broadcasts, fees, start
-from lnpd.cli.options import OPTIONS
+from lnpd.config.table import OPTIONS
 from lnpd.tx.feerates import MAX_FEERATE_PER_KW
 
 ONLY_REGTEST = "regtest"

@@ -2,7 +2,7 @@
 
 from contrib.docs.markdown import block, code, page, table
 from lnpd.chain.electrum import broadcasts, client
-from lnpd.cli.options import OPTIONS
+from lnpd.config.table import OPTIONS
 from lnpd.tx.feerates import MAX_FEERATE_PER_KW
 
 

@@ -16,8 +16,8 @@ from lnpd import errors
 from lnpd.cli import init, regtest, restore
 from lnpd.cli.arguments import COMMON
 from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
-from lnpd.cli.options import OPTIONS
 from lnpd.cli.tools import HERE
+from lnpd.config.table import OPTIONS
 from lnpd.rpc.codes import CODES
 from lnpd.rpc.commands import COMMANDS, Command
 from lnpd.rpc.kinds import KINDS

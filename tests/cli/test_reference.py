@@ -5,9 +5,9 @@ import subprocess
 import pytest
 
 from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
-from lnpd.cli.options import OPTIONS
 from lnpd.cli.reference import bash_completion, main, reference
 from lnpd.cli.tools import HERE
+from lnpd.config.table import OPTIONS
 from lnpd.rpc.codes import CODES
 from lnpd.rpc.commands import COMMANDS
 

@@ -17,9 +17,9 @@ from contrib.docs.listing import FOLDER, PAGES, Page
 from contrib.docs.markdown import classes, line_of, members, methods, signature, table
 from contrib.docs.rules import RULES
 from lnpd import errors
-from lnpd.cli.options import OPTIONS
 from lnpd.cli.reference import refusals
 from lnpd.config import RULES as CONFIG_RULES
+from lnpd.config.table import OPTIONS
 from lnpd.hooks.capabilities import CAPABILITIES
 from lnpd.hooks.kinds import KINDS
 from lnpd.hooks.spec import HookSpecs

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from lnpd.cli.options import OPTIONS
+from lnpd.config.table import OPTIONS
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lnpd.config import Address, Config
+from lnpd.config import Address, Config, checked
 from lnpd.errors import ConfigRefused, ListenRefused
 from lnpd.services import metrics
 from lnpd.services.metrics import MetricsPage
@@ -134,4 +134,4 @@ def test_a_node_has_the_page_only_where_it_is_told(tmp_path: Path) -> None:
 
 def test_it_is_for_this_machine_alone() -> None:
     with pytest.raises(ConfigRefused, match="--metrics is for this machine"):
-        Config(directory=Path("/x"), metrics=Address("0.0.0.0", 9000)).checked()
+        checked(Config(directory=Path("/x"), metrics=Address("0.0.0.0", 9000)))

@@ -11,6 +11,7 @@ from lnpd import config
 from lnpd.channel.presets import LIMITS, PRESETS, Limit, Limits
 from lnpd.cli import options
 from lnpd.config import Address, Config, Developer, FailPoint, Secret
+from lnpd.config.table import OPTIONS, Option
 from lnpd.errors import ConfigRefused
 from lnpd.store.points import PERSISTENCE_POINTS
 
@@ -137,8 +138,8 @@ def test_a_wrong_option_is_refused_by_name(case: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("row", [row for row in options.OPTIONS if row.developer], ids=lambda row: row.flag)
-def test_a_developer_option_is_refused_without_the_word(row: options.Option) -> None:
+@pytest.mark.parametrize("row", [row for row in OPTIONS if row.developer], ids=lambda row: row.flag)
+def test_a_developer_option_is_refused_without_the_word(row: Option) -> None:
     with pytest.raises(ConfigRefused, match=rf"{row.flag} is a developer option"):
         parse(row.flag, *(["1"] if row.metavar else []))
 
@@ -152,11 +153,11 @@ def test_mainnet_has_caps_and_no_experimental_types() -> None:
 
 
 def test_every_field_that_a_person_sets_has_an_option() -> None:
-    fields = {row.field for row in options.OPTIONS if not row.developer and not row.limit}
+    fields = {row.field for row in OPTIONS if not row.developer and not row.limit}
     assert fields == set(Config.__struct_fields__)
-    limits = {row.field for row in options.OPTIONS if row.limit}
+    limits = {row.field for row in OPTIONS if row.limit}
     assert limits == {row.field for row in LIMITS} == set(Limits.__struct_fields__) - {"preset"}
-    assert {row.field for row in options.OPTIONS if row.developer} == set(Developer.__struct_fields__)
+    assert {row.field for row in OPTIONS if row.developer} == set(Developer.__struct_fields__)
 
 
 def test_secrets_are_not_shown() -> None:
@@ -171,7 +172,7 @@ def test_several_grants_of_one_plugin_add_up() -> None:
 
 @given(st.text(max_size=60))
 def test_no_text_breaks_a_reader(text: str) -> None:
-    for row in options.OPTIONS:
+    for row in OPTIONS:
         if row.metavar and "\0" not in text:
             try:
                 row.read(text)
