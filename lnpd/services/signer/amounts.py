@@ -35,8 +35,9 @@ TEMPLATES: Final = {
 _NO_TEMPLATE: Final = ("", "")
 
 
-def check_amounts(terms: SignerChannel, graph: Graph) -> None:
-    """Raises SignerRefused unless outputs, balances and fee are the capacity, and each party pays for its own."""
+def check_amounts(terms: SignerChannel, graph: Graph) -> Settled:
+    """What each party has beside what is pending. Raises SignerRefused unless outputs, balances and fee are the
+    capacity, and each party pays for its own."""
     capacity_sat = graph.funding.capacity_sat
     if len(graph.tx.outputs) != len(graph.outputs) or any(
         (shown.value_sat, shown.script_pubkey) != (meant.value_sat, meant.script_pubkey)
@@ -48,11 +49,12 @@ def check_amounts(terms: SignerChannel, graph: Graph) -> None:
     if sum(graph.balances_msat) != capacity_sat * 1000 or min(graph.balances_msat) < 0:
         refuse(Rule.WRONG_AMOUNTS, f"the balances do not add up to the capacity of {capacity_sat} sat.")
     _check_names(terms, graph)
-    _check_fee(terms, graph, _left_msat(terms, graph))
+    left_msat = _left_msat(terms, graph)
+    _check_fee(terms, graph, left_msat)
+    return _settled(graph, _trimmed_msat(terms, graph, left_msat))
 
 
-def settled(graph: Graph) -> Settled:
-    """What each party has beside what is pending, and what is pending."""
+def _settled(graph: Graph, trimmed_msat: PerParty) -> Settled:
     left = list(graph.balances_msat)
     trimmed = {provider for provider, _ in graph.trimmed}
     for each in graph.outputs:
@@ -60,7 +62,14 @@ def settled(graph: Graph) -> Settled:
             left[0] -= each.debits_msat[0]
             left[1] -= each.debits_msat[1]
     in_flight = HTLC in trimmed or any(each.provider == HTLC for each in graph.outputs)
-    return Settled((left[0], left[1]), in_flight, bool(trimmed - CORE))
+    return Settled((left[0], left[1]), in_flight, bool(trimmed - CORE), trimmed_msat)
+
+
+def _trimmed_msat(terms: SignerChannel, graph: Graph, left_msat: PerParty) -> PerParty:
+    """What trimmed outputs held of each party at most: all that is left, but for what the opener paid by weight, which
+    is all of that if it has a main output."""
+    paid_msat = 1000 * _cost_sat(terms, graph) if _has_main(graph, OPENER) else 0
+    return max(0, left_msat[0] - paid_msat), left_msat[1]
 
 
 def _check_names(terms: SignerChannel, graph: Graph) -> None:
@@ -120,9 +129,7 @@ def _check_fee(terms: SignerChannel, graph: Graph, left_msat: PerParty) -> None:
     if not 0 <= graph.feerate_per_kw <= MAX_FEERATE_PER_KW:
         refuse(Rule.FEE_TOO_HIGH, f"nobody means a feerate of {graph.feerate_per_kw} sat per 1000 weight.")
     dust_sat = terms.dust_limit_sat[graph.holder]
-    extras = [each for each in graph.outputs if each.provider not in (BASE, ANCHORS)]
-    weight = terms.type.commitment_weight + sum(fees.output_weight(each.script_pubkey) for each in extras)
-    cost_sat = terms.type.fixed_cost_sat + fees.fee_sat(weight, graph.feerate_per_kw)
+    cost_sat = _cost_sat(terms, graph)
     trimmed_sat = _trimmed_sat(terms, graph, dust_sat)
     most_sat = cost_sat + trimmed_sat + len(graph.outputs) + 2 * (dust_sat + 1)
     if graph.fee_sat > most_sat:
@@ -134,6 +141,13 @@ def _check_fee(terms: SignerChannel, graph: Graph, left_msat: PerParty) -> None:
         ours_sat += dust_sat + 1
     if left_msat[terms.us] > 1000 * ours_sat:
         refuse(Rule.FEE_TOO_HIGH, f"{left_msat[terms.us]} msat of ours go to the fee; at most {ours_sat} sat may.")
+
+
+def _cost_sat(terms: SignerChannel, graph: Graph) -> int:
+    """What the opener owes in fee and fixed costs."""
+    extras = [each for each in graph.outputs if each.provider not in (BASE, ANCHORS)]
+    weight = terms.type.commitment_weight + sum(fees.output_weight(each.script_pubkey) for each in extras)
+    return terms.type.fixed_cost_sat + fees.fee_sat(weight, graph.feerate_per_kw)
 
 
 def _trimmed_sat(terms: SignerChannel, graph: Graph, dust_sat: int) -> int:

@@ -19,7 +19,7 @@ from lnpd.channel.lost import NO_KEY
 from lnpd.crypto.secp import is_point
 from lnpd.errors import CryptoError, LnpdError, OutputRefused, ScriptRefused
 from lnpd.services.interfaces import ChannelPublics, SignerChannel
-from lnpd.services.signer.amounts import check_amounts, check_payer, settled
+from lnpd.services.signer.amounts import check_amounts, check_payer
 from lnpd.services.signer.refusals import Rule, encodable, refuse
 from lnpd.services.signer.state import Settled
 from lnpd.tx.funding import locktime_and_sequence
@@ -85,12 +85,12 @@ def check_commitment(terms: SignerChannel, funding: Funding, graph: Graph, expec
         refuse(Rule.WRONG_INPUT, "the commitment has a witness before anyone has signed it.")
     compiler = compiler_of(graph.keys, terms.to_self_delay[graph.holder])
     compiled = [check_output(compiler, terms, graph, output) for output in graph.outputs]
-    check_amounts(terms, graph)
+    settled = check_amounts(terms, graph)
     taken = _check_children(compiler, terms, graph, compiled)
     for vout, (output, scripts) in enumerate(zip(graph.outputs, compiled, strict=True)):
         _check_rule_3(graph, terms, output, scripts, output.kind, taken.get(vout, ()))
         check_payer(terms, graph, output)
-    return settled(graph)
+    return settled
 
 
 def check_reserve(terms: SignerChannel, settled_msat: PerParty, before_msat: PerParty) -> None:

@@ -131,11 +131,9 @@ def _closing_fee_sat(terms: SignerChannel, closing: SignClosing, dust_sat: int) 
 
 
 def known_balance_sat(terms: SignerChannel, state: FundingState) -> int:
-    """What the last commitments gave us at least, beside what extensions' outputs held: that they may still move by
-    their `close`. Of what was trimmed only the caller knows."""
-    if any(side.extended for side in state.settled):
-        return 0
-    return min((side.balances_msat[terms.us] for side in state.settled if side != UNSETTLED), default=0) // 1000
+    """What the last commitments gave us at least, beside what extensions' outputs held, or may have held if they were
+    trimmed: that they may still move by their `close`."""
+    return min((side.least_msat(terms.us) for side in state.settled if side != UNSETTLED), default=0) // 1000
 
 
 def closing_signature(keys: ChannelKeys, closing: SignClosing) -> bytes:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
-from lnpd_sdk.types import OPENER, PerParty
+from lnpd_sdk.types import OPENER, Party, PerParty
 from msgspec.structs import replace
 
 from lnpd.crypto.hd import ChannelIndex
@@ -28,6 +28,7 @@ MAX_FORGOTTEN: Final = 10_000
 
 NONE: Final = -1
 UNKNOWN_MSAT: Final = -1
+UNKNOWN: Final = (UNKNOWN_MSAT, UNKNOWN_MSAT)
 
 
 class SignedCommitment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,11 +40,22 @@ class SignedCommitment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What each party has in a commitment beside what is pending; whether HTLCs are, trimmed ones too, and whether
-    outputs of an extension were trimmed, of which nobody says what they held."""
+    outputs of an extension were trimmed.
 
-    balances_msat: PerParty = (UNKNOWN_MSAT, UNKNOWN_MSAT)
+    Nobody says what these held: it went to the fee, so that it is at most `trimmed_msat` (of which an older lnpd took
+    no note).
+    """
+
+    balances_msat: PerParty = UNKNOWN
     in_flight: bool = False
     extended: bool = False
+    trimmed_msat: PerParty = UNKNOWN
+
+    def least_msat(self, party: Party) -> int:
+        """What a party has at least, whatever was trimmed of an extension."""
+        if not self.extended:
+            return self.balances_msat[party]
+        return max(0, self.balances_msat[party] - self.trimmed_msat[party]) if self.trimmed_msat != UNKNOWN else 0
 
 
 UNSETTLED: Final = Settled()

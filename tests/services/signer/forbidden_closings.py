@@ -65,6 +65,36 @@ async def a_close_that_takes_more_of_ours_than_what_an_extension_holds(world: Wo
     await fresh.close(fresh.closing(699_499, 300_001))
 
 
+class Crumb(Aside):
+    """300 sat of the opener's are put aside, which are dust in every commitment."""
+
+    def contribute(self, view: View, state: bytes) -> tuple[OutputSpec, ...]:
+        return tuple(
+            replace(each, value_sat=300, debits_msat=(300_000, 0), trim="dust")
+            for each in super().contribute(view, state)
+        )
+
+
+@forbidden(Rule.CLOSE_UNDERPAYS)
+async def a_close_that_takes_more_of_ours_than_what_was_trimmed_of_an_extension(world: World) -> None:
+    fresh = await World.fresh(ASIDE, providers=(Crumb(),))
+    assert all(each.trimmed for each in (fresh.own, fresh.theirs))
+    assert await fresh.close(fresh.closing(699_200, 300_300))
+    await fresh.close(fresh.closing(699_199, 300_301))
+
+
+@forbidden(Rule.CLOSE_UNDERPAYS)
+async def a_close_that_pays_us_nothing_because_an_extension_is_said_to_be_trimmed(world: World) -> None:
+    """What was trimmed went to the fee, and that the signer sees: all else is still ours."""
+    fresh = await World.fresh(EXTENDED)
+    for holder in (OPENER, ACCEPTOR):
+        graph = replace(await fresh.pair.graph(holder, 1, type=EXTENDED), trimmed=(("lockbox", "0"),))
+        await fresh.pair.hold(holder, graph)
+    assert await fresh.close(fresh.closing(699_500))
+    tx = Tx((TxIn(fresh.pair.funding.txid, 1),), (TxOut(999_500, STRANGER),))
+    await fresh.close(SignClosing(fresh.pair.funding, tx, 0, 500))
+
+
 @forbidden(Rule.CLOSE_UNDERPAYS)
 async def a_close_that_leaves_out_what_is_not_dust_to_anyone(world: World) -> None:
     fresh = await World.fresh()

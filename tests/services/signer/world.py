@@ -87,7 +87,9 @@ class World:
         for holder in (OPENER, ACCEPTOR):
             graph = await world.pair.graph(holder, 0, type=channel_type)
             await world.pair.hold(holder, graph)
-            if holder != us:
+            if holder == us:
+                world.own = graph
+            else:
                 world.theirs = graph
         return world
 
