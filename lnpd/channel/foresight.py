@@ -59,8 +59,11 @@ class AskAhead(msgspec.Struct, ProviderQuery[None], frozen=True):
         validate = _call(pin, "validate", self.folding[0], state, update)
         folds = [_call(pin, "fold", view, state, update, after=validate) for view in self.folding]
         if update.provider in (*CORE, pin.name):  # what another extension moves is not known yet
-            then = folds[0] if "fold" in pin.phases else None
-            wanted_after = [_call(pin, "contribute", view, b"" if then else state, after=then) for view in after]
+            if "fold" in pin.phases:
+                then = zip(after, folds, strict=True)
+                wanted_after = [_call(pin, "contribute", view, b"", after=fold) for view, fold in then]
+            else:
+                wanted_after = [_call(pin, "contribute", view, state) for view in after]
         else:
             wanted_after = []
         return [call for call in (*wanted, validate, *folds, *wanted_after) if call.method in pin.phases]
