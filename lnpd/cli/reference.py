@@ -145,14 +145,21 @@ def bash_completion() -> str:
         if any(not p.required for p in command.parameters)
     )
     firsts = " ".join(dict.fromkeys(command.name.split()[0] for command in (*COMMANDS, *HERE)))
-    seconds = " ".join(command.name.split()[1] for command in (*COMMANDS, *HERE) if " " in command.name)
+    pairs = [command.name.split() for command in (*COMMANDS, *HERE) if " " in command.name]
+    groups = "\n".join(
+        f'        {first}) words="{" ".join(second for each, second in pairs if each == first)}" ;;'
+        for first in dict.fromkeys(first for first, _ in pairs)
+    )
+    heads = "|".join(dict.fromkeys(first for first, _ in pairs))
     return f"""# Completes lnp in bash; printed by python -m lnpd.cli.reference bash
 _lnp() {{
     local word="${{COMP_WORDS[COMP_CWORD]}}" words=""
     if [ "$COMP_CWORD" -eq 1 ]; then
         words="{firsts}"
-    elif [ "${{COMP_WORDS[1]}}" = plugin ] && [ "$COMP_CWORD" -eq 2 ]; then
-        words="{seconds}"
+    elif [ "$COMP_CWORD" -eq 2 ] && [[ "${{COMP_WORDS[1]}}" =~ ^({heads})$ ]]; then
+        case "${{COMP_WORDS[1]}}" in
+{groups}
+        esac
     else
         case "${{COMP_WORDS[1]}}" in
 {cases}

@@ -66,7 +66,8 @@ class Channel(msgspec.Struct, frozen=True):
     `our_commitment` and `their_commitment` are the present commitment numbers. `blocked_by` names the providers that
     keep a mutual close from going on, each with its reason; it goes on by itself once they let it. `closing_txid` is
     what spends the funding output, or will: `closing_confirmations` is 0 until it does, and `onchain` is empty.
-    `feerate_per_kw` is that of both commitments, also one that the opener has just proposed.
+    `feerate_per_kw` is that of both commitments, also one that the opener has just proposed. `blocks_left` are to come
+    before an opening channel is ready, or before nothing of a closed one can be undone.
     """
 
     channel_id: ChannelId
@@ -91,6 +92,7 @@ class Channel(msgspec.Struct, frozen=True):
     closing_txid: Txid = ""
     closing_confirmations: int = 0
     feerate_per_kw: int = 0
+    blocks_left: int = 0
     onchain: tuple[OnchainOutput, ...] = ()
 
 

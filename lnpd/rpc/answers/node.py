@@ -29,7 +29,8 @@ class Limit(msgspec.Struct, frozen=True):
 
 class Info(msgspec.Struct, frozen=True):
     """The node as a whole. `addresses` are where it listens; `warnings` are sentences about what needs care.
-    `features` and `limits` are there if they were asked for.
+    `features` and `limits` are there if they were asked for. Up to `synced_height` all that concerns us is known; while
+    it is below `height`, blocks are still being read.
 
     `chain_silent_since_unix_seconds`: when the chain answered last, if it does not answer now. Height, block and
     feerate are of then.
@@ -40,6 +41,7 @@ class Info(msgspec.Struct, frozen=True):
     network: str
     version: str
     height: int
+    synced_height: int
     block_hash: Txid
     feerate_per_kw: int
     peers: int

@@ -7,6 +7,7 @@ list` is the RPC method `plugin.list`; what is required is a word on the command
 from typing import Final
 
 from lnpd.rpc.commands.channels import CHANNELS_COMMANDS
+from lnpd.rpc.commands.estimates import ESTIMATES_COMMANDS
 from lnpd.rpc.commands.node import NODE_COMMANDS
 from lnpd.rpc.commands.payments import PAYMENTS_COMMANDS
 from lnpd.rpc.commands.peers import PEERS_COMMANDS
@@ -24,6 +25,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     *WALLET_COMMANDS,
     *CHANNELS_COMMANDS,
     *PAYMENTS_COMMANDS,
+    *ESTIMATES_COMMANDS,
     *PLUGINS_COMMANDS,
 )
 BY_METHOD: Final = {command.method: command for command in COMMANDS}

@@ -134,6 +134,12 @@ class ChainFollower:
         """The cursor as last stored; None before the start."""
         return self._at
 
+    @property
+    def known_height(self) -> int:
+        """Up to which block all that is watched is known: below the cursor while a past is read, 0 before the start."""
+        at = self._at.height if self._at else 0
+        return min(at, max(0, self._past.height - 1)) if self._past else at
+
     async def start(self, wait: bool = True) -> None:
         """Catches up with the chain, then follows it. Raises ChainError, UnknownBlock if this is another chain.
 

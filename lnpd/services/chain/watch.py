@@ -131,6 +131,18 @@ class ChainWatch:
         """The height up to which everything was delivered."""
         return self._follower.tip.height if self._follower.tip else 0
 
+    @property
+    def known_height(self) -> int:
+        """The height up to which all that is watched is known: below `height` while a past is read."""
+        return self._follower.known_height
+
+    async def mined_height(self, owner: bytes, key: str) -> int:
+        """The block of the transaction that an owner watches under this key; 0 if it is in none."""
+        place = owner_prefix(owner) + b"t" + key.encode()
+        value = await self._store.read(lambda read: read.value(NAMESPACE, place))
+        found = read_row(place, value).found[0] if value is not None else None
+        return found.block_height if found else 0
+
     async def feerate(self, target_blocks: int) -> int:
         """Satoshi per 1000 weight units; the last known estimate if the backend fails or is late, and without any
         UNKNOWN_PER_KW, or what the mempool takes at least."""

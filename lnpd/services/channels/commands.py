@@ -34,8 +34,10 @@ from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.channels.opening import Kind, Kinds, usual_type
 from lnpd.services.channels.reserve import has_anchors
 from lnpd.services.channels.service import Channels
+from lnpd.services.wallet.select import Selection
 from lnpd.services.wallet.service import Wallet
 from lnpd.store.store import Store
+from lnpd.tx.transaction import TxOut
 
 log = logging.getLogger("lnpd.channels")
 
@@ -47,6 +49,7 @@ GOES_ON: Final = "The close has begun and goes on by itself as soon as it can: `
 CONFIRM_BLOCKS: Final = 6
 CLOSE_WEIGHT: Final = 676  # a mutual close with two P2WSH outputs
 MIN_CLOSE_FEERATE_PER_KW: Final = 253
+SAMPLE_SCRIPT: Final = b"\0\x20" + bytes(32)  # as long as any funding's
 OURS_NOTE: Final = (
     "This is our commitment: what is ours is claimed when its delay has passed. Should the peer's confirm in its place,"
     " `lnp channels` shows that one."
@@ -75,13 +78,10 @@ class Commands:
         feerate_per_kw: int | None,
     ) -> answers.Opened:
         """Opens a channel; see Backend.open."""
-        kind = self.kinds.named(channel_type or usual_type(self.channels.negotiated(peer)), providers)
+        kind, _ = await self.planned(
+            peer, amount_sat, push_msat, channel_type, providers
+        )  # before the peer hears of it
         feerate = feerate_per_kw or await self.commitment_feerate(kind)
-        self.channels.room.check(kind, amount_sat)
-        if push_msat > 1000 * amount_sat:
-            raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")
-        await self.channels.parts.reserve.for_one_more(kind, amount_sat)
-        await self.wallet.require(amount_sat, await self.watcher.feerate(CONFIRM_BLOCKS))  # before the peer hears of it
         channel = await self.channels.open(peer, amount_sat, push_msat, kind, feerate)
         try:
             async with asyncio.timeout(OPEN_SECONDS):
@@ -103,6 +103,18 @@ class Commands:
         funding = channel.fundings[0]
         outpoint = f"{channel_view.txid_text(funding.txid)}:{funding.vout}"
         return answers.Opened(channel.id.hex(), outpoint, channel.capacity_sat, channel_view.state_name(channel))
+
+    async def planned(
+        self, peer: bytes, amount_sat: int, push_msat: int, channel_type: str, providers: tuple[str, ...]
+    ) -> tuple[Kind, Selection]:
+        """What would be opened, and the coins that would pay for it; the peer hears nothing. Raises as `open` does."""
+        kind = self.kinds.named(channel_type or usual_type(self.channels.negotiated(peer)), providers)
+        self.channels.room.check(kind, amount_sat)
+        if push_msat > 1000 * amount_sat:
+            raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")
+        await self.channels.parts.reserve.for_one_more(kind, amount_sat)
+        funding = TxOut(amount_sat, SAMPLE_SCRIPT)
+        return kind, await self.wallet.require(funding, await self.watcher.feerate(CONFIRM_BLOCKS))
 
     async def commitment_feerate(self, kind: Kind) -> int:
         """What would be due in the channel later: it begins with that."""
@@ -147,9 +159,7 @@ class Commands:
             )
         await self.channels.judges.close(now)
         script = self.wallet.scripts.script_of(destination) if destination else answer_script(now)
-        feerate = await self.watcher.feerate(CONFIRM_BLOCKS)
-        least = MIN_CLOSE_FEERATE_PER_KW * CLOSE_WEIGHT // 1000
-        command = Close(script, least, max(least, 2 * feerate * CLOSE_WEIGHT // 1000))
+        command = Close(script, *await self.close_fees_sat())
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 txid = await self.channels.until(now.key, _closing_txid, command)
@@ -157,6 +167,12 @@ class Commands:
             raise ClosePending(_waits_for(driver.channel)) from None
         await self._broadcast()
         return answers.Closed(name, txid, "mutual")
+
+    async def close_fees_sat(self) -> tuple[int, int]:
+        """The lowest and the highest fee that we agree to in a mutual close."""
+        feerate = await self.watcher.feerate(CONFIRM_BLOCKS)
+        least = MIN_CLOSE_FEERATE_PER_KW * CLOSE_WEIGHT // 1000
+        return least, max(least, 2 * feerate * CLOSE_WEIGHT // 1000)
 
     async def _spender(self, channel: Channel) -> bytes | None:
         """What spends a channel's funding, in the mempool or a block: the peer, who is told, may have been faster."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from lnpd.channel.feerates import proposed_per_kw
 from lnpd.channel.lost import UNKNOWN
 from lnpd.channel.queries import commitment_key
-from lnpd.channel.state import SCID_ALIAS, Channel, Failed, Negotiating, OnChain, Resolution
+from lnpd.channel.state import SCID_ALIAS, AwaitingReady, Channel, Failed, Negotiating, OnChain, Resolution
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.rpc.answers import Channel as Shown
 from lnpd.rpc.answers import ExtensionOutput, Htlc, OnchainOutput
@@ -141,6 +141,19 @@ def _how(phase: OnChain, row: Resolution) -> str:
     return WAYS.get(("ours" if phase.spend == "ours" else "theirs", row.kind), "sweep")
 
 
+def blocks_left(channel: Channel, height: int, confirmations: int) -> int:
+    """How many blocks are to come before an opening channel is ready, or nothing of a closed one can be undone."""
+    phase, final = channel.phase, channel.policy.resolution_depth
+    if isinstance(phase, AwaitingReady):
+        return 0 if channel.depth_reached else max(0, channel.minimum_depth - confirmations)
+    if isinstance(phase, Negotiating) and phase.agreed_txid:
+        return final
+    if isinstance(phase, OnChain):
+        due = (row.due_height + 1 for row in phase.resolutions if row.status == "waiting" and row.due_height > height)
+        return max(phase.height, *due, 0) + final - 1 - height if phase.height <= height else final
+    return 0
+
+
 def _why_frozen(channel: Channel, frozen: str) -> str:
     if isinstance(channel.phase, OnChain):
         return ""  # what is on chain is settled without anybody's answers
@@ -157,11 +170,13 @@ async def shown(
     frozen: str,
     connected: bool,
     broadcasts: Sequence[BroadcastStatus] = (),
+    mined_height: int = 0,
 ) -> Shown:
-    """A channel as the RPC shows it."""
+    """A channel as the RPC shows it. mined_height: of its funding, as long as the channel does not know it."""
     us, them = channel.us, channel.them
     funding = channel.fundings[0] if channel.fundings else None
-    opened = int.from_bytes(channel.short_channel_id[:3], "big")
+    opened = int.from_bytes(channel.short_channel_id[:3], "big") or mined_height
+    deep = max(0, height - opened + 1) if opened else 0
     row = Shown(
         channel_id=channel.id.hex(),
         peer=channel.peer.hex(),
@@ -175,10 +190,11 @@ async def shown(
         type=type_name(channel),
         providers=tuple(p.name for p in channel.channel_type.providers if p.name not in CORE_PROVIDERS),
         funding=f"{txid_text(funding.txid)}:{funding.vout}" if funding else "",
-        confirmations=max(0, height - opened + 1) if opened else 0,
+        confirmations=deep,
         our_commitment=channel.numbers[us],
         their_commitment=channel.numbers[them],
         feerate_per_kw=proposed_per_kw(channel),
+        blocks_left=blocks_left(channel, height, deep),
         htlcs=htlcs(channel),
         frozen=_why_frozen(channel, frozen),
         blocked_by=tuple(f"{name}: {reason}" for name, reason in channel.blocked_by),

@@ -10,7 +10,7 @@ import msgspec
 from embit import script as scripts
 from embit.networks import NETWORKS as EMBIT
 
-from lnpd.channel.state import Closed, OnChain
+from lnpd.channel.state import AwaitingReady, Closed, OnChain
 from lnpd.errors import OnlyOnRegtest
 from lnpd.routing import invoice as invoices
 from lnpd.routing.invoice_prefix import NETWORKS
@@ -19,7 +19,7 @@ from lnpd.services.backup import answers as backup
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.commands import CONFIRM_BLOCKS, Commands
 from lnpd.services.channels.driver import ChannelDriver
-from lnpd.services.node import about, warnings
+from lnpd.services.node import about, estimates, warnings
 from lnpd.services.node.checking import checked_with_chain
 from lnpd.services.node.plugins import PluginApi
 from lnpd.services.node.services import Services
@@ -53,6 +53,7 @@ class NodeApi(PluginApi):
             network=services.config.network,
             version=version("lnpd"),
             height=best.height,
+            synced_height=min(best.height, watcher.known_height, services.wallet.known_height),
             block_hash=best.hash[::-1].hex(),
             feerate_per_kw=(
                 await watcher.feerate(CONFIRM_BLOCKS) if silent_since is None else watcher.known_feerate(CONFIRM_BLOCKS)
@@ -244,11 +245,17 @@ class NodeApi(PluginApi):
                     d.frozen,
                     d.channel.peer in services.channels.links,
                     services.watcher.status(d.channel.key.encode()),
+                    await self._mined_height(d),
                 )
                 for d in self._drivers()
                 if not onchain or isinstance(d.channel.phase, OnChain)
             ]
         )
+
+    async def _mined_height(self, driver: ChannelDriver) -> int:
+        if not isinstance(driver.channel.phase, AwaitingReady):
+            return 0  # the channel knows it
+        return await self._services.watcher.mined_height(driver.channel.key.encode(), "funding")
 
     async def close(
         self, channel: str, force: bool, destination: str | None, not_restored: bool = False
@@ -315,6 +322,27 @@ class NodeApi(PluginApi):
     ) -> answers.Paid:
         """Pays an invoice."""
         return await self._services.payments.pay(invoice, amount_msat, timeout_seconds, route, max_fee_msat)
+
+    async def estimate_send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Estimate:
+        """What `send` would cost."""
+        return await estimates.of_send(self._services, address, amount_sat, feerate_per_kw)
+
+    async def estimate_open(
+        self, peer: str, amount_sat: int, push_msat: int, channel_type: str, providers: tuple[str, ...]
+    ) -> answers.Estimate:
+        """What `open` would cost."""
+        return await estimates.of_open(self.commands, peer, amount_sat, push_msat, channel_type, providers)
+
+    async def estimate_close(self, channel: str, force: bool) -> answers.Estimate:
+        """What `close` would cost, and bring."""
+        driver = self._services.channels.driver_of(channel)
+        return await estimates.of_close(self._services, self.commands, driver, force)
+
+    async def estimate_pay(
+        self, invoice: str, amount_msat: int | None, route: tuple[str, ...] = (), max_fee_msat: int | None = None
+    ) -> answers.Estimate:
+        """What `pay` would cost."""
+        return self._services.payments.estimates.of(invoice, amount_msat, route, max_fee_msat)
 
     async def forwards(self) -> tuple[answers.Forward, ...]:
         """What passed through this node last."""

@@ -20,6 +20,7 @@ from lnpd.rpc.answers import (
     DatabaseCopy,
     Decoded,
     Done,
+    Estimate,
     Event,
     Forward,
     Funded,
@@ -260,6 +261,28 @@ class Backend(Protocol):
         on, and to ask again waits for the same payment and never pays twice. InvoiceExpired, InvoiceError,
         RouteMalformed, RouteUnknown, RouteTooLong, RouteFeeTooHigh.
         """
+        ...
+
+    # --- what it would cost, before it is done; each raises what the command itself would raise before it begins
+
+    async def estimate_send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> Estimate:
+        """Of `send`. InsufficientFunds, AddressRefused."""
+        ...
+
+    async def estimate_open(
+        self, peer: NodeId, amount_sat: int, push_msat: int, channel_type: str, providers: tuple[str, ...]
+    ) -> Estimate:
+        """Of `open`. PeerNotConnected, InsufficientFunds, ChannelRefused."""
+        ...
+
+    async def estimate_close(self, channel: ChannelId, force: bool) -> Estimate:
+        """Of `close`. UnknownChannel."""
+        ...
+
+    async def estimate_pay(
+        self, invoice: str, amount_msat: int | None, route: tuple[str, ...] = (), max_fee_msat: int | None = None
+    ) -> Estimate:
+        """Of `pay`. PaymentFailed, InvoiceExpired, InvoiceError, RouteFeeTooHigh."""
         ...
 
     async def forwards(self) -> tuple[Forward, ...]:

@@ -107,6 +107,11 @@ class Wallet:
         """What a person should know: there may be more coins than are shown."""
         return () if self._follower.acted else ("the wallet's coins are still being looked for in the chain",)
 
+    @property
+    def known_height(self) -> int:
+        """Up to which block all of the wallet's coins are known."""
+        return self._follower.known_height
+
     async def sync(self) -> None:
         """Returns when the wallet knows the present tip and mempool. Raises ChainError."""
         await self._follower.sync()
@@ -171,12 +176,11 @@ class Wallet:
 
     # --- spending
 
-    async def require(self, amount_sat: int, feerate_per_kw: int) -> None:
-        """Whether a channel of this size could be funded now. InsufficientFunds names what there is and is needed."""
-        ledger = await self.ledger()
-        funding = TxOut(amount_sat, b"\0\x20" + bytes(32))
+    async def require(self, output: TxOut, feerate_per_kw: int) -> Selection:
+        """The coins that would pay this now, and the fee. InsufficientFunds names what there is and is needed."""
+        ledger, rate = await self.ledger(), max(MIN_FEERATE_PER_KW, feerate_per_kw)
         try:
-            select(ledger.spendable(), (funding,), max(MIN_FEERATE_PER_KW, feerate_per_kw), self.reserve_sat())
+            return select(ledger.spendable(), (output,), rate, self.reserve_sat())
         except InsufficientFunds as error:
             raise InsufficientFunds(ledger.explained(str(error))) from None
 

@@ -36,8 +36,9 @@ class SmallNode:
 
     async def info(self, features: bool = False, limits: bool = False) -> answers.Info:
         return answers.Info(
-            node_id=NODE_ID, alias="alice", network="regtest", version="0.1.0", height=101, block_hash=TXID,
-            feerate_per_kw=2500, peers=1, channels=len(self.rows), addresses=("127.0.0.1:9735",), plugins=("lockbox",),
+            node_id=NODE_ID, alias="alice", network="regtest", version="0.1.0", height=101, synced_height=101,
+            block_hash=TXID, feerate_per_kw=2500, peers=1, channels=len(self.rows), addresses=("127.0.0.1:9735",),
+            plugins=("lockbox",),
             warnings=("A channel is frozen.",), process=1, directory="/tmp/alice",
         )  # fmt: skip
 
@@ -172,6 +173,22 @@ class SmallNode:
         if amount_msat is not None:
             raise PaymentFailed("The invoice names an amount already.")
         return answers.Paid("e5" * 32, "f6" * 32, 21_000, 0, 1, 0.042)
+
+    async def estimate_send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Estimate:
+        return answers.Estimate(1000 * amount_sat, 141_000, 141_000, 1000 * amount_sat + 141_000, address)
+
+    async def estimate_open(
+        self, peer: str, amount_sat: int, push_msat: int, channel_type: str, providers: tuple[str, ...]
+    ) -> answers.Estimate:
+        return answers.Estimate(1000 * amount_sat, 153_000, 153_000, 1000 * amount_sat + 153_000, peer)
+
+    async def estimate_close(self, channel: str, force: bool) -> answers.Estimate:
+        return answers.Estimate(700_000_500, 169_000, 338_000, 699_831_500, "wallet")
+
+    async def estimate_pay(
+        self, invoice: str, amount_msat: int | None, route: tuple[str, ...] = (), max_fee_msat: int | None = None
+    ) -> answers.Estimate:
+        return answers.Estimate(21_000, 0, 5_000, 21_000, PEER_ID, "Kaffee für zwei")
 
     async def forwards(self) -> tuple[answers.Forward, ...]:
         heights = (480, 400)
