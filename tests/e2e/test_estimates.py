@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lnpd.errors import AddressRefused, FeeTooHigh, InsufficientFunds, NoDirectChannel, PeerNotConnected
-from lnpd.testing import Network, shown
+from lnpd.testing import Network, shown, until_asked
 
 
 def test_what_was_estimated_is_what_it_costs(tmp_path: Path) -> None:
@@ -50,6 +50,13 @@ def test_what_was_estimated_is_what_it_costs(tmp_path: Path) -> None:
             assert (paying.amount_msat, paying.fee_msat, paying.description) == (100_000_000, 0, "a bicycle")
             assert (await told.pay(invoice, None, 20)).fee_msat == paying.fee_msat
 
+            assert (await told.estimate_pay(invoice, None)).total_msat == 0, "it was paid before"
+
+            async def settled() -> bool:
+                row = await shown(alice, opened.channel_id)
+                return row is not None and row.ours_msat == 900_000_000
+
+            await until_asked(settled)
             closing = await told.estimate_close(opened.channel_id, False)
             forced = await told.estimate_close(opened.channel_id, True)
             assert 0 < closing.fee_msat <= closing.max_fee_msat and forced.fee_msat > 0 and "delay" in forced.note

@@ -342,7 +342,7 @@ class NodeApi(PluginApi):
         self, invoice: str, amount_msat: int | None, route: tuple[str, ...] = (), max_fee_msat: int | None = None
     ) -> answers.Estimate:
         """What `pay` would cost."""
-        return self._services.payments.estimates.of(invoice, amount_msat, route, max_fee_msat)
+        return await estimates.of_pay(self._services, invoice, amount_msat, route, max_fee_msat)
 
     async def forwards(self) -> tuple[answers.Forward, ...]:
         """What passed through this node last."""

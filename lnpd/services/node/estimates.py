@@ -3,13 +3,17 @@
 Nothing is reserved and nobody hears of it: what is true now may be another sum a block later.
 """
 
+import time
 from typing import Final
 
+from lnpd.routing.invoice_prefix import NETWORKS
 from lnpd.rpc.answers import Estimate
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.commands import CLOSE_WEIGHT, CONFIRM_BLOCKS, Commands
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.node.services import Services
+from lnpd.services.payments.estimate import begun, estimated
+from lnpd.services.payments.offer import amount_of, readable
 from lnpd.services.wallet.select import Selection, require_modest, require_relayable
 from lnpd.tx.states import feerate_of
 from lnpd.tx.transaction import TxOut
@@ -35,6 +39,18 @@ async def of_open(
     _, chosen = await commands.planned(bytes.fromhex(peer), amount_sat, push_msat, channel_type, providers)
     note = f"{push_msat // 1000:,} sat of it are given to the peer." if push_msat else ""
     return _spent(chosen, amount_sat, peer, note)
+
+
+async def of_pay(
+    services: Services, text: str, amount_msat: int | None, route: tuple[str, ...], max_fee_msat: int | None
+) -> Estimate:
+    """Of a payment. Raises what it would raise before anything is sent."""
+    prefix = next(prefix for prefix, name in NETWORKS.items() if name == services.config.network)
+    request = readable(text, prefix, services.node_id, services.plugins.desk.features.table)
+    if known := begun(request, await services.payments.payment(request.payment_hash)):
+        return known
+    now_seconds, height, usable = time.time(), services.watcher.height, services.channels.usable()
+    return estimated(request, amount_of(request, amount_msat), usable, now_seconds, height, route, max_fee_msat)
 
 
 def _spent(chosen: Selection, amount_sat: int, to: str, note: str = "") -> Estimate:

@@ -18,7 +18,6 @@ from lnpd.routing.invoice_prefix import NETWORKS
 from lnpd.routing.relay import RelayPolicy
 from lnpd.rpc import answers
 from lnpd.services.interfaces import Signer
-from lnpd.services.payments.estimate import Estimates
 from lnpd.services.payments.extras import Extras
 from lnpd.services.payments.forwarding import Forwards, is_circuit
 from lnpd.services.payments.incoming import (
@@ -75,7 +74,7 @@ class Payments:
         self.relay = Relay(store, signer, channels, node_id, chain_hash, policy, clock, self._tasks)
         self.updates = Updates(store, channels, node_id, chain_hash, clock)
         self._forwards = Forwards(store, channels, self.relay, clock, height, is_current, news, self._tasks)
-        extras, hints, whose = Extras(hooks), self.updates.hints, (channels, node_id, prefix)
+        extras, hints = Extras(hooks), self.updates.hints
         self._stuck = Stuck(store, channels, chain, self._forwards)
         self._incoming = Incoming(
             store, signer, node_id, prefix, clock, height, is_current, news, self._forwards, hints, codec, features
@@ -83,8 +82,7 @@ class Payments:
         self.verdicts = Verdicts(
             store, hooks, channels, news, self._tasks, clock, height, self._incoming.read, self._incoming.usual
         )
-        self._outgoing = Outgoing(store, *whose, clock, height, news, self._tasks, extras, features)
-        self.estimates = Estimates(*whose, clock, height, features)
+        self._outgoing = Outgoing(store, channels, node_id, prefix, clock, height, news, self._tasks, extras, features)
         self.limited = LimitedPayments(store, self._outgoing, node_id, prefix, features)
         # Any: each row takes the message of its key, which no static type of a table can say.
         self._told: dict[type, Callable[[Channel, Any], Awaitable[Effects]]] = {
