@@ -13,6 +13,9 @@ from hypothesis import HealthCheck, settings
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# The file of whoever runs the tests is no part of a test; the programs that tests start inherit this.
+os.environ["LNPD_CONFIG"] = "none"
+
 # The fixture `pair`; pytest finds it by itself where lnpd is installed, and in a checkout by this line.
 pytest_plugins = ("lnpd.pytest_plugin",)
 

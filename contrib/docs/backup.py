@@ -55,9 +55,9 @@ The passphrase only locks the seed file of one directory: with the words a new o
 
 def _restored() -> str:
     lines = block(
-        f"lnpd restore /media/usb/{BACKUP_NAME} --directory ~/.lnpd/new    # asks for the words\n"
-        "lnpd --directory ~/.lnpd/new\n"
-        "lnp --directory ~/.lnpd/new channels --onchain"
+        f"lnpd restore /media/usb/{BACKUP_NAME} --directory ~/restored    # asks for the words\n"
+        "lnpd --directory ~/restored\n"
+        "lnp --directory ~/restored channels --onchain"
     )
     return f"""## A lost directory
 
@@ -100,7 +100,7 @@ def _never() -> str:
 
 def _checked() -> str:
     lines = block(
-        "lnpd check --directory ~/.lnpd/regtest                           # a node that will not start\n"
+        "lnpd check                                                       # a node that will not start\n"
         "lnpd check /media/usb/copy --bitcoind=http://127.0.0.1:18443     # a copy, against the chain"
     )
     return f"""## Is what is stored sound?

@@ -5,7 +5,19 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import lnpd.channel
-from contrib.docs import backup, bitcoind, contract, electrum, interop, node, protocol, rules, tutorial, wire
+from contrib.docs import (
+    backup,
+    bitcoind,
+    configuration,
+    contract,
+    electrum,
+    interop,
+    node,
+    protocol,
+    rules,
+    tutorial,
+    wire,
+)
 from contrib.docs.markdown import page
 from lnpd.cli.reference import reference
 
@@ -35,8 +47,8 @@ PAGES: Final[tuple[Page, ...]] = (
     Page(FOLDER / "README.md", "which pages there are", index),
     Page(FOLDER / "commands.md", "each command of `lnp` and method of the RPC; options, exit codes, error codes",
          reference),
-    Page(FOLDER / "configuration.md", "the limits of each preset, and which options may not be given together",
-         node.configuration),
+    Page(FOLDER / "configuration.md", "file, environment and arguments; the limits of each preset; what is refused",
+         configuration.configuration),
     Page(FOLDER / "backup.md", "what to keep, how a node comes back, and whether what it has stored is sound",
          backup.backup),
     Page(FOLDER / "bitcoind.md", "how to run on a bitcoind, and what it is asked", bitcoind.bitcoind),

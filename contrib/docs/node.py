@@ -8,10 +8,7 @@ import re
 import lnpd.channel.step  # fills the table of transitions
 from contrib.docs.markdown import code, line_of, members, page, prose, table
 from lnpd import errors
-from lnpd.channel import feerates
-from lnpd.channel.presets import LIMITS, PRESETS
 from lnpd.channel.table import printed
-from lnpd.config import RULES
 from lnpd.rpc.codes import CODES
 from lnpd.services.events import KEPT_EVENTS, TOPICS
 from lnpd.services.signer.refusals import Rule
@@ -91,45 +88,6 @@ def _error_row(kind: type[Exception]) -> tuple[str, str, str, str]:
     above = ", ".join(base.__name__ for base in kind.__bases__ if base is not Exception)
     number = next(CODES[each] for each in kind.__mro__ if each in CODES)
     return code(kind.__name__), above, str(number), line_of(kind)
-
-
-def configuration() -> str:
-    """The limits and their presets, and what options may not be together."""
-    heads, margin = ("option", "unit", *PRESETS, "meaning"), feerates.FLOOR_MARGIN_PERCENT - 100
-    rows = []
-    for row in LIMITS:
-        values = (f"{getattr(limits, row.field):,}" for limits in PRESETS.values())
-        rows.append((code(row.flag), row.unit.lower(), *values, row.meaning))
-    return page(
-        "Limits, and what lnpd refuses to start with",
-        """The options themselves are in commands.md.
-
-## Limits
-
-`--limits PRESET` says what peers may do in channels; a limit's own option goes before the preset's value. `lnp info
---limits` shows what is in effect. They bind channels that open from then on; the feerates bind all channels from the
-next start on. On mainnet the largest channel and the sum of all have caps of their own.
-""",
-        table(heads, rows),
-        f"""## The feerate of channels that we opened
-
-Who opened a channel pays for its commitments. lnpd moves their feerate by itself (update_fee), at each new block and
-when the peer is back, within `--min-feerate-per-kw` and `--max-feerate-per-kw`. All in satoshi per 1000 weight:
-
-- Without anchors it follows the estimate for {feerates.SOON_BLOCKS} blocks.
-- With anchors too, but from {feerates.ANCHORS_LEAST_PER_KW:,} to {feerates.ANCHORS_MOST_PER_KW:,}, or {margin} % more
-  than the estimate for {feerates.FLOOR_BLOCKS:,} blocks if that is higher: a child of our anchor pays the rest.
-- It is moved once it is {feerates.RISE_PERCENT} % too low, {feerates.FALL_PERCENT} % too high, or below the longest
-  estimate.
-- From one block to the next it rises to its {feerates.RISE_FACTOR}-fold at most: an estimate may be wrong once.
-- It rises as far as what is ours in the channel pays for it, beside the reserve, a buffer for a further rise and
-  {feerates.BUFFERED_HTLCS} more payments; and no further than the limit for payments that are too small for an output.
-
-`lnp channels` shows it; `lnp info` warns of a channel that cannot pay what is due.
-""",
-        "## Refused\n\nThese combinations are refused, with the sentence beside them.\n",
-        "\n".join(f"- {sentence}" for _, sentence in RULES) + "\n",
-    )
 
 
 def states() -> str:

@@ -7,6 +7,7 @@ Only the command that was asked for gets a parser, so that `lnp` starts at once.
 
 import argparse
 import difflib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -14,6 +15,7 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from lnpd.config import NETWORKS, default_directory, read_path
+from lnpd.config.places import file_of
 from lnpd.errors import NoSuchMethod, ParameterRefused
 from lnpd.rpc.commands import Command, Parameter
 from lnpd.rpc.kinds import LISTS, read_word
@@ -30,8 +32,9 @@ class Common(msgspec.Struct, frozen=True):
 
 
 COMMON: Final[tuple[tuple[str, str, str], ...]] = (
-    ("--directory", "PATH", "the node's data directory (default: ~/.lnpd/NETWORK)"),
+    ("--directory", "PATH", "the node's data directory (default: what lnpd would take)"),
     ("--network", "NAME", f"{', '.join(NETWORKS)} (default: regtest)"),
+    ("--config", "PATH", "the node's configuration file, which may name another network or directory; or none"),
     ("--timeout", "SECONDS", "wait at most so long for the answer (default: 120)"),
     ("--json", "", "print the answer as JSON, as the RPC gives it"),
 )
@@ -128,25 +131,31 @@ def params(command: Command, words: Sequence[str]) -> tuple[dict[str, Any], argp
 
 
 def common(parsed: argparse.Namespace, base: Common | None = None) -> Common:
-    """The common options of a parsed line, which go before those of `base`. Raises ParameterRefused."""
+    """The common options of a parsed line, which go before those of `base`. Raises ParameterRefused, ConfigRefused."""
     given = {flag: getattr(parsed, flag) for flag, _, _ in COMMON}
-    network = given["--network"] or NETWORKS[0]
-    if network not in NETWORKS:
-        raise ParameterRefused(f"--network is one of {', '.join(NETWORKS)}, not {network!r}.")
-    base = base or Common(default_directory(network))
-    if given["--directory"]:
-        base = msgspec.structs.replace(base, directory=_directory(given["--directory"]))
-    elif given["--network"]:
-        base = msgspec.structs.replace(base, directory=default_directory(network))
+    if given["--network"] not in (None, *NETWORKS):
+        raise ParameterRefused(f"--network is one of {', '.join(NETWORKS)}, not {given['--network']!r}.")
+    named = any(given[flag] for flag in ("--directory", "--network", "--config"))
+    directory = base.directory if base and not named else _directory(given)
+    base = base or Common(directory)
     seconds = _timeout(given["--timeout"])
-    return Common(base.directory, base.json or given["--json"], base.timeout_seconds if seconds is None else seconds)
+    return Common(directory, base.json or given["--json"], base.timeout_seconds if seconds is None else seconds)
 
 
-def _directory(word: str) -> Path:
-    try:
-        return read_path(word)
-    except ValueError as error:
-        raise ParameterRefused(f"--directory takes {error}, not {word[:60]!r}.") from None
+def _directory(given: dict[str, Any]) -> Path:  # Any: what argparse found
+    """The directory of the node: what was typed, else what `lnpd` would take."""
+    word = given["--directory"]
+    if word:
+        try:
+            return read_path(word)
+        except ValueError as error:
+            raise ParameterRefused(f"--directory takes {error}, not {word[:60]!r}.") from None
+    network, asked = given["--network"], given["--config"]
+    if file_of(asked, os.environ) is None and not {"LNPD_NETWORK", "LNPD_DIRECTORY"} & os.environ.keys():
+        return default_directory(network or NETWORKS[0])
+    from lnpd.config.elsewhere import directory_of  # with the table of options, which a command need not load
+
+    return directory_of(network, asked)
 
 
 def _timeout(word: str | None) -> float | None:

@@ -18,6 +18,7 @@ from typing import Final
 
 from lnpd.cli import options
 from lnpd.cli.directory import prepare_directory
+from lnpd.cli.effect import printed
 from lnpd.cli.exits import INTERRUPTED, LNPD_EXITS, OK, REFUSED, daemon_exit_of
 from lnpd.cli.logs import set_up
 from lnpd.cli.secrets import known_passphrase
@@ -31,6 +32,7 @@ STOP_SECONDS: Final = 5.0
 MORE_SECONDS: Final = 3.0
 """For plugins and processes to end, after the mailboxes are drained."""
 
+OWN_OPTIONS: Final = (("--check-config", "", "print what would be in effect, and who said it, and end"),)
 PROGRAMS: Final = ("init", "restore", "check", "regtest")
 DESCRIPTION: Final = "Run a Lightning node. `lnpd init` makes its seed, `lnpd restore` brings one back, \
 `lnpd check` looks into a copy of its database, `lnpd regtest` is a chain for several nodes."
@@ -76,7 +78,14 @@ def _program(words: Sequence[str]) -> int:
 def daemon(words: Sequence[str]) -> int:
     """Runs a node until it is asked to end; returns the exit code. Raises LnpdError."""
     codes = "\n".join(f"  {code:>3}  {meaning}" for code, (meaning, _) in LNPD_EXITS.items())
-    config = options.config_of(options.parser("lnpd", DESCRIPTION, f"exit codes:\n{codes}").parse_args(list(words)))
+    parser = options.parser("lnpd", DESCRIPTION, f"exit codes:\n{codes}")
+    for flag, _, help in OWN_OPTIONS:
+        parser.add_argument(flag, action="store_true", help=help)
+    parsed = parser.parse_args(list(words))
+    config = options.config_of(parsed)
+    if parsed.check_config:
+        print(printed(config))
+        return OK
     set_up(config.log_level)
     check_places(config)
     fixed = config.developer is not None and config.developer.seed

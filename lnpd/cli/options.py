@@ -2,16 +2,20 @@
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import Final, NoReturn
 
-import msgspec
-
-from lnpd.channel.presets import DEFAULT, Limits
-from lnpd.config import MAINNET, RULES, Config, Developer, Rule, checked, default_directory
-from lnpd.config.model import MAINNET_MAX_CHANNEL_SAT, MAINNET_MAX_TOTAL_SAT
-from lnpd.config.table import OPTIONS, Option, Program
+from lnpd.config import RULES, Config, Rule
+from lnpd.config.build import built
+from lnpd.config.places import NO_FILE, VARIABLE, WHERE_FILE
+from lnpd.config.sources import settle
+from lnpd.config.table import OPTIONS, Program
 from lnpd.errors import ConfigRefused
+
+CONFIG: Final = "--config"
+CONFIG_HELP: Final = f"read this configuration file, or none; the variable {VARIABLE} says the same (default: if it is \
+there, {WHERE_FILE})"
+WITHOUT_FILE: Final = ("lnpd regtest",)  # a chain for tests: its directory is not the node's
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,6 +33,8 @@ def parser(program: Program, description: str, epilog: str = "", helps: Mapping[
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     developers = made.add_argument_group("developer options, refused without --developer")
+    if program not in WITHOUT_FILE:
+        made.add_argument(CONFIG, metavar="PATH", help=CONFIG_HELP, dest=CONFIG)
     for row in OPTIONS:
         if program not in row.programs:
             continue
@@ -45,48 +51,9 @@ def parser(program: Program, description: str, epilog: str = "", helps: Mapping[
 
 
 def config_of(given: argparse.Namespace, rules: tuple[Rule, ...] = RULES) -> Config:
-    """The configuration that a parsed command line means. Raises ConfigRefused."""
-    fields: dict[str, Any] = {}  # Any: each field has its own type, which the row's `read` gives it
-    developer: dict[str, Any] = {}
-    limits: dict[str, Any] = {}
-    for row in OPTIONS:
-        words = getattr(given, row.flag, None)
-        if words is None and row.environment and hasattr(given, row.flag):
-            words = os.environ.get(row.environment)
-        if words is None or words is False:
-            continue
-        if row.developer and not getattr(given, "--developer"):
-            raise ConfigRefused(f"{row.flag} is a developer option: it needs --developer.")
-        part = developer if row.developer else limits if row.limit else fields
-        part[row.field] = _value(row, words)
-    if "developer" in fields:
-        fields["developer"] = Developer(**developer)
-    if "listen" in fields:
-        fields["listen"] = tuple(address for address in fields["listen"] if address is not None)
-    network = fields.get("network", "regtest")
-    fields.setdefault("directory", default_directory(network))
-    fields["limits"] = msgspec.structs.replace(_usual(network, fields.get("limits", DEFAULT)), **limits)
-    return checked(Config(**fields), rules)
-
-
-def _usual(network: str, limits: Limits) -> Limits:
-    """A preset, within the caps of the network."""
-    if network != MAINNET:
-        return limits
-    return msgspec.structs.replace(
-        limits,
-        max_channel_sat=min(limits.max_channel_sat, MAINNET_MAX_CHANNEL_SAT),
-        max_total_sat=min(limits.max_total_sat, MAINNET_MAX_TOTAL_SAT),
-    )
-
-
-def _value(row: Option, words: str | bool | Sequence[str]) -> object:
-    if isinstance(words, bool):
-        return row.value
-    try:
-        return row.read(words) if isinstance(words, str) else tuple(row.read(word) for word in words)
-    except ValueError as error:
-        if row.environment:  # it may hold a password
-            raise ConfigRefused(f"{row.flag} takes {error}, and this is not.") from None
-        shown = words if isinstance(words, str) else " ".join(words)
-        raise ConfigRefused(f"{row.flag} takes {error}, not {shown[:60]!r}.") from None
+    """The configuration that a parsed command line means, over the environment and the file, where the program has
+    --config. Raises ConfigRefused."""
+    arguments = vars(given)
+    has_file = CONFIG in arguments
+    settled, contents = settle(arguments, os.environ if has_file else {}, arguments[CONFIG] if has_file else NO_FILE)
+    return built(settled, rules, contents.files)

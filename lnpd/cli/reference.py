@@ -13,11 +13,12 @@ import msgspec
 from msgspec.structs import fields
 
 from lnpd import errors
-from lnpd.cli import init, regtest, restore
+from lnpd.cli import daemon, init, regtest, restore
 from lnpd.cli.arguments import COMMON
 from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
+from lnpd.cli.options import CONFIG, CONFIG_HELP, WITHOUT_FILE
 from lnpd.cli.tools import HERE
-from lnpd.config.table import OPTIONS
+from lnpd.config.table import ALL, OPTIONS
 from lnpd.rpc.codes import CODES
 from lnpd.rpc.commands import COMMANDS, Command
 from lnpd.rpc.kinds import KINDS
@@ -49,7 +50,10 @@ def reference() -> str:
     parts.append("## Exit codes of lnp\n")
     parts.append(_table(("code", "meaning"), ((str(code), meaning) for code, meaning in LNP_EXITS.items())))
     parts.append("## Options of lnpd\n")
-    options = [(row.flag, row.metavar, ", ".join(row.programs), row.help) for row in OPTIONS]
+    with_file = ", ".join(each for each in ALL if each not in WITHOUT_FILE)
+    options = [(CONFIG, "PATH", with_file, CONFIG_HELP)]
+    options += [(row.flag, row.metavar, ", ".join(row.programs), row.help) for row in OPTIONS]
+    options += [(flag, metavar, "lnpd", help) for flag, metavar, help in daemon.OWN_OPTIONS]
     options += [(flag, metavar, "lnpd init", help) for flag, metavar, help in init.OWN_OPTIONS]
     options += [(flag, metavar, "lnpd restore", help) for flag, metavar, help in restore.OWN_OPTIONS]
     options += [(flag, metavar, "lnpd regtest", help) for flag, metavar, help in regtest.OWN_OPTIONS]

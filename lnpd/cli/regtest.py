@@ -11,10 +11,11 @@ from lnpd.cli import options
 from lnpd.cli.directory import prepare_directory
 from lnpd.cli.logs import set_up
 from lnpd.config import SEED_RULES, default_directory, read_endpoint
+from lnpd.config.places import WHERE_DATA
 from lnpd.errors import ConfigRefused
 
 DESCRIPTION: Final = "Serve one embedded regtest chain to several nodes. Mine its blocks with `lnp mine`."
-HELPS: Final = {"--directory": "the chain's directory (default: ~/.lnpd/chain)"}
+HELPS: Final = {"--directory": f"the chain's directory (default: {WHERE_DATA.replace('NETWORK', 'chain')})"}
 # Beside the options that all programs share.
 OWN_OPTIONS: Final = (("--endpoint", "ipc://PATH", "where nodes reach it (default: ipc://DIRECTORY/chain.sock)"),)
 

@@ -9,6 +9,7 @@ import msgspec
 
 from lnpd.channel.presets import DEFAULT as USUAL_LIMITS
 from lnpd.channel.presets import Limits
+from lnpd.config.given import Given
 from lnpd.routing.relay import RelayPolicy
 
 Network = Literal["regtest", "testnet", "signet", "bitcoin"]
@@ -80,6 +81,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     regtest; or that of `electrum`, servers' URLs, the first that answers; or that of a chain service, whose endpoint is
     `chain`; or else an embedded regtest chain, in this process or, with `chain_process`, in one of its own.
     `anchor_reserve_sat` None: what is usual on the network. `upfront_shutdown` is "off", "wallet" or an address.
+    `given` is who said what of it, `files` are those that were read for it.
     """
 
     directory: Path
@@ -119,6 +121,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     htlc_maximum_msat: int = USUAL_RELAY.htlc_maximum_msat
     log_level: str = "info"
     developer: Developer | None = None
+    given: tuple[Given, ...] = ()
+    files: tuple[Path, ...] = ()
 
     @property
     def seed_path(self) -> Path:

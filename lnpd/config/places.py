@@ -1,9 +1,58 @@
-"""Where does a node keep its data, unless it is told?"""
+"""Where are a node's data and its configuration file, unless a person says otherwise? As the platform wants it.
+
+          data of a network                              the file
+Linux     $XDG_DATA_HOME/lnpd/NETWORK                    $XDG_CONFIG_HOME/lnpd/config.toml
+          ~/.local/share/lnpd/NETWORK                    ~/.config/lnpd/config.toml
+macOS     ~/Library/Application Support/lnpd/NETWORK     ~/Library/Application Support/lnpd/config.toml
+where it is there already: ~/.lnpd/NETWORK               ~/.lnpd/config.toml
+"""
 
 import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
+
+from lnpd.errors import ConfigRefused
+
+FILE_NAME: Final = "config.toml"
+VARIABLE: Final = "LNPD_CONFIG"
+NO_FILE: Final = "none"
+WHERE_DATA: Final = "$XDG_DATA_HOME/lnpd/NETWORK, usually ~/.local/share/lnpd/NETWORK; on macOS ~/Library/Application \
+Support/lnpd/NETWORK; where there is a ~/.lnpd/NETWORK, that"
+WHERE_FILE: Final = "$XDG_CONFIG_HOME/lnpd/config.toml, usually ~/.config/lnpd/config.toml; on macOS ~/Library/\
+Application Support/lnpd/config.toml; or ~/.lnpd/config.toml"
 
 
 def default_directory(network: str) -> Path:
     """The data directory of a network, unless another is given."""
-    return Path(os.path.expanduser("~")) / ".lnpd" / network
+    older = _home() / ".lnpd" / network
+    return older if older.is_dir() else _base("XDG_DATA_HOME", ".local/share") / network
+
+
+def default_file() -> Path | None:
+    """The configuration file, if there is one and no other is named. Raises ConfigRefused where there are two."""
+    found = [path for folder in (_home() / ".lnpd", _base("XDG_CONFIG_HOME", ".config"))
+             if (path := folder / FILE_NAME).is_file()]  # fmt: skip
+    if len(found) == 2:
+        raise ConfigRefused(f"There are two configuration files, {found[0]} and {found[1]}: name one with --config.")
+    return found[0] if found else None
+
+
+def file_of(asked: str | None, environment: Mapping[str, str]) -> Path | None:
+    """The configuration file that --config or its variable names, else the usual one; None if there is none."""
+    word = asked or environment.get(VARIABLE)
+    if not word:
+        return default_file()
+    return None if word == NO_FILE else Path(os.path.abspath(os.path.expanduser(word)))
+
+
+def _home() -> Path:
+    return Path(os.path.expanduser("~"))
+
+
+def _base(variable: str, usual: str) -> Path:
+    if sys.platform == "darwin":
+        return _home() / "Library" / "Application Support" / "lnpd"
+    named = os.environ.get(variable, "")  # one that is no whole path does not count (XDG Base Directory Specification)
+    return (Path(named) if os.path.isabs(named) else _home() / usual) / "lnpd"

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from lnpd.channel.presets import PRESETS, Limits
 from lnpd.config.model import CHANNEL_SECRETS, MAX_ALIAS_BYTES, Address, FailPoint, Secret
@@ -120,3 +120,19 @@ def read_choice(*choices: str) -> Callable[[str], str]:
 def read_preset(word: str) -> Limits:
     """Reads the name of a set of limits."""
     return PRESETS[read_choice(*PRESETS)(word)]
+
+
+def shown(value: object) -> Any:  # Any: a JSON value
+    """A value as a person would write it, as a JSON value. A pair or a triple is NAME=VALUE, and has a reader."""
+    match value:
+        case Limits():
+            return value.preset
+        case Secret():
+            return value.word
+        case tuple():
+            return [shown(each) for each in value]
+        case bytes():
+            return value.hex()
+        case bool() | int() | float() | None:
+            return value
+    return str(value)

@@ -1,6 +1,7 @@
 """Which configurations are refused? RULES is the one table of what may not go together, whoever said it."""
 
 import os
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -8,6 +9,7 @@ from lnpd.config.model import LOOPBACK, MAINNET, MAINNET_MAX_CHANNEL_SAT, MAINNE
 from lnpd.errors import ConfigRefused
 
 MAX_DIRECTORY_BYTES: Final = 80  # a unix socket's path has at most 107, and ours lie in the directory
+_FLAG: Final = re.compile(r"--[a-z][a-z-]+")
 
 
 def _on_mainnet(rule: Callable[[Config], bool]) -> Callable[[Config], bool]:
@@ -93,5 +95,11 @@ def checked(config: Config, rules: tuple[Rule, ...] = RULES) -> Config:
     """The configuration itself, if it breaks no rule. Raises ConfigRefused with the first that it breaks."""
     for broken, sentence in rules:
         if broken(config):
-            raise ConfigRefused(sentence)
+            raise ConfigRefused(" ".join((sentence, *_origins(config, sentence))))
     return config
+
+
+def _origins(config: Config, sentence: str) -> list[str]:
+    """Who said what a sentence names, unless it was typed."""
+    named = set(_FLAG.findall(sentence))
+    return [f"{each.flag} {each.origin}." for each in config.given if each.flag in named and each.origin]

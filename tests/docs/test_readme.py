@@ -83,7 +83,7 @@ def test_every_command_and_option_in_the_readme_exists() -> None:
     used = set(re.findall(r"\blnp ([a-z][a-z-]+|COMMAND)", README))
     assert used - methods - {"lockbox-put"} == set()
     flags = {row.flag for row in OPTIONS} | {p.flag for command in COMMANDS for p in command.parameters}
-    flags |= {"--json", "--help", "--keep"}
+    flags |= {"--json", "--help", "--keep", "--config", "--check-config"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - flags == set()
 
 
