@@ -72,6 +72,10 @@ class UnknownChannel(CommandRefused):
     """No channel has this id, or one that begins so; or several have."""
 
 
+class NoCommitment(CommandRefused):
+    """A channel has no commitment that could be shown: it is not that far, or only a backup of it was left."""
+
+
 class InsufficientFunds(CommandRefused):
     """The wallet, or a channel, has less than what is to be spent."""
 

@@ -150,7 +150,7 @@ def _ways(confirmed: Confirmed, vout: int, party: Party, state: State) -> list[W
     ]
     if party != graph.holder:
         return alone
-    return [*alone, *((_locked(child), index) for index, child in confirmed.children.get(vout, ()))]
+    return [*alone, *((locked(child), index) for index, child in confirmed.children.get(vout, ()))]
 
 
 def _late(confirmed: Confirmed, way: Way) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ def _late(confirmed: Confirmed, way: Way) -> tuple[str, ...]:
     return path.late if stage < 0 else late_names(confirmed.graph.children[stage])
 
 
-def _locked(child: Child) -> SpendPath:
+def locked(child: Child) -> SpendPath:
     """A child's path with the locks of its transaction."""
     sequence = child.tx.inputs[0].sequence
     older = 0 if sequence & _NO_RELATIVE_LOCK else sequence & 0xFFFF

@@ -16,6 +16,7 @@ from lnpd.rpc.answers.channels import (
     Relayed,
     RelayTerms,
 )
+from lnpd.rpc.answers.commitment import Commitment, CommitmentChild, CommitmentOutput, SpendingWay, TrimmedOutput
 from lnpd.rpc.answers.estimates import Estimate
 from lnpd.rpc.answers.grants import GrantShown, GrantsShown
 from lnpd.rpc.answers.hooks import HookPart, HookShown
@@ -28,8 +29,9 @@ from lnpd.rpc.answers.wallet import Address, Coin, Funded, Funds, Mined, Sent
 
 __all__ = [
     "PAID_BEFORE", "Address", "BackedUpChannel", "Backup", "BackupFile", "Channel", "ChannelId", "Closed", "Coin",
-    "Connected", "DatabaseCopy", "Decoded", "Done", "Estimate", "Event", "ExtensionOutput", "Feature", "Forward",
-    "Funded", "Funds", "GrantShown", "GrantsShown", "Hex", "HookPart", "HookShown", "Htlc", "Info", "Invoice", "Limit",
-    "Listening", "Mined", "NodeId", "OnchainOutput", "Opened", "Outpoint", "Paid", "Payment", "Peer", "Plugin",
-    "PluginOption", "Pong", "RelayTerms", "Relayed", "Sent", "StoreCheck", "StoreProblem", "Txid",
+    "Commitment", "CommitmentChild", "CommitmentOutput", "Connected", "DatabaseCopy", "Decoded", "Done", "Estimate",
+    "Event", "ExtensionOutput", "Feature", "Forward", "Funded", "Funds", "GrantShown", "GrantsShown", "Hex",
+    "HookPart", "HookShown", "Htlc", "Info", "Invoice", "Limit", "Listening", "Mined", "NodeId", "OnchainOutput",
+    "Opened", "Outpoint", "Paid", "Payment", "Peer", "Plugin", "PluginOption", "Pong", "RelayTerms", "Relayed", "Sent",
+    "SpendingWay", "StoreCheck", "StoreProblem", "TrimmedOutput", "Txid",
 ]  # fmt: skip

@@ -40,6 +40,14 @@ CHANNELS_COMMANDS: Final[tuple[Command, ...]] = (
         examples=("lnp channels", "lnp channels --onchain"),
     ),
     Command(
+        "commitment",
+        CHANNELS,
+        "Draw a channel's last commitment transaction: who contributed what, who can spend it when, and its children.",
+        answers.Commitment,
+        (CHANNEL, optional("theirs", "boolean", "the peer's, not ours", False)),
+        examples=("lnp commitment 3f2a91", "lnp commitment 3f2a91 --theirs"),
+    ),
+    Command(
         "close",
         CHANNELS,
         "Close a channel; wait until the closing transaction is broadcast.",

@@ -16,6 +16,7 @@ from lnpd.rpc.answers import (
     Channel,
     ChannelId,
     Closed,
+    Commitment,
     Connected,
     DatabaseCopy,
     Decoded,
@@ -203,6 +204,10 @@ class Backend(Protocol):
 
     async def channels(self, onchain: bool = False) -> tuple[Channel, ...]:
         """Every channel, until nothing of it is left to do on chain; with `onchain` those whose funding is spent."""
+        ...
+
+    async def commitment(self, channel: ChannelId, theirs: bool = False) -> Commitment:
+        """The last commitment transaction that we hold, or the peer's. UnknownChannel, NoCommitment."""
         ...
 
     async def close(

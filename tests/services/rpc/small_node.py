@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from lnpd_sdk.manifest import Parameter, RpcMethod
 
 from lnpd.errors import CloseBlocked, InsufficientFunds, PaymentFailed, PeerUnreachable
@@ -17,6 +18,7 @@ from lnpd.rpc import answers
 from lnpd.services.events import Events
 from lnpd.services.rpc.server import RpcServer
 from lnpd.store.store import Store
+from tests.cli import pictures
 
 NODE_ID = "02" + "a1" * 32
 PEER_ID = "03" + "b2" * 32
@@ -135,6 +137,10 @@ class SmallNode:
 
     async def channels(self, onchain: bool = False) -> tuple[answers.Channel, ...]:
         return self.rows
+
+    async def commitment(self, channel: str, theirs: bool = False) -> answers.Commitment:
+        drawn = pictures.boxed(us=1 if theirs else 0)
+        return msgspec.convert({**drawn, "channel_id": channel}, answers.Commitment)
 
     async def close(
         self, channel: str, force: bool, destination: str | None, not_restored: bool = False
