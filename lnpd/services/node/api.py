@@ -1,6 +1,7 @@
 """What does the node answer to a person or a program? The Backend of the RPC, over the services."""
 
 import os
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Literal
@@ -9,15 +10,17 @@ import msgspec
 from embit import script as scripts
 from embit.networks import NETWORKS as EMBIT
 
-from lnpd.channel.state import Closed, OnChain
+from lnpd.channel.state import AwaitingReady, Closed, OnChain
 from lnpd.errors import OnlyOnRegtest
+from lnpd.routing import invoice as invoices
+from lnpd.routing.invoice_prefix import NETWORKS
 from lnpd.rpc import answers
 from lnpd.services.backup import answers as backup
 from lnpd.services.channels import picture
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.commands import CONFIRM_BLOCKS, Commands
 from lnpd.services.channels.driver import ChannelDriver
-from lnpd.services.node import about, warnings
+from lnpd.services.node import about, estimates, warnings
 from lnpd.services.node.checking import checked_with_chain
 from lnpd.services.node.plugins import PluginApi
 from lnpd.services.node.services import Services
@@ -250,8 +253,108 @@ class NodeApi(PluginApi):
             ]
         )
 
+    async def _mined_height(self, driver: ChannelDriver) -> int:
+        if not isinstance(driver.channel.phase, AwaitingReady):
+            return 0  # the channel knows it
+        return await self._services.watcher.mined_height(driver.channel.key.encode(), "funding")
+
     async def commitment(self, channel: str, theirs: bool = False) -> answers.Commitment:
         """A commitment transaction."""
         services = self._services
         driver = services.channels.driver_of(channel)
         return await picture.shown(services.store, driver.channel, theirs, self._address_of)
+
+    async def close(
+        self, channel: str, force: bool, destination: str | None, not_restored: bool = False
+    ) -> answers.Closed:
+        """Closes a channel."""
+        driver = self._services.channels.driver_of(channel)
+        if force:
+            return await self.commands.force_close(driver, not_restored)
+        return await self.commands.close(driver, destination)
+
+    async def relay(
+        self,
+        channel: str,
+        fee_base_msat: int | None = None,
+        fee_proportional_millionths: int | None = None,
+        cltv_expiry_delta: int | None = None,
+        htlc_minimum_msat: int | None = None,
+        htlc_maximum_msat: int | None = None,
+    ) -> answers.Relayed:
+        """What is asked for forwarding over a channel."""
+        return await self._services.payments.relayed(
+            self._services.channels.driver_of(channel).channel,
+            fee_base_msat=fee_base_msat,
+            fee_proportional_millionths=fee_proportional_millionths,
+            cltv_expiry_delta=cltv_expiry_delta,
+            htlc_minimum_msat=htlc_minimum_msat,
+            htlc_maximum_msat=htlc_maximum_msat,
+        )
+
+    # --- payments
+    async def invoice(self, amount_msat: int | None, description: str, expiry_seconds: int) -> answers.Invoice:
+        """Makes an invoice."""
+        return await self._services.payments.create_invoice(amount_msat, description, expiry_seconds)
+
+    async def invoices(self) -> tuple[answers.Invoice, ...]:
+        """Our last invoices."""
+        return await self._services.payments.invoices()
+
+    async def decode(self, invoice: str) -> answers.Decoded:
+        """Reads an invoice."""
+        table = self._services.plugins.desk.features.table
+        read = invoices.decode(invoice, table)
+        return answers.Decoded(
+            network=NETWORKS[read.network],
+            payee=read.payee.hex(),
+            payment_hash=read.payment_hash.hex(),
+            amount_msat=read.amount_msat,
+            description=read.description or "",
+            created_unix_seconds=read.timestamp_seconds,
+            expiry_seconds=read.expiry_seconds,
+            expired=invoices.is_expired(read, int(time.time())),
+            min_final_cltv_expiry_delta=read.min_final_cltv_expiry_delta,
+            features=read.features.to_bytes().hex(),
+            feature_names=tuple(about.name_of(table, bit) for bit in read.features.bits()),
+        )
+
+    async def pay(
+        self,
+        invoice: str,
+        amount_msat: int | None,
+        timeout_seconds: int,
+        route: tuple[str, ...] = (),
+        max_fee_msat: int | None = None,
+    ) -> answers.Paid:
+        """Pays an invoice."""
+        return await self._services.payments.pay(invoice, amount_msat, timeout_seconds, route, max_fee_msat)
+
+    async def estimate_send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Estimate:
+        """What `send` would cost."""
+        return await estimates.of_send(self._services, address, amount_sat, feerate_per_kw)
+
+    async def estimate_open(
+        self, peer: str, amount_sat: int, push_msat: int, channel_type: str, providers: tuple[str, ...]
+    ) -> answers.Estimate:
+        """What `open` would cost."""
+        return await estimates.of_open(self.commands, peer, amount_sat, push_msat, channel_type, providers)
+
+    async def estimate_close(self, channel: str, force: bool) -> answers.Estimate:
+        """What `close` would cost, and bring."""
+        driver = self._services.channels.driver_of(channel)
+        return await estimates.of_close(self._services, self.commands, driver, force)
+
+    async def estimate_pay(
+        self, invoice: str, amount_msat: int | None, route: tuple[str, ...] = (), max_fee_msat: int | None = None
+    ) -> answers.Estimate:
+        """What `pay` would cost."""
+        return await estimates.of_pay(self._services, invoice, amount_msat, route, max_fee_msat)
+
+    async def forwards(self) -> tuple[answers.Forward, ...]:
+        """What passed through this node last."""
+        return await self._services.payments.forwards()
+
+    async def payments(self) -> tuple[answers.Payment, ...]:
+        """Our last payments."""
+        return await self._services.payments.payments()
