@@ -48,8 +48,9 @@ fuzz: setup ## the wire, from a peer's side and a stranger's, for MINUTES=10
 docs: setup ## the documentation that is printed from tables in the code
 	$(call program,contrib.docs,stage 2)
 
-generate: setup ## typed message classes from the rows in lnpd/wire
+generate: setup ## typed message classes from the rows in lnpd/wire, the client's methods from lnpd/rpc/commands
 	$(call program,lnpd.wire.generate,stage 1)
+	$(call program,lnpd.rpc.generate,stage 1)
 
 clean: ## remove .venv, caches and build products
 	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .cache build dist sdk/build sdk/dist

@@ -12,7 +12,7 @@ from lnpd.cli.arguments import DEFAULT_TIMEOUT_SECONDS, Common
 from lnpd.cli.exits import LNP_EXITS
 from lnpd.cli.tools import HERE
 from lnpd.errors import LnpdError, NodeUnavailable, NoSuchMethod, ParameterRefused, RefusedByNode
-from lnpd.rpc.client import RpcClient
+from lnpd.rpc.client import Client
 from lnpd.rpc.commands import COMMANDS, Command
 from lnpd.rpc.described import from_description
 
@@ -54,13 +54,13 @@ def find(words: Sequence[str], common: Common) -> tuple[Command, list[str]]:
 def known_commands(common: Common) -> tuple[Command, ...]:
     """The table's commands, and those of the plugins if the node runs."""
     try:
-        with RpcClient(common.directory) as node:
+        with Client(common.directory) as node:
             return (*TABLE, *plugin_commands(node))
     except NodeUnavailable:
         return TABLE
 
 
-def plugin_commands(node: RpcClient) -> list[Command]:
+def plugin_commands(node: Client) -> list[Command]:
     """The commands that the node's plugins have now."""
     try:
         return [from_description(row) for row in node.call("help", {}, DEFAULT_TIMEOUT_SECONDS) if row.get("plugin")]
@@ -70,7 +70,7 @@ def plugin_commands(node: RpcClient) -> list[Command]:
 
 def execute(command: Command, params: dict[str, Any], common: Common) -> None:  # Any: JSON values
     """Asks the node and prints its answer."""
-    with RpcClient(common.directory) as node:
+    with Client(common.directory) as node:
         if command.streaming:
             follow(node, params, common)
         show(command, node.call(command.method, params, patience(params, common)), common)
@@ -83,16 +83,16 @@ def patience(params: dict[str, Any], common: Common) -> float:  # Any: JSON valu
     return max(DEFAULT_TIMEOUT_SECONDS, int(params.get("timeout_seconds", 0)) + WAIT_BEYOND_SECONDS)
 
 
-def follow(node: RpcClient, params: dict[str, Any], common: Common) -> NoReturn:  # Any: JSON values
+def follow(node: Client, params: dict[str, Any], common: Common) -> NoReturn:  # Any: JSON values
     """Prints events as they come, a line each, until it is interrupted."""
-    for event in node.events(params.get("since")):
+    for event in node.events(params.get("since"), patience_seconds=0):
         if common.json:
             print(msgspec.json.encode(event).decode(), flush=True)
         else:
             from lnpd.cli.render import text
 
-            when, payload = text("_unix_seconds", event["unix_seconds"]), msgspec.json.encode(event["payload"])
-            print(f"{event['sequence']}  {when}  {event['topic']}  {text('', payload.decode())}", flush=True)
+            when, payload = text("_unix_seconds", event.unix_seconds), msgspec.json.encode(event.payload)
+            print(f"{event.sequence}  {when}  {event.topic}  {text('', payload.decode())}", flush=True)
     raise AssertionError("events have no end")
 
 

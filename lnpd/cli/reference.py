@@ -3,8 +3,6 @@
 `python -m lnpd.cli.reference` prints it as Markdown; `... bash` prints the completion of `lnp` for bash.
 """
 
-import inspect
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, get_args, get_origin
@@ -12,7 +10,6 @@ from typing import Any, Final, get_args, get_origin
 import msgspec
 from msgspec.structs import fields
 
-from lnpd import errors
 from lnpd.cli import daemon, init, regtest, restore
 from lnpd.cli.arguments import COMMON
 from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
@@ -22,7 +19,6 @@ from lnpd.config.table import ALL, OPTIONS
 from lnpd.rpc.codes import CODES
 from lnpd.rpc.commands import COMMANDS, Command
 from lnpd.rpc.kinds import KINDS
-from lnpd.services.rpc.api import Backend
 
 INTRODUCTION: Final = """# Commands and options
 
@@ -89,15 +85,8 @@ def _examples(command: Command) -> list[str]:
     return ["Examples:\n", *(f"    {example}" for example in command.examples), ""] if command.examples else []
 
 
-def refusals(command: Command) -> tuple[type[errors.LnpdError], ...]:
-    """The classes of errors that the node's interface names for a command, beside those that any command may have."""
-    text = inspect.getdoc(getattr(Backend, command.handler, None)) or ""
-    found = (getattr(errors, word, None) for word in dict.fromkeys(re.findall(r"[A-Z][A-Za-z]+", text)))
-    return tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, errors.LnpdError))
-
-
 def _refusals(command: Command) -> str:
-    named = ", ".join(f"`{kind.__name__}`" for kind in refusals(command))
+    named = ", ".join(f"`{kind.__name__}`" for kind in command.refused)
     return f"Refused by: {named}.\n" if named else ""
 
 
@@ -132,6 +121,7 @@ def _type_name(kind: Any) -> str:  # Any: a type, a union or an alias
             for part in get_args(kind)
         )
     names = {str: "text", int: "integer", float: "number", bool: "boolean", msgspec.Raw: "any",
+             Any: "any",
              msgspec.UnsetType: "absent"}  # fmt: skip
     return names.get(kind) or str(kind.__name__)
 

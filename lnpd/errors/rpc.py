@@ -15,11 +15,22 @@ class NodeConnectionLost(LnpdError):
     """The node ended, or closed the connection, before it had answered."""
 
 
+class EventsLost(LnpdError):
+    """The node's log of events does not go on where a subscriber left it: its database is another, or an older one."""
+
+
+class AnswerNotUnderstood(LnpdError):
+    """The node, perhaps of another version, answered a command in a way that this client does not know."""
+
+
 class RefusedByNode(LnpdError):
-    """The node answered a command with an error: `code` is stable, `name` that of the error's class."""
+    """The node answered a command with an error: `code` is stable, `name` that of the error's class.
+
+    A client raises it as that class too (lnpd/rpc/refused.py), so that either can be caught.
+    """
 
     def __init__(self, code: int, name: str, text: str) -> None:
-        super().__init__(text)
+        Exception.__init__(self, text)  # the other class's fields did not travel
         self.code = code
         self.name = name
 

@@ -1,125 +1,115 @@
-"""How does a program on this machine ask a node? With a blocking socket, so that `lnp` starts at once.
+"""How does a program ask a node? Plainly: one question, one answer, in the order of the program.
 
-with RpcClient(directory) as node:
-    node.call("info")
+    with Client("~/.lnpd/regtest") as node:
+        node.info().height
+        node.pay(invoice)
+
+Neither asyncio nor ZeroMQ is loaded for a node of this machine, so that `lnp` starts at once.
 """
 
-import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, TypeVar
 
 import msgspec
 
-from lnpd.errors import DeadlineMissed, NodeConnectionLost, NodeUnavailable, RefusedByNode
+from lnpd.errors import DeadlineMissed, LnpdError, NodeConnectionLost
+from lnpd.rpc import lines
+from lnpd.rpc.following import Following
+from lnpd.rpc.methods import Methods
+from lnpd.rpc.pipe import Feed, Pipe, SocketFeed, SocketPipe
+from lnpd.rpc.place import Place, Remote, place_of
 
-MAX_LINE_BYTES: Final = 64 << 20
-_CHUNK_BYTES: Final = 1 << 16
-SOCKET_NAME: Final = "rpc.sock"
-
-
-class _Fault(msgspec.Struct, frozen=True):
-    code: int
-    message: str
-    data: dict[str, Any] = {}  # JSON values
+T = TypeVar("T")
 
 
-class _Line(msgspec.Struct, frozen=True):
-    """A response or a notification of JSON-RPC 2.0."""
+class Client(Methods):
+    """A connection to a node, of this machine by its data directory, or a Remote one. For one thread at a time.
 
-    id: str | int | None = None
-    result: Any = None  # a JSON value
-    error: _Fault | None = None
-    method: str = ""
-    params: Any = None  # a JSON value
+    It has a method for each command, with typed parameters and answers. Each raises RefusedByNode, which is also of
+    the class that the node raised; DeadlineMissed after `timeout_seconds` (None: never), when what was begun goes on;
+    and NodeConnectionLost, when nobody knows what was done. No question is asked twice by itself; the next one, after
+    a loss, connects anew.
+    """
 
-
-_decoder = msgspec.json.Decoder(_Line)
-
-
-class RpcClient:
-    """A connection to the node of a data directory; one call at a time."""
-
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, node: Path | str | Remote, timeout_seconds: float | None = lines.USUAL_SECONDS) -> None:
         """Connects. Raises NodeUnavailable."""
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._socket.connect(str(directory / SOCKET_NAME))
-        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
-            self._socket.close()
-            raise NodeUnavailable(
-                f"No lnpd runs in {directory}: start it, or name another --directory or --network."
-            ) from None
-        except OSError as error:
-            self._socket.close()
-            raise NodeUnavailable(f"The lnpd in {directory} cannot be reached: {error}.") from None
-        self._buffer = bytearray()
+        self.place, self.timeout_seconds = place_of(node), timeout_seconds
         self._calls = 0
+        self._pipe: Pipe | None = dial(self.place, timeout_seconds)
 
-    def __enter__(self) -> "RpcClient":
+    def __enter__(self) -> "Client":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.hang_up()
 
-    def close(self) -> None:
-        """Ends the connection."""
-        self._socket.close()
+    def hang_up(self) -> None:
+        """Ends the connection. (`close` closes a channel, `disconnect` ends the connection with a peer.)"""
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
 
     def call(self, method: str, params: dict[str, Any] | None = None, timeout_seconds: float | None = None) -> Any:
-        """What the node answers, a JSON value. Raises RefusedByNode, NodeConnectionLost, DeadlineMissed.
+        """The answer to any method, a plugin's too, as a JSON value; its parameters by name. It waits for
+        `timeout_seconds`, or as long as the client's other questions do. Raises as they do."""
+        return msgspec.json.decode(self._answer(method, params or {}, timeout_seconds))
 
-        After DeadlineMissed the command may still be done: only the waiting ended.
+    def events(self, since: int | None = None, patience_seconds: float | None = None) -> Following:
+        """The node's events after this sequence number (None: from now on), as they come, in a connection of their own.
+
+        It outlives the node: after a loss it connects anew, and goes on after the last event that it told. It tries
+        for `patience_seconds` (None: for ever) before it raises NodeConnectionLost or NodeUnavailable. EventsLost if
+        the node's log ends before `since`.
         """
-        self._calls += 1
-        line = msgspec.json.encode({"jsonrpc": "2.0", "id": self._calls, "method": method, "params": params or {}})
+        return Following(lambda after: feed(self.place, after, self.timeout_seconds), since, patience_seconds)
+
+    def _ask(self, method: str, kind: type[T], /, **params: object) -> T:
+        return lines.typed(self._answer(method, params, None), kind)
+
+    def _answer(self, method: str, params: dict[str, Any], timeout_seconds: float | None) -> msgspec.Raw:
+        if timeout_seconds is None:
+            timeout_seconds = lines.patience(params, self.timeout_seconds)
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        self._calls += 1
+        asked = lines.question(self._calls, method, params)
         try:
-            self._socket.settimeout(timeout_seconds)
-            self._socket.sendall(line + b"\n")
-            while True:
-                answer = self._read(deadline)
-                if answer.error is not None:
-                    fault = answer.error
-                    raise RefusedByNode(fault.code, str(fault.data.get("name", "")), fault.message)
-                if answer.id == self._calls:
-                    return answer.result
+            if self._pipe is None:
+                self._pipe = dial(self.place, timeout_seconds)
+            self._send(self._pipe, asked, deadline)
+            while (line := lines.read(self._pipe.receive(deadline))).id != self._calls:
+                if line.id is None and line.error is not None:
+                    lines.result(line)  # it refuses the connection, or what it could not read
         except TimeoutError:
             raise DeadlineMissed(f"The node has not answered {method} within {timeout_seconds:g} s.") from None
-        except OSError as error:
-            raise NodeConnectionLost(f"The connection to the node was lost: {error}.") from None
+        except NodeConnectionLost:
+            self.hang_up()
+            raise
+        return lines.result(line)
 
-    def events(self, since: int | None = None) -> Iterator[dict[str, Any]]:
-        """The node's events as they come, without an end. Raises as `call`."""
-        self.call("events", {} if since is None else {"since": since})
+    def _send(self, pipe: Pipe, asked: bytes, deadline: float | None) -> None:
         try:
-            while True:
-                line = self._read(None)
-                if line.method == "event":
-                    yield line.params
-        except OSError as error:
-            raise NodeConnectionLost(f"The connection to the node was lost: {error}.") from None
+            pipe.send(asked, deadline)
+        except BaseException:  # perhaps half of it is there, and the rest would make no line
+            self.hang_up()
+            raise
 
-    def _read(self, deadline: float | None) -> _Line:
-        searched = 0
-        while (end := self._buffer.find(b"\n", searched)) < 0:
-            searched = len(self._buffer)
-            if searched > MAX_LINE_BYTES:
-                raise NodeConnectionLost("The node sent a line that is too long.")
-            if deadline is not None and deadline <= time.monotonic():
-                raise TimeoutError
-            self._socket.settimeout(None if deadline is None else max(deadline - time.monotonic(), 0.001))
-            chunk = self._socket.recv(_CHUNK_BYTES)
-            if not chunk:
-                raise NodeConnectionLost("The node ended before it had answered.")
-            self._buffer += chunk
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
-        try:
-            return _decoder.decode(line)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError):
-            raise NodeConnectionLost("What answers there is no lnpd.") from None
+
+RpcClient = Client
+
+
+def dial(place: Place, timeout_seconds: float | None) -> Pipe:
+    """A pipe to the node of a place. Raises NodeUnavailable."""
+    if isinstance(place, Remote):
+        raise LnpdError("A node of another machine cannot be asked yet.")
+    return SocketPipe(place)
+
+
+def feed(place: Place, since: int | None, timeout_seconds: float | None) -> Feed:
+    """The events of the node of a place. Raises NodeUnavailable, NodeConnectionLost, EventsLost, RefusedByNode."""
+    if isinstance(place, Remote):
+        raise LnpdError("A node of another machine cannot be asked yet.")
+    return SocketFeed(place, since, timeout_seconds)

@@ -25,6 +25,7 @@ def described(command: Command) -> dict[str, Any]:  # Any: a JSON object
         "mutating": command.mutating,
         "streaming": command.streaming,
         "examples": list(command.examples),
+        "refused": [kind.__name__ for kind in command.refused],
         "parameters": [
             {"name": p.name, "kind": p.kind, "help": p.help, "required": p.required, "default": p.default}
             for p in command.parameters
@@ -34,4 +35,4 @@ def described(command: Command) -> dict[str, Any]:  # Any: a JSON object
 
 def from_description(row: dict[str, Any]) -> Command:  # Any: a JSON object
     """A command of a plugin, as `described` told it. Raises msgspec.ValidationError."""
-    return msgspec.convert({**row, "result": None}, Command)
+    return msgspec.convert({**row, "result": None, "refused": ()}, Command)

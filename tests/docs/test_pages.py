@@ -17,7 +17,6 @@ from contrib.docs.listing import FOLDER, PAGES, Page
 from contrib.docs.markdown import classes, line_of, members, methods, signature, table
 from contrib.docs.rules import RULES
 from lnpd import errors
-from lnpd.cli.reference import refusals
 from lnpd.config import RULES as CONFIG_RULES
 from lnpd.config.table import OPTIONS
 from lnpd.hooks.capabilities import CAPABILITIES
@@ -78,7 +77,7 @@ def test_commands() -> None:
         assert all(parameter.help for parameter in command.parameters), command.name
         assert command.examples or not command.parameters, f"{command.name} has no example"
         assert all(example.startswith(f"lnp {command.name}") for example in command.examples), command.name
-    assert {kind for command in COMMANDS for kind in refusals(command)} >= {errors.CloseBlocked, errors.PaymentFailed}
+    assert {kind for command in COMMANDS for kind in command.refused} >= {errors.CloseBlocked, errors.PaymentFailed}
 
 
 def test_options() -> None:

@@ -1,6 +1,6 @@
 """What are the answers of the commands about the node as a whole? As __init__.py says."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -63,9 +63,10 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened. Sequence numbers grow, are never used twice, and survive a restart."""
+    """Something that happened. Sequence numbers grow, are never used twice, and survive a restart.
+    `payload` is a JSON object."""
 
     sequence: int
     topic: str
     unix_seconds: int
-    payload: msgspec.Raw
+    payload: Any  # each topic has fields of its own

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lnpd import errors
 from lnpd.rpc import answers
 from lnpd.rpc.commands.table import CHANNEL, CHANNELS, PEER, Command, Parameter, optional
 
@@ -30,6 +31,14 @@ CHANNELS_COMMANDS: Final[tuple[Command, ...]] = (
         ),
         mutating=True,
         examples=("lnp open 0279be 1000000", "lnp open 0279be 0.01btc --providers lockbox"),
+        refused=(
+            errors.UnknownPeer,
+            errors.PeerNotConnected,
+            errors.InsufficientFunds,
+            errors.ChainUnreachable,
+            errors.ChannelRefused,
+            errors.OpenTimedOut,
+        ),
     ),
     Command(
         "channels",
@@ -60,6 +69,16 @@ CHANNELS_COMMANDS: Final[tuple[Command, ...]] = (
         ),
         mutating=True,
         examples=("lnp close 3f2a91", "lnp close 3f2a91 --force"),
+        refused=(
+            errors.UnknownChannel,
+            errors.StateUnproven,
+            errors.CloseBlocked,
+            errors.PeerNotConnected,
+            errors.AddressRefused,
+            errors.CloseRefused,
+            errors.ClosePending,
+            errors.AlreadyClosed,
+        ),
     ),
     Command(
         "relay",
@@ -76,5 +95,9 @@ CHANNELS_COMMANDS: Final[tuple[Command, ...]] = (
         ),
         mutating=True,
         examples=("lnp relay 3f2a91", "lnp relay 3f2a91 --fee-base-msat 0 --fee-proportional-millionths 200"),
+        refused=(
+            errors.UnknownChannel,
+            errors.RelayTermsRefused,
+        ),
     ),
 )

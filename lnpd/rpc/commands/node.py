@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from lnpd import errors
 from lnpd.rpc import answers
 from lnpd.rpc.commands.table import NODE, Command, Parameter, optional
 
@@ -38,6 +39,7 @@ NODE_COMMANDS: Final[tuple[Command, ...]] = (
         mutating=True,
         call="backup_database",
         examples=("lnp backup-database /media/usb/lnpd.sqlite3",),
+        refused=(errors.DatabaseFailed,),
     ),
     Command(
         "check",

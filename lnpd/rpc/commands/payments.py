@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lnpd import errors
 from lnpd.rpc import answers
 from lnpd.rpc.commands.table import PAYMENTS, Command, Parameter, optional
 
@@ -27,6 +28,7 @@ PAYMENTS_COMMANDS: Final[tuple[Command, ...]] = (
         answers.Decoded,
         (Parameter("invoice", "invoice", "the invoice, ln..."),),
         examples=("lnp decode lnbcrt210n1...",),
+        refused=(errors.InvoiceError,),
     ),
     Command(
         "pay",
@@ -48,6 +50,16 @@ PAYMENTS_COMMANDS: Final[tuple[Command, ...]] = (
         ),
         mutating=True,
         examples=("lnp pay lnbcrt210n1...", "lnp pay lnbcrt210n1... --route 0279be... --route 02c604...@539x1x0"),
+        refused=(
+            errors.PaymentFailed,
+            errors.PaymentPending,
+            errors.InvoiceExpired,
+            errors.InvoiceError,
+            errors.RouteMalformed,
+            errors.RouteUnknown,
+            errors.RouteTooLong,
+            errors.RouteFeeTooHigh,
+        ),
     ),
     Command(
         "forwards",

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lnpd import errors
 from lnpd.rpc import answers
 from lnpd.rpc.commands.table import PEER, PEERS, Command, Parameter
 
@@ -14,6 +15,7 @@ PEERS_COMMANDS: Final[tuple[Command, ...]] = (
         (Parameter("address", "listen_address", "host:port"),),
         mutating=True,
         examples=("lnp listen 127.0.0.1:9735",),
+        refused=(errors.ListenRefused,),
     ),
     Command(
         "connect",
@@ -23,8 +25,23 @@ PEERS_COMMANDS: Final[tuple[Command, ...]] = (
         (Parameter("address", "peer_address", "node_id@host:port; the node id alone if it was connected to before"),),
         mutating=True,
         examples=("lnp connect 0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798@127.0.0.1:9735",),
+        refused=(
+            errors.PeerUnreachable,
+            errors.WrongNodeId,
+        ),
     ),
-    Command("ping", PEERS, "Send a ping and time its pong.", answers.Pong, (PEER,), examples=("lnp ping 0279be",)),
+    Command(
+        "ping",
+        PEERS,
+        "Send a ping and time its pong.",
+        answers.Pong,
+        (PEER,),
+        examples=("lnp ping 0279be",),
+        refused=(
+            errors.UnknownPeer,
+            errors.PeerNotConnected,
+        ),
+    ),
     Command("peers", PEERS, "List the peers.", tuple[answers.Peer, ...]),
     Command(
         "disconnect",
@@ -34,5 +51,9 @@ PEERS_COMMANDS: Final[tuple[Command, ...]] = (
         (PEER,),
         mutating=True,
         examples=("lnp disconnect 0279be",),
+        refused=(
+            errors.UnknownPeer,
+            errors.PeerNotConnected,
+        ),
     ),
 )

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lnpd import errors
 from lnpd.rpc import answers
 from lnpd.rpc.commands.table import PLUGIN, PLUGINS, Command, Parameter
 
@@ -21,6 +22,7 @@ PLUGINS_COMMANDS: Final[tuple[Command, ...]] = (
         (Parameter("hook", "text", "a hook's name, PLUGIN/HOOK for one that a plugin offers"),),
         call="explain_hook",
         examples=("lnp plugin explain htlc_accepted",),
+        refused=(errors.NoSuchHook,),
     ),
     Command(
         "plugin start",
@@ -32,6 +34,10 @@ PLUGINS_COMMANDS: Final[tuple[Command, ...]] = (
         True,
         "plugin_start",
         ("lnp plugin start ./hello.py", "lnp plugin start hello"),
+        refused=(
+            errors.PluginNotFound,
+            errors.PluginNotRunning,
+        ),
     ),
     Command(
         "plugin stop",
@@ -43,6 +49,7 @@ PLUGINS_COMMANDS: Final[tuple[Command, ...]] = (
         True,
         "plugin_stop",
         ("lnp plugin stop hello",),
+        refused=(errors.PluginNotFound,),
     ),
     Command(
         "plugin reload",
@@ -54,6 +61,10 @@ PLUGINS_COMMANDS: Final[tuple[Command, ...]] = (
         True,
         "plugin_reload",
         ("lnp plugin reload hello",),
+        refused=(
+            errors.PluginNotFound,
+            errors.ReloadRefused,
+        ),
     ),
     Command(
         "plugin options",
@@ -63,6 +74,10 @@ PLUGINS_COMMANDS: Final[tuple[Command, ...]] = (
         (Parameter("plugin", "plugin", "of this plugin alone", required=False, bare=True),),
         call="plugin_options",
         examples=("lnp plugin options", "lnp plugin options hello"),
+        refused=(
+            errors.PluginNotFound,
+            errors.PluginNotRunning,
+        ),
     ),
     Command(
         "plugin set",
@@ -77,6 +92,11 @@ PLUGINS_COMMANDS: Final[tuple[Command, ...]] = (
         True,
         "plugin_set",
         ("lnp plugin set hello greeting hi",),
+        refused=(
+            errors.PluginNotFound,
+            errors.PluginNotRunning,
+            errors.OptionRefused,
+        ),
     ),
     Command(
         "plugin grants",
@@ -86,5 +106,6 @@ PLUGINS_COMMANDS: Final[tuple[Command, ...]] = (
         (PLUGIN,),
         call="plugin_grants",
         examples=("lnp plugin grants lockbox",),
+        refused=(errors.PluginNotFound,),
     ),
 )

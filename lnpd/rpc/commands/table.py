@@ -4,6 +4,8 @@ from typing import Any, Final
 
 import msgspec
 
+from lnpd.errors import LnpdError
+
 NODE, PEERS, WALLET, CHANNELS, PAYMENTS, PLUGINS = "Node", "Peers", "Wallet", "Channels", "Payments", "Plugins"
 
 
@@ -27,7 +29,8 @@ class Parameter(msgspec.Struct, frozen=True):
 class Command(msgspec.Struct, frozen=True):
     """A command. `result` is a class of answers.py, or a tuple of them; None where anything may come (a plugin's).
 
-    `mutating` commands change something; `streaming` ones answer with notifications until they are ended.
+    `mutating` commands change something; `streaming` ones answer with notifications until they are ended. `refused` are
+    the classes of errors that it may be refused with, beside those that any command may have.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Command(msgspec.Struct, frozen=True):
     examples: tuple[str, ...] = ()
     streaming: bool = False
     plugin: str = ""
+    refused: tuple[type[LnpdError], ...] = ()
 
     @property
     def method(self) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lnpd import errors
 from lnpd.rpc import answers
 from lnpd.rpc.commands.table import FEERATE, WALLET, Command, Parameter, optional
 
@@ -16,6 +17,7 @@ WALLET_COMMANDS: Final[tuple[Command, ...]] = (
         (optional("from_height", "integer", "begin at this block (default: the first)", 0),),
         mutating=True,
         examples=("lnp rescan --from-height 800000",),
+        refused=(errors.ChainError,),
     ),
     Command(
         "send",
@@ -29,6 +31,11 @@ WALLET_COMMANDS: Final[tuple[Command, ...]] = (
         ),
         mutating=True,
         examples=("lnp send bcrt1q... 50000",),
+        refused=(
+            errors.InsufficientFunds,
+            errors.AddressRefused,
+            errors.ChainUnreachable,
+        ),
     ),
     Command(
         "mine",
@@ -38,6 +45,10 @@ WALLET_COMMANDS: Final[tuple[Command, ...]] = (
         (optional("blocks", "blocks", "how many (default 1)", 1),),
         mutating=True,
         examples=("lnp mine --blocks 6",),
+        refused=(
+            errors.OnlyOnRegtest,
+            errors.ChainUnreachable,
+        ),
     ),
     Command(
         "fund",
@@ -47,5 +58,9 @@ WALLET_COMMANDS: Final[tuple[Command, ...]] = (
         (Parameter("amount_sat", "sat", "how much"),),
         mutating=True,
         examples=("lnp fund 0.1btc",),
+        refused=(
+            errors.OnlyOnRegtest,
+            errors.FaucetDry,
+        ),
     ),
 )

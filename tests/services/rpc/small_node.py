@@ -33,6 +33,7 @@ class SmallNode:
     def __init__(self, channels: int = 1) -> None:
         self.asked: list[tuple[object, ...]] = []
         self.events: Events | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.stopped = asyncio.Event()
         self.rows = tuple(_channel(number) for number in range(channels))
 
@@ -225,7 +226,7 @@ async def served(directory: Path, node: SmallNode | None = None) -> AsyncIterato
     """A small node with its RPC in `directory`."""
     node = node or SmallNode()
     store = Store.open(directory, "regtest")
-    node.events = Events(store)
+    node.events, node.loop = Events(store), asyncio.get_running_loop()
     server = RpcServer(node, node.events, directory)
     await server.start()
     try:
