@@ -35,6 +35,8 @@ GENERATED = ROOT / "lnpd" / "wire" / "messages.py"  # its rows name their BOLT; 
 # Files of more than 400 lines, each with the reason why it answers one question all the same.
 LONG_FILES: dict[str, str] = {
     "lnpd/wire/messages.py": "generated from the rows: one class for each message of the catalogue",
+    "lnpd/rpc/methods.py": "generated from the table: one method for each command",
+    "lnpd/rpc/methods_async.py": "the same, awaited",
 }
 MAX_LINES = 400
 

@@ -121,8 +121,7 @@ def _type_name(kind: Any) -> str:  # Any: a type, a union or an alias
             for part in get_args(kind)
         )
     names = {str: "text", int: "integer", float: "number", bool: "boolean", msgspec.Raw: "any",
-             Any: "any",
-             msgspec.UnsetType: "absent"}  # fmt: skip
+             Any: "any", msgspec.UnsetType: "absent"}  # fmt: skip
     return names.get(kind) or str(kind.__name__)
 
 

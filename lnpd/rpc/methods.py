@@ -291,6 +291,78 @@ class Methods:
         """List our last payments, newest first."""
         return self._ask("payments", tuple[answers.Payment, ...])
 
+    def estimate_send(self, address: str, amount_sat: int, *, feerate_per_kw: int | None = None) -> answers.Estimate:
+        """Say what `send` would cost, with the fee; nothing is sent.
+
+        address: whom to pay.
+        amount_sat: how much.
+        feerate_per_kw: satoshi per 1000 weight units (default: an estimate).
+
+        Refused as InsufficientFunds, AddressRefused.
+        """
+        return self._ask(
+            "estimate.send", answers.Estimate, address=address, amount_sat=amount_sat, feerate_per_kw=feerate_per_kw
+        )
+
+    def estimate_open(
+        self, peer: str, amount_sat: int, *, push_msat: int = 0, channel_type: str = "", providers: Sequence[str] = ()
+    ) -> answers.Estimate:
+        """Say what `open` would cost, with the fee of the funding; the peer hears nothing.
+
+        peer: the peer's node id, or its first digits.
+        amount_sat: the channel's capacity.
+        push_msat: give this much of it to the peer.
+        channel_type: a type's name (default: the best that both speak).
+        providers: add this plugin's provider to the channel (repeatable).
+
+        Refused as UnknownPeer, PeerNotConnected, InsufficientFunds, ChannelRefused.
+        """
+        return self._ask(
+            "estimate.open",
+            answers.Estimate,
+            peer=peer,
+            amount_sat=amount_sat,
+            push_msat=push_msat,
+            channel_type=channel_type,
+            providers=providers,
+        )
+
+    def estimate_close(self, channel: str, *, force: bool = False) -> answers.Estimate:
+        """Say what would come back from a close, and at what fee; the channel goes on.
+
+        channel: the channel's id, or its first digits.
+        force: by our commitment: the peer need not agree.
+
+        Refused as UnknownChannel.
+        """
+        return self._ask("estimate.close", answers.Estimate, channel=channel, force=force)
+
+    def estimate_pay(
+        self,
+        invoice: str,
+        *,
+        amount_msat: int | None = None,
+        route: Sequence[str] = (),
+        max_fee_msat: int | None = None,
+    ) -> answers.Estimate:
+        """Say what `pay` would cost, with what nodes on the way ask; nothing is offered.
+
+        invoice: the invoice, ln....
+        amount_msat: how much, for an invoice that names no amount.
+        route: over this node, as for `pay` (repeatable, in order).
+        max_fee_msat: at most this for forwarding (default: 5 per cent, at least 5 sat).
+
+        Refused as PaymentFailed, InvoiceExpired, InvoiceError, RouteFeeTooHigh.
+        """
+        return self._ask(
+            "estimate.pay",
+            answers.Estimate,
+            invoice=invoice,
+            amount_msat=amount_msat,
+            route=route,
+            max_fee_msat=max_fee_msat,
+        )
+
     def plugin_list(self) -> tuple[answers.Plugin, ...]:
         """List the plugins: process, state, what each provides and may do."""
         return self._ask("plugin.list", tuple[answers.Plugin, ...])

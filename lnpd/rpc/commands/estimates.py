@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lnpd import errors
 from lnpd.rpc import answers
 from lnpd.rpc.commands.table import CHANNEL, CHANNELS, FEERATE, PAYMENTS, PEER, WALLET, Command, Parameter, optional
 
@@ -17,6 +18,10 @@ ESTIMATES_COMMANDS: Final[tuple[Command, ...]] = (
         (Parameter("address", "bitcoin_address", "whom to pay"), Parameter("amount_sat", "sat", "how much"), FEERATE),
         call="estimate_send",
         examples=("lnp estimate send bcrt1q... 50000",),
+        refused=(
+            errors.InsufficientFunds,
+            errors.AddressRefused,
+        ),
     ),
     Command(
         "estimate open",
@@ -32,6 +37,12 @@ ESTIMATES_COMMANDS: Final[tuple[Command, ...]] = (
         ),
         call="estimate_open",
         examples=("lnp estimate open 0279be 1000000",),
+        refused=(
+            errors.UnknownPeer,
+            errors.PeerNotConnected,
+            errors.InsufficientFunds,
+            errors.ChannelRefused,
+        ),
     ),
     Command(
         "estimate close",
@@ -41,6 +52,7 @@ ESTIMATES_COMMANDS: Final[tuple[Command, ...]] = (
         (CHANNEL, optional("force", "boolean", "by our commitment: the peer need not agree", False)),
         call="estimate_close",
         examples=("lnp estimate close 3f2a91", "lnp estimate close 3f2a91 --force"),
+        refused=(errors.UnknownChannel,),
     ),
     Command(
         "estimate pay",
@@ -55,5 +67,11 @@ ESTIMATES_COMMANDS: Final[tuple[Command, ...]] = (
         ),
         call="estimate_pay",
         examples=("lnp estimate pay lnbcrt210n1...",),
+        refused=(
+            errors.PaymentFailed,
+            errors.InvoiceExpired,
+            errors.InvoiceError,
+            errors.RouteFeeTooHigh,
+        ),
     ),
 )
