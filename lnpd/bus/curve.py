@@ -4,11 +4,15 @@ The doorkeeper is what ZeroMQ calls a ZAP handler (RFC 27): it is asked for each
 other side has proved to own, and lets in exactly those that it was told, each under its owner's name. ZeroMQ notes that
 name on every frame of the connection; the identity that the other side gives itself means nothing. A socket with a door
 has a ZeroMQ context of its own, for there is one doorkeeper in each.
+
+A connection comes by a way of its own: an endpoint that is bound for it alone, in a ZAP domain that nothing else ever
+has. So the doorkeeper can say whose each connection is, and what still waits of one that was ended is not read.
 """
 
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,7 +25,8 @@ log = logging.getLogger(__name__)
 
 ZAP: Final = "inproc://zeromq.zap.01"
 KEY_BYTES: Final = 32
-SEPARATOR: Final = b"\0"
+SEPARATOR: Final = b"\0"  # between whose a connection is and what ZeroMQ calls it
+OF_NAME: Final = b" "  # between its owner and its way, neither of which has one
 HEARTBEAT_MS: Final = 5_000
 SILENCE_MS: Final = 15_000
 HANDSHAKE_MS: Final = 10_000
@@ -51,10 +56,13 @@ def kept_keys(path: Path) -> KeyPair:
 
 
 class Door:
-    """The doorkeeper of one listening socket. `known` are the keys by their owners' names."""
+    """The doorkeeper of one listening socket. `known` are the keys by their owners' names; `proved(way, owner)` is told
+    of each connection that is let in, before it is."""
 
-    def __init__(self, keys: KeyPair, known: dict[str, bytes]) -> None:
-        self._keys, self._names = keys, {key: name for name, key in known.items()}
+    def __init__(self, keys: KeyPair, known: dict[str, bytes], proved: Callable[[str, str], None]) -> None:
+        self._keys, self._names, self._proved = keys, {key: name for name, key in known.items()}, proved
+        self._ways: set[str] = set()
+        self._heard: set[str] = set()  # of these
         self.refused = 0
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self.context.socket(zmq.REP)
@@ -70,12 +78,36 @@ class Door:
         for option, value in (
             (zmq.CURVE_SERVER, 1),
             (zmq.CURVE_SECRETKEY, z85.encode(self._keys.secret)),
-            (zmq.ZAP_DOMAIN, b"lnpd"),
             (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
             (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
             (zmq.HEARTBEAT_TIMEOUT, SILENCE_MS),
         ):
             socket.setsockopt(option, value)
+
+    def open_way(self, socket: "zmq.Socket[bytes]", way: str) -> None:
+        """Who comes by the endpoint that this socket is bound to next comes by this way."""
+        socket.setsockopt(zmq.ZAP_DOMAIN, way.encode())
+        self._ways.add(way)
+        self._heard.add(way)
+
+    def dismiss(self, identity: bytes) -> None:
+        """What a connection sent, and nobody has read, is dropped; it may still be answered."""
+        self._heard.discard(way_of(identity))
+
+    def close_way(self, way: str) -> bool:
+        """Who came by it is neither let in nor heard nor answered any more. Whether it was open."""
+        was_open = way in self._ways
+        self._ways.discard(way)
+        self._heard.discard(way)
+        return was_open
+
+    def hears(self, identity: bytes) -> bool:
+        """Whether what a connection sends is read."""
+        return way_of(identity) in self._heard
+
+    def answers(self, identity: bytes) -> bool:
+        """Whether a connection is there."""
+        return way_of(identity) in self._ways
 
     def close(self) -> None:
         """Lets nobody in any more. To be called when its socket is closed."""
@@ -94,10 +126,13 @@ class Door:
 
     def _decided(self, request: list[bytes]) -> list[bytes]:
         rows = [*request, *[b""] * (6 - len(request))]
-        version, number, _domain, _address, _identity, mechanism, *credentials = rows
+        version, number, domain, _address, _identity, mechanism, *credentials = rows
         name = self._names.get(credentials[0]) if mechanism == b"CURVE" and len(credentials) == 1 else None
+        if (way := domain.decode()) not in self._ways:
+            return [version, number, b"400", b"ended", b"", b""]
         if name is not None:
-            return [version, number, b"200", b"OK", name.encode(), b""]
+            self._proved(way, name)
+            return [version, number, b"200", b"OK", name.encode() + OF_NAME + domain, b""]
         self.refused += 1
         if self.refused & (self.refused - 1) == 0:  # at 1, 2, 4, 8, ...: how often is up to the other side
             log.warning(
@@ -109,7 +144,7 @@ class Door:
 
     @staticmethod
     def owner(frame: zmq.Frame) -> bytes:
-        """Whom the doorkeeper let in, as the beginning of an identity."""
+        """Whom the doorkeeper let in, and by which way, as the beginning of an identity."""
         return str(frame.get("User-Id")).encode() + SEPARATOR
 
     @staticmethod
@@ -120,4 +155,9 @@ class Door:
 
 def owner_of(identity: bytes) -> str:
     """Whom an identity of a guarded link belongs to."""
-    return identity.partition(SEPARATOR)[0].decode()
+    return identity.partition(SEPARATOR)[0].partition(OF_NAME)[0].decode()
+
+
+def way_of(identity: bytes) -> str:
+    """By which way its connection came."""
+    return identity.partition(SEPARATOR)[0].partition(OF_NAME)[2].decode()

@@ -80,22 +80,51 @@ class Link:
         self.closed = False
 
     @classmethod
-    def bind(cls, endpoint: str, receive: Receiver, door: Door | None = None) -> "Link":
-        """Listens for any number of connecting links, through a door if there is one. EndpointRefused if the endpoint
-        is taken."""
+    def bind(cls, endpoint: str, receive: Receiver) -> "Link":
+        """Listens for any number of connecting links. EndpointRefused if the endpoint is taken."""
         check_endpoint(endpoint)
         if endpoint.startswith("ipc://") and Path(endpoint[6:]).exists() and _answers(endpoint[6:]):
             raise EndpointRefused(f"{endpoint} is in use by another process")
-        link = cls(zmq.ROUTER, receive, door)
+        link = cls(zmq.ROUTER, receive)
         try:
-            if door is not None:
-                door.guard(link._socket)
-            link._socket.bind(endpoint)
-        except zmq.ZMQError as error:
+            link._bind(endpoint)
+        except EndpointRefused:
             link._socket.close(0)
-            raise EndpointRefused(f"{endpoint} cannot be listened on: {error}") from None
+            raise
         link._watch()
         return link
+
+    @classmethod
+    def guarded(cls, receive: Receiver, door: Door) -> "Link":
+        """Hears those that a door lets in, by the ways that are opened for them."""
+        link = cls(zmq.ROUTER, receive, door)
+        door.guard(link._socket)
+        link._watch()
+        return link
+
+    def open_way(self, way: str, endpoint: str) -> None:
+        """Listens at one more endpoint, for one connection of a guarded link. EndpointRefused."""
+        assert self._door is not None
+        self._door.open_way(self._socket, way)
+        try:
+            self._bind(endpoint)
+        except EndpointRefused:
+            self._door.close_way(way)
+            raise
+        finally:
+            self._schedule()  # what came meanwhile is not announced again
+
+    def close_way(self, way: str, endpoint: str) -> None:
+        """Ends that connection, if the way is open; what it sent, and nobody has read, is dropped."""
+        if self._door is not None and self._door.close_way(way) and not self.closed:
+            self._socket.unbind(endpoint)
+            self._schedule()
+
+    def _bind(self, endpoint: str) -> None:
+        try:
+            self._socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            raise EndpointRefused(f"{endpoint} cannot be listened on: {error}") from None
 
     @classmethod
     def connect(cls, endpoint: str, receive: Receiver, lost: Lost | None = None) -> "Link":
@@ -152,11 +181,11 @@ class Link:
             if self.closed:
                 return False
             try:
-                identity, frame, more = self._received()
+                identity, frame, is_dropped = self._received()
             except zmq.ZMQError:
                 return False
             frames, size = frames + 1, size + len(frame)
-            if not more:
+            if not is_dropped:
                 self._receive(identity, frame)
             # One frame is the rule, and to look is cheaper than the error that there is no other one.
             if frames == 1 and not self.closed and not int(self._socket.getsockopt(_EVENTS)) & _POLLIN:
@@ -164,7 +193,7 @@ class Link:
         return True
 
     def _received(self) -> tuple[Identity, bytes, bool]:
-        """Who sent a message, its last part, and whether it has more of them than it should."""
+        """Who sent a message, its last part, and whether it has more of them than it should, or is not heard."""
         if self._door is not None:
             return self._received_by(self._door)
         receive, parts = self._socket.recv, 1
@@ -176,14 +205,19 @@ class Link:
 
     def _received_by(self, door: Door) -> tuple[Identity, bytes, bool]:
         """The same behind a door: the identity has in front of it whom the doorkeeper let in."""
-        identity, *parts = self._socket.recv_multipart(_NOBLOCK, copy=False)
-        return door.owner(parts[-1]) + identity.bytes, parts[-1].bytes, len(parts) > 1
+        name, *parts = self._socket.recv_multipart(_NOBLOCK, copy=False)
+        identity = door.owner(parts[-1]) + name.bytes
+        if len(parts) > 1 or not door.hears(identity):
+            return identity, b"", True
+        return identity, parts[0].bytes, False
 
     def send(self, frame: bytes, identity: Identity = b"") -> None:
         """Queues one frame. LinkOverflow if the other side takes no more frames, LinkGone if it is not there."""
         if self.closed:
             raise LinkOverflow("the link is closed")
         if self._door is not None:
+            if not self._door.answers(identity):  # another may have taken the name by which ZeroMQ knew it
+                raise LinkGone(GONE)
             identity = self._door.without_owner(identity)
         try:
             if self._routed:

@@ -57,12 +57,17 @@ class BusPeer:
         self._last_id = 0
         self.round_trips = 0
 
-    def bind(self, endpoint: str, door: Door | None = None) -> "BusPeer":
-        """Serves any number of connecting peers at an endpoint, through a door if there is one: then all connections of
-        one owner are one side, and have the limits of one."""
-        self._guarded = door is not None
-        self._link = Link.bind(endpoint, self._receive, door)
+    def bind(self, endpoint: str) -> "BusPeer":
+        """Serves any number of connecting peers at an endpoint."""
+        self._link = Link.bind(endpoint, self._receive)
         return self
+
+    def guard(self, door: Door) -> Link:
+        """Serves those whom a door lets in: all connections of one owner are one side, and have the limits of one.
+        Returns the link, at which ways are opened for them."""
+        self._guarded = True
+        self._link = Link.guarded(self._receive, door)
+        return self._link
 
     def connect(self, endpoint: str) -> "BusPeer":
         """Connects to a served endpoint. A call fails with LinkGone if the connection ends before its answer came."""

@@ -1,19 +1,22 @@
-"""How many connections may strangers hold where remote plugins come in?
+"""How many connections may strangers hold where remote plugins come in, and plugins?
 
-    stranger -- tcp --> gate -- a socket of the node's own --> ZeroMQ, which asks for its key (bus/curve.py)
+    stranger -- tcp --> gate -- a way in of its own, within the node --> ZeroMQ, which asks for its key (bus/curve.py)
 
 ZeroMQ itself takes every connection that comes, each of which is one of the files that this node may have open. Here
-they are taken one by one, and are few (three files each, once they have said something): of those that have not proved
-a key the oldest gives way, of the address that has most of them, and so it is with those that have. The gate reads
-nothing but the beginning of what ZeroMQ answers (RFC 23, ZMTP 3): a greeting, WELCOME, and READY to whom it lets in.
+they are taken one by one, and are few (four files each, once they have said something). Of those that have not proved a
+key the oldest gives way, of the address that has most of them. Of those that have, each key has its own few, and nobody
+else's are ended for them, wherever they come from. The gate reads nothing of what it passes on: whose a connection is
+says the doorkeeper, which knows it by its way.
 """
 
 import asyncio
 import logging
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from lnpd.errors import EndpointRefused
 from lnpd.errors.words import Sparing
@@ -24,27 +27,34 @@ log = logging.getLogger("lnpd.plugins")
 
 STRANGERS: Final = 16
 STRANGERS_OF_ONE_NETWORK: Final = 4
-SPARE: Final = 4  # connections of plugins, beyond two for each: one may be dead, and not known to be
+CONNECTIONS_OF_ONE: Final = 2  # one may be dead, and not known to be
 HANDSHAKE_SECONDS: Final = 10.0
 LAST_WORDS_SECONDS: Final = 2.0
 PAUSE_SECONDS: Final = 0.1
 BACKLOG: Final = 128
-GREETING_BYTES: Final = 64
-WELCOME_BYTES: Final = 2 + 168
-READY: Final = b"\x05READY"
-LONG: Final = 0x02  # of a frame's flags: its size takes eight bytes, not one
+
+
+class Inside(Protocol):
+    """Where connections lead to."""
+
+    def open_way(self, way: str) -> str:
+        """The path of a unix socket, for one connection. EndpointRefused."""
+        ...
+
+    def close_way(self, way: str) -> None:
+        """It is over: nothing that came by it is heard any more. To be called twice is harmless."""
+        ...
 
 
 class Gate:
-    """Listens at an address and passes on to `inside`, a unix socket. `plugins`: how many there may be."""
+    """Listens at an address and passes on to `inside`, which tells it who came (`prove`)."""
 
-    def __init__(self, address: Address, inside: Path, plugins: int) -> None:
-        self._address, self._inside = address, inside
-        most = 2 * plugins + SPARE
+    def __init__(self, address: Address, inside: Inside) -> None:
+        self._address, self.inside = address, inside
         self.strangers: Waiting[_Way] = Waiting(STRANGERS, STRANGERS_OF_ONE_NETWORK)
-        self.let_in: Waiting[_Way] = Waiting(most, most)
         self.turned_away, self._crowded = 0, Sparing()
-        self._ways: set[_Way] = set()
+        self._numbers = count(1)
+        self._ways: dict[str, _Way] = {}  # as they came
         self._listening: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
 
@@ -69,8 +79,12 @@ class Gate:
             self._accepting.cancel()
         if self._listening is not None:
             self._listening.close()
-        for way in tuple(self._ways):
+        for way in tuple(self._ways.values()):
             way.end()
+
+    def of(self, owner: str) -> "list[_Way]":
+        """The connections that a plugin has, the oldest first."""
+        return [way for way in self._ways.values() if way.owner == owner]
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -80,8 +94,8 @@ class Gate:
             except OSError:  # it was gone again, or the node has no file left for it: others come
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
-            way = _Way(self, at[0], self._inside)
-            self._ways.add(way)
+            way = _Way(self, str(next(self._numbers)), at[0])
+            self._ways[way.name] = way
             if (oldest := self.strangers.add(way, way.host)) is not None:
                 oldest.end()
             try:
@@ -90,44 +104,47 @@ class Gate:
                 taken.close()
                 way.end()
 
-    def welcome(self, way: "_Way") -> None:
-        """It has proved a key."""
+    def prove(self, name: str, owner: str) -> None:
+        """Who came by a way has proved a plugin's key."""
+        if (way := self._ways.get(name)) is None:
+            return
         self.strangers.remove(way)
-        if way in self._ways and (oldest := self.let_in.add(way, way.host)) is not None:
+        way.prove(owner)
+        if len(own := self.of(owner)) > CONNECTIONS_OF_ONE:
             if (more := self._crowded.more(asyncio.get_running_loop().time())) is not None:
-                log.warning("%s has too many connections of remote plugins: the oldest is closed%s", oldest.host, more)
-            oldest.end()
+                log.warning("the remote plugin %s has too many connections: the oldest is closed%s", owner, more)
+            own[0].end()
+
+    def dismiss(self, name: str) -> None:
+        """Who came by a way is not heard any more; what it is told on the way out may still leave."""
+        if (way := self._ways.get(name)) is not None:
+            way.dismiss()
 
     def ended(self, way: "_Way") -> None:
         """It is over."""
-        self._ways.discard(way)
-        if way.is_stranger:
+        self._ways.pop(way.name, None)
+        self.inside.close_way(way.name)
+        if not way.owner:
             self.turned_away += 1
             if self.turned_away & (self.turned_away - 1) == 0:  # at 1, 2, 4, 8, ...: how often is up to strangers
                 log.warning(
                     "%d connections proved no key of a remote plugin, the last from %s", *(self.turned_away, way.host)
                 )
         self.strangers.remove(way)
-        self.let_in.remove(way)
 
 
 class _Way:
     """One connection: its end outside and, once that is there, its end inside."""
 
-    def __init__(self, gate: Gate, host: str, inside: Path) -> None:
-        self._gate, self.host, self._inside = gate, host, inside
+    def __init__(self, gate: Gate, name: str, host: str) -> None:
+        self._gate, self.name, self.host = gate, name, host
+        self.owner = ""  # of the key that it has proved
+        self.is_dismissed = self._leaves = self._over = False
         self._ends: list[_End] = []
-        self._answer: _Answer | None = _Answer()
-        self._over = False
         self._first = b""
         loop = asyncio.get_running_loop()
         self._limit = loop.call_later(HANDSHAKE_SECONDS, self.end)
         self._opening: asyncio.Task[None] | None = None
-
-    @property
-    def is_stranger(self) -> bool:
-        """Whether it has proved no key."""
-        return self._answer is not None
 
     def begin(self, end: "_End") -> None:
         """An end is there."""
@@ -151,16 +168,34 @@ class _Way:
     async def _open(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await loop.create_unix_connection(lambda: _End(self, outside=False), str(self._inside))
-        except OSError:
+            with _way_in(self._gate.inside, self.name) as path:
+                await loop.create_unix_connection(lambda: _End(self, outside=False), path)
+        except (OSError, EndpointRefused):
             self.end()
 
-    def answered(self, data: bytes) -> None:
-        """What ZeroMQ says, on its way out."""
-        if self._answer is not None and self._answer.is_ready(data):
-            self._answer = None
+    def prove(self, owner: str) -> None:
+        """It is a stranger's no more."""
+        self.owner = owner
+        self._limit.cancel()
+
+    def dismiss(self) -> None:
+        """Reads no more of what it says, and ends it soon."""
+        if not self.is_dismissed:
+            self.is_dismissed = True
+            self._ends[0].hold()
             self._limit.cancel()
-            self._gate.welcome(self)
+            self._limit = asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, self.end)
+
+    def lost(self, end: "_End") -> None:
+        """An end is gone. What a plugin said before it left may still be heard."""
+        if end.outside and self.owner and not self._over:
+            self._leaves = True
+            for each in self._ends:
+                each.close(LAST_WORDS_SECONDS)
+            self._limit.cancel()
+            self._limit = asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, self.end)
+        elif not self._leaves:
+            self.end(LAST_WORDS_SECONDS)
 
     def end(self, last_words_seconds: float = 0.0) -> None:
         """Closes both ends, once what is on its way has left, if it leaves soon."""
@@ -173,6 +208,16 @@ class _Way:
             self._opening.cancel()
         for end in self._ends:
             end.close(last_words_seconds)
+
+
+@contextmanager
+def _way_in(inside: Inside, name: str) -> Iterator[str]:
+    """The path of a socket that is not found any more once somebody has come by it."""
+    path = inside.open_way(name)
+    try:
+        yield path
+    finally:
+        Path(path).unlink(missing_ok=True)
 
 
 class _End(asyncio.Protocol):
@@ -192,15 +237,13 @@ class _End(asyncio.Protocol):
         self._way.begin(self)
 
     def data_received(self, data: bytes) -> None:
-        if not self.outside:
-            self._way.answered(data)
         if self.other is not None:
             self.other.write(data)
         elif self.outside:
             self._way.hear(data)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._way.end(LAST_WORDS_SECONDS)
+        self._way.lost(self)
 
     def pause_writing(self) -> None:
         if self.other is not None:
@@ -221,8 +264,8 @@ class _End(asyncio.Protocol):
             self._transport.pause_reading()
 
     def go_on(self) -> None:
-        """Reads."""
-        if self._transport is not None:
+        """Reads, if it is still heard."""
+        if self._transport is not None and not (self.outside and self._way.is_dismissed):
             with suppress(RuntimeError):  # it is closing
                 self._transport.resume_reading()
 
@@ -235,18 +278,3 @@ class _End(asyncio.Protocol):
         elif not self._transport.is_closing():
             self._transport.close()
             asyncio.get_running_loop().call_later(last_words_seconds, self._transport.abort)
-
-
-class _Answer:
-    """The beginning of what ZeroMQ answers to one connection."""
-
-    def __init__(self) -> None:
-        self._data = b""
-
-    def is_ready(self, data: bytes) -> bool:
-        """Whether this is where it lets it in."""
-        self._data = (self._data + data)[: GREETING_BYTES + WELCOME_BYTES + 9 + len(READY)]
-        flags, _, body = (rest := self._data[GREETING_BYTES + WELCOME_BYTES :])[:1], rest[1:2], rest[2:]
-        if flags and flags[0] & LONG:
-            body = rest[9:]
-        return body.startswith(READY)

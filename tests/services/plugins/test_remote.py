@@ -11,12 +11,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import zmq
+from lnpd_sdk import envelope
 from lnpd_sdk.client import new_key, public_key
-from lnpd_sdk.envelope import BusError
+from lnpd_sdk.envelope import Answer, BusError, Call, Fault, Notice
+from lnpd_sdk.questions import Hello
+from zmq.utils import z85
 
 from lnpd.bus.curve import kept_keys
+from lnpd.bus.peer import BusPeer
 from lnpd.errors import EndpointRefused, ReloadRefused
-from lnpd.services.plugins import remote
+from lnpd.services.plugins import gate, remote
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.host import PluginHost
 from lnpd.services.plugins.life import LIMITS
@@ -38,6 +43,9 @@ BODY = """
         def contribute(self, view, state):
             return ()
 """
+
+
+NEWS = envelope.pack(Notice("news", envelope.raw([1, 2, 3])))
 
 
 def listening(folder: Path, endpoint: str, key: bytes) -> PluginHost:
@@ -63,6 +71,26 @@ def made(folder: Path, name: str = "key") -> tuple[Path, bytes]:
     file = folder / name
     new_key(str(file))
     return file, public_key(str(file))
+
+
+@contextmanager
+def connection(endpoint: str, key_file: Path, node: bytes) -> Iterator[tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"]]:
+    """A connection with a plugin's key, and what hears its end."""
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        secret = z85.encode(bytes.fromhex(key_file.read_text()))
+        for option, value in (
+            (zmq.CURVE_SERVERKEY, z85.encode(node)),
+            (zmq.CURVE_SECRETKEY, secret),
+            (zmq.CURVE_PUBLICKEY, zmq.curve_public(secret)),
+            (zmq.RECONNECT_IVL, -1),
+            (zmq.LINGER, 0),
+        ):
+            socket.setsockopt(option, value)
+        ended = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        socket.connect(endpoint)
+        yield socket, ended
+        socket.disable_monitor()
+        ended.close(0)
 
 
 def test_it_connects_answers_and_comes_back(tmp_path: Path) -> None:
@@ -178,6 +206,50 @@ def test_what_one_asks_for_takes_no_room_of_another(tmp_path: Path, monkeypatch:
         free.set()
         await host.stop()
 
+    asyncio.run(main())
+
+
+def test_after_its_failure_nothing_of_it_is_read_and_its_connection_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[bytes] = []
+
+    async def main() -> None:
+        file, key = made(tmp_path)
+        endpoint = f"tcp://127.0.0.1:{free_port()}"
+        host = listening(tmp_path, endpoint, key)
+        await host.start(())
+        (plugin,) = host.plugins
+        receive = BusPeer._receive
+
+        def received(peer: BusPeer, identity: bytes, data: bytes) -> None:
+            heard.append(data)
+            if data == NEWS:
+                plugin.fail("it fails at the first of them")
+            receive(peer, identity, data)
+
+        monkeypatch.setattr(BusPeer, "_receive", received)
+        assert host.remote is not None and host.remote._link is not None
+        host.remote._link._receive = host.remote._bus._receive  # type: ignore[union-attr]
+        with connection(endpoint, file, kept_keys(tmp_path / "node" / KEY_FILE).public) as (socket, ended):
+            hello = envelope.pack(Call(1, "hello", envelope.raw(Hello((1,), "a test"))))
+            socket.send_multipart([hello])
+            await until(lambda: socket.poll(0))
+            assert isinstance(envelope.unpack(socket.recv()), Answer)
+            for _ in range(50):
+                socket.send(NEWS)
+            await until(lambda: ended.poll(0))
+            assert (plugin.why, heard) == ("it fails at the first of them", [hello, NEWS])
+            assert envelope.unpack(socket.recv()) == Notice("stop", envelope.raw(None), 0)
+        with connection(endpoint, file, kept_keys(tmp_path / "node" / KEY_FILE).public) as (socket, ended):
+            await until(lambda: plugin.status == "waiting" and plugin.starts == 2)
+            for number in range(50):  # who does not begin with a hello is told so, once
+                socket.send(envelope.pack(Call(number, "log", envelope.raw({}))))
+            await until(lambda: ended.poll(0))
+            assert isinstance(said := envelope.unpack(socket.recv()), Fault) and said.code == "PluginBusy"
+        await host.stop()
+
+    monkeypatch.setattr(gate, "LAST_WORDS_SECONDS", 0.2)
     asyncio.run(main())
 
 
