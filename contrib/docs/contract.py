@@ -131,10 +131,11 @@ and a sweep ask no provider for anything. For an adaptor point it is a pre-signa
 A provider says by `Phase(name, view_fields)` what it takes part in. An answer is remembered, and asked for again only
 when the state, another argument, or one of these fields of the view has changed.
 
-What is asked of an update, and of the commitments that it leads to, is foreseen and asked in one envelope
-(`providers`), with questions to all of the plugin's providers; its functions do not notice. A payment is
-two round trips for each node if a provider only contributes. A plugin made for version 1 of the contract is asked one
-thing at a time.
+What is asked of an update, of the HTLC updates that wait behind it, and of the commitments that they lead to, is
+foreseen and asked in one envelope (`providers`), with questions to all of the plugin's providers; its functions do not
+notice. A payment is two round trips for each node if a provider only contributes, a hundred payments at once are about
+fifteen. A plugin made for version 1 of the contract is asked one thing at a time. What is asked ahead may never come
+to pass: of an update that another rule then refuses, a provider has been asked for nothing.
 """,
     ]
     for name in names:

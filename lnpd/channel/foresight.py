@@ -4,7 +4,7 @@ A plugin may be a process, or a machine, away: what takes it long is not the que
 here, and nothing of it is needed: what was not foreseen, or foreseen wrongly, is asked when its turn comes.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,61 +12,98 @@ from lnpd_sdk.types import Party, Reject, Update, View, other
 from msgspec.structs import replace
 
 from lnpd.channel import commitments
-from lnpd.channel.queries import Calls, FoldMemory, Folds, FoldUpdates, ProviderQuery, ask
+from lnpd.channel.queries import Calls, FoldMemory, Folds, FoldUpdates, ProviderQuery, Query, ask
 from lnpd.channel.state import Channel
-from lnpd.channel.updates import FUTURE, NEXT, SIGNED, updates_in
-from lnpd.tx.graph import CommitmentSpec, Method, ProviderCall, ProviderPin
-from lnpd.tx.phases import side_by_side
+from lnpd.channel.updates import FUTURE, NEXT, SIGNED, updates_in, with_proposed
+from lnpd.tx.graph import ChannelType, CommitmentSpec, Foreseen, Method, ProviderCall, ProviderPin
+from lnpd.tx.phases import MOST_BESIDE, side_by_side
 from lnpd.tx.pipeline import view_of
 from lnpd.tx.states import CORE, feerate_of
 
 BUILDING: Final = frozenset({"settle", "attach", "seal", "descend"})  # phases in which a commitment is built
 
 Foreseeing = Generator[Any, Any, None]  # Any: each reply is typed by its own query
+# The update that comes after all that this channel holds, as far as is known; called once for each.
+Following = Callable[[Channel], Update | None]
 
 
-class AskAhead(msgspec.Struct, ProviderQuery[None], frozen=True):
-    """Has asked, at once, what is asked of the extensions when an update is proposed, and when it is folded later.
+def nothing(_channel: Channel) -> None:
+    """Nothing is known to follow."""
 
-    `before` are both parties' next commitments without the update, `folding` the views in which it is folded into each,
-    the recipient's first.
+
+class AskAhead(msgspec.Struct, Query[None], frozen=True):
+    """Tells what the extensions will be asked next, about an update that is being proposed. Nothing need be done about
+    it: whoever has to ask some of it may ask all of it at once (`questions`).
+
+    `before` is what the recipient's next commitment holds without the update; `points` are those of both parties' next
+    commitments, the recipient's first.
     """
 
-    before: tuple[CommitmentSpec, CommitmentSpec]
-    folding: tuple[View, View]
+    channel: Channel
     update: Update
+    before: Folds
+    points: tuple[bytes, bytes]
 
-    def calls(self, memory: FoldMemory | None = None) -> Calls[None]:
-        """What the core makes of the update is known here; each extension is asked for what follows from it."""
-        kind, update = self.before[0].type, self.update
-        core = replace(kind, providers=tuple(pin for pin in kind.providers if pin.name in CORE))
-        states = self.before[0].states
-        folds = yield from FoldUpdates(core, self.folding[0], states, (update,), validate_last=True).calls()
-        if isinstance(folds, Reject):
-            return
-        after = [view_of(_with(spec, folds)) for spec in self.before]
-        calls: list[ProviderCall] = []
-        for pin in kind.providers:
-            if pin.name not in CORE:
-                calls += self._of(pin, dict(states).get(pin.name, b""), after)
-        if calls:
-            yield replace(calls[0], beside=tuple(calls[1:]))
+    def questions(self, following: Following = nothing) -> Calls[list[Foreseen]]:
+        """What is asked of this update and of those that follow it. What the core makes of them is known here; each
+        extension is asked for what follows from that."""
+        channel, folds = self.channel, self.before
+        core, found = _core_of(channel.channel_type), list[Foreseen]()
+        asked = [_Extension(found, pin, folds) for pin in channel.channel_type.providers if pin.name not in CORE]
+        update: Update | None = self.update
+        parties = (other(self.update.proposer), self.update.proposer)
+        specs = [
+            commitments.specification(channel, party, point, folds)
+            for party, point in zip(parties, self.points, strict=True)
+        ]
+        for extension in asked:
+            extension.before(specs)
+        while update is not None and all(extension.count < MOST_BESIDE for extension in asked):
+            views = [_folding(self.channel, party, folds) for party in parties]
+            after = yield from FoldUpdates(core, views[0], folds.states, (update,), validate_last=True).calls()
+            if isinstance(after, Reject):
+                break
+            shown = [view_of(_with(spec, after)) for spec in specs]
+            for extension in asked:
+                extension.proposed(update, views, shown)
+            channel, folds = with_proposed(channel, update), after
+            # What an extension moves by its own update is not known yet, so nothing is of those after it.
+            update = following(channel) if update.provider in CORE else None
+        return found
 
-    def _of(self, pin: ProviderPin, state: bytes, after: list[View]) -> list[ProviderCall]:
-        """What one extension is asked."""
-        update = self.update
-        wanted = [_call(pin, "contribute", view_of(spec), state) for spec in self.before]
-        validate = _call(pin, "validate", self.folding[0], state, update)
-        folds = [_call(pin, "fold", view, state, update, after=validate) for view in self.folding]
-        if update.provider in (*CORE, pin.name):  # what another extension moves is not known yet
-            if "fold" in pin.phases:
-                then = zip(after, folds, strict=True)
-                wanted_after = [_call(pin, "contribute", view, b"", after=fold) for view, fold in then]
-            else:
-                wanted_after = [_call(pin, "contribute", view, state) for view in after]
-        else:
-            wanted_after = []
-        return [call for call in (*wanted, validate, *folds, *wanted_after) if call.method in pin.phases]
+
+class _Extension:
+    """What one extension is asked, at the end of a list of questions to all of them."""
+
+    def __init__(self, found: list[Foreseen], pin: ProviderPin, folds: Folds) -> None:
+        self._found, self._pin = found, pin
+        self._state = dict(folds.states).get(pin.name, b"")
+        self._folds: tuple[int, ...] = ()  # where the last update is folded, in each party's view
+        self.count = 0
+
+    def before(self, specs: Sequence[CommitmentSpec]) -> None:
+        """What it wants in these commitments."""
+        for spec in specs:
+            self._ask("contribute", (), view_of(spec))
+
+    def proposed(self, update: Update, folding: Sequence[View], after: Sequence[View]) -> None:
+        """One more update, folded in these views, and both commitments after it."""
+        valid = self._ask("validate", self._folds[:1], folding[0], update)
+        last = [self._folds[place : place + 1] for place in range(len(folding))]
+        folds = [self._ask("fold", (*fold, *valid), view, update) for view, fold in zip(folding, last, strict=True)]
+        self._folds = tuple(place for places in folds for place in places)
+        if update.provider in CORE or update.provider == self._pin.name:  # what another extension moves is not known
+            for view, fold in zip(after, folds, strict=True):
+                self._ask("contribute", fold or valid, view)
+
+    def _ask(self, method: Method, after: tuple[int, ...], view: View, *more: Update) -> tuple[int, ...]:
+        """Adds a question; its place, or none if the extension has no such phase."""
+        if method not in self._pin.phases:
+            return ()
+        call = ProviderCall(self._pin.name, self._pin.format, method, (view, self._state, *more))
+        self._found.append(Foreseen(call, after))
+        self.count += 1
+        return (len(self._found) - 1,)
 
 
 class BuildAhead(msgspec.Struct, ProviderQuery[None], frozen=True):
@@ -106,24 +143,24 @@ def _follows(channel: Channel, holder: Party) -> bool:
 
 
 def ahead_of(channel: Channel, update: Update, before: Folds) -> Foreseeing:
-    """Asks what is asked when this update is admitted; `before` is the recipient's next commitment without it."""
-    if not channel.extensions:
-        return
-    recipient = other(update.proposer)
-    specs, views = [], []
-    for holder in (recipient, update.proposer):
-        point = yield from commitments.next_point(channel, holder)
-        specs.append(commitments.specification(channel, holder, point, before))
-        view = commitments.fold_view(channel, holder, channel.numbers[holder] + 1)
-        views.append(replace(view, balances_msat=before.balances_msat, feerate_per_kw=feerate_of(before.states)))
-    yield from ask(AskAhead((specs[0], specs[1]), (views[0], views[1]), update))
+    """Tells what is asked when this update is admitted; `before` is the recipient's next commitment without it."""
+    if channel.extensions:
+        recipients = yield from commitments.next_point(channel, other(update.proposer))
+        proposers = yield from commitments.next_point(channel, update.proposer)
+        yield from ask(AskAhead(channel, update, before, (recipients, proposers)))
+
+
+def _core_of(kind: ChannelType) -> ChannelType:
+    return replace(kind, providers=tuple(pin for pin in kind.providers if pin.name in CORE))
+
+
+def _folding(channel: Channel, party: Party, folds: Folds) -> View:
+    """The view in which an update is folded into a party's next commitment that holds this."""
+    view = commitments.fold_view(channel, party, channel.numbers[party] + 1)
+    return replace(view, balances_msat=folds.balances_msat, feerate_per_kw=feerate_of(folds.states))
 
 
 def _with(spec: CommitmentSpec, folds: Folds) -> CommitmentSpec:
     """The commitment with these states and balances."""
     feerate_per_kw = feerate_of(folds.states)
     return replace(spec, states=folds.states, balances_msat=folds.balances_msat, feerate_per_kw=feerate_per_kw)
-
-
-def _call(pin: ProviderPin, method: Method, *arguments: object, after: ProviderCall | None = None) -> ProviderCall:
-    return ProviderCall(pin.name, pin.format, method, arguments, after=after)

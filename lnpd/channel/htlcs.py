@@ -44,19 +44,23 @@ def on_add(channel: Channel, command: Add) -> Step:
     may_propose(channel)
     if channel.shutdown_script:
         raise CommandRefused("The channel is closing: nothing may be added.")
-    identity = next_id(channel, HTLC, channel.us)
-    message = UpdateAddHtlc(
+    message = offer(channel, command)
+    channel, rows = yield from own(admit(channel, add_update(channel.us, message), message))
+    told = Tell(f"offered/{channel.losses}/{message.id}", "payments", HtlcOffered(message.id, command.reference))
+    return channel, [*rows, Send(message), told]
+
+
+def offer(channel: Channel, command: Add) -> UpdateAddHtlc:
+    """The message of the next HTLC that we offer."""
+    return UpdateAddHtlc(
         channel_id=channel.id,
-        id=identity,
+        id=next_id(channel, HTLC, channel.us),
         amount_msat=command.amount_msat,
         payment_hash=command.payment_hash,
         cltv_expiry=command.cltv_expiry,
         onion_routing_packet=command.onion,
         tlvs=UpdateAddHtlcTlvs(blinded_path=command.path_key or None, unknown=command.tlvs),
     )
-    channel, rows = yield from own(admit(channel, add_update(channel.us, message), message))
-    told = Tell(f"offered/{channel.losses}/{identity}", "payments", HtlcOffered(identity, command.reference))
-    return channel, [*rows, Send(message), told]
 
 
 @on((Normal, ShuttingDown), UpdateAddHtlc)
@@ -84,14 +88,23 @@ def add_update(proposer: Party, message: UpdateAddHtlc) -> Update:
 @on((Normal, ShuttingDown), Fulfill)
 def on_fulfill(channel: Channel, command: Fulfill) -> Step:
     """Claim an incoming HTLC."""
-    message = UpdateFulfillHtlc(channel_id=channel.id, id=command.id, payment_preimage=command.preimage)
-    return decide(channel, message)
+    return decide(channel, fulfilling(channel, command))
+
+
+def fulfilling(channel: Channel, command: Fulfill) -> UpdateFulfillHtlc:
+    """The message of a claim."""
+    return UpdateFulfillHtlc(channel_id=channel.id, id=command.id, payment_preimage=command.preimage)
 
 
 @on((Normal, ShuttingDown), Fail)
 def on_fail(channel: Channel, command: Fail) -> Step:
     """Fail an incoming HTLC."""
-    return decide(channel, UpdateFailHtlc(channel_id=channel.id, id=command.id, reason=command.reason))
+    return decide(channel, failing(channel, command))
+
+
+def failing(channel: Channel, command: Fail) -> UpdateFailHtlc:
+    """The message of a failure."""
+    return UpdateFailHtlc(channel_id=channel.id, id=command.id, reason=command.reason)
 
 
 @on((Normal, ShuttingDown), FailMalformed)

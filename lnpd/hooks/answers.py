@@ -6,7 +6,7 @@ before: a provider that answers differently would let the two nodes, or yesterda
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -21,8 +21,8 @@ from lnpd.errors import ManifestRefused, ProviderFault, ProviderUnasked
 from lnpd.errors.words import one_line
 from lnpd.hooks.figures import Counting, HookFigures
 from lnpd.hooks.memory import UNKNOWN, Memory, Room
-from lnpd.hooks.rounds import Asker, Entry, Round, Together, Wrong, answers_in
-from lnpd.tx.graph import ProviderCall
+from lnpd.hooks.rounds import MAX_QUESTIONS, Asked, Asker, Entry, Round, Together, Wrong, answers_in
+from lnpd.tx.graph import Foreseen, ProviderCall
 
 DEADLINE_SECONDS = 5.0
 MAX_STATE_BYTES = 64 * 1024  # a state is part of the channel's snapshot, which is written at every step
@@ -35,6 +35,8 @@ class Pending:
 
 
 PENDING = Pending()
+SKIPPED = object()  # a question that is not asked ahead
+MOST_ALONE = 6  # rounds, beyond which nothing is asked ahead of a plugin that is not asked together
 
 
 class Answers:
@@ -94,50 +96,56 @@ class Answers:
         known = memory.recall(key)
         return (PENDING, key) if known is UNKNOWN else (known, b"")
 
-    async def answer(self, call: ProviderCall) -> object:
-        """The answer, asked for if need be, together with those beside it. ProviderFault if there is none of one of
-        them that can be used."""
+    async def answer(self, call: ProviderCall, ahead: Sequence[Foreseen] = ()) -> object:
+        """The answer, asked for if need be, together with those beside it and what is foreseen, as far as there is
+        room. ProviderFault if there is none of one of them that can be used."""
         known, key = self._look(call)
         if known is not PENDING:
             return known
-        if call.after is None and not call.beside:
+        if not ahead and not call.beside:
             return await self._asked(Round.of(call, key, self._entry(call)))
-        first, *others = self._rounds(call)
+        first, *others = self._rounds(call, ahead)
         if others:
             return (await asyncio.gather(self._asked(first), *map(self._asked, others)))[0]
         return await self._asked(first)
 
-    def _rounds(self, first: ProviderCall) -> list[Round]:
-        """What has to be asked, of a question and those beside it. Each plugin has a round; an older one, one for each
-        question."""
+    def _rounds(self, first: ProviderCall, ahead: Sequence[Foreseen]) -> list[Round]:
+        """What has to be asked, of a question, those beside it and those foreseen. Each plugin has a round; an older
+        one, one for each question."""
         rounds: dict[object, Round] = {}
         for call in (first, *first.beside):
-            entry = self._entries.get(call.provider)
-            if entry is not None and entry.provider is None and call.format in entry.spec.formats:
-                asker = entry.together or object()
-                self._add(rounds.setdefault(asker, Round()), entry, call)
-        return [each for each in rounds.values() if each.asked]
+            self._add(rounds, call)
+        found: list[object] = []
+        for call, after in ahead:
+            found.append(self._add(rounds, call, [found[place] for place in after], MOST_ALONE))
+        return list(rounds.values())
 
-    def _add(self, here: Round, entry: Entry, call: ProviderCall) -> None:
-        """Adds a question to a round, unless it need not be asked, or not yet."""
-        before, key, after = call.after, b"", None
-        if before is not None:
-            match self.answer_now(before):
-                case Reject():
-                    return
-                case Pending():
-                    place = here.place(before.provider, key := _key(entry, before))
-                    if place is None:
-                        return
-                    after = place if before.method == "fold" else None
-                case folded if before.method == "fold":
-                    call = _continued(call, folded)
-        if after is not None:
-            here.add(call, key + _key(entry, call), entry, after)
-            return
-        known, key = self._look(call)
-        if known is PENDING:
-            here.add(call, key, entry, None)
+    def _add(
+        self, rounds: dict[object, Round], call: ProviderCall, before: Sequence[object] = (), most: int = MAX_QUESTIONS
+    ) -> object:
+        """Adds a question to its plugin's round, unless it need not be asked, or not yet. `before` is what this
+        returned for those that it comes after: the answer if there is one, the question if it is asked, or SKIPPED."""
+        entry = self._entries.get(call.provider)
+        if entry is None or entry.provider is not None or call.format not in entry.spec.formats:
+            return SKIPPED
+        asked = [each for each in before if isinstance(each, Asked)]
+        if any(each is SKIPPED or isinstance(each, Reject) for each in before) or (asked and entry.together is None):
+            return SKIPPED
+        fold = next((each for each in asked if each.call.method == "fold"), None)
+        if fold is None:
+            for each in before:
+                call = _continued(call, each) if isinstance(each, Folded) else call
+            known, key = self._look(call)
+            if known is not PENDING:
+                return known
+        elif _default(entry, call) is PENDING:
+            key = sha256(fold.key + _key(entry, call)).digest()
+        else:
+            return SKIPPED
+        if entry.together is None and len(rounds) >= most:
+            return SKIPPED
+        asker = entry.together or (call.provider, key)
+        return rounds.setdefault(asker, Round()).add(call, key, entry, fold) or SKIPPED
 
     async def _asked(self, here: Round) -> object:
         """The answer to the first question of a round; all are remembered, once they are fit to be."""
@@ -179,7 +187,7 @@ class Answers:
     def _compared(self, here: Round, answers: list[msgspec.Raw]) -> "list[_Answer]":
         """Each answer as the method's, held against the earlier one."""
         found: list[_Answer] = []
-        for (call, key, entry, question), data in zip(here.asked, answers, strict=False):
+        for (_, call, key, entry, question), data in zip(here.asked, answers, strict=False):
             memory = self._memory(call.provider)
             if question.after is not None:
                 call = _continued(call, found[question.after].answer)

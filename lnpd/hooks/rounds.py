@@ -43,18 +43,14 @@ class Entry:
 
 
 class Asked(NamedTuple):
-    """A question of a round. `key` is its digest, or, as long as it waits for the fold at the place `after`, what tells
-    it from the others."""
+    """A question of a round, at a place of it. `key` is its digest, or, as long as it waits for the fold that it comes
+    after, what tells it from the others."""
 
+    place: int
     call: ProviderCall
     key: bytes
     entry: Entry
     question: ProviderQuestion
-
-    @property
-    def after(self) -> int | None:
-        """The place of the fold before it."""
-        return self.question.after
 
 
 class Round:
@@ -62,31 +58,30 @@ class Round:
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
-        self._places: dict[tuple[str, bytes], int] = {}
+        self._known: dict[tuple[str, bytes], Asked] = {}
         self._room = MAX_BYTES
 
     @classmethod
     def of(cls, call: ProviderCall, key: bytes, entry: Entry) -> "Round":
         """One question alone."""
         here = cls()
-        here.add(call, key, entry, None)
+        here.add(call, key, entry)
         return here
 
-    def place(self, provider: str, key: bytes) -> int | None:
-        """Where a question is."""
-        return self._places.get((provider, key))
-
-    def add(self, call: ProviderCall, key: bytes, entry: Entry, after: int | None) -> None:
-        """One more question, if it is a new one and there is room."""
-        if (call.provider, key) in self._places or len(self.asked) >= MAX_QUESTIONS:
-            return
+    def add(self, call: ProviderCall, key: bytes, entry: Entry, fold: Asked | None = None) -> Asked | None:
+        """One more question, if it is a new one; None if there is no room."""
+        if (known := self._known.get((call.provider, key))) is not None:
+            return known
+        if len(self.asked) >= MAX_QUESTIONS or self._room <= 0:
+            return None
         arguments = envelope.raw(call.arguments)
         self._room -= memoryview(arguments).nbytes
         if self._room < 0 and self.asked:
-            return
-        question = ProviderQuestion(call.provider, call.format, call.method, arguments, after)
-        self._places[call.provider, key] = len(self.asked)
-        self.asked.append(Asked(call, key, entry, question))
+            return None
+        question = ProviderQuestion(call.provider, call.format, call.method, arguments, fold and fold.place)
+        asked = self._known[call.provider, key] = Asked(len(self.asked), call, key, entry, question)
+        self.asked.append(asked)
+        return asked
 
     @property
     def questions(self) -> tuple[ProviderQuestion, ...]:

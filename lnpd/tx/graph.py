@@ -4,7 +4,7 @@ A graph is self-contained: from it alone the core signs, verifies, broadcasts, s
 any provider again.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 from lnpd_sdk.manifest import MainSpec
@@ -152,9 +152,7 @@ Method = Literal["validate", "fold", "contribute", "settle", "attach", "seal", "
 class ProviderCall(msgspec.Struct, frozen=True):
     """A question to one provider, by name: `method` is one of `lnpd_sdk.types.Provider`.
 
-    `beside` are those that come next, whatever is answered to this one: they may be asked at once. Only such a call has
-    an `after`, which is another of them: it is asked if that one is not answered by Reject, and of a fold it takes the
-    state, and the moves of the balances, in the place of its own.
+    `beside` are those that come next, whatever is answered to this one: they may be asked at once.
     """
 
     provider: str
@@ -162,4 +160,12 @@ class ProviderCall(msgspec.Struct, frozen=True):
     method: Method
     arguments: tuple[object, ...]
     beside: tuple["ProviderCall", ...] = ()
-    after: "ProviderCall | None" = None
+
+
+class Foreseen(NamedTuple):
+    """A question that is expected, one of a list: it may be asked ahead, if none of those at the places `after`, which
+    are earlier ones to the same provider, is answered by Reject. Of a fold among them it takes the state, and the moves
+    of the balances, in the place of its own."""
+
+    call: ProviderCall
+    after: tuple[int, ...] = ()

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from lnpd.channel import actions, commitments, events, queries
 from lnpd.channel.failure import failed
+from lnpd.channel.foresight import AskAhead
 from lnpd.channel.reestablish import restored
 from lnpd.channel.state import Channel, Normal, Policy, new_channel
 from lnpd.channel.step import step
@@ -133,7 +134,7 @@ class Node:
                 return self.signer.is_ours(query.number, query.secret)
             case queries.CheckSignatures():
                 return self.signer.hold(self.us, query.graph, query.signatures)
-            case queries.AllowDestination():
+            case queries.AllowDestination() | AskAhead():
                 return None
             case queries.SoldSecret():
                 return self.signer.sold(query.graph, query.child, query.signatures)

@@ -1,6 +1,7 @@
 """What goes in one envelope, what may be missing in its answer, and is each answer held to account as if alone?"""
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -12,8 +13,8 @@ from lnpd_sdk.types import Folded, OutputSpec, Phase, ProviderBase, ProviderSpec
 
 from lnpd.errors import ProviderFault
 from lnpd.hooks import rounds
-from lnpd.hooks.answers import PENDING, Answers
-from lnpd.tx.graph import ProviderCall
+from lnpd.hooks.answers import MOST_ALONE, PENDING, Answers
+from lnpd.tx.graph import Foreseen, ProviderCall
 
 VIEW = View(bytes(32), 0, 1_000_000, 0, 1, 253, (354, 354), (144, 144), (500_000_000, 500_000_000), ())
 UPDATE = Update(0, "pot", "ext", 0, b"five")
@@ -57,26 +58,36 @@ class Served:
         assert isinstance(answers, list)
         return envelope.encode(answers[: self.most])
 
-    def ask(self, *calls: ProviderCall) -> object:
+    def ask(self, *calls: ProviderCall, ahead: Sequence[Foreseen] = ()) -> object:
         first, *others = calls
-        return asyncio.run(self.answers.answer(msgspec.structs.replace(first, beside=tuple(others))))
+        return asyncio.run(self.answers.answer(msgspec.structs.replace(first, beside=tuple(others)), ahead))
 
 
-def call(method: str, *more: object, state: bytes = b"", after: ProviderCall | None = None) -> ProviderCall:
-    return ProviderCall("pot", 1, method, (VIEW, state, *more), after=after)  # type: ignore[arg-type]  # a method
+def call(method: str, *more: object, state: bytes = b"") -> ProviderCall:
+    return ProviderCall("pot", 1, method, (VIEW, state, *more))  # type: ignore[arg-type]  # a method
 
 
-def proposed(body: bytes = b"five") -> tuple[ProviderCall, ...]:
-    """What is asked of an update: the commitment before it, the update, and the commitment after it."""
-    update = msgspec.structs.replace(UPDATE, body=body)
-    validate = call("validate", update)
-    fold = call("fold", update, after=validate)
-    return call("contribute"), validate, fold, call("contribute", after=fold)
+def changed(body: bytes) -> Update:
+    return msgspec.structs.replace(UPDATE, body=body)
+
+
+def proposed(*bodies: bytes) -> tuple[Foreseen, ...]:
+    """What is asked of updates: the commitment before them, each update, and the commitment after it."""
+    found = [Foreseen(call("contribute"))]
+    for place, update in enumerate(map(changed, bodies)):
+        last = (3 * place - 1,) if place else ()
+        valid = len(found)
+        found += [
+            Foreseen(call("validate", update), last),
+            Foreseen(call("fold", update), (*last, valid)),
+            Foreseen(call("contribute"), (valid + 1,)),
+        ]
+    return tuple(found)
 
 
 def test_an_update_and_what_it_leads_to_are_one_round_trip() -> None:
     served = Served()
-    assert served.ask(*proposed()) != ()
+    assert served.ask(call("contribute"), ahead=proposed(b"five")) != ()
     known = served.answers.answer_now
     assert known(call("fold", UPDATE)) == Folded(b"five", (-5, 5))
     moved = msgspec.structs.replace(VIEW, balances_msat=(499_999_995, 500_000_005))
@@ -84,24 +95,44 @@ def test_an_update_and_what_it_leads_to_are_one_round_trip() -> None:
     assert output.id == "five (499999995, 500000005)"
     assert served.envelopes == [["contribute", "validate", "fold", "contribute"]]
     assert (served.answers.round_trips, served.answers.questions) == (1, 4)
-    served.ask(*proposed())
+    served.ask(call("contribute"), ahead=proposed(b"five"))
     assert len(served.envelopes) == 1
+
+
+def test_updates_that_follow_each_other_are_one_round_trip() -> None:
+    served = Served()
+    assert served.ask(call("contribute", state=b"x"), ahead=proposed(b"a", b"b", b"c")) != ()
+    known, before = served.answers.answer_now, b""
+    for place, body in enumerate((b"a", b"b", b"c")):
+        moved = 5 if place else 0  # the view of each is shown with what the fold before it moved
+        view = msgspec.structs.replace(VIEW, balances_msat=(500_000_000 - moved, 500_000_000 + moved))
+        shown = view, before, changed(body)
+        assert known(ProviderCall("pot", 1, "validate", shown)) is None
+        assert known(ProviderCall("pot", 1, "fold", shown)) == Folded(before + body, (-5, 5))
+        before += body
+    assert served.envelopes == [["contribute", "contribute", *["validate", "fold", "contribute"] * 3]]
+    # What is known already is where the next ones begin.
+    served.ask(call("contribute", state=b"y"), ahead=proposed(b"a", b"b", b"c", b"d"))
+    assert served.envelopes[1:] == [["contribute", "validate", "fold", "contribute"]]
+    assert isinstance(known(ProviderCall("pot", 1, "fold", (view, b"abc", changed(b"d")))), Folded)
 
 
 def test_an_older_plugin_is_asked_one_thing_at_a_time() -> None:
     served = Served(together=False)
-    served.ask(*proposed())
+    served.ask(call("contribute"), ahead=proposed(b"five"))
     assert served.envelopes == [["contribute"], ["validate"]]  # at once; what follows from them comes in its turn
+    many = [Foreseen(call("contribute", state=b"%d" % n)) for n in range(20)]
+    served.ask(call("contribute", state=b"x"), ahead=many)
+    assert len(served.envelopes[2:]) == MOST_ALONE
 
 
 def test_after_a_refusal_nothing_is_asked() -> None:
     served = Served()
-    served.ask(*proposed(b"no"))
-    update = msgspec.structs.replace(UPDATE, body=b"no")
-    assert served.answers.answer_now(call("validate", update)) == Reject("no")
-    assert served.answers.answer_now(call("fold", update)) is PENDING
-    served.ask(call("contribute", state=b"x"), *proposed(b"no")[1:])
-    assert served.envelopes[1:] == [["contribute"]]
+    served.ask(call("contribute"), ahead=proposed(b"no", b"five"))
+    assert served.answers.answer_now(call("validate", changed(b"no"))) == Reject("no")
+    assert served.answers.answer_now(call("fold", changed(b"no"))) is PENDING
+    served.ask(call("contribute", state=b"x"), ahead=proposed(b"no", b"five"))
+    assert served.envelopes == [["contribute", *["validate", "fold", "contribute"] * 2], ["contribute"]]
 
 
 def test_what_cannot_be_answered_ahead_is_no_fault_before_its_turn() -> None:
@@ -131,11 +162,11 @@ def test_an_answer_that_is_awaited_is_the_last() -> None:
 def test_fewer_answers_leave_the_rest_for_its_turn() -> None:
     served = Served(ask_twice=True)
     served.most = 2
-    served.ask(*proposed())
+    served.ask(call("contribute"), ahead=proposed(b"five"))
     assert served.envelopes == [["contribute", "validate", "fold", "contribute"]] * 2
     assert served.answers.answer_now(call("validate", UPDATE)) is None
     assert served.answers.answer_now(call("fold", UPDATE)) is PENDING
-    assert served.ask(*proposed()[2:]) == Folded(b"five", (-5, 5))
+    assert served.ask(call("fold", UPDATE), ahead=proposed(b"five")) == Folded(b"five", (-5, 5))
 
 
 def test_a_changed_answer_among_several_is_a_fault() -> None:
@@ -161,7 +192,10 @@ def test_moves_that_no_later_question_could_carry_are_a_fault(moves_msat: tuple[
     with pytest.raises(ProviderFault, match="pot: answered fold with moves of more than there is"):
         served.ask(fold)
     assert served.answers.answer_now(fold) is PENDING
-    assert served.ask(call("contribute", state=b"x"), call("contribute", after=fold)) != ()
+    follows = (Foreseen(fold), Foreseen(call("contribute"), (0,)))
+    with pytest.raises(ProviderFault, match="pot: answered fold with moves of more than there is"):
+        served.ask(call("contribute", state=b"x"), ahead=follows)
+    assert len(served.wrong) == 2
 
 
 @pytest.mark.parametrize("data", [[], [None, None, None], {}, [None, 7], [7, None]])

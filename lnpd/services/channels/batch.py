@@ -10,6 +10,7 @@ from typing import Final
 from lnpd_sdk.types import ACCEPTOR
 
 from lnpd.channel.actions import Action, Broadcast, Claim, Disconnect, Keep, Notify, Send, WatchOutput, WatchTransaction
+from lnpd.channel.events import Event
 from lnpd.channel.queries import FoldMemory, Kept
 from lnpd.channel.state import Channel, Closed
 from lnpd.services.interfaces import SignerRecords
@@ -17,6 +18,7 @@ from lnpd.services.recipients import Effects
 from lnpd.store.codec import decode, encode
 from lnpd.store.read import Read
 from lnpd.store.write import Write
+from lnpd.wire.base import Message
 
 INDEX = "channel-index"  # where a channel's keys are derived from, by its key
 Watch = WatchTransaction | WatchOutput
@@ -47,13 +49,14 @@ class Recent:
 
 class Batch:
     """A transaction in the making. `before` is the channel as it is stored; `memory` and `recent` are the channel's own
-    caches."""
+    caches; `waiting` are the events that come next."""
 
     def __init__(self, before: Channel | None, channel: Channel, memory: FoldMemory, recent: Recent) -> None:
         self.before = before
         self.memory = memory
         self.recent = recent
         self.channel = channel
+        self.waiting: Callable[[], Iterable[Event | Message]] = tuple
         self.sends: list[Send | Disconnect] = []
         self.watches: list[Watch] = []
         self.broadcasts: list[Broadcasting] = []

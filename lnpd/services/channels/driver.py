@@ -180,6 +180,7 @@ class ChannelDriver:
     async def _batch(self, items: list[Item]) -> None:
         batch = Batch(self._stored, with_grants(self.channel, self.grants), self._memory, self._recent)
         queue = deque(sorted(items, key=lambda item: not item.urgent))  # stable: order is kept within both
+        batch.waiting = lambda: (each.event for each in queue)
         self._urgent.clear()
         finished: list[tuple[Item, Channel]] = []  # each with the channel as its own step left it
         committed = False

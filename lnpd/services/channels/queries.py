@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 
 from lnpd.channel.actions import Action, Keep
 from lnpd.channel.dust import MOST_TIMES
+from lnpd.channel.foresight import AskAhead
 from lnpd.channel.queries import (
     AllowDestination,
+    Calls,
     CheckSignatures,
     ClaimId,
     CommitmentPoint,
@@ -28,13 +30,14 @@ from lnpd.channel.queries import (
     commitment_key,
 )
 from lnpd.channel.state import Channel
+from lnpd.channel.upcoming import following
 from lnpd.crypto.secp import is_secret, public_key
 from lnpd.errors import CommandRefused, LnpdError, SignerRefused
 from lnpd.hooks.answers import PENDING
 from lnpd.services.channels.batch import Batch, find_by_txid, find_row, kept_of
 from lnpd.services.channels.parts import Parts
 from lnpd.services.interfaces import ChannelIndex, ChannelPublics, SignerChannel
-from lnpd.tx.graph import Funding, Graph
+from lnpd.tx.graph import Foreseen, Funding, Graph
 
 log = logging.getLogger("lnpd.channels")
 T = TypeVar("T")
@@ -50,13 +53,17 @@ class Queries:
 
     def __init__(self, parts: Parts, batch: Batch, index: ChannelIndex, urgent: asyncio.Event | None = None) -> None:
         self._parts, self._batch, self._index, self._urgent = parts, batch, index, urgent
+        self._ahead: AskAhead | None = None
 
     async def answer(self, query: Query[Any]) -> object:  # Any: each query names its own reply
         """The reply to a query."""
         signer = self._parts.signer
         match query:
             case ProviderQuery():
-                return await self._ask_providers(query)
+                return await self._ask_providers(query.calls(self._batch.memory))
+            case AskAhead():
+                self._ahead = query
+                return None
             case CommitmentPoint(number=number):
                 return await signer.commitment_point(self._index, number)
             case IsOurSecret(number=number, secret=secret):
@@ -71,10 +78,7 @@ class Queries:
             case ClaimId(channel_id=channel_id):
                 return self._parts.ids.claim(channel_id, self._batch.channel.key)
             case AllowDestination(script_pubkey=script):
-                try:
-                    self._batch.records.append(await signer.allow_destination(self._index, script))
-                except SignerRefused as error:
-                    raise CommandRefused(str(error)) from error
+                await self._allow(script)
                 return None
             case Secure(actions=tells):
                 for tell in tells:
@@ -90,6 +94,12 @@ class Queries:
             case FindRow(kind=kind, key=key):
                 return await self._row(kind, key)
         raise AssertionError(f"nobody answers {type(query).__name__}")
+
+    async def _allow(self, script_pubkey: bytes) -> None:
+        try:
+            self._batch.records.append(await self._parts.signer.allow_destination(self._index, script_pubkey))
+        except SignerRefused as error:
+            raise CommandRefused(str(error)) from error
 
     async def _sold(self, graph: Graph, child: int, signatures: tuple[bytes, ...]) -> bytes:
         try:
@@ -119,18 +129,25 @@ class Queries:
         here = self._batch.row_by_txid(kind, txid)
         return here if here is not None else await self._parts.store.read(lambda r: find_by_txid(r, kind, txid))
 
-    async def _ask_providers(self, query: ProviderQuery[Any]) -> object:
+    async def _ask_providers(self, calls: Calls[T]) -> T:
         answers = self._parts.answers
-        calls = query.calls(self._batch.memory)
         reply: object = None
         while True:
             try:
                 call = calls.send(reply)
             except StopIteration as stop:
-                return stop.value
+                replied: T = stop.value
+                return replied
             reply = answers.answer_now(call)
             if reply is PENDING:
-                reply = await self._unless_urgent(answers.answer(call))
+                reply = await self._unless_urgent(answers.answer(call, await self._foreseen()))
+
+    async def _foreseen(self) -> list[Foreseen]:
+        """What will be asked after this: it is said once."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return []
+        return await self._ask_providers(ahead.questions(following(self._batch.waiting())))
 
     async def _unless_urgent(self, asking: Coroutine[Any, Any, T]) -> T:
         if self._urgent is None:
