@@ -101,9 +101,13 @@ def check_closing(terms: SignerChannel, state: FundingState, closing: SignClosin
     least_sat = balance_sat - fee_sat
     if least_sat < dust_sat:
         return
-    paid_sat = sum(each.value_sat for each in tx.outputs if is_ours(each.script_pubkey))
-    if paid_sat < least_sat:
-        refuse(Rule.CLOSE_UNDERPAYS, f"the close pays us {paid_sat} sat; {balance_sat} less the fee is {least_sat}.")
+    paid_sat = 0
+    # The likeliest first: to find that a script is not ours takes a thousand derivations.
+    for each in sorted(tx.outputs, key=lambda output: abs(output.value_sat - least_sat)):
+        paid_sat += each.value_sat if is_ours(each.script_pubkey) else 0
+        if paid_sat >= least_sat:
+            return
+    refuse(Rule.CLOSE_UNDERPAYS, f"the close pays us {paid_sat} sat; {balance_sat} less the fee is {least_sat}.")
 
 
 def _without_seal(terms: SignerChannel, tx: Tx) -> tuple[TxOut, ...]:

@@ -1,6 +1,6 @@
 """Which scripts are the wallet's, and which PSBT may be signed with its keys? (BIP 84, BIP 174)"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from embit import base58
@@ -54,14 +54,17 @@ class WalletKeys:
             return True
         if len(script_pubkey) != 22 or not script_pubkey.startswith(b"\0\x14"):
             return False
-        for branch in (0, 1):
-            for number in range(self._derived[branch], self._used[branch] + WINDOW):
-                self._derived[branch] = number + 1
-                script = pay_to_key(public_key(self._keys.wallet_secret(branch, number)))
-                self._paths[script] = (branch, number)
-                if script == script_pubkey:
-                    return True
-        return False
+        return any(script == script_pubkey for script in self._derive())
+
+    def _derive(self) -> Iterator[bytes]:
+        """The scripts that are not derived yet. Both branches in step: what is asked for is mostly among the first."""
+        while left := [branch for branch in (0, 1) if self._derived[branch] < self._used[branch] + WINDOW]:
+            branch = min(left, key=self._derived.__getitem__)
+            number = self._derived[branch]
+            script = pay_to_key(public_key(self._keys.wallet_secret(branch, number)))
+            self._paths[script] = (branch, number)
+            self._derived[branch] += 1
+            yield script
 
     def secret_of(self, script_pubkey: bytes) -> bytes | None:
         """The secret behind one of our scripts."""

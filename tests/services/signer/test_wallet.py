@@ -9,14 +9,14 @@ from embit.psbt import PSBT, DerivationPath
 from embit.script import Script
 from embit.transaction import Transaction, TransactionInput, TransactionOutput
 
-from lnpd.crypto.hd import BITCOIN_COIN, HARDENED
+from lnpd.crypto.hd import BITCOIN_COIN, HARDENED, TEST_COIN
 from lnpd.crypto.secp import public_key
 from lnpd.errors import SignerRefused
 from lnpd.services.signer.keys import Keys
 from lnpd.services.signer.refusals import Rule
-from lnpd.services.signer.seed import seed_from_words
+from lnpd.services.signer.seed import seed_from_entropy, seed_from_words
 from lnpd.services.signer.service import KeySigner
-from lnpd.services.signer.wallet import WINDOW
+from lnpd.services.signer.wallet import WINDOW, WalletKeys
 from lnpd.tx.script import pay_to_key
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 from tests.services.signer.signers import keys_from, run_now
@@ -194,3 +194,18 @@ def test_no_altered_psbt_gets_past_the_errors_of_the_signer(at: int) -> None:
             assert refused.rule in set(Rule)
         else:
             assert isinstance(signed, bytes)
+
+
+def test_an_address_that_was_just_given_out_is_found_before_a_thousand_others_are_derived() -> None:
+    derived: list[tuple[int, int]] = []
+
+    class Counting(Keys):
+        def wallet_secret(self, branch: int, number: int) -> bytes:
+            derived.append((branch, number))
+            return super().wallet_secret(branch, number)
+
+    wallet = WalletKeys(Counting(seed_from_entropy(bytes([1]) * 16).master(TEST_COIN)))
+    assert wallet.is_ours(script(1, 3)) and len(derived) == 8
+    assert not wallet.is_ours(STRANGER) and len(derived) == len(set(derived)) == 2 * WINDOW
+    assert wallet.is_ours(script(0, WINDOW - 1)) and not wallet.is_ours(script(0, WINDOW))
+    assert len(derived) == 2 * WINDOW
