@@ -85,9 +85,14 @@ The file is {places.WHERE_FILE}. `--config PATH` or the variable {places.VARIABL
 - What is not known is refused by file and line, with the nearest name; a wrong value too, in the sections of other
   networks as well. A file that everybody may write is refused, and one with a password that others may read.
 - A variable is {VARIABLE_PREFIX} and the key in capitals. A list's words are separated as in a shell, a table's entry
-  is NAME=VALUE (`LNPD_PLUGIN="hello.greeting=hi"`), a flag is one of {", ".join(FLAGS)}. One that is nearly ours is
-  refused, others are left alone.
+  is NAME=VALUE (`LNPD_PLUGIN="hello.greeting=hi"`), a flag is one of
+  {", ".join(FLAGS)}. One that is nearly ours is refused, others are left alone.
 - --developer and the --dev options are arguments only. No key holds a passphrase: `passphrase_file` names a file.
+
+`lnp config` shows what is in effect in a running node, and who said it; `lnp config set KEY VALUE` changes what the
+table marks, at once. It is kept when the node is started again and goes over whatever else says it, until
+`lnp config unset KEY`. What relaying costs is told to the peers; limits bind the channels that open from then on. The
+options of plugins are there as `plugin.NAME.OPTION`.
 
 `lnpd --check-config` prints what would be in effect, and who said it; `lnpd init`, `restore` and `check` read the same
 sources, `lnpd regtest` arguments only. `lnp` looks for the node where `lnpd` would have it.
@@ -97,8 +102,12 @@ The data directory is {places.WHERE_DATA}.
 
 
 def _keys() -> str:
-    rows = [(code(row.flag), code(row.key), code(row.variable), _kind(row)) for row in OPTIONS if row.said]
-    return table(("option", "key", "variable", "value"), rows)
+    rows = [
+        (code(row.flag), code(row.key), code(row.variable), _kind(row), "yes" if row.dynamic else "")
+        for row in OPTIONS
+        if row.said
+    ]
+    return table(("option", "key", "variable", "value", "at run time"), rows)
 
 
 def _kind(row: Option) -> str:

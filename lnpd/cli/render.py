@@ -28,6 +28,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "plugin.list": ("name", "status", "process", "providers", "rpc", "in_effect", "notes", "starts", "faults", "why"),
     "plugin.options": ("plugin", "option", "value", "default", "source", "dynamic", "help"),
+    "config": ("key", "value", "source", "place", "dynamic"),
     "help": ("name", "help", "plugin"),
     "features": ("name", "bit", "kind", "said_in"),  # within `info`
     "limits": ("name", "value", "unit", "preset", "meaning"),  # within `info`

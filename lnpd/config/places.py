@@ -39,6 +39,11 @@ def default_file() -> Path | None:
     return found[0] if found else None
 
 
+def usual_file() -> Path:
+    """Where the file is to be made, if there is none."""
+    return default_file() or _base("XDG_CONFIG_HOME", ".config") / FILE_NAME
+
+
 def file_of(asked: str | None, environment: Mapping[str, str]) -> Path | None:
     """The configuration file that --config or its variable names, else the usual one; None if there is none."""
     word = asked or environment.get(VARIABLE)

@@ -22,7 +22,6 @@ CHAIN: Final = ("lnpd", "lnpd check")
 DATABASE: Final = (*SEED, "lnpd check")
 ALL: Final = (*DATABASE, "lnpd regtest")
 DEVELOPER: Final = "--developer"
-AT_START: Final = ("min_feerate_per_kw", "max_feerate_per_kw")  # channels that there are take them when they are loaded
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -74,7 +73,7 @@ def _developer(flag: str, field: str, help: str, metavar: str = "", **more: Any)
 def _limit(row: Limit) -> Option:
     values = ", ".join(f"{name}: {getattr(limits, row.field)}" for name, limits in PRESETS.items())
     return Option(row.flag, row.field, f"{row.meaning} ({values})", row.unit, readers.read_number(row.least, row.most),
-                  limit=True, dynamic=row.field not in AT_START)  # fmt: skip
+                  limit=True, dynamic=True)  # fmt: skip
 
 
 OPTIONS: Final[tuple[Option, ...]] = (

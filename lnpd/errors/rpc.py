@@ -7,6 +7,10 @@ class ConfigRefused(LnpdError):
     """An option, or a combination of options, is not allowed; the text names it."""
 
 
+class SettingRefused(LnpdError):
+    """A node has no such option, or not with such a value, or reads it when it starts; the text says which."""
+
+
 class NodeUnavailable(LnpdError):
     """No lnpd answers for a data directory."""
 

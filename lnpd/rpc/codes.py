@@ -48,6 +48,7 @@ CODES: Final[dict[type[BaseException], int]] = {
     errors.ReloadRefused: 43,
     errors.PluginNotRunning: 44,
     errors.PluginNotFound: 45,
+    errors.SettingRefused: 46,
     errors.SignerRefused: 50,
     errors.StoreError: 60,
     errors.ChainError: 70,

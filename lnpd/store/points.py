@@ -60,6 +60,7 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "channels-restored": "The channels of a backup are known as lost, with all of the signer's rows, or none is.",
     "payments-found": "What some blocks paid to the seed's payment basepoints is stored, and that they were searched.",
     "channels-doubted": "The channels of a database that is a copy know it, before anything else is done with them.",
+    "setting-kept": "What a person set at run time is stored before it is in effect.",
     "relay-policy-set": "What a person asks for forwarding over a channel is stored before its peer hears of it.",
     "channel-update-made": "A channel_update is stored before it is sent: the next one has a later timestamp.",
     "channel-update-kept": "A peer's channel_update, its signature checked, is stored in the place of the one before.",

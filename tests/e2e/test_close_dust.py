@@ -16,7 +16,7 @@ BOBS_SAT = 500  # more than his own limit of 354
 
 def with_dust_limit(node: Node, dust_sat: int) -> None:
     """What this node demands in its channels from now on."""
-    settings = node.channels._settings
+    settings = node.channels.settings
     demands = msgspec.structs.replace(settings.demands, dust_limit_sat=dust_sat)
     object.__setattr__(settings, "demands", demands)
 

@@ -83,7 +83,7 @@ def test_terms_are_never_looser(tmp_path: Path) -> None:
             for depth in (0, 145):
                 theirs["open_channel_received"] = lambda _fields, depth=depth: OpenTerms(minimum_depth=depth)  # type: ignore[misc]
                 await network.channel(alice, bob, 200_000)
-            assert seen == [bob.channels._settings.demands.minimum_depth] * 2
+            assert seen == [bob.channels.settings.demands.minimum_depth] * 2
 
     asyncio.run(main())
 

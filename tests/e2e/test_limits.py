@@ -54,8 +54,8 @@ class Three(NamedTuple):
     def demand(self, **demands: Any) -> None:
         """What alice's next open_channel demands."""
         channels = self.alice.channels
-        settings = channels._settings
-        channels._settings = with_settings(settings, demands=replace(settings.demands, **demands))
+        settings = channels.settings
+        channels.settings = with_settings(settings, demands=replace(settings.demands, **demands))
 
 
 def told(folder: Path, limits: Limits, story: Story, third: bool = False) -> None:
@@ -353,11 +353,11 @@ def test_a_preset_refuses_what_is_beyond_it_and_says_the_rest_to_its_peers(tmp_p
             ({"to_self_delay": limits.max_to_self_delay + 1}, "to_self_delay is unreasonably large"),
             ({"reserve_percent": limits.max_reserve_percent + 1}, "channel_reserve_satoshis is too large"),
         ):
-            usual = three.alice.channels._settings
+            usual = three.alice.channels.settings
             three.demand(**demands)
             with pytest.raises(ChannelRefused, match=words):
                 await three.open(three.alice)
-            three.alice.channels._settings = usual
+            three.alice.channels.settings = usual
         opened = [await three.open(three.alice) for _ in range(limits.max_pending_per_peer)]
         with pytest.raises(ChannelRefused, match=f"at most {limits.max_pending_per_peer} may at once"):
             await three.open(three.alice)

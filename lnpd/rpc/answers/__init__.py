@@ -17,6 +17,7 @@ from lnpd.rpc.answers.channels import (
     RelayTerms,
 )
 from lnpd.rpc.answers.commitment import Commitment, CommitmentChild, CommitmentOutput, SpendingWay, TrimmedOutput
+from lnpd.rpc.answers.config import Setting
 from lnpd.rpc.answers.estimates import Estimate
 from lnpd.rpc.answers.grants import GrantShown, GrantsShown
 from lnpd.rpc.answers.hooks import HookPart, HookShown
@@ -33,5 +34,5 @@ __all__ = [
     "Event", "ExtensionOutput", "Feature", "Forward", "Funded", "Funds", "GrantShown", "GrantsShown", "Hex",
     "HookPart", "HookShown", "Htlc", "Info", "Invoice", "Limit", "Listening", "Mined", "NodeId", "OnchainOutput",
     "Opened", "Outpoint", "Paid", "Payment", "Peer", "Plugin", "PluginOption", "Pong", "RelayTerms", "Relayed", "Sent",
-    "SpendingWay", "StoreCheck", "StoreProblem", "TrimmedOutput", "Txid",
+    "Setting", "SpendingWay", "StoreCheck", "StoreProblem", "TrimmedOutput", "Txid",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ list` is the RPC method `plugin.list`; what is required is a word on the command
 from typing import Final
 
 from lnpd.rpc.commands.channels import CHANNELS_COMMANDS
+from lnpd.rpc.commands.config import CONFIG_COMMANDS
 from lnpd.rpc.commands.estimates import ESTIMATES_COMMANDS
 from lnpd.rpc.commands.node import NODE_COMMANDS
 from lnpd.rpc.commands.payments import PAYMENTS_COMMANDS
@@ -21,6 +22,7 @@ __all__ = [
 
 COMMANDS: Final[tuple[Command, ...]] = (
     *NODE_COMMANDS,
+    *CONFIG_COMMANDS,
     *PEERS_COMMANDS,
     *WALLET_COMMANDS,
     *CHANNELS_COMMANDS,

@@ -46,7 +46,7 @@ class Room:
     """The caps, and what of them is taken."""
 
     def __init__(self, caps: Caps) -> None:
-        self._caps = caps
+        self.caps = caps
         self._taken: dict[str, int] = {}  # by a channel's key, in satoshi
         self._waiting: dict[str, Waiting] = {}  # by a channel's key
 
@@ -61,7 +61,7 @@ class Room:
         Raises UnfundedTooMany, PendingTooMany, and as `check`.
         """
         self.check(kind, capacity_sat)
-        limits, pending = self._caps.limits, list(self._waiting.values())
+        limits, pending = self.caps.limits, list(self._waiting.values())
         unfunded = [each for each in pending if not each.named]
         for error, waiting, most_of_peer, most, what in (
             (UnfundedTooMany, unfunded, limits.max_unfunded_per_peer, limits.max_unfunded, "funding_created"),
@@ -83,8 +83,8 @@ class Room:
 
         Raises ChannelTooSmall, ChannelTooLarge, ChannelsFull, ExperimentalTypeRefused.
         """
-        limits = self._caps.limits
-        if kind.extensions and not self._caps.experimental_types:
+        limits = self.caps.limits
+        if kind.extensions and not self.caps.experimental_types:
             raise ExperimentalTypeRefused("Channels with plugins' providers are experimental: not on this network.")
         if capacity_sat < limits.min_channel_sat:
             raise ChannelTooSmall(f"A channel holds {limits.min_channel_sat:,} sat or more, not {capacity_sat:,}.")

@@ -29,14 +29,14 @@ class AnchorReserve:
     """`per_channel_sat` for each channel with anchors; 0 keeps nothing."""
 
     def __init__(self, per_channel_sat: int, purse: Purse, channels: Callable[[], Iterable[Channel]]) -> None:
-        self._per_channel_sat, self._purse, self._channels = per_channel_sat, purse, channels
+        self.per_channel_sat, self._purse, self._channels = per_channel_sat, purse, channels
 
     def kept_sat(self, more: int = 0) -> int:
         """What is kept for the channels that there are, and so many more."""
-        if not self._per_channel_sat:
+        if not self.per_channel_sat:
             return 0
         count = sum(has_anchors(c.channel_type) and not isinstance(c.phase, Closed) for c in self._channels())
-        return self._per_channel_sat * min(MOST_CHANNELS, count + more)
+        return self.per_channel_sat * min(MOST_CHANNELS, count + more)
 
     async def for_one_more(self, kind: Kind, amount_sat: int = 0) -> Kind:
         """The kind, if what the wallet keeps suffices for one more channel of it that costs the wallet this amount.

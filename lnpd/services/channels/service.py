@@ -60,7 +60,7 @@ class Channels:
     """All drivers."""
 
     def __init__(self, parts: Parts, kinds: Kinds, hooks: Hooks, settings: Settings) -> None:
-        self.parts, self.kinds, self.judges, self._settings = parts, kinds, Judges(hooks), settings
+        self.parts, self.kinds, self.judges, self.settings = parts, kinds, Judges(hooks), settings
         self.records = Carried(hooks, kinds.registry, parts.store)
         self.drivers: dict[str, ChannelDriver] = {}
         self.links: dict[bytes, Link] = {}
@@ -80,7 +80,7 @@ class Channels:
         for row in (row for row in rows if not row.closed):
             channel = decode(row.snapshot, Channel, table="channel", key=row.channel_id)
             index = await self._index(row.channel_id)
-            policy = policy_again(channel.policy, self._settings.policy, self.kinds.grants())
+            policy = policy_again(channel.policy, self.settings.policy, self.kinds.grants())
             channel = restored(replace(channel, policy=policy))
             self.room.saw(channel)
             driver = self._add(channel, index, stored=True)
@@ -224,7 +224,7 @@ class Channels:
         records = await self.records.outgoing.of("open_channel", peer, temporary_id, kind.type, 1000 * capacity_sat)
         driver, terms = await self._new(peer, OPENER, kind, capacity_sat, temporary_id, link)
         command = Open(
-            chain_hash=self._settings.chain_hash,
+            chain_hash=self.settings.chain_hash,
             capacity_sat=capacity_sat,
             push_msat=push_msat,
             feerate_per_kw=feerate_per_kw,
@@ -260,7 +260,7 @@ class Channels:
             return
         event = Accept(
             message=message,
-            chain_hash=self._settings.chain_hash,
+            chain_hash=self.settings.chain_hash,
             channel_type=kind.type,
             initial_states=kind.initial_states(message.feerate_per_kw),
             terms=reserving(terms, message.dust_limit_satoshis),
@@ -273,9 +273,9 @@ class Channels:
     async def _judge(self, node_id: bytes, message: OpenChannel) -> tuple[Kind, int]:
         if message.temporary_channel_id in self.parts.ids:
             raise ProtocolError("this temporary_channel_id is in use")
-        if message.tlvs.channel_type is None and self._settings.policy.require_channel_type:
+        if message.tlvs.channel_type is None and self.settings.policy.require_channel_type:
             raise ProtocolError("open_channel has no channel_type")
-        kind, depth = await judged(self.judges, self.kinds, node_id, message, self._settings.demands.minimum_depth)
+        kind, depth = await judged(self.judges, self.kinds, node_id, message, self.settings.demands.minimum_depth)
         return await self.parts.reserve.for_one_more(kind), depth
 
     async def _accepted(self, driver: ChannelDriver, message: AcceptChannel, link: Link) -> None:
@@ -317,10 +317,10 @@ class Channels:
             put_records(write, reservation.records)
 
         await self.parts.store.write(rows)
-        sweep_script = self._spare_scripts.pop() if self._spare_scripts else await self._settings.script()
-        policy = policy_for(self._settings.policy, self._features.get(peer, b""), sweep_script, self.kinds.grants())
+        sweep_script = self._spare_scripts.pop() if self._spare_scripts else await self.settings.script()
+        policy = policy_for(self.settings.policy, self._features.get(peer, b""), sweep_script, self.kinds.grants())
         channel = new_channel(key, peer, us, policy, temporary_id)
-        terms = self._settings.demands.terms(reservation.publics, capacity_sat, policy)
+        terms = self.settings.demands.terms(reservation.publics, capacity_sat, policy)
         return self._add(channel, index, stored=False), terms
 
     async def give_up(self, key: str, why: str = "The opening took too long.") -> Channel | None:

@@ -20,7 +20,7 @@ from lnpd.services.channels import picture
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.commands import CONFIRM_BLOCKS, Commands
 from lnpd.services.channels.driver import ChannelDriver
-from lnpd.services.node import about, estimates, warnings
+from lnpd.services.node import about, configured, estimates, warnings
 from lnpd.services.node.checking import checked_with_chain
 from lnpd.services.node.plugins import PluginApi
 from lnpd.services.node.services import Services
@@ -70,6 +70,18 @@ class NodeApi(PluginApi):
             features=about.features(services.peers.greeting, invoices_say) if features else msgspec.UNSET,
             limits=about.limits(services.config.limits) if limits else msgspec.UNSET,
         )
+
+    async def config(self, key: str | None) -> tuple[answers.Setting, ...]:
+        """What is in effect and who said it."""
+        return await configured.shown(self._services, self, key)
+
+    async def config_set(self, key: str, value: str) -> answers.Setting:
+        """Sets an option."""
+        return await configured.set_to(self._services, self, key, value)
+
+    async def config_unset(self, key: str) -> tuple[answers.Setting, ...]:
+        """Takes back what was set."""
+        return await configured.unset(self._services, self, key)
 
     def _drivers(self) -> list[ChannelDriver]:
         return list(self._services.channels.drivers.values())

@@ -14,13 +14,11 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-from msgspec.structs import replace
-
 from lnpd.chain.embedded import EmbeddedChain
 from lnpd.chain.interface import BlockRef, Outpoint
 from lnpd.channel.actions import Notify
 from lnpd.channel.presets import LARGE_CHANNEL_SAT
-from lnpd.channel.state import Channel, Policy
+from lnpd.channel.state import Channel
 from lnpd.config import Config, Developer
 from lnpd.errors import ChainError, RowRefused, SignerEnded, StoreError
 from lnpd.hooks.answers import Answers
@@ -34,12 +32,11 @@ from lnpd.services.chain.follow import POLL_SECONDS
 from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.chain.sight import ChainSight
 from lnpd.services.chain.watch import ChainWatch
-from lnpd.services.channels.caps import Caps
 from lnpd.services.channels.chain import ChannelChain, FundingRecipient, PluginRecipient
 from lnpd.services.channels.feerates import FeerateKeeper
 from lnpd.services.channels.fees import FeePayer
-from lnpd.services.channels.opening import Demands, Kinds, demands_of, policy_of, promised_script
-from lnpd.services.channels.parts import Parts, Settings
+from lnpd.services.channels.opening import Kinds
+from lnpd.services.channels.parts import Parts
 from lnpd.services.channels.reserve import AnchorReserve
 from lnpd.services.channels.service import Channels
 from lnpd.services.events import Events
@@ -52,7 +49,9 @@ from lnpd.services.node.faults import fail_points
 from lnpd.services.node.places import open_chain, open_signer
 from lnpd.services.node.plugins import host_of, start_all
 from lnpd.services.node.services import Services
+from lnpd.services.node.terms import channel_settings, take_terms
 from lnpd.services.node.told import tell_of_channel
+from lnpd.services.node.tuning import Tuning
 from lnpd.services.payments.service import Payments
 from lnpd.services.payments.updates import UpdateRouter
 from lnpd.services.peers.files import fitting, raise_open_files
@@ -88,7 +87,7 @@ class Node:
         fault: Fault | None = None,
         limits: Limits = USUAL_LIMITS,
     ) -> None:
-        self.config, self.shared_chain, self._limits = config, chain, limits
+        self.config, self.tuning, self.shared_chain, self._limits = config, Tuning(config), chain, limits
         self._developer = config.developer or Developer()
         self._poll_seconds = self._developer.poll_seconds or POLL_SECONDS
         self._fault = fault or fail_points(self._developer.fail_at)
@@ -110,9 +109,9 @@ class Node:
         self._passphrase = None
 
     async def _start(self) -> None:
-        config = self.config
-        self.store = Store.open(config.directory, config.network, self._fault)
+        self.store = Store.open(self.config.directory, self.config.network, self._fault)
         self._stack.push_async_callback(self.store.close)
+        self.config = config = await self.tuning.load(self.store)
         self.checks = StartCheck(self.store)
         config.runtime.mkdir(mode=0o700, exist_ok=True)
         self.signer = await open_signer(config, self._passphrase, self.store, self._stack, self._broken)
@@ -192,6 +191,7 @@ class Node:
         self._make_payments()
         self._make_peers()
         services = self._services()
+        self.tuning.takers += take_terms(services)
         self.api = NodeApi(services, self.request_stop)
         furnish(services, self.api, self.events)
         self.rpc = RpcServer(self.api, self.events, self.config.directory)
@@ -227,11 +227,8 @@ class Node:
             require_current=self.sight.require_current,
             broken=lambda _channel, error: self._batch_lost(error),
         )
-        caps = Caps(config.limits, config.experimental_types)
-        chain_hash, script = CHAIN_HASHES[config.network], self.wallet.next_script
-        settings = Settings(chain_hash, self._demands(), self._policy(), script, caps)
         self.kinds = Kinds(self.registry)
-        self.channels = Channels(parts, self.kinds, self.hooks, settings)
+        self.channels = Channels(parts, self.kinds, self.hooks, channel_settings(config, self.wallet))
         self._channel_chain.channels = self.channels
         self.feerates = FeerateKeeper(self.channels, self.watcher).started()
         self._stack.push_async_callback(self.feerates.stop)
@@ -267,7 +264,7 @@ class Node:
 
     def _services(self) -> Services:
         return Services(
-            config=self.config,
+            tuning=self.tuning,
             node_id=self.node_id,
             store=self.store,
             signer=self.signer,
@@ -298,19 +295,6 @@ class Node:
         )
         self.wallet.reserve_sat = reserve.kept_sat
         return reserve
-
-    def _demands(self) -> Demands:
-        asked, config = self._developer.minimum_depth, self.config
-        depth = config.minimum_depth if asked is None else asked
-        return demands_of(config.limits, depth, promised_script(config.upfront_shutdown, self.wallet.scripts))
-
-    def _policy(self) -> Policy:
-        developer = self._developer
-        return replace(
-            policy_of(self.config.limits),
-            require_channel_type=developer.require_channel_type,
-            htlc_deadlines=developer.htlc_timeouts,
-        )
 
     async def _free_orphans(self) -> None:
         """Coins that were reserved for an opening of which nothing else was stored."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from lnpd_sdk.envelope import CallFailed
 from lnpd_sdk.manifest import Manifest, RpcMethod
+from lnpd_sdk.nearest import nearest
 from lnpd_sdk.questions import OptionChange
 
 from lnpd.channel.state import Channel
@@ -75,7 +76,8 @@ async def start_all(config: Config, store: Store, host: PluginHost) -> None:
     """Starts the configuration's plugins, and those that a person started; then it shows whose options are nobody's."""
     await host.start((*config.plugins, *await Kept(store).paths(config.plugins)))
     for name in host.chosen.strangers(each.name for each in host.plugins):
-        log.warning("options are given for the plugin %s, and no plugin of this name is there", name)
+        hint = nearest(name, (each.name for each in host.plugins))
+        log.warning("options are given for the plugin %s, and no plugin of this name is there%s", name, hint)
 
 
 class PluginApi:
@@ -139,6 +141,18 @@ class PluginApi:
         await host.chosen.keep(manifest.name, option, read)
         settings = await host.chosen.settings(manifest)
         return next(_option(found.name, setting) for setting in settings if setting.spec.name == option)
+
+    async def plugin_unset(self, plugin: str, option: str) -> None:
+        """Takes back what was set of a dynamic option. OptionRefused."""
+        host = self._services.plugins
+        found = host.named(plugin)
+        manifest = _manifest(found)
+        before = host.chosen.given(manifest, option)
+        try:
+            await found.change(OptionChange(option, before))
+        except CallFailed as error:
+            raise PluginRefused(one_line(str(error))) from None
+        await host.chosen.forget(manifest.name, option)
 
     async def explain_hook(self, hook: str) -> HookShown:
         """Who takes part in a hook."""

@@ -19,6 +19,7 @@ from lnpd.services.channels.service import Channels
 from lnpd.services.interfaces import Signer
 from lnpd.services.node.checking import StartCheck
 from lnpd.services.node.places import Miner
+from lnpd.services.node.tuning import Tuning
 from lnpd.services.payments.service import Payments
 from lnpd.services.peers.service import Peers
 from lnpd.services.plugins.host import PluginHost
@@ -30,7 +31,7 @@ from lnpd.store.store import Store
 class Services:
     """A node's services, and what they were made from. `miner` makes blocks, on regtest."""
 
-    config: Config
+    tuning: Tuning
     node_id: bytes
     store: Store
     signer: Signer
@@ -50,3 +51,8 @@ class Services:
     feerates: FeerateKeeper
     payments: Payments
     peers: Peers
+
+    @property
+    def config(self) -> Config:
+        """What is in effect now."""
+        return self.tuning.config

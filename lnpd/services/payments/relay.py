@@ -130,6 +130,15 @@ class Relay:
         await self._tell(channel.key)
         return self.policy(channel)
 
+    def ask(self, default: RelayPolicy) -> None:
+        """A person sets the node's terms: the peers of channels without terms of their own are told."""
+        if default == self._default:
+            return
+        self._default = default
+        for channel in self._channels.every():
+            if channel.key not in self._own:
+                self._tasks.start(self._tell(channel.key), f"channel_update of {channel.key}")
+
     def changed(self, before: Channel, after: Channel) -> None:
         """A channel's state was stored: if it can be used now, or no longer, its peer is told."""
         if isinstance(after.phase, Closed):

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 from lnpd_sdk.manifest import Manifest, OptionKind, OptionSpec, OptionValue
+from lnpd_sdk.nearest import nearest
 
 from lnpd.errors import OptionRefused
 from lnpd.store.read import Read
@@ -54,7 +55,7 @@ class Options:
         specs = {spec.name: spec for spec in manifest.options}
         for plugin, option in self._given:
             if plugin == manifest.name and option not in specs:
-                raise OptionRefused(f"The plugin {plugin} has no option {option}{_known(manifest)}.")
+                raise OptionRefused(f"The plugin {plugin} has no option {option}{_known(manifest, option)}")
         stored = await self._stored(manifest.name)
         return tuple(self._setting(manifest.name, spec, stored.get(spec.name)) for spec in manifest.options)
 
@@ -70,17 +71,13 @@ class Options:
             return Setting(spec, _read(plugin, spec, word), "lnpd --option")
         return Setting(spec, spec.default, "default")
 
+    def given(self, manifest: Manifest, option: str) -> OptionValue:
+        """The value that a dynamic option has if nothing is set. OptionRefused."""
+        return self._setting(manifest.name, _dynamic(manifest, option), None).value
+
     def read(self, manifest: Manifest, option: str, word: str) -> OptionValue:
         """The value of a dynamic option that a word means. OptionRefused."""
-        spec = next((spec for spec in manifest.options if spec.name == option), None)
-        if spec is None:
-            raise OptionRefused(f"The plugin {manifest.name} has no option {option[:64]!r}{_known(manifest)}.")
-        if not spec.dynamic:
-            raise OptionRefused(
-                f"The option {option} of {manifest.name} is read when it starts: give lnpd"
-                f" --option {manifest.name}.{option}=VALUE"
-            )
-        return _read(manifest.name, spec, word)
+        return _read(manifest.name, _dynamic(manifest, option), word)
 
     async def keep(self, plugin: str, option: str, value: OptionValue) -> None:
         """Remembers what was set."""
@@ -93,6 +90,17 @@ class Options:
             write.put_value(NAMESPACE, key, data)
 
         await self._store.write(put)
+
+    async def forget(self, plugin: str, option: str) -> None:
+        """Forgets what was set."""
+        key = _key(plugin, option)
+        self._set.pop(key, None)
+
+        def delete(write: Write) -> None:
+            write.delete_value(NAMESPACE, key)
+
+        if self._store is not None:
+            await self._store.write(delete)
 
     async def _stored(self, plugin: str) -> dict[str, OptionValue]:
         prefix = _key(plugin, "")
@@ -108,13 +116,25 @@ class Options:
         }
 
 
+def _dynamic(manifest: Manifest, option: str) -> OptionSpec:
+    spec = next((spec for spec in manifest.options if spec.name == option), None)
+    if spec is None:
+        raise OptionRefused(f"The plugin {manifest.name} has no option {option[:64]!r}{_known(manifest, option)}")
+    if not spec.dynamic:
+        raise OptionRefused(
+            f"The option {option} of {manifest.name} is read when it starts: give lnpd"
+            f" --option {manifest.name}.{option}=VALUE"
+        )
+    return spec
+
+
 def _key(plugin: str, option: str) -> bytes:
     return f"{plugin}.{option}".encode()
 
 
-def _known(manifest: Manifest) -> str:
-    names = ", ".join(spec.name for spec in manifest.options)
-    return f"; it has {names}" if names else "; it has none"
+def _known(manifest: Manifest, wrong: str) -> str:
+    names = [spec.name for spec in manifest.options]
+    return f"; it has {', '.join(names) or 'none'}{nearest(wrong, names) or '.'}"
 
 
 def _fits(kind: OptionKind, value: OptionValue) -> bool:

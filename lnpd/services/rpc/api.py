@@ -42,6 +42,7 @@ from lnpd.rpc.answers import (
     Pong,
     Relayed,
     Sent,
+    Setting,
     StoreCheck,
 )
 
@@ -85,6 +86,18 @@ class Backend(Protocol):
 
     async def check(self) -> StoreCheck:
         """Whether what is stored is consistent, and the chain says of each funding what its channel does."""
+        ...
+
+    async def config(self, key: str | None) -> tuple[Setting, ...]:
+        """What is in effect and who said it, of every option or of one. SettingRefused."""
+        ...
+
+    async def config_set(self, key: str, value: str) -> Setting:
+        """Sets a dynamic option. SettingRefused, and for a plugin's as `plugin_set`."""
+        ...
+
+    async def config_unset(self, key: str) -> tuple[Setting, ...]:
+        """Takes back what was set: what counts then, nothing for an entry that nobody else said. SettingRefused."""
         ...
 
     async def plugins(self) -> tuple[Plugin, ...]:

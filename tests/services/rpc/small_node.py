@@ -49,6 +49,17 @@ class SmallNode:
         self.stopped.set()
         return answers.Done("stopping")
 
+    async def config(self, key: str | None) -> tuple[answers.Setting, ...]:
+        return (answers.Setting("alias", "alice", "file", "/c.toml, line 1", True, "a name"),)
+
+    async def config_set(self, key: str, value: str) -> answers.Setting:
+        self.asked.append(("config set", key, value))
+        return answers.Setting(key, value, "set", "", True, "a name")
+
+    async def config_unset(self, key: str) -> tuple[answers.Setting, ...]:
+        self.asked.append(("config unset", key))
+        return await self.config(key)
+
     async def plugins(self) -> tuple[answers.Plugin, ...]:
         return (
             answers.Plugin(
