@@ -52,6 +52,34 @@ class AsyncMethods:
         """
         return await self._ask("check", answers.StoreCheck)
 
+    async def config(self, key: str | None = None) -> tuple[answers.Setting, ...]:
+        """Show each option with its value and who said it, those of the plugins that run too; or one of them.
+
+        key: this option alone, or the entries of this table.
+
+        Refused as SettingRefused.
+        """
+        return await self._ask("config", tuple[answers.Setting, ...], key=key)
+
+    async def config_set(self, key: str, value: str) -> answers.Setting:
+        """Set an option while the node runs. It is kept when the node is started again, over whatever else says it.
+
+        key: the option's key, as `lnp config` lists it; plugin.NAME.OPTION is a plugin's.
+        value: its new value.
+
+        Refused as SettingRefused, OptionRefused, PluginNotFound, PluginNotRunning, PluginRefused.
+        """
+        return await self._ask("config.set", answers.Setting, key=key, value=value)
+
+    async def config_unset(self, key: str) -> tuple[answers.Setting, ...]:
+        """Take back what was set: what an argument, the environment or the file says counts again.
+
+        key: the option's key, as `lnp config` lists it; plugin.NAME.OPTION is a plugin's.
+
+        Refused as SettingRefused, OptionRefused, PluginNotFound, PluginNotRunning, PluginRefused.
+        """
+        return await self._ask("config.unset", tuple[answers.Setting, ...], key=key)
+
     async def listen(self, address: str) -> answers.Listening:
         """Listen for peers at one more address until the node ends.
 
@@ -178,6 +206,14 @@ class AsyncMethods:
         onchain: only those that are on chain: each output, what is done, and when.
         """
         return await self._ask("channels", tuple[answers.Channel, ...], onchain=onchain)
+
+    async def commitment(self, channel: str, *, theirs: bool = False) -> answers.Commitment:
+        """Draw a channel's last commitment transaction: who contributed what, who can spend it when, and its children.
+
+        channel: the channel's id, or its first digits.
+        theirs: the peer's, not ours.
+        """
+        return await self._ask("commitment", answers.Commitment, channel=channel, theirs=theirs)
 
     async def close(
         self, channel: str, *, force: bool = False, destination: str | None = None, not_restored: bool = False

@@ -2,10 +2,18 @@
 
 from typing import Final
 
+from lnpd import errors
 from lnpd.rpc import answers
 from lnpd.rpc.commands.table import NODE, Command, Parameter
 
 KEY: Final = Parameter("key", "text", "the option's key, as `lnp config` lists it; plugin.NAME.OPTION is a plugin's")
+OF_CHANGE: Final = (
+    errors.SettingRefused,
+    errors.OptionRefused,
+    errors.PluginNotFound,
+    errors.PluginNotRunning,
+    errors.PluginRefused,
+)
 
 CONFIG_COMMANDS: Final[tuple[Command, ...]] = (
     Command(
@@ -15,6 +23,7 @@ CONFIG_COMMANDS: Final[tuple[Command, ...]] = (
         tuple[answers.Setting, ...],
         (Parameter("key", "text", "this option alone, or the entries of this table", required=False, bare=True),),
         examples=("lnp config", "lnp config fee_base_msat", "lnp config plugin.hello"),
+        refused=(errors.SettingRefused,),
     ),
     Command(
         "config set",
@@ -25,6 +34,7 @@ CONFIG_COMMANDS: Final[tuple[Command, ...]] = (
         True,
         "config_set",
         ("lnp config set fee_base_msat 500", "lnp config set log_level debug"),
+        refused=OF_CHANGE,
     ),
     Command(
         "config unset",
@@ -35,5 +45,6 @@ CONFIG_COMMANDS: Final[tuple[Command, ...]] = (
         True,
         "config_unset",
         ("lnp config unset fee_base_msat",),
+        refused=OF_CHANGE,
     ),
 )
