@@ -210,6 +210,8 @@ class Methods:
 
         channel: the channel's id, or its first digits.
         theirs: the peer's, not ours.
+
+        Refused as UnknownChannel, NoCommitment.
         """
         return self._ask("commitment", answers.Commitment, channel=channel, theirs=theirs)
 

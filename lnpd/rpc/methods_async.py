@@ -212,6 +212,8 @@ class AsyncMethods:
 
         channel: the channel's id, or its first digits.
         theirs: the peer's, not ours.
+
+        Refused as UnknownChannel, NoCommitment.
         """
         return await self._ask("commitment", answers.Commitment, channel=channel, theirs=theirs)
 

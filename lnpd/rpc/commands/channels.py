@@ -55,6 +55,7 @@ CHANNELS_COMMANDS: Final[tuple[Command, ...]] = (
         answers.Commitment,
         (CHANNEL, optional("theirs", "boolean", "the peer's, not ours", False)),
         examples=("lnp commitment 3f2a91", "lnp commitment 3f2a91 --theirs"),
+        refused=(errors.UnknownChannel, errors.NoCommitment),
     ),
     Command(
         "close",
