@@ -126,7 +126,8 @@ What the counterparty signs ahead is said by `descend` alone: the node's signer 
 part of the whole, by the one key of the counterparty that its path names. The signature travels in commitment_signed,
 or, of a gated child, in auxiliary_signatures before it; it is kept with the commitment, and a forced close, a penalty
 and a sweep ask no provider for anything. For an adaptor point it is a pre-signature, which the late datum
-`adaptor:<point in hex>` completes; who gave it learns the secret once the chain shows the child (`secret_sold`).
+`adaptor:<point in hex>` completes; who gave it learns the secret once the mempool or the chain shows the child
+(`secret_sold`).
 
 A provider says by `Phase(name, view_fields)` what it takes part in. An answer is remembered, and asked for again only
 when the state, another argument, or one of these fields of the view has changed.

@@ -250,6 +250,15 @@ class OutputSpent(Event, frozen=True, tag="output_spent"):
     depth: int = 1
 
 
+class SpendSeen(Event, frozen=True, tag="spend_seen"):
+    """Hint: a transaction that waits in a mempool spends a watched output. It may never confirm: nothing is made of it
+    but what proves itself, a preimage or an adaptor's secret. Never stored, so it may be lost, and may be repeated."""
+
+    txid: bytes
+    vout: int
+    transaction: Tx
+
+
 class OutputUnspent(Event, frozen=True, tag="output_unspent"):
     """A reorganisation undid the spend of a watched output."""
 
@@ -289,6 +298,7 @@ EVENTS: tuple[type[Event], ...] = (
     TransactionConfirmed,
     TransactionUnconfirmed,
     OutputSpent,
+    SpendSeen,
     OutputUnspent,
     Block,
 )

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, Notify
 from lnpd.channel.commitments import keep
-from lnpd.channel.events import Block, Fulfill, OutputSpent, OutputUnspent, PutWitness
+from lnpd.channel.events import Block, Fulfill, OutputSpent, OutputUnspent, PutWitness, SpendSeen
 from lnpd.channel.failure import FUNDED, broadcast_latest
 from lnpd.channel.lost import UNKNOWN, future_commitment, lost_outputs, own_commitment, unsealed, what_is_lost
 from lnpd.channel.onchain_claims import claim_what_is_due, give_again, split_what_is_close
@@ -208,6 +208,23 @@ def on_output_spent(channel: Channel, event: OutputSpent) -> Step:
             actions += watches(channel, graph, below)
     channel = replace(channel, phase=replace(phase, resolutions=tuple(resolutions)))
     return _after(channel, graph, actions, event)
+
+
+@on(OnChain, SpendSeen)
+def on_spend_seen(channel: Channel, event: SpendSeen) -> Step:
+    """What waits may never confirm, and what it shows is known all the same: upstream it is worth its money already."""
+    phase = channel.phase
+    assert isinstance(phase, OnChain)
+    graph = yield from kept_graph(channel)
+    channel, sold = yield from learned(channel, graph, event)
+    actions: list[Action] = [*sold]
+    resolutions: list[Resolution] = []
+    for r in phase.resolutions:
+        if (r.txid, r.vout) == (event.txid, event.vout):
+            r, told = spent_htlc(channel, graph, r, event)
+            actions += told
+        resolutions.append(r)
+    return replace(channel, phase=replace(phase, resolutions=tuple(resolutions))), actions
 
 
 @on(OnChain, OutputUnspent)

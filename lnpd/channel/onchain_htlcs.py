@@ -1,7 +1,7 @@
 """What becomes of an HTLC whose channel is on chain, for whoever waits for it? (BOLT 5)
 
 we offered it, and its output
-  was spent with the preimage                   fulfilled, at once
+  is spent with the preimage, in a block or not fulfilled, at once
   was spent without it (our timeout, a penalty) failed, once that is SETTLEMENT deep
   is spent by nobody, and not worth our fee     failed, long after its expiry: until then it costs us its value
   does not exist in this commitment             failed, once the commitment is as deep
@@ -18,7 +18,7 @@ from lnpd.channel.actions import Action, HtlcFailed, HtlcFulfilled, Keep, Tell
 from lnpd.channel.deadlines import committed_htlcs
 from lnpd.channel.dust import htlc_of as add_of
 from lnpd.channel.dust import is_dust
-from lnpd.channel.events import Fail, FailMalformed, Fulfill, OutputSpent
+from lnpd.channel.events import Fail, FailMalformed, Fulfill, OutputSpent, SpendSeen
 from lnpd.channel.failure import broadcast_latest
 from lnpd.channel.onchain_outputs import htlc_of, output_of
 from lnpd.channel.removals import htlc_at, removal_update
@@ -49,17 +49,22 @@ def shown_preimage(tx: Tx, txid: bytes, vout: int, payment_hash: bytes) -> bytes
 
 
 def spent_htlc(
-    channel: Channel, graph: Graph | None, resolution: Resolution, event: OutputSpent
+    channel: Channel, graph: Graph | None, resolution: Resolution, event: OutputSpent | SpendSeen
 ) -> tuple[Resolution, list[Action]]:
-    """An output was spent: if it held our HTLC and the preimage was shown, whoever waits for that hears of it."""
+    """An output was spent, or will be: if it held our HTLC and the preimage was shown, whoever waits for that hears of
+    it."""
     htlc = htlc_of(output_of(graph, resolution)) if graph is not None else None
-    if htlc is None or htlc[0] != channel.us or resolution.outcome == "fulfilled":
+    if htlc is None or htlc[0] != channel.us:
         return resolution, []
     preimage = shown_preimage(event.transaction, event.txid, event.vout, htlc[2])
     if preimage is None:
         return resolution, []
+    if isinstance(event, OutputSpent):
+        resolution = replace(resolution, reason=TAKEN_BY_PREIMAGE)
+    if resolution.outcome == "fulfilled":
+        return resolution, []
     told = Tell(f"fulfilled/{htlc[1]}", "payments", HtlcFulfilled(htlc[1], htlc[2], preimage))
-    return replace(resolution, outcome="fulfilled", reason=TAKEN_BY_PREIMAGE), [told]
+    return replace(resolution, outcome="fulfilled"), [told]
 
 
 def missing_from(channel: Channel, graph: Graph | None) -> tuple[int, ...]:

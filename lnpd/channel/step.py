@@ -38,6 +38,7 @@ from lnpd.channel.events import (
     OutputSpent,
     OutputUnspent,
     PeerPosition,
+    SpendSeen,
     TransactionConfirmed,
     TransactionUnconfirmed,
 )
@@ -77,6 +78,7 @@ IGNORABLE = (
     TransactionConfirmed,
     TransactionUnconfirmed,
     OutputSpent,
+    SpendSeen,
     OutputUnspent,
     Block,
     Commit,

@@ -19,7 +19,7 @@ from lnpd_sdk.types import PARTIES
 from msgspec.structs import replace
 
 from lnpd.channel.actions import SecretSold, Tell
-from lnpd.channel.events import OutputSpent, PutWitness
+from lnpd.channel.events import OutputSpent, PutWitness, SpendSeen
 from lnpd.channel.queries import FindCommitment, Kept, SoldSecret, ask, commitment_key
 from lnpd.channel.state import AwaitingReady, Channel, Failed, Negotiating, Normal, OnChain, ShuttingDown, Witness
 from lnpd.channel.table import Step, done, on
@@ -86,8 +86,8 @@ def _waits(graph: Graph) -> Iterator[tuple[str, str]]:
         yield from ((child.provider, name) for name in late_names(child))
 
 
-def learned(channel: Channel, graph: Graph | None, event: OutputSpent) -> Learning:
-    """The channel that knows the secret by which the peer completed what we had signed ahead, if it spent an output of
+def learned(channel: Channel, graph: Graph | None, event: OutputSpent | SpendSeen) -> Learning:
+    """The channel that knows the secret by which the peer completed what we had signed ahead, if it spends an output of
     its commitment so; whoever waits for that hears of it, once. There is one for each child at most, so that none is
     refused for want of room."""
     told: list[Tell] = []

@@ -44,9 +44,9 @@ TOPICS: Final[dict[str, Topic]] = {
                               ("channel_id", "provider", "id", "ours", "body")),
     "update_forgotten": Topic("An update of ours was not signed before the connection was lost: propose it again.",
                               ("channel_id", "provider", "id", "ours", "body")),
-    "secret_sold": Topic("A child that was signed for an adaptor point is on the chain, completed by the peer: `data`"
-                         " is the point's secret in hex, by the name that put_witness takes. It is told to the plugin"
-                         " of its provider alone.", ("channel_id", "provider", "name", "data")),
+    "secret_sold": Topic("A child that was signed for an adaptor point is in the mempool, or on the chain, completed by"
+                         " the peer: `data` is the point's secret in hex, by the name that put_witness takes. It is"
+                         " told to the plugin of its provider alone.", ("channel_id", "provider", "name", "data")),
     "close_blocked": Topic("A close waits for providers; one field `blocked by NAME` each, with its reason.",
                            ("channel",)),
     "close_agreed": Topic("A mutual close is signed by both sides and broadcast.", ("channel", "txid", "fee_sat")),

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from lnpd.channel.actions import WatchOutput, WatchTransaction
+from lnpd.channel.events import SpendSeen
 from lnpd.store.write import Write
 from lnpd.tx.transaction import Tx, TxOut
 
@@ -56,6 +57,10 @@ class ChainListener(Protocol):
 
     def deliver(self, owner: bytes) -> None:
         """Rows wait in this owner's inbox; `chainwatch_rows.read_fact` reads them. After the commit."""
+        ...
+
+    def seen(self, owner: bytes, event: SpendSeen) -> None:
+        """A transaction that waits in the mempool spends an output that this owner watches. Not stored, and a hint."""
         ...
 
     def deliver_block(self, height: int) -> None:

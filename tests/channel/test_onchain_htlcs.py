@@ -7,7 +7,7 @@ from lnpd_sdk.types import Party
 from msgspec.structs import replace
 
 from lnpd.channel import actions, events
-from lnpd.channel.onchain_htlcs import may_claim, shown_preimage
+from lnpd.channel.onchain_htlcs import TAKEN_BY_PREIMAGE, may_claim, shown_preimage
 from lnpd.channel.queries import commitment_key
 from lnpd.channel.state import Closed, Failed, OnChain, Policy
 from lnpd.errors import CommandRefused, UpdateAfterStfu
@@ -31,6 +31,13 @@ def taken(node: Node, identity: str, tx: Tx, height: int, depth: int = 1) -> Non
     (row,) = [r for r in node.channel.phase.resolutions if (r.provider, r.id, r.child) == ("htlc", identity, -1)]
     inputs = tuple(replace(i, txid=row.txid, vout=row.vout) for i in tx.inputs)
     node.run(events.OutputSpent(row.txid, row.vout, replace(tx, inputs=inputs), height, depth))
+
+
+def seen(node: Node, identity: str, witness: tuple[bytes, ...]) -> None:
+    """What spends the output of an HTLC waits."""
+    assert isinstance(node.channel.phase, OnChain)
+    (row,) = [r for r in node.channel.phase.resolutions if (r.provider, r.id, r.child) == ("htlc", identity, -1)]
+    node.run(events.SpendSeen(row.txid, row.vout, Tx((TxIn(row.txid, row.vout, witness=witness),), (TxOut(1, b""),))))
 
 
 def told(node: Node) -> tuple[list[int], list[int]]:
@@ -63,6 +70,39 @@ def test_a_preimage_on_chain_is_told_at_once_and_counts_for_good(ours: bool) -> 
     for height in range(HEIGHT + 4, HEIGHT + 40):
         node.run(events.Block(height))
     assert told(node) == ([0], [1])
+
+
+@pytest.mark.parametrize("ends", ["by it", "by our timeout"])
+@pytest.mark.parametrize("ours", [True, False], ids=["ours", "theirs"])
+def test_a_preimage_of_the_mempool_is_told_at_once_and_changes_nothing_else(ours: bool, ends: str) -> None:
+    _, node = offered(ours)
+    for witness in (WITNESS[:2], (preimage(1),)):
+        seen(node, "0/0", witness)
+        assert told(node) == ([], []), "it proves nothing"
+    before = node.channel.phase
+    assert isinstance(before, OnChain)
+    for _ in range(2):
+        seen(node, "0/0", WITNESS)
+        assert told(node) == ([0], [])
+    assert isinstance(node.channel.phase, OnChain)
+    untold = tuple(replace(r, outcome="") for r in node.channel.phase.resolutions)
+    assert replace(node.channel.phase, resolutions=untold) == before
+    node.run(events.Block(EXPIRY + 1))
+    (row,) = [r for r in node.channel.phase.resolutions if (r.id, r.child) == ("0/0", -1)]
+    assert row.status == "claiming", "until a block has it, it is ours to take back"
+    witness = WITNESS if ends == "by it" else WITNESS[:2]
+    taken(node, "0/0", Tx((TxIn(b"", 0, witness=witness),), (TxOut(1, b""),)), EXPIRY + 2)
+    node.run(events.Block(EXPIRY + 40))
+    assert told(node) == ([0], [1])
+    (row,) = [r for r in node.channel.phase.resolutions if (r.id, r.child) == ("0/0", -1)]
+    assert row.reason == (TAKEN_BY_PREIMAGE if ends == "by it" else "")
+
+
+def test_what_waits_and_spends_a_funding_is_no_close() -> None:
+    pair = opened()
+    before, funding = pair.nodes[0].channel, pair.nodes[0].channel.fundings[0]
+    pair.nodes[0].run(events.SpendSeen(funding.txid, funding.vout, pair.nodes[1].latest().graph.tx))
+    assert pair.nodes[0].channel == before
 
 
 @pytest.mark.parametrize("ours", [True, False], ids=["ours", "theirs"])

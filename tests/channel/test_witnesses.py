@@ -189,6 +189,15 @@ def test_a_child_that_the_peer_completes_tells_its_secret_once(revoked: bool) ->
     assert supplied(node.channel, NAME) == {SUPPLIED.name: SOLD} and sold(node) == TOLD
 
 
+def test_a_child_that_waits_tells_its_secret_too() -> None:
+    node, spent, _ = shown_to(boxed(0))
+    node.run(events.SpendSeen(spent.txid, spent.vout, spent.transaction))
+    assert supplied(node.channel, NAME) == {SUPPLIED.name: SOLD} and sold(node) == TOLD
+    assert box(node.channel, 0).status == "unclaimed"
+    node.run(spent)
+    assert sold(node) == TOLD
+
+
 def test_what_a_plugin_knew_is_not_told_to_it() -> None:
     pair = boxed(0)
     pair.command(1, SUPPLIED)

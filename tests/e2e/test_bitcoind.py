@@ -26,6 +26,7 @@ from tests.e2e.closing import (
     offer,
     part,
     pass_blocks,
+    preimage,
 )
 from tests.e2e.judged import Judged, judging
 from tests.e2e.test_lockbox import KINDS as BOX_KINDS
@@ -108,7 +109,7 @@ async def in_flight(network: Network, kind: str) -> tuple[Node, Node, Ears, Ears
 def test_every_transaction_of_a_forced_close_is_taken(tmp_path: Path, kind: str, judged: Judged) -> None:
     async def main() -> None:
         async with a_network(tmp_path) as (network, _):
-            alice, bob, _alices, _bobs = await in_flight(network, kind)
+            alice, bob, alices, _bobs = await in_flight(network, kind)
             money = Money(network)
             await money.begin(alice, bob)
             await part(alice)
@@ -117,6 +118,7 @@ def test_every_transaction_of_a_forced_close_is_taken(tmp_path: Path, kind: str,
             await know(alice, 0, 3)
             await pass_blocks(network, 2)
             await know(bob, 0, 1)
+            await until(lambda: alices.fulfilled == {0: preimage(1)}, "the preimage, which no block has shown yet")
             await finish(network, alice, bob)
             fees, anchors_sat = await money.fees_sat(alice, bob), await money.unspent_anchors_sat()
             assert await money.gained_sat(bob) == 400_000 + 40_000 - 20_000 - fees["bob"]

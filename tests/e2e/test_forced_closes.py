@@ -17,7 +17,7 @@ import pytest
 
 from lnpd.channel.state import OnChain
 from lnpd.services.node.node import Node
-from lnpd.testing import Network
+from lnpd.testing import Network, until
 from tests.e2e.closing import (
     Ears,
     Money,
@@ -68,6 +68,8 @@ async def told(network: Network, alice: Node, bob: Node, kind: str, closer: str)
     await pass_blocks(network, 2)
     assert [spend_of(node) for node in (first, other)] == ["ours", "theirs"]
     await know(other, 0, learnt[other])  # what it learns only now is as good
+    heard = {alice: alices, bob: bobs}[first].fulfilled
+    await until(lambda: heard == {0: preimage(learnt[other])}, "the preimage, which no block has shown yet")
     await finish(network, alice, bob)
     assert alices.fulfilled == {0: preimage(1)} and sorted(alices.failed) == [1, 2]
     assert bobs.fulfilled == {0: preimage(3)} and bobs.failed == [1]

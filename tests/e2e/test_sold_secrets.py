@@ -109,7 +109,7 @@ async def heard_once(node: Node, channel: str, channels: int = 1) -> None:
 
 def test_a_secret_that_the_chain_shows_brings_in_what_was_sold_on(tmp_path: Path) -> None:
     """Carol pays Alice for the secret that Alice pays Bob for. Bob takes his on the chain while Alice's plugin is dead:
-    Alice's node finds the secret there, and takes what is Carol's by it; the plugin hears of it when it is back."""
+    Alice's node finds the secret in the mempool, and takes what is Carol's by it; the plugin hears of it later."""
     with_it, kind, name = for_sale(tmp_path), KINDS[1], f"adaptor:{POINT}"
 
     async def main() -> None:
@@ -131,13 +131,15 @@ def test_a_secret_that_the_chain_shows_brings_in_what_was_sold_on(tmp_path: Path
             funding = driver_of(bob).channel.fundings[0]
             await network.spent(f"{funding.txid[::-1].hex()}:{funding.vout}")
             await pass_blocks(network, 1)
-            assert late_of(alice, sold_by) == late_of(alice, sold_to) == {}
-            await pass_blocks(network, 2)  # Bob's child
             await until(lambda: late_of(alice, sold_by) == late_of(alice, sold_to) == {name: SOLD}, "the secret")
+            row = await shown(alice, sold_by)
+            assert row is not None
+            assert [r.state for r in row.onchain if r.provider == "presigned"] == ["unclaimed"], "his child waits"
+            await pass_blocks(network, 2)
             await alice.api.close(sold_to, True, None, not_restored=True)
             await pass_blocks(network, 3)
             row = await shown(alice, sold_to)
-            assert row is not None
+            assert row is not None, "it is on the chain"
             taken = {each.state for each in row.onchain if each.provider == "presigned"}
             assert taken == {"claimed", "waiting"}, row.onchain
             alice = await network.restart(alice, **with_it)

@@ -7,6 +7,7 @@ transaction that puts the event into the owner's inbox.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -21,6 +22,7 @@ from lnpd.channel.events import (
     OutputSpent,
     OutputUnspent,
     PutWitness,
+    SpendSeen,
     TransactionConfirmed,
     TransactionUnconfirmed,
 )
@@ -154,6 +156,19 @@ def _depths(row: Row) -> tuple[int, ...]:
             return tuple(sorted({1, max(1, depth)}))
         case None:
             return ()
+
+
+# What is about to happen
+
+
+def seen_in(mempool: tuple[Match, ...], rows: Iterable[Row]) -> frozenset[tuple[bytes, SpendSeen]]:
+    """What waits and spends an output that an owner watches."""
+    waiting = {match.watch: match.transaction for match in mempool}
+    return frozenset(
+        (row.owner, SpendSeen(row.subject.txid, row.subject.vout, parse(raw)))
+        for row in rows
+        if isinstance(row.subject, WatchOutput) and (raw := waiting.get(watches_of(row)[0])) is not None
+    )
 
 
 # What happened

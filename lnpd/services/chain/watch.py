@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from lnpd.chain.interface import BlockRef, ChainBackend, ChainDelta, Outcome
 from lnpd.channel.actions import WatchOutput, WatchTransaction
+from lnpd.channel.events import SpendSeen
 from lnpd.errors import (
     BitcoindUnreachable,
     ChainClosed,
@@ -45,6 +46,7 @@ from lnpd.services.chain.rows import (
     owner_prefix,
     read_row,
     row_key,
+    seen_in,
     watches_of,
     write_row,
 )
@@ -94,6 +96,8 @@ class ChainWatch:
         self._undone: list[BlockRef] = []  # blocks that left the chain, and nobody has heard of it yet
         # Told height and block_hash (hex, as explorers write it) of each, the highest first, before the new tip.
         self.on_undone: Callable[..., object] = lambda **_block: None
+        self._seen: frozenset[tuple[bytes, SpendSeen]] = frozenset()  # what waits, and spends an owner's output
+        self._news: list[tuple[bytes, SpendSeen]] = []  # that of it which nobody has heard of
         self._broadcasts: dict[bytes, tuple[Row, BroadcastStatus]] = {}
         self._feerates: dict[int, int] = {}
         self._unestimated: dict[int, str] = {}  # by target: why there is none, which is said once
@@ -224,8 +228,12 @@ class ChainWatch:
         write.point("chain-followed")
         gone = frozenset(block.hash for block in delta.disconnected)
         self._undone += delta.disconnected
-        hits = hits_in(delta.connected)
-        self._follow(write, [(row, row) for row in _rows(write)], gone, hits, delta.end.height)
+        hits, rows = hits_in(delta.connected), _rows(write)
+        self._follow(write, [(row, row) for row in rows], gone, hits, delta.end.height)
+        if not delta.more:
+            seen = seen_in(delta.mempool, rows)
+            self._news += seen - self._seen
+            self._seen = seen
         write.set_chain_cursor(delta.end.height, delta.end.hash)
 
     def learn(self, write: Write, past: Past) -> None:
@@ -264,6 +272,9 @@ class ChainWatch:
         owed, self._owed = self._owed, set()
         for owner in sorted(owed):
             self._listener_of(owner).deliver(owner)
+        news, self._news = self._news, []
+        for owner, event in news:
+            self._listener_of(owner).seen(owner, event)
         undone, self._undone = self._undone, []
         for block in undone:
             self.on_undone(height=block.height, block_hash=block.hash[::-1].hex())

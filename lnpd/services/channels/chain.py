@@ -21,7 +21,7 @@ from lnpd.channel.actions import (
     SecretSold,
     Told,
 )
-from lnpd.channel.events import Disconnected, FundingFailed, FundingProvided, PutWitness
+from lnpd.channel.events import Disconnected, FundingFailed, FundingProvided, PutWitness, SpendSeen
 from lnpd.channel.state import Channel
 from lnpd.errors import ChannelRefused, ClaimUneconomic, LnpdError
 from lnpd.services.chain.rows import StoredFact
@@ -104,6 +104,12 @@ class ChannelChain:
         """Chain events wait in a channel's stored inbox."""
         if self.channels is not None:
             self._spawn(self.channels.deliver(owner), self._deliveries)
+
+    def seen(self, owner: bytes, event: SpendSeen) -> None:
+        """What waits in a mempool may show a channel something."""
+        driver = self.channels.drivers.get(owner.decode()) if self.channels is not None else None
+        if driver is not None:
+            driver.post(Item(event))
 
     def deliver_block(self, height: int) -> None:
         """The best chain has a new tip. What happened up to it is told before: a deadline may have been met."""

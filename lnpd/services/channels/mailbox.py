@@ -16,6 +16,7 @@ from lnpd.channel.events import (
     OutputSpent,
     OutputUnspent,
     PutWitness,
+    SpendSeen,
     TransactionConfirmed,
     TransactionUnconfirmed,
 )
@@ -25,7 +26,7 @@ from lnpd.hooks.trace import Trace, current
 from lnpd.services.channels.parts import Link
 from lnpd.wire.base import Message
 
-CHAIN = (TransactionConfirmed, TransactionUnconfirmed, OutputSpent, OutputUnspent, Block)
+CHAIN = (TransactionConfirmed, TransactionUnconfirmed, OutputSpent, SpendSeen, OutputUnspent, Block)
 # What this node did: nobody says it twice.
 LASTING = (Fulfill, Fail, FailMalformed, PutWitness, FundingProvided, FundingFailed)
 OURS = (*CHAIN, *LASTING)  # no peer sends it, and no reconnect brings it again

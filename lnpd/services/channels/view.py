@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from lnpd.channel.feerates import proposed_per_kw
 from lnpd.channel.lost import UNKNOWN
+from lnpd.channel.onchain_htlcs import TAKEN_BY_PREIMAGE
 from lnpd.channel.queries import commitment_key
 from lnpd.channel.state import SCID_ALIAS, AwaitingReady, Channel, Failed, Negotiating, OnChain, Resolution
 from lnpd.providers.types import CORE_PROVIDERS
@@ -116,7 +117,7 @@ def unclaimed(phase: OnChain) -> tuple[int, int]:
 def _onchain_row(phase: OnChain, row: Resolution, height: int, broadcast: BroadcastStatus | None) -> OnchainOutput:
     waits = row.status == "waiting" and row.due_height > height
     taken = row.status in ("spent", "resolved")
-    lost = row.kind == UNKNOWN or (taken and (not row.claim or row.outcome == "fulfilled"))
+    lost = row.kind == UNKNOWN or (taken and (not row.claim or row.reason == TAKEN_BY_PREIMAGE))
     unsent = broadcast is not None and not broadcast.txids
     idle = not waits if row.status == "waiting" else row.status == "claiming" and unsent
     refused = broadcast.refused if broadcast and row.status == "claiming" else ""

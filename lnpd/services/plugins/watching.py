@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from lnpd.channel.actions import WatchOutput, WatchTransaction
-from lnpd.channel.events import OutputSpent, OutputUnspent, TransactionConfirmed, TransactionUnconfirmed
+from lnpd.channel.events import OutputSpent, OutputUnspent, SpendSeen, TransactionConfirmed, TransactionUnconfirmed
 from lnpd.errors import LnpdError, TooManyWatches
 from lnpd.services.chain.rows import Fact, owner_prefix, read_fact, read_row
 from lnpd.services.chain.watch import NAMESPACE, ChainWatch
@@ -127,6 +127,9 @@ class Watching:
     def deliver(self, owner: bytes) -> None:
         """Facts wait in a plugin's stored inbox."""
         self._spawn(lambda write: _tell(write, owner))
+
+    def seen(self, owner: bytes, event: SpendSeen) -> None:
+        """Plugins are told of what has happened."""
 
     def deliver_block(self, height: int) -> None:
         """The best chain has a new tip. What waited since before this process is told at the first."""

@@ -62,7 +62,7 @@ class ChannelAsks(Asks):
         claims what it opens once a commitment is on the chain, with the plugin or without it. CommandRefused if the
         bytes are not what the name says.
 
-        The other way round: if the peer brings a child to the chain that this node signed for an adaptor point, the
+        The other way round: if the peer broadcasts a child that this node signed for an adaptor point, the
         node finds the secret in it, keeps it for this provider's outputs in all channels, and tells it once, by the
         event `secret_sold` (`Plugin.on`).
         """

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lnpd.chain.interface import ChainDelta, Watch
-from lnpd.channel.events import OutputSpent, OutputUnspent, TransactionConfirmed, TransactionUnconfirmed
+from lnpd.channel.events import OutputSpent, OutputUnspent, SpendSeen, TransactionConfirmed, TransactionUnconfirmed
 from lnpd.store.write import Write
 from tests.chain.purse import output_of, pay
 from tests.services.chain.chains import KINDS, a_chain, a_spend, offer, told, until
@@ -43,6 +43,31 @@ def test_depths_are_told_once_each_and_in_order(tmp_path: Path, kind: str) -> No
             assert driver.take() == []
             assert set(driver.woken) == {OWNER}
             assert driver.heights[-1] == watch.height == first.height + 7
+
+    told(story)
+
+
+def test_what_waits_is_shown_once_and_is_no_fact(tmp_path: Path, kind: str) -> None:
+    async def story() -> None:
+        async with a_chain(kind, tmp_path) as chain:
+            funding = await a_spend(chain)
+            await offer(chain, funding)
+            await chain.mine()
+            spends = [pay(output_of(funding), to=ELSEWHERE, fee_sat=fee_sat) for fee_sat in (1_000, 5_000)]
+            async with watching(tmp_path, chain) as (watch, driver):
+                await add(watch, driver, of_output(funding))
+                for number, spend in enumerate(spends, 1):  # the second replaces the first
+                    await offer(chain, spend)
+                    await until(lambda number=number: len(driver.seen_spends) == number)  # type: ignore[misc]
+                    await watch.sync()
+                assert driver.seen_spends == [(OWNER, SpendSeen(funding.txid, 0, spend)) for spend in spends]
+                assert driver.take() == []
+            async with watching(tmp_path, chain) as (watch, driver):
+                await until(lambda: driver.seen_spends == [(OWNER, SpendSeen(funding.txid, 0, spends[1]))])
+                (tip,) = await chain.mine()
+                await watch.sync()
+                assert driver.take() == [OutputSpent(funding.txid, 0, spends[1], tip.height, 1)]
+                assert len(driver.seen_spends) == 1
 
     told(story)
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from lnpd.channel.actions import WatchOutput, WatchTransaction
+from lnpd.channel.events import SpendSeen
 from lnpd.errors import LnpdError
 from lnpd.services.chain.rows import Fact, read_fact
 from lnpd.services.chain.watch import ChainWatch
@@ -26,6 +27,7 @@ class Driver:
         self.store = store
         self.woken: list[bytes] = []
         self.heights: list[int] = []
+        self.seen_spends: list[tuple[bytes, SpendSeen]] = []
         self.transactions: dict[str, Tx | LnpdError | None] = {}
         self.asked: list[tuple[str, int]] = []
         self.over: list[str] = []
@@ -33,6 +35,9 @@ class Driver:
 
     def deliver(self, owner: bytes) -> None:
         self.woken.append(owner)
+
+    def seen(self, owner: bytes, event: SpendSeen) -> None:
+        self.seen_spends.append((owner, event))
 
     def deliver_block(self, height: int) -> None:
         self.heights.append(height)

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from lnpd.channel.onchain_htlcs import TAKEN_BY_PREIMAGE
 from lnpd.channel.state import OnChain, Resolution
 from lnpd.rpc.answers import OnchainOutput
 from lnpd.services.channels.view import NOT_WORTH_IT, onchain_rows
@@ -36,15 +37,21 @@ CASES: dict[str, tuple[str, Resolution, tuple[BroadcastStatus, ...], OnchainOutp
     ),
     "the peer took it": (
         "ours",
-        replace(ROW, status="spent", claim="claim/a", outcome="fulfilled", reason="The peer took it."),
+        replace(ROW, status="spent", claim="claim/a", outcome="fulfilled", reason=TAKEN_BY_PREIMAGE),
         (SENT,),
-        replace(SHOWN, state="lost", until_height=0, by="", rival_height=0, note="The peer took it."),
+        replace(SHOWN, state="lost", until_height=0, by="", rival_height=0, note=TAKEN_BY_PREIMAGE),
     ),
     "the peer took it back": (
         "ours",
         replace(ROW, kind="received_htlc", status="resolved"),
         (),
         replace(SHOWN, kind="received_htlc", state="lost", until_height=0, by="", rival_height=0),
+    ),
+    "the peer's preimage waited too long": (
+        "ours",
+        replace(ROW, status="spent", claim="claim/a", outcome="fulfilled"),
+        (SENT,),
+        replace(SHOWN, state="claimed", until_height=0, by="", claim="", rival_height=0),
     ),
     "we took it": (
         "ours",
