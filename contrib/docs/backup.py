@@ -68,6 +68,10 @@ what that pays is swept to the wallet. Nothing is broadcast that could be revoke
 given to another one. A peer that is away is called again as long as the node runs. Where a channel's type seals claims
 that sweep carries nothing of the plugin's: what it would write follows from a state that is lost.
 
+The peer's close needs the channel's funding on the chain. Of a channel that others fund (`open_unfunded`) the backup
+holds no transaction that leads there: before these are confirmed they are the plugin's to keep and to publish, or the
+peer's node has been given them (`keep_ancestors`). Once they are, nothing of it is needed.
+
 Beside that the chain is searched for everything that peers' closes paid to the seed. `lnp info` says while that goes
 on; after a restart it goes on where it was. Without a file `lnpd restore` does this alone, from the words: peers are
 then unknown, and what they close by themselves is found.

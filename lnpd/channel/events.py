@@ -45,6 +45,7 @@ class Open(Event, frozen=True, tag="open"):
     funding_type: FundingType | None = None
     records: tuple[tuple[int, bytes], ...] = ()  # plugins' odd ones, of open_channel
     foreign: bool = False  # others make the funding: FundingNamed says which it is
+    factory: str = ""  # the plugin that opens it so
 
 
 class Accept(Event, frozen=True, tag="accept"):
@@ -87,9 +88,11 @@ class FundingNamed(Event, frozen=True, tag="funding_named"):
 
 
 class KeepAncestors(Event, frozen=True, tag="keep_ancestors"):
-    """Command: keep what leads to the funding of a channel that others fund, in the place of what is kept."""
+    """Command: keep what leads to the funding of a channel that others fund, in the place of what is kept. `judged` are
+    the txids of those that were found to be signed as what they spend asks for."""
 
     transactions: tuple[Tx, ...]
+    judged: tuple[bytes, ...] = ()
 
 
 # Operation

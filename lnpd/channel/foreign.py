@@ -9,11 +9,14 @@
 
 A commitment is worth nothing without its funding. What leads there is kept with the channel, also on the acceptor's
 side if somebody there supplies it (KeepAncestors), and again once it is signed; a forced close broadcasts it first.
+Whose word that is, and whether it is signed well, was found out before (services/channels/ancestors.py): what could not
+be judged does not take the place of anything that is signed, and an acceptor keeps nothing else than what was judged.
 """
 
 from typing import Final
 
 import msgspec
+from lnpd_sdk.types import ACCEPTOR, OPENER, Party
 from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, Keep
@@ -64,19 +67,30 @@ def on_keep_ancestors(channel: Channel, command: KeepAncestors) -> Step:
     check_ancestors(command.transactions)
     if command.transactions[-1].txid != channel.fundings[0].txid:
         raise AncestorsUnfit(f"{_shown(command.transactions[-1])} does not fund this channel.")
-    _check_signed(command.transactions, (yield from kept_ancestors(channel)))
+    if channel.us == OPENER and not channel.foreign:
+        raise FundedHere("The wallet funds this channel.")
+    _check_signed(command, (yield from kept_ancestors(channel)), channel.us)
     failed = isinstance(channel.phase, Failed) and channel.phase.may_broadcast
     broadcasts: list[Action] = as_broadcasts(command.transactions) if failed else []
     return replace(channel, foreign=True), [_kept(command.transactions), *broadcasts]
 
 
-def _check_signed(transactions: tuple[Tx, ...], kept: tuple[Tx, ...]) -> None:
-    """What is kept signed does not give way to what is not: then nothing would bring the funding to the chain."""
+def _check_signed(command: KeepAncestors, kept: tuple[Tx, ...], us: Party) -> None:
+    """What is kept signed does not give way to what is not, or may not be: then nothing would bring the funding to the
+    chain. On the acceptor's side nobody's own channel is at stake, and so nobody's word is enough."""
     before = {tx.txid: tx for tx in kept}
-    for tx in transactions:
-        known = before.get(tx.txid, tx)
-        if any(old.witness and not new.witness for old, new in zip(known.inputs, tx.inputs, strict=True)):
-            raise AncestorsUnfit(f"{_shown(tx)} was kept signed, and is not signed here.")
+    for tx in command.transactions:
+        if tx.txid in command.judged:
+            continue
+        if us == ACCEPTOR:
+            raise AncestorsUnfit(f"{_shown(tx)} is not known to be signed: an acceptor keeps nothing else.")
+        for old, new in zip(before.get(tx.txid, tx).inputs, tx.inputs, strict=True):
+            if old.witness and not new.witness:
+                raise AncestorsUnfit(f"{_shown(tx)} was kept signed, and is not signed here.")
+            if old.witness not in ((), new.witness):
+                raise AncestorsUnfit(
+                    f"{_shown(tx)} was kept signed; that what is signed otherwise is valid cannot be judged here."
+                )
 
 
 def check_ancestors(transactions: tuple[Tx, ...]) -> None:

@@ -88,6 +88,7 @@ def on_open(channel: Channel, command: Open) -> Step:
         base=Base(start_balances(command.capacity_sat, command.push_msat), command.initial_states),
         aliases=(command.alias, b""),
         foreign=command.foreign,
+        factory=command.factory,
     )
     return channel, [Send(message)]
 

@@ -370,6 +370,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
     funding_undone: bool = False
     from_backup: bool = False
     foreign: bool = False  # others make its funding (foreign.py): it is broadcast only for a forced close
+    factory: str = ""  # the plugin of ours that opened it on such a funding
 
     @property
     def them(self) -> Party:

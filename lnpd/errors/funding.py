@@ -17,13 +17,17 @@ class FundedHere(CommandRefused):
     """The wallet funds this channel: it was not opened for an output that others fund."""
 
 
+class NotItsFactory(CommandRefused):
+    """A plugin has kept what leads to the funding of a channel that it opened itself, not of another one."""
+
+
 class NothingKept(CommandRefused):
     """Without the transactions that lead to its funding, a channel that others fund could not be closed by force."""
 
 
 class AncestorsUnfit(CommandRefused):
     """The transactions that are to be kept are no chain that ends in the funding, or too much; or they could change
-    their txids, or are not signed where what is kept is."""
+    their txids, or are signed in vain, or not where what is kept is."""
 
 
 class NamedScriptWrong(CommandRefused):

@@ -13,6 +13,7 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "funding-created": "We hold the funding transaction and the peer's first commitment before funding_created.",
     "funding-signed": "We hold our first commitment, signed by the opener, before funding_signed.",
     "funding-broadcast": "We hold our first commitment, signed by the acceptor, before the funding is broadcast.",
+    "ancestors-kept": "What leads to a funding that others make is kept for a forced close, in the place of what was.",
     "channel-ready": "The peer's channel_ready is stored: its point is needed for its next commitment.",
     "update-proposed": "An update of ours is in the log; it may still be forgotten at a reconnect.",
     "commitment-signed": "The peer's next commitment is kept before its signature leaves.",

@@ -103,3 +103,49 @@ def test_what_leads_elsewhere_is_not_kept() -> None:
         opened().command(1, events.KeepAncestors((ELSEWHERE,)))
     with pytest.raises(CommandRefused):
         waiting()[0].command(1, events.KeepAncestors((ELSEWHERE,)))
+
+
+GOOD, OTHER = b"one", b"other"
+
+
+def witnessed(transactions: tuple[Tx, ...], *witnesses: bytes) -> tuple[Tx, ...]:
+    return tuple(tx.with_witness(0, (w,)) if w else tx for tx, w in zip(transactions, witnesses, strict=True))
+
+
+REPLACING: dict[str, tuple[tuple[bytes, bytes], tuple[bytes, bytes], bool, bool]] = {
+    # what is kept, what comes, whether that was judged, whether it is taken
+    "unsigned by signed": ((b"", b""), (GOOD, OTHER), False, True),
+    "signed by unsigned": ((GOOD, b""), (b"", b""), False, False),
+    "signed by the same": ((GOOD, b""), (GOOD, OTHER), False, True),
+    "signed by what nobody judged": ((GOOD, GOOD), (GOOD, OTHER), False, False),
+    "signed by what was judged": ((GOOD, GOOD), (GOOD, OTHER), True, True),
+}
+
+
+@pytest.mark.parametrize("what", REPLACING)
+def test_what_is_signed_gives_way_only_to_what_was_judged(what: str) -> None:
+    kept, comes, judged, is_taken = REPLACING[what]
+    pair, right = waiting()
+    chain = leading(right)
+    pair.command(0, events.FundingNamed(1, witnessed(chain, *kept)))
+    pair.settle()
+    command = events.KeepAncestors(witnessed(chain, *comes), tuple(tx.txid for tx in chain) if judged else ())
+    if is_taken:
+        pair.command(0, command)
+    else:
+        with pytest.raises(AncestorsUnfit, match="was kept signed"):
+            pair.command(0, command)
+
+
+def test_an_acceptor_keeps_what_was_judged_and_a_wallets_channel_nothing() -> None:
+    pair, right = waiting()
+    chain = leading(right)
+    pair.command(0, events.FundingNamed(1, chain))
+    pair.settle()
+    with pytest.raises(AncestorsUnfit, match="an acceptor keeps nothing else"):
+        pair.command(1, events.KeepAncestors(chain, (chain[0].txid,)))
+    pair.command(1, events.KeepAncestors(chain, tuple(tx.txid for tx in chain)))
+    pair = opened()
+    funding = replace(ELSEWHERE, outputs=())
+    with pytest.raises(AncestorsUnfit, match="does not fund this channel"):
+        pair.command(0, events.KeepAncestors((funding,)))

@@ -169,6 +169,7 @@ POINTS: Final[tuple[tuple[frozenset[str], Callable[[Write], None]], ...]] = (
     (frozenset({"Open"}), lambda write: write.point("channel-proposed")),
     (frozenset({"Accept"}), lambda write: write.point("channel-accepted")),
     (frozenset({"FundingProvided", "FundingNamed"}), lambda write: write.point("funding-created")),
+    (frozenset({"KeepAncestors"}), lambda write: write.point("ancestors-kept")),
     (frozenset({"FundingCreated"}), lambda write: write.point("funding-signed")),
     (frozenset({"FundingSigned"}), lambda write: write.point("funding-broadcast")),
     (frozenset({"ChannelReady"}), lambda write: write.point("channel-ready")),

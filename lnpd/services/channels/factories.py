@@ -10,11 +10,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+from lnpd_sdk.types import OPENER
+
 from lnpd.channel.actions import Notify
 from lnpd.channel.events import FundingNamed, KeepAncestors
+from lnpd.channel.foreign import check_ancestors
 from lnpd.channel.opening import wanted_output
 from lnpd.channel.state import AwaitingFunding, Channel, Closed
-from lnpd.errors import ChannelRefused, NoSuchOpening, OpenTimedOut, UnknownChannel
+from lnpd.errors import ChannelRefused, NoSuchOpening, NotItsFactory, OpenTimedOut, UnknownChannel
+from lnpd.services.channels.ancestors import judge
 from lnpd.services.channels.commands import Commands, funded
 from lnpd.services.channels.opening import usual_type
 from lnpd.tx.transaction import Tx, TxOut
@@ -49,7 +53,7 @@ class Factories:
         self._require_room(plugin)
         self._beginning[plugin] += 1
         try:
-            channel = await self._begun(peer, amount_sat, push_msat, channel_type)
+            channel = await self._begun(plugin, peer, amount_sat, push_msat, channel_type)
             timer = asyncio.get_running_loop().call_later(HOLD_SECONDS, self._expire, channel.key)
             self._openings[channel.key] = plugin, timer
         finally:
@@ -67,6 +71,8 @@ class Factories:
         ChannelRefused, OpenTimedOut.
         """
         self._require(plugin, opening)
+        check_ancestors(transactions)
+        await judge(self._commands.backend, transactions)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 channel = await self._channels.until(opening, funded, FundingNamed(vout, transactions))
@@ -83,9 +89,14 @@ class Factories:
         self._over(opening)
         return channel
 
-    async def keep(self, channel_id: str, transactions: tuple[Tx, ...]) -> None:
-        """Keeps what leads to a channel's funding, signed by now. UnknownChannel, CommandRefused."""
-        await self._channels.driver_of(channel_id).command(KeepAncestors(transactions))
+    async def keep(self, plugin: str, channel_id: str, transactions: tuple[Tx, ...]) -> None:
+        """Keeps what leads to a channel's funding, signed by now. UnknownChannel, NotItsFactory, CommandRefused."""
+        driver = self._channels.driver_of(channel_id)
+        if driver.channel.us == OPENER and driver.channel.factory != plugin:
+            raise NotItsFactory(f"The channel {channel_id[:64]} was not opened by {plugin}.")
+        check_ancestors(transactions)
+        judged = await judge(self._commands.backend, transactions)
+        await driver.command(KeepAncestors(transactions, judged))
 
     async def drop(self, plugin: str, opening: str) -> None:
         """Gives an opening up, and tells the peer. NoSuchOpening, also if the channel has come about meanwhile."""
@@ -101,13 +112,13 @@ class Factories:
         if waiting + self._beginning[plugin] >= MAX_OPENINGS:
             raise ChannelRefused(f"{plugin} has {MAX_OPENINGS} openings that wait for their funding: no more at once.")
 
-    async def _begun(self, peer: bytes, amount_sat: int, push_msat: int, channel_type: str) -> Channel:
+    async def _begun(self, plugin: str, peer: bytes, amount_sat: int, push_msat: int, channel_type: str) -> Channel:
         kind = self._commands.kinds.named(channel_type or usual_type(self._channels.negotiated(peer)))
         feerate = await self._commands.commitment_feerate(kind)
         if not 0 <= push_msat <= 1000 * amount_sat:
             raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")
         await self._channels.parts.reserve.for_one_more(kind)
-        return await self._channels.open(peer, amount_sat, push_msat, kind, feerate, foreign=True)
+        return await self._channels.open(peer, amount_sat, push_msat, kind, feerate, factory=plugin)
 
     async def _until_accepted(self, key: str) -> Begun:
         try:

@@ -212,9 +212,10 @@ class Channels:
         return self._features[peer]
 
     async def open(
-        self, peer: bytes, capacity_sat: int, push_msat: int, kind: Kind, feerate_per_kw: int, foreign: bool = False
+        self, peer: bytes, capacity_sat: int, push_msat: int, kind: Kind, feerate_per_kw: int, factory: str = ""
     ) -> Channel:
-        """Sends open_channel; the channel as it stands after that. A `foreign` one is funded by others.
+        """Sends open_channel; the channel as it stands after that. `factory`: the plugin that opens it on an output of
+        others.
 
         PeerNotConnected; ChannelRefused if our own caps do not allow it, or the peer lacks a feature that it takes.
         """
@@ -237,7 +238,8 @@ class Channels:
             alias=fresh_alias(),
             funding_type=kind.funding_type,
             records=records,
-            foreign=foreign,
+            foreign=bool(factory),
+            factory=factory,
         )
         self.judges.begun(driver.channel.key)
         try:

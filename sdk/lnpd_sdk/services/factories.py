@@ -80,10 +80,17 @@ class FactoryAsks(Asks):
         return channel_id
 
     async def keep_ancestors(self, channel_id: str, transactions: tuple[bytes, ...]) -> None:
-        """Replaces what is kept for a channel, once it is signed; on the acceptor's side, has it kept at all.
+        """Replaces what is kept for a channel that this plugin opened, once it is signed (NotItsFactory for another's);
+        on the acceptor's side, where no plugin opened it, has it kept at all.
+
+        Each that is signed is run against what it spends by Bitcoin Core's interpreter (py-bitcoinkernel, the extra
+        `lnpd[regtest]`), as far as that is among the transactions or unspent on the chain. AncestorsUnfit: it is signed
+        in vain; or is signed otherwise than what is kept, or comes from the acceptor's side, and could not be judged.
 
         A forced close broadcasts them before the commitment; of a channel that has failed already, at once. Their fees
-        are what they are. A static backup does not hold them.
+        are what they are, and nothing raises them: what a commitment's anchor adds counts for the commitment alone, so
+        let them pay what a busy day asks. A static backup does not hold them: it comes back by the peer's forced close,
+        for which the funding has to be on the chain. A plugin keeps its transactions elsewhere too until it is.
         """
         await self._ask("keep_ancestors", Ancestors(channel_id, transactions), None)
 

@@ -123,7 +123,8 @@ class World:
     def keep(self, party: int, value: int) -> None:
         """What leads to the funding is supplied, or again."""
         funding = funding_output(self.nodes[party].channel.fundings[0])
-        self.command(party, events.KeepAncestors((funding_tx(funding),)))
+        kept = funding_tx(funding)
+        self.command(party, events.KeepAncestors((kept,), (kept.txid,)))
 
     def cannot_fund(self, party: int, value: int) -> None:
         self.command(0, events.FundingFailed("The wallet is empty."))

@@ -28,9 +28,9 @@ async def fund_unfunded(desk: Desk, plugin: Plugin, named: FundUnfunded) -> str:
     return channel.id.hex()
 
 
-async def keep_ancestors(desk: Desk, _plugin: Plugin, kept: Ancestors) -> None:
+async def keep_ancestors(desk: Desk, plugin: Plugin, kept: Ancestors) -> None:
     """What Factories.keep raises."""
-    await there(desk.factories).keep(kept.channel_id, _parsed(kept.transactions))
+    await there(desk.factories).keep(plugin.name, kept.channel_id, _parsed(kept.transactions))
 
 
 async def drop_unfunded(desk: Desk, plugin: Plugin, wanted: DropUnfunded) -> None:

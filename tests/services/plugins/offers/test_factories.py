@@ -99,9 +99,8 @@ def test_a_forced_close_brings_along_what_was_kept(tmp_path: Path, signed_when: 
             with pytest.raises(CallFailed) as refused:
                 await other.keep_ancestors(channels[1], signed(chain[0]))
             assert refused.value.code == "AncestorsUnfit"
+            await garbage_and_strangers_are_refused(alice, other, node, channels[1], chain)
             await other.keep_ancestors(channels[1], signed(*chain))  # the acceptor's side may close by force, too
-            with pytest.raises(CallFailed, match="was kept signed"):
-                await other.keep_ancestors(channels[1], (*signed(chain[0]), *unsigned(chain[1])))
             if signed_when == "before":
                 await node.keep_ancestors(channels[0], signed(*chain))
             alice = await network.restart(alice)
@@ -123,6 +122,22 @@ def test_a_forced_close_brings_along_what_was_kept(tmp_path: Path, signed_when: 
             await network.active(channels[1], alice, bob)
 
     asyncio.run(main())
+
+
+async def garbage_and_strangers_are_refused(alice: Node, there: Asked, node: Asked, channel: str, chain: Any) -> None:
+    """`there` is a plugin of the acceptor's."""
+    parent, funding = chain
+    garbage = funding.with_witness(0, (b"\x00", ANYONE)), funding.with_witness(0, (b"\x51",))
+    for asked in (there, node):
+        for bad in garbage:
+            with pytest.raises(CallFailed, match=r"Input 0 of [0-9a-f]{64} is not signed as what it spends asks for"):
+                await asked.keep_ancestors(channel, (*signed(parent), bad.serialise()))
+    with pytest.raises(CallFailed, match="an acceptor keeps nothing else"):
+        await there.keep_ancestors(channel, (*signed(parent), *unsigned(funding)))
+    stranger = await joined(alice, "other", "factory")
+    with pytest.raises(CallFailed, match="was not opened by other") as refused:
+        await stranger.keep_ancestors(channel, signed(*chain))
+    assert refused.value.code == "NotItsFactory"
 
 
 def test_a_commitment_and_its_child_have_room_behind_what_is_kept() -> None:
