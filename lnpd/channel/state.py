@@ -21,8 +21,6 @@ from lnpd.tx.transaction import Tx, TxOut
 from lnpd.wire.messages import Extension, FundingType
 
 ScriptPair = tuple[bytes, bytes]
-
-
 SCID_ALIAS: Final = "option_scid_alias"  # in a type: the real short_channel_id is kept from everybody else
 
 

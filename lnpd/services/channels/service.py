@@ -214,8 +214,7 @@ class Channels:
     async def open(
         self, peer: bytes, capacity_sat: int, push_msat: int, kind: Kind, feerate_per_kw: int, factory: str = ""
     ) -> Channel:
-        """Sends open_channel; the channel as it stands after that. `factory`: the plugin that opens it on an output of
-        others.
+        """Sends open_channel; the channel as it stands after that. `factory`: the plugin for which others fund it.
 
         PeerNotConnected; ChannelRefused if our own caps do not allow it, or the peer lacks a feature that it takes.
         """
