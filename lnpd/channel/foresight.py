@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
 import msgspec
-from lnpd_sdk.types import Party, Reject, Update, View, other
+from lnpd_sdk.types import Htlc, Party, Reject, Update, View, other
 from msgspec.structs import replace
 
 from lnpd.channel import commitments
@@ -18,7 +18,7 @@ from lnpd.channel.updates import FUTURE, NEXT, SIGNED, updates_in, with_proposed
 from lnpd.tx.graph import ChannelType, CommitmentSpec, Foreseen, Method, ProviderCall, ProviderPin
 from lnpd.tx.phases import MOST_BESIDE, side_by_side
 from lnpd.tx.pipeline import view_of
-from lnpd.tx.states import CORE, feerate_of
+from lnpd.tx.states import CORE, feerate_of, htlcs_of
 
 BUILDING: Final = frozenset({"settle", "attach", "seal", "descend"})  # phases in which a commitment is built
 
@@ -50,20 +50,21 @@ class AskAhead(msgspec.Struct, Query[None], frozen=True):
         channel, folds = self.channel, self.before
         core, found = _core_of(channel.channel_type), list[Foreseen]()
         asked = [_Extension(found, pin, folds) for pin in channel.channel_type.providers if pin.name not in CORE]
-        update: Update | None = self.update
         parties = (other(self.update.proposer), self.update.proposer)
-        specs = [
-            commitments.specification(channel, party, point, folds)
+        folding = [commitments.fold_view(channel, party, channel.numbers[party] + 1) for party in parties]
+        built = [
+            view_of(commitments.specification(channel, party, point, folds))
             for party, point in zip(parties, self.points, strict=True)
         ]
         for extension in asked:
-            extension.before(specs)
+            extension.before(built)
+        update: Update | None = self.update
         while update is not None and all(extension.count < MOST_BESIDE for extension in asked):
-            views = [_folding(self.channel, party, folds) for party in parties]
+            views = _at(folding, folds)
             after = yield from FoldUpdates(core, views[0], folds.states, (update,), validate_last=True).calls()
             if isinstance(after, Reject):
                 break
-            shown = [view_of(_with(spec, after)) for spec in specs]
+            shown = _at(built, after, htlcs_of(after.states))
             for extension in asked:
                 extension.proposed(update, views, shown)
             channel, folds = with_proposed(channel, update), after
@@ -81,10 +82,10 @@ class _Extension:
         self._folds: tuple[int, ...] = ()  # where the last update is folded, in each party's view
         self.count = 0
 
-    def before(self, specs: Sequence[CommitmentSpec]) -> None:
+    def before(self, built: Sequence[View]) -> None:
         """What it wants in these commitments."""
-        for spec in specs:
-            self._ask("contribute", (), view_of(spec))
+        for view in built:
+            self._ask("contribute", (), view)
 
     def proposed(self, update: Update, folding: Sequence[View], after: Sequence[View]) -> None:
         """One more update, folded in these views, and both commitments after it."""
@@ -154,13 +155,7 @@ def _core_of(kind: ChannelType) -> ChannelType:
     return replace(kind, providers=tuple(pin for pin in kind.providers if pin.name in CORE))
 
 
-def _folding(channel: Channel, party: Party, folds: Folds) -> View:
-    """The view in which an update is folded into a party's next commitment that holds this."""
-    view = commitments.fold_view(channel, party, channel.numbers[party] + 1)
-    return replace(view, balances_msat=folds.balances_msat, feerate_per_kw=feerate_of(folds.states))
-
-
-def _with(spec: CommitmentSpec, folds: Folds) -> CommitmentSpec:
-    """The commitment with these states and balances."""
-    feerate_per_kw = feerate_of(folds.states)
-    return replace(spec, states=folds.states, balances_msat=folds.balances_msat, feerate_per_kw=feerate_per_kw)
+def _at(views: Sequence[View], folds: Folds, htlcs: tuple[Htlc, ...] = ()) -> list[View]:
+    """The views where this is what is folded."""
+    balances_msat, feerate_per_kw = folds.balances_msat, feerate_of(folds.states)
+    return [replace(view, balances_msat=balances_msat, feerate_per_kw=feerate_per_kw, htlcs=htlcs) for view in views]

@@ -105,8 +105,8 @@ FoldKey = tuple[View | PerParty, tuple[tuple[str, bytes], ...], Moves, tuple[Upd
 
 def _fold_key(query: "FoldUpdates", count: int) -> FoldKey:
     """What the first `count` updates fold to depends on this. The core's providers fold the same for either party's
-    commitment, of whatever number; what an extension's read of the view is not known here."""
-    core = all(pin.name in CORE for pin in query.channel_type.providers)
+    commitment, of whatever number; what an extension that folds reads of the view is not known here."""
+    core = all(pin.name in CORE or "fold" not in pin.phases for pin in query.channel_type.providers)
     return query.view.balances_msat if core else query.view, query.states, query.moved_msat, query.updates[:count]
 
 

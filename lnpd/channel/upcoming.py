@@ -1,6 +1,7 @@
 """Which update will an event propose that still waits?
 
-A guess from the channel as it will be by then: it saves a question of its own (foresight.py), and decides nothing.
+A guess from the channel as it will be by then: it saves a question of its own (foresight.py), and decides nothing. What
+cannot be is found by the core's providers, which are asked of each update before an extension is.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,10 +12,8 @@ from lnpd_sdk.types import Update
 from lnpd.channel.events import Add, Event, Fail, Fulfill
 from lnpd.channel.foresight import Following
 from lnpd.channel.htlcs import add_update, failing, fulfilling, offer
-from lnpd.channel.removals import RemovalMessage, being_removed, htlc_at, removal_update
+from lnpd.channel.removals import removal_update
 from lnpd.channel.state import Channel
-from lnpd.channel.updates import next_id
-from lnpd.tx.states import HTLC
 from lnpd.wire.base import Message, Unknown
 from lnpd.wire.messages import UpdateAddHtlc, UpdateFailHtlc, UpdateFailMalformedHtlc, UpdateFulfillHtlc
 
@@ -31,28 +30,13 @@ def following(events: Iterable[Event | Message | Unknown]) -> Following:
     return following_one
 
 
-def _added(channel: Channel, message: UpdateAddHtlc) -> Update | None:
-    expected = message.id == next_id(channel, HTLC, channel.them)
-    return add_update(channel.them, message) if expected else None
-
-
-def _removed(channel: Channel, message: RemovalMessage) -> Update | None:
-    known = htlc_at(channel, channel.us, message.id) and message.id not in being_removed(channel, channel.them)
-    return removal_update(channel.them, message) if known else None
-
-
-def _removing(channel: Channel, message: RemovalMessage) -> Update | None:
-    known = htlc_at(channel, channel.them, message.id) and message.id not in being_removed(channel, channel.us)
-    return removal_update(channel.us, message) if known else None
-
-
 # Any: the table maps each event's class to a function of just that class, which no static type can say.
-UPDATES: Final[dict[type, Callable[[Channel, Any], Update | None]]] = {
+UPDATES: Final[dict[type, Callable[[Channel, Any], Update]]] = {
     Add: lambda channel, command: add_update(channel.us, offer(channel, command)),
-    Fulfill: lambda channel, command: _removing(channel, fulfilling(channel, command)),
-    Fail: lambda channel, command: _removing(channel, failing(channel, command)),
-    UpdateAddHtlc: _added,
-    UpdateFulfillHtlc: _removed,
-    UpdateFailHtlc: _removed,
-    UpdateFailMalformedHtlc: _removed,
+    Fulfill: lambda channel, command: removal_update(channel.us, fulfilling(channel, command)),
+    Fail: lambda channel, command: removal_update(channel.us, failing(channel, command)),
+    UpdateAddHtlc: lambda channel, message: add_update(channel.them, message),
+    UpdateFulfillHtlc: lambda channel, message: removal_update(channel.them, message),
+    UpdateFailHtlc: lambda channel, message: removal_update(channel.them, message),
+    UpdateFailMalformedHtlc: lambda channel, message: removal_update(channel.them, message),
 }

@@ -94,15 +94,18 @@ def test_what_is_asked_of_several_updates_is_foreseen_at_the_first(remove: Calla
 
 def test_a_wrong_guess_ends_what_is_foreseen() -> None:
     pair = with_box()
-    channel = pair.nodes[1].channel
-    pair.command(0, add(0))
-    first = from_row(pair.nodes[0].sent[0])
-    assert isinstance(first, Message)
-    jumped = replace(first, id=7)  # type: ignore[type-var]  # an update_add_htlc
-    unknown = UpdateFulfillHtlc(channel_id=channel.id, id=0, payment_preimage=preimage(0))
-    guesses = [following([each])(channel) for each in (first, jumped, unknown, Fulfill(0, preimage(0)), Commit())]
-    assert [guess is not None for guess in guesses] == [True, False, False, False, False]
-    assert following([])(channel) is None
+    spied = Spied(pair.nodes[0])
+    for number in range(2):
+        pair.command(0, add(number))
+    one = len(spied.foreseen([]))
+    first, second = (from_row(row) for row in pair.nodes[0].sent)
+    assert isinstance(first, Message) and isinstance(second, Message)
+    spied = Spied(pair.nodes[1])
+    pair.deliver(0)
+    unknown = UpdateFulfillHtlc(channel_id=pair.nodes[1].channel.id, id=0, payment_preimage=preimage(0))
+    assert len(spied.foreseen([second])) > one
+    for wrong in (first, unknown, Fulfill(7, preimage(7)), Fulfill(0, preimage(7)), Fail(7, b""), Commit()):
+        assert len(spied.foreseen([wrong, second])) == one, wrong
 
 
 def test_what_is_foreseen_is_bounded_and_ends_at_what_an_extension_moves() -> None:
