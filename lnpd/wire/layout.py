@@ -165,9 +165,20 @@ def _run(members: Sequence[tuple[int, str, Fixed]]) -> tuple[int, Read, Write]:
         try:
             return pack(*values)
         except struct.error as error:
-            raise Unencodable(f"{first} and what follows: {error}") from None
+            raise Unencodable(_unfit(members, values) or f"{first} and what follows: {error}") from None
 
     return size, read, write
+
+
+def _unfit(members: Sequence[tuple[int, str, Fixed]], values: Sequence[Any]) -> str:
+    """Which integer does not fit into its field; the value may be a secret. Empty if none is at fault."""
+    for (_, name, type_), value in zip(members, values, strict=True):
+        most = 256**type_.size - 1
+        if type_.python == "int" and not isinstance(value, int):
+            return f"{name}: {kind(value)}, where an integer from 0 to {most} belongs"
+        if type_.python == "int" and not 0 <= value <= most:
+            return f"{name}: an integer that is not from 0 to {most}"
+    return ""
 
 
 def _part(index: int, name: str, field: FieldRow, indices: dict[str, int], resolve: Resolve) -> tuple[int, Read, Write]:

@@ -45,10 +45,11 @@ class Fault(msgspec.Struct, frozen=True, tag="fault"):
     @staticmethod
     def of(number: int, error: BaseException) -> "Fault":
         """What `error` means for call `number`: the class's name is the code (`CallFailed` passes its own on). Of what
-        nobody raises on purpose the text names the place too."""
+        nobody raises on purpose the text names the class and the place too."""
         code = error.code if isinstance(error, CallFailed) else type(error).__name__
-        place = _place(error) if isinstance(error, ACCIDENTS) else ""
-        return Fault(number, code[:100], (str(error)[:MAX_TEXT] or code[:100]) + place)
+        if isinstance(error, ACCIDENTS):
+            return Fault(number, code[:100], f"{code[:100]}: {error}"[:MAX_TEXT] + _place(error))
+        return Fault(number, code[:100], str(error)[:MAX_TEXT] or code[:100])
 
 
 class Notice(msgspec.Struct, frozen=True, tag="notice"):
@@ -90,6 +91,11 @@ class CallFailed(BusError):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
+
+    @property
+    def named(self) -> str:
+        """The sentence behind its code, which one of an accident begins with."""
+        return str(self) if str(self).startswith(f"{self.code}: ") else f"{self.code}: {self}"
 
 
 def encode(value: object) -> bytes:

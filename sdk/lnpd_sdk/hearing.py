@@ -36,10 +36,11 @@ class Hearing:
     def on(self, *topics: str) -> Callable[[F], F]:
         """Decorator: called for each event of these topics, in their order; `function(node, event)`.
 
-        A topic is one of the node's (its page of events), or PLUGIN/TOPIC of another plugin. At its first start a
-        plugin hears of what happens from then on. An event may come twice, if the plugin or the node died in between:
-        `event.sequence` tells. `missed`, a topic of its own, tells of a plugin that was behind for so long that the
-        node may have forgotten events: 100,000 of its own, and 10,000 of each plugin, are kept.
+        A topic is one of the node's (its page of events; for any other word the node refuses the plugin), or
+        PLUGIN/TOPIC of another plugin. At its first start a plugin hears of what happens from then on. An event may
+        come twice, if the plugin or the node died in between: `event.sequence` tells. `missed`, a topic of its own,
+        tells of a plugin that was behind for so long that the node may have forgotten events: 100,000 of its own, and
+        10,000 of each plugin, are kept.
         """
 
         def register(function: F) -> F:

@@ -127,5 +127,5 @@ def test_a_fault_of_an_accident_names_its_line() -> None:
 
     with pytest.raises(KeyError) as slipped:
         slip()
-    assert re.fullmatch(r"'colour' \(test_envelope\.py, line [0-9]+\)", Fault.of(1, slipped.value).text)
+    assert re.fullmatch(r"KeyError: 'colour' \(test_envelope\.py, line [0-9]+\)", Fault.of(1, slipped.value).text)
     assert Fault.of(1, ValueError("no such room")).text == "no such room"

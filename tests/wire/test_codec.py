@@ -208,6 +208,20 @@ def test_what_does_not_fit_is_named(message: Any, why: str) -> None:
     assert why in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("id", "why"),
+    [
+        (2**64, "an integer that is not from 0 to 18446744073709551615"),
+        (-1, "an integer that is not from 0 to 18446744073709551615"),
+        ("one", "str of 3, where an integer from 0 to 18446744073709551615 belongs"),
+    ],
+)
+def test_an_integer_that_does_not_fit_is_named_with_its_bounds(id: Any, why: str) -> None:
+    with pytest.raises(Unencodable) as refused:
+        encode(UpdateFulfillHtlc(channel_id=ID, id=id, payment_preimage=bytes(32)))
+    assert str(refused.value) == f"update_fulfill_htlc: id: {why}"
+
+
 def test_an_error_never_shows_a_value() -> None:
     with pytest.raises(Unencodable) as refused:
         encode(UpdateFulfillHtlc(channel_id=ID, id=0, payment_preimage=b"secret"))

@@ -78,9 +78,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a name that is no text": ({1: 1}, "talk has no field '1'"),  # type: ignore[dict-item]
     "a count": ({"len": 2}, "talk has no field 'len'"),
     "a missing field": ({"number": ...}, "talk needs the field number"),
-    "a text for a number": ({"number": "7"}, "talk: number and what follows"),
-    "too large": ({"number": 2**64}, "talk: number and what follows"),
-    "negative": ({"number": -1}, "talk: number and what follows"),
+    "a text for a number": ({"number": "7"}, "talk: number: str of 1, where an integer from 0 to 18446744073709551615"),
+    "too large": ({"number": 2**64}, "talk: number: an integer that is not from 0 to 18446744073709551615"),
+    "negative": ({"number": -1}, "talk: number: an integer that is not from 0"),
     "a text for bytes": ({"text": "hi"}, "talk: text"),
     "too many bytes": ({"text": bytes(65_536)}, "talk"),
     "too long in all": ({"text": bytes(65_535)}, "at most 65535 can be sent"),

@@ -10,6 +10,7 @@ from lnpd_sdk.envelope import BadFrame
 from lnpd_sdk.questions import PROVIDER_METHODS, ProviderQuestion
 
 from lnpd.cli.plugin.report import Report
+from lnpd.cli.plugin.shown import cut, shown
 from lnpd.cli.plugin.world import changed
 from lnpd.errors import PluginLate, ProviderFault
 from lnpd.hooks.answers import Answers
@@ -46,7 +47,7 @@ class Asker:
             return await self._answers.answer(call)
         except ProviderFault as fault:
             words = str(fault).removeprefix(f"{call.provider}: ").removeprefix(f"{call.method} failed: ")
-            self._report.wrong("answers", f"{call.provider}.{call.method}", words)
+            self._report.wrong("answers", f"{call.provider}.{call.method}", words, shown(call.arguments))
             raise
 
     async def probe(self, call: ProviderCall) -> object:
@@ -85,14 +86,17 @@ class Asker:
                 same = False
             if not same:
                 where = f"{call.provider}.{call.method}"
-                self._report.wrong("view", where, f"its answer depends on view.{field}, which its Phase does not name")
+                said = f"its answer depends on view.{field}, which its Phase does not name"
+                given = f"view.{field} {getattr(view, field)!r}, and {getattr(other.arguments[0], field)!r}"
+                self._report.wrong("view", where, said, cut(given))
 
     async def _ask(self, question: ProviderQuestion) -> bytes:
         self._report.tried["answers"] += 1
         answers = await _all(self._asked(process, question) for process in self._processes)
         for other, how in zip(answers[1:], ("when it was asked again", "in another process"), strict=True):
             if _canonical(question, other) != _canonical(question, answers[0]):
-                self._report.wrong("answers", f"{question.provider}.{question.method}", f"it answers differently {how}")
+                where = f"{question.provider}.{question.method}"
+                self._report.wrong("answers", where, f"it answers differently {how}", _given(question))
         return answers[0]
 
     async def _asked(self, process: Plugin, question: ProviderQuestion) -> bytes:
@@ -100,7 +104,7 @@ class Asker:
             return await process.ask(question)
         except ProviderFault as fault:
             if isinstance(fault.__context__, PluginLate) or process.status != "ready":
-                self._report.wrong("answers", f"{question.provider}.{question.method}", fault)
+                self._report.wrong("answers", f"{question.provider}.{question.method}", fault, _given(question))
                 raise GaveUp(f"{question.method} has no answer") from None
             raise
 
@@ -117,6 +121,10 @@ async def _all(asked: Iterable[Awaitable[bytes]]) -> list[bytes]:
 
 def _question(call: ProviderCall) -> ProviderQuestion:
     return ProviderQuestion(call.provider, call.format, call.method, envelope.raw(call.arguments))
+
+
+def _given(question: ProviderQuestion) -> str:
+    return shown(envelope.decode(question.arguments, PROVIDER_METHODS[question.method].arguments))
 
 
 def _canonical(question: ProviderQuestion, data: bytes) -> object:

@@ -21,7 +21,6 @@ from lnpd.cli.plugin.report import Report
 from lnpd.cli.plugin.trial import Trial
 from lnpd.errors import FormatNotSpoken, ManifestRefused, PluginFault
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
-from lnpd.services.events import TOPICS
 from lnpd.services.plugins.alone import alone
 from lnpd.services.plugins.calls import Plugin
 from lnpd.tx.graph import ChannelType
@@ -61,9 +60,6 @@ async def _checked(path: Path) -> Report:
 def _doubts(report: Report, manifest: Manifest) -> None:
     """What a node takes without a word, and what then never happens."""
     own = {each.name for each in manifest.providers}
-    for topic in manifest.notifications:
-        if "/" not in topic and topic not in TOPICS:
-            report.leave_out(f"it hears of {topic!r}, which is no topic of this node: no such event ever comes")
     if manifest.messages and "messages" not in manifest.capabilities:
         report.leave_out(
             "it declares wire messages, but does not ask for the capability 'messages': none comes or goes"
@@ -90,7 +86,7 @@ async def _samples(report: Report, plugin: Plugin) -> dict[str, tuple[bytes, ...
         return found
     except CallFailed as refused:
         if refused.code != "UnknownQuestion":
-            report.wrong("answers", "samples", f"{refused.code}: {refused}")
+            report.wrong("answers", "samples", refused.named)
     except (BadFrame, PluginFault) as fault:
         report.wrong("answers", "samples", fault)
     return {}

@@ -14,12 +14,14 @@ _FIGURES: Final = re.compile(r"\d+")  # what differs in these only is the same
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something wrong: in which check, with which function or output, and what; how often it was seen."""
+    """Something wrong: in which check, with which function or output, and what; how often it was seen, and the shortest
+    of the inputs with which it was."""
 
     check: str
     where: str
     text: str
     count: int = 1
+    given: str = ""
 
 
 class Report:
@@ -37,13 +39,15 @@ class Report:
         """Each once, in the order in which they were found."""
         return tuple(self._found.values())
 
-    def wrong(self, check: str, where: str, text: object) -> None:
-        """Takes note of something wrong; what differs in figures only is the same."""
+    def wrong(self, check: str, where: str, text: object, given: str = "") -> None:
+        """Takes note of something wrong, which was `given`; what differs in figures only is the same."""
         sentence = " ".join(str(text).split())
         key = (check, where, _FIGURES.sub("#", sentence))
         known = self._found.get(key)
         if known is None:
-            self._found[key] = Finding(check, where, sentence)
+            self._found[key] = Finding(check, where, sentence, given=given)
+        elif given and len(given) < len(known.given or given + " "):  # a figure in the sentence belongs to the input
+            self._found[key] = Finding(check, where, sentence, known.count + 1, given)
         else:
             self._found[key] = msgspec.structs.replace(known, count=known.count + 1)
 
@@ -64,7 +68,9 @@ class Report:
             wrong = [each for each in self.findings if each.check == check]
             if wrong or self.tried[check]:
                 lines.append(f"  {'WRONG' if wrong else 'ok':<6}{check:<12}{CHECKS[check].format(n=self.tried[check])}")
-            lines += [f"          {each.where}: {each.text}{_times(each.count)}" for each in wrong[:SHOWN]]
+            for each in wrong[:SHOWN]:
+                lines.append(f"          {each.where}: {each.text}{_times(each.count)}")
+                lines += [f"            given {each.given}"] if each.given else []
             lines += [f"          and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
         lines += [f"  note  {text}" for text in self.notes.values()]
         lines += [f"  left  {text}" for text in self.not_tried]

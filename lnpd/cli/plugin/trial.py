@@ -14,6 +14,7 @@ from lnpd.channel.queries import JudgeProposal
 from lnpd.cli.plugin import paths
 from lnpd.cli.plugin.asking import Asker
 from lnpd.cli.plugin.report import Report
+from lnpd.cli.plugin.shown import in_hex, update_of
 from lnpd.cli.plugin.world import BALANCES_MSAT, bodies, commitment, hostile, sealable
 from lnpd.errors import (
     CreditUnfounded,
@@ -116,7 +117,7 @@ class Trial:
         except ProviderFault:
             return False  # it is in the report
         except TxError as broken:
-            self._report.wrong("rules", self._spec.name, f"{type(broken).__name__}: {broken}")
+            self._report.wrong("rules", self._spec.name, f"{type(broken).__name__}: {broken}", _state_of(place, holder))
             return False
         paths.go_all(self._report, graph, frozenset({self._spec.name}))
         return True
@@ -153,7 +154,10 @@ class Trial:
         assert isinstance(folded, Folded)
         if sum(folded.moves_msat):
             self._report.wrong(
-                "proposals", f"{self._spec.name}.fold", f"its moves {folded.moves_msat} are not 0 in all"
+                "proposals",
+                f"{self._spec.name}.fold",
+                f"its moves {folded.moves_msat} are not 0 in all",
+                _given(place, update),
             )
             return None
         balances = (place.balances_msat[0] + folded.moves_msat[0], place.balances_msat[1] + folded.moves_msat[1])
@@ -170,7 +174,7 @@ class Trial:
                 verdict = await self._asker.build(query.calls())
             except (ProviderFault, UnaskedDebit) as fault:
                 if isinstance(fault, UnaskedDebit):
-                    self._report.wrong("proposals", self._spec.name, fault)
+                    self._report.wrong("proposals", self._spec.name, fault, _given(place, update))
                 return False
             if isinstance(verdict, LnpdError):
                 said = f"{type(verdict).__name__}: {verdict}"
@@ -179,7 +183,7 @@ class Trial:
                     return False
                 self._refused = self._refused or said
                 if isinstance(verdict, NEVER):
-                    self._report.wrong("proposals", self._spec.name, said)
+                    self._report.wrong("proposals", self._spec.name, said, _given(place, update))
                 return False
         return True
 
@@ -189,12 +193,16 @@ class Trial:
         for (first, after_first), (second, after_second) in product(*sides):
             self._report.tried["commuting"] += 1
             ends = [await self._after(after_first, second), await self._after(after_second, first)]
-            pair = f"{_shown(first)} of party 0 and {_shown(second)} of party 1"
+            pair = f"{_given(place, first)}, and {update_of(second)}"
             if None in ends:
-                self._report.wrong("commuting", f"{self._spec.name}.validate", f"one rules the other out: {pair}")
+                self._report.wrong("commuting", f"{self._spec.name}.validate", "one rules the other out", pair)
             elif ends[0] != ends[1]:
-                self._report.wrong("commuting", f"{self._spec.name}.fold", f"the order matters: {pair}")
+                self._report.wrong("commuting", f"{self._spec.name}.fold", "the order matters", pair)
 
 
-def _shown(update: Update) -> str:
-    return f"{update.body[:40].hex() or 'no byte'}{'...' if len(update.body) > 40 else ''}"
+def _given(place: Place, update: Update) -> str:
+    return f"state {in_hex(place.state)}, {update_of(update)}"
+
+
+def _state_of(place: Place, holder: Party) -> str:
+    return f"state {in_hex(place.state)}, the commitment of party {holder}"

@@ -204,7 +204,7 @@ class Plugin(ABC):
                     counting.enter_context(self._counted(function))
                 yield
         except CallFailed as error:
-            raise ProviderFault(first.provider, f"{first.method} failed: {error.code}: {error}") from None
+            raise ProviderFault(first.provider, f"{first.method} failed: {error.named}") from None
         except PluginFault as error:
             fault = ProviderUnasked if isinstance(error, PluginUnasked) else ProviderFault
             raise fault(first.provider, str(error).removeprefix(f"{self.name}: ")) from None

@@ -70,7 +70,7 @@ class Recorder:
         try:
             data = await self._ask(method, params, deadline_seconds)
         except CallFailed as refused:
-            self._write(method, params, None, f"{refused.code}: {refused}")
+            self._write(method, params, None, refused.named)
             raise
         self._write(method, params, data, "")
         return data
@@ -147,7 +147,7 @@ async def _answer(process: Plugin, line: Line) -> str:
         data = await process.call(line.method, unshown(line.params), REPLAY_SECONDS)
         return _text(shown(envelope.decode(data, object)))
     except CallFailed as refused:
-        return f"{refused.code}: {refused}"
+        return refused.named
     except (BadFrame, PluginFault) as fault:
         return str(fault)
 

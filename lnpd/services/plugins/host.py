@@ -24,6 +24,7 @@ from lnpd.services.plugins.changes import Changes, Listener
 from lnpd.services.plugins.child import Child
 from lnpd.services.plugins.here import PluginHere, PluginObject
 from lnpd.services.plugins.names import Names
+from lnpd.services.plugins.notifying import check_topics
 from lnpd.services.plugins.offers import table as offers
 from lnpd.services.plugins.offers.offer import Desk
 from lnpd.services.plugins.options import Options
@@ -184,6 +185,7 @@ class PluginHost:
                 f"a plugin named {manifest.name} {has} {holder.path}: {plugin.path} may not have its name and its"
                 " grants"
             )
+        check_topics(manifest)
         grants = in_effect(asked_by(manifest), self.granted(plugin, manifest.name))
         owned = self.registry.register(manifest, plugin.hook, grants)
         added: list[str] = []

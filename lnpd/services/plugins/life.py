@@ -112,7 +112,7 @@ class Life:
         try:
             await self.call("init", Init(options, state), INIT_SECONDS)
         except CallFailed as error:
-            raise PluginFault(self.name, f"init failed: {error.code}: {error}") from None
+            raise PluginFault(self.name, f"init failed: {error.named}") from None
 
     async def handover(self) -> bytes:
         """What the next life is given; PluginFault if it does not say."""

@@ -15,12 +15,13 @@ import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BadFrame, CallFailed
 from lnpd_sdk.manifest import Manifest
+from lnpd_sdk.nearest import nearest
 from lnpd_sdk.questions import Event, Heard, Notifications
 
-from lnpd.errors import LnpdError, PluginFault
+from lnpd.errors import LnpdError, ManifestRefused, PluginFault
 from lnpd.errors.words import one_line
 from lnpd.rpc.answers import Event as Stored
-from lnpd.services.events import Events
+from lnpd.services.events import TOPICS, Events
 from lnpd.services.plugins.calls import Plugin
 from lnpd.store.read import u64_key
 from lnpd.store.store import Store
@@ -168,3 +169,11 @@ def _may_hear(row: Stored, manifest: Manifest) -> bool:
         return True
     whose = msgspec.json.decode(row.payload, type=_Addressed)
     return whose.plugin == manifest.name or whose.provider in {spec.name for spec in manifest.providers}
+
+
+def check_topics(manifest: Manifest) -> None:
+    """Whether there are the node's topics that a plugin hears of; another plugin's may come later. ManifestRefused."""
+    for topic in manifest.notifications:
+        if "/" not in topic and topic not in TOPICS:
+            near = nearest(topic, TOPICS)
+            raise ManifestRefused(f"{manifest.name} hears of {topic[:80]!r}, which is no topic of this node{near}")

@@ -8,6 +8,8 @@ import pytest
 
 from lnpd.cli import lnp
 from lnpd.cli.plugin.check import check
+from lnpd.cli.plugin.report import Report
+from lnpd.cli.plugin.shown import MAX_CHARACTERS, shown
 
 ROOT = Path(__file__).resolve().parents[3]
 BAD = ROOT / "tests" / "plugins" / "bad"
@@ -76,16 +78,25 @@ ODD: dict[str, tuple[str, tuple[str, str, str]]] = {
     "an order": (
         "def validate(self, view, state, update): return None if len(update.body) == 8 else Reject('no')\n"
         "def fold(self, view, state, update): return Folded(state + bytes([update.proposer]))",
-        ("commuting", "odd.fold", "the order matters: "),
+        ("commuting", "odd.fold", "the order matters"),
     ),
     "one or the other": (
         "def validate(self, view, state, update): return Reject('too late') if state or not update.body else None",
-        ("commuting", "odd.validate", "one rules the other out: "),
+        ("commuting", "odd.validate", "one rules the other out"),
     ),
     "a script of no use": (
         "def contribute(self, view, state): return ('x',)",
         ("answers", "odd.contribute", "contribute was answered with something else"),
     ),
+}
+
+
+# With what it was found, where that is one thing alone.
+GIVEN: dict[str, str | tuple[str, ...]] = {
+    "an exception": "state '', update '' of party 0, view capacity_sat=",
+    "an undeclared field": "view.number ",
+    "the other's money": "state '', update 00000000000061a8 of party 0",
+    "an order": "state '', update 00000000000061a8 of party 0, and update 00000000000061a8 of party 1",
 }
 
 
@@ -102,7 +113,19 @@ def test_what_is_wrong_is_found_and_named(tmp_path: Path, what: str) -> None:
     body, (name, where, words) = ODD[what]
     report = check(written(tmp_path, body))
     found = [each for each in report.findings if (each.check, each.where) == (name, where)]
-    assert any(each.text.startswith(words) for each in found), report.text()
+    (wrong,) = [each for each in found if each.text.startswith(words)]
+    assert wrong.given.startswith(GIVEN.get(what, ("state ", "view."))), report.text()
+    assert f"given {wrong.given}\n" in report.text() and len(wrong.given) <= MAX_CHARACTERS
+
+
+def test_of_the_inputs_the_shortest_is_told() -> None:
+    report = Report()
+    for figure, given in ((3, ""), (1, "a long one"), (2, "short"), (4, "a longer one")):
+        report.wrong("answers", "odd.fold", f"it is {figure} too many", given)
+    (wrong,) = report.findings
+    assert (wrong.text, wrong.given, wrong.count) == ("it is 2 too many", "short", 4)
+    assert shown((b"", bytes(100), 7)) == f"state {'00' * 32}..., 7, ''"
+    assert len(shown((b"", b"", ("x" * 300, "y" * 300)))) == MAX_CHARACTERS
 
 
 def test_what_a_node_refuses_anyway_is_a_note(tmp_path: Path) -> None:
@@ -171,9 +194,9 @@ def test_a_file_that_hides_a_module_of_pythons_is_refused_by_name(tmp_path: Path
 
 
 def test_what_a_node_takes_without_a_word_is_said(tmp_path: Path) -> None:
-    """A topic that nobody has, messages without their capability, a type that pins a provider of nobody's."""
+    """Messages without their capability, a type that pins a provider of nobody's."""
     more = """
-@plugin.on("payment_recieved", "payment_received", "lamp/lit")
+@plugin.on("payment_received", "lamp/lit")
 async def heard(node, event): ...
 
 plugin.messages("message,40001,greeting")
@@ -184,7 +207,18 @@ plugin.run()
     head = "from lnpd_sdk.manifest import ChannelTypeSpec\nfrom lnpd_sdk.plugin import Plugin\n"
     path.write_text(head + "plugin = Plugin('odd', '1')\n" + more)
     assert [words.split(":")[0] for words in check(path).not_tried] == [
-        "it hears of 'payment_recieved', which is no topic of this node",
         "it declares wire messages, but does not ask for the capability 'messages'",
         "odd/anchors",
     ]
+
+
+def test_a_topic_that_no_node_has_is_refused_with_the_one_that_is_meant(tmp_path: Path) -> None:
+    path = tmp_path / "odd.py"
+    path.write_text(
+        "from lnpd_sdk.plugin import Plugin\nplugin = Plugin('odd', '1')\n"
+        "@plugin.on('payment_recieved')\nasync def heard(node, event): ...\nplugin.run()\n"
+    )
+    (wrong,) = check(path).findings
+    assert wrong.text == (
+        "odd hears of 'payment_recieved', which is no topic of this node; did you mean 'payment_received'?"
+    )
