@@ -14,6 +14,10 @@ OPENING: dict[str, tuple[int, int]] = {  # phase: how much of it has happened, a
 }
 
 
+# What it is called, and what happens, with which value.
+ENDS = (("cut", "cut", 0), ("error", "error", 0), ("force", "force", 0), ("give up", "force", 1), ("warn", "warn", 0))
+
+
 def told(*names: str) -> tuple[Event, ...]:
     """Events by name, party (0 if left out) and value (0 if left out)."""
     split = [(*name.split(), "0", "0")[:3] for name in names]
@@ -23,9 +27,9 @@ def told(*names: str) -> tuple[Event, ...]:
 def openings() -> dict[str, Schedule]:
     """In each phase of an opening everything that may end it, or not."""
     return {
-        f"{phase}: {what}": Schedule(Start("vault", at="new"), told(*TOLD[:done], f"{what} {party}", *after), NOTHING)
+        f"{phase}: {what}": Schedule(Start("vault", at="new"), told(*TOLD[:done], f"{does} {party} {value}"), NOTHING)
         for phase, (done, party) in OPENING.items()
-        for what, after in (("cut", ()), ("error", ()), ("force", ()), ("warn", ()))
+        for what, does, value in ENDS
     }
 
 

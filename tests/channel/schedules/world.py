@@ -121,9 +121,7 @@ class World:
         self.command(0, events.FundingNamed(1, (funding_tx(wanted_output(self.nodes[0].channel)),)))
 
     def keep(self, party: int, value: int) -> None:
-        """What leads to the funding is supplied, or again."""
-        funding = funding_output(self.nodes[party].channel.fundings[0])
-        kept = funding_tx(funding)
+        kept = funding_tx(funding_output(self.nodes[party].channel.fundings[0]))
         self.command(party, events.KeepAncestors((kept,), (kept.txid,)))
 
     def cannot_fund(self, party: int, value: int) -> None:
@@ -339,13 +337,15 @@ class World:
         self.command(party, events.Block(HEIGHT + value))
 
     def force(self, party: int, value: int) -> None:
-        self.command(party, events.ForceClose())
+        self.command(party, events.GiveUp("It is too late.") if value % 2 else events.ForceClose())
 
     def spend(self, party: int, value: int) -> None:
-        """Both sides see what this one broadcast last; deep enough for good if the value is odd."""
+        """Both sides see what this one broadcast last, and then hear of it again; deep enough for good if it is odd."""
         tx, depth = self.nodes[party].broadcast[-1], DEPTH if value % 2 else 1
         for node in self.nodes:
             node.run(events.OutputSpent(tx.inputs[0].txid, tx.inputs[0].vout, tx, HEIGHT, depth))
+            if isinstance(node.channel.phase, OnChain):
+                node.run(events.SpendSeen(tx.inputs[0].txid, tx.inputs[0].vout, tx))
 
     # What a schedule ends with
 
