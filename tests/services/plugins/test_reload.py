@@ -138,7 +138,7 @@ def test_a_state_that_is_not_given_keeps_the_old_one(tmp_path: Path) -> None:
         host, _ = hosted(tmp_path)
         await host.start((version(tmp_path, 1, handover="raise KeyError('lost')"),))
         (plugin,) = host.plugins
-        with pytest.raises(ReloadRefused, match="handover failed: 'lost'"):
+        with pytest.raises(ReloadRefused, match="handover failed: KeyError: 'lost'"):
             await plugin.reload()
         assert await host.call_rpc("bad-count-up", {}) == [1, 1]
         await host.stop()
