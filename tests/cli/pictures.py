@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from lnpd.channel.queries import Kept
 from lnpd.channel.state import Base, Channel, Policy
+from lnpd.cli.render import LINES, render
 from lnpd.crypto.secp import public_key
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
 from lnpd.services.channels.picture import drawn
@@ -100,7 +101,4 @@ def sealed() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from lnpd.cli.render.commitment import draw
-    from lnpd.cli.render.style import LINES
-
-    print(draw(boxed(), 80, LINES))
+    print(render("commitment", boxed(), 80, LINES))

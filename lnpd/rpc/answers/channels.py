@@ -63,7 +63,8 @@ class OnchainOutput(msgspec.Struct, frozen=True):
 class Channel(msgspec.Struct, frozen=True):
     """A channel. `state` is the phase, in BOLT 2's words; `frozen` says why nothing can be done in it, "" if all can.
 
-    `our_commitment` and `their_commitment` are the present commitment numbers. `blocked_by` names the providers that
+    `reserve_sat` is what we have to keep, `their_reserve_sat` what the peer has to. `our_commitment` and
+    `their_commitment` are the present commitment numbers. `blocked_by` names the providers that
     keep a mutual close from going on, each with its reason; it goes on by itself once they let it. `closing_txid` is
     what spends the funding output, or will: `closing_confirmations` is 0 until it does, and `onchain` is empty.
     `feerate_per_kw` is that of both commitments, also one that the opener has just proposed. `blocks_left` are to come
@@ -94,6 +95,7 @@ class Channel(msgspec.Struct, frozen=True):
     feerate_per_kw: int = 0
     blocks_left: int = 0
     onchain: tuple[OnchainOutput, ...] = ()
+    their_reserve_sat: int = 0
 
 
 class RelayTerms(msgspec.Struct, frozen=True):

@@ -195,6 +195,7 @@ async def shown(
         our_commitment=channel.numbers[us],
         their_commitment=channel.numbers[them],
         feerate_per_kw=proposed_per_kw(channel),
+        their_reserve_sat=channel.terms[us].channel_reserve_sat if len(channel.terms) > 1 else 0,
         blocks_left=blocks_left(channel, height, deep),
         htlcs=htlcs(channel),
         frozen=_why_frozen(channel, frozen),

@@ -80,7 +80,7 @@ def sentence(by: Sequence[str], after_blocks: int, from_height: int, needs: Sequ
         *([f"after {after_blocks} block{'s' if after_blocks > 1 else ''}"] if after_blocks else []),
         *([f"from height {from_height:,}"] if from_height else []),
     ]
-    timing = " and ".join(when) or ("" if needs else "at once")
+    timing = " and ".join(when) or ("" if needs else "together" if len(by) > 1 else "at once")
     return " ".join(part for part in (who(by), with_what, timing) if part) + (", if this state is revoked" * revoked)
 
 

@@ -122,7 +122,7 @@ SENTENCES = [
     (((), 16, 0, (), False), "anyone after 16 blocks"),
     ((("us",), 0, 0, (), False), "us at once"),
     ((("them",), 1, 0, ("sha256:" + "ab" * 32,), False), "the peer with the preimage of abababab after 1 block"),
-    ((("us", "them"), 0, 0, (), False), "us and the peer at once"),
+    ((("us", "them"), 0, 0, (), False), "us and the peer together"),
     ((("02" + "cd" * 32,), 0, 700_000, (), False), "the key 02cdcdcd from height 700,000"),
     ((("us",), 0, 0, ("adaptor:02" + "ef" * 32,), False), "us with the secret of 02efefef"),
     ((("us",), 0, 0, ("oracle:12345678",), False), "us with oracle 12345678"),
@@ -138,12 +138,12 @@ def test_a_sentence(way: tuple[Any, ...], text: str) -> None:
 def test_who_can_spend_a_funding() -> None:
     keys = FUNDING.funding_keys
     third = "02" + "ab" * 32
-    both = [SpendingWay("opener_funding+acceptor_funding", ("us", "them"), "us and the peer at once")]
+    both = [SpendingWay("opener_funding+acceptor_funding", ("us", "them"), "us and the peer together")]
     assert list(funding_ways(compile_funding(None, keys).paths, 0)) == both
     joint = SpendPath(InternalKey.MUSIG2_FUNDING, (SignatureSlot(InternalKey.MUSIG2_FUNDING),))
     late = SpendPath("late", (SignatureSlot(third, Sighash.ALL),), older=4032)
     texts = [way.text for way in funding_ways((late, joint), 1)]
-    assert texts == ["us and the peer at once", "the key 02ababab after 4032 blocks"]
+    assert texts == ["us and the peer together", "the key 02ababab after 4032 blocks"]
 
 
 @pytest.mark.parametrize(
