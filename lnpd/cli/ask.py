@@ -101,10 +101,10 @@ def show(command: Command, answer: object, common: Common) -> None:
     if common.json:
         print(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
         return
-    from lnpd.cli.render import render
+    from lnpd.cli.render import look_of, render
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    print(render(command.method, answer, width))
+    print(render(command.method, answer, width, look_of(sys.stdout)))
 
 
 def explain(words: Sequence[str], common: Common, prog: str = "lnp") -> str:

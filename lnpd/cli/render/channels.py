@@ -15,6 +15,7 @@ TALKATIVE_ROWS: Final = 10  # of more channels, what is in order is not told one
 LEAST_BAR: Final = 12
 WIDEST_BAR: Final = 40
 AWAY: Final = "the peer is not connected"
+ALARMS: Final = ("frozen: ", "close begun, and blocked")
 WORDS: Final = ("ours", "pending", "theirs")
 SIGNS: Final = {"ours": ("█", "#"), "pending": ("▒", "="), "theirs": ("░", "."), "mark": ("┊", "|"), "low": ("┊", "!")}
 
@@ -32,7 +33,8 @@ def channels(rows: Sequence[Row], width: int | None, look: Look) -> list[str]:
 
 def _note(note: str, width: int | None, look: Look) -> str:
     line = f"{GAP}{note}"
-    return look.paint(line if width is None else shorten(line, width, look.mark), "faint")
+    style = "bad" if note.startswith(ALARMS) else "faint"
+    return look.paint(line if width is None else shorten(line, width, look.mark), style)
 
 
 def _with_state(row: Row) -> dict[str, Any]:
@@ -43,8 +45,8 @@ def _with_state(row: Row) -> dict[str, Any]:
 def _total(rows: Sequence[Row], width: int, look: Look) -> list[str]:
     if len(rows) < 2:
         return []
-    ours, theirs = (sum(_msat(row, name) for row in rows) for name in ("ours_msat", "theirs_msat"))
-    htlcs = sum(len(row.get("htlcs") or []) for row in rows)
+    ours, theirs = (sum(_amount(row, name) for row in rows) for name in ("ours_msat", "theirs_msat"))
+    htlcs = sum(len(_htlcs(row)) for row in rows)
     line = f"{len(rows)} channels: ours {text('_sat', ours // 1000)} sat, theirs {text('_sat', theirs // 1000)} sat" + (
         f", {htlcs} HTLC{'s' if htlcs > 1 else ''} pending" if htlcs else ""
     )
@@ -58,8 +60,8 @@ def shares_msat(row: Row) -> tuple[int, int, int]:
     """What is ours and free, in HTLCs, and theirs and free: an HTLC is in its offerer's balance until it is settled."""
     pending = {"out": 0, "in": 0}
     for htlc in _htlcs(row):
-        pending[htlc.get("direction", "in")] += _msat(htlc, "amount_msat")
-    ours, theirs = _msat(row, "ours_msat") - pending["out"], _msat(row, "theirs_msat") - pending["in"]
+        pending["out" if htlc.get("direction") == "out" else "in"] += _amount(htlc, "amount_msat")
+    ours, theirs = _amount(row, "ours_msat") - pending["out"], _amount(row, "theirs_msat") - pending["in"]
     return max(0, ours), sum(pending.values()), max(0, theirs)
 
 
@@ -68,7 +70,7 @@ def bar(row: Row, width: int, look: Look) -> str:
     shares, whole = shares_msat(row), sum(shares_msat(row))
     if not whole:
         return " " * width
-    reserves = [(kept, 1000 * int(row.get(kept) or 0)) for kept in ("reserve_sat", "their_reserve_sat")]
+    reserves = [(kept, 1000 * _amount(row, kept)) for kept in ("reserve_sat", "their_reserve_sat")]
     reserves = [(kept, msat) for kept, msat in reserves if msat]
     room = width - len(reserves)
     names = [name for name, count in zip(WORDS, _cells(shares, room), strict=True) for _ in range(count)]
@@ -95,12 +97,14 @@ def bar_head(width: int) -> str:
 
 
 def _htlcs(row: Row) -> list[Row]:
-    return [htlc for htlc in row.get("htlcs") or [] if isinstance(htlc, Mapping)]
+    found = row.get("htlcs")  # a plugin may have a list of channels of its own
+    return [htlc for htlc in found if isinstance(htlc, Mapping)] if isinstance(found, list) else []
 
 
-def _msat(row: Row, name: str) -> int:
+def _amount(row: Row, name: str) -> int:
+    """An amount, or a reserve, that is there."""
     value = row.get(name)
-    return value if isinstance(value, int) else 0
+    return max(0, value) if isinstance(value, int) else 0
 
 
 def _state_style(row: Row) -> str:

@@ -5,6 +5,7 @@ have room for the least that they need; what is left is given to them in the ord
 as long as it takes to tell them apart, and can be given back so; without one every value is whole.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Final
@@ -17,6 +18,7 @@ from lnpd.cli.render.values import Row, cells, shorten, text, title, unit
 GAP: Final = "  "
 LEAST_ID: Final = 8  # the RPC takes 6 digits; a few more stay the only ones for longer
 LEAST_TEXT: Final = 12
+_ID: Final = re.compile("([0-9a-f]{64}|[0-9a-f]{66})(:[0-9]+)?")
 Draw = Callable[[Row, int, Look], str]
 
 
@@ -120,7 +122,7 @@ class _Filled:
 
 def _value(name: str, value: object, digits: int | None) -> str:
     shown = text(name, value)
-    if digits is None or len(shown) <= digits or shown == "-":
+    if digits is None or not _ID.fullmatch(shown):
         return shown
     whole, colon, index = shown.partition(":")  # of an outpoint the index stays
     return whole[:digits] + colon + index
@@ -137,7 +139,8 @@ def _cut_ids(rows: Sequence[Row], there: Sequence[Column]) -> dict[str, int]:
     found = {}
     for column in there:
         if column.id:
-            ids = sorted({str(row.get(column.name) or "").partition(":")[0] for row in rows})
+            values = (str(row.get(column.name)) for row in rows)
+            ids = sorted({value.partition(":")[0] for value in values if _ID.fullmatch(value)})
             shared = (_shared(one, other) for one, other in pairwise(ids))
             found[column.name] = max(LEAST_ID, 1 + max(shared, default=0))
     return found

@@ -17,7 +17,7 @@ from lnpd.cli.render.style import Look
 from lnpd.cli.render.values import cells, clean, shorten
 
 WIDE: Final = 140
-NARROW: Final = 60  # below, the tail goes to the details
+NARROW: Final = 70
 NAME_CELLS, NARROW_NAME_CELLS = 36, 22
 AMOUNT_CELLS: Final = 12
 SHARE_CELLS: Final = 12
@@ -67,8 +67,7 @@ class _Tree:
     def __init__(self, width: int | None, look: Look) -> None:
         self._width, self._look = width, look
         self._wide = width is not None and width >= WIDE
-        self._narrow = width is not None and width < NARROW
-        self._name_cells = NARROW_NAME_CELLS if self._narrow else NAME_CELLS
+        self._name_cells = NARROW_NAME_CELLS if width is not None and width < NARROW else NAME_CELLS
         self._beside = NAME_CELLS + AMOUNT_CELLS + len(UNIT) + SHARE_CELLS + TAIL_CELLS + 6
 
     def lines(self, branch: Branch, lead: str, inner: str) -> Iterator[str]:
@@ -94,11 +93,16 @@ class _Tree:
         line = f"{lead}{look.paint(name, 'head')}{' ' * (room - cells(name))}"
         if branch.amount:
             line += f"{branch.amount:>{AMOUNT_CELLS}}{UNIT}"
-        elif branch.tail and not self._narrow:
+        elif branch.tail:
             line += " " * (AMOUNT_CELLS + len(UNIT))
         if self._wide:
             line += "  " + self._share(branch)
-        return line if self._narrow else f"{line}  {look.paint(clean(branch.tail), branch.style)}"
+        return f"{line}  {look.paint(clean(branch.tail), branch.style)}" if self._fits(branch.tail) else line
+
+    def _fits(self, tail: str) -> bool:
+        """Whether there is room for it behind the amount; else it stands below."""
+        before = self._name_cells + AMOUNT_CELLS + len(UNIT) + 2
+        return self._width is None or cells(tail) <= (TAIL_CELLS if self._wide else self._width - before)
 
     def _share(self, branch: Branch) -> str:
         if branch.share < 0:
@@ -114,7 +118,7 @@ class _Tree:
     def _whole(self, branch: Branch, head: str, rail: str) -> Iterator[str]:
         """The head with what is told about it, beside it or below."""
         details = branch.details
-        if self._narrow and branch.tail:
+        if not self._fits(branch.tail):
             details = (Detail(branch.tail, branch.style), *details)
         if not self._wide:
             yield head

@@ -26,7 +26,7 @@ from lnpd.services.channels.ways import funding_ways, sentence
 from lnpd.store.store import Store
 from lnpd.tx.funding import compile_funding
 from lnpd.tx.script import data_carrier
-from tests.cli import pictures
+from tests.cli.render import pictures
 from tests.tx.bolt3 import FUNDING
 
 REVOKED = "the peer at once, if this state is revoked"

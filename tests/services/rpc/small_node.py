@@ -18,7 +18,7 @@ from lnpd.rpc import answers
 from lnpd.services.events import Events
 from lnpd.services.rpc.server import RpcServer
 from lnpd.store.store import Store
-from tests.cli import pictures
+from tests.cli.render import pictures
 
 NODE_ID = "02" + "a1" * 32
 PEER_ID = "03" + "b2" * 32

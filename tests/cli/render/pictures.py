@@ -1,10 +1,12 @@
-"""Which commitments do the tests of the pictures draw? Real ones, of BOLT 3's keys, made by the pipeline.
+"""Which pictures do the tests look at? Of real commitments, of BOLT 3's keys, made by the pipeline; of three channels.
 
-`python -m tests.cli.pictures` prints what the README shows.
+`python -m tests.cli.render.pictures` draws those of the folder `golden` again; look at them before they are kept.
 """
 
 import importlib.util
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +20,7 @@ from msgspec.structs import replace
 
 from lnpd.channel.queries import Kept
 from lnpd.channel.state import Base, Channel, Policy
-from lnpd.cli.render import LINES, render
+from lnpd.cli.render import BRIGHT, LINES, PLAIN, Look, render
 from lnpd.crypto.secp import public_key
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
 from lnpd.services.channels.picture import drawn
@@ -27,7 +29,7 @@ from tests.channel.sealed import Sealer
 from tests.channel.vault import GatedVault
 from tests.tx.bolt3 import commitment_spec, graph_of
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PEER = public_key(b"\x77" * 32)
 
 
@@ -100,5 +102,60 @@ def sealed() -> dict[str, Any]:
     )
 
 
+def three() -> list[dict[str, Any]]:
+    """Channels as the RPC lists them: in use with HTLCs, below its reserve and away, frozen."""
+    usual = {
+        "capacity_sat": 1_000_000, "reserve_sat": 50_000, "their_reserve_sat": 10_000, "state": "normal",
+        "connected": True, "funding": "ab" * 32 + ":0", "type": "anchors_zero_fee_htlc_tx", "providers": ["lockbox"],
+        "feerate_per_kw": 1000, "htlcs": [], "frozen": "", "peer": "02" + "c6" * 32,
+    }  # fmt: skip
+
+    def htlc(direction: str, amount_msat: int) -> dict[str, Any]:
+        return {
+            "direction": direction,
+            "amount_msat": amount_msat,
+            "payment_hash": "e5" * 32,
+            "cltv_expiry_height": 150,
+        }
+
+    ids = [hex_id * 32 for hex_id in ("3f", "7a", "b1")]
+    htlcs = [htlc("out", 150_000_000), htlc("in", 21_000)]
+    return [
+        {"channel_id": ids[0], **usual, "ours_msat": 600_000_000, "theirs_msat": 400_000_000, "htlcs": htlcs},
+        {"channel_id": ids[1], **usual, "ours_msat": 20_000_000, "theirs_msat": 980_000_000, "connected": False},
+        {
+            "channel_id": ids[2], **usual, "ours_msat": 1_000_000_000, "theirs_msat": 0, "providers": [],
+            "frozen": "the provider lockbox does not answer",
+        },
+    ]  # fmt: skip
+
+
+# By the name of its file: (method, what is shown, width, look)
+GOLDEN: dict[str, tuple[str, Callable[[], object], int | None, Look]] = {
+    "commitment-80": ("commitment", boxed, 80, LINES),
+    "commitment-200": ("commitment", boxed, 200, LINES),
+    "commitment-40": ("commitment", boxed, 40, LINES),
+    "commitment-ascii": ("commitment", boxed, 80, PLAIN),
+    "commitment-pipe": ("commitment", boxed, None, PLAIN),
+    "commitment-theirs": ("commitment", partial(boxed, us=1), 80, LINES),
+    "commitment-gated": ("commitment", gated, 80, LINES),
+    "commitment-sealed": ("commitment", sealed, 80, LINES),
+    "commitment-plain": ("commitment", plain, 80, LINES),
+    "commitment-colours": ("commitment", plain, 80, BRIGHT),
+    "channels-40": ("channels", three, 40, LINES),
+    "channels-80": ("channels", three, 80, LINES),
+    "channels-200": ("channels", three, 200, LINES),
+    "channels-ascii": ("channels", three, 80, PLAIN),
+    "channels-pipe": ("channels", three, None, PLAIN),
+    "channels-colours": ("channels", three, 80, BRIGHT),
+}
+
+
+def golden(name: str) -> Path:
+    """Where a picture is kept."""
+    return Path(__file__).parent / "golden" / f"{name}.txt"
+
+
 if __name__ == "__main__":
-    print(render("commitment", boxed(), 80, LINES))
+    for name, (method, made, width, look) in GOLDEN.items():
+        golden(name).write_text(render(method, made(), width, look) + "\n")
