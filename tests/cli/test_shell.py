@@ -81,7 +81,7 @@ def terminal(node: tuple[SmallNode, Path]) -> Iterator[Terminal]:
 def test_it_greets_answers_and_leaves(terminal: Terminal) -> None:
     assert "alice on regtest, height 101" in terminal.text
     terminal.child.send("peers\r")
-    terminal.shows(PEER_ID[:40])
+    terminal.shows(PEER_ID[:8])
     terminal.prompt()
     terminal.child.send("\x04")
     assert terminal.end() == 0
