@@ -3,8 +3,8 @@
     offer      alice and bob each put an amount aside for the other, at once
     settle     both are handed over within the channel
     again      alice puts one aside once more, the line breaks, and bob learns the secret that completes his child
-    close      bob closes alone, and takes it on the chain
-    sold       the chain shows alice the secret
+    close      bob closes alone
+    sold       he takes it on the chain, and the mempool, or a block, shows alice the secret
     end        all is a hundred blocks deep
 
 In one of these stages one node dies, at a commit or a broadcast of it, or at its end if it has fewer of them. Payouts
@@ -51,10 +51,14 @@ POINTS: Final = {
     "offer": ("update-proposed", "auxiliary-stored", "commitment-signed", "commitment-held", "revocation-stored"),
     "settle": ("commitment-signed", "commitment-held", "revocation-stored"),
     "again": ("auxiliary-stored", "commitment-signed", "commitment-held", "revocation-stored", "channel-reestablished"),
-    "close": ("chain-event", "broadcast"),
+    "close": ("force-close", "broadcast"),
     "sold": ("secret-sold", "chain-event", "broadcast"),
 }
-ONE_SIDED: Final = {("sold", "secret-sold"): "alice", ("again", "auxiliary-stored"): "bob"}
+ONE_SIDED: Final = {
+    ("sold", "secret-sold"): "alice",
+    ("again", "auxiliary-stored"): "bob",
+    ("close", "force-close"): "bob",
+}
 SEED: Final = 2026
 UPDATING: Final = ("auxiliary-stored", "commitment-held")
 MOST: Final = {"broadcast": 2, "chain-event": 2, "commitment-held": 2, "commitment-signed": 2}
@@ -166,8 +170,8 @@ class Presigned:
     # --- on the chain
 
     async def close(self) -> None:
-        """Bob's commitment is in a block."""
-        commitment = (await self.world.look("bob", loot)).commitment
+        """Bob has broadcast his commitment."""
+        self.commitment = (await self.world.look("bob", loot)).commitment
         while True:
             try:
                 await self.world.ask("bob", lambda node: node.api.close(self.base.channel, True, None))
@@ -178,18 +182,18 @@ class Presigned:
             except StateUnproven:
                 assert self.world.disturbed, "only a node that was started again waits for its peer's word"
                 await asyncio.sleep(0.02)
-        await self.world.mine_nothing(1, commitment.serialise())  # and not alice's, who was told of it
 
     async def sold(self) -> None:
-        """His child is in another, and alice knows why."""
+        """It is in a block, his child waits, or is in another, and alice knows why."""
+        await self.world.mine_nothing(1, self.commitment.serialise())  # and not alice's, who was told of it
 
         async def known(node: Node) -> bool:
             return any(each.data == SECRET for each in driver_of(node).channel.witnesses)
 
         for _ in range(20):
-            await self._pass(1, 1)
             if await self.world.look("alice", known):
                 return
+            await self._pass(1, 1)
         raise AssertionError("alice never learns the secret")
 
     async def end(self) -> None:
