@@ -3,10 +3,13 @@
 from contrib.docs.markdown import block, code, page, table
 from lnpd.channel import feerates
 from lnpd.channel.presets import LIMITS, PRESETS
-from lnpd.config import RULES, file, places
+from lnpd.cli.exits import INTERRUPTED
+from lnpd.config import LOG_LEVELS, LOG_SUBSYSTEMS, RULES, file, places
 from lnpd.config.given import VARIABLE_PREFIX
 from lnpd.config.sources import FLAGS
 from lnpd.config.table import OPTIONS, Option
+from lnpd.services.logs.ring import MAX_LINES
+from lnpd.services.logs.secrets import SHORTEST
 
 EXAMPLE = """include = ["fees.toml"]           # read first: this file goes over it
 alias = "alice"
@@ -40,6 +43,7 @@ def configuration() -> str:
 """,
         _file(),
         _keys(),
+        _logs(),
         """## Limits
 
 `--limits PRESET` says what peers may do in channels; a limit's own option goes before the preset's value. `lnp info
@@ -98,6 +102,31 @@ options of plugins are there as `plugin.NAME.OPTION`.
 sources, `lnpd regtest` arguments only. `lnp` looks for the node where `lnpd` would have it.
 
 The data directory is {places.WHERE_DATA}.
+"""
+
+
+def _logs() -> str:
+    example = '{"time":"2026-11-22T03:30:00.125Z","level":"info","subsystem":"peers","message":"..."}'
+    return f"""## Logs
+
+The log goes to standard error (`--log-quiet`: not there), with `--log-file FILE` to a file too, which rotates at
+`--log-file-mib` and of which `--log-files` are kept. A name alone is in the data directory. Its levels are
+{", ".join(LOG_LEVELS)}: `--log-level` for all, `--log-level-of SUBSYSTEM=LEVEL` for one of
+{", ".join(LOG_SUBSYSTEMS)};
+`lnp config set log_levels.peers debug` changes one at run time.
+
+`lnp log` shows the last lines, which the node keeps in memory ({MAX_LINES:,} at most), whatever else is configured;
+`lnp log --follow` goes on, over a rotation of the file too, until Ctrl-C ends it with the exit code {INTERRUPTED}.
+`--level` and `--of` choose among what the node logs. Who reads slowly keeps nobody waiting, and is told how many lines
+were gone.
+
+With `--log-format json` a line is one object; `trace` is the id of the chain of calls in which it was said, `exception`
+a traceback:
+
+    {example}
+
+Passphrases, seeds, keys that are given, and bitcoind's password are masked in every line, also in what a plugin or a
+peer says: `(hidden)`. A secret of fewer than {SHORTEST} characters is none.
 """
 
 

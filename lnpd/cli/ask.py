@@ -73,6 +73,11 @@ def execute(command: Command, params: dict[str, Any], common: Common) -> None:  
     with Client(common.directory) as node:
         if command.streaming:
             follow(node, params, common)
+        if command.method == "log":
+            from lnpd.cli.log import show_log
+
+            show_log(node, params, common)
+            return
         show(command, node.call(command.method, params, patience(params, common)), common)
 
 

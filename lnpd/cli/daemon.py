@@ -20,7 +20,6 @@ from lnpd.cli import options
 from lnpd.cli.directory import prepare_directory
 from lnpd.cli.effect import printed
 from lnpd.cli.exits import INTERRUPTED, LNPD_EXITS, OK, REFUSED, daemon_exit_of
-from lnpd.cli.logs import set_up
 from lnpd.cli.secrets import known_passphrase
 from lnpd.config import Config
 from lnpd.errors import ChainUnreachable, DeadlineMissed, LnpdError, PluginNotFound, SeedFileMissing
@@ -86,7 +85,9 @@ def daemon(words: Sequence[str]) -> int:
     if parsed.check_config:
         print(printed(config))
         return OK
-    set_up(config.log_level)
+    from lnpd.services.logs.outlets import set_up  # with what it needs, which --help need not load
+
+    set_up(config, files=False)
     check_places(config)
     fixed = config.developer is not None and config.developer.seed
     if not fixed and not config.seed_path.exists():
@@ -97,6 +98,7 @@ def daemon(words: Sequence[str]) -> int:
         refuse_plain(config.seed_path)
     passphrase = known_passphrase(config)
     prepare_directory(config.directory)
+    set_up(config, passphrase)
     return asyncio.run(live(config, passphrase))
 
 

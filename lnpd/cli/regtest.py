@@ -9,7 +9,6 @@ from typing import Final
 
 from lnpd.cli import options
 from lnpd.cli.directory import prepare_directory
-from lnpd.cli.logs import set_up
 from lnpd.config import SEED_RULES, default_directory, read_endpoint
 from lnpd.config.places import WHERE_DATA
 from lnpd.errors import ConfigRefused
@@ -32,8 +31,10 @@ def main(words: Sequence[str]) -> int:
         endpoint = read_endpoint(parsed.endpoint or f"ipc://{directory}/chain.sock")
     except ValueError as error:
         raise ConfigRefused(f"--endpoint takes {error}, not {parsed.endpoint[:60]!r}.") from None
-    set_up(config.log_level)
     from lnpd.services.chain.process import run  # with the kernel's library, which --help need not load
+    from lnpd.services.logs.outlets import set_up
+
+    set_up(config, files=False)
 
     prepare_directory(directory)
     asyncio.run(run(directory, endpoint))

@@ -14,6 +14,7 @@ from lnpd.config.model import (
     ANCHOR_RESERVE_SAT,
     CHANNEL_SECRETS,
     LOG_LEVELS,
+    LOG_SUBSYSTEMS,
     LOOPBACK,
     MAINNET,
     NETWORKS,
@@ -31,7 +32,7 @@ from lnpd.config.readers import read_address, read_bitcoind, read_endpoint, read
 from lnpd.config.rules import RULES, SEED_RULES, Rule, checked
 
 __all__ = [
-    "ANCHOR_RESERVE_SAT", "CHANNEL_SECRETS", "LOG_LEVELS", "LOOPBACK", "MAINNET", "NETWORKS", "RULES", "SEED_RULES",
-    "UPFRONT_NOWHERE", "UPFRONT_WALLET", "Address", "Config", "Developer", "FailPoint", "Network", "Rule", "Secret",
-    "checked", "default_directory", "read_address", "read_bitcoind", "read_endpoint", "read_path",
+    "ANCHOR_RESERVE_SAT", "CHANNEL_SECRETS", "LOG_LEVELS", "LOG_SUBSYSTEMS", "LOOPBACK", "MAINNET", "NETWORKS", "RULES",
+    "SEED_RULES", "UPFRONT_NOWHERE", "UPFRONT_WALLET", "Address", "Config", "Developer", "FailPoint", "Network", "Rule",
+    "Secret", "checked", "default_directory", "read_address", "read_bitcoind", "read_endpoint", "read_path",
 ]  # fmt: skip

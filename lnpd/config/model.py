@@ -24,6 +24,10 @@ UPFRONT_NOWHERE: Final = "off"
 UPFRONT_WALLET: Final = "wallet"
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+LOG_SUBSYSTEMS: Final = (
+    "node", "daemon", "channels", "peers", "payments", "chain", "wallet", "plugins", "signer", "backup", "rpc", "hooks",
+    "bus", "store",
+)  # fmt: skip
 CHANNEL_SECRETS: Final = ("funding", "revocation", "payment", "delayed_payment", "htlc", "shachain_seed")
 
 
@@ -120,6 +124,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     htlc_minimum_msat: int = USUAL_RELAY.htlc_minimum_msat
     htlc_maximum_msat: int = USUAL_RELAY.htlc_maximum_msat
     log_level: str = "info"
+    log_levels: tuple[tuple[str, str], ...] = ()
+    log_file: str = ""
+    log_file_mib: int = 10
+    log_files: int = 5
+    log_format: Literal["text", "json"] = "text"
+    log_quiet: bool = False
     developer: Developer | None = None
     given: tuple[Given, ...] = ()
     files: tuple[Path, ...] = ()
@@ -133,6 +143,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     def runtime(self) -> Path:
         """The folder of the sockets between this node's processes."""
         return self.directory / "run"
+
+    @property
+    def log_path(self) -> Path | None:
+        """The log's file; a name alone is in the data directory."""
+        return self.directory / Path(self.log_file).expanduser() if self.log_file else None
 
     @property
     def relay(self) -> RelayPolicy:

@@ -6,8 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from lnpd_sdk.nearest import nearest
+
 from lnpd.channel.presets import PRESETS, Limits
-from lnpd.config.model import CHANNEL_SECRETS, MAX_ALIAS_BYTES, Address, FailPoint, Secret
+from lnpd.config.model import (
+    CHANNEL_SECRETS,
+    LOG_LEVELS,
+    LOG_SUBSYSTEMS,
+    MAX_ALIAS_BYTES,
+    Address,
+    FailPoint,
+    Secret,
+)
 from lnpd.store.points import PERSISTENCE_POINTS
 
 HOST_PORT: Final = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,255}):([0-9]{1,5})")
@@ -115,6 +125,22 @@ def read_choice(*choices: str) -> Callable[[str], str]:
         return word
 
     return read
+
+
+def read_log_level(word: str) -> tuple[str, str]:
+    """Reads a subsystem and its level, "peers=debug"."""
+    name, _, level = word.partition("=")
+    if name not in LOG_SUBSYSTEMS:
+        hint = nearest(name, LOG_SUBSYSTEMS).removeprefix("; ") or f"subsystems are {', '.join(LOG_SUBSYSTEMS)}"
+        raise ValueError(f"SUBSYSTEM=LEVEL ({hint})")
+    return name, read_choice(*LOG_LEVELS)(level)
+
+
+def read_log_file(word: str) -> str:
+    """Reads the path of the log's file, empty if there is to be none."""
+    if not word or "\0" in word or len(word) > 4_000:
+        raise ValueError("a path, or none")
+    return "" if word == "none" else word
 
 
 def read_preset(word: str) -> Limits:

@@ -161,6 +161,18 @@ OPTIONS: Final[tuple[Option, ...]] = (
            readers.read_number(0, 1_000_000), dynamic=True),
     Option("--log-level", "log_level", f"{', '.join(model.LOG_LEVELS)} (default: info)", "LEVEL",
            readers.read_choice(*model.LOG_LEVELS), programs=ALL, dynamic=True),
+    Option("--log-level-of", "log_levels", "the level of one subsystem, for example peers=debug: "
+           f"{', '.join(model.LOG_SUBSYSTEMS)} (repeatable)", "SUBSYSTEM=LEVEL", readers.read_log_level,
+           repeatable=True, name="log_levels", depth=1, dynamic=True),
+    Option("--log-file", "log_file", "write the log to this file too; a name alone is in the data directory"
+           " (default: none)", "FILE|none", readers.read_log_file),
+    Option("--log-file-mib", "log_file_mib", "begin another log file at this size (default: 10)", "MIB",
+           readers.read_number(1, 1_024)),
+    Option("--log-files", "log_files", "keep so many log files, FILE, FILE.1 and so on (default: 5)", "FILES",
+           readers.read_number(2, 100)),
+    Option("--log-format", "log_format", "text, or json: one object a line, with time, level, subsystem, message and"
+           " perhaps trace and exception (default: text)", "FORMAT", readers.read_choice("text", "json")),
+    Option("--log-quiet", "log_quiet", "say nothing of the log on standard error; `lnp log` and the file have it"),
     Option("--developer", "developer", "allow the --dev options; never with money"),
     _developer("node-key", "node_key", "the node's secret key", "HEX", read=readers.read_hex(32)),
     _developer("seed", "seed", "the seed, in place of a seed file", "HEX", read=readers.read_hex(16, 64)),

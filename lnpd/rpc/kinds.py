@@ -73,6 +73,8 @@ _HOST: Final = r"(?:\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,255})"
 KINDS: Final[dict[str, Kind]] = {
     "text": Kind(f"a text of at most {MAX_TEXT} characters", Text),
     "integer": Kind("a whole number", _bounded(0, (1 << 63) - 1), _integer),
+    "count": Kind("a whole number from 1 to 1000", _bounded(1, 1000), _integer),
+    "log_level": Kind("debug, info, warning or error", _matching("debug|info|warning|error")),
     "boolean": Kind("true or false", bool),
     "sat": Kind(
         "a whole number of satoshi (on the command line also 0.001btc, 5000msat)", _bounded(0, MAX_SAT), _amount("sat")

@@ -29,6 +29,27 @@ class AsyncMethods:
         """List the node's commands, those of its plugins included."""
         return await self._ask("help", tuple[dict[str, Any], ...])
 
+    async def log(
+        self,
+        *,
+        lines: int = 20,
+        level: str | None = None,
+        of: Sequence[str] = (),
+        since: int | None = None,
+        follow: bool = False,
+    ) -> answers.Log:
+        """Show the last lines of the node's log, or follow it.
+
+        lines: how many lines (default 20).
+        level: lines of this level and above (what the node logs, `log_level` says).
+        of: lines of this subsystem alone, such as peers (repeatable).
+        since: lines later than this number, which an answer's `last` is.
+        follow: wait for the next line, at most 10 s; lnp goes on until Ctrl-C.
+
+        Refused as ParameterRefused.
+        """
+        return await self._ask("log", answers.Log, lines=lines, level=level, of=of, since=since, follow=follow)
+
     async def stop(self) -> answers.Done:
         """Stop the node once its channels' waiting steps are done."""
         return await self._ask("stop", answers.Done)

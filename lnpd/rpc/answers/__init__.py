@@ -22,6 +22,7 @@ from lnpd.rpc.answers.estimates import Estimate
 from lnpd.rpc.answers.grants import GrantShown, GrantsShown
 from lnpd.rpc.answers.hooks import HookPart, HookShown
 from lnpd.rpc.answers.ids import ChannelId, Hex, NodeId, Outpoint, Txid
+from lnpd.rpc.answers.log import Log, LogLine
 from lnpd.rpc.answers.node import Done, Event, Feature, Info, Limit
 from lnpd.rpc.answers.payments import PAID_BEFORE, Decoded, Invoice, Paid, Payment
 from lnpd.rpc.answers.peers import Connected, Listening, Peer, Pong
@@ -32,7 +33,7 @@ __all__ = [
     "PAID_BEFORE", "Address", "BackedUpChannel", "Backup", "BackupFile", "Channel", "ChannelId", "Closed", "Coin",
     "Commitment", "CommitmentChild", "CommitmentOutput", "Connected", "DatabaseCopy", "Decoded", "Done", "Estimate",
     "Event", "ExtensionOutput", "Feature", "Forward", "Funded", "Funds", "GrantShown", "GrantsShown", "Hex",
-    "HookPart", "HookShown", "Htlc", "Info", "Invoice", "Limit", "Listening", "Mined", "NodeId", "OnchainOutput",
-    "Opened", "Outpoint", "Paid", "Payment", "Peer", "Plugin", "PluginOption", "Pong", "RelayTerms", "Relayed", "Sent",
-    "Setting", "SpendingWay", "StoreCheck", "StoreProblem", "TrimmedOutput", "Txid",
+    "HookPart", "HookShown", "Htlc", "Info", "Invoice", "Limit", "Listening", "Log", "LogLine", "Mined", "NodeId",
+    "OnchainOutput", "Opened", "Outpoint", "Paid", "Payment", "Peer", "Plugin", "PluginOption", "Pong",
+    "RelayTerms", "Relayed", "Sent", "Setting", "SpendingWay", "StoreCheck", "StoreProblem", "TrimmedOutput", "Txid",
 ]  # fmt: skip

@@ -28,6 +28,21 @@ NODE_COMMANDS: Final[tuple[Command, ...]] = (
         streaming=True,
         examples=("lnp events --since 0",),
     ),
+    Command(
+        "log",
+        NODE,
+        "Show the last lines of the node's log, or follow it.",
+        answers.Log,
+        (
+            optional("lines", "count", "how many lines (default 20)", 20),
+            optional("level", "log_level", "lines of this level and above (what the node logs, `log_level` says)"),
+            optional("of", "names", "lines of this subsystem alone, such as peers (repeatable)", ()),
+            optional("since", "integer", "lines later than this number, which an answer's `last` is"),
+            optional("follow", "boolean", "wait for the next line, at most 10 s; lnp goes on until Ctrl-C", False),
+        ),
+        examples=("lnp log", "lnp log --follow --level warning", "lnp log --of peers --of channels --lines 100"),
+        refused=(errors.ParameterRefused,),
+    ),
     Command("stop", NODE, "Stop the node once its channels' waiting steps are done.", answers.Done, mutating=True),
     Command("backup", NODE, "Show where the backup of the channels is, its age, and what it holds.", answers.Backup),
     Command(

@@ -20,6 +20,8 @@ from lnpd.services.channels import picture
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.commands import CONFIRM_BLOCKS, Commands
 from lnpd.services.channels.driver import ChannelDriver
+from lnpd.services.logs import reader
+from lnpd.services.logs.ring import RING
 from lnpd.services.node import about, configured, estimates, warnings
 from lnpd.services.node.checking import checked_with_chain
 from lnpd.services.node.plugins import PluginApi
@@ -70,6 +72,12 @@ class NodeApi(PluginApi):
             features=about.features(services.peers.greeting, invoices_say) if features else msgspec.UNSET,
             limits=about.limits(services.config.limits) if limits else msgspec.UNSET,
         )
+
+    async def log(
+        self, lines: int, level: str | None, of: tuple[str, ...], since: int | None, follow: bool
+    ) -> answers.Log:
+        """The last lines of the log, or those that come."""
+        return await reader.read(RING, lines, level, of, since, follow)
 
     async def config(self, key: str | None) -> tuple[answers.Setting, ...]:
         """What is in effect and who said it."""

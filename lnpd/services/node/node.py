@@ -40,6 +40,7 @@ from lnpd.services.channels.parts import Parts
 from lnpd.services.channels.reserve import AnchorReserve
 from lnpd.services.channels.service import Channels
 from lnpd.services.events import Events
+from lnpd.services.logs.ring import RING
 from lnpd.services.node.api import NodeApi
 from lnpd.services.node.belonging import check_chain, check_seed
 from lnpd.services.node.checking import StartCheck
@@ -152,6 +153,7 @@ class Node:
         for address in self.config.listen:
             await self.peers.listen(str(address))
         await opened(self._stack, self.rpc, self.payment_sweep, *pages_of(self.config, self.plugins))
+        self._stack.callback(RING.wake)  # who follows the log is answered before the doors close
 
     async def _follow(self) -> None:
         await self.watcher.start(wait=not self._restored)

@@ -20,6 +20,7 @@ from lnpd.peer.chains import CHAIN_HASHES, chain_name
 from lnpd.services.chain.keeper import ChainProcess
 from lnpd.services.chain.service import RemoteChain
 from lnpd.services.interfaces import Signer, SignerRecord
+from lnpd.services.logs.secrets import SECRETS
 from lnpd.services.signer.keys import NO_OVERRIDES, FixedChannelSecrets, Keys, Overrides
 from lnpd.services.signer.process import SignerProcess, Start
 from lnpd.services.signer.seed import open_seed, seed_from_entropy
@@ -73,6 +74,7 @@ async def open_signer(
         if developer.seed
         else await asyncio.to_thread(open_seed, config.seed_path, passphrase, plain=passphrase is None)
     )
+    SECRETS.add(seed.text, passphrase)
     overrides = Overrides(developer.node_key, fixed) if developer.node_key or fixed else NO_OVERRIDES
     keys = Keys(seed.master(BITCOIN_COIN if config.coin == 0 else TEST_COIN), overrides)
     rows = await store.read(lambda read: read.signer_states())
@@ -122,6 +124,7 @@ def find_bitcoind(config: Config) -> BitcoindAddress:
 async def _open_bitcoind(config: Config, stack: AsyncExitStack) -> tuple[ChainBackend, Miner | None]:
     """Returns once bitcoind has the whole chain."""
     address = find_bitcoind(config)
+    SECRETS.add(address.login.password)
     poll_seconds = config.developer.poll_seconds if config.developer else None
     if config.network == "regtest":
         miner = await RegtestBitcoind.open(address, "regtest", subscribe=Subscription, poll_seconds=poll_seconds)

@@ -14,6 +14,7 @@ from lnpd.channel.presets import LARGE_CHANNEL_SAT
 from lnpd.config import Config
 from lnpd.config.change import changed, undone
 from lnpd.errors import SettingRefused
+from lnpd.services.logs.outlets import change_levels
 from lnpd.store.read import Read
 from lnpd.store.store import Store
 from lnpd.store.write import Write
@@ -40,6 +41,7 @@ class Tuning:
                 self.config = changed(self.config, key, word)
             except SettingRefused as refused:
                 log.warning("%s = %s, which was set by `lnp config set`, is left out: %s", key, word, refused)
+        change_levels(self._begun, self.config)
         return self.config
 
     async def set(self, key: str, word: str) -> None:
@@ -64,6 +66,7 @@ class Tuning:
             )
 
     def _take(self, after: Config) -> None:
+        change_levels(self.config, after)
         self.config = after
         for taker in self.takers:
             taker(after)

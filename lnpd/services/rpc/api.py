@@ -31,6 +31,7 @@ from lnpd.rpc.answers import (
     Info,
     Invoice,
     Listening,
+    Log,
     Mined,
     NodeId,
     Opened,
@@ -86,6 +87,10 @@ class Backend(Protocol):
 
     async def check(self) -> StoreCheck:
         """Whether what is stored is consistent, and the chain says of each funding what its channel does."""
+        ...
+
+    async def log(self, lines: int, level: str | None, of: tuple[str, ...], since: int | None, follow: bool) -> Log:
+        """The last lines of the log, or those later than `since`. ParameterRefused."""
         ...
 
     async def config(self, key: str | None) -> tuple[Setting, ...]:

@@ -49,6 +49,11 @@ class SmallNode:
         self.stopped.set()
         return answers.Done("stopping")
 
+    async def log(
+        self, lines: int, level: str | None, of: tuple[str, ...], since: int | None, follow: bool
+    ) -> answers.Log:
+        return answers.Log((answers.LogLine(1.5, "info", "peers", "hello", "", ""),), 7, 0)
+
     async def config(self, key: str | None) -> tuple[answers.Setting, ...]:
         return (answers.Setting("alias", "alice", "file", "/c.toml, line 1", True, "a name"),)
 
