@@ -77,6 +77,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pluggy": ("lnpd.hooks",),
     "pbk": ("lnpd.chain",),
     "prompt_toolkit": ("lnpd.cli",),
+    "segno": ("lnpd.cli",),
 }
 # What else a pure unit may import from outside the standard library.
 PURE_LIBRARIES: dict[str, frozenset[str]] = {

@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
+from lnpd.cli.qr import FLAG, HELP, QR_OF
 from lnpd.config import NETWORKS, default_directory, read_path
 from lnpd.config.places import file_of
 from lnpd.errors import NoSuchMethod, ParameterRefused
@@ -29,6 +30,7 @@ class Common(msgspec.Struct, frozen=True):
     directory: Path
     json: bool = False
     timeout_seconds: float | None = None
+    qr: bool = False  # of this command, if it is one of QR_OF
 
 
 COMMON: Final[tuple[tuple[str, str, str], ...]] = (
@@ -90,6 +92,8 @@ def parser(command: Command, prog: str = "lnp") -> Parser:
     )  # fmt: skip
     for parameter in command.parameters:
         _add(made, parameter)
+    if command.method in QR_OF:
+        made.add_argument(FLAG, action="store_true", help=HELP, dest=FLAG)
     add_common(made)
     return made
 
@@ -139,7 +143,8 @@ def common(parsed: argparse.Namespace, base: Common | None = None) -> Common:
     directory = base.directory if base and not named else _directory(given)
     base = base or Common(directory)
     seconds = _timeout(given["--timeout"])
-    return Common(directory, base.json or given["--json"], base.timeout_seconds if seconds is None else seconds)
+    seconds = base.timeout_seconds if seconds is None else seconds
+    return Common(directory, base.json or given["--json"], seconds, getattr(parsed, FLAG, False))
 
 
 def _directory(given: dict[str, Any]) -> Path:  # Any: what argparse found

@@ -109,7 +109,12 @@ def show(command: Command, answer: object, common: Common) -> None:
     from lnpd.cli.render import look_of, render
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    print(render(command.method, answer, width, look_of(sys.stdout)))
+    look = look_of(sys.stdout)
+    print(render(command.method, answer, width, look))
+    if common.qr and isinstance(answer, dict):
+        from lnpd.cli.qr import qr_of
+
+        print("\n".join(qr_of(command.method, answer, width, look)))
 
 
 def explain(words: Sequence[str], common: Common, prog: str = "lnp") -> str:

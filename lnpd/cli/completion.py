@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from lnpd.cli.arguments import COMMON
+from lnpd.cli.qr import FLAG, HELP, QR_OF
 from lnpd.rpc.commands import Command, Parameter
 from lnpd.rpc.kinds import LISTS
 
@@ -59,6 +60,7 @@ def _of_command(
         return _values(wanted, known)
     if typed.startswith("-"):
         fresh = [(flag, p.help) for flag, p in options.items() if flag not in given or p.kind in LISTS]
+        fresh += [(FLAG, HELP)] if command.method in QR_OF and FLAG not in given else []
         return fresh + [(flag, help) for flag, _, help in COMMON if flag not in given]
     place = _positionals(given, options)
     required = [p for p in command.parameters if p.required]

@@ -14,6 +14,7 @@ from lnpd.cli import daemon, init, regtest, restore
 from lnpd.cli.arguments import COMMON
 from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
 from lnpd.cli.options import CONFIG, CONFIG_HELP, WITHOUT_FILE
+from lnpd.cli.qr import FLAG, HELP, QR_OF
 from lnpd.cli.tools import HERE
 from lnpd.config.table import ALL, OPTIONS
 from lnpd.rpc.codes import CODES
@@ -68,10 +69,13 @@ def reference() -> str:
 def _head(command: Command) -> str:
     words = [p.name.upper() for p in command.parameters if p.required]
     options = [f"[{p.flag}]" for p in command.parameters if not p.required]
+    options += [f"[{FLAG}]"] if command.method in QR_OF else []
     lines = [f"### {command.name}\n", f"{command.help}\n", f"    lnp {' '.join([command.name, *words, *options])}\n"]
     if command.parameters:
         rows = ((f"`{p.name}`", p.kind, "yes" if p.required else "no", p.help) for p in command.parameters)
         lines.append(_table(("parameter", "kind", "required", "meaning"), rows))
+    if command.method in QR_OF:
+        lines.append(f"`{FLAG}`, of `lnp` alone: {HELP}.\n")
     if command in HERE:
         lines += _examples(command)
     return "\n".join(lines)

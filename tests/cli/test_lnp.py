@@ -13,6 +13,7 @@ import pytest
 
 from lnpd.cli import lnp
 from lnpd.cli.exits import LNP_EXITS, exit_of
+from lnpd.cli.qr import QUIET_MODULES
 from lnpd.errors import RefusedByNode
 from lnpd.rpc.commands import COMMANDS
 from tests.services.rpc.small_node import CHANNEL_ID, NODE_ID, PEER_ID, SmallNode, in_thread
@@ -46,6 +47,24 @@ def test_a_person_and_a_program_get_the_same_answer(node: tuple[SmallNode, Path]
     assert NODE_ID in human.stdout
     assert json.loads(machine.stdout)["node_id"] == NODE_ID
     assert lnp_of(directory, "--json", "info").stdout == machine.stdout
+
+
+def test_a_commitment_is_drawn_and_is_data(node: tuple[SmallNode, Path]) -> None:
+    _, directory = node
+    words = ("commitment", "c3c3c3")
+    drawn, data = lnp_of(directory, *words, "--theirs"), lnp_of(directory, *words, "--json")
+    assert drawn.stdout.startswith("Commitment 42, the peer's: ") and drawn.stdout.isascii()
+    assert "lockbox (plugin)" in drawn.stdout and CHANNEL_ID in drawn.stdout
+    assert [output["provider"] for output in json.loads(data.stdout)["outputs"]].count("lockbox") == 1
+
+
+def test_a_code_to_scan_comes_with_what_has_one(node: tuple[SmallNode, Path]) -> None:
+    _, directory = node
+    plain, scanned = lnp_of(directory, "address"), lnp_of(directory, "address", "--qr")
+    assert scanned.stdout.startswith(plain.stdout) and scanned.stdout.count("\n") == 2 + 25 + 2 * QUIET_MODULES
+    assert "##" in lnp_of(directory, "invoice", "coffee", "--qr").stdout
+    assert lnp_of(directory, "address", "--qr", "--json").stdout.startswith("{")
+    refused(lnp_of(directory, "funds", "--qr"), 2, "Unrecognized arguments: --qr")
 
 
 def test_amounts_may_have_units_and_ids_may_be_short(node: tuple[SmallNode, Path]) -> None:

@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+from lnpd.cli.render import LINES, render
 from lnpd.config.table import OPTIONS
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.dispatch import Hooks
@@ -19,6 +20,7 @@ from lnpd.services.plugins.host import PluginHost
 from lnpd.testing import Network, shown, until, until_asked
 from lnpd.tx.graph import Method
 from lnpd.wire.catalogue import CORE
+from tests.cli.render.pictures import boxed
 from tests.test_layers import LAYERS
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +57,10 @@ def test_the_plugin_in_the_readme_runs(tmp_path: Path, caplog: pytest.LogCapture
 def test_the_plugin_in_the_readme_is_short_and_the_file_that_it_names() -> None:
     assert len(PLUGIN.splitlines()) <= 20
     assert (ROOT / "plugins" / "examples" / "hello.py").read_text().endswith(PLUGIN)
+
+
+def test_the_picture_in_the_readme_is_what_the_program_draws() -> None:
+    assert f"```\n{render('commitment', boxed(), 80, LINES)}\n```" in README
 
 
 async def carries(node: Node, channel: str, script: str) -> bool:

@@ -8,7 +8,6 @@ name                amount  tail          in a narrow one the details stand belo
 
 from collections.abc import Iterator
 from itertools import zip_longest
-from textwrap import wrap
 from typing import Final
 
 import msgspec
@@ -60,6 +59,8 @@ def wrapped(line: str, width: int | None, margin: str = "") -> list[str]:
     """A line that goes on below, behind a margin, where it is too long; no word of it is broken that has room."""
     if width is None or cells(line) <= width:
         return [line]
+    from textwrap import wrap  # rarely needed
+
     return wrap(line, width, subsequent_indent=margin, break_on_hyphens=False)
 
 
