@@ -166,7 +166,8 @@ def _row(document: Document, section: str, key: str) -> Option:
     if row is None or (section and key == NETWORK):
         known = [row.key for row in OPTIONS if row.said and not (section and row.key == NETWORK)]
         hint = nearest(key, known if section else [*known, *NETWORKS, INCLUDE])
-        raise ConfigRefused(f"{place}: there is no option {key!r}{f' in [{section}]' if section else ''}{hint}")
+        where = f" in [{section}]" if section else ""
+        raise ConfigRefused(f"{place}: there is no option {key!r}{where}{hint or '.'}")
     return row
 
 

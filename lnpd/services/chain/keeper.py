@@ -19,6 +19,7 @@ from typing import Final
 from lnpd.errors import ChainEnded, ChainError
 from lnpd.services.chain.alarm import Broken, alarmed
 from lnpd.services.chain.process import READY
+from lnpd.services.logs.children import relay
 
 log = logging.getLogger("lnpd.chain")
 
@@ -92,9 +93,11 @@ class ChainProcess:
             "--until-eof",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
             env=dict(os.environ),
             start_new_session=True,
         )
+        relay(process, "chain")
         try:
             await _ready(process)
         except BaseException:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from lnpd.chain.embedded import EmbeddedChain
 from lnpd.errors import LnpdError
 from lnpd.services.chain.service import serve_chain
+from lnpd.services.logs.children import speak
 
 READY = "The regtest chain answers at"
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--endpoint", required=True, help="where it is served: ipc://path")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input does")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(name)s %(levelname)s %(message)s")
+    speak()
     try:
         asyncio.run(run(options.directory, options.endpoint, options.until_eof))
     except LnpdError as error:

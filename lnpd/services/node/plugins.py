@@ -55,7 +55,8 @@ def host_of(
     host.surroundings = _surroundings(config)
     if config.plugin_listen:
         host.remote = RemoteDoor(config.plugin_listen, config.directory, dict(config.remote_plugins))
-    host.chosen = Options(config.plugin_options, store)
+    places = {each.key.removeprefix("plugin."): each.place for each in config.given if each.key.startswith("plugin.")}
+    host.chosen = Options(config.plugin_options, store, places)
     host.pins = lambda: pins(channels())
     return host
 

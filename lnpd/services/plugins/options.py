@@ -6,7 +6,7 @@ A value that does not fit is refused by the option's name before the plugin hear
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -42,10 +42,12 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 class Options:
-    """The options of all plugins. `given` are (plugin, option, value) from the command line; without a store what is
-    set is kept as long as the node lives."""
+    """The options of all plugins. `given` are (plugin, option, value) from the command line, the environment or the
+    file; `places` say where, by PLUGIN.OPTION, for refusals. Without a store what is set is kept as long as the node
+    lives."""
 
-    def __init__(self, given: Given = (), store: Store | None = None) -> None:
+    def __init__(self, given: Given = (), store: Store | None = None, places: Mapping[str, str] | None = None) -> None:
+        self._places = places or {}
         self._given = {(plugin, option): word for plugin, option, word in given}
         self._store = store
         self._set: dict[bytes, bytes] = {}
@@ -55,7 +57,8 @@ class Options:
         specs = {spec.name: spec for spec in manifest.options}
         for plugin, option in self._given:
             if plugin == manifest.name and option not in specs:
-                raise OptionRefused(f"The plugin {plugin} has no option {option}{_known(manifest, option)}")
+                said = f"The plugin {plugin} has no option {option}{_known(manifest, option)}"
+                raise OptionRefused(self._placed(plugin, option, said))
         stored = await self._stored(manifest.name)
         return tuple(self._setting(manifest.name, spec, stored.get(spec.name)) for spec in manifest.options)
 
@@ -68,8 +71,16 @@ class Options:
             return Setting(spec, stored, "lnp plugin set")
         word = self._given.get((plugin, spec.name))
         if word is not None:
-            return Setting(spec, _read(plugin, spec, word), "lnpd --option")
+            try:
+                return Setting(spec, _read(plugin, spec, word), "lnpd --option")
+            except OptionRefused as refused:
+                raise OptionRefused(self._placed(plugin, spec.name, str(refused))) from None
         return Setting(spec, spec.default, "default")
+
+    def _placed(self, plugin: str, option: str, sentence: str) -> str:
+        """A refusal, with where the option stands if it does in a file or a variable."""
+        place = self._places.get(f"{plugin}.{option}")
+        return f"{place}: {sentence}" if place else sentence
 
     def given(self, manifest: Manifest, option: str) -> OptionValue:
         """The value that a dynamic option has if nothing is set. OptionRefused."""

@@ -10,7 +10,6 @@ file; a new one is written here too.
 """
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import astuple
 
 import lnpd.errors
 from lnpd.bus.peer import BusPeer
@@ -26,12 +26,11 @@ from lnpd.bus.service import remote, serve
 from lnpd.crypto.hd import BITCOIN_COIN, TEST_COIN, Master
 from lnpd.errors import LnpdError, PlainSeedRefused, SeedFileMalformed, SignerEnded
 from lnpd.services.interfaces import Signer
+from lnpd.services.logs.children import relay, speak
 from lnpd.services.signer.durable import DurableSigner
 from lnpd.services.signer.keys import NO_OVERRIDES, FixedChannelSecrets, Keys, Overrides
 from lnpd.services.signer.seed import Seed, create_seed, open_seed
 from lnpd.store.store import Store
-
-log = logging.getLogger("lnpd.signer")
 
 MAX_LINE_BYTES: Final = 16_384
 START_SECONDS: Final = 60.0  # scrypt takes a second, on a small machine some
@@ -86,8 +85,9 @@ class SignerProcess:
         environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", __name__, stdin=pipe, stdout=pipe, env=environment, limit=MAX_LINE_BYTES
+            sys.executable, "-m", __name__, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, limit=MAX_LINE_BYTES
         )
+        relay(process, "signer")
         try:
             answer = await _started(process, start)
             signer, peer = remote(Signer, start.endpoint)  # type: ignore[type-abstract]  # a Protocol is its interface
@@ -189,6 +189,7 @@ def main() -> Literal[0, 1]:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a key that stops the node stops its whole group; the pipe says when
     try:
         start = _read_start()
+        speak(start.passphrase, start.node_secret, *(astuple(start.channel_secrets) if start.channel_secrets else ()))
         signer, store = _opened(start)
     except LnpdError as error:
         _say(Failed(type(error).__name__, str(error)))

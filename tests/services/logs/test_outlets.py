@@ -16,6 +16,7 @@ from lnpd.errors import DirectoryUnusable
 from lnpd.services.logs.outlets import change_levels, set_up
 
 ROOT = Path(__file__).parents[3]
+SAID = re.compile(r'(?:getLogger\("lnpd\.|relay\(process, ")(\w+)')
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +37,7 @@ def as_before() -> Iterator[None]:
 
 def test_every_subsystem_that_logs_has_a_name() -> None:
     sources = list((ROOT / "lnpd").rglob("*.py"))
-    named = {match for path in sources for match in re.findall(r'getLogger\("lnpd\.(\w+)', path.read_text())}
+    named = {match for path in sources for match in SAID.findall(path.read_text())}
     modules = {path.relative_to(ROOT).parts[1] for path in sources if "getLogger(__name__)" in path.read_text()}
     assert named | modules == set(LOG_SUBSYSTEMS)
 

@@ -54,6 +54,13 @@ def test_a_wrong_one_is_refused_by_name(option: str, word: str, sentence: str) -
         values(Options((("mood", option, word),)))
 
 
+def test_the_place_of_a_wrong_one_is_named() -> None:
+    with pytest.raises(OptionRefused, match=r"/c\.toml, line 3: The plugin mood has no option loudd; it has"):
+        values(Options((("mood", "loudd", "x"),), None, {"mood.loudd": "/c.toml, line 3"}))
+    with pytest.raises(OptionRefused, match=r"/c\.toml, line 4: The option loud of mood is true or false, not 'x'"):
+        values(Options((("mood", "loud", "x"),), None, {"mood.loud": "/c.toml, line 4"}))
+
+
 def test_what_is_set_is_kept_in_the_store(tmp_path: Path) -> None:
     async def main() -> None:
         given = (("mood", "greeting", "hey"),)
