@@ -12,6 +12,7 @@ from lnpd.cli import options
 from lnpd.cli.directory import prepare_directory
 from lnpd.cli.secrets import new_passphrase, typed
 from lnpd.config import SEED_RULES, Config
+from lnpd.config.places import default_file
 from lnpd.errors import SeedFileExists, SeedInvalid
 from lnpd.services.signer.seed import (
     Seed,
@@ -57,6 +58,8 @@ def start_command(config: Config) -> str:
     more += " --experimental-mainnet" if config.experimental_mainnet else ""
     more += " --plain-seed" if config.plain_seed else ""
     more += f" --passphrase-file {config.passphrase_file}" if config.passphrase_file else ""
+    named = config.files[-1:] if config.files and config.files[-1] != default_file() else ()
+    more += "".join(f" --config {file}" for file in named)
     return f"lnpd --directory {config.directory}{more}"
 
 

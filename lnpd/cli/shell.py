@@ -36,6 +36,7 @@ KNOWN: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "peer": ("peers", "node_id", ("address",)),
     "channel": ("channels", "channel_id", ("state", "capacity_sat")),
     "invoice": ("invoices", "invoice", ("state", "description")),
+    "setting": ("config", "key", ("value", "source")),
     "names": ("plugin.list", "providers", ("name", "status")),
 }
 

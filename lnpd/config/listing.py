@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from lnpd.channel.presets import PRESETS
 from lnpd.config.given import Given, Source
 from lnpd.config.model import Config, Secret
 from lnpd.config.table import OPTIONS, Option
@@ -50,5 +51,7 @@ def _value(row: Option, config: Config) -> Any:  # Any: a JSON value
 
 def _setting(row: Option, key: str, value: object, given: Given | None, config: Config) -> Setting:
     preset = f"limits = {config.limits.preset}" if row.limit else ""
+    if row.limit and value != getattr(PRESETS[config.limits.preset], row.field):
+        preset += ", within the network's caps"
     source, place = (given.source, given.place) if given else ("default", preset)
     return Setting(key, None if value == "" and given is None else value, source, place, row.dynamic, row.help)

@@ -2,7 +2,7 @@
 
 from lnpd.rpc import Client
 
-with Client("~/.lnpd/regtest") as node:
+with Client("~/.local/share/lnpd/regtest") as node:
     print(node.info().height)
 
 A name is loaded when it is asked for, so that a program pays for what it uses.

@@ -1,6 +1,6 @@
 """How does a program ask a node? Plainly: one question, one answer, in the order of the program.
 
-    with Client("~/.lnpd/regtest") as node:
+    with Client("~/.local/share/lnpd/regtest") as node:
         node.info().height
         node.pay(invoice)
 

@@ -1,6 +1,6 @@
 """How does a program with an event loop ask a node? Many questions at once, each awaited.
 
-async with AsyncClient("~/.lnpd/regtest") as node:
+async with AsyncClient("~/.local/share/lnpd/regtest") as node:
     info, peers = await asyncio.gather(node.info(), node.peers())
 """
 

@@ -113,6 +113,7 @@ KINDS: Final[dict[str, Kind]] = {
         "a BOLT 11 invoice", _matching(r"(?i:(?:lightning:)?ln[a-z0-9]{10,7000})"), lambda word: word.strip()
     ),
     "hex": Kind("bytes in hex, two digits each", _matching(r"(?:[0-9a-f]{2})*"), str.lower),
+    "setting": Kind(f"an option's key of at most {MAX_TEXT} characters, as `lnp config` lists them", Text),
     "names": Kind("a list of names", Words),
     "hops": Kind("a list of hops NODE_ID, NODE_ID@SCID or NODE_ID@SCID:BASE_MSAT:MILLIONTHS:CLTV_DELTA", Hops),
 }

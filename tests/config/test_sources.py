@@ -1,17 +1,23 @@
 """Which of several values counts, who is said to have said it, and is what is wrong refused by file, line and key?"""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lnpd.cli import options
 from lnpd.cli.effect import printed
 from lnpd.config import Config, Secret, places
+from lnpd.config.build import built
 from lnpd.config.elsewhere import directory_of
 from lnpd.config.file import MAX_BYTES, MAX_DEPTH, line_of, read_file
-from lnpd.config.listing import HIDDEN, Setting, settings
+from lnpd.config.listing import HIDDEN, Setting
+from lnpd.config.listing import settings as listed
+from lnpd.config.model import NETWORKS
 from lnpd.config.table import BY_KEY, OPTIONS
 from lnpd.errors import ConfigRefused
 
@@ -45,7 +51,7 @@ def config(*words: str) -> Config:
 
 
 def said(found: Config) -> dict[str, Setting]:
-    return {each.key: each for each in settings(found)}
+    return {each.key: each for each in listed(found)}
 
 
 # file, environment, words -> key, value, source
@@ -84,6 +90,8 @@ COUNTS: dict[str, tuple[str, dict[str, str], list[str], str, object, str]] = {
     "a key of a plugin": (f'[remote_plugins]\nfar = "{"ab" * 32}"', {}, [], "remote_plugins.far", "ab" * 32, "file"),
     "a choice": ('signer = "process"', {}, [], "signer", "process", "file"),
     "a preset": ('limits = "cautious"', {}, [], "max_accepted_htlcs", 30, "default"),
+    "mainnet's cap": ("limits = 'open'", {"LNPD_EXPERIMENTAL_MAINNET": "1"}, ["--network", "bitcoin"],
+                      "max_channel_sat", 1_000_000, "default"),
     "a limit": ('limits = "cautious"\nmax_accepted_htlcs = 7', {}, [], "max_accepted_htlcs", 7, "file"),
     "a password": ("", {"LNPD_BITCOIND": "http://a:hunter2@h"}, [], "bitcoind", HIDDEN, "environment"),
     "no password": ('bitcoind = "auto"', {}, [], "bitcoind", "auto", "file"),
@@ -157,6 +165,38 @@ def test_a_wrong_file_is_refused_by_name(home: Path, case: str) -> None:
         config()
     assert sentence in str(refused.value) and str(path.parent) in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 1 << 70) | st.floats(allow_nan=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from([row.key for row in OPTIONS] + [*NETWORKS, "include", "x", "plugin.hello"])
+
+
+def toml(value: object) -> str:
+    """A JSON value in TOML, which has no null."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{json.dumps(key)} = {toml(each)}" for key, each in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value) if value is not None else "1979-05-27"
+
+
+@given(st.dictionaries(KEYS, JSON, max_size=4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_file_says_is_taken_or_refused(tmp_path: Path, said: dict[str, object]) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("\n".join(f"{key} = {toml(value)}" for key, value in said.items()))
+    path.chmod(0o600)
+    try:
+        contents = read_file(path)
+        for network in NETWORKS:
+            built(contents.of(network))
+    except ConfigRefused as refused:
+        assert str(refused) and "\n" not in str(refused)
 
 
 VARIABLES: dict[str, tuple[dict[str, str], str]] = {

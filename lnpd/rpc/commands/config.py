@@ -6,7 +6,7 @@ from lnpd import errors
 from lnpd.rpc import answers
 from lnpd.rpc.commands.table import NODE, Command, Parameter
 
-KEY: Final = Parameter("key", "text", "the option's key, as `lnp config` lists it; plugin.NAME.OPTION is a plugin's")
+KEY: Final = Parameter("key", "setting", "the option's key, as `lnp config` lists it; plugin.NAME.OPTION is a plugin's")
 OF_CHANGE: Final = (
     errors.SettingRefused,
     errors.OptionRefused,
@@ -21,7 +21,7 @@ CONFIG_COMMANDS: Final[tuple[Command, ...]] = (
         NODE,
         "Show each option with its value and who said it, those of the plugins that run too; or one of them.",
         tuple[answers.Setting, ...],
-        (Parameter("key", "text", "this option alone, or the entries of this table", required=False, bare=True),),
+        (Parameter("key", "setting", "this option alone, or the entries of this table", required=False, bare=True),),
         examples=("lnp config", "lnp config fee_base_msat", "lnp config plugin.hello"),
         refused=(errors.SettingRefused,),
     ),

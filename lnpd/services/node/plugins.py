@@ -69,7 +69,7 @@ def _surroundings(config: Config) -> Surroundings:
         sandbox=config.plugin_sandbox,
         network=config.plugin_network,
     )
-    secret = config.passphrase_file, config.backup_file, config.bitcoind_directory
+    secret = config.passphrase_file, config.backup_file, config.bitcoind_directory, *config.files
     return Surroundings(config.directory, terms, tuple(path for path in secret if path is not None))
 
 
