@@ -4,6 +4,7 @@ chain and nodes -> coins and a channel -> payments -> lockbox -> kill -9 -> clos
 """
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from typing import Any, Final
 from contrib.story.ledger import Ledger
 from contrib.story.processes import Node, Program, installed, lives, undisturbed
 from contrib.story.telling import StoryFailed, Teller, agree, sat, shortened, wait
+from lnpd.cli.render import look_of, render
 
 Row = dict[str, Any]  # Any: JSON values, as the RPC gives them
 
@@ -27,6 +29,7 @@ THERE_SAT: Final = 250_000
 BACK_SAT: Final = 40_000
 BOX_SAT: Final = 25_000
 CRASH_SAT: Final = 30_000
+PICTURE_COLUMNS: Final = 80
 
 
 class Story:
@@ -204,6 +207,14 @@ class Story:
 
     # --- 5
 
+    def _draw(self) -> None:
+        """Bob's commitment, as alice has signed it: the box and the HTLC are in it."""
+        self.teller.command("alice", ("lnp", "commitment", self.channel_id, "--theirs"))
+        answer = self.alice.ask("commitment", channel=self.channel_id, theirs=True)
+        self.teller.title(render("commitment", answer, PICTURE_COLUMNS, look_of(sys.stdout)))
+        contributed = {output["provider"] for output in answer["outputs"]}
+        agree("whose outputs are in bob's commitment", contributed, {"base", "htlc", "anchors", "lockbox"})
+
     def crash(self) -> None:
         """An HTLC hangs because bob does not answer; then bob is killed, and started again."""
         say, bob = self.teller.say, self.bob
@@ -220,6 +231,7 @@ class Story:
         if not paying.waits:
             raise StoryFailed("The payment was over before bob could be killed.")
         say(f"alice has signed bob's commitment {row['their_commitment']} with the HTLC; the payment is pending")
+        self._draw()
         killed = bob.program.pid
         bob.program.kill()
         wait("the end of bob's plugin process, whose node is gone", lambda: not lives(plugin))

@@ -40,7 +40,7 @@ from lnpd.tx.transaction import Tx, TxOut
 from lnpd.wire.message import to_row
 from lnpd.wire.messages import UpdateAddHtlc
 
-FEERATE_PER_KW: Final = 1_000
+FEERATE_PER_KW: Final = 2_500  # the embedded chain's own estimate
 ONION_BYTES: Final = 1_366
 TYPE_BITS: Final = {STATIC_REMOTEKEY.features: b"\x10\x00"}
 ANCHORS_BITS: Final = b"\x40\x10\x00"

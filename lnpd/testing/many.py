@@ -50,7 +50,7 @@ def plan(number: int) -> Plan:
     """What channel `number` is like: each has its size, its share and its HTLCs."""
     random = Random(number)  # noqa: S311  # it draws sizes, no secrets
     capacity_sat = CAPACITIES_SAT[number % len(CAPACITIES_SAT)]
-    reserve_msat = 20 * capacity_sat  # more than both sides have to keep, and the opener's fee
+    reserve_msat = 40 * capacity_sat  # more than both sides have to keep, and the opener's fee
     share = SHARES[number % len(SHARES)]
     ours_msat = round(reserve_msat + share * (1000 * capacity_sat - 2 * reserve_msat))
     htlcs: list[Htlc] = []

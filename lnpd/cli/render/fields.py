@@ -5,7 +5,7 @@ from typing import Final
 
 from lnpd.cli.render.style import Look
 from lnpd.cli.render.tables import GAP, TABLES, table
-from lnpd.cli.render.values import Row, cells, text, title, unit
+from lnpd.cli.render.values import Row, cells, clean, text, title, unit
 
 # Rows that a person wants as one: by table, a field, its value, and what the rows are called together.
 SUMMED: Final[dict[str, tuple[str, str, str]]] = {"coins": ("state", "immature", "coinbases")}
@@ -21,6 +21,11 @@ def fields(row: Row, width: int | None, look: Look) -> list[str]:
     lines = []
     for name in plain:
         value = row[name]
+        if width is not None and _are_sentences(value):
+            for number, sentence in enumerate(value):
+                head = "" if number else title(name)
+                lines += _wrapped(f"{head:<{margin}}{GAP}", clean(sentence), width, look)
+            continue
         shown = text(name, value) if not isinstance(value, Mapping) else ", ".join(
             f"{key} {text(key, inner)}" for key, inner in value.items()
         )  # fmt: skip
@@ -29,6 +34,11 @@ def fields(row: Row, width: int | None, look: Look) -> list[str]:
     for name, rows in tables.items():
         lines += ["", look.paint(title(name), "head"), *table(_summed(name, rows), TABLES.get(name), width, look)]
     return lines
+
+
+def _are_sentences(value: object) -> bool:
+    """Whether each of a list is read by itself: names stand beside each other."""
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(item, str) and " " in item for item in value)
 
 
 def _summed(name: str, rows: Sequence[Row]) -> Sequence[Row]:

@@ -91,7 +91,7 @@ def test_ctrl_c_ends_all(running: tuple[Running, Path]) -> None:
 def test_ctrl_d_at_the_prompt_ends_all(tmp_path: Path) -> None:
     path, *_ = write_new("memo", tmp_path / "memo")
     words = ["-m", "lnpd.cli.lnp", "plugin", "run", str(path)]
-    environment = os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm"}
+    environment = os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm", "NO_COLOR": "1"}
     with pexpect.spawn(
         sys.executable, words, env=environment, timeout=60, dimensions=(40, 200), encoding="utf-8"
     ) as child:
