@@ -28,8 +28,7 @@ shows how far each side's reserve goes. What somebody should look at stands belo
         _picture("channels-40"),
         "In a wide one there is room for more:\n",
         _picture("channels-200"),
-        "Ids are as long as it takes to tell those of the list apart; each command takes them so. In a pipe they are\n"
-        "whole, and so is everything else:\n",
+        "Ids are cut to what tells them apart, and commands take them so. In a pipe everything is whole:\n",
         _picture("channels-pipe"),
         "## A commitment transaction\n",
         """`lnp commitment CHANNEL` draws the last commitment that we could broadcast, `--theirs` the peer's:
