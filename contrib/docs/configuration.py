@@ -101,6 +101,9 @@ options of plugins are there as `plugin.NAME.OPTION`.
 `lnpd --check-config` prints what would be in effect, and who said it; `lnpd init`, `restore` and `check` read the same
 sources, `lnpd regtest` arguments only. `lnp` looks for the node where `lnpd` would have it.
 
+What a plugin's options are, only the plugin knows: a wrong one keeps it from starting, and the log names it, its file
+and its line.
+
 The data directory is {places.WHERE_DATA}.
 """
 

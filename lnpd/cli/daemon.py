@@ -44,14 +44,21 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return _program(words)
     except LnpdError as error:
-        print(f"{name}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{name}: {_masked(error)}", file=sys.stderr)
         return daemon_exit_of(error)
     except (KeyboardInterrupt, EOFError):
         return INTERRUPTED
     except Exception as error:
         log.debug("%s ended by a defect", name, exc_info=error)
-        print(f"{name}: failed in a way of its own, {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"{name}: failed in a way of its own, {type(error).__name__}: {_masked(error)}", file=sys.stderr)
         return REFUSED
+
+
+def _masked(error: Exception) -> str:
+    """What an error says, in one line and without a secret."""
+    from lnpd.services.logs.secrets import SECRETS  # which --help need not load
+
+    return SECRETS.masked(" ".join(str(error).split()))
 
 
 def _program(words: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 SHORTEST: Final = 4  # a shorter word is no secret, and would be found everywhere
 MASK: Final = "(hidden)"
 FORMS: Final = (
-    re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)"),
+    re.compile(r"(?<=://)[^\s/@:\[]*:[^\s/@]+(?=@)"),
     re.compile(r"\b[xtuvyzUVYZ]prv[1-9A-HJ-NP-Za-km-z]{40,}"),
     re.compile(r"(?i)(?<=basic )[a-z0-9+/]{8,}={0,2}"),
     re.compile(r"(?<=__cookie__:)[0-9a-f]{16,}"),

@@ -123,7 +123,7 @@ def test_forms_that_are_secrets_wherever_they_come_from(text: str, gone: str) ->
 def test_what_is_no_secret_stays() -> None:
     secrets = Secrets()
     secrets.add("abc", "ab")  # too short: it would be found everywhere
-    text = "abc ipc:///run/x http://127.0.0.1:18443 02aa@127.0.0.1:9735 xprv"
+    text = "abc ipc:///run/x http://127.0.0.1:18443 02aa@127.0.0.1:9735 xprv http://[USER:PASSWORD@]HOST"
     assert secrets.masked(text) == text
 
 
