@@ -8,6 +8,7 @@ transaction that puts the event into the owner's inbox.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -161,14 +162,23 @@ def _depths(row: Row) -> tuple[int, ...]:
 # What is about to happen
 
 
-def seen_in(mempool: tuple[Match, ...], rows: Iterable[Row]) -> frozenset[tuple[bytes, SpendSeen]]:
+# By owner, output, and the digest of what spends it, its witnesses with it.
+Seen = dict[tuple[bytes, bytes, int, bytes], SpendSeen]
+
+
+def seen_in(mempool: tuple[Match, ...], rows: Iterable[Row]) -> Seen:
     """What waits and spends an output that an owner watches."""
-    waiting = {match.watch: match.transaction for match in mempool}
-    return frozenset(
-        (row.owner, SpendSeen(row.subject.txid, row.subject.vout, parse(raw)))
-        for row in rows
-        if isinstance(row.subject, WatchOutput) and (raw := waiting.get(watches_of(row)[0])) is not None
-    )
+    waiting = {match.watch: match for match in mempool}
+    known: dict[bytes, tuple[bytes, Tx]] = {}  # one may spend all outputs of a commitment: it is read once
+    seen: Seen = {}
+    for row in rows:
+        if isinstance(row.subject, WatchOutput) and (match := waiting.get(watches_of(row)[0])) is not None:
+            if match.txid not in known:
+                known[match.txid] = sha256(match.transaction).digest(), parse(match.transaction)
+            digest, transaction = known[match.txid]
+            output = row.subject.txid, row.subject.vout
+            seen[row.owner, *output, digest] = SpendSeen(*output, transaction)
+    return seen
 
 
 # What happened

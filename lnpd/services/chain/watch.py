@@ -36,6 +36,7 @@ from lnpd.services.chain.rows import (
     Fact,
     Hits,
     Row,
+    Seen,
     StoredFact,
     Subject,
     follow,
@@ -96,8 +97,8 @@ class ChainWatch:
         self._undone: list[BlockRef] = []  # blocks that left the chain, and nobody has heard of it yet
         # Told height and block_hash (hex, as explorers write it) of each, the highest first, before the new tip.
         self.on_undone: Callable[..., object] = lambda **_block: None
-        self._seen: frozenset[tuple[bytes, SpendSeen]] = frozenset()  # what waits, and spends an owner's output
-        self._news: list[tuple[bytes, SpendSeen]] = []  # that of it which nobody has heard of
+        self._seen: Seen = {}  # what waits, and spends an owner's output
+        self._news: list[tuple[bytes, SpendSeen]] = []  # that of it which its owner has not heard of
         self._broadcasts: dict[bytes, tuple[Row, BroadcastStatus]] = {}
         self._feerates: dict[int, int] = {}
         self._unestimated: dict[int, str] = {}  # by target: why there is none, which is said once
@@ -232,7 +233,7 @@ class ChainWatch:
         self._follow(write, [(row, row) for row in rows], gone, hits, delta.end.height)
         if not delta.more:
             seen = seen_in(delta.mempool, rows)
-            self._news += seen - self._seen
+            self._news += [(key[0], event) for key, event in seen.items() if key not in self._seen]
             self._seen = seen
         write.set_chain_cursor(delta.end.height, delta.end.hash)
 

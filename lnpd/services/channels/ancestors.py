@@ -2,10 +2,12 @@
 
 Bitcoin Core's interpreter says so, where it is installed (chain/verify.py). What a transaction spends is an output of
 one before it, or one of the chain that no block spends; where it is neither, nothing is said of that transaction.
+A plugin may bring what takes the interpreter seconds: it works in a thread of its own, on one at a time.
 """
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from lnpd.chain.interface import ChainBackend, Outpoint
@@ -14,8 +16,9 @@ from lnpd.errors import AncestorsUnfit, ChainError, RegtestNotInstalled
 from lnpd.tx.transaction import Tx
 
 log = logging.getLogger("lnpd.channels")
-CHAIN_SECONDS: Final = 5.0
+JUDGING_SECONDS: Final = 5.0
 Spent = tuple[int, bytes]  # value_sat and scriptPubKey
+_JUDGES: Final = ThreadPoolExecutor(1, "judge of ancestors")  # begins with the first of them
 
 
 async def judge(backend: ChainBackend, transactions: tuple[Tx, ...]) -> tuple[bytes, ...]:
@@ -25,9 +28,9 @@ async def judge(backend: ChainBackend, transactions: tuple[Tx, ...]) -> tuple[by
     }
     judged: list[bytes] = []
     try:
-        async with asyncio.timeout(CHAIN_SECONDS):
+        async with asyncio.timeout(JUDGING_SECONDS):
             for tx in transactions:
-                if _is_valid(tx, await _spent(backend, tx, known)):
+                if await _is_valid(tx, await _spent(backend, tx, known)):
                     judged.append(tx.txid)
     except (TimeoutError, ChainError, RegtestNotInstalled) as error:
         log.info("what leads to a funding is judged no further: %s", error)
@@ -47,10 +50,11 @@ async def _spent(backend: ChainBackend, tx: Tx, known: dict[tuple[bytes, int], S
     return found
 
 
-def _is_valid(tx: Tx, spent: list[Spent]) -> bool:
+async def _is_valid(tx: Tx, spent: list[Spent]) -> bool:
     if len(spent) < len(tx.inputs):
         return False
-    if (failed := first_failure(tx.serialise(), spent)) is not None:
+    failed = await asyncio.get_running_loop().run_in_executor(_JUDGES, first_failure, tx.serialise(), spent)
+    if failed is not None:
         shown = tx.txid[::-1].hex()
         raise AncestorsUnfit(f"Input {failed} of {shown} is not signed as what it spends asks for.")
     return True

@@ -8,14 +8,15 @@ from lnpd_sdk import envelope
 from msgspec.structs import replace
 
 from lnpd.chain.interface import BlockRef, ChainDelta, ConnectedBlock, Match, Outpoint, WatchOutpoint
-from lnpd.channel.events import OutputSpent
+from lnpd.channel.events import OutputSpent, SpendSeen
+from lnpd.services.chain import rows as chain_rows
 from lnpd.services.chain.parcel import MAX_PARCEL_BYTES, pack, unpack
 from lnpd.services.chain.rows import Found, new_row, read_row, write_row
 from lnpd.services.chain.watch import NAMESPACE
 from lnpd.services.onchain import StoredBroadcast
 from lnpd.store import write as store_write
 from lnpd.store.read import Read
-from lnpd.tx.transaction import Tx, TxIn, TxOut
+from lnpd.tx.transaction import Tx, TxIn, TxOut, parse
 from tests.chain.purse import P2WPKH, output_of, p2wsh, pay
 from tests.services.chain.chains import Chain, a_chain, a_spend, offer, told
 from tests.services.chain.watchers import OTHER, OWNER, Driver, add, of_output, watching
@@ -143,3 +144,20 @@ def test_a_delta_is_cut_to_fit_a_frame() -> None:
     assert cut == replace(last, mempool=(), more=True), "the mempool waits for the next question"
     cut = unpack(pack(replace(last, connected=()), 50_000))
     assert cut.mempool == waiting[: len(cut.mempool)] and 20 < len(cut.mempool) < 50 and not cut.more
+
+
+def test_what_waits_and_takes_all_of_a_commitment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its inputs is shown; to read it for each took the store's thread seconds."""
+    coins = Tx((TxIn(bytes(32), 0),), (TxOut(45_000, p2wsh(FAT)),) * INPUTS)
+    reads: list[bytes] = []
+    monkeypatch.setattr(chain_rows, "parse", lambda data: (reads.append(data), parse(data))[1])
+    spends = [fat_spend(coins), replace(fat_spend(coins), locktime=1)]
+    watched = [new_row(OWNER, replace(of_output(coins), vout=vout), 0) for vout in range(INPUTS)]
+    seen = []
+    for spend in spends:
+        data = spend.serialise()
+        matches = [Match(WatchOutpoint(Outpoint(coins.txid, vout)), spend.txid, data) for vout in range(INPUTS)]
+        seen.append(chain_rows.seen_in(tuple(matches), watched))
+        assert list(seen[-1].values()) == [SpendSeen(coins.txid, vout, spend) for vout in range(INPUTS)]
+    assert len(reads) == 2
+    assert not seen[0].keys() & seen[1].keys()

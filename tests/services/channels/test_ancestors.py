@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lnpd.crypto.secp import public_key
 from lnpd.errors import AncestorsUnfit, RegtestNotInstalled
 from lnpd.services.channels import ancestors
 from lnpd.services.channels.ancestors import judge
@@ -41,3 +42,25 @@ def test_what_is_signed_is_judged_by_what_it_spends(tmp_path: Path, monkeypatch:
 
 def absent(_tx: bytes, _spent: object) -> int | None:
     raise RegtestNotInstalled("The interpreter is not installed.")
+
+
+def test_what_takes_the_interpreter_long_holds_up_nothing_else() -> None:
+    script = b"\x6e\xac\x75" * 66 + b"\x6d\x51"  # 66 signatures that are wrong, and it may be spent all the same
+    witness = (bytes.fromhex("3044") + 2 * (b"\x02\x20" + 32 * b"\x11") + b"\x01", public_key(bytes(31) + b"\1"), script)
+    parent = Tx((TxIn(bytes(32), 7),), (TxOut(1_000, p2wsh(script)),) * 40)
+    child = Tx(tuple(TxIn(parent.txid, n, witness=witness) for n in range(40)), (TxOut(1_000, p2wsh(ANYONE)),))
+
+    async def main() -> None:
+        turns = 0
+        judging = asyncio.create_task(judge(Unasked(), (parent, child)))  # type: ignore[arg-type]
+        while not judging.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert await judging == (child.txid,)
+        assert turns > 10
+
+    asyncio.run(main())
+
+
+class Unasked:
+    """No chain: what is spent is among the transactions."""
