@@ -46,7 +46,8 @@ def absent(_tx: bytes, _spent: object) -> int | None:
 
 def test_what_takes_the_interpreter_long_holds_up_nothing_else() -> None:
     script = b"\x6e\xac\x75" * 66 + b"\x6d\x51"  # 66 signatures that are wrong, and it may be spent all the same
-    witness = (bytes.fromhex("3044") + 2 * (b"\x02\x20" + 32 * b"\x11") + b"\x01", public_key(bytes(31) + b"\1"), script)
+    wrong = bytes.fromhex("3044") + 2 * (b"\x02\x20" + 32 * b"\x11") + b"\x01"
+    witness = (wrong, public_key(bytes(31) + b"\1"), script)
     parent = Tx((TxIn(bytes(32), 7),), (TxOut(1_000, p2wsh(script)),) * 40)
     child = Tx(tuple(TxIn(parent.txid, n, witness=witness) for n in range(40)), (TxOut(1_000, p2wsh(ANYONE)),))
 
