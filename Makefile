@@ -1,6 +1,6 @@
 # What can be done here? `make` alone prints the menu. Every target sets up .venv by itself (contrib/setup).
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lint bench crash fuzz docs generate clean setup bitcoind ldk
+.PHONY: help run test quick lint bench crash fuzz docs man generate clean setup bitcoind ldk
 
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
@@ -47,6 +47,9 @@ fuzz: setup ## the wire, from a peer's side and a stranger's, for MINUTES=10
 
 docs: setup ## the documentation that is printed from tables in the code
 	$(call program,contrib.docs,stage 2)
+
+man: setup ## the pages of the manual, into build/man/man1
+	@$(BIN)/lnp man --write build/man/man1
 
 generate: setup ## typed message classes from the rows in lnpd/wire, the client's methods from lnpd/rpc/commands
 	$(call program,lnpd.wire.generate,stage 1)

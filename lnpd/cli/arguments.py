@@ -119,7 +119,8 @@ def _add(made: Parser, parameter: Parameter) -> None:
         action = "append" if parameter.kind in LISTS else "store"
         made.add_argument(parameter.flag, dest=name, metavar=metavar, action=action, **more)
         if parameter.bare:
-            made.add_argument(name, metavar=name.upper(), nargs="?", default=argparse.SUPPRESS, **more)
+            nargs = "*" if parameter.kind in LISTS else "?"
+            made.add_argument(name, metavar=name.upper(), nargs=nargs, default=argparse.SUPPRESS, **more)
 
 
 def params(command: Command, words: Sequence[str]) -> tuple[dict[str, Any], argparse.Namespace]:

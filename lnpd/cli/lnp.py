@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from lnpd.cli import arguments
 from lnpd.cli.ask import do_found, explain, find, group_of, refusal
 from lnpd.cli.exits import INTERRUPTED, OK, exit_of
-from lnpd.cli.tools import HERE
+from lnpd.cli.tools import HERE, PRINTED
 from lnpd.errors import LnpdError
 
 
@@ -69,6 +69,10 @@ def _done(words: Sequence[str], common: arguments.Common) -> int:
         do_found(command, rest, common)
         return OK
     params, parsed = arguments.params(command, rest)
+    if command in PRINTED:
+        from lnpd.cli.printed.here import print_it  # with all programs' tables, which other commands need not load
+
+        return print_it(command, params, arguments.common(parsed, common))
     from lnpd.cli.plugin.here import perform  # what an author needs, other commands need not load
 
     return perform(command, params, parsed, arguments.common(parsed, common).json)

@@ -1,11 +1,11 @@
 """What does the reference of commands and options say? It is printed from the tables that the programs run on.
 
-`python -m lnpd.cli.reference` prints it as Markdown; `... bash` prints the completion of `lnp` for bash.
+`python -m lnpd.cli.reference` prints it as Markdown; `lnp man` and `lnp completion` print the same tables for others.
 """
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, get_args, get_origin
+from typing import Final, get_args, get_origin
 
 import msgspec
 from msgspec.structs import fields
@@ -20,6 +20,7 @@ from lnpd.config.table import ALL, OPTIONS
 from lnpd.rpc.codes import CODES
 from lnpd.rpc.commands import COMMANDS, Command
 from lnpd.rpc.kinds import KINDS
+from lnpd.rpc.typenames import type_name
 
 INTRODUCTION: Final = """# Commands and options
 
@@ -32,13 +33,34 @@ write them. On the command line required parameters are words in this order, the
 """
 
 
+KEYBOARD: Final = """## At the keyboard
+
+`--json` goes with every command, and is what a program should ask with: names of fields stay, and have their unit. An
+answer is on standard output. A refusal is one line on standard error; with `--json` it is one object there,
+`{"error": {"code": 17, "name": "InsufficientFunds", "message": "..."}}`, and standard output stays empty. `code` is
+that of the RPC, below, and null where the node was not asked. The exit code says what kind of refusal it is.
+
+Completions, of commands, options and their values, files, and the ids of peers, channels, invoices and plugins that
+the node has now:
+
+    lnp completion bash > ~/.local/share/bash-completion/completions/lnp
+    ln -s lnp ~/.local/share/bash-completion/completions/lnpd
+    lnp completion zsh > ~/.zfunc/_lnp               # with `fpath+=~/.zfunc` before compinit in ~/.zshrc
+    lnp completion fish > ~/.config/fish/completions/lnp.fish
+    ln -s lnp.fish ~/.config/fish/completions/lnpd.fish
+
+The manual has a page for each command: `lnp man`, `lnp man open`, `lnp man lnpd`. For `man lnp-open` they are written
+once with `lnp man --write ~/.local/share/man/man1` (in a checkout, `make man` writes them into build/man/man1).
+"""
+
+
 def reference() -> str:
     """The whole reference, in Markdown."""
-    parts = [INTRODUCTION]
+    parts = [INTRODUCTION, KEYBOARD]
     for group in dict.fromkeys(command.group for command in COMMANDS):
         parts.append(f"## {group}\n")
         parts += [_command(command) for command in COMMANDS if command.group == group]
-    parts.append("## Tools for authors of plugins, which need no node\n")
+    parts.append("## Tools which need no node\n")
     parts += [_head(command) for command in HERE]
     parts.append("## Kinds of parameter\n")
     parts.append(_table(("kind", "what it is"), ((name, kind.what) for name, kind in KINDS.items())))
@@ -107,7 +129,7 @@ def _result(command: Command) -> str:
 
 def _struct(kind: type[msgspec.Struct]) -> str:
     """The fields of an answer, and of the answers in it."""
-    parts = [_table(("field", "type"), ((f"`{field.name}`", _type_name(field.type)) for field in fields(kind)))]
+    parts = [_table(("field", "type"), ((f"`{field.name}`", type_name(field.type)) for field in fields(kind)))]
     for field in fields(kind):
         lists = [part for part in (field.type, *get_args(field.type)) if get_origin(part) is tuple]
         inner = get_args(lists[0])[0] if lists else None
@@ -116,63 +138,14 @@ def _struct(kind: type[msgspec.Struct]) -> str:
     return "\n".join(parts)
 
 
-def _type_name(kind: Any) -> str:  # Any: a type, a union or an alias
-    if get_origin(kind) is tuple:
-        return f"list of {_type_name(get_args(kind)[0])}"
-    if get_args(kind):
-        return " or ".join(
-            repr(part) if isinstance(part, str) else "null" if part is type(None) else _type_name(part)
-            for part in get_args(kind)
-        )
-    names = {str: "text", int: "integer", float: "number", bool: "boolean", msgspec.Raw: "any",
-             Any: "any", msgspec.UnsetType: "absent"}  # fmt: skip
-    return names.get(kind) or str(kind.__name__)
-
-
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
-def bash_completion() -> str:
-    """A script that completes the commands of `lnp` and their options in bash."""
-    cases = "\n".join(
-        f'        "{command.name}") words="{" ".join(p.flag for p in command.parameters if not p.required)}" ;;'
-        for command in (*COMMANDS, *HERE)
-        if any(not p.required for p in command.parameters)
-    )
-    firsts = " ".join(dict.fromkeys(command.name.split()[0] for command in (*COMMANDS, *HERE)))
-    pairs = [command.name.split() for command in (*COMMANDS, *HERE) if " " in command.name]
-    groups = "\n".join(
-        f'        {first}) words="{" ".join(second for each, second in pairs if each == first)}" ;;'
-        for first in dict.fromkeys(first for first, _ in pairs)
-    )
-    heads = "|".join(dict.fromkeys(first for first, _ in pairs))
-    return f"""# Completes lnp in bash; printed by python -m lnpd.cli.reference bash
-_lnp() {{
-    local word="${{COMP_WORDS[COMP_CWORD]}}" words=""
-    if [ "$COMP_CWORD" -eq 1 ]; then
-        words="{firsts}"
-    elif [ "$COMP_CWORD" -eq 2 ] && [[ "${{COMP_WORDS[1]}}" =~ ^({heads})$ ]]; then
-        case "${{COMP_WORDS[1]}}" in
-{groups}
-        esac
-    else
-        case "${{COMP_WORDS[1]}}" in
-{cases}
-        esac
-    fi
-    [ "${{word#-}}" != "$word" ] && words="$words {" ".join(flag for flag, _, _ in COMMON)}"
-    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
-}}
-complete -F _lnp lnp
-"""
-
-
-def main(words: Sequence[str] | None = None) -> int:
-    """Prints the reference, or with `bash` the completion."""
-    words = sys.argv[1:] if words is None else words
-    print(bash_completion() if list(words) == ["bash"] else reference(), end="")
+def main() -> int:
+    """Prints the reference."""
+    print(reference(), end="")
     return 0
 
 

@@ -1,11 +1,42 @@
-"""Which commands of `lnp` need no node? Those that help an author of a plugin; their rows are as the node's."""
+"""Which commands of `lnp` need no node? For authors of plugins, and for the keyboard; their rows are as the node's."""
 
 from typing import Final
 
-from lnpd.rpc.commands import PLUGINS, Command, Parameter
+from lnpd.rpc.commands import NODE, PLUGINS, Command, Parameter
 
 _PATH: Final = Parameter("path", "path", "the plugin's file")
 
+PRINTED: Final[tuple[Command, ...]] = (
+    Command(
+        "completion",
+        NODE,
+        "Print what makes a shell complete `lnp` and `lnpd`: commands, options, values, files, what the node knows.",
+        None,
+        (Parameter("shell", "shell", "bash, zsh or fish"),),
+        examples=("lnp completion bash > ~/.local/share/bash-completion/completions/lnp",),
+    ),
+    Command(
+        "complete-ids",
+        NODE,
+        "Print what the node knows of a kind, a line each with what it is after a tab: completions of shells ask it. "
+        "Nothing, within a second, where no node answers.",
+        None,
+        (Parameter("kind", "ids", "peer, channel, invoice, names (of providers), plugin, or command (of plugins)"),),
+        examples=("lnp complete-ids channel",),
+    ),
+    Command(
+        "man",
+        NODE,
+        "Show a page of the manual: of `lnp`, of a command, of `lnpd` or one of its programs; its source where the "
+        "output is no terminal.",
+        None,
+        (
+            Parameter("page", "names", "a command, or lnpd, lnpd-init, ...; none: of lnp itself", False, None, True),
+            Parameter("write", "path", "write all pages into this folder instead", False),
+        ),
+        examples=("lnp man open", "lnp man plugin list", "lnp man --write ~/.local/share/man/man1"),
+    ),
+)
 HERE: Final[tuple[Command, ...]] = (
     Command(
         "plugin new",
@@ -39,4 +70,5 @@ HERE: Final[tuple[Command, ...]] = (
         (_PATH, Parameter("golden", "path", "the file that `pair.record` wrote")),
         examples=("lnp plugin replay memo.py memo.jsonl",),
     ),
+    *PRINTED,
 )

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -116,15 +116,22 @@ def read_path(word: str) -> Path:
     return Path(os.path.abspath(whole))
 
 
-def read_choice(*choices: str) -> Callable[[str], str]:
+class Choice:
+    """Reads one of some words, the `choices`; what each means, if it is not itself."""
+
+    def __init__(self, choices: Sequence[str], means: Mapping[str, object] | None = None) -> None:
+        self.choices, self._means = tuple(choices), means or {}
+
+    def __call__(self, word: str) -> Any:  # Any: what the word means
+        """What the word means. Raises ValueError."""
+        if word not in self.choices:
+            raise ValueError(f"one of {', '.join(self.choices)}")
+        return self._means.get(word, word)
+
+
+def read_choice(*choices: str) -> Choice:
     """Reads one of some words."""
-
-    def read(word: str) -> str:
-        if word not in choices:
-            raise ValueError(f"one of {', '.join(choices)}")
-        return word
-
-    return read
+    return Choice(choices)
 
 
 def read_log_level(word: str) -> tuple[str, str]:
@@ -143,9 +150,8 @@ def read_log_file(word: str) -> str:
     return "" if word == "none" else word
 
 
-def read_preset(word: str) -> Limits:
-    """Reads the name of a set of limits."""
-    return PRESETS[read_choice(*PRESETS)(word)]
+read_preset: Final = Choice(tuple(PRESETS), PRESETS)
+read_signer: Final = Choice(("in-process", "process"), {"in-process": False, "process": True})
 
 
 def shown(value: object) -> Any:  # Any: a JSON value

@@ -56,6 +56,11 @@ class Option(msgspec.Struct, frozen=True):
         return self.name or self.flag.removeprefix("--").replace("-", "_")
 
     @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that it may be, if it is one of some words."""
+        return self.read.choices if isinstance(self.read, readers.Choice) else ()
+
+    @property
     def variable(self) -> str:
         """Its variable in the environment."""
         return VARIABLE_PREFIX + self.key.upper()
@@ -134,8 +139,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("--backup-file", "backup_file", "keep the backup of the channels here too, beside the one in the data "
            "directory: on another disk", "PATH", readers.read_path),
     Option("--signer", "signer_process", "where the keys are: in-process or process (default: in-process)", "WHERE",
-           lambda word: readers.read_choice("in-process", "process")(word) == "process",
-           show=lambda process: "process" if process else "in-process"),
+           readers.read_signer, show=lambda process: "process" if process else "in-process"),
     Option("--minimum-depth", "minimum_depth", "confirmations before a channel is used (default: 3)", "BLOCKS",
            readers.read_number(1, 144), dynamic=True),
     Option("--limits", "limits", f"what peers may do: {', '.join(PRESETS)} (default: default); each of the limits that"

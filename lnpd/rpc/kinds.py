@@ -7,7 +7,7 @@ becomes a JSON value here and is then checked as one: there is one rule for each
 import os
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -33,6 +33,11 @@ class Kind(msgspec.Struct, frozen=True):
     what: str
     type: Any  # a type that msgspec converts into: `type` cannot express an Annotated one
     read: Callable[[str], object] = str
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that it may be, if it is one of some words."""
+        return get_args(self.type) if get_origin(self.type) is Literal else ()
 
 
 def _integer(word: str) -> int:
@@ -114,6 +119,11 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "hex": Kind("bytes in hex, two digits each", _matching(r"(?:[0-9a-f]{2})*"), str.lower),
     "setting": Kind(f"an option's key of at most {MAX_TEXT} characters, as `lnp config` lists them", Text),
+    "shell": Kind("bash, zsh or fish", Literal["bash", "zsh", "fish"]),
+    "ids": Kind(
+        "peer, channel, invoice, names, plugin or command",
+        Literal["peer", "channel", "invoice", "names", "plugin", "command"],
+    ),
     "names": Kind("a list of names", Words),
     "hops": Kind("a list of hops NODE_ID, NODE_ID@SCID or NODE_ID@SCID:BASE_MSAT:MILLIONTHS:CLTV_DELTA", Hops),
 }
