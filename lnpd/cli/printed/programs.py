@@ -1,6 +1,6 @@
 """What can be typed after `lnp` and `lnpd`? Commands, words and options, from the tables that the programs run on."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -9,6 +9,9 @@ from lnpd.cli import check, daemon, init, regtest, restore
 from lnpd.cli.arguments import COMMON
 from lnpd.cli.ask import TABLE
 from lnpd.cli.options import CONFIG, CONFIG_HELP, WITHOUT_FILE
+from lnpd.cli.qr import FLAG as QR
+from lnpd.cli.qr import HELP as QR_HELP
+from lnpd.cli.qr import QR_OF
 from lnpd.config import NETWORKS
 from lnpd.config.model import LOG_LEVELS
 from lnpd.config.table import OPTIONS, Option
@@ -115,6 +118,8 @@ def _line(command: Command) -> Line:
         slots = [Slot("COMMAND", "a command", _pages(), many=True, required=False)]
     flags = tuple(Flag(p.flag, p.help, None if p.kind == "boolean" else _slot(command, p))
                   for p in command.parameters if not p.required)  # fmt: skip
+    if command.method in QR_OF:
+        flags += (Flag(QR, QR_HELP),)
     return Line(command.name, command.help, tuple(slots), flags, command.examples)
 
 
@@ -140,7 +145,7 @@ def _pages() -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for command in TABLE for word in command.name.split()))
 
 
-_WORDS: Final = {
+_WORDS: Final[Mapping[tuple[str, str], Callable[[], tuple[str, ...]]]] = {
     ("config", "key"): lambda: _keys(dynamic=False),
     ("config set", "key"): lambda: _keys(dynamic=True),
     ("config unset", "key"): lambda: _keys(dynamic=True),
