@@ -18,7 +18,18 @@ from contrib.bench.measure import FULL, QUICK, Size
 from contrib.bench.report import Section, printed, summary
 
 # In the order of the report; each is a module of this package with run(size).
-BENCHMARKS = ("transport", "hooks", "notifications", "writes", "primitives", "onion", "payments", "interop", "start")
+BENCHMARKS = (
+    "transport",
+    "hooks",
+    "notifications",
+    "writes",
+    "primitives",
+    "onion",
+    "payments",
+    "interop",
+    "start",
+    "shell",
+)
 
 
 def chosen(words: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from contrib.docs import (
     pictures,
     protocol,
     rules,
+    shell,
     tutorial,
     wire,
 )
@@ -48,6 +49,7 @@ PAGES: Final[tuple[Page, ...]] = (
     Page(FOLDER / "README.md", "which pages there are", index),
     Page(FOLDER / "commands.md", "each command of `lnp` and method of the RPC; options, exit codes, error codes",
          reference),
+    Page(FOLDER / "shell.md", "the shell: keys, its own commands, what it shows and asks", shell.shell),
     Page(FOLDER / "configuration.md", "file, environment and arguments; the limits of each preset; what is refused",
          configuration.configuration),
     Page(FOLDER / "backup.md", "what to keep, how a node comes back, and whether what it has stored is sound",

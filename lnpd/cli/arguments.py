@@ -31,6 +31,9 @@ class Common(msgspec.Struct, frozen=True):
     json: bool = False
     timeout_seconds: float | None = None
     qr: bool = False  # of this command, if it is one of QR_OF
+    yes: bool = False
+    plain: bool = False
+    in_shell: bool = False
 
 
 COMMON: Final[tuple[tuple[str, str, str], ...]] = (
@@ -39,6 +42,8 @@ COMMON: Final[tuple[tuple[str, str, str], ...]] = (
     ("--config", "PATH", "the node's configuration file, which may name another network or directory; or none"),
     ("--timeout", "SECONDS", "wait at most so long for the answer (default: 120)"),
     ("--json", "", "print the answer as JSON, as the RPC gives it"),
+    ("--yes", "", "do not ask before money moves (a script, whose input is no terminal, is never asked)"),
+    ("--plain", "", "no colours and no moving cursor: for screen readers"),
 )
 
 
@@ -82,8 +87,8 @@ def find(words: Sequence[str], commands: Iterable[Command]) -> tuple[Command, li
     raise NoSuchMethod(f"There is no command {first!r}: {hint}")
 
 
-def parser(command: Command, prog: str = "lnp") -> Parser:
-    """The parser of one command."""
+def parser(command: Command, prog: str = "lnp", shows_common: bool = True) -> Parser:
+    """The parser of one command. Without shows_common its help leaves out the options of every command."""
     examples = "examples:\n" + "\n".join(f"  {line}" for line in command.examples) if command.examples else None
     made = Parser(
         f"{prog} {command.name}".strip(), description=command.help, epilog=examples, allow_abbrev=False,
@@ -94,14 +99,15 @@ def parser(command: Command, prog: str = "lnp") -> Parser:
         _add(made, parameter)
     if command.method in QR_OF:
         made.add_argument(FLAG, action="store_true", help=HELP, dest=FLAG)
-    add_common(made)
+    add_common(made, shows_common)
     return made
 
 
-def add_common(made: argparse.ArgumentParser) -> None:
-    """Adds the common options to a parser."""
+def add_common(made: argparse.ArgumentParser, shown: bool = True) -> None:
+    """Adds the common options to a parser; its help lists them if they are shown."""
     group = made.add_argument_group("options of every command")
     for flag, metavar, help in COMMON:
+        help = help if shown else argparse.SUPPRESS
         if metavar:
             group.add_argument(flag, metavar=metavar, help=help, dest=flag)
         else:
@@ -144,8 +150,15 @@ def common(parsed: argparse.Namespace, base: Common | None = None) -> Common:
     directory = base.directory if base and not named else _directory(given)
     base = base or Common(directory)
     seconds = _timeout(given["--timeout"])
-    seconds = base.timeout_seconds if seconds is None else seconds
-    return Common(directory, base.json or given["--json"], seconds, getattr(parsed, FLAG, False))
+    return msgspec.structs.replace(
+        base,
+        directory=directory,
+        json=base.json or given["--json"],
+        timeout_seconds=base.timeout_seconds if seconds is None else seconds,
+        qr=getattr(parsed, FLAG, False),
+        yes=base.yes or given["--yes"],
+        plain=base.plain or given["--plain"],
+    )
 
 
 def _directory(given: dict[str, Any]) -> Path:  # Any: what argparse found

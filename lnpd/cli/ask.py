@@ -7,9 +7,10 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from lnpd.cli import arguments
+from lnpd.cli import arguments, confirm, progress
 from lnpd.cli.arguments import DEFAULT_TIMEOUT_SECONDS, Common
 from lnpd.cli.exits import LNP_EXITS
+from lnpd.cli.keyboard import KEYBOARD, WAIT, WATCH
 from lnpd.cli.tools import HERE
 from lnpd.errors import LnpdError, NodeUnavailable, NoSuchMethod, ParameterRefused, RefusedByNode
 from lnpd.rpc.client import Client
@@ -17,7 +18,7 @@ from lnpd.rpc.commands import COMMANDS, Command
 from lnpd.rpc.described import from_description
 
 WAIT_BEYOND_SECONDS: Final = 30.0
-TABLE: Final = (*COMMANDS, *HERE)
+TABLE: Final = (*COMMANDS, *KEYBOARD, *HERE)
 
 
 def do(words: Sequence[str], common: Common) -> None:
@@ -30,8 +31,44 @@ def do(words: Sequence[str], common: Common) -> None:
 
 def do_found(command: Command, words: Sequence[str], common: Common) -> None:
     """Asks the node for a command that was found, with the words after it."""
+    if command is WATCH and not set(words[:1]) & {"-h", "--help"}:
+        _watch(words, common)
+        return
     params, parsed = arguments.params(command, words)
-    execute(command, params, arguments.common(parsed, common))
+    common = arguments.common(parsed, common)
+    if command is WAIT:
+        _wait(params, common)
+    else:
+        execute(command, params, common)
+
+
+def _watch(words: Sequence[str], common: Common) -> None:
+    command, rest = find(words, common) if words else (WATCH, [])
+    if command.mutating or command.streaming or command in (*HERE, *KEYBOARD):
+        raise ParameterRefused(f"watch repeats what changes nothing and has one answer; {command.name} is not that.")
+    params, parsed = arguments.params(command, rest)
+    common = arguments.common(parsed, common)
+    from lnpd.cli.watch import watch  # rarely needed
+
+    def shown(columns: int | None) -> str:
+        with Client(common.directory) as node:
+            return rendered(command, node.call(command.method, params, patience(params, common)), common, columns)
+
+    watch(f"{common.directory.name}: {' '.join(words)}", shown, common)
+
+
+def _wait(params: dict[str, Any], common: Common) -> None:  # Any: JSON values
+    from lnpd.cli.wait import wait  # rarely needed
+
+    channel = params.get("channel")
+    if channel is not None:
+        with Client(common.directory) as node:
+            ids = [row["channel_id"] for row in node.call("channels", {}, DEFAULT_TIMEOUT_SECONDS)]
+        fitting = [each for each in ids if each.startswith(channel)]
+        if len(fitting) != 1:
+            raise ParameterRefused(f"{len(fitting) or 'No'} channels begin with {channel}: `lnp channels` lists them.")
+        channel = fitting[0]
+    wait(channel, common)
 
 
 def refusal(error: LnpdError, as_json: bool = False) -> str:
@@ -78,7 +115,11 @@ def execute(command: Command, params: dict[str, Any], common: Common) -> None:  
 
             show_log(node, params, common)
             return
-        show(command, node.call(command.method, params, patience(params, common)), common)
+        if confirm.is_asked(command, common):
+            confirm.confirm(node, command, params)
+        with progress.shown(command.method, common):
+            answer = node.call(command.method, params, patience(params, common))
+        show(command, answer, common)
 
 
 def patience(params: dict[str, Any], common: Common) -> float:  # Any: JSON values
@@ -103,28 +144,37 @@ def follow(node: Client, params: dict[str, Any], common: Common) -> NoReturn:  #
 
 def show(command: Command, answer: object, common: Common) -> None:
     """Prints an answer."""
+    print(rendered(command, answer, common, shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
+
+
+def rendered(command: Command, answer: object, common: Common, columns: int | None) -> str:
+    """An answer for a terminal of so many columns, as a person or a program wants it."""
     if common.json:
-        print(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
-        return
+        return msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()
     from lnpd.cli.render import look_of, render
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    look = look_of(sys.stdout)
-    print(render(command.method, answer, width, look))
+    look = look_of(sys.stdout, common.plain)
+    lines = render(command.method, answer, columns, look)
     if common.qr and isinstance(answer, dict):
         from lnpd.cli.qr import qr_of
 
-        print("\n".join(qr_of(command.method, answer, width, look)))
+        lines = "\n".join([lines, *qr_of(command.method, answer, columns, look)])
+    return lines
 
 
-def explain(words: Sequence[str], common: Common, prog: str = "lnp") -> str:
-    """What `help` says: of one command, or of all. `prog` is what a command is typed after. Raises NoSuchMethod."""
-    commands = known_commands(common)
+def explain(words: Sequence[str], common: Common, prog: str = "lnp", more: Sequence[Command] = ()) -> str:
+    """What `help` says: of one command, or of all. `prog` is what a command is typed after, `more` are the commands of
+    a shell. Raises NoSuchMethod."""
+    commands = (*known_commands(common), *more)
     if not words:
-        return overview(commands)
+        return (
+            overview(commands)
+            if prog
+            else listing(list({each.name: each for each in commands if each not in HERE}.values()))
+        )
     if len(words) == 1 and (group := group_of(words[0], common)):
         return group
-    return arguments.parser(arguments.find(words, commands)[0], prog).format_help().rstrip()
+    return arguments.parser(arguments.find(words, commands)[0], prog, bool(prog)).format_help().rstrip()
 
 
 def group_of(word: str, common: Common) -> str:
@@ -135,6 +185,19 @@ def group_of(word: str, common: Common) -> str:
     margin = max(len(row.name) for row in rows) + 1
     lines = [f"usage: lnp {word} COMMAND ...      (lnp {word} COMMAND --help says more)", ""]
     return "\n".join([*lines, *(f"  {row.name:<{margin}} {row.help}" for row in rows)])
+
+
+def listing(commands: Sequence[Command]) -> str:
+    """The commands by group, a line each that fits the terminal."""
+    from lnpd.cli.render import shorten  # rarely needed
+
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1 << 30
+    margin = max(len(command.name) for command in commands) + 1
+    lines = []
+    for group in dict.fromkeys(command.group for command in commands):
+        rows = [command for command in commands if command.group == group]
+        lines += ["", f"{group}:", *(shorten(f"  {row.name:<{margin}} {row.help}", columns) for row in rows)]
+    return "\n".join([*lines, "", "help COMMAND says more, with examples; help keys lists the keys."])
 
 
 def overview(commands: Sequence[Command]) -> str:

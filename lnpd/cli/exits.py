@@ -12,6 +12,7 @@ NOT_RUNNING: Final = 3
 TIMEOUT: Final = 4
 CONNECTION_LOST: Final = 5
 NODE_FAULT: Final = 6
+NOT_CONFIRMED: Final = 7
 WRONG: Final = 21
 INTERRUPTED: Final = 130
 
@@ -23,7 +24,8 @@ LNP_EXITS: Final = {
     TIMEOUT: "no answer in time; a payment or a close that was begun goes on",
     CONNECTION_LOST: "the node ended before it had answered",
     NODE_FAULT: "the node failed in a way of its own; its log says how",
-    INTERRUPTED: "interrupted",
+    NOT_CONFIRMED: "you were asked, and did not say yes: nothing was done",
+    INTERRUPTED: "interrupted; what was begun goes on",
 }
 
 _OF_NODE: Final = {
@@ -36,6 +38,7 @@ _OF_NODE: Final = {
 }
 _OF_CLIENT: Final[dict[type[BaseException], int]] = {
     errors.NodeUnavailable: NOT_RUNNING,
+    errors.NotConfirmed: NOT_CONFIRMED,
     errors.DeadlineMissed: TIMEOUT,
     errors.NodeConnectionLost: CONNECTION_LOST,
     errors.ParameterRefused: USAGE,

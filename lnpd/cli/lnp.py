@@ -57,7 +57,7 @@ def run(words: Sequence[str]) -> int:
     elif rest:
         return _done(rest, common)
     else:
-        from lnpd.cli.shell import shell  # prompt-toolkit takes longer to load than a command to run
+        from lnpd.cli.shell.entry import shell  # prompt-toolkit takes longer to load than a command to run
 
         return shell(common)
     return OK

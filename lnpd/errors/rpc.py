@@ -15,6 +15,10 @@ class NodeUnavailable(LnpdError):
     """No lnpd answers for a data directory."""
 
 
+class NotConfirmed(LnpdError):
+    """A person was asked before money moved, and did not say yes."""
+
+
 class NodeConnectionLost(LnpdError):
     """The node ended, or closed the connection, before it had answered."""
 

@@ -23,7 +23,10 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from lnpd.cli.arguments import Common
 from lnpd.cli.exits import OK
 from lnpd.cli.plugin.daemons import NAMES, Daemons
-from lnpd.cli.shell import LEAVING, NodeCompleter, perform
+from lnpd.cli.shell.desk import Desk
+from lnpd.cli.shell.own import LEAVING
+from lnpd.cli.shell.perform import Leave, Performer, Settings
+from lnpd.cli.shell.session import Suggesting
 from lnpd.errors import LnpdError
 from lnpd.services.plugins.alone import manifest_of
 
@@ -60,9 +63,9 @@ def _lines(nodes: Mapping[str, Common]) -> None:
         for line in sys.stdin:
             _do(line, nodes)
         return
-    session: PromptSession[str] = PromptSession(
-        "alice> ", completer=NodeCompleter(nodes["alice"]), complete_in_thread=True, complete_while_typing=False
-    )
+    desk = Desk(nodes["alice"], "alice")
+    desk.knowledge.start()
+    session: PromptSession[str] = PromptSession("alice> ", completer=Suggesting(desk), complete_while_typing=False)
     with patch_stdout(), suppress(EOFError):
         while (line := session.prompt()).strip() not in LEAVING:
             _do(line, nodes)
@@ -71,10 +74,9 @@ def _lines(nodes: Mapping[str, Common]) -> None:
 def _do(line: str, nodes: Mapping[str, Common]) -> None:
     name, _, rest = line.strip().partition(" ")
     if name in nodes:
-        perform(rest, nodes[name])
-    else:
-        perform(line, nodes["alice"])
-    sys.stdout.flush()
+        line = rest
+    with suppress(Leave):
+        Performer(nodes.get(name, nodes["alice"]), Settings(confirm=False)).perform(line)
 
 
 @contextmanager

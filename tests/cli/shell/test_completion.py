@@ -1,18 +1,20 @@
 """What does the shell offer at each place of a line?"""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from lnpd.cli.completion import Known, suggestions
+from lnpd.cli.shell.completion import Known, shortened, suggestions
+from lnpd.cli.shell.own import OWN
 from lnpd.rpc.commands import COMMANDS, Command, Parameter
 
 PUT = Command("lockbox-put", "Plugins", "Locks.", None, (Parameter("channel", "channel", "which"),), plugin="lockbox")
 VALUES: dict[str, list[Known]] = {
-    "peer": [("03b2", "127.0.0.1:9736"), ("03c4", "")],
-    "channel": [("c3c3", "normal 1000000")],
-    "invoice": [("lnbcrt1abc", "open a coffee")],
-    "names": [("lockbox", "lockbox ready")],
+    "peer": [Known("03b2", "127.0.0.1:9736", True), Known("03c4", "", True)],
+    "channel": [Known("c3c3", "normal 1000000", True)],
+    "invoice": [Known("lnbcrt1abc", "open a coffee")],
+    "names": [Known("lockbox", "lockbox ready")],
 }
 
 
@@ -21,7 +23,7 @@ def known(kind: str) -> Sequence[Known]:
 
 
 def offered(line: str) -> dict[str, str]:
-    found = suggestions(line, (*COMMANDS, PUT), known)
+    found = suggestions(line, (*COMMANDS, PUT, *OWN), known)
     return {line[: len(line) - s.length] + s.text: s.help for s in found}
 
 
@@ -49,6 +51,13 @@ EXPECTED: dict[str, tuple[str, list[str]]] = {
     "common options": ("info --js", ["info --json"]),
     "help of a command": ("help clo", ["help close"]),
     "leaving": ("ex", ["exit"]),
+    "of what is watched": ("watch clo", ["watch close"]),
+    "after the program's name": ("lnp inf", ["lnp info"]),
+    "the shell's own": ("set con", ["set confirm"]),
+    "on or off": ("set confirm o", ["set confirm on", "set confirm off"]),
+    "a QR code": ("address --q", ["address --qr"]),
+    "in a comment": ("info # p", []),
+    "behind what is quoted": ("invoice 'a b' --am", ["invoice 'a b' --amount-msat"]),
 }
 
 
@@ -66,3 +75,21 @@ def test_each_suggestion_is_described() -> None:
 
 def test_an_empty_line_offers_every_command() -> None:
     assert set(offered("")) >= {command.name for command in COMMANDS}
+
+
+def test_an_id_is_completed_to_as_few_digits_as_it_takes() -> None:
+    one, other = "ab" * 32, "ab" * 5 + "cd" * 27
+    assert shortened([one]) == {one: one[:8]}
+    assert shortened([one, other, "ff" * 32]) == {one: one[:11], other: other[:11], "ff" * 32: "ff" * 4}
+    assert shortened([one, one]) == {one: one[:8]} and shortened([]) == {}
+
+
+def test_paths_are_completed_folder_by_folder(tmp_path: Path) -> None:
+    for name in ("plugins/", "pay.txt", ".hidden"):
+        (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).touch()
+    line = f"plugin start {tmp_path}/p"
+    assert list(offered(line)) == [f"plugin start {tmp_path}/pay.txt", f"plugin start {tmp_path}/plugins/"]
+    assert offered(f"plugin start {tmp_path}/plug")[f"plugin start {tmp_path}/plugins/"] == "folder"
+    assert list(offered(f"plugin start {tmp_path}/.h")) == [f"plugin start {tmp_path}/.hidden"]
+    assert offered(f"plugin start {tmp_path}/nowhere/x") == {}
+    assert list(offered("plugin stop ")) == []

@@ -1,0 +1,77 @@
+"""What is a person asked before money moves? What it moves, to whom, the fee and the total; nothing is done before.
+
+The node says what it would cost (`estimate`); what it would refuse, it refuses here. Scripts are never asked.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from lnpd.cli.arguments import Common
+from lnpd.errors import NotConfirmed
+from lnpd.rpc.client import Client
+from lnpd.rpc.commands import BY_METHOD, Command
+
+NOTHING_DONE: Final = "Not confirmed: nothing was done."
+
+
+class Question(msgspec.Struct, frozen=True):
+    """How a command is asked about: what its amount is called, its total, and the question."""
+
+    amount: str
+    total: str
+    asks: str
+
+
+QUESTIONS: Final[dict[str, Question]] = {
+    "pay": Question("amount", "total", "Pay it?"),
+    "send": Question("amount", "total", "Send it?"),
+    "open": Question("channel", "total", "Open the channel?"),
+    "close": Question("ours", "comes back", "Close the channel?"),
+}
+
+
+def is_asked(command: Command, common: Common) -> bool:
+    """Whether a person is asked: there is one, and none who said --yes. A shell asks whatever is printed."""
+    if command.method not in QUESTIONS or common.yes or not sys.stdin.isatty():
+        return False
+    return common.in_shell or (sys.stdout.isatty() and not common.json)
+
+
+def confirm(node: Client, command: Command, params: Mapping[str, Any]) -> None:  # Any: JSON values
+    """Shows what a command would cost, and asks. Raises NotConfirmed, and what the command would be refused with."""
+    estimate = BY_METHOD[f"estimate.{command.method}"]
+    names = {parameter.name for parameter in estimate.parameters}
+    told = node.call(estimate.method, {name: value for name, value in params.items() if name in names}, None)
+    question = QUESTIONS[command.method]
+    print("\n".join(lines(question, told)))
+    try:
+        answer = input(f"{question.asks} [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
+        raise NotConfirmed(NOTHING_DONE)
+
+
+def lines(question: Question, told: Mapping[str, Any]) -> list[str]:  # Any: JSON values
+    """What an estimate says, for a person."""
+    from lnpd.cli.render import text  # rarely needed
+
+    amounts = {name: f"{text(name, told[name])} sat" for name in told if name.endswith("_msat")}
+    fee = amounts["fee_msat"]
+    if told["max_fee_msat"] != told["fee_msat"]:
+        fee += f" (at most {amounts['max_fee_msat']})"
+    rows = [
+        (
+            question.amount,
+            amounts["amount_msat"] + (f"  {text('', told['description'])}" if told["description"] else ""),
+        ),
+        ("to", text("", told["to"])),
+        ("fee", fee),
+        (question.total, amounts["total_msat"]),
+        ("note", text("", told["note"])),
+    ]
+    margin = max(len(name) for name, _ in rows)
+    return [f"  {name:<{margin}}  {value}" for name, value in rows if value != "-"]
