@@ -66,7 +66,7 @@ def _lines(nodes: Mapping[str, Common]) -> None:
     desk = Desk(nodes["alice"], "alice")
     desk.knowledge.start()
     session: PromptSession[str] = PromptSession("alice> ", completer=Suggesting(desk), complete_while_typing=False)
-    with patch_stdout(), suppress(EOFError):
+    with patch_stdout(raw=True), suppress(EOFError):  # raw: answers are coloured
         while (line := session.prompt()).strip() not in LEAVING:
             _do(line, nodes)
 
