@@ -144,12 +144,13 @@ class Knowledge:
 
 
 def _values(node: Client, channels: Rows, plugins: Rows) -> dict[str, tuple[Known, ...]]:
-    peers, invoices = node.call("peers"), node.call("invoices")
+    peers, invoices, settings = node.call("peers"), node.call("invoices"), node.call("config")
     return {
         "peer": tuple(Known(row["node_id"], _peer(row), True) for row in peers),
         "peer_address": tuple(Known(row["node_id"], _peer(row), True) for row in peers),
         "channel": tuple(Known(row["channel_id"], _channel(row), True) for row in channels),
         "invoice": tuple(Known(row["invoice"], _invoice(row)) for row in invoices if row["state"] == "open"),
+        "setting": tuple(Known(row["key"], text("", f"{row['value']}, {row['source']}")) for row in settings),
         "names": tuple(Known(name, f"of {row['name']}") for row in plugins for name in row["providers"]),
         "plugin": tuple(Known(row["name"], text("", f"{row['status']} {row['path']}")) for row in plugins),
     }
