@@ -13,7 +13,7 @@ from msgspec.structs import fields
 from lnpd.cli import daemon, init, regtest, restore
 from lnpd.cli.arguments import COMMON
 from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
-from lnpd.cli.keyboard import KEYBOARD
+from lnpd.cli.keyboard import KEYBOARD as LOOKING_ON
 from lnpd.cli.options import CONFIG, CONFIG_HELP, WITHOUT_FILE
 from lnpd.cli.qr import FLAG, HELP, QR_OF
 from lnpd.cli.tools import HERE
@@ -64,7 +64,7 @@ def reference() -> str:
     parts.append("## Tools which need no node\n")
     parts += [_head(command) for command in HERE]
     parts.append("## Commands for a person who looks on, which ask the node again and again\n")
-    parts += [_head(command) for command in KEYBOARD]
+    parts += [_head(command) for command in LOOKING_ON]
     parts.append("## Kinds of parameter\n")
     parts.append(_table(("kind", "what it is"), ((name, kind.what) for name, kind in KINDS.items())))
     parts.append("## Options of lnp\n")
@@ -101,7 +101,7 @@ def _head(command: Command) -> str:
         lines.append(_table(("parameter", "kind", "required", "meaning"), rows))
     if command.method in QR_OF:
         lines.append(f"`{FLAG}`, of `lnp` alone: {HELP}.\n")
-    if command in (*HERE, *KEYBOARD):
+    if command in (*HERE, *LOOKING_ON):
         lines += _examples(command)
     return "\n".join(lines)
 
