@@ -17,6 +17,7 @@ CODES: Final[dict[str, str]] = {
     "head": "1", "dim": "2", "faint": "90", "good": "32", "wait": "33", "bad": "31", "key": "36",
     "base": "34", "htlc": "36", "anchors": "90",
 }  # fmt: skip
+OWN: Final = ("base", "htlc", "anchors")
 PLUGIN_CODES: Final = ("35", "33", "32", "95", "93", "92")  # of plugins, in the order in which they appear
 
 
@@ -56,6 +57,6 @@ def look_of(stream: TextIO, plain: bool = False, environment: Mapping[str, str] 
 
 def provider_styles(providers: Sequence[str]) -> dict[str, str]:
     """The colour of each provider: the node's own have theirs, plugins take turns."""
-    plugins = [name for name in dict.fromkeys(providers) if name not in CODES]
+    plugins = [name for name in dict.fromkeys(providers) if name not in OWN]
     turns = {name: PLUGIN_CODES[number % len(PLUGIN_CODES)] for number, name in enumerate(plugins)}
     return {name: turns.get(name, name) for name in providers}

@@ -24,10 +24,12 @@ from lnpd.cli.render import BRIGHT, LINES, PLAIN, Look, render
 from lnpd.crypto.secp import public_key
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
 from lnpd.services.channels.picture import drawn
+from lnpd.tx.funding import make_funding
 from lnpd.tx.graph import ChannelType, CommitmentSignatures
 from tests.channel.sealed import Sealer
 from tests.channel.vault import GatedVault
-from tests.tx.bolt3 import commitment_spec, graph_of
+from tests.tx import simple_taproot
+from tests.tx.bolt3 import FUNDING, commitment_spec, graph_of
 
 ROOT = Path(__file__).parents[3]
 PEER = public_key(b"\x77" * 32)
@@ -102,6 +104,13 @@ def sealed() -> dict[str, Any]:
     )
 
 
+def tree() -> dict[str, Any]:
+    """Outputs that are trees of leaves, of a channel whose funding takes both parties' one signature."""
+    kind = simple_taproot.TYPE
+    funding = make_funding(FUNDING.txid, FUNDING.vout, FUNDING.capacity_sat, FUNDING.funding_keys, kind.funding)
+    return commitment(kind, simple_taproot.SimpleTaproot(), htlcs=(1, 3), funding=funding)
+
+
 def three() -> list[dict[str, Any]]:
     """Channels as the RPC lists them: in use with HTLCs, below its reserve and away, frozen."""
     usual = {
@@ -141,6 +150,7 @@ GOLDEN: dict[str, tuple[str, Callable[[], object], int | None, Look]] = {
     "commitment-gated": ("commitment", gated, 80, LINES),
     "commitment-sealed": ("commitment", sealed, 80, LINES),
     "commitment-plain": ("commitment", plain, 80, LINES),
+    "commitment-tree": ("commitment", tree, 80, LINES),
     "commitment-colours": ("commitment", plain, 80, BRIGHT),
     "channels-40": ("channels", three, 40, LINES),
     "channels-80": ("channels", three, 80, LINES),

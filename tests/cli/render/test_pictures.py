@@ -5,10 +5,10 @@ import pytest
 
 from lnpd.cli.render import BRIGHT, LINES, PLAIN, Look, cells, render
 from lnpd.cli.render.values import PAINT
-from tests.cli.render.pictures import GOLDEN, boxed, gated, golden, plain, sealed, three
+from tests.cli.render.pictures import GOLDEN, boxed, gated, golden, plain, sealed, three, tree
 
 WIDTHS = (40, 60, 80, 100, 139, 140, 200)
-COMMITMENTS = {"plain": plain, "boxed": boxed, "gated": gated, "sealed": sealed}
+COMMITMENTS = {"plain": plain, "boxed": boxed, "gated": gated, "sealed": sealed, "tree": tree}
 
 
 @pytest.mark.parametrize("name", GOLDEN)
