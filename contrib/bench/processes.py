@@ -25,7 +25,7 @@ from contrib.bench.places import ROOT
 from contrib.ldk.driver import Ldk
 from contrib.regtest.bitcoind import LOCAL, Bitcoind, a_bitcoind
 from lnpd.chain.bitcoind.regtest import RegtestBitcoind
-from lnpd.rpc.client import SOCKET_NAME
+from lnpd.rpc.place import SOCKET_NAME
 from lnpd.services.signer.seed import create_seed, new_seed
 from lnpd.testing import until_asked
 
