@@ -11,7 +11,7 @@ from lnpd.cli import arguments, confirm, progress
 from lnpd.cli.arguments import DEFAULT_TIMEOUT_SECONDS, Common
 from lnpd.cli.exits import LNP_EXITS
 from lnpd.cli.keyboard import KEYBOARD, WAIT, WATCH
-from lnpd.cli.tools import HERE
+from lnpd.cli.tools import AROUND, HERE
 from lnpd.errors import LnpdError, NodeUnavailable, NoSuchMethod, ParameterRefused, RefusedByNode
 from lnpd.rpc.client import Client
 from lnpd.rpc.commands import COMMANDS, Command
@@ -24,7 +24,7 @@ TABLE: Final = (*COMMANDS, *KEYBOARD, *HERE)
 def do(words: Sequence[str], common: Common) -> None:
     """Asks the node for what the words say and prints its answer. Raises LnpdError, and SystemExit after --help."""
     command, rest = find(words, common)
-    if command in HERE:
+    if command in HERE and command.name not in AROUND:
         raise ParameterRefused(f"It needs no node: `lnp {command.name}` is for the command line, outside of the shell.")
     do_found(command, rest, common)
 
@@ -38,6 +38,10 @@ def do_found(command: Command, words: Sequence[str], common: Common) -> None:
     common = arguments.common(parsed, common)
     if command is WAIT:
         _wait(params, common)
+    elif command.name in AROUND:
+        from lnpd.cli.doctor.here import done  # with the configuration and the checks, which other commands need not
+
+        done(command.name, params, vars(parsed), common, common.json)
     else:
         execute(command, params, common)
 

@@ -25,6 +25,7 @@ LNP_EXITS: Final = {
     CONNECTION_LOST: "the node ended before it had answered",
     NODE_FAULT: "the node failed in a way of its own; its log says how",
     NOT_CONFIRMED: "you were asked, and did not say yes: nothing was done",
+    WRONG: "`lnp doctor` found a warning or a danger",
     INTERRUPTED: "interrupted; what was begun goes on",
 }
 

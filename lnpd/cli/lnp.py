@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from lnpd.cli import arguments
 from lnpd.cli.ask import do_found, explain, find, group_of, refusal
 from lnpd.cli.exits import INTERRUPTED, OK, exit_of
-from lnpd.cli.tools import HERE, PRINTED
+from lnpd.cli.tools import AROUND, HERE, PRINTED
 from lnpd.errors import LnpdError
 
 
@@ -43,6 +43,10 @@ def run(words: Sequence[str]) -> int:
     leading.add_argument("-h", "--help", action="store_true", dest="help")
     leading.add_argument("--version", action="store_true", dest="version")
     first = leading.parse_args(before)
+    if rest[:1] and rest[0] in AROUND and not (first.help or first.version):
+        from lnpd.cli.doctor.here import perform as look
+
+        return look(rest, first)
     common = arguments.common(first)
     if first.version:
         from importlib.metadata import version  # slow to load, and rarely needed

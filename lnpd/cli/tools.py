@@ -4,6 +4,10 @@ from typing import Final
 
 from lnpd.rpc.commands import NODE, PLUGINS, Command, Parameter
 
+AROUND: Final = ("doctor", "report")
+"""These look at a node from the outside as well, so that they work where none runs and where its configuration is
+refused."""
+
 _PATH: Final = Parameter("path", "path", "the plugin's file")
 
 PRINTED: Final[tuple[Command, ...]] = (

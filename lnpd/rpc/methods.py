@@ -50,6 +50,10 @@ class Methods:
         """
         return self._ask("log", answers.Log, lines=lines, level=level, of=of, since=since, follow=follow)
 
+    def doctor(self) -> tuple[answers.Finding, ...]:
+        """Look for what is wrong with the node, its machine and its channels, and name the command that mends it."""
+        return self._ask("doctor", tuple[answers.Finding, ...])
+
     def stop(self) -> answers.Done:
         """Stop the node once its channels' waiting steps are done."""
         return self._ask("stop", answers.Done)

@@ -50,6 +50,10 @@ class AsyncMethods:
         """
         return await self._ask("log", answers.Log, lines=lines, level=level, of=of, since=since, follow=follow)
 
+    async def doctor(self) -> tuple[answers.Finding, ...]:
+        """Look for what is wrong with the node, its machine and its channels, and name the command that mends it."""
+        return await self._ask("doctor", tuple[answers.Finding, ...])
+
     async def stop(self) -> answers.Done:
         """Stop the node once its channels' waiting steps are done."""
         return await self._ask("stop", answers.Done)

@@ -8,6 +8,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import peewee
 from peewee import SqliteDatabase
@@ -70,6 +71,32 @@ def open_reader(path: Path) -> SqliteDatabase:
     try:
         return connect(path, READER_PRAGMAS)
     except (peewee.DatabaseError, sqlite3.DatabaseError) as error:
+        raise _named(error, path) from error
+
+
+class Looked(NamedTuple):
+    """A database as it lies there. `verdict` is "ok", or the first thing that is damaged; `log_bytes` is the size of
+    its write-ahead log."""
+
+    network: str
+    schema_version: int
+    verdict: str
+    size_bytes: int
+    log_bytes: int
+
+
+def look(path: Path) -> Looked:
+    """What a database is, whether or not a node has it open; nothing is written. Raises CorruptDatabase,
+    DatabaseFailed."""
+    log = path.with_name(path.name + "-wal")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            network = _network(connection, path)
+            ((version,),) = connection.execute("SELECT schema_version FROM header").fetchall()
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        sizes = path.stat().st_size, log.stat().st_size if log.exists() else 0
+        return Looked(network, int(version), str(verdict), *sizes)
+    except (sqlite3.DatabaseError, OSError) as error:
         raise _named(error, path) from error
 
 

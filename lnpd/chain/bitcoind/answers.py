@@ -59,6 +59,8 @@ class NetworkInfo(msgspec.Struct, frozen=True):
 
     version: int
     subversion: Annotated[str, Meta(max_length=300)] = ""
+    connections: int = 0
+    timeoffset: int = 0
 
 
 class Header(msgspec.Struct, frozen=True):

@@ -24,6 +24,7 @@ from lnpd.chain.bitcoind.notices import TOPICS, Notice, endpoints_of, read_notic
 from lnpd.chain.bitcoind.pool import Pool
 from lnpd.chain.bitcoind.rpc import NO_SUCH_METHOD, Rpc
 from lnpd.chain.bitcoind.start import ready
+from lnpd.chain.bitcoind.state import BitcoindState, state_of
 from lnpd.chain.bitcoind.view import View
 from lnpd.chain.bitcoind.watched import Watched
 from lnpd.chain.interface import (
@@ -127,6 +128,16 @@ class BitcoindChain:
             self._subscription.close()
         await self._rpc.close()
 
+    async def state(self) -> BitcoindState:
+        """What bitcoind says of itself, for a person. Raises ChainError."""
+        self._require_open()
+        return await state_of(self._rpc)
+
+    @property
+    def is_notified(self) -> bool:
+        """Whether bitcoind's notifications are heard, so that nothing waits for the clock."""
+        return self._subscription is not None and not self._silent
+
     # --- ChainBackend
 
     async def best_block(self) -> BlockRef:
@@ -219,8 +230,7 @@ class BitcoindChain:
 
     @property
     def _pause_seconds(self) -> float:
-        heard = self._subscription is not None and not self._silent
-        usual = NOTIFIED_POLL_SECONDS if heard else POLL_SECONDS
+        usual = NOTIFIED_POLL_SECONDS if self.is_notified else POLL_SECONDS
         return usual if self._poll_seconds is None else min(usual, self._poll_seconds)
 
     async def _look(self, told: bool, failed: bool) -> None:

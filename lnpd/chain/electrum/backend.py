@@ -113,6 +113,16 @@ class ElectrumChain:
         await self._client.close()
         self._headers.close()
 
+    @property
+    def server(self) -> str:
+        """The server that is asked now, HOST:PORT; empty while none answers."""
+        return self._client.asked
+
+    @property
+    def servers(self) -> int:
+        """How many were named."""
+        return self._client.servers
+
     # --- ChainBackend
 
     async def best_block(self) -> BlockRef:

@@ -51,6 +51,16 @@ class Client:
         self.protocol: tuple[int, ...] = ()
         self.lost: Callable[[], None] = lambda: None
 
+    @property
+    def asked(self) -> str:
+        """The server whose turn it is, HOST:PORT; empty while there is no connection."""
+        return str(self._addresses[self._turn]) if self._link is not None and self._link.is_alive else ""
+
+    @property
+    def servers(self) -> int:
+        """How many may be asked."""
+        return len(self._addresses)
+
     async def call(self, kind: Any, method: str, *params: Any) -> Any:  # Any: annotated types are no `type`; see Link
         """The answer to one question, of type `kind`. Raises ElectrumFault, and what `connect` raises."""
         raw = await (await self.connect()).ask(method, params)

@@ -18,6 +18,7 @@ from lnpd.rpc.answers.channels import (
 )
 from lnpd.rpc.answers.commitment import Commitment, CommitmentChild, CommitmentOutput, SpendingWay, TrimmedOutput
 from lnpd.rpc.answers.config import Setting
+from lnpd.rpc.answers.doctor import SEVERITIES, Finding, Severity
 from lnpd.rpc.answers.estimates import Estimate
 from lnpd.rpc.answers.grants import GrantShown, GrantsShown
 from lnpd.rpc.answers.hooks import HookPart, HookShown
@@ -30,10 +31,11 @@ from lnpd.rpc.answers.plugins import Plugin, PluginOption
 from lnpd.rpc.answers.wallet import Address, Coin, Funded, Funds, Mined, Sent
 
 __all__ = [
-    "PAID_BEFORE", "Address", "BackedUpChannel", "Backup", "BackupFile", "Channel", "ChannelId", "Closed", "Coin",
-    "Commitment", "CommitmentChild", "CommitmentOutput", "Connected", "DatabaseCopy", "Decoded", "Done", "Estimate",
-    "Event", "ExtensionOutput", "Feature", "Forward", "Funded", "Funds", "GrantShown", "GrantsShown", "Hex",
-    "HookPart", "HookShown", "Htlc", "Info", "Invoice", "Limit", "Listening", "Log", "LogLine", "Mined", "NodeId",
-    "OnchainOutput", "Opened", "Outpoint", "Paid", "Payment", "Peer", "Plugin", "PluginOption", "Pong",
-    "RelayTerms", "Relayed", "Sent", "Setting", "SpendingWay", "StoreCheck", "StoreProblem", "TrimmedOutput", "Txid",
+    "PAID_BEFORE", "SEVERITIES", "Address", "BackedUpChannel", "Backup", "BackupFile", "Channel", "ChannelId",
+    "Closed", "Coin", "Commitment", "CommitmentChild", "CommitmentOutput", "Connected", "DatabaseCopy", "Decoded",
+    "Done", "Estimate", "Event", "ExtensionOutput", "Feature", "Finding", "Forward", "Funded", "Funds",
+    "GrantShown", "GrantsShown", "Hex", "HookPart", "HookShown", "Htlc", "Info", "Invoice", "Limit", "Listening",
+    "Log", "LogLine", "Mined", "NodeId", "OnchainOutput", "Opened", "Outpoint", "Paid", "Payment", "Peer",
+    "Plugin", "PluginOption", "Pong", "RelayTerms", "Relayed", "Sent", "Setting", "Severity", "SpendingWay",
+    "StoreCheck", "StoreProblem", "TrimmedOutput", "Txid",
 ]  # fmt: skip

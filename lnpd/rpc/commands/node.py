@@ -43,6 +43,13 @@ NODE_COMMANDS: Final[tuple[Command, ...]] = (
         examples=("lnp log", "lnp log --follow --level warning", "lnp log --of peers --of channels --lines 100"),
         refused=(errors.ParameterRefused,),
     ),
+    Command(
+        "doctor",
+        NODE,
+        "Look for what is wrong with the node, its machine and its channels, and name the command that mends it.",
+        tuple[answers.Finding, ...],
+        examples=("lnp doctor", "lnp doctor --json"),
+    ),
     Command("stop", NODE, "Stop the node once its channels' waiting steps are done.", answers.Done, mutating=True),
     Command("backup", NODE, "Show where the backup of the channels is, its age, and what it holds.", answers.Backup),
     Command(

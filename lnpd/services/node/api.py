@@ -20,6 +20,7 @@ from lnpd.services.channels import picture
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.commands import CONFIRM_BLOCKS, Commands
 from lnpd.services.channels.driver import ChannelDriver
+from lnpd.services.doctor import table as doctor
 from lnpd.services.logs import reader
 from lnpd.services.logs.ring import RING
 from lnpd.services.node import about, configured, estimates, warnings
@@ -78,6 +79,10 @@ class NodeApi(PluginApi):
     ) -> answers.Log:
         """The last lines of the log, or those that come."""
         return await reader.read(RING, lines, level, of, since, follow)
+
+    async def doctor(self) -> tuple[answers.Finding, ...]:
+        """What is wrong with the node."""
+        return await doctor.findings(self._services)
 
     async def config(self, key: str | None) -> tuple[answers.Setting, ...]:
         """What is in effect and who said it."""

@@ -23,6 +23,7 @@ from lnpd.rpc.answers import (
     Done,
     Estimate,
     Event,
+    Finding,
     Forward,
     Funded,
     Funds,
@@ -71,6 +72,10 @@ class Backend(Protocol):
 
     async def info(self, features: bool = False, limits: bool = False) -> Info:
         """The node as a whole; with its features, and with its limits, if they are asked for."""
+        ...
+
+    async def doctor(self) -> tuple[Finding, ...]:
+        """What is wrong, and what mends it, check by check."""
         ...
 
     async def stop(self) -> Done:

@@ -45,6 +45,12 @@ class SmallNode:
             warnings=("A channel is frozen.",), process=1, directory="/tmp/alice",
         )  # fmt: skip
 
+    async def doctor(self) -> tuple[answers.Finding, ...]:
+        return (
+            answers.Finding("clock", "ok", "The clock agrees with the chain's."),
+            answers.Finding("peers", "hint", "The peer of a channel is away.", f"lnp connect {PEER_ID}"),
+        )
+
     async def stop(self) -> answers.Done:
         self.stopped.set()
         return answers.Done("stopping")
