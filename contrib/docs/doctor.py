@@ -5,7 +5,7 @@ from typing import Any
 
 from contrib.docs.markdown import block, code, page, table
 from lnpd.cli.doctor.run import LOCAL_CHECKS, UNWELL
-from lnpd.cli.exits import LNP_EXITS, OK, WRONG
+from lnpd.cli.exits import OK, WRONG
 from lnpd.services.doctor.check import Check
 from lnpd.services.doctor.table import NODE_CHECKS
 
@@ -14,9 +14,10 @@ def doctor() -> str:
     """The page."""
     return page(
         "What is wrong?",
-        f"""`lnp doctor` looks at a node from both sides: the node looks at itself, if one runs, and `lnp` at its files, its
-disk, its configuration and its doors, whether one runs or not. It changes nothing. Each finding says in one sentence what
-is wrong, and below it stands the command that mends it, or shows more where no command can. The worst come first.
+        """`lnp doctor` looks at a node from both sides: the node looks at itself, if one runs, and `lnp` at its files,
+its disk, its configuration and its doors, whether one runs or not. It changes nothing. Each finding says in one
+sentence what is wrong, and below it stands the command that mends it, or shows more where no command can. The worst
+come first.
 """,
         block("lnp doctor\nlnp doctor --json     # check, severity, text, command of each"),
         table(
@@ -28,9 +29,9 @@ is wrong, and below it stands the command that mends it, or shows more where no 
                 (code("ok"), "it is as it should be"),
             ),
         ),
-        f"""The exit code is {OK} while there are hints at most, and {WRONG} ({LNP_EXITS[WRONG]}) otherwise, so that a timer may
-run it. A configuration that lnpd would refuse is one of the findings ({" and ".join(UNWELL)} are what counts). From another
-program the node's own checks are the method `doctor` of the RPC.
+        f"""The exit code is {OK} while there are hints at most, and {WRONG} if there is a {" or a ".join(UNWELL)}, so that a
+timer may run it. What lnpd would refuse of the configuration is one of the findings. Other programs ask a node for its
+own checks by the RPC's method `doctor`.
 """,
         "## Seen from the outside\n",
         _table(LOCAL_CHECKS),
