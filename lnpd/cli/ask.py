@@ -49,7 +49,7 @@ def do_found(command: Command, words: Sequence[str], common: Common) -> None:
 def _watch(words: Sequence[str], common: Common) -> None:
     command, rest = find(words, common) if words else (WATCH, [])
     if command.mutating or command.streaming or command in (*HERE, *KEYBOARD):
-        raise ParameterRefused(f"watch repeats what changes nothing and has one answer; {command.name} is not that.")
+        raise ParameterRefused(f"What watch repeats changes nothing and has one answer; {command.name} is not that.")
     params, parsed = arguments.params(command, rest)
     common = arguments.common(parsed, common)
     from lnpd.cli.watch import watch  # rarely needed

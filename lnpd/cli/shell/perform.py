@@ -97,7 +97,7 @@ class Performer:
             raise ParameterRefused(f"There is nothing to set called {words[0][:40]!r}: set confirm, set events.")
         if len(words) > 1:
             if len(words) > 2 or words[1] not in ON_OFF:
-                raise ParameterRefused(f"set {names[0]} takes on or off, not {' '.join(words[1:])[:40]!r}.")
+                raise ParameterRefused(f"The setting {names[0]} takes on or off, not {' '.join(words[1:])[:40]!r}.")
             setattr(self.settings, names[0], words[1] == "on")
         for name in names:
             print(f"{name} is {ON_OFF[not getattr(self.settings, name)]}")
