@@ -108,7 +108,7 @@ def completions_ms(directory: Path, rounds: int) -> list[float]:
         time.sleep(SETTLE_SECONDS)
         for _ in range(rounds):
             terminal.types(b"\x15relay ")
-            terminal.until(b"relay ")
+            terminal.until(b"relay")
             start = time.perf_counter()
             terminal.types(b"\t")
             terminal.until(b", ours ")

@@ -18,6 +18,7 @@ from lnpd.rpc.commands import COMMANDS, Command
 from lnpd.rpc.described import from_description
 
 WAIT_BEYOND_SECONDS: Final = 30.0
+READING: Final = ("rescan",)
 TABLE: Final = (*COMMANDS, *KEYBOARD, *HERE)
 
 
@@ -121,9 +122,17 @@ def execute(command: Command, params: dict[str, Any], common: Common) -> None:  
             return
         if confirm.is_asked(command, common):
             confirm.confirm(node, command, params)
-        with progress.shown(command.method, common):
+        how_far = (lambda: _how_far(common)) if command.method in READING else None
+        with progress.shown(command.method, common, how_far):
             answer = node.call(command.method, params, patience(params, common))
         show(command, answer, common)
+
+
+def _how_far(common: Common) -> str:
+    """How far the node has read the chain, asked beside the command that makes it read."""
+    with Client(common.directory) as node:
+        info = node.info()
+    return f"block {info.synced_height:,} of {info.height:,}"
 
 
 def patience(params: dict[str, Any], common: Common) -> float:  # Any: JSON values

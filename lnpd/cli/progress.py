@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from lnpd.cli.arguments import Common
+from lnpd.errors import LnpdError
 
 FIRST_SECONDS: Final = 0.7
 TICK_SECONDS: Final = 0.25
@@ -113,12 +114,19 @@ def _end(ticking: threading.Thread, ended: threading.Event, line: Line) -> None:
     line.clear()
 
 
+def _asked(more: Callable[[], str]) -> str:
+    try:
+        return more()
+    except LnpdError:
+        return "the node does not say how far"
+
+
 def _tick(work: Work, line: Line, ended: threading.Event, more: Callable[[], str] | None) -> None:
     began = time.monotonic()
     if ended.wait(FIRST_SECONDS):
         return
     while not ended.is_set():
         seconds = int(time.monotonic() - began)
-        added = f", {more()}" if more is not None else ""
+        added = f", {_asked(more)}" if more is not None else ""
         line.show(f"{work.waits}{added}: {seconds} s  (Ctrl-C: wait no longer)")
         ended.wait(TICK_SECONDS)

@@ -63,7 +63,7 @@ def _lines(nodes: Mapping[str, Common]) -> None:
         for line in sys.stdin:
             _do(line, nodes)
         return
-    desk = Desk(nodes["alice"], "alice")
+    desk = Desk(nodes["alice"], {"alias": "alice"})
     desk.knowledge.start()
     session: PromptSession[str] = PromptSession("alice> ", completer=Suggesting(desk), complete_while_typing=False)
     with patch_stdout(raw=True), suppress(EOFError):  # raw: answers are coloured

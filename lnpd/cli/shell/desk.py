@@ -1,8 +1,8 @@
 """What do the shell on a terminal and the plain one share? What is known, what completes, what is remembered."""
 
 import shutil
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from lnpd.cli.arguments import Common
 from lnpd.cli.ask import TABLE
@@ -11,6 +11,7 @@ from lnpd.cli.shell.completion import Known, Suggestion, suggestions
 from lnpd.cli.shell.knowledge import Knowledge
 from lnpd.cli.shell.own import OWN, OWN_NAMES
 from lnpd.cli.shell.perform import Settings
+from lnpd.cli.shell.status import State
 from lnpd.cli.tools import HERE
 from lnpd.rpc.answers import Event
 from lnpd.rpc.commands import Command
@@ -20,14 +21,15 @@ NODES: Final = tuple(command for command in TABLE if command not in HERE and com
 
 
 class Desk:
-    """Of one shell. `prompt` is the node's alias."""
+    """Of one shell. `info` is what the node has said of itself."""
 
-    def __init__(self, common: Common, prompt: str) -> None:
-        self.prompt, self.settings = prompt, Settings()
+    def __init__(self, common: Common, info: Mapping[str, Any]) -> None:  # Any: JSON values
+        self.prompt, self.settings = str(info["alias"]), Settings()
         self.on_line: Callable[[feed.Line], None] = lambda _line: None
         self.on_change: Callable[[], None] = lambda: None
         self._history = history.place(common.directory)
         self.knowledge = Knowledge(common.directory, self._heard, lambda: self.on_change())
+        self.knowledge.state = State(info)
         self._commands = tuple(command for command in (*NODES, *OWN))
 
     def _heard(self, event: Event) -> None:

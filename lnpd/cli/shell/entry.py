@@ -27,11 +27,11 @@ def shell(common: Common) -> int:
     from lnpd.cli.shell.perform import Performer
 
     print(GREETING.format(**info))
-    desk = Desk(common, info["alias"])
+    desk = Desk(common, info)
     performer = Performer(common, desk.settings, lambda: desk.knowledge.state)
-    desk.knowledge.start()
     try:
         if is_plain(common):
+            desk.knowledge.start()
             return _plain(desk, performer)
         from lnpd.cli.shell.session import Session  # prompt-toolkit takes longer to load than all the rest
 

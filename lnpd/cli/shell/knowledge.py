@@ -37,6 +37,9 @@ GONE: Final = ("stopped", "refused", "quarantined")
 
 Rows = Sequence[dict[str, Any]]  # Any: JSON values
 
+_MONEY_ALONE: Final = ("payment_", "forward_", "update_", "chain_event")
+"""What events of these topics change is the balance: a thousand channels are not asked for after each payment."""
+
 _PASSING: Final = ("feerate_per_kw", "block_hash")
 """What of `info` changes without anything else having changed."""
 
@@ -59,7 +62,8 @@ class Knowledge:
     ) -> None:
         self._directory, self._heard, self._changed = directory, heard, changed
         self.state, self._known = State(why="asking the node"), Ids()
-        self._poked, self._ended, self._stale = threading.Event(), threading.Event(), True
+        self._poked, self._ended = threading.Event(), threading.Event()
+        self._stale = self._stale_funds = True
         self.looks = 0
         """How often all was looked at."""
 
@@ -111,12 +115,15 @@ class Knowledge:
         info = node.call("info")
         before = self.state.info
         is_new = before is None or any(info[name] != before.get(name) for name in info if name not in _PASSING)
-        if not (is_new or self._stale):
+        all_, funds_alone = is_new or self._stale, self._stale_funds
+        self._stale = self._stale_funds = False
+        if not (all_ or funds_alone):
             return
-        self._stale = False
-        self._say(State(info, self.state.funds, self.state.works))
-        funds, channels = node.call("funds"), node.call("channels")
-        self._say(State(info, funds, works(channels)))
+        self._say(State(info, node.call("funds"), self.state.works))
+        if not all_:
+            return
+        channels = node.call("channels")
+        self._say(State(info, self.state.funds, works(channels)))
         plugins = node.call("plugin.list")
         gone = {row["name"] for row in plugins if row["status"] in GONE}
         self._known = Ids(_values(node, channels, plugins), _plugin_commands(node, gone))
@@ -137,7 +144,9 @@ class Knowledge:
                     for event in events:
                         if self._ended.is_set():
                             return
-                        self.poke()
+                        self._stale_funds = True
+                        self._stale |= not event.topic.startswith(_MONEY_ALONE)
+                        self._poked.set()
                         self._heard(event)
             except LnpdError:
                 self._ended.wait(RETRY_SECONDS)  # the other thread says why

@@ -166,7 +166,8 @@ class Session:
         desk.on_change, desk.on_line = self._session.app.invalidate, self._told
 
     def run(self, performer: Performer) -> int:
-        """Asks for lines and does them, until the end."""
+        """Asks for lines and does them, until the end. The node is looked at once there is a prompt to type at."""
+        self._session.app.after_render += self._begin
         while True:
             try:
                 self._tell(self._taken())
@@ -176,6 +177,10 @@ class Session:
                 continue  # the line is given up
             except (EOFError, Leave):
                 return OK
+
+    def _begin(self, _app: object) -> None:
+        self._session.app.after_render -= self._begin
+        self._desk.knowledge.start()
 
     # --- the bar
 
