@@ -26,7 +26,7 @@ LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_SUBSYSTEMS: Final = (
     "node", "daemon", "channels", "peers", "payments", "chain", "wallet", "plugins", "signer", "backup", "rpc", "hooks",
-    "bus", "store",
+    "bus", "store", "doctor",
 )  # fmt: skip
 CHANNEL_SECRETS: Final = ("funding", "revocation", "payment", "delayed_payment", "htlc", "shachain_seed")
 
