@@ -29,9 +29,9 @@ come first.
                 (code("ok"), "it is as it should be"),
             ),
         ),
-        f"""The exit code is {OK} while there are hints at most, and {WRONG} if there is a {" or a ".join(UNWELL)}, so that
-a timer may run it. What lnpd would refuse of the configuration is one of the findings. Other programs ask a node for its
-own checks by the RPC's method `doctor`.
+        f"""The exit code is {OK} while there are hints at most, and {WRONG} if there is a {" or a ".join(UNWELL)}, so
+that a timer may run it. What lnpd would refuse of the configuration is one of the findings. Other programs ask a node
+for its own checks by the RPC's method `doctor`.
 """,
         "## Seen from the outside\n",
         _table(LOCAL_CHECKS),
