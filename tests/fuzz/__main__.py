@@ -41,7 +41,7 @@ def main() -> int:
         if time.monotonic() >= until:
             break
         with tempfile.TemporaryDirectory(prefix="lnpd-fuzz-") as folder:
-            asyncio.run(run(Path(folder), kind, f"{seed} {number}", TIMES * RUNS[kind].rounds))
+            asyncio.run(run(Path(folder), kind, (f"{seed} {number}",), TIMES * RUNS[kind].rounds))
         sys.stdout.flush()
     print(f"{number} runs, seeds {seed!r} 0 to {number - 1}: nothing found")
     return 0

@@ -85,4 +85,4 @@ def test_a_defect_of_a_node_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Channels, "messages", careless)
     with pytest.raises(AssertionError, match="could not be handled"):
-        asyncio.run(run(tmp_path, "messages", "planted", 300))
+        asyncio.run(run(tmp_path, "messages", ("planted",), 300))
