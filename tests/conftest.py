@@ -1,5 +1,6 @@
 """How does every test run: which hypothesis profile, and what does the end of a run say about vectors?"""
 
+import gc
 import os
 import re
 import sys
@@ -27,6 +28,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 
 NOT_RUN = re.compile(r"not run: (\.\./shared/vectors/\S+)")
 CASES = re.compile(r"^\S*\.json\b.*\d.*$", re.MULTILINE)
+
+
+def pytest_collection_finish() -> None:
+    """What the modules and the tests themselves hold stays to the end: the collector need not look at it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

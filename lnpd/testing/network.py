@@ -156,7 +156,7 @@ class Network:
             "minimum_depth": DEPTH,
             "log_level": "warning",
             "plugin_sandbox": "never",  # tests' plugins write where the test looks
-            "developer": Developer(poll_seconds=0.2),
+            "developer": Developer(poll_seconds=0.2, redial_seconds=0.2),
         }
         return Config(**{**usual, **options})
 
@@ -195,15 +195,17 @@ class Network:
         return await self.followed()
 
     async def followed(self) -> int:
-        """The height of the best chain, once every node has handled it."""
+        """The height of the best chain, once every node has handled it and has broadcast what it wants next."""
         height = (await self.chain.best_block()).height
         for node in self.nodes:
             await node.watcher.sync()
             await node.wallet.sync()
             await until(lambda node=node: node.watcher.height >= height, "the node's height")  # type: ignore[misc]
             await node.feerates.settled()
+            await node.channel_chain.delivered()
             for driver in list(node.channels.drivers.values()):
                 await driver.settled()
+            await node.watcher.sync()
         return height
 
     async def fund(self, node: Node, amount_sat: int) -> None:

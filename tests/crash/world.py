@@ -341,5 +341,6 @@ class World:
 async def _caught_up(node: Node) -> None:
     await node.watcher.sync()
     await node.wallet.sync()
+    await node.channel_chain.delivered()
     for driver in list(node.channels.drivers.values()):
         await driver.settled()

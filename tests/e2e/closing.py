@@ -166,7 +166,6 @@ async def pass_blocks(network: Network, count: int = 1, step: int = 1) -> None:
     while count > 0:
         await network.mine(min(step, count))
         count -= step
-        await broadcasts(network)
 
 
 async def full_blocks(network: Network, count: int = 1, *txs: Tx) -> None:
@@ -174,7 +173,6 @@ async def full_blocks(network: Network, count: int = 1, *txs: Tx) -> None:
     assert not isinstance(network.chain, RemoteChain), "it mines what waits"
     await network.chain.mine_only(tuple(tx.serialise() for tx in txs), count)
     await network.followed()
-    await broadcasts(network)
 
 
 async def estimate(network: Network, feerate_per_kw: int) -> None:

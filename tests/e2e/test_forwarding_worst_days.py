@@ -77,7 +77,6 @@ async def mined_until(network: Network, done: object, blocks: int = 1, turns: in
         if await done():  # type: ignore[operator]  # a coroutine function
             return
         await network.mine(blocks)
-        await asyncio.sleep(0.02)
     raise AssertionError("it never came true, however many blocks came")
 
 

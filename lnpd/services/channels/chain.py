@@ -71,6 +71,11 @@ class ChannelChain:
         for driver in self.channels.drivers.values():
             driver.post(Item(Disconnected()))  # which no peer is yet
 
+    async def delivered(self) -> None:
+        """Returns once what the chain did by now, and its new tip, are in the channels' mailboxes."""
+        while self._deliveries:
+            await asyncio.wait(tuple(self._deliveries))
+
     # --- the drivers' Outside
     def add_watch(self, write: Write, owner: bytes, action: Watch) -> None:
         """Watches from now on."""

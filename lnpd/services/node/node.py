@@ -160,7 +160,7 @@ class Node:
         self._stack.push_async_callback(self.watcher.stop)
         await self.checks.chain(self.backend, self.watcher, self.channels)
         self.payments.begin()
-        self._channel_chain.tell_again()
+        self.channel_chain.tell_again()
 
     async def _keep_backup(self) -> None:
         config, key = self.config, await self.signer.backup_key()
@@ -204,24 +204,24 @@ class Node:
         self.plugins = host_of(*parts, lambda: self.channels.every())
 
     def _make_watcher(self) -> None:
-        self._channel_chain = ChannelChain(lambda height: self._spawn(self._tell_block(height)))
-        self.watcher = ChainWatch(self.store, self.backend, self._channel_chain, self._broken, self._poll_seconds)
+        self.channel_chain = ChannelChain(lambda height: self._spawn(self._tell_block(height)))
+        self.watcher = ChainWatch(self.store, self.backend, self.channel_chain, self._broken, self._poll_seconds)
         self.sight = ChainSight(self.pulse, lambda: self.watcher.height, self.config.network == "regtest")
-        self._channel_chain.watcher = self.watcher
+        self.channel_chain.watcher = self.watcher
         self.watcher.on_undone = partial(self._hook, "block_disconnected")
-        self._channel_chain.payer = FeePayer(self.store, self.backend, self.watcher, self.wallet)
+        self.channel_chain.payer = FeePayer(self.store, self.backend, self.watcher, self.wallet)
 
     def _make_channels(self) -> None:
         config = self.config
         self._recipients: dict[str, Recipient] = {
-            "funding": FundingRecipient(self._channel_chain, self.wallet),
-            "plugins": PluginRecipient(self._channel_chain, self.events),
+            "funding": FundingRecipient(self.channel_chain, self.wallet),
+            "plugins": PluginRecipient(self.channel_chain, self.events),
         }
         parts = Parts(
             store=self.store,
             signer=self.signer,
             answers=self.answers,
-            outside=self._channel_chain,
+            outside=self.channel_chain,
             recipients=self._recipients,
             publish=self._record,
             changed=self._changed,
@@ -231,7 +231,7 @@ class Node:
         )
         self.kinds = Kinds(self.registry)
         self.channels = Channels(parts, self.kinds, self.hooks, channel_settings(config, self.wallet))
-        self._channel_chain.channels = self.channels
+        self.channel_chain.channels = self.channels
         self.feerates = FeerateKeeper(self.channels, self.watcher).started()
         self._stack.push_async_callback(self.feerates.stop)
 

@@ -35,8 +35,7 @@ def test_a_block_waits_for_what_happened_before_it() -> None:
         assert slow.heard == told == [1], "on a quiet chain whoever listens beside the channels hears it too"
         slow.read.set()
         async with asyncio.timeout(5):
-            while len(slow.heard) < 4:
-                await asyncio.sleep(0)
+            await chain.delivered()
         assert slow.heard == [1, b"channel", 2, 3] and told == [1, 2, 3]
 
     asyncio.run(main())
