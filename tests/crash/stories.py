@@ -203,6 +203,7 @@ class Story:
         offered = asyncio.Event()
         self.world.at(payer, "payment-offered", offered.set)
         self.world.hold(payee, "commitment-held")
+        letting_go = asyncio.create_task(self._let_go())
         first = asyncio.create_task(self._paid(payer, texts[0].invoice, texts[0].payment_hash))
         try:
             await asyncio.wait({first, asyncio.create_task(offered.wait())}, return_when=asyncio.FIRST_COMPLETED)
@@ -212,7 +213,14 @@ class Story:
         finally:
             self.world.nothing_more()
             first.cancel()
+            letting_go.cancel()
         self.bobs_msat += 6_000_000 if payer == "alice" else -6_000_000
+
+    async def _let_go(self) -> None:
+        """A channel that a death has frozen meanwhile does not come back while the payee's disk is held."""
+        while await self.world.is_active():
+            await asyncio.sleep(0.01)
+        self.world.nothing_more()
 
     def _break_off(self, name: str) -> None:
         self.world.cut_line(name)

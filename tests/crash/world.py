@@ -334,6 +334,10 @@ class World:
         for name in NODES:
             await self.until(name, self._is_usable, "the channel is active again with no one's help")
 
+    async def is_active(self) -> bool:
+        """Whether it can be used on both now."""
+        return all([await self.look(name, self._is_usable) for name in NODES])
+
     async def _is_usable(self, node: Node) -> bool:
         return usable(node, self.channel) is not None
 
