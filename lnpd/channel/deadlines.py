@@ -1,10 +1,12 @@
-"""When must an HTLC close its channel? (BOLT 2, cltv_expiry_delta Selection) When does the channel's type? And when has
-an acceptor waited for the funding for too long? (BOLT 2, channel_ready: "after a timeout of 2016 blocks")
+"""When must an HTLC close its channel? (BOLT 2, cltv_expiry_delta Selection) When must an extension's output to which
+we have the late datum, and when does the channel's type? When has an acceptor waited for the funding for too long?
+(BOLT 2, channel_ready: "after a timeout of 2016 blocks")
 
-Decided from the snapshot alone: no provider, no peer and no payment is asked, so it works while all of them are gone.
+Decided from what is stored alone: no provider, no peer and no payment is asked, so it works while all of them are gone.
 """
 
-from typing import Final
+from collections.abc import Generator
+from typing import Any, Final
 
 from lnpd_sdk.types import ACCEPTOR, Htlc
 from msgspec.structs import replace
@@ -13,9 +15,11 @@ from lnpd.channel.actions import Notify
 from lnpd.channel.dust import htlc_of
 from lnpd.channel.events import Block
 from lnpd.channel.failure import fail
+from lnpd.channel.queries import FindCommitment, Kept, ask, commitment_key
+from lnpd.channel.stakes import opened_in
 from lnpd.channel.state import AwaitingReady, Channel, Closed, Failed, Negotiating, Normal, ShuttingDown
 from lnpd.channel.table import Step, done, on
-from lnpd.errors import FulfillmentDeadlinePassed, FundingLockEnds, HtlcTimedOut, ProtocolError
+from lnpd.errors import FulfillmentDeadlinePassed, FundingLockEnds, HtlcTimedOut, LateDatumExpires, ProtocolError
 from lnpd.tx.funding_types import lock_blocks
 from lnpd.tx.states import HTLC, htlcs_of
 
@@ -55,7 +59,7 @@ def _watched(channel: Channel, height: int) -> Step:
     """
     if channel.unproven and not channel.unproven_since_height:
         channel = replace(channel, unproven_since_height=height)
-    due = _due(channel, height) or _funding_due(channel, height)
+    due = _due(channel, height) or _funding_due(channel, height) or (yield from _opened_due(channel, height))
     if due is None or (channel.unproven and (channel.doubted or height < _proof_due_height(channel))):
         return (yield from done(channel))
     return (yield from fail(channel, due, though_unproven=True))
@@ -76,6 +80,21 @@ def _due(channel: Channel, height: int) -> ProtocolError | None:
         if fulfilled(channel, htlc) and height >= htlc.cltv_expiry - channel.policy.htlc_deadline_blocks:
             text = f"HTLC {htlc.id} was fulfilled and not removed; it expires at height {htlc.cltv_expiry}."
             return FulfillmentDeadlinePassed(text)
+    return None
+
+
+def _opened_due(channel: Channel, height: int) -> Generator[Any, Any, ProtocolError | None]:
+    """Why an extension's output closes the channel now: its late datum is ours, and soon the peer can take it, too."""
+    if not channel.policy.htlc_deadlines or not channel.witnesses:
+        return None
+    for funding in channel.fundings:
+        kept: Kept | None = yield from ask(
+            FindCommitment(commitment_key(funding.txid, channel.us, channel.numbers[channel.us]))
+        )
+        for until_height, output in opened_in(channel, kept.graph) if kept is not None else ():
+            if height >= until_height - channel.policy.htlc_deadline_blocks:
+                name = f"{output.provider} {output.id}"
+                return LateDatumExpires(f"{name} is opened to us by what we know, and the peer can take it soon.")
     return None
 
 

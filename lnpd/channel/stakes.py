@@ -1,7 +1,8 @@
 """What is ours of a commitment, what of that may be lost by its confirming late, and from when on?
 
 An HTLC that we offered may be claimed by the peer as long as our timeout is not confirmed; one that we fulfilled is the
-peer's again from its expiry on. Everything else only waits.
+peer's again from its expiry on, and so is an extension's output to which we know the late datum, where the peer has a
+path with an absolute lock. Everything else only waits.
 """
 
 from itertools import accumulate
@@ -11,8 +12,9 @@ from lnpd_sdk.script import Template
 from lnpd_sdk.types import Party
 
 from lnpd.channel.state import Channel
-from lnpd.tx.claims import RACE_BLOCKS
-from lnpd.tx.graph import Graph
+from lnpd.channel.witnesses import supplied
+from lnpd.tx.claims import RACE_BLOCKS, contested
+from lnpd.tx.graph import Graph, Output
 from lnpd.tx.states import HTLC
 
 
@@ -50,9 +52,21 @@ def stake_in(channel: Channel, graph: Graph) -> Stake:
             height = output.cltv_expiry + RACE_BLOCKS * offered
             at[height] = at.get(height, 0) + output.value_sat
             ours_sat += output.value_sat * (not offered)  # an offered one is in the balance until it is fulfilled
+    for height, output in opened_in(channel, graph):
+        at[height] = at.get(height, 0) + output.value_sat
+        ours_sat += output.debits_msat[channel.them] // 1000
     heights = sorted(at)
     risks = tuple(map(Risk, heights, accumulate(at[height] for height in heights))) or (Risk(0, 0),)
     return Stake(ours_sat, risks)
+
+
+def opened_in(channel: Channel, graph: Graph) -> tuple[tuple[int, Output], ...]:
+    """What a late datum that we know opens to us, and a lock to the peer, each with the height at which the commitment
+    has to be confirmed."""
+    providers = sorted({each.provider for each in channel.witnesses})
+    return tuple(
+        each for provider in providers for each in contested(graph, channel.us, provider, supplied(channel, provider))
+    )
 
 
 def our_anchor(graph: Graph, us: Party) -> int | None:

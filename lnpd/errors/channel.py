@@ -395,3 +395,7 @@ class HtlcTimedOut(ChannelError, ProtocolError):
 
 class FulfillmentDeadlinePassed(ChannelError, ProtocolError):
     """An HTLC that we fulfilled is not removed, and its fulfillment deadline has come (BOLT 2)."""
+
+
+class LateDatumExpires(ChannelError, ProtocolError):
+    """A late datum that we know opens an extension's output to us, and soon the peer can take it by a lock."""

@@ -117,6 +117,18 @@ def claimable_child(graph: Graph, index: int, txid: bytes, party: Party, state: 
     return plan(Confirmed(graph, height, txid, index), party, state, {})
 
 
+def contested(graph: Graph, party: Party, provider: str, late: Mapping[str, bytes]) -> tuple[tuple[int, Output], ...]:
+    """The outputs of a provider in a commitment which late data open to `party`, and which the other party can take by
+    an absolute lock, each with the height of the tip at which the commitment has to be confirmed: else both can. A lock
+    of the rival's that only begins with the confirmation leaves time."""
+    confirmed, found = Confirmed(graph, 0, graph.tx.txid), []
+    for claim in plan(confirmed, party, "latest", late).claims:
+        rivals = [way.after for way, _ in _ways(confirmed, claim.vout, other(party), "latest") if way.after]
+        if claim.output.provider == provider and claim.late and rivals:
+            found.append((max(1, min(rivals) - claim.path.older), claim.output))
+    return tuple(found)
+
+
 def plan(confirmed: Confirmed, party: Party, state: State, late: Mapping[str, bytes]) -> Plan:
     """What `party` takes of a confirmed transaction, and what of its own it cannot take now."""
     claims: list[Claimable] = []

@@ -59,8 +59,9 @@ class ChannelAsks(Asks):
 
         `name` is what the outputs' paths and children call it: `sha256:<hash in hex>` (also hash256, ripemd160 and
         hash160) for a preimage, `adaptor:<point in hex>` for an adaptor's secret. It is stored before this returns, and
-        claims what it opens once a commitment is on the chain, with the plugin or without it. CommandRefused if the
-        bytes are not what the name says.
+        claims what it opens once a commitment is on the chain, with the plugin or without it. Where the peer can take
+        that, too, from a height on (`after`), the channel is closed 18 blocks before, and as many more as our own path
+        has to wait. CommandRefused if the bytes are not what the name says.
 
         The other way round: if the peer broadcasts a child that this node signed for an adaptor point, the
         node finds the secret in it, keeps it for this provider's outputs in all channels, and tells it once, by the
