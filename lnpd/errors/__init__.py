@@ -11,6 +11,7 @@ from lnpd.errors.chain import *
 from lnpd.errors.channel import *
 from lnpd.errors.channels import *
 from lnpd.errors.crypto import *
+from lnpd.errors.deadlines import *
 from lnpd.errors.funding import *
 from lnpd.errors.gates import *
 from lnpd.errors.hooks import *

@@ -387,15 +387,3 @@ class LastSecretWrong(ReestablishFailed):
 
 class DataLost(ReestablishFailed):
     """The peer has proved that it is ahead of us: our latest commitment is revoked and must not be broadcast."""
-
-
-class HtlcTimedOut(ChannelError, ProtocolError):
-    """An HTLC that we offered is past its timeout deadline (BOLT 2, cltv_expiry_delta Selection)."""
-
-
-class FulfillmentDeadlinePassed(ChannelError, ProtocolError):
-    """An HTLC that we fulfilled is not removed, and its fulfillment deadline has come (BOLT 2)."""
-
-
-class LateDatumExpires(ChannelError, ProtocolError):
-    """A late datum that we know opens an extension's output to us, and soon the peer can take it by a lock."""
