@@ -9,6 +9,7 @@ import argparse
 import difflib
 import os
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -76,6 +77,7 @@ def find(words: Sequence[str], commands: Iterable[Command]) -> tuple[Command, li
         if found is not None:
             return found, list(words[length:])
     names = [command.name for command in rows.values()]
+    words = list(takewhile(lambda word: not word.startswith("-"), words))
     asked = " ".join(words[:2])
     first = words[0] if words else ""
     near = [name for name in names if name.startswith(f"{first} ")]

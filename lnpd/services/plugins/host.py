@@ -73,7 +73,7 @@ class PluginHost:
         """
         for path in paths:
             if not path.is_file():
-                raise PluginNotFound(f"there is no plugin at {path}")
+                raise PluginNotFound(f"There is no plugin at {path}.")
         check_endpoint(self.endpoint(len(self.plugins) + len(paths), 10**9))
         self._runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._runtime.chmod(0o700)  # it may have been there, open to others

@@ -184,7 +184,7 @@ def test_a_person_reads_what_is_wrong_and_a_script_the_exit_code(
     assert lnp.main(["plugin", "check", str(BAD / "clash.py")]) == 1
     assert "WRONG manifest" in (said := capsys.readouterr().out) and "bad claims the provider htlc" in said
     assert lnp.main(["plugin", "check", str(tmp_path / "none.py")]) == 1
-    assert "there is no plugin at" in capsys.readouterr().err
+    assert "There is no plugin at" in capsys.readouterr().err
 
 
 def test_a_file_that_hides_a_module_of_pythons_is_refused_by_name(tmp_path: Path) -> None:

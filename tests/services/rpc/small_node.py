@@ -226,6 +226,21 @@ class SmallNode:
                             *heights, 1_790_000_000),
         )  # fmt: skip
 
+    async def backup(self) -> answers.Backup:
+        return answers.Backup((answers.BackupFile("/tmp/alice/channels.backup", 1_790_000_000, 5, 300),), ())
+
+    async def backup_database(self, file: str) -> answers.DatabaseCopy:
+        return answers.DatabaseCopy(file, 4096, "as it was")
+
+    async def check(self) -> answers.StoreCheck:
+        return answers.StoreCheck(len(self.rows), 2, ())
+
+    async def rescan(self, from_height: int = 0) -> answers.Funds:
+        return await self.funds()
+
+    async def plugin_grants(self, plugin: str) -> answers.GrantsShown:
+        return answers.GrantsShown(plugin, "/tmp/lockbox.py", "ready", ())
+
     async def payments(self) -> tuple[answers.Payment, ...]:
         return (answers.Payment("e5" * 32, "paid", 21_000, 0, 1_790_000_000, "f6" * 32),)
 
