@@ -8,6 +8,7 @@ import pytest
 
 from lnpd.cli import lnp
 from lnpd.cli.ask import TABLE
+from lnpd.cli.exits import OK, WRONG
 from lnpd.rpc.commands import Command
 from lnpd.rpc.kinds import check
 from tests.cli.called import called
@@ -45,7 +46,7 @@ def test_each_command_answers_a_program(command: Command, place: Path) -> None:
     words = [*command.name.split(), *(WORDS[p.kind] for p in command.parameters if p.required)]
     more = [] if command.name == "plugin new" else ["--directory", str(place)]  # there it is where the plugin goes
     done = called(lnp.main, [*more, *words, *MORE.get(command.name, []), "--json"], folder=place)
-    assert (done.code, done.err) == (0, ""), done
+    assert (done.code, done.err) == (WRONG if command.name == "doctor" else OK, ""), done  # the small node ails
     json.loads(done.out)
 
 

@@ -144,7 +144,7 @@ _LNP: Final = (
     Row("nothere.py", 1, "plugin check {folder}/nothere.py"),
     Row("cannot be a plugin's name", 2, "plugin new Class"),
     # scripts
-    Row("The line cannot be read: No closing quotation", 2, "", "script", "info --json\ninvoice 'unclosed\n"),
+    Row("The line cannot be read: a quote", 2, "", "script", "info --json\ninvoice 'unclosed\n"),
     Row("did you mean pay", 2, "", "script", "# a comment\n\npya {priced}\n"),
     Row("No channel begins with ffffff", 1, "", "script", "close ffffff\ninfo --json\n"),
     # lines of the RPC
