@@ -8,6 +8,7 @@ import lnpd.channel
 from contrib.docs import (
     backup,
     bitcoind,
+    client,
     configuration,
     contract,
     doctor,
@@ -53,6 +54,7 @@ PAGES: Final[tuple[Page, ...]] = (
     Page(FOLDER / "shell.md", "the shell: keys, its own commands, what it shows and asks", shell.shell),
     Page(FOLDER / "configuration.md", "file, environment and arguments; the limits of each preset; what is refused",
          configuration.configuration),
+    Page(FOLDER / "client.md", "how a program in Python asks a node, here or from another machine", client.client),
     Page(FOLDER / "backup.md", "what to keep, how a node comes back, and whether what it has stored is sound",
          backup.backup),
     Page(FOLDER / "doctor.md", "what `lnp doctor` looks at, and which command mends what it finds", doctor.doctor),

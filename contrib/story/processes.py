@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from contrib.story.telling import StoryFailed, Teller, wait
 from lnpd.errors import NodeUnavailable
-from lnpd.rpc.client import RpcClient
+from lnpd.rpc.client import Client
 
 STOP_SECONDS: Final = 12.0  # a daemon takes 8 at most
 ASK_SECONDS: Final = 20.0
@@ -191,7 +191,7 @@ class Node:
     # --- what it is asked
     def ask(self, method: str, **params: Any) -> Any:  # Any: JSON values
         """A look that the story does not tell of."""
-        with RpcClient(self.directory) as client:
+        with Client(self.directory) as client:
             return client.call(method, params, ASK_SECONDS)
 
     def begin_lnp(self, *words: str) -> Pending:

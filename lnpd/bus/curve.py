@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import zmq
 from zmq.utils import z85
 
-from lnpd.errors import EndpointRefused
+from lnpd.errors import EndpointRefused, KeyFileRefused
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +55,41 @@ def kept_keys(path: Path) -> KeyPair:
     return KeyPair(z85.decode(zmq.curve_public(z85.encode(secret))), secret)
 
 
+def private_keys(path: Path) -> KeyPair:
+    """The key pair of a file that is there, and that its user alone may read. KeyFileRefused."""
+    try:
+        mode = path.stat().st_mode
+        if mode & 0o077:
+            raise KeyFileRefused(f"Others than its user may read {path}: make it private (chmod 600).")
+        return kept_keys(path)
+    except OSError as error:
+        raise KeyFileRefused(f"{path} cannot be read: {error.strerror}.") from None
+    except EndpointRefused as error:
+        raise KeyFileRefused(f"{error}.") from None
+
+
+def new_or_private_keys(path: Path) -> KeyPair:
+    """The same; made if there is no file yet. KeyFileRefused."""
+    try:
+        if not path.exists():
+            return kept_keys(path)
+    except OSError as error:
+        raise KeyFileRefused(f"{path} cannot be written: {error.strerror}.") from None
+    return private_keys(path)
+
+
 class Door:
     """The doorkeeper of one listening socket. `known` are the keys by their owners' names; `proved(way, owner)` is told
-    of each connection that is let in, before it is."""
+    of each connection that is let in, before it is. `kind` is what the owners are."""
 
-    def __init__(self, keys: KeyPair, known: dict[str, bytes], proved: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        keys: KeyPair,
+        known: dict[str, bytes],
+        proved: Callable[[str, str], None],
+        kind: str = "remote plugin",
+    ) -> None:
+        self._kind = kind
         self._keys, self._names, self._proved = keys, {key: name for name, key in known.items()}, proved
         self._ways: set[str] = set()
         self._heard: set[str] = set()  # of these
@@ -136,7 +166,8 @@ class Door:
         self.refused += 1
         if self.refused & (self.refused - 1) == 0:  # at 1, 2, 4, 8, ...: how often is up to the other side
             log.warning(
-                "a remote plugin is refused, the %s. time: nobody's key is %s",
+                "a %s is refused, the %s. time: nobody's key is %s",
+                self._kind,
                 self.refused,
                 credentials[0][:KEY_BYTES].hex() if credentials else "",
             )
@@ -146,6 +177,11 @@ class Door:
     def owner(frame: zmq.Frame) -> bytes:
         """Whom the doorkeeper let in, and by which way, as the beginning of an identity."""
         return str(frame.get("User-Id")).encode() + SEPARATOR
+
+    @classmethod
+    def way(cls, frame: zmq.Frame) -> str:
+        """By which way it came; empty if ZeroMQ does not say."""
+        return way_of(cls.owner(frame)) if frame.get("User-Id") else ""
 
     @staticmethod
     def without_owner(identity: bytes) -> bytes:

@@ -95,9 +95,10 @@ class Link:
         return link
 
     @classmethod
-    def guarded(cls, receive: Receiver, door: Door) -> "Link":
-        """Hears those that a door lets in, by the ways that are opened for them."""
+    def guarded(cls, receive: Receiver, door: Door, send_frames: int = SEND_FRAMES) -> "Link":
+        """Hears those that a door lets in, by the ways that are opened for them. So many frames may wait for each."""
         link = cls(zmq.ROUTER, receive, door)
+        link._socket.setsockopt(zmq.SNDHWM, send_frames)
         door.guard(link._socket)
         link._watch()
         return link

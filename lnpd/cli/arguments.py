@@ -8,6 +8,7 @@ Only the command that was asked for gets a parser, so that `lnp` starts at once.
 import argparse
 import difflib
 import os
+import re
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -21,6 +22,7 @@ from lnpd.config.places import file_of
 from lnpd.errors import NoSuchMethod, ParameterRefused
 from lnpd.rpc.commands import Command, Parameter
 from lnpd.rpc.kinds import LISTS, read_word
+from lnpd.rpc.place import Remote
 
 DEFAULT_TIMEOUT_SECONDS: Final = 120.0
 
@@ -35,17 +37,31 @@ class Common(msgspec.Struct, frozen=True):
     yes: bool = False
     plain: bool = False
     in_shell: bool = False
+    remote: Remote | None = None
+
+    @property
+    def place(self) -> Path | Remote:
+        """Where the node is that is asked."""
+        return self.remote or self.directory
 
 
 COMMON: Final[tuple[tuple[str, str, str], ...]] = (
     ("--directory", "PATH", "the node's data directory (default: what lnpd would take)"),
     ("--network", "NAME", f"{', '.join(NETWORKS)} (default: regtest)"),
     ("--config", "PATH", "the node's configuration file, which may name another network or directory; or none"),
+    ("--remote", "tcp://HOST:PORT", "ask a node on another machine, where it has this --rpc-listen"),
+    ("--server-key", "HEX", "its public key: `lnp key DIRECTORY/rpc-key` shows it there"),
+    ("--key-file", "PATH", "the file with the secret key that it knows: `lnp key PATH` makes one"),
     ("--timeout", "SECONDS", "wait at most so long for the answer (default: 120)"),
     ("--json", "", "print the answer as JSON, as the RPC gives it"),
     ("--yes", "", "do not ask before money moves (a script, whose input is no terminal, is never asked)"),
     ("--plain", "", "no colours and no moving cursor: for screen readers"),
 )
+
+
+REMOTE: Final = ("--remote", "--server-key", "--key-file")
+_TCP: Final = re.compile(r"tcp://(?:\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,255}):[0-9]{1,5}")
+_KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class Parser(argparse.ArgumentParser):
@@ -158,9 +174,25 @@ def common(parsed: argparse.Namespace, base: Common | None = None) -> Common:
         json=base.json or given["--json"],
         timeout_seconds=base.timeout_seconds if seconds is None else seconds,
         qr=getattr(parsed, FLAG, False),
+        remote=_remote(given) or (None if named else base.remote),
         yes=base.yes or given["--yes"],
         plain=base.plain or given["--plain"],
     )
+
+
+def _remote(given: dict[str, Any]) -> Remote | None:  # Any: what argparse found
+    """The node on another machine that was named. Raises ParameterRefused."""
+    words = [given[flag] for flag in REMOTE]
+    if not any(words):
+        return None
+    if not all(words):
+        raise ParameterRefused(f"{', '.join(REMOTE[:-1])} and {REMOTE[-1]} go together.")
+    address, key, file = words
+    if not _TCP.fullmatch(address):
+        raise ParameterRefused(f"--remote takes tcp://HOST:PORT, not {address[:60]!r}.")
+    if not _KEY.fullmatch(key):
+        raise ParameterRefused(f"--server-key takes a public key, 64 hex digits, not {key[:80]!r}.")
+    return Remote(address, bytes.fromhex(key), Path(os.path.abspath(os.path.expanduser(file))))
 
 
 def _directory(given: dict[str, Any]) -> Path:  # Any: what argparse found

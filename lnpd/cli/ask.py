@@ -17,7 +17,6 @@ from lnpd.rpc.client import Client
 from lnpd.rpc.commands import COMMANDS, Command
 from lnpd.rpc.described import from_description
 
-WAIT_BEYOND_SECONDS: Final = 30.0
 READING: Final = ("rescan",)
 TABLE: Final = (*COMMANDS, *KEYBOARD, *HERE)
 
@@ -56,8 +55,8 @@ def _watch(words: Sequence[str], common: Common) -> None:
     from lnpd.cli.watch import watch  # rarely needed
 
     def shown(columns: int | None) -> str:
-        with Client(common.directory) as node:
-            return rendered(command, node.call(command.method, params, patience(params, common)), common, columns)
+        with Client(common.place) as node:
+            return rendered(command, node.call(command.method, params, common.timeout_seconds), common, columns)
 
     watch(f"{common.directory.name}: {' '.join(words)}", shown, common)
 
@@ -67,7 +66,7 @@ def _wait(params: dict[str, Any], common: Common) -> None:  # Any: JSON values
 
     channel = params.get("channel")
     if channel is not None:
-        with Client(common.directory) as node:
+        with Client(common.place) as node:
             ids = [row["channel_id"] for row in node.call("channels", {}, DEFAULT_TIMEOUT_SECONDS)]
         fitting = [each for each in ids if each.startswith(channel)]
         if len(fitting) != 1:
@@ -96,7 +95,7 @@ def find(words: Sequence[str], common: Common) -> tuple[Command, list[str]]:
 def known_commands(common: Common) -> tuple[Command, ...]:
     """The table's commands, and those of the plugins if the node runs."""
     try:
-        with Client(common.directory) as node:
+        with Client(common.place) as node:
             return (*TABLE, *plugin_commands(node))
     except NodeUnavailable:
         return TABLE
@@ -112,7 +111,7 @@ def plugin_commands(node: Client) -> list[Command]:
 
 def execute(command: Command, params: dict[str, Any], common: Common) -> None:  # Any: JSON values
     """Asks the node and prints its answer."""
-    with Client(common.directory) as node:
+    with Client(common.place) as node:
         if command.streaming:
             follow(node, params, common)
         if command.method == "log":
@@ -124,22 +123,15 @@ def execute(command: Command, params: dict[str, Any], common: Common) -> None:  
             confirm.confirm(node, command, params)
         how_far = (lambda: _how_far(common)) if command.method in READING else None
         with progress.shown(command.method, common, how_far):
-            answer = node.call(command.method, params, patience(params, common))
+            answer = node.call(command.method, params, common.timeout_seconds)
         show(command, answer, common)
 
 
 def _how_far(common: Common) -> str:
     """How far the node has read the chain, asked beside the command that makes it read."""
-    with Client(common.directory) as node:
+    with Client(common.place) as node:
         info = node.info()
     return f"block {info.synced_height:,} of {info.height:,}"
-
-
-def patience(params: dict[str, Any], common: Common) -> float:  # Any: JSON values
-    """How long to wait for an answer: longer than the node was told to try."""
-    if common.timeout_seconds is not None:
-        return common.timeout_seconds
-    return max(DEFAULT_TIMEOUT_SECONDS, int(params.get("timeout_seconds", 0)) + WAIT_BEYOND_SECONDS)
 
 
 def follow(node: Client, params: dict[str, Any], common: Common) -> NoReturn:  # Any: JSON values

@@ -2,11 +2,11 @@
 
 import os
 import threading
-from pathlib import Path
 from typing import Final
 
 from lnpd.errors import LnpdError
 from lnpd.rpc.client import Client
+from lnpd.rpc.place import Place
 
 RETRY_SECONDS: Final = 1.0
 
@@ -14,8 +14,8 @@ RETRY_SECONDS: Final = 1.0
 class Ears:
     """Listens to a node's events from a thread, until the program ends. `fileno` is for select."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
@@ -40,7 +40,7 @@ class Ears:
     def _listen(self) -> None:
         while not self._ended.is_set():
             try:
-                with Client(self._directory) as node, node.events() as events:
+                with Client(self._place) as node, node.events() as events:
                     for _ in events:
                         if self._ended.is_set():
                             return

@@ -1,4 +1,4 @@
-"""Which commands of `lnp` need no node? For authors of plugins, and for the keyboard; their rows are as the node's."""
+"""Which commands of `lnp` need no node? For authors, for keys, for the keyboard; their rows are as the node's."""
 
 from typing import Final
 
@@ -42,6 +42,15 @@ PRINTED: Final[tuple[Command, ...]] = (
     ),
 )
 HERE: Final[tuple[Command, ...]] = (
+    Command(
+        "key",
+        NODE,
+        "Show the public key of a key file, for programs that ask a node from another machine; make one if there is"
+        " none. A node's own is rpc-key in its data directory.",
+        None,
+        (Parameter("file", "path", "the file, which its user alone can read"),),
+        examples=("lnp key ~/.lnpd/phone.key",),
+    ),
     Command(
         "plugin new",
         PLUGINS,

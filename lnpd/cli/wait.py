@@ -56,10 +56,10 @@ def of_channel(row: Row | None, most_left: int) -> Stage:
 
 def wait(channel: str | None, common: Common) -> None:
     """Waits for the chain, or for a channel by its whole id. Raises DeadlineMissed."""
-    ears, line = Ears(common.directory), Line(can_move(common.plain))
+    ears, line = Ears(common.place), Line(can_move(common.plain))
     began, most_left = time.monotonic(), 0
     try:
-        with Client(common.directory) as node:
+        with Client(common.place) as node:
             while True:
                 row = _row(node, channel) if channel else None
                 most_left = max(most_left, row["blocks_left"] if row else 0)

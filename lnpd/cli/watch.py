@@ -33,7 +33,7 @@ Shown = Callable[[int | None], str]
 def watch(title: str, shown: Shown, common: Common) -> None:
     """Shows an answer until a key is pressed. Raises what the first question is refused with."""
     shown(None)  # what is wrong with the command is said where it was typed
-    ears = Ears(common.directory)
+    ears = Ears(common.place)
     try:
         if common.plain or not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
             _print(shown, ears)

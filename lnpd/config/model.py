@@ -103,6 +103,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     plugin_network: tuple[str, ...] = ()
     plugin_listen: str = ""
     remote_plugins: tuple[tuple[str, bytes], ...] = ()
+    rpc_listen: Address | None = None
+    rpc_clients: tuple[tuple[str, bytes], ...] = ()
+    rpc_readers: tuple[tuple[str, bytes], ...] = ()
     metrics: Address | None = None
     chain: str = ""
     chain_process: bool = False

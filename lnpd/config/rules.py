@@ -16,6 +16,10 @@ def _on_mainnet(rule: Callable[[Config], bool]) -> Callable[[Config], bool]:
     return lambda config: config.network == MAINNET and rule(config)
 
 
+def _all_differ(pins: tuple[tuple[str, bytes], ...]) -> bool:
+    return len({name for name, _ in pins}) == len(pins) == len({key for _, key in pins})
+
+
 Rule = tuple[Callable[[Config], bool], str]
 
 # What may not be, with the sentence that says so. The first rules bind whoever makes a seed as well.
@@ -71,6 +75,18 @@ RULES: Final[tuple[Rule, ...]] = (
     (
         lambda c: len(dict(c.remote_plugins)) != len(c.remote_plugins),
         "--remote-plugin names a plugin twice.",
+    ),
+    (
+        lambda c: (c.rpc_listen is not None) != bool(c.rpc_clients or c.rpc_readers),
+        "--rpc-listen goes together with --rpc-client or --rpc-reader: where to ask, and who may.",
+    ),
+    (
+        lambda c: not _all_differ(c.rpc_clients + c.rpc_readers),
+        "--rpc-client and --rpc-reader name a program, or a key, twice.",
+    ),
+    (
+        lambda c: c.rpc_listen is not None and not 0 < c.rpc_listen.port < 65_535,
+        "--rpc-listen takes a port from 1 to 65534: events are published at the next one.",
     ),
     (
         lambda c: c.metrics is not None and c.metrics.host not in LOOPBACK,

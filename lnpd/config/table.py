@@ -118,6 +118,13 @@ OPTIONS: Final[tuple[Option, ...]] = (
     Option("--remote-plugin", "remote_plugins", "the plugin of this name may connect, with this public key"
            " (lnpd-plugin-key makes one; repeatable)", "NAME=KEY", words.read_remote_plugin, repeatable=True,
            name="remote_plugins", depth=1),
+    Option("--rpc-listen", "rpc_listen", "let programs on other machines ask this node here, encrypted, and hear of its"
+           " events at the next port (default: nowhere)", "HOST:PORT", readers.read_address),
+    Option("--rpc-client", "rpc_clients", "the program of this name may ask for everything, with this public key (lnp"
+           " key makes one; repeatable)", "NAME=KEY", words.read_pinned_key, repeatable=True, name="rpc_clients",
+           depth=1),
+    Option("--rpc-reader", "rpc_readers", "the same, but only for what changes nothing and shows no secret"
+           " (repeatable)", "NAME=KEY", words.read_pinned_key, repeatable=True, name="rpc_readers", depth=1),
     Option("--metrics", "metrics", "show figures of the plugins to programs on this machine at"
            " http://127.0.0.1:PORT/metrics, as Prometheus reads them (default: nowhere)", "HOST:PORT",
            readers.read_address),

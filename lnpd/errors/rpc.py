@@ -23,6 +23,14 @@ class NodeConnectionLost(LnpdError):
     """The node ended, or closed the connection, before it had answered."""
 
 
+class KeyNotKnown(LnpdError):
+    """A node on another machine does not know the key of who wants to ask it."""
+
+
+class KeyFileRefused(LnpdError):
+    """A file that should hold a secret key does not, or others than its user may read it."""
+
+
 class EventsLost(LnpdError):
     """The node's log of events does not go on where a subscriber left it: its database is another, or an older one."""
 
@@ -61,6 +69,18 @@ class ParameterRefused(RpcError):
 
 class ConnectionsTooMany(RpcError):
     """The RPC serves as many connections as it can."""
+
+
+class CallsTooMany(RpcError):
+    """The RPC answers as many questions of one key at once as it will."""
+
+
+class AnswerTooLong(RpcError):
+    """An answer is longer than what goes to another machine at once: ask for less, or on the node's own."""
+
+
+class OnlyReads(RpcError):
+    """A key that may only read asked for what changes something, or for what holds a secret."""
 
 
 class CommandRefused(LnpdError):

@@ -37,6 +37,14 @@ def read_remote_plugin(word: str) -> tuple[str, bytes]:
     return match[1], bytes.fromhex(match[2])
 
 
+def read_pinned_key(word: str) -> tuple[str, bytes]:
+    """The name of a program on another machine and its public key, "phone=6bcf..."."""
+    match = REMOTE.fullmatch(word)
+    if not match:
+        raise ValueError("NAME=KEY, a name of small letters, digits and hyphens, and a public key, 64 hex digits")
+    return match[1], bytes.fromhex(match[2])
+
+
 def read_tcp(word: str) -> str:
     """Where remote plugins connect."""
     match = TCP.fullmatch(word)

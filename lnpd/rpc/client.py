@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from lnpd.errors import DeadlineMissed, LnpdError, NodeConnectionLost
+from lnpd.errors import DeadlineMissed, NodeConnectionLost
 from lnpd.rpc import lines
 from lnpd.rpc.following import Following
 from lnpd.rpc.methods import Methods
@@ -34,7 +34,7 @@ class Client(Methods):
     """
 
     def __init__(self, node: Path | str | Remote, timeout_seconds: float | None = lines.USUAL_SECONDS) -> None:
-        """Connects. Raises NodeUnavailable."""
+        """Connects. Raises NodeUnavailable; of a Remote KeyNotKnown and KeyFileRefused too."""
         self.place, self.timeout_seconds = place_of(node), timeout_seconds
         self._calls = 0
         self._pipe: Pipe | None = dial(self.place, timeout_seconds)
@@ -98,18 +98,19 @@ class Client(Methods):
             raise
 
 
-RpcClient = Client
-
-
 def dial(place: Place, timeout_seconds: float | None) -> Pipe:
-    """A pipe to the node of a place. Raises NodeUnavailable."""
+    """A pipe to the node of a place. Raises NodeUnavailable, and of a Remote KeyNotKnown and KeyFileRefused."""
     if isinstance(place, Remote):
-        raise LnpdError("A node of another machine cannot be asked yet.")
+        from lnpd.rpc.far import open_pipe  # with ZeroMQ, which a node of this machine does not need
+
+        return open_pipe(place, timeout_seconds)
     return SocketPipe(place)
 
 
 def feed(place: Place, since: int | None, timeout_seconds: float | None) -> Feed:
-    """The events of the node of a place. Raises NodeUnavailable, NodeConnectionLost, EventsLost, RefusedByNode."""
+    """The events of the node of a place. Raises as `dial`, and NodeConnectionLost, EventsLost, RefusedByNode."""
     if isinstance(place, Remote):
-        raise LnpdError("A node of another machine cannot be asked yet.")
+        from lnpd.rpc.far import FarFeed
+
+        return FarFeed(place, Client(place, timeout_seconds), since, timeout_seconds)
     return SocketFeed(place, since, timeout_seconds)

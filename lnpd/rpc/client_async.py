@@ -49,9 +49,13 @@ class AsyncClient(AsyncMethods):
 
     async def hang_up(self) -> None:
         """Ends the connection; what waits for an answer gets NodeConnectionLost."""
+        self._drop()
+        if self._reading is not None:
+            await asyncio.gather(self._reading, return_exceptions=True)
+
+    def _drop(self) -> None:
         if self._reading is not None:
             self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
 
     async def call(
         self, method: str, params: dict[str, Any] | None = None, timeout_seconds: float | None = None
@@ -87,7 +91,7 @@ class AsyncClient(AsyncMethods):
     async def _connected(self) -> AsyncPipe:
         async with self._dialing:
             if self._pipe is None:
-                self._pipe = await open_pipe(self.place)
+                self._pipe = await open_pipe(self.place, self.timeout_seconds)
                 self._reading = asyncio.create_task(self._read(self._pipe), name="answers of a node")
             return self._pipe
 
@@ -111,15 +115,20 @@ class AsyncClient(AsyncMethods):
                     answered.set_exception(lost)
 
 
-async def open_pipe(place: Place) -> AsyncPipe:
-    """A pipe to the node of a place. Raises NodeUnavailable."""
+async def open_pipe(place: Place, timeout_seconds: float | None) -> AsyncPipe:
+    """A pipe to the node of a place. Raises NodeUnavailable, and of a Remote KeyNotKnown and KeyFileRefused."""
     if isinstance(place, Remote):
-        raise LnpdError("A node of another machine cannot be asked yet.")
+        from lnpd.rpc import far_async  # with ZeroMQ, which a node of this machine does not need
+
+        return await far_async.open_pipe(place, timeout_seconds)
     return await open_socket(place)
 
 
 async def open_feed(place: Place, since: int | None, timeout_seconds: float | None) -> AsyncFeed:
-    """The events of the node of a place. Raises NodeUnavailable, NodeConnectionLost, EventsLost, RefusedByNode."""
+    """The events of the node of a place. Raises as `open_pipe`, and NodeConnectionLost, EventsLost, RefusedByNode."""
     if isinstance(place, Remote):
-        raise LnpdError("A node of another machine cannot be asked yet.")
+        from lnpd.rpc import far_async
+
+        asking = AsyncClient(place, timeout_seconds)
+        return await far_async.open_feed(place, asking, asking._drop, since, timeout_seconds)
     return await open_socket_feed(place, since, timeout_seconds)

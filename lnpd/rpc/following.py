@@ -11,12 +11,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
-from lnpd.errors import NodeConnectionLost, NodeUnavailable
+from lnpd.errors import DeadlineMissed, NodeConnectionLost, NodeUnavailable
 from lnpd.rpc.answers.node import Event
 from lnpd.rpc.pipe import Feed
 
 FIRST_PAUSE_SECONDS: Final = 0.05
 LONGEST_PAUSE_SECONDS: Final = 2.0
+AWAY: Final = (NodeConnectionLost, NodeUnavailable, DeadlineMissed)
+"""What is tried again: the node is not there, or too busy."""
 
 
 class Pauses:
@@ -74,7 +76,7 @@ class Following:
                 event = self._feed.next(deadline)
             except TimeoutError:
                 return None
-            except (NodeConnectionLost, NodeUnavailable) as error:
+            except AWAY as error:
                 if not self._pause(pauses, error, deadline):
                     return None
                 continue

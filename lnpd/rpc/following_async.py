@@ -8,9 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
-from lnpd.errors import NodeConnectionLost, NodeUnavailable
 from lnpd.rpc.answers.node import Event
-from lnpd.rpc.following import Pauses
+from lnpd.rpc.following import AWAY, Pauses
 from lnpd.rpc.pipe_async import AsyncFeed
 
 
@@ -55,7 +54,7 @@ class AsyncFollowing:
         while True:
             try:
                 event = await (await self._begin()).next()
-            except (NodeConnectionLost, NodeUnavailable) as error:
+            except AWAY as error:
                 self.close()
                 await asyncio.sleep(pauses.next(error))
                 continue

@@ -34,10 +34,11 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Subscribed(msgspec.Struct, frozen=True):
-    """The answer to `events`: the node's last event, when it began."""
+    """The answer to `events`: the node's last event, when it began, and for another machine the port of events."""
 
     subscription: int
     sequence: int
+    port: int = 0
 
 
 _decoder = msgspec.json.Decoder(Line)

@@ -54,6 +54,14 @@ class AsyncMethods:
         """Look for what is wrong with the node, its machine and its channels, and name the command that mends it."""
         return await self._ask("doctor", tuple[answers.Finding, ...])
 
+    async def history(self, *, since: int = 0, limit: int = 100) -> tuple[answers.Event, ...]:
+        """List what happened, oldest first, and end: `events` goes on.
+
+        since: begin after this sequence number (default: with the oldest that is kept).
+        limit: at most so many (default 100).
+        """
+        return await self._ask("history", tuple[answers.Event, ...], since=since, limit=limit)
+
     async def stop(self) -> answers.Done:
         """Stop the node once its channels' waiting steps are done."""
         return await self._ask("stop", answers.Done)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lnpd.errors import DeadlineMissed, NodeConnectionLost, NodeUnavailable
-from lnpd.rpc.client import RpcClient
+from lnpd.rpc.client import Client
 from lnpd.services.signer.seed import create_seed, new_seed
 
 LOCKBOX = Path(__file__).parents[2] / "plugins" / "lockbox.py"
@@ -85,7 +85,7 @@ class Daemon(Program):
 
     def _call(self, method: str, params: dict[str, Any]) -> Any:  # Any: JSON values
         try:
-            with RpcClient(self.directory) as node:
+            with Client(self.directory) as node:
                 return node.call(method, params, CALL_SECONDS)
         except (NodeUnavailable, NodeConnectionLost) as error:
             raise Gone(str(error)) from None

@@ -17,16 +17,16 @@ from lnpd.rpc.methods import Methods
 from lnpd.rpc.methods_async import AsyncMethods
 from lnpd.rpc.refused import refused
 from lnpd.services.rpc.api import Backend
-from tests.services.rpc.small_node import CHANNEL_ID, INVOICE, PEER_ID, TXID, SmallNode, in_thread
+from tests.rpc.far_node import Far, far_node, publish, two_ports
+from tests.services.rpc.small_node import CHANNEL_ID, INVOICE, PEER_ID, TXID, in_thread
 
 Ask = Callable[[Callable[[Any], Any]], Any]
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SmallNode, Path]]:
-    directory = tmp_path_factory.mktemp("small")
-    with in_thread(directory) as node:
-        yield node, directory
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
+    with far_node(tmp_path_factory.mktemp("small")) as far:
+        yield far
 
 
 def plainly(where: Any, question: Callable[[Any], Any]) -> Any:
@@ -42,10 +42,11 @@ def awaited(where: Any, question: Callable[[Any], Any]) -> Any:
     return asyncio.run(ask())
 
 
-@pytest.fixture(params=["plain", "async"])
-def ask(small: tuple[SmallNode, Path], request: pytest.FixtureRequest) -> Ask:
-    way = plainly if request.param == "plain" else awaited
-    return lambda question: way(small[1], question)
+@pytest.fixture(params=["plain", "async", "plain, far", "async, far"])
+def ask(small: Far, request: pytest.FixtureRequest) -> Ask:
+    way = plainly if "plain" in request.param else awaited
+    where = small.client if "far" in request.param else small.directory
+    return lambda question: way(where, question)
 
 
 # What is asked, and what the answer is or the error that a program catches.
@@ -85,16 +86,18 @@ def test_every_way_asks_and_answers_the_same(ask: Ask, what: str) -> None:
     assert expected(answer) if callable(expected) else answer == expected
 
 
-def test_a_late_answer_is_nobodys(small: tuple[SmallNode, Path]) -> None:
-    with Client(small[1]) as node:
+@pytest.mark.parametrize("where", ["directory", "client"])
+def test_a_late_answer_is_nobodys(small: Far, where: str) -> None:
+    with Client(getattr(small, where)) as node:
         with pytest.raises(errors.DeadlineMissed):
             node.call("pay", {"invoice": INVOICE, "amount_msat": 13}, 0.02)
         assert node.ping(PEER_ID).milliseconds == 0.25
 
 
-def test_many_questions_at_once(small: tuple[SmallNode, Path]) -> None:
+@pytest.mark.parametrize("where", ["directory", "client"])
+def test_many_questions_at_once(small: Far, where: str) -> None:
     async def both() -> None:
-        async with AsyncClient(small[1]) as node:
+        async with AsyncClient(getattr(small, where)) as node:
             late = asyncio.create_task(node.pay(INVOICE, amount_msat=13))
             assert [found.blocks for found in await asyncio.gather(*(node.mine(blocks=n) for n in (1, 2, 3)))] == [
                 (TXID,) * n for n in (1, 2, 3)
@@ -116,19 +119,17 @@ def test_without_a_node_it_is_said_so(tmp_path: Path) -> None:
 # --- events
 
 
-def publish(node: SmallNode, *numbers: int) -> None:
-    for number in numbers:
-        asyncio.run_coroutine_threadsafe(node.events.publish("t", {"n": number}), node.loop).result(10)
-
-
-def test_events_go_on_after_a_restart_with_none_lost_and_none_twice(tmp_path: Path) -> None:
-    with in_thread(tmp_path) as node:
-        publish(node, 0, 1, 2)
-        plain = Client(tmp_path).events(since=1)
+@pytest.mark.parametrize("kind", ["directory", "reader"])
+def test_events_go_on_after_a_restart_with_none_lost_and_none_twice(tmp_path: Path, kind: str) -> None:
+    port = two_ports()
+    with far_node(tmp_path, port) as far:
+        where = getattr(far, kind)
+        publish(far.node, 0, 1, 2)
+        plain = Client(where).events(since=1)
         assert [plain.next(10).payload["n"] for _ in range(2)] == [1, 2]
         assert plain.next(0.01) is None
     with pytest.raises(errors.NodeUnavailable):
-        Client(tmp_path)
+        Client(where)
     told: list[int] = []
 
     def follow() -> None:
@@ -136,12 +137,12 @@ def test_events_go_on_after_a_restart_with_none_lost_and_none_twice(tmp_path: Pa
 
     reading = threading.Thread(target=follow)
     reading.start()  # while there is no node
-    with in_thread(tmp_path) as node:
-        publish(node, 3, 4)
+    with far_node(tmp_path, port) as far:
+        publish(far.node, 3, 4)
 
         async def from_before() -> list[int]:
             seen: list[int] = []
-            async for event in AsyncClient(tmp_path).events(since=0):
+            async for event in AsyncClient(where).events(since=0):
                 seen.append(event.payload["n"])
                 if len(seen) == 5:
                     break
@@ -153,21 +154,23 @@ def test_events_go_on_after_a_restart_with_none_lost_and_none_twice(tmp_path: Pa
         plain.close()
         reading.join(10)
         assert not reading.is_alive() and told == [3, 4]
-        with Client(tmp_path).events() as later:  # subscribed, before anything is read
-            publish(node, 5)
+        with Client(where).events() as later:  # subscribed, before anything is read
+            publish(far.node, 5)
             assert later.next(10).payload["n"] == 5
         with pytest.raises(errors.EventsLost):
-            Client(tmp_path).events(since=99)
+            Client(where).events(since=99)
 
 
-def test_async_events_go_on_after_a_restart(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["directory", "reader"])
+def test_async_events_go_on_after_a_restart(tmp_path: Path, kind: str) -> None:
     async def follow() -> list[int]:
-        with in_thread(tmp_path) as node:
-            publish(node, 0)
-            events = AsyncClient(tmp_path).events(since=0)
+        port = two_ports()
+        with far_node(tmp_path, port) as far:
+            publish(far.node, 0)
+            events = AsyncClient(getattr(far, kind)).events(since=0)
             seen = [(await anext(events)).payload["n"]]
-        with in_thread(tmp_path) as node:
-            publish(node, 1, 2)
+        with far_node(tmp_path, port) as far:
+            publish(far.node, 1, 2)
             seen += [(await anext(events)).payload["n"] for _ in range(2)]
             events.close()
         return seen

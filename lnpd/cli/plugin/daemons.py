@@ -14,7 +14,7 @@ from lnpd_sdk.manifest import Manifest
 
 from lnpd.errors import NodeUnavailable
 from lnpd.hooks.registry import asked_by
-from lnpd.rpc.client import RpcClient
+from lnpd.rpc.client import Client
 from lnpd.services.signer.seed import create_seed, new_seed
 
 START_SECONDS: Final = 60.0
@@ -85,8 +85,8 @@ class Daemons:
         return self.folder / name
 
     def ask(self, name: str, method: str, **params: Any) -> Any:  # Any: JSON values
-        """Asks a node. Raises what RpcClient raises."""
-        with RpcClient(self.directory(name)) as node:
+        """Asks a node. Raises what Client raises."""
+        with Client(self.directory(name)) as node:
             return node.call(method, params, CALL_SECONDS)
 
     def log(self, name: str) -> TextIO:

@@ -17,6 +17,14 @@ def perform(command: Command, params: Mapping[str, Any], parsed: argparse.Namesp
     return DONE_BY[command.name](params, parsed, as_json)
 
 
+def _key(params: Mapping[str, Any], parsed: argparse.Namespace, as_json: bool) -> int:  # Any: JSON values
+    from lnpd.bus.curve import new_or_private_keys  # with ZeroMQ, which other commands need not load
+
+    public = new_or_private_keys(Path(params["file"])).public.hex()
+    print(json.dumps({"public_key": public}) if as_json else public)
+    return OK
+
+
 def _new(params: Mapping[str, Any], parsed: argparse.Namespace, as_json: bool) -> int:  # Any: JSON values
     from lnpd.cli.plugin.new import write_new
 
@@ -58,6 +66,7 @@ def _replay(params: Mapping[str, Any], parsed: argparse.Namespace, as_json: bool
 
 
 DONE_BY: Final[Mapping[str, Callable[[Mapping[str, Any], argparse.Namespace, bool], int]]] = {
+    "key": _key,
     "plugin new": _new,
     "plugin check": _check,
     "plugin run": _run,

@@ -30,7 +30,7 @@ def known(kind: str, common: Common) -> list[Known]:
     """Values, each with what it is in one line; none if no node answers."""
     method, values = ASKED[kind]
     try:
-        with Client(common.directory, SECONDS) as node:
+        with Client(common.place, SECONDS) as node:
             rows = node.call(method, {}, SECONDS)
             found = [(value, " ".join(help.split())) for row in rows for value, help in values(row)]
     except (LnpdError, LookupError, TypeError):

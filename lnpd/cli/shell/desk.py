@@ -28,7 +28,7 @@ class Desk:
         self.on_line: Callable[[feed.Line], None] = lambda _line: None
         self.on_change: Callable[[], None] = lambda: None
         self._history = history.place(common.directory)
-        self.knowledge = Knowledge(common.directory, self._heard, lambda: self.on_change())
+        self.knowledge = Knowledge(common.place, self._heard, lambda: self.on_change())
         self.knowledge.state = State(info)
         self._commands = tuple(command for command in (*NODES, *OWN))
 

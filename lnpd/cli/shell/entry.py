@@ -17,7 +17,7 @@ GREETING: Final = "{alias} on {network}, height {height}. Tab completes, `help` 
 
 def shell(common: Common) -> int:
     """Runs the shell; returns the exit code. Raises NodeUnavailable if there is no node to begin with."""
-    with Client(common.directory) as node:
+    with Client(common.place) as node:
         info = node.call("info", {}, arguments.DEFAULT_TIMEOUT_SECONDS)
     if not sys.stdin.isatty():
         from lnpd.cli.shell.script import script

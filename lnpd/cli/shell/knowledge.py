@@ -11,7 +11,6 @@ any moment. A node that ends is waited for.
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +23,7 @@ from lnpd.rpc.answers import Event
 from lnpd.rpc.client import Client
 from lnpd.rpc.commands import Command
 from lnpd.rpc.described import from_description
+from lnpd.rpc.place import Place
 
 HEARTBEAT_SECONDS: Final = 3.0
 LOOK_SECONDS: Final = 10.0
@@ -56,11 +56,11 @@ class Knowledge:
 
     def __init__(
         self,
-        directory: Path,
+        place: Place,
         heard: Callable[[Event], None] = lambda _: None,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._directory, self._heard, self._changed = directory, heard, changed
+        self._place, self._heard, self._changed = place, heard, changed
         self.state, self._known = State(why="asking the node"), Ids()
         self._poked, self._ended = threading.Event(), threading.Event()
         self._stale = self._stale_funds = True
@@ -98,7 +98,7 @@ class Knowledge:
         while not self._ended.is_set():
             began = time.monotonic()
             try:
-                node = node or Client(self._directory, LOOK_SECONDS)
+                node = node or Client(self._place, LOOK_SECONDS)
                 self._look_once(node)
             except LnpdError as error:
                 if node is not None:
@@ -140,7 +140,7 @@ class Knowledge:
     def _listen(self) -> None:
         while not self._ended.is_set():
             try:
-                with Client(self._directory, LOOK_SECONDS) as node, node.events() as events:
+                with Client(self._place, LOOK_SECONDS) as node, node.events() as events:
                     for event in events:
                         if self._ended.is_set():
                             return

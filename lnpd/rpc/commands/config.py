@@ -24,6 +24,7 @@ CONFIG_COMMANDS: Final[tuple[Command, ...]] = (
         (Parameter("key", "setting", "this option alone, or the entries of this table", required=False, bare=True),),
         examples=("lnp config", "lnp config fee_base_msat", "lnp config plugin.hello"),
         refused=(errors.SettingRefused,),
+        secret=True,
     ),
     Command(
         "config set",

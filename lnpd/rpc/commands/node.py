@@ -50,6 +50,18 @@ NODE_COMMANDS: Final[tuple[Command, ...]] = (
         tuple[answers.Finding, ...],
         examples=("lnp doctor", "lnp doctor --json"),
     ),
+    Command(
+        "history",
+        NODE,
+        "List what happened, oldest first, and end: `events` goes on.",
+        tuple[answers.Event, ...],
+        (
+            optional("since", "integer", "begin after this sequence number (default: with the oldest that is kept)", 0),
+            optional("limit", "count", "at most so many (default 100)", 100),
+        ),
+        examples=("lnp history --since 7", "lnp history --limit 1000 --json"),
+        hidden=("data",),
+    ),
     Command("stop", NODE, "Stop the node once its channels' waiting steps are done.", answers.Done, mutating=True),
     Command("backup", NODE, "Show where the backup of the channels is, its age, and what it holds.", answers.Backup),
     Command(

@@ -67,5 +67,11 @@ PAYMENTS_COMMANDS: Final[tuple[Command, ...]] = (
         "List what passed through this node last, newest first. What ended is kept until 10,000 came after it.",
         tuple[answers.Forward, ...],
     ),
-    Command("payments", PAYMENTS, "List our last payments, newest first.", tuple[answers.Payment, ...]),
+    Command(
+        "payments",
+        PAYMENTS,
+        "List our last payments, newest first.",
+        tuple[answers.Payment, ...],
+        hidden=("preimage",),
+    ),
 )

@@ -74,6 +74,7 @@ PLUGINS_COMMANDS: Final[tuple[Command, ...]] = (
         (Parameter("plugin", "plugin", "of this plugin alone", required=False, bare=True),),
         call="plugin_options",
         examples=("lnp plugin options", "lnp plugin options hello"),
+        secret=True,
         refused=(
             errors.PluginNotFound,
             errors.PluginNotRunning,

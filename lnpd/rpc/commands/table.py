@@ -30,7 +30,8 @@ class Command(msgspec.Struct, frozen=True):
     """A command. `result` is a class of answers.py, or a tuple of them; None where anything may come (a plugin's).
 
     `mutating` commands change something; `streaming` ones answer with notifications until they are ended. `refused` are
-    the classes of errors that it may be refused with, beside those that any command may have.
+    the classes of errors that it may be refused with, beside those that any command may have. A key that may only read
+    is not given the `hidden` fields of the answer, and a `secret` answer not at all.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Command(msgspec.Struct, frozen=True):
     streaming: bool = False
     plugin: str = ""
     refused: tuple[type[LnpdError], ...] = ()
+    hidden: tuple[str, ...] = ()
+    secret: bool = False
 
     @property
     def method(self) -> str:

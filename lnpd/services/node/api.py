@@ -21,6 +21,7 @@ from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.commands import CONFIRM_BLOCKS, Commands
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.doctor import table as doctor
+from lnpd.services.events import Events
 from lnpd.services.logs import reader
 from lnpd.services.logs.ring import RING
 from lnpd.services.node import about, configured, estimates, warnings
@@ -40,6 +41,7 @@ class NodeApi(PluginApi):
     def __init__(self, services: Services, request_stop: Callable[[], None]) -> None:
         super().__init__(services)
         self._request_stop = request_stop
+        self.events: Events | None = None  # made after it
         self.commands = Commands(
             services.channels, services.kinds, services.wallet, services.watcher, services.backend, services.store
         )
@@ -112,6 +114,12 @@ class NodeApi(PluginApi):
         services = self._services
         found = await checked_with_chain(services.store, services.backend, services.watcher, services.channels)
         return await backup.checked(services.store, found)
+
+    async def history(self, since: int, limit: int) -> tuple[answers.Event, ...]:
+        """What happened."""
+        assert self.events is not None
+        rows = await self.events.since(since, limit)
+        return tuple(msgspec.structs.replace(row, payload=msgspec.json.decode(row.payload)) for row in rows)
 
     async def stop(self) -> answers.Done:
         """Begins to stop the node."""

@@ -22,7 +22,7 @@ def furnish(services: Services, api: NodeApi, events: Events) -> None:
     desk.lending = Lending(services.wallet, services.store, services.signer)
     desk.factories = Factories(api.commands)
     desk.feerate = services.watcher.feerate
-    desk.events = events
+    desk.events = api.events = events
     desk.pulse = services.pulse
     scripts = ScriptWatch(services.store, services.backend, events)
     desk.watching = Watching(services.store, services.watcher, events, MAX_WATCHES, scripts)

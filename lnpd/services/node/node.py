@@ -45,7 +45,7 @@ from lnpd.services.node.api import NodeApi
 from lnpd.services.node.belonging import check_chain, check_seed
 from lnpd.services.node.checking import StartCheck
 from lnpd.services.node.desk import furnish
-from lnpd.services.node.doors import opened, pages_of
+from lnpd.services.node.doors import far_of, opened, pages_of
 from lnpd.services.node.faults import fail_points
 from lnpd.services.node.places import open_chain, open_signer
 from lnpd.services.node.plugins import host_of, start_all
@@ -152,7 +152,8 @@ class Node:
         self._stack.push_async_callback(self.peers.stop)
         for address in self.config.listen:
             await self.peers.listen(str(address))
-        await opened(self._stack, self.rpc, self.payment_sweep, *pages_of(self.config, self.plugins))
+        far = far_of(self.config, self.api, self.events)
+        await opened(self._stack, self.rpc, *far, self.payment_sweep, *pages_of(self.config, self.plugins))
         self._stack.callback(RING.wake)  # who follows the log is answered before the doors close
 
     async def _follow(self) -> None:

@@ -47,10 +47,13 @@ class Inside(Protocol):
 
 
 class Gate:
-    """Listens at an address and passes on to `inside`, which tells it who came (`prove`)."""
+    """Listens at an address and passes on to `inside`, which tells it who came (`prove`). `kind` is what they are, of
+    whom each may have `of_one` connections."""
 
-    def __init__(self, address: Address, inside: Inside) -> None:
-        self._address, self.inside = address, inside
+    def __init__(
+        self, address: Address, inside: Inside, kind: str = "remote plugin", of_one: int = CONNECTIONS_OF_ONE
+    ) -> None:
+        self._address, self.inside, self._kind, self._of_one = address, inside, kind, of_one
         self.strangers: Waiting[_Way] = Waiting(STRANGERS, STRANGERS_OF_ONE_NETWORK)
         self.turned_away, self._crowded = 0, Sparing()
         self._numbers = count(1)
@@ -71,7 +74,7 @@ class Gate:
             self.close()
             raise EndpointRefused(f"tcp://{self._address} cannot be listened on: {error.strerror}") from None
         self._listening.setblocking(False)
-        self._accepting = asyncio.create_task(self._accept(self._listening), name="gate of remote plugins")
+        self._accepting = asyncio.create_task(self._accept(self._listening), name=f"gate of each {self._kind}")
 
     def close(self) -> None:
         """Listens no more, and ends every connection."""
@@ -110,9 +113,10 @@ class Gate:
             return
         self.strangers.remove(way)
         way.prove(owner)
-        if len(own := self.of(owner)) > CONNECTIONS_OF_ONE:
+        if len(own := self.of(owner)) > self._of_one:
             if (more := self._crowded.more(asyncio.get_running_loop().time())) is not None:
-                log.warning("the remote plugin %s has too many connections: the oldest is closed%s", owner, more)
+                told = self._kind, owner, more
+                log.warning("the %s %s has too many connections: the oldest is closed%s", *told)
             own[0].end()
 
     def dismiss(self, name: str) -> None:
@@ -127,9 +131,8 @@ class Gate:
         if not way.owner:
             self.turned_away += 1
             if self.turned_away & (self.turned_away - 1) == 0:  # at 1, 2, 4, 8, ...: how often is up to strangers
-                log.warning(
-                    "%d connections proved no key of a remote plugin, the last from %s", *(self.turned_away, way.host)
-                )
+                told = self.turned_away, self._kind, way.host
+                log.warning("%d connections proved no key of a %s, the last from %s", *told)
         self.strangers.remove(way)
 
 

@@ -78,6 +78,10 @@ class Backend(Protocol):
         """What is wrong, and what mends it, check by check."""
         ...
 
+    async def history(self, since: int, limit: int) -> tuple[Event, ...]:
+        """At most `limit` stored events later than `since`, oldest first."""
+        ...
+
     async def stop(self) -> Done:
         """Begins to stop the node, as SIGTERM does, and returns at once: the answer still goes out."""
         ...

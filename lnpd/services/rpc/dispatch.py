@@ -12,6 +12,7 @@ from lnpd.errors import LnpdError, NoSuchMethod, ParameterRefused, UnknownChanne
 from lnpd.rpc import kinds
 from lnpd.rpc.commands import BY_METHOD, COMMANDS, Command, Parameter
 from lnpd.rpc.described import described, of_plugin
+from lnpd.services.rpc import reading
 from lnpd.services.rpc.api import Backend
 
 _WHOLE_ID_DIGITS = {"peer": 66, "peer_address": 66, "channel": 64}
@@ -35,9 +36,17 @@ def find(backend: Backend, method: str) -> Command:
     return found
 
 
-async def call(backend: Backend, method: str, params: object) -> object:
-    """Does what a request asks for. Raises NoSuchMethod, ParameterRefused, and what the node raises."""
+async def call(backend: Backend, method: str, params: object, only_reads: bool = False) -> object:
+    """Does what a request asks for; `only_reads`: for whom may only read. Raises NoSuchMethod, ParameterRefused,
+    OnlyReads, and what the node raises."""
     command = find(backend, method)
+    if only_reads:
+        reading.check(command)
+        return reading.shown(command, await _done(backend, command, params))
+    return await _done(backend, command, params)
+
+
+async def _done(backend: Backend, command: Command, params: object) -> object:
     given = named(command, params)
     for parameter in command.parameters:
         if isinstance(value := given.get(parameter.name), str):

@@ -20,59 +20,19 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from lnpd.errors import ConnectionsTooMany, ListenRefused, LnpdError, RequestMalformed, RequestTooLong
-from lnpd.rpc.codes import PARSE_ERROR, error_object
+from lnpd.errors import ConnectionsTooMany, ListenRefused, LnpdError, RequestTooLong
+from lnpd.rpc.codes import error_object
 from lnpd.rpc.commands import BY_METHOD
 from lnpd.services.rpc import dispatch
 from lnpd.services.rpc.api import Backend, EventLog
+from lnpd.services.rpc.requests import LINE_BYTES, MAX_CALLS, Request, answered, encode
 
 log = logging.getLogger("lnpd.rpc")
 
 SOCKET_NAME: Final = "rpc.sock"
-LINE_BYTES: Final = 1 << 20
 MAX_CONNECTIONS: Final = 64
-MAX_CALLS: Final = 32
-"""Calls at once on one connection; further lines wait unread."""
 EVENTS_AT_ONCE: Final = 100
 SUBSCRIPTIONS: Final = 8
-
-Id = str | int | None
-
-
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A request of JSON-RPC 2.0; without an id it is a notification, which is not answered."""
-
-    jsonrpc: str
-    method: str
-    params: Any = {}  # a JSON value; its command checks it
-    id: Id | msgspec.UnsetType = msgspec.UNSET
-
-
-_request = msgspec.json.Decoder(Request)
-_encode = msgspec.json.Encoder().encode
-
-
-def parse(line: bytes) -> Request:
-    """A request from its line. Raises RequestMalformed."""
-    try:
-        request = _request.decode(line)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        if line.lstrip().startswith(b"["):
-            raise RequestMalformed("There are no batches here: send each request as a line of its own.") from None
-        raise RequestMalformed(f"This is no request of JSON-RPC 2.0: {error}.") from None
-    if request.jsonrpc != "2.0":
-        raise RequestMalformed('A request says "jsonrpc": "2.0".')
-    if isinstance(request.id, str) and len(request.id) > 100:
-        raise RequestMalformed("An id has at most 100 characters.")
-    return request
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        msgspec.json.decode(line)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
-        return False
-    return True
 
 
 class RpcServer:
@@ -191,24 +151,8 @@ class Connection:
             task.exception()  # a lost connection; whoever reads it notices by itself
 
     async def _answer(self, line: bytes) -> None:
-        try:
-            request = parse(line)
-        except RequestMalformed as error:
-            told = error_object(error)
-            if not _is_json(line):
-                told["code"] = PARSE_ERROR
-            await self._send({"jsonrpc": "2.0", "id": None, "error": told})
-            return
-        body: dict[str, Any]  # Any: a JSON object
-        try:
-            body = {"result": await self._call(request)}
-            data = _line_of({"jsonrpc": "2.0", "id": _id(request), **body})
-        except Exception as error:
-            if not isinstance(error, LnpdError):
-                log.exception("%s failed", request.method[:60])
-            data = _line_of({"jsonrpc": "2.0", "id": _id(request), "error": error_object(error)})
-        if request.id is not msgspec.UNSET:
-            await self._write(data)
+        if (data := await answered(line, self._call)) is not None:
+            await self._write(data + b"\n")
 
     async def _call(self, request: Request) -> object:
         command = BY_METHOD.get(request.method)
@@ -240,16 +184,8 @@ class Connection:
             log.error("a subscription ended: %s", error, exc_info=error)
 
     async def _send(self, message: dict[str, Any]) -> None:  # Any: a JSON object
-        await self._write(_line_of(message))
+        await self._write(encode(message) + b"\n")
 
     async def _write(self, data: bytes) -> None:
         self._writer.write(data)
         await self._writer.drain()
-
-
-def _id(request: Request) -> Id:
-    return None if isinstance(request.id, msgspec.UnsetType) else request.id
-
-
-def _line_of(message: dict[str, Any]) -> bytes:  # Any: a JSON object
-    return _encode(message) + b"\n"

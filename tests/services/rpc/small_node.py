@@ -16,6 +16,7 @@ from lnpd_sdk.manifest import Parameter, RpcMethod
 from lnpd.errors import CloseBlocked, InsufficientFunds, PaymentFailed, PeerUnreachable
 from lnpd.rpc import answers
 from lnpd.services.events import Events
+from lnpd.services.rpc.far import FarRpc, Pinned
 from lnpd.services.rpc.server import RpcServer
 from lnpd.store.store import Store
 from tests.cli.render import pictures
@@ -35,6 +36,8 @@ class SmallNode:
         self.events: Events | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.stopped = asyncio.Event()
+        self.waiting = 0  # payments that go on and on
+        self.pages = 0  # of its history that were asked for
         self.rows = tuple(_channel(number) for number in range(channels))
 
     async def info(self, features: bool = False, limits: bool = False) -> answers.Info:
@@ -50,6 +53,11 @@ class SmallNode:
             answers.Finding("clock", "ok", "The clock agrees with the chain's."),
             answers.Finding("peers", "hint", "The peer of a channel is away.", f"lnp connect {PEER_ID}"),
         )
+
+    async def history(self, since: int, limit: int) -> tuple[answers.Event, ...]:
+        assert self.events is not None
+        self.pages += 1
+        return await self.events.since(since, limit)
 
     async def stop(self) -> answers.Done:
         self.stopped.set()
@@ -198,7 +206,11 @@ class SmallNode:
         if route:
             self.asked.append(("pay", route, max_fee_msat))
         if amount_msat == 13:
-            await asyncio.sleep(3600)
+            self.waiting += 1
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                self.waiting -= 1
         if amount_msat is not None:
             raise PaymentFailed("The invoice names an amount already.")
         return answers.Paid("e5" * 32, "f6" * 32, 21_000, 0, 1, 0.042)
@@ -259,38 +271,50 @@ def _channel(number: int) -> answers.Channel:
 
 
 @contextlib.asynccontextmanager
-async def served(directory: Path, node: SmallNode | None = None) -> AsyncIterator[SmallNode]:
-    """A small node with its RPC in `directory`."""
+async def served(
+    directory: Path, node: SmallNode | None = None, pinned: Pinned | None = None
+) -> AsyncIterator[SmallNode]:
+    """A small node with its RPC in `directory`, and for other machines if keys are pinned."""
     node = node or SmallNode()
     store = Store.open(directory, "regtest")
     node.events, node.loop = Events(store), asyncio.get_running_loop()
-    server = RpcServer(node, node.events, directory)
-    await server.start()
-    try:
+    servers: list[RpcServer | FarRpc] = [RpcServer(node, node.events, directory)]
+    if pinned is not None:
+        servers.append(FarRpc(node, node.events, pinned, directory, directory))
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(store.close)
+        for server in servers:
+            await server.start()
+            stack.push_async_callback(*((server.stop, 0.1) if isinstance(server, RpcServer) else (server.stop,)))
         yield node
-    finally:
-        await server.stop(0.1)
-        await store.close()
 
 
 @contextlib.contextmanager
-def in_thread(directory: Path) -> Iterator[SmallNode]:
+def in_thread(directory: Path, pinned: Pinned | None = None) -> Iterator[SmallNode]:
     """The same for tests that block: the node lives in a thread with a loop of its own."""
-    ready, nodes, loops = threading.Event(), [], []
+    ready, nodes, failed = threading.Event(), [], []
+    ended: list[asyncio.Event] = []
 
     async def live() -> None:
-        loops.append((asyncio.get_running_loop(), asyncio.Event()))
-        async with served(directory) as node:
-            nodes.append(node)
+        ended.append(asyncio.Event())
+        try:
+            async with served(directory, pinned=pinned) as node:
+                nodes.append(node)
+                ready.set()
+                await ended[0].wait()
+        except Exception as error:
+            failed.append(error)
             ready.set()
-            await loops[0][1].wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(live()))
     thread.start()
     assert ready.wait(10), "the small node did not start"
+    if failed:
+        thread.join(10)
+        raise failed[0]
     try:
         yield nodes[0]
     finally:
-        loop, ended = loops[0]
-        loop.call_soon_threadsafe(ended.set)
+        assert nodes[0].loop is not None
+        nodes[0].loop.call_soon_threadsafe(ended[0].set)
         thread.join(10)

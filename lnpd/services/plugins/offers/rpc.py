@@ -1,7 +1,7 @@
 """Which methods of the node's RPC may a plugin call?
 
-Those that its grant names. `read` stands for all of the node's own that change nothing: so nothing that moves money is
-ever granted without its name.
+Those that its grant names. `read` stands for all of the node's own that change nothing and show no secret: so nothing
+that moves money, and no preimage, is ever granted without its name.
 """
 
 from typing import Any, Final
@@ -32,14 +32,15 @@ async def call(desk: Desk, plugin: Plugin, wanted: RpcWanted) -> msgspec.Raw:
             f"The plugin {plugin.name} may not call {command.method}: start lnpd with --grant"
             f" {plugin.name}=rpc:{','.join((*granted, command.method))}"
         )
-    answer = msgspec.msgpack.encode(await dispatch.call(api, wanted.method, dict(wanted.params)))
+    only_reads = command.method not in granted
+    answer = msgspec.msgpack.encode(await dispatch.call(api, wanted.method, dict(wanted.params), only_reads))
     if len(answer) > MAX_BYTES:
         raise RpcAnswerTooLong(f"{command.method} answers with {len(answer)} bytes: a plugin is given {MAX_BYTES}.")
     return msgspec.Raw(answer)
 
 
 def _only_reads(command: Command) -> bool:
-    return not command.mutating and not command.plugin
+    return not (command.mutating or command.plugin or command.secret)
 
 
 OFFERS: Final = (
