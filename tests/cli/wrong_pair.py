@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lnpd.rpc.client import RpcClient
+from lnpd.rpc.client import Client
 from tests.cli.test_whole import ROOT, Daemon, run
 from tests.cli.wrong_rows import MAINNET_ADDRESS, TEST_NETWORK_ADDRESS
 
@@ -49,7 +49,7 @@ class Pair:
         return Daemon(directory, *self._usual, *words)
 
     def asked(self, node: Daemon, method: str, **params: object) -> Any:  # Any: JSON values
-        with RpcClient(node.directory) as client:
+        with Client(node.directory) as client:
             return client.call(method, params, PATIENCE_SECONDS)
 
     def begin(self) -> "Pair":
