@@ -21,6 +21,7 @@ from lnpd.cli.render import shorten
 from lnpd.errors import LnpdError
 
 EVERY_SECONDS: Final = 2.0
+KEY_BYTES: Final = 8  # an arrow has three, a function key up to six
 SOON_SECONDS: Final = 0.1
 ENTER: Final = "\x1b[?1049h\x1b[?25l"
 LEAVE: Final = "\x1b[?25h\x1b[?1049l"
@@ -63,7 +64,7 @@ def _draw(title: str, shown: Shown, ears: Ears) -> None:
         sys.stdout.flush()
         ready, _, _ = select.select([sys.stdin, ears], [], [], EVERY_SECONDS)
         if sys.stdin in ready:
-            termios.tcflush(sys.stdin, termios.TCIFLUSH)
+            os.read(sys.stdin.fileno(), KEY_BYTES)  # what is typed after it is for the prompt
             return
         if ready:
             time.sleep(SOON_SECONDS)  # what happens together is drawn together
