@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lnpd.cli.shell.desk import Desk
     from lnpd.cli.shell.perform import Performer
 
-GREETING: Final = "{alias} on {network}, height {height}. Tab completes, `help` lists, Ctrl-D ends."
+GREETING: Final = "{alias} on {network}, height {height}. Tab completes, help lists, Ctrl-D ends."
 
 
 def shell(common: Common) -> int:

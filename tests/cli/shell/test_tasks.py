@@ -86,7 +86,7 @@ def shell(world: World) -> Iterator[Terminal]:
 
 
 def test_the_first_evening(world: World, shell: Terminal) -> None:
-    assert "alice on regtest" in shell.text and "`help` lists" in shell.text
+    assert "alice on regtest" in shell.text and "help lists" in shell.text
     helped = shell.does("help", "help COMMAND says more")
     assert "At the keyboard:" in helped and "Shell:" in helped and "plugin check" not in helped
     shell.does("help connect", "usage: connect", "lnp connect 0279be")
