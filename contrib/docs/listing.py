@@ -19,6 +19,7 @@ from contrib.docs import (
     protocol,
     rules,
     shell,
+    tasks,
     tutorial,
     wire,
 )
@@ -55,6 +56,8 @@ PAGES: Final[tuple[Page, ...]] = (
     Page(FOLDER / "configuration.md", "file, environment and arguments; the limits of each preset; what is refused",
          configuration.configuration),
     Page(FOLDER / "client.md", "how a program in Python asks a node, here or from another machine", client.client),
+    Page(FOLDER / "tasks.md", "forty everyday tasks: lnpd, lightning-cli, lncli and Electrum's console side by side",
+         tasks.tasks),
     Page(FOLDER / "backup.md", "what to keep, how a node comes back, and whether what it has stored is sound",
          backup.backup),
     Page(FOLDER / "doctor.md", "what `lnp doctor` looks at, and which command mends what it finds", doctor.doctor),
