@@ -116,6 +116,7 @@ async def tell(folder: Path, cut: Cut | None, ending: str) -> World:
         await story.forget_a_payment("alice")
         await story.forget_a_payment("bob")
         await story.box()
+        await story.tune()
         await story.balances()
         if ending == "agreed":
             await story.give()

@@ -142,6 +142,10 @@ class Pair:
         except (Gone, RefusedByNode) as error:
             self.refused.append(str(error))
 
+    async def tune(self, who: str) -> None:
+        """Whoever is to die sets a fee."""
+        await self.daemons[who].call("config.set", key="fee_base_msat", value="1500")
+
     async def rescan(self, who: str) -> None:
         """The wallet of whoever is to die reads its past again."""
         await self.daemons[who].call("rescan", from_height=0)
@@ -328,6 +332,7 @@ ACTIVITIES: Final[dict[str, Callable[[Pair, str], Awaitable[None]]]] = {
     **dict.fromkeys(("store-owner", "channel-reestablished"), Pair.rest),
     "force-close": Pair.force,
     "wallet-rescanned": Pair.rescan,
+    "setting-kept": Pair.tune,
     "payment-failed": Pair.fail,
     "payment-forgotten": Pair.forget,
 }

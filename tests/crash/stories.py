@@ -244,6 +244,17 @@ class Story:
 
             await self.world.until(name, found, "a wallet that reads its past again finds what it had")
 
+    async def tune(self) -> None:
+        """Each sets a fee of its own, which is in effect whoever died meanwhile."""
+        for name in NODES:
+            while True:
+                try:
+                    await self.world.ask(name, lambda node: node.api.config_set("fee_base_msat", "1500"))
+                    break
+                except Died:
+                    continue
+            await self.world.until(name, _is_tuned, "the setting is in effect")
+
     # --- boxes
 
     async def box(self) -> None:
@@ -362,3 +373,8 @@ class Story:
         await world.mine(100)
         for name in NODES:
             await world.until(name, has_no_channel, "the channel is settled")
+
+
+async def _is_tuned(node: Node) -> bool:
+    (setting,) = await node.api.config("fee_base_msat")
+    return setting.value == 1500 and setting.source == "set"
