@@ -29,9 +29,21 @@ come first.
                 (code("ok"), "it is as it should be"),
             ),
         ),
-        f"""The exit code is {OK} while there are hints at most, and {WRONG} if there is a {" or a ".join(UNWELL)}, so
-that a timer may run it. What lnpd would refuse of the configuration is one of the findings. Other programs ask a node
-for its own checks by the RPC's method `doctor`.
+        f"""The exit code is {OK} while there are hints at most, and {WRONG} if there is a {" or a ".join(UNWELL)}:
+a timer may run it. What lnpd would refuse of the configuration is one of the findings. Other programs ask a node for
+its own checks by the RPC's method `doctor`.
+""",
+        """## A report of a defect
+
+`lnp report` writes one text file, which its user alone may read, for whoever looks for the defect: versions, what the
+doctor says, the configuration with who said what, `lnp info`, channels, peers, plugins, metrics, the last 1,000 lines
+of the log, and the database's schema with the number of rows. It works without a node, too.
+
+No secret stands in it. What plugins were told is left out, and so are invoices, payments and coins. Of hex and base64
+as long as a key only ids remain that the node's own answers name; the rest is a mark, the same for the same bytes.
+Twelve words in a row, extended keys, passwords in URLs and invoices are named, not shown; of paths outside the data
+directory the last name remains. With `--anonymous` ids, addresses and amounts are replaced by pseudonyms, the same one
+for the same thing. It is a text so that you can look before you send it.
 """,
         "## Seen from the outside\n",
         _table(LOCAL_CHECKS),

@@ -41,6 +41,18 @@ PRINTED: Final[tuple[Command, ...]] = (
         examples=("lnp man open", "lnp man plugin list", "lnp man --write ~/.local/share/man/man1"),
     ),
 )
+REPORT: Final = Command(
+    "report",
+    NODE,
+    "Write a text file for a report of a defect, with no secret in it: versions, what the doctor says, configuration, "
+    "channels, plugins, the last 1,000 lines of the log. Look before you send it.",
+    None,
+    (
+        Parameter("file", "path", "where to (default: lnpd-report-TIME.txt, here)", False, None, True),
+        Parameter("anonymous", "boolean", "with pseudonyms for ids, addresses and amounts", False, False),
+    ),
+    examples=("lnp report", "lnp report report.txt --anonymous"),
+)
 HERE: Final[tuple[Command, ...]] = (
     Command(
         "key",
@@ -84,4 +96,5 @@ HERE: Final[tuple[Command, ...]] = (
         examples=("lnp plugin replay memo.py memo.jsonl",),
     ),
     *PRINTED,
+    REPORT,
 )

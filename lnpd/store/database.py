@@ -100,6 +100,19 @@ def look(path: Path) -> Looked:
         raise _named(error, path) from error
 
 
+def schema_of(path: Path) -> tuple[tuple[str, int], ...]:
+    """The SQL of each table, and how many rows it has. Raises CorruptDatabase, DatabaseFailed."""
+    named = "SELECT name, sql FROM sqlite_master WHERE type = 'table' ORDER BY name"
+    counted = 'SELECT count(*) FROM "{}"'
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            rows = connection.execute(named).fetchall()
+            counts = [connection.execute(counted.format(name)).fetchone()[0] for name, _ in rows]
+            return tuple((str(sql), int(count)) for (_, sql), count in zip(rows, counts, strict=True))
+    except sqlite3.DatabaseError as error:
+        raise _named(error, path) from error
+
+
 def network_of(path: Path) -> str:
     """The network of a database that nobody has open. Raises CorruptDatabase, DatabaseFailed."""
     try:

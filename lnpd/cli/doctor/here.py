@@ -7,10 +7,11 @@ from typing import Any
 from lnpd.cli import arguments
 from lnpd.cli.arguments import Common
 from lnpd.cli.doctor.run import doctor
+from lnpd.cli.tools import REPORT
 from lnpd.errors import ConfigRefused
 from lnpd.rpc.commands import COMMANDS
 
-TABLE = COMMANDS
+TABLE = (*COMMANDS, REPORT)
 
 
 def perform(words: Sequence[str], before: argparse.Namespace) -> int:
@@ -33,4 +34,8 @@ def done(
     as_json: bool,
 ) -> int:
     """Does it. `given` are the common options; `common` what they mean, None if the configuration is refused."""
+    if name == REPORT.name:
+        from lnpd.cli.report.write import report  # the doctor need not load it
+
+        return report(params, given, common, as_json)
     return doctor(given, common, as_json)
