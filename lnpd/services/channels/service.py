@@ -326,9 +326,9 @@ class Channels:
 
     async def give_up(self, key: str, why: str = "The opening took too long.") -> Channel | None:
         """Ends an opening that nobody waits for, and tells the peer. A channel that has come about meanwhile stays."""
-        driver = self.drivers.get(key)
-        channel = await driver.command(GiveUp(why)) if driver else None
-        return None if channel is None or isinstance(channel.phase, Closed) else channel
+        if (driver := self.drivers.get(key)) is None or isinstance(driver.channel.phase, Closed):
+            return None
+        return None if isinstance((channel := await driver.command(GiveUp(why))).phase, Closed) else channel
 
     async def _forget(self, driver: ChannelDriver) -> None:
         self.room.leave(driver.channel.key)

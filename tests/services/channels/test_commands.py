@@ -119,6 +119,26 @@ def test_a_channel_that_opens_while_its_opening_is_given_up_stays(tmp_path: Path
     told(tmp_path, story)
 
 
+def test_an_opening_that_has_just_ended_need_not_be_given_up(tmp_path: Path) -> None:
+    """Its channel is closed, and not forgotten yet."""
+
+    async def story(network: Network) -> None:
+        alice, bob = await connected(network)
+        deaf(bob, "OpenChannel")
+        opening = asyncio.create_task(opened(alice, bob, 1_000_000))
+        await until(lambda: alice.channels.drivers, "the opening")
+        ((key, driver),) = alice.channels.drivers.items()
+        await alice.channels.give_up(key)
+        with pytest.raises(ChannelRefused):
+            await opening
+        await nothing_is_left(alice)
+        alice.channels.drivers[key] = driver
+        assert await alice.channels.give_up(key) is None
+        del alice.channels.drivers[key]
+
+    told(tmp_path, story)
+
+
 def test_an_opening_whose_peer_leaves_ends(tmp_path: Path) -> None:
     async def story(network: Network) -> None:
         alice, bob = await connected(network)
