@@ -14,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from lnpd.bus.curve import kept_keys
+from lnpd.errors import OnlyReads
+from lnpd.rpc import Client, Remote
 from lnpd.store.database import DATABASE_NAME
+from tests.rpc.far_node import two_ports
 
 pytest.importorskip("pbk")  # the embedded chain
 
@@ -79,10 +83,18 @@ def refused(code: int, sentence: str, *words: object) -> None:
 
 
 def test_a_node_answers_mines_and_stops_when_it_is_told(tmp_path: Path) -> None:
-    node = Daemon(seeded(tmp_path / "a"), "--plain-seed", "--plugin", ROOT / "plugins" / "lockbox.py")
+    server, ours, port = seeded(tmp_path / "a") / "rpc-key", tmp_path / "phone.key", two_ports()
+    public = {path: kept_keys(path).public for path in (server, ours)}
+    far = ("--rpc-listen", f"127.0.0.1:{port}", "--rpc-reader", f"phone={public[ours].hex()}")
+    node = Daemon(tmp_path / "a", "--plain-seed", "--plugin", ROOT / "plugins" / "lockbox.py", *far)
     assert node.ask("info")["plugins"] == ["lockbox"]  # type: ignore[index,call-overload]  # a JSON object
     assert node.ask("mine", "--blocks", "2")["height"] >= 2  # type: ignore[index,call-overload]
     assert node.ask("lockbox-list") == []
+    with Client(Remote(f"tcp://127.0.0.1:{port}", public[server], ours)) as elsewhere:
+        assert elsewhere.info().plugins == ("lockbox",) and elsewhere.history() == ()
+        with elsewhere.events(since=0) as events, pytest.raises(OnlyReads):
+            assert events.next(0.01) is None
+            elsewhere.stop()
     assert node.ask("stop")["note"]  # type: ignore[index,call-overload]
     assert node.process.wait(15) == 0
     assert node.process.stdout is not None
