@@ -107,9 +107,10 @@ def find(words: Sequence[str], commands: Iterable[Command]) -> tuple[Command, li
 
 def parser(command: Command, prog: str = "lnp", shows_common: bool = True) -> Parser:
     """The parser of one command. Without shows_common its help leaves out the options of every command."""
-    examples = "examples:\n" + "\n".join(f"  {line}" for line in command.examples) if command.examples else None
+    parts = [("examples", command.examples), ("refused as", _lines([kind.__name__ for kind in command.refused]))]
+    epilog = "\n\n".join("\n  ".join([f"{head}:", *rows]) for head, rows in parts if rows)
     made = Parser(
-        f"{prog} {command.name}".strip(), description=command.help, epilog=examples, allow_abbrev=False,
+        f"{prog} {command.name}".strip(), description=command.help, epilog=epilog, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         conflict_handler="resolve",  # a plugin may have a parameter of any name
     )  # fmt: skip
@@ -119,6 +120,17 @@ def parser(command: Command, prog: str = "lnp", shows_common: bool = True) -> Pa
         made.add_argument(FLAG, action="store_true", help=HELP, dest=FLAG)
     add_common(made, shows_common)
     return made
+
+
+def _lines(names: Sequence[str]) -> list[str]:
+    """Names, as many in a line as a terminal has room for."""
+    lines: list[str] = []
+    for name in names:
+        if lines and len(lines[-1]) + len(name) < 70:
+            lines[-1] += f", {name}"
+        else:
+            lines.append(name)
+    return lines
 
 
 def add_common(made: argparse.ArgumentParser, shown: bool = True) -> None:

@@ -21,8 +21,9 @@ class RpcAsks(Asks):
         """Calls a method of the node's RPC; its result as the RPC gives it, in JSON's values.
 
         Needs the capability `rpc:<methods>`: names separated by commas, or `read`, which is every method of the node's
-        that changes nothing. What moves money has to be named, and no other limit holds for it. RpcNotGranted says what
-        would allow a method; streams of events are `Plugin.on`'s. Refused as the RPC refuses: ParameterRefused, and
-        what the method raises. RpcAnswerTooLong for more than 512 KiB.
+        that changes nothing and shows no secret (preimages are left out). What moves money has to be named, and no
+        other limit holds for it. RpcNotGranted says what would allow a method; streams of events are `Plugin.on`'s.
+        Refused as the RPC refuses: ParameterRefused, and what the method raises. RpcAnswerTooLong for more than 512
+        KiB.
         """
         return await self._ask("rpc", RpcWanted(method, params), Any)
