@@ -33,7 +33,8 @@ class Pair:
         self.alice = self.daemon("a", *limits, *LOCKBOX)
         self.bob = self.daemon("b", "--max-channel-sat", "1200000", *LOCKBOX)
         self.values = {"stranger": STRANGER, "mainnet_address": MAINNET_ADDRESS, "mainnet_invoice": MAINNET_INVOICE,
-                       "test_address": TEST_NETWORK_ADDRESS, "folder": str(folder), "long": "x" * 151}  # fmt: skip
+                       "test_address": TEST_NETWORK_ADDRESS, "folder": str(folder), "long": "x" * 151,
+                       "hex": "a1" * 32}  # fmt: skip
         for name, node in (("alice", self.alice), ("bob", self.bob)):
             self.values[name] = self.asked(node, "info")["node_id"]
             self.values[f"{name}_address"] = node.address

@@ -90,6 +90,11 @@ _LNP: Final = (
     Row("--timeout takes a number of seconds, not '-1'", 2, "info --timeout=-1"),
     Row("nothere.toml cannot be read: No such file", 2, "info --config {folder}/nothere.toml"),
     Row("No lnpd runs in {folder}/nowhere", 3, "info --directory {folder}/nowhere"),
+    Row("--remote, --server-key and --key-file go together", 2, "info --remote tcp://127.0.0.1:1"),
+    Row("--remote takes tcp://HOST:PORT", 2, "info --remote here --server-key {hex} --key-file k"),
+    Row("--server-key takes a public key, 64 hex digits", 2,
+        "info --remote tcp://127.0.0.1:1 --server-key 02 --key-file k"),
+    Row("{folder}/theirs/k", 1, "info --remote tcp://127.0.0.1:1 --server-key {hex} --key-file k"),
     # values of each kind
     Row("amount_sat must be a whole number of satoshi", 2, "fund lots"),
     Row("amount_sat must be", 2, "fund 5gold"),
