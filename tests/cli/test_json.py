@@ -46,7 +46,7 @@ def test_each_command_answers_a_program(command: Command, place: Path) -> None:
     words = [*command.name.split(), *(WORDS[p.kind] for p in command.parameters if p.required)]
     more = [] if command.name == "plugin new" else ["--directory", str(place)]  # there it is where the plugin goes
     done = called(lnp.main, [*more, *words, *MORE.get(command.name, []), "--json"], folder=place)
-    assert (done.code, done.err) == (WRONG if command.name == "doctor" else OK, ""), done  # the small node ails
+    assert done.code in ((OK, WRONG) if command.name == "doctor" else (OK,)) and done.err == "", done
     json.loads(done.out)
 
 

@@ -1,4 +1,4 @@
-"""What does the node know of a kind of value? The completions of shells ask; they are told in a second, or nothing."""
+"""What does the node know of a kind of value? The completions of shells ask; they are told in a second (or --timeout), or nothing."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -29,9 +29,10 @@ ASKED: Final[dict[str, tuple[str, Callable[[Row], Iterator[Known]]]]] = {
 def known(kind: str, common: Common) -> list[Known]:
     """Values, each with what it is in one line; none if no node answers."""
     method, values = ASKED[kind]
+    seconds = common.timeout_seconds or SECONDS
     try:
-        with Client(common.place, SECONDS) as node:
-            rows = node.call(method, {}, SECONDS)
+        with Client(common.place, seconds) as node:
+            rows = node.call(method, {}, seconds)
             found = [(value, " ".join(help.split())) for row in rows for value, help in values(row)]
     except (LnpdError, LookupError, TypeError):
         return []

@@ -72,7 +72,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / name).mkdir()
     (folder / "box.py").touch()
     program = folder / "bin" / "lnp"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lnpd.cli.lnp "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lnpd.cli.lnp --timeout 30 "$@"\n')
     program.chmod(0o755)
     with in_thread(folder / "node"):
         yield folder
