@@ -1,4 +1,4 @@
-"""What does the node know of a kind of value? The completions of shells ask; they are told in a second (or --timeout), or nothing."""
+"""What does the node know of a kind of value? Completions ask; they are told in a second, or --timeout, or nothing."""
 
 import re
 from collections.abc import Callable, Iterator
