@@ -69,6 +69,8 @@ def test_notifications_wake_it(tmp_path: Path) -> None:
             event = await soon(anext(heard))
         delta = await view.blocks_since(tip)
         assert {match.txid for match in delta.mempool} == {tx.txid}
+        state = await view.state()
+        assert view.is_notified and state.notifies and (state.height, state.pruned_below_height) == (tip.height, 0)
 
     told(tmp_path, story)
 

@@ -45,7 +45,9 @@ def test_a_certificate_is_pinned_at_the_first_meeting(tmp_path: Path) -> None:
         for _ in range(2):
             view = await server.view(directory=tmp_path / "kept", tls=True)
             assert await view.best_block() == await hand.best_block()
+            assert (view.server, view.servers) == (str(view._client._addresses[0]), 1)
             await view.close()
+            assert not view.server
         await asyncio.to_thread(server.kill)
         server.renew_certificate()
         await restarted(server, [])

@@ -18,12 +18,13 @@ from msgspec.structs import replace
 
 from lnpd.cli.arguments import Common
 from lnpd.cli.doctor import of_files, of_start
-from lnpd.cli.doctor.outside import Outside, seen
+from lnpd.cli.doctor.outside import ANSWER_SECONDS, Outside, seen
 from lnpd.cli.exits import OK, WRONG
 from lnpd.cli.render import look_of
 from lnpd.cli.render.style import Look
 from lnpd.config import NETWORKS, default_directory
 from lnpd.rpc.answers import SEVERITIES, Finding
+from lnpd.rpc.client import Client
 from lnpd.services.doctor.check import Check, found_by
 
 LOCAL_CHECKS: Final[tuple[Check[Outside], ...]] = (*of_start.CHECKS, *of_files.CHECKS)
@@ -38,7 +39,11 @@ def diagnosis(outside: Outside) -> tuple[Finding, ...]:
         local = thread.submit(lambda: asyncio.run(found_by(LOCAL_CHECKS, outside))).result()
     found = (*local, *outside.findings)
     named = [replace(each, command=_for(outside.directory, each.command)) for each in found]
-    return tuple(sorted(named, key=lambda each: SEVERITIES.index(each.severity)))
+    return _worst_first(named)
+
+
+def _worst_first(found: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(found, key=lambda each: SEVERITIES.index(each.severity)))
 
 
 def _for(directory: Path, command: str) -> str:
@@ -51,12 +56,16 @@ def _for(directory: Path, command: str) -> str:
 
 def doctor(given: Mapping[str, Any], common: Common | None, as_json: bool) -> int:  # Any: what argparse found
     """Prints what is wrong. The exit code is OK while there are hints at most."""
-    found = diagnosis(seen(given, common))
+    if common is not None and common.remote is not None:  # its files and its disk are on another machine
+        with Client(common.remote, common.timeout_seconds or ANSWER_SECONDS) as node:
+            found = _worst_first(node.doctor())
+    else:
+        found = diagnosis(seen(given, common))
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-        print("\n".join(lines(found, width, look_of(sys.stdout))))
+        print("\n".join(lines(found, width, look_of(sys.stdout, common is not None and common.plain))))
     return WRONG if any(each.severity in UNWELL for each in found) else OK
 
 

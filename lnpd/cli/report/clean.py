@@ -31,7 +31,7 @@ ADDRESS: Final = re.compile(
 BECH32: Final = re.compile(r"\b(?:bc|tb|bcrt)1[a-z0-9]{20,87}\b")
 AMOUNT: Final = re.compile(r"\b[0-9][0-9,]*(?= m?sat\b)|(?<=_sat=)[0-9]+|(?<=_msat=)[0-9]+|(?<=sat\": )[0-9]+")
 ALIAS: Final = re.compile(r'(?<=alias": ")[^"]*|(?<=alias = ")[^"]*')
-WORD_RUN: Final = re.compile(r"\b[a-z]{3,8}(?:[\s,]+[a-z]{3,8}){5,}\b")
+WORD_RUN: Final = re.compile(r"(?i)\b[a-z]{3,8}(?:[^a-z]{1,6}[a-z]{3,8}){5,}\b")
 IDS: Final = frozenset(
     ("node_id", "peer", "channel_id", "funding", "closing_txid", "claim", "outpoint", "block_hash", "payment_hash")
 )
@@ -115,9 +115,9 @@ def _words(value: object, key: str = "") -> Iterator[tuple[str, str]]:
 
 def _seed_words(match: re.Match[str]) -> str:
     """Many words of BIP 39 in a row are a seed, or its part: no sentence has so many."""
-    run, found, kept = re.split(r"([\s,]+)", match[0]), [], []
+    run, found, kept = re.split(r"([^A-Za-z]+)", match[0]), [], []
     for place in range(0, len(run), 2):
-        if run[place] in KNOWN_WORDS:
+        if run[place].lower() in KNOWN_WORDS:
             found.append(place)
             continue
         kept += [found]

@@ -31,6 +31,8 @@ def report(
     as_json: bool,
 ) -> int:
     """Writes the report; prints where it is. Raises ParameterRefused."""
+    if common is not None and common.remote is not None:
+        raise ParameterRefused("A report is written on the node's own machine, without --remote.")
     outside = seen(given, common)
     anonymous = bool(params.get("anonymous"))
     path = Path(params.get("file") or os.path.abspath(f"lnpd-report-{now_words(outside.now_unix_seconds)}.txt"))

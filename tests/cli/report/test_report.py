@@ -105,6 +105,9 @@ def test_no_secret_is_in_it_and_what_helps_is(daemon: Daemon) -> None:
 def test_without_a_node_there_is_a_report_too(tmp_path: Path) -> None:
     done = run("lnpd.cli.lnp", "report", tmp_path / "r.txt", "--directory", tmp_path / "none", "--json")
     assert done.returncode == 0 and json.loads(done.stdout)["file"] == str(tmp_path / "r.txt")
+    far = ("--remote", "tcp://127.0.0.1:1", "--server-key", "ab" * 32, "--key-file", tmp_path / "key")
+    refused = run("lnpd.cli.lnp", "report", tmp_path / "far.txt", *far)
+    assert refused.returncode and not (tmp_path / "far.txt").exists(), refused.stderr
     assert "There is no data directory DIRECTORY" in (tmp_path / "r.txt").read_text()
 
 
@@ -114,6 +117,10 @@ CLEANED: dict[str, tuple[str, str]] = {
     "the directory": ("/data/node/lnpd.sqlite3 is damaged", "DIRECTORY/lnpd.sqlite3 is damaged"),
     "an id that is known": (f"peer {PUBLIC} of {TXID}:0", f"peer {PUBLIC} of {TXID}:0"),
     "words in a row": ("x legal winner thank year wave sausage y", "x (word) (word) (word) (word) (word) (word) y"),
+    "numbered words": (
+        "1. LEGAL 2. Winner 3. thank 4. year 5. wave 6. sausage",
+        " ".join(f"{n}. (word)" for n in range(1, 7)),
+    ),
     "a sentence": ("the plugin does not run and the node is not ready yet", ""),
     "a URL": ("at http://127.0.0.1:18443/x", ""),
     "a class": ("ChannelPreimageMissing: DIRECTORY/run/plugin-0-17", ""),
