@@ -224,6 +224,9 @@ def test_lnp_asks_a_node_on_another_machine(far: Far, tmp_path: Path, capsys: py
     options = ["--remote", far.reader.address, "--server-key", far.reader.server_key.hex(), "--key-file"]
     assert lnp.main([*options, str(far.reader.key_file), "info"]) == 0
     assert "alice" in capsys.readouterr().out
+    assert lnp.main([*options, str(far.reader.key_file), "doctor"]) == 0
+    told = capsys.readouterr().out
+    assert "The peer of a channel is away." in told and "disk" not in told  # which is another machine's
     assert lnp.main(["mine", *options, str(far.reader.key_file)]) == 1
     assert "this key may only read" in capsys.readouterr().err
     assert lnp.main([*options, str(far.stranger.key_file), "info"]) == 1
