@@ -152,13 +152,20 @@ class Pair:
 
     async def fail(self, _who: str) -> None:
         """Payments both ways that nobody asked for."""
-        for payer, daemon in self.daemons.items():
+        for payer in self.daemons:
+            await self.until(lambda payer=payer: self.failed(payer), "a payment that nobody asked for comes back")
+
+    async def failed(self, payer: str) -> bool:
+        """Whether the payee sent such a payment back, or somebody died. A node that is still behind the chain refuses
+        it before it has made an HTLC: that is no answer of the payee's."""
+        try:
             text = unknown_invoice(self.daemons[OTHER[payer]])
-            try:
-                await daemon.call("pay", invoice=text, timeout_seconds=20)
-            except (Gone, RefusedByNode):
-                continue
-            raise AssertionError("an unknown invoice was paid")
+            await self.daemons[payer].call("pay", invoice=text, timeout_seconds=20)
+        except Gone:
+            return True
+        except RefusedByNode as error:
+            return error.name == "PaymentFailed"
+        raise AssertionError("an unknown invoice was paid")
 
     async def forget(self, payer: str) -> None:
         """The payee dies before it has the first of many payments: those behind it wait unsigned, and are forgotten."""
