@@ -14,7 +14,7 @@ import pyte
 
 from lnpd.cli.plugin.daemons import Program
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 class Screen(pyte.Screen):

@@ -25,7 +25,7 @@ pytest.importorskip("pbk")  # the embedded chain
 
 ROOT = Path(__file__).resolve().parents[3]
 HELLO = ROOT / "plugins" / "examples" / "hello.py"
-SECONDS = 40.0
+SECONDS = 60.0
 
 
 class World:
