@@ -15,6 +15,7 @@ import pyte
 from lnpd.cli.plugin.daemons import Program
 
 SECONDS = 60.0
+MOST_EVENTS = 5
 
 
 class Screen(pyte.Screen):
@@ -96,7 +97,8 @@ class Terminal:
         """Types a line on a cleared screen, waits for words and for the next prompt; what the screen shows then."""
         prompt = self.prompt_line.partition(">")[0] + ">"
         self.types("\x0c")
-        self.until(lambda: self.lines[0] == prompt, "a cleared screen")
+        # An event may come above the prompt at any moment.
+        self.until(lambda: self.prompt_line == prompt and self.screen.cursor.y <= MOST_EVENTS, "a cleared screen")
         self.types(f"{line}\r")
         self.shows(*shown)
         self.prompt(prompt)
