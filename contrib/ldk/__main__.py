@@ -1,0 +1,126 @@
+"""How does a person get a Lightning node that is not ours, to open a channel with (`make peer`)?
+
+    python -m contrib.ldk
+
+A bitcoind on regtest and an LDK node on it, in a folder of their own, and a prompt at which LDK does as it is told.
+What lnpd is started with beside them is printed. With the prompt all of it ends, and the folder is removed.
+"""
+
+import asyncio
+import shutil
+import signal
+import sys
+import sysconfig
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import WordCompleter
+from prompt_toolkit.patch_stdout import patch_stdout
+
+from contrib.ldk.desk import COMMANDS, Desk, Unclear
+from contrib.ldk.driver import Ldk, Refused
+from contrib.regtest.bitcoind import Missing, a_bitcoind, program
+from lnpd.testing import LOCAL
+
+WALLETS: Final = ("-disablewallet=0", "-addresstype=bech32")
+INTERRUPTED: Final = 130
+
+WELCOME: Final = """
+A bitcoind on regtest at height {height}, and an LDK node:
+
+  {node_id}@{local}:{port}
+
+In another terminal, a node of yours on the same chain, and in a third its shell:
+
+  {lnpd} init --directory {folder}/alice --plain-seed
+  {lnpd} --directory {folder}/alice --plain-seed \\
+    --bitcoind {url} --bitcoind-directory {bitcoind}
+  {lnp} --directory {folder}/alice
+
+Tab completes, `help` lists. Ctrl-D ends bitcoind and LDK, and removes the
+folder: end lnpd first.
+"""
+
+
+def main() -> int:
+    """Its exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder = Path(tempfile.mkdtemp(prefix="lnpd-ldk-"))
+    try:
+        print("Getting bitcoind and LDK; the first time that takes a minute.", flush=True)
+        program()
+        asyncio.run(_play(folder))
+    except Missing as why:
+        print(f"There is no peer to play with: {why}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print("bitcoind and LDK are stopped; the folder is removed.")
+    return 0
+
+
+async def _play(folder: Path) -> None:
+    async with a_bitcoind(folder, *WALLETS) as bitcoind:
+        ldk = await Ldk.start("ldk", bitcoind)
+        desk = Desk(ldk, bitcoind, lambda text: print(text, flush=True))
+        try:
+            await desk.furnish()
+            scripts = Path(sysconfig.get_path("scripts"))
+            shown = WELCOME.format(
+                height=await ldk("sync"), node_id=ldk.node_id, local=LOCAL, port=ldk.port, folder=folder,
+                lnpd=_short(scripts / "lnpd"), lnp=_short(scripts / "lnp"),
+                url=f"http://{LOCAL}:{bitcoind.rpc_port}", bitcoind=bitcoind.directory,
+            )  # fmt: skip
+            print(shown, flush=True)
+            following = asyncio.create_task(desk.follow())
+            try:
+                await (_prompt(desk) if sys.stdin.isatty() else _script(desk))
+            finally:
+                following.cancel()
+                with suppress(asyncio.CancelledError, Refused):
+                    await following
+        finally:
+            await ldk.stop()
+
+
+def _short(path: Path) -> str:
+    """A path as it is typed here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+async def _prompt(desk: Desk) -> None:
+    session: PromptSession[str] = PromptSession("ldk> ", completer=WordCompleter(list(COMMANDS), sentence=True))
+    with patch_stdout():
+        while True:
+            try:
+                line = await session.prompt_async()
+            except KeyboardInterrupt:
+                print("Ctrl-D ends LDK and its chain.")
+                continue
+            except EOFError:
+                return
+            await _do(desk, line)
+
+
+async def _script(desk: Desk) -> None:
+    """What comes in lines from elsewhere than a terminal."""
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        await _do(desk, line)
+
+
+async def _do(desk: Desk, line: str) -> None:
+    if not line.strip():
+        return
+    try:
+        await desk.obey(line)
+    except Unclear as why:
+        print(why, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
