@@ -9,6 +9,7 @@ What lnpd is started with beside them is printed. With the prompt all of it ends
 import asyncio
 import shutil
 import signal
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -22,26 +23,40 @@ from prompt_toolkit.patch_stdout import patch_stdout
 
 from contrib.ldk.desk import COMMANDS, Desk, Unclear
 from contrib.ldk.driver import Ldk, Refused
-from contrib.regtest.bitcoind import Missing, a_bitcoind, program
-from lnpd.testing import LOCAL
+from contrib.regtest.bitcoind import Bitcoind, Missing, a_bitcoind, program
+from lnpd.testing import LOCAL, free_port
 
 WALLETS: Final = ("-disablewallet=0", "-addresstype=bech32")
 INTERRUPTED: Final = 130
+NODES: Final = ("alice", "bob")
 
 WELCOME: Final = """
 A bitcoind on regtest at height {height}, and an LDK node:
 
-  {node_id}@{local}:{port}
+{node_id}@{local}:{port}
 
-In another terminal, a node of yours on the same chain, and in a third its shell:
+Nodes of yours on the same chain, each in a terminal of its own (alice.toml and
+bob.toml say what they are started with), and a shell for each:
 
-  {lnpd} init --directory {folder}/alice --plain-seed
-  {lnpd} --directory {folder}/alice --plain-seed \\
-    --bitcoind {url} --bitcoind-directory {bitcoind}
-  {lnp} --directory {folder}/alice
+  {lnpd} --config {folder}/alice.toml
+  {lnp} --config {folder}/alice.toml
+
+  {lnpd} --config {folder}/bob.toml
+  {lnp} --config {folder}/bob.toml
 
 Tab completes, `help` lists. Ctrl-D ends bitcoind and LDK, and removes the
-folder: end lnpd first.
+folder with the nodes' data: end the nodes first.
+"""
+
+CONFIG: Final = """# lnpd --config {path}
+directory = "{folder}/{name}"
+alias = "{name}"
+listen = ["{local}:{port}"]
+plain-seed = true                          # play money
+bitcoind = "{url}"
+bitcoind-directory = "{bitcoind}"
+plugins = []                               # ["/home/me/jar/jar.py"]
+grants = []                                # ["jar=updates:1000000"]
 """
 
 
@@ -71,10 +86,11 @@ async def _play(folder: Path) -> None:
         try:
             await desk.furnish()
             scripts = Path(sysconfig.get_path("scripts"))
+            for name in NODES:
+                await asyncio.to_thread(_prepare, name, folder, bitcoind, scripts / "lnpd")
             shown = WELCOME.format(
                 height=await ldk("sync"), node_id=ldk.node_id, local=LOCAL, port=ldk.port, folder=folder,
                 lnpd=_short(scripts / "lnpd"), lnp=_short(scripts / "lnp"),
-                url=f"http://{LOCAL}:{bitcoind.rpc_port}", bitcoind=bitcoind.directory,
             )  # fmt: skip
             print(shown, flush=True)
             following = asyncio.create_task(desk.follow())
@@ -86,6 +102,17 @@ async def _play(folder: Path) -> None:
                     await following
         finally:
             await ldk.stop()
+
+
+def _prepare(name: str, folder: Path, bitcoind: Bitcoind, lnpd: Path) -> None:
+    """A configuration file and a seed for a node of the person's."""
+    path = folder / f"{name}.toml"
+    url = f"http://{LOCAL}:{bitcoind.rpc_port}"
+    text = CONFIG.format(
+        path=path, folder=folder, name=name, local=LOCAL, port=free_port(), url=url, bitcoind=bitcoind.directory
+    )
+    path.write_text(text)
+    subprocess.run([lnpd, "init", "--config", path], stdin=subprocess.DEVNULL, capture_output=True, check=True)
 
 
 def _short(path: Path) -> str:
