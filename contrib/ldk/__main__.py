@@ -48,15 +48,16 @@ Tab completes, `help` lists. Ctrl-D ends bitcoind and LDK, and removes the
 folder with the nodes' data: end the nodes first.
 """
 
-CONFIG: Final = """# lnpd --config {path}
+CONFIG: Final = """# What is {name} started with?
 directory = "{folder}/{name}"
 alias = "{name}"
 listen = ["{local}:{port}"]
-plain-seed = true                          # play money
+plain_seed = true                          # play money
 bitcoind = "{url}"
-bitcoind-directory = "{bitcoind}"
-plugins = []                               # ["/home/me/jar/jar.py"]
-grants = []                                # ["jar=updates:1000000"]
+bitcoind_directory = "{bitcoind}"
+plugins = []                               # ["~/jar/jar.py"]
+[grants]
+# jar = ["updates:1000000"]
 """
 
 
@@ -108,11 +109,9 @@ def _prepare(name: str, folder: Path, bitcoind: Bitcoind, lnpd: Path) -> None:
     """A configuration file and a seed for a node of the person's."""
     path = folder / f"{name}.toml"
     url = f"http://{LOCAL}:{bitcoind.rpc_port}"
-    text = CONFIG.format(
-        path=path, folder=folder, name=name, local=LOCAL, port=free_port(), url=url, bitcoind=bitcoind.directory
-    )
+    text = CONFIG.format(folder=folder, name=name, local=LOCAL, port=free_port(), url=url, bitcoind=bitcoind.directory)
     path.write_text(text)
-    subprocess.run([lnpd, "init", "--config", path], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    subprocess.run([lnpd, "init", "--config", path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
 
 
 def _short(path: Path) -> str:
