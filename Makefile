@@ -16,7 +16,7 @@ program = $(if $(wildcard $(subst .,/,$1).py $(subst .,/,$1)/__main__.py),$(BIN)
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: setup ## see two nodes pay each other on a chain of their own, then a shell
+run: setup ## two nodes pay each other on a chain of their own, then a shell
 	@$(BIN)/python -m contrib.story
 
 peer: setup ## a bitcoind and an LDK node to open channels with
@@ -29,7 +29,7 @@ test: lint bitcoind ldk ## lint, then every test
 	echo "make test: what failed beside the others is run once more, by itself" >&2; \
 	$(PYTEST) --last-failed --last-failed-no-failures none; }
 
-quick: setup ## the pure layers and one payment between two nodes, under two minutes
+quick: setup ## the pure layers and one payment between two nodes
 	$(PYTEST) -n 2 --dist worksteal $(QUICK)
 
 lint: setup ## ruff, mypy --strict over lnpd and the SDK, the layer test
@@ -41,7 +41,7 @@ lint: setup ## ruff, mypy --strict over lnpd and the SDK, the layer test
 bench: setup ## the table of speeds and ratios, each beside its goal
 	$(call program,contrib.bench,stage 5)
 
-crash: setup bitcoind ## power cuts everywhere, real kill -9 at each point amid 50 payments, and 300 on a bitcoind
+crash: setup bitcoind ## power cuts everywhere, and kill -9 at each point of payments
 	$(PYTEST) -n 2 --dist worksteal $(wildcard tests/e2e/test_crash_*.py)
 	$(BIN)/python -m tests.crash
 
@@ -54,7 +54,7 @@ docs: setup ## the documentation that is printed from tables in the code
 man: setup ## the pages of the manual, into build/man/man1
 	@$(BIN)/lnp man --write build/man/man1
 
-generate: setup ## typed message classes from the rows in lnpd/wire, the client's methods from lnpd/rpc/commands
+generate: setup ## messages from lnpd/wire, a client's methods from lnpd/rpc
 	$(call program,lnpd.wire.generate,stage 1)
 	$(call program,lnpd.rpc.generate,stage 1)
 

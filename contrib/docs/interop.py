@@ -144,7 +144,8 @@ def interop() -> str:
     return page(
         "Other people's nodes",
         f"""`make test` drives a real LDK {version()} (its WASM package from npm, by `contrib/ldk`) against whole nodes
-of ours, over TCP and on a real bitcoind's regtest.
+of ours, over TCP and on a real bitcoind's regtest. `make peer` gives a person the same two, with a prompt: LDK opens,
+pays, makes invoices, holds payments back, closes, as it is told there; `help` lists what. Its channels end with it.
 """,
         table(
             ("what", "channel types", "test"),

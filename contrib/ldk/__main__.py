@@ -72,6 +72,9 @@ def main() -> int:
     except Missing as why:
         print(f"There is no peer to play with: {why}", file=sys.stderr)
         return 1
+    except subprocess.CalledProcessError as failed:
+        print(f"{Path(failed.cmd[0]).name} would not begin: it says why above.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from contrib.ldk.driver import Ldk, Refused, Row
 from contrib.regtest.bitcoind import Bitcoind, RpcError
+from lnpd.wire.features import BOLT9
 
 SAT: Final = 1000
 FIRST_BLOCKS: Final = 101  # a coinbase can be spent a hundred blocks later
@@ -20,6 +21,7 @@ WALLET: Final = "miner"
 MOST_BLOCKS: Final = 1000
 FOLLOW_SECONDS: Final = 0.3
 TICKS: Final = 30  # of those, between two ticks of LDK's own clock: it follows feerates, and asks again
+NAMES: Final = {row.bit: row.name.removeprefix("option_") for row in BOLT9.features.values()}
 CONNECT_TRIES: Final = 50
 CONNECT_SECONDS: Final = 0.1
 
@@ -126,11 +128,11 @@ async def _open(desk: Desk, words: list[str]) -> None:
 async def _channels(desk: Desk, words: list[str]) -> None:
     rows = await desk.ldk("channels")
     for row in rows:
-        state = "usable" if row["usable"] else "ready, not connected" if row["ready"] else "waits for blocks: mine 6"
-        desk.say(f"{row['channel']}  {row['type']}")
+        state = "usable" if row["usable"] else "not connected" if row["ready"] else "waits for blocks: mine 6"
+        desk.say(f"{row['channel']}  {_type(row)}")
         desk.say(
-            f"    {int(row['sat']):,} sat, LDK can send {int(row['ours_msat']) // SAT:,} and receive "
-            f"{int(row['theirs_msat']) // SAT:,}, {row['htlcs']} HTLCs in flight, {state}"
+            f"    {int(row['sat']):,} sat; can send {int(row['ours_msat']) // SAT:,}, "
+            f"receive {int(row['theirs_msat']) // SAT:,}; {row['htlcs']} in flight; {state}"
         )
     if not rows:
         desk.say("LDK has no channel.")
@@ -212,13 +214,18 @@ COMMANDS: Final[Mapping[str, Command]] = {
 }
 
 
+def _type(row: Row) -> str:
+    """A channel's type by the names of its features."""
+    return "+".join(NAMES.get(bit, str(bit)) for bit in row["type"] or ())
+
+
 def _sat(row: Row) -> str:
     return f"{int(row['msat']) / SAT:,.3f}".rstrip("0").rstrip(".") + " sat"
 
 
 # What is told of an event; those that have no row are LDK's own affair.
 TOLD: Final[Mapping[str, Callable[[Row], str]]] = {
-    "OpenChannelRequest": lambda row: f"A peer opens a channel of {int(row['sat']):,} sat, {row['type']}.",
+    "OpenChannelRequest": lambda row: f"A peer opens a channel of {int(row['sat']):,} sat, {_type(row)}.",
     "ChannelPending": lambda row: f"Channel {row['channel'][:12]} is funded by {row['funding']}.",
     "ChannelReady": lambda row: f"Channel {row['channel'][:12]} can be used.",
     "ChannelClosed": lambda row: f"Channel {row['channel'][:12]} is closed: {row['why']} {row['said']}".rstrip() + ".",

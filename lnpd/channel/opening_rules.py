@@ -257,6 +257,11 @@ ACCEPT: Final[tuple[Rule[Answer], ...]] = (
     ),
     Rule(
         errors.ExtensionsChanged,
+        lambda a: bool(a.extensions) and not a.message.tlvs.extensions,
+        "the peer does not answer for the plugins of this channel type: both nodes need them, or another type",
+    ),
+    Rule(
+        errors.ExtensionsChanged,
         lambda a: (a.message.tlvs.extensions or ()) != a.extensions,
         "the list of extensions is not the one that we asked for",
     ),

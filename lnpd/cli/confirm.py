@@ -51,6 +51,9 @@ def confirm(node: Client, command: Command, params: Mapping[str, Any]) -> None: 
         answer = input(f"{question.asks} [y/N] ")
     except EOFError:
         answer = ""
+    except KeyboardInterrupt:
+        print("\nNothing was done.")
+        raise
     if answer.strip().lower() not in ("y", "yes"):
         raise NotConfirmed(NOTHING_DONE)
 

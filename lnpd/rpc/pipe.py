@@ -87,7 +87,7 @@ class SocketPipe:
         except TimeoutError:
             raise
         except OSError as error:
-            raise NodeConnectionLost(LOST.format(error)) from None
+            raise NodeConnectionLost(LOST.format(error.strerror or error)) from None
 
     def receive(self, deadline: float | None) -> bytes:
         """As Pipe.receive."""
@@ -108,7 +108,7 @@ class SocketPipe:
         except TimeoutError:
             raise
         except OSError as error:
-            raise NodeConnectionLost(LOST.format(error)) from None
+            raise NodeConnectionLost(LOST.format(error.strerror or error)) from None
         if not chunk:
             raise NodeConnectionLost(ENDED)
         return chunk

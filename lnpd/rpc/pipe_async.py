@@ -56,7 +56,7 @@ class AsyncSocketPipe:
             self._writer.write(line + b"\n")  # at once and whole, whatever is cancelled
             await self._writer.drain()
         except OSError as error:
-            raise NodeConnectionLost(LOST.format(error)) from None
+            raise NodeConnectionLost(LOST.format(error.strerror or error)) from None
 
     async def receive(self) -> bytes:
         """As AsyncPipe.receive."""
@@ -67,7 +67,7 @@ class AsyncSocketPipe:
         except asyncio.LimitOverrunError:
             raise NodeConnectionLost("The node sent a line that is too long.") from None
         except OSError as error:
-            raise NodeConnectionLost(LOST.format(error)) from None
+            raise NodeConnectionLost(LOST.format(error.strerror or error)) from None
 
     def close(self) -> None:
         """As AsyncPipe.close."""

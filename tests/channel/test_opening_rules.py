@@ -1,5 +1,6 @@
 """Is each rule of open_channel and accept_channel enforced, by its own error?"""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from msgspec.structs import replace
 
 from lnpd import errors
 from lnpd.channel import actions, events
-from lnpd.channel.opening_rules import ACCEPT, DEMANDS, OPEN, START
+from lnpd.channel.opening_rules import ACCEPT, DEMANDS, OPEN, START, check
 from lnpd.channel.state import AwaitingFunding, AwaitingFundingCreated, Closed
 from lnpd.tx.transaction import TxOut
 from lnpd.wire.message import decode
@@ -128,6 +129,24 @@ def test_accept_channel(error: type[Exception], changes: dict[str, Any]) -> None
     assert [type(e) for e in opener.errors] == [error]
     assert isinstance(opener.channel.phase, Closed)
     assert isinstance(decode(opener.sent[0]), ErrorMessage)
+
+
+@pytest.mark.parametrize(
+    ("answered", "says"),
+    [((), "both nodes need them"), ((Extension(name="other", format=1),), "is not the one"), (("asked",), "")],
+)
+def test_a_peer_without_the_plugin_is_named_as_the_reason(answered: tuple[object, ...], says: str) -> None:
+    asked = Extension(name="jar", format=1)
+    extensions = tuple(asked if each == "asked" else each for each in answered)
+    context: Any = SimpleNamespace(  # Any: as much of the answer as these rules read
+        message=SimpleNamespace(tlvs=SimpleNamespace(extensions=extensions or None)), extensions=(asked,)
+    )
+    rules = [rule for rule in ACCEPT if rule.error is errors.ExtensionsChanged]
+    if says:
+        with pytest.raises(errors.ExtensionsChanged, match=says):
+            check(rules, context, "accept_channel")
+    else:
+        check(rules, context, "accept_channel")
 
 
 def test_every_rule_has_a_case() -> None:

@@ -1,6 +1,7 @@
 """What does the node answer about its plugins, and how is their host made of a configuration?"""
 
 import logging
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ class PluginApi:
         if PLUGIN_NAME.fullmatch(plugin):
             found = await host.start_again(host.named(plugin))
         else:
-            found = await host.start_one(Path(plugin))
+            found = await host.start_one(_file(plugin))
         given = {str(each.resolve()) for each in self._services.config.plugins}
         if type(found) is PluginProcess and found.status != "refused" and found.path not in given:
             await self._kept.add(Path(found.path))
@@ -221,3 +222,8 @@ def _option(plugin: str, setting: Setting) -> answers.PluginOption:
         dynamic=spec.dynamic,
         help=spec.help,
     )
+
+
+def _file(path: str) -> Path:
+    """A plugin's file; ~ is the home of the node's user."""
+    return Path(os.path.expanduser(path))
