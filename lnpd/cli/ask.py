@@ -11,6 +11,7 @@ from lnpd.cli import arguments, confirm, progress
 from lnpd.cli.arguments import DEFAULT_TIMEOUT_SECONDS, Common
 from lnpd.cli.exits import LNP_EXITS
 from lnpd.cli.keyboard import KEYBOARD, WAIT, WATCH
+from lnpd.cli.safe import clean, json_text
 from lnpd.cli.tools import AROUND, HERE
 from lnpd.errors import LnpdError, NodeUnavailable, NoSuchMethod, ParameterRefused, RefusedByNode
 from lnpd.rpc.client import Client
@@ -78,10 +79,10 @@ def _wait(params: dict[str, Any], common: Common) -> None:  # Any: JSON values
 def refusal(error: LnpdError, as_json: bool = False) -> str:
     """The one line that tells a person, or a program, what was refused."""
     if not as_json:
-        return f"lnp: {' '.join(str(error).split())}"
+        return f"lnp: {clean(' '.join(str(error).split()))}"
     name = error.name if isinstance(error, RefusedByNode) else type(error).__name__
     told = {"code": error.code if isinstance(error, RefusedByNode) else None, "name": name, "message": str(error)}
-    return msgspec.json.encode({"error": told}).decode()
+    return json_text({"error": told})
 
 
 def find(words: Sequence[str], common: Common) -> tuple[Command, list[str]]:
@@ -138,7 +139,7 @@ def follow(node: Client, params: dict[str, Any], common: Common) -> NoReturn:  #
     """Prints events as they come, a line each, until it is interrupted."""
     for event in node.events(params.get("since"), patience_seconds=0):
         if common.json:
-            print(msgspec.json.encode(event).decode(), flush=True)
+            print(json_text(event), flush=True)
         else:
             from lnpd.cli.render import text
 
@@ -155,7 +156,7 @@ def show(command: Command, answer: object, common: Common) -> None:
 def rendered(command: Command, answer: object, common: Common, columns: int | None) -> str:
     """An answer for a terminal of so many columns, as a person or a program wants it."""
     if common.json:
-        return msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()
+        return json_text(answer, 2)
     from lnpd.cli.render import look_of, render
 
     look = look_of(sys.stdout, common.plain)

@@ -15,6 +15,7 @@ from lnpd.rpc.client import Client
 from lnpd.rpc.commands import BY_METHOD, Command
 
 NOTHING_DONE: Final = "Not confirmed: nothing was done."
+OTHERWISE: Final = "It would be otherwise by now:"
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -41,11 +42,22 @@ def is_asked(command: Command, common: Common) -> bool:
 
 
 def confirm(node: Client, command: Command, params: Mapping[str, Any]) -> None:  # Any: JSON values
-    """Shows what a command would cost, and asks. Raises NotConfirmed, and what the command would be refused with."""
+    """Shows what a command would cost, and asks; again, if it would be otherwise once that is answered. Raises
+    NotConfirmed, and what the command would be refused with."""
     estimate = BY_METHOD[f"estimate.{command.method}"]
     names = {parameter.name for parameter in estimate.parameters}
-    told = node.call(estimate.method, {name: value for name, value in params.items() if name in names}, None)
-    question = QUESTIONS[command.method]
+    fitting = {name: value for name, value in params.items() if name in names}
+    question, told = QUESTIONS[command.method], node.call(estimate.method, fitting, None)
+    while True:
+        _ask(question, told)
+        now = node.call(estimate.method, fitting, None)  # feerates and coins change while a person thinks
+        if now == told:
+            return
+        print(OTHERWISE)
+        told = now
+
+
+def _ask(question: Question, told: Mapping[str, Any]) -> None:  # Any: JSON values
     print("\n".join(lines(question, told)))
     try:
         answer = input(f"{question.asks} [y/N] ")

@@ -2,17 +2,19 @@
 
 import os
 import threading
+from contextlib import suppress
 from typing import Final
 
 from lnpd.errors import LnpdError
 from lnpd.rpc.client import Client
+from lnpd.rpc.following import Following
 from lnpd.rpc.place import Place
 
 RETRY_SECONDS: Final = 1.0
 
 
 class Ears:
-    """Listens to a node's events from a thread, until the program ends. `fileno` is for select."""
+    """Listens to a node's events from a thread, until it is closed. `fileno` is for select."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -20,6 +22,7 @@ class Ears:
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
         self._ended = threading.Event()
+        self._following: Following | None = None
         threading.Thread(target=self._listen, name="ears", daemon=True).start()
 
     def fileno(self) -> int:
@@ -34,22 +37,25 @@ class Ears:
             return
 
     def close(self) -> None:
-        """Ends it: nothing is heard any more."""
+        """Ends it: the connection too, for a node has so many and no more. Nothing is heard any more."""
         self._ended.set()
+        if self._following is not None:
+            self._following.close()
+        os.close(self._read)
 
     def _listen(self) -> None:
         while not self._ended.is_set():
             try:
                 with Client(self._place) as node, node.events() as events:
-                    for _ in events:
-                        if self._ended.is_set():
-                            return
-                        self._ring()
+                    self._hear(events)
             except LnpdError:
                 self._ended.wait(RETRY_SECONDS)  # who asks the node is told why
+        os.close(self._write)
 
-    def _ring(self) -> None:
-        try:
-            os.write(self._write, b".")
-        except BlockingIOError:
-            return  # it rings already
+    def _hear(self, events: Following) -> None:
+        self._following = events
+        if self._ended.is_set():  # it was closed before it could be seen here what is to be closed
+            return
+        for _ in events:
+            with suppress(BlockingIOError, BrokenPipeError):  # it rings already, or nobody hears it
+                os.write(self._write, b".")

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from lnpd.cli.arguments import Common
+from lnpd.cli.safe import clean, json_text
 from lnpd.rpc.answers import Log, LogLine
 from lnpd.rpc.client import Client
 
@@ -29,11 +30,11 @@ def _print(said: Log, common: Common) -> None:
     if said.lost:
         print(f"lnp: {said.lost} lines were gone before they could be shown.", file=sys.stderr)
     for line in said.lines:
-        print(msgspec.json.encode(line).decode() if common.json else as_text(line), flush=True)
+        print(json_text(line) if common.json else as_text(line), flush=True)
 
 
 def as_text(line: LogLine) -> str:
     """A line as a person reads it, with its traceback below it."""
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line.unix_seconds))
-    told = f"{when} {line.level.upper():<7} {line.subsystem}: {line.message}"
-    return "\n".join([told, *(f"    {each}" for each in line.exception.splitlines())])
+    told = f"{when} {line.level.upper():<7} {line.subsystem}: {clean(line.message)}"
+    return "\n".join([told, *(f"    {clean(each)}" for each in line.exception.splitlines())])

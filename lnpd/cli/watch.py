@@ -18,6 +18,7 @@ from typing import Final
 from lnpd.cli.arguments import Common
 from lnpd.cli.ears import Ears
 from lnpd.cli.render import shorten
+from lnpd.cli.safe import clean
 from lnpd.errors import LnpdError
 
 EVERY_SECONDS: Final = 2.0
@@ -85,7 +86,7 @@ def _asked(shown: Shown, columns: int | None) -> str:
     try:
         return shown(columns)
     except LnpdError as error:  # the node may come back
-        return f"lnp: {' '.join(str(error).split())}"
+        return f"lnp: {clean(' '.join(str(error).split()))}"
 
 
 @contextmanager

@@ -73,6 +73,9 @@ class Following:
             try:
                 if self._feed is None:
                     self._feed = self._opened(self.sequence)
+                    if self._ended:  # meanwhile, when there was nothing to close yet
+                        self._feed.close()
+                        break
                 event = self._feed.next(deadline)
             except TimeoutError:
                 return None

@@ -16,10 +16,12 @@ from lnpd.cli.render.commitment import commitment
 from lnpd.cli.render.fields import fields
 from lnpd.cli.render.style import BRIGHT, LINES, PLAIN, Look, look_of
 from lnpd.cli.render.tables import TABLES, table
-from lnpd.cli.render.values import Row, cells, clean, shorten, text, title, unit
+from lnpd.cli.render.values import Row, cells, shorten, text, title, unit
+from lnpd.cli.safe import clean
 
 __all__ = [
-    "BRIGHT", "LINES", "PLAIN", "TABLES", "Look", "cells", "look_of", "render", "shorten", "text", "title", "unit",
+    "BRIGHT", "LINES", "PLAIN", "TABLES", "Look", "cells", "look_of", "render", "shorten", "text",
+    "title", "unit",
 ]  # fmt: skip
 
 LISTS: Final[dict[str, Callable[[Sequence[Row], int | None, Look], list[str]]]] = {"channels": channels}

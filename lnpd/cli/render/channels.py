@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from lnpd.cli.render.style import Look
 from lnpd.cli.render.tables import GAP, Column, columns, table
-from lnpd.cli.render.values import Row, clean, shorten, text
+from lnpd.cli.render.values import Row, shorten, text
+from lnpd.cli.safe import clean
 
 TALKATIVE_ROWS: Final = 10  # of more channels, what is in order is not told one by one
 LEAST_BAR: Final = 12

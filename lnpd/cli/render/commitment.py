@@ -9,7 +9,8 @@ from typing import Final
 
 from lnpd.cli.render.style import Look, provider_styles
 from lnpd.cli.render.tree import WIDE, Branch, Detail, drawn, wrapped
-from lnpd.cli.render.values import Row, clean, text
+from lnpd.cli.render.values import Row, text
+from lnpd.cli.safe import clean
 
 SHOWN_DIGITS: Final = 8
 HOLDERS: Final = {

@@ -5,7 +5,8 @@ from typing import Final
 
 from lnpd.cli.render.style import Look
 from lnpd.cli.render.tables import GAP, TABLES, table
-from lnpd.cli.render.values import Row, cells, clean, text, title, unit
+from lnpd.cli.render.values import Row, cells, text, title, unit
+from lnpd.cli.safe import clean
 
 # Rows that a person wants as one: by table, a field, its value, and what the rows are called together.
 SUMMED: Final[dict[str, tuple[str, str, str]]] = {"coins": ("state", "immature", "coinbases")}
@@ -27,7 +28,7 @@ def fields(row: Row, width: int | None, look: Look) -> list[str]:
                 lines += _wrapped(f"{head:<{margin}}{GAP}", clean(sentence), width, look)
             continue
         shown = text(name, value) if not isinstance(value, Mapping) else ", ".join(
-            f"{key} {text(key, inner)}" for key, inner in value.items()
+            f"{clean(key)} {text(key, inner)}" for key, inner in value.items()
         )  # fmt: skip
         suffix = f" {unit(name)}" if unit(name) and shown != "-" else ""
         lines += _wrapped(f"{title(name):<{margin}}{GAP}", shown + suffix, width, look)

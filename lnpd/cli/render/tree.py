@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 
 from lnpd.cli.render.style import Look
-from lnpd.cli.render.values import cells, clean, shorten
+from lnpd.cli.render.values import cells, shorten
+from lnpd.cli.safe import clean
 
 WIDE: Final = 140
 NARROW: Final = 70

@@ -8,11 +8,15 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lnpd.cli.safe import clean
+
 Row = Mapping[str, Any]  # Any: JSON values
 
 UNITS: Final[tuple[tuple[str, str], ...]] = (
     ("_unix_seconds", ""), ("_msat", "sat"), ("_sat", "sat"), ("_per_kw", "sat/kw"), ("_seconds", "s"),
 )  # fmt: skip
+OVER: Final = ("Mn", "Me")  # marks that stand over the character before them
+PICTURE: Final = "\N{VARIATION SELECTOR-16}"  # makes a picture of it, which is a cell wider
 PAINT_START: Final = "\x1b["
 UNPAINTED: Final = "\x1b[0m"
 PAINT: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -54,12 +58,7 @@ def title(name: str) -> str:
     """A field's name for a person: `ours_msat` is "ours"."""
     for ending in ("_unix_seconds", "_msat", "_sat", "_per_kw", "_seconds"):
         name = name.removesuffix(ending)
-    return name.replace("_", " ")
-
-
-def clean(line: str) -> str:
-    """A text without what could steer a terminal: a stranger may have written it."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    return clean(name.replace("_", " "))
 
 
 def cells(line: str) -> int:
@@ -68,7 +67,11 @@ def cells(line: str) -> int:
         line = PAINT.sub("", line)
     if line.isascii():
         return len(line)
-    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in line)
+    return sum(0 if _is_over(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in line)
+
+
+def _is_over(character: str) -> bool:
+    return character != PICTURE and unicodedata.category(character) in OVER
 
 
 def shorten(line: str, width: int, mark: str = "…") -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from lnpd.cli.render import text
+from lnpd.cli.safe import clean
 from lnpd.cli.shell.completion import Known
 from lnpd.cli.shell.status import State, works
 from lnpd.errors import LnpdError
@@ -105,7 +106,7 @@ class Knowledge:
                     node.hang_up()
                 node = None
                 self._stale = True
-                self._say(State(why=" ".join(str(error).split())))
+                self._say(State(why=clean(" ".join(str(error).split()))))
             self._ended.wait(min(REST * (time.monotonic() - began), HEARTBEAT_SECONDS))
             self._poked.wait(HEARTBEAT_SECONDS)
             self._ended.wait(0 if self._ended.is_set() else SOON_SECONDS)  # what comes together is looked at together

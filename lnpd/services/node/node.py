@@ -306,7 +306,10 @@ class Node:
 
     # --- what services tell the node
     def _record(self, write: Write, notice: Notify) -> None:
-        Events.record(write, notice.topic, dict(notice.fields))
+        fields = dict(notice.fields)
+        if (driver := self.channels.drivers.get(str(fields.get("channel")))) is not None:
+            fields = {"channel": driver.channel.key, "channel_id": driver.channel.id.hex(), **fields}
+        Events.record(write, notice.topic, fields)
 
     def _changed(self, before: Channel, after: Channel, notices: tuple[Notify, ...]) -> None:
         for notice in notices:

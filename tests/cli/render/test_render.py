@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lnpd.cli.ask import refusal
 from lnpd.cli.render import TABLES, cells, render, shorten, text
 from lnpd.cli.render.channels import WHOLE
+from lnpd.cli.safe import json_text
+from lnpd.errors import LnpdError
 from lnpd.rpc.commands import BY_METHOD
 from tests.services.rpc.small_node import CHANNEL_ID, SmallNode
 
@@ -140,3 +143,36 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 def test_whatever_a_plugin_answers_is_shown(value: Any, method: str) -> None:
     shown = render(method, value, 80)
     assert all(c.isprintable() or c == "\n" for c in shown)
+
+
+EVIL = "a\x1b]0;owned\x07\x9b31m\u202eb"
+STRANGE: dict[str, Any] = {
+    "a value": {"name": EVIL},
+    "a field's name": {EVIL: 1, "n": 2},
+    "the names within a field": {"limits": {EVIL: EVIL}},
+    "a table's head": [{EVIL: 1}, {EVIL: 2}],
+    "a table within": {"rows": [{EVIL: EVIL}]},
+    "sentences": {"notes": [f"{EVIL} is one", f"{EVIL} is two"]},
+    "a word": EVIL,
+    "words": [EVIL, EVIL],
+    "words within words": [[EVIL]],
+}
+
+
+@pytest.mark.parametrize("answer", STRANGE.values(), ids=STRANGE.keys())
+@pytest.mark.parametrize("width", [None, 80])
+def test_a_plugins_answer_steers_no_terminal(answer: Any, width: int | None) -> None:
+    assert render("lamp-show", answer, width).replace("\n", "").isprintable()
+    for indent in (0, 2):
+        line = json_text(answer, indent)
+        assert line.replace("\n", "").isprintable() and msgspec.json.decode(line) == answer
+
+
+def test_a_refusal_steers_no_terminal() -> None:
+    for as_json in (False, True):
+        assert refusal(LnpdError(f"the peer says: {EVIL}"), as_json).isprintable()
+
+
+@pytest.mark.parametrize("word, wide", [("n\u0303", 1), ("कु", 1), ("❤\ufe0f", 2), ("漢字", 4), ("☕", 2)])
+def test_marks_take_no_cell(word: str, wide: int) -> None:
+    assert cells(word) == wide

@@ -88,6 +88,8 @@ def test_events_that_matter_are_said_in_words() -> None:
     frozen = line_of("channel_frozen", 0, {"channel": "a key", "reason": "late\x1b[31m"}, 80)
     assert frozen is not None and frozen.mood == TROUBLE
     assert frozen.text.endswith("channel frozen: reason late\N{REPLACEMENT CHARACTER}[31m")
+    active = line_of("channel_active", 0, {"channel": "a key", "channel_id": "3f2a91" + "0" * 58}, 80)
+    assert active is not None and active.text.endswith("channel active: channel id 3f2a91000000")
     assert line_of("lamp/lit", 0, ["anything"], 80) is not None
 
 
