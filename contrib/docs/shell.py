@@ -68,8 +68,9 @@ def shell() -> str:
   drawn again when something happened. Beside that `info` is asked each {HEARTBEAT_SECONDS:g} s.
 - **Events** are lines above the prompt; what is typed stays as it is. Of many at once {AT_ONCE} lines are shown.
 - **Before money moves** ({", ".join(map(code, QUESTIONS))}) the shell says to whom, with fee and total, and asks.
-  `--yes` leaves the question out, `set confirm off` all of them. `lnp` asks too, on a terminal; nothing is asked where
-  the input is no terminal. What was not confirmed was not begun. `lnp estimate` says the same, and asks nothing.
+  `--yes` leaves the question out, `set confirm off` all of them. `lnp` asks too, whoever gets its answer (on standard
+  error, where that is no terminal); nothing is asked where the input is no terminal. What was not confirmed was not
+  begun. `lnp estimate` says the same, and asks nothing.
 - **While a command waits** a line says so. Ctrl-C ends the waiting alone:
 """,
         table(("command", "after Ctrl-C"), [(code(name), row.goes_on) for name, row in WORKS.items()]),

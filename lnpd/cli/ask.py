@@ -121,7 +121,8 @@ def execute(command: Command, params: dict[str, Any], common: Common) -> None:  
             show_log(node, params, common)
             return
         if confirm.is_asked(command, common):
-            confirm.confirm(node, command, params)
+            shows = sys.stdout.isatty() and (common.in_shell or not common.json)
+            confirm.confirm(node, command, params, sys.stdout if shows else sys.stderr)
         how_far = (lambda: _how_far(common)) if command.method in READING else None
         with progress.shown(command.method, common, how_far):
             answer = node.call(command.method, params, common.timeout_seconds)

@@ -5,7 +5,7 @@ The node says what it would cost (`estimate`); what it would refuse, it refuses 
 
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import msgspec
 
@@ -35,36 +35,38 @@ QUESTIONS: Final[dict[str, Question]] = {
 
 
 def is_asked(command: Command, common: Common) -> bool:
-    """Whether a person is asked: there is one, and none who said --yes. A shell asks whatever is printed."""
-    if command.method not in QUESTIONS or common.yes or not sys.stdin.isatty():
-        return False
-    return common.in_shell or (sys.stdout.isatty() and not common.json)
+    """Whether a person is asked: there is one who types, and did not say --yes, wherever the answer goes."""
+    return command.method in QUESTIONS and not common.yes and sys.stdin.isatty()
 
 
-def confirm(node: Client, command: Command, params: Mapping[str, Any]) -> None:  # Any: JSON values
-    """Shows what a command would cost, and asks; again, if it would be otherwise once that is answered. Raises
-    NotConfirmed, and what the command would be refused with."""
+def confirm(node: Client, command: Command, params: Mapping[str, Any], stream: TextIO) -> None:  # Any: JSON values
+    """Shows on a stream what a command would cost, and asks; again, if it would be otherwise once that is answered.
+    Raises NotConfirmed, and what the command would be refused with."""
     estimate = BY_METHOD[f"estimate.{command.method}"]
     names = {parameter.name for parameter in estimate.parameters}
     fitting = {name: value for name, value in params.items() if name in names}
     question, told = QUESTIONS[command.method], node.call(estimate.method, fitting, None)
     while True:
-        _ask(question, told)
+        _ask(question, told, stream)
         now = node.call(estimate.method, fitting, None)  # feerates and coins change while a person thinks
         if now == told:
             return
-        print(OTHERWISE)
+        print(OTHERWISE, file=stream)
         told = now
 
 
-def _ask(question: Question, told: Mapping[str, Any]) -> None:  # Any: JSON values
-    print("\n".join(lines(question, told)))
+def _ask(question: Question, told: Mapping[str, Any], stream: TextIO) -> None:  # Any: JSON values
+    print("\n".join(lines(question, told)), file=stream)
+    asks = f"{question.asks} [y/N] "
     try:
-        answer = input(f"{question.asks} [y/N] ")
+        if stream is not sys.stdout:
+            print(asks, end="", file=stream, flush=True)
+            asks = ""  # else it is among what is printed
+        answer = input(asks)
     except EOFError:
         answer = ""
     except KeyboardInterrupt:
-        print("\nNothing was done.")
+        print("\nNothing was done.", file=stream)
         raise
     if answer.strip().lower() not in ("y", "yes"):
         raise NotConfirmed(NOTHING_DONE)

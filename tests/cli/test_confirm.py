@@ -1,12 +1,15 @@
 """Is what a person confirms what is then done? The cost is looked at again once the question is answered."""
 
 import builtins
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from lnpd.cli.confirm import OTHERWISE, confirm
+from lnpd.cli.arguments import Common
+from lnpd.cli.confirm import OTHERWISE, confirm, is_asked
 from lnpd.errors import NotConfirmed
 from lnpd.rpc.client import Client
 from lnpd.rpc.commands import BY_METHOD
@@ -37,14 +40,14 @@ def test_what_costs_more_by_then_is_asked_again(
 ) -> None:
     monkeypatch.setattr(builtins, "input", answering("y", "n"))
     with pytest.raises(NotConfirmed):
-        confirm(cast(Client, Asked(141, 14_100)), BY_METHOD["send"], PARAMS)
+        confirm(cast(Client, Asked(141, 14_100)), BY_METHOD["send"], PARAMS, sys.stdout)
     shown = capsys.readouterr().out
     assert shown.index("5,141 sat") < shown.index(OTHERWISE) < shown.index("19,100 sat")
 
 
 def test_what_costs_the_same_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "input", answering("y"))
-    confirm(cast(Client, Asked(141, 141)), BY_METHOD["send"], PARAMS)
+    confirm(cast(Client, Asked(141, 141)), BY_METHOD["send"], PARAMS, sys.stdout)
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, EOFError])
@@ -54,4 +57,20 @@ def test_an_end_at_the_question_is_no_yes(monkeypatch: pytest.MonkeyPatch, end: 
 
     monkeypatch.setattr(builtins, "input", ended)
     with pytest.raises(KeyboardInterrupt if end is KeyboardInterrupt else NotConfirmed):
-        confirm(cast(Client, Asked(141, 141)), BY_METHOD["send"], PARAMS)
+        confirm(cast(Client, Asked(141, 141)), BY_METHOD["send"], PARAMS, sys.stdout)
+
+
+def test_a_person_is_asked_wherever_the_answer_goes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    assert not sys.stdout.isatty()
+    common = Common(Path("d"))
+    assert is_asked(BY_METHOD["pay"], common) and is_asked(BY_METHOD["pay"], Common(Path("d"), json=True))
+    assert not is_asked(BY_METHOD["pay"], Common(Path("d"), yes=True)) and not is_asked(BY_METHOD["funds"], common)
+    monkeypatch.setattr(builtins, "input", answering("y"))
+    confirm(cast(Client, Asked(141, 141)), BY_METHOD["send"], PARAMS, sys.stderr)
+    shown = capsys.readouterr()
+    assert "5,141 sat" in shown.err and "Send it? [y/N]" in shown.err and not shown.out
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
+    assert not is_asked(BY_METHOD["pay"], common)
