@@ -154,7 +154,7 @@ Two nodes on one chain, to begin with, each line that stays in a terminal of its
     lnp --directory a fund 2000000
     lnp --directory a connect NODE_ID@127.0.0.1:9736               # the id is what b said when it was ready
     lnp --directory a open NODE_ID 1000000 --channel-type jar/anchors
-    lnp --directory a mine --blocks 6                              # before that no plugin can change the channel
+    lnp --directory a mine 6                                       # before that no plugin can change the channel
     lnp --directory a jar-fill CHANNEL 25000
 
 What the acceptor puts into an output has to be the acceptor's first: pay it, or open with `--push-msat`.

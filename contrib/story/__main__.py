@@ -75,7 +75,7 @@ def _shell(story: Story) -> None:
         f"\nNow both nodes are yours: here is alice's shell (Ctrl-D ends all). Try\n"
         f"  funds\n"
         f"  open {story.bob.id[:12]} 500000 --channel-type {CHANNEL_TYPE}\n"
-        f"  mine --blocks 3\n"
+        f"  mine 3\n"
         f"  channels\n"
         f"  plugin list\n"
         f"and for an invoice of bob's, in another terminal\n"

@@ -181,7 +181,7 @@ class Methods:
         """
         return self._ask("send", answers.Sent, address=address, amount_sat=amount_sat, feerate_per_kw=feerate_per_kw)
 
-    def mine(self, *, blocks: int = 1) -> answers.Mined:
+    def mine(self, blocks: int = 1) -> answers.Mined:
         """Mine blocks (regtest only).
 
         blocks: how many (default 1).

@@ -183,7 +183,7 @@ class AsyncMethods:
             "send", answers.Sent, address=address, amount_sat=amount_sat, feerate_per_kw=feerate_per_kw
         )
 
-    async def mine(self, *, blocks: int = 1) -> answers.Mined:
+    async def mine(self, blocks: int = 1) -> answers.Mined:
         """Mine blocks (regtest only).
 
         blocks: how many (default 1).

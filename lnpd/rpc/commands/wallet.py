@@ -42,9 +42,9 @@ WALLET_COMMANDS: Final[tuple[Command, ...]] = (
         WALLET,
         "Mine blocks (regtest only).",
         answers.Mined,
-        (optional("blocks", "blocks", "how many (default 1)", 1),),
+        (Parameter("blocks", "blocks", "how many (default 1)", False, 1, bare=True),),
         mutating=True,
-        examples=("lnp mine --blocks 6",),
+        examples=("lnp mine", "lnp mine 6"),
         refused=(
             errors.OnlyOnRegtest,
             errors.ChainUnreachable,
