@@ -138,14 +138,13 @@ def _how_far(common: Common) -> str:
 
 def follow(node: Client, params: dict[str, Any], common: Common) -> NoReturn:  # Any: JSON values
     """Prints events as they come, a line each, until it is interrupted."""
-    for event in node.events(params.get("since"), patience_seconds=0):
+    for told in node.events(params.get("since"), patience_seconds=0):
         if common.json:
-            print(json_text(event), flush=True)
+            print(json_text(told), flush=True)
         else:
-            from lnpd.cli.render import text
+            from lnpd.cli.render import event
 
-            when, payload = text("_unix_seconds", event.unix_seconds), msgspec.json.encode(event.payload)
-            print(f"{event.sequence}  {when}  {event.topic}  {text('', payload.decode())}", flush=True)
+            print(event(told.sequence, told.unix_seconds, told.topic, told.payload), flush=True)
     raise AssertionError("events have no end")
 
 

@@ -6,6 +6,7 @@ tables.py      which columns a table has, and which give way
 fields.py      an answer that is no list
 channels.py    the list of channels, with bars
 commitment.py  the picture of a commitment transaction
+events.py      the list of past events
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Final
 
 from lnpd.cli.render.channels import channels
 from lnpd.cli.render.commitment import commitment
+from lnpd.cli.render.events import event, events
 from lnpd.cli.render.fields import fields
 from lnpd.cli.render.style import BRIGHT, LINES, PLAIN, Look, look_of
 from lnpd.cli.render.tables import TABLES, table
@@ -20,11 +22,14 @@ from lnpd.cli.render.values import Row, cells, shorten, text, title, unit
 from lnpd.cli.safe import clean
 
 __all__ = [
-    "BRIGHT", "LINES", "PLAIN", "TABLES", "Look", "cells", "look_of", "render", "shorten", "text",
+    "BRIGHT", "LINES", "PLAIN", "TABLES", "Look", "cells", "event", "look_of", "render", "shorten", "text",
     "title", "unit",
 ]  # fmt: skip
 
-LISTS: Final[dict[str, Callable[[Sequence[Row], int | None, Look], list[str]]]] = {"channels": channels}
+LISTS: Final[dict[str, Callable[[Sequence[Row], int | None, Look], list[str]]]] = {
+    "channels": channels,
+    "history": events,
+}
 PICTURES: Final[dict[str, Callable[[Row, int | None, Look], list[str]]]] = {"commitment": commitment}
 
 

@@ -176,3 +176,16 @@ def test_a_refusal_steers_no_terminal() -> None:
 @pytest.mark.parametrize("word, wide", [("n\u0303", 1), ("कु", 1), ("❤\ufe0f", 2), ("漢字", 4), ("☕", 2)])
 def test_marks_take_no_cell(word: str, wide: int) -> None:
     assert cells(word) == wide
+
+
+def test_past_events_are_listed_with_what_they_say() -> None:
+    row = {
+        "sequence": 3,
+        "topic": "channel_active",
+        "unix_seconds": 1_790_000_000,
+        "payload": {"channel_id": CHANNEL_ID},
+    }
+    (whole,) = render("history", [row]).splitlines()
+    assert whole.startswith("3  2026-") and whole.endswith(f'channel_active  {{"channel_id":"{CHANNEL_ID}"}}')
+    (cut,) = render("history", [{**row, "payload": {"why": EVIL * 40}}], 80).splitlines()
+    assert cells(cut) == 80 and cut.isprintable()
