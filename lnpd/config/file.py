@@ -104,12 +104,14 @@ def _documents(path: Path, above: tuple[Path, ...]) -> Iterator[Document]:
 
 def _document(path: Path, above: tuple[Path, ...]) -> Document:
     try:
-        mode = path.stat().st_mode
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        with open(path, "rb", opener=_at_once) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            raw = file.read(MAX_BYTES + 1) if stat.S_ISREG(mode) else b""
     except OSError as error:
         by = f", which {above[-1]} includes," if above else ""
         raise ConfigRefused(f"The configuration file {path}{by} cannot be read: {error.strerror}.") from None
+    if not stat.S_ISREG(mode):
+        raise ConfigRefused(f"The configuration file {path} is no file.")
     if mode & stat.S_IWOTH:
         raise ConfigRefused(f"{path} can be written by everybody, and names programs to run: chmod o-w {path}.")
     if len(raw) > MAX_BYTES:
@@ -122,6 +124,11 @@ def _document(path: Path, above: tuple[Path, ...]) -> Document:
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ConfigRefused(f"{path} is no TOML: {why}.") from None
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens a file; a FIFO to which nobody writes is not waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _included(document: Document) -> list[str]:

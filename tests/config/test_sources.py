@@ -1,6 +1,7 @@
 """Which of several values counts, who is said to have said it, and is what is wrong refused by file, line and key?"""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -226,6 +227,14 @@ def test_a_wrong_variable_is_refused_by_name(home: Path, monkeypatch: pytest.Mon
 def test_variables_of_others_are_none_of_ours(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LNPD_PORT", "tcp://10.0.0.1:9735")  # as an orchestrator names a service
     assert config().given == ()
+
+
+def test_a_fifo_is_refused_and_not_waited_for(home: Path) -> None:
+    around = write(home, 'include = "pipe"', "around.toml")
+    os.mkfifo(pipe := around.with_name("pipe"), 0o600)
+    for path in (pipe, around):
+        with pytest.raises(ConfigRefused, match="pipe is no file"):
+            read_file(path)
 
 
 def test_files_include_others(home: Path) -> None:

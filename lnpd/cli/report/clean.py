@@ -23,6 +23,13 @@ INVOICE: Final = re.compile(r"(?i)\bln(?:bcrt|bc|tbs|tb)[0-9]*[munp]?1[a-z0-9]{5
 HEX: Final = re.compile(r"(?i)(?<![0-9a-f])[0-9a-f]{8,}(?![0-9a-f])")
 KEY_HEX_DIGITS: Final = 32  # 16 bytes, the least that a seed may have
 BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{22,}={0,2}")  # of 16 bytes and more
+BYTES: Final = re.compile(
+    r"(?i)(?<![0-9a-f])(?:[0-9a-f]{2}[:, -]){15,}[0-9a-f]{2}(?![0-9a-f])"  # pairs of hex digits
+    r"|\b(?:[0-9]{1,3}, ?){15,}[0-9]{1,3}\b"  # numbers
+    r"|\bb(?:'(?:[^'\\\n]|\\.){8,}'|\"(?:[^\"\\\n]|\\.){8,}\")"  # as Python prints them
+)
+Z85: Final = re.compile(r"[0-9A-Za-z.:+=^!/*?&<>()\[\]{}@%$#-]{40,}")  # of 32 bytes: a CURVE key
+Z85_MARKS: Final = (re.compile("[0-9]"), re.compile("[a-z]"), re.compile("[A-Z]"), re.compile("[]^!*?&{}@%$#[]"))
 NAME: Final = re.compile(r"(?:[A-Z][a-z]{2,})+|DIRECTORY.*")  # of a class, or of a file of the node's
 PATH: Final = re.compile(r"(?<![\w./:-])(?:~|/)(?:[\w.@+-]+/)*[\w.@+-]+/?")
 ADDRESS: Final = re.compile(
@@ -65,6 +72,7 @@ class Cleaner:
         text = INVOICE.sub("(invoice)", text)
         text = WORD_RUN.sub(_seed_words, text)
         text = text.replace(self._directory, "DIRECTORY")
+        text = Z85.sub(_z85, BYTES.sub("(bytes)", text))
         text = PATH.sub(lambda match: _shortened(match[0]), text)
         text = HEX.sub(lambda match: self._hex(match[0].lower()), text)
         text = BASE64.sub(_base64, text)
@@ -138,6 +146,10 @@ def _shortened(path: str) -> str:
         return path  # a word behind a stroke, or a file of the root
     own = re.search(r"/((?:lnpd|lnpd_sdk|plugins)/.*)", path)
     return f".../{own[1] if own else path.rstrip('/').rpartition('/')[2]}"
+
+
+def _z85(match: re.Match[str]) -> str:
+    return "(z85)" if all(mark.search(match[0]) for mark in Z85_MARKS) else match[0]
 
 
 def _base64(match: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ Whoever has to do something about a change is told of the whole new configuratio
 one that does not fit any more, because what else is configured has changed, is left out, and the log says so.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Final
@@ -31,6 +32,7 @@ class Tuning:
     def __init__(self, begun: Config) -> None:
         self._begun = self.config = begun
         self._store: Store | None = None
+        self._changing = asyncio.Lock()  # each change is of what the one before it left
         self.takers: list[Taker] = []
 
     async def load(self, store: Store) -> Config:
@@ -46,17 +48,19 @@ class Tuning:
 
     async def set(self, key: str, word: str) -> None:
         """Sets an option from now on. Raises SettingRefused."""
-        after = changed(self.config, key, word)
-        self._require_same_offer(after)
-        await self._keep(key, word)
-        self._take(after)
+        async with self._changing:
+            after = changed(self.config, key, word)
+            self._require_same_offer(after)
+            await self._keep(key, word)
+            self._take(after)
 
     async def unset(self, key: str) -> None:
         """Takes back what was set: what the file, the environment or an argument says counts again. SettingRefused."""
-        after = undone(self.config, self._begun, key)
-        self._require_same_offer(after)
-        await self._keep(key, None)
-        self._take(after)
+        async with self._changing:
+            after = undone(self.config, self._begun, key)
+            self._require_same_offer(after)
+            await self._keep(key, None)
+            self._take(after)
 
     def _require_same_offer(self, after: Config) -> None:
         if _is_large(self.config) != _is_large(after):

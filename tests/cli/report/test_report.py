@@ -125,6 +125,11 @@ CLEANED: dict[str, tuple[str, str]] = {
     "a URL": ("at http://127.0.0.1:18443/x", ""),
     "a class": ("ChannelPreimageMissing: DIRECTORY/run/plugin-0-17", ""),
     "base64": (f"key={b64encode(bytes(range(16))).decode()}", "key=(base64)"),
+    "pairs of hex digits": (f"key {bytes(range(200, 232)).hex(':')}.", "key (bytes)."),
+    "a list of numbers": (f"key {list(range(32))}", "key [(bytes)]"),
+    "bytes as Python prints them": (f"preimage {bytes(range(32))!r}", "preimage (bytes)"),
+    "bytes with a quote": (f"preimage {bytes(range(30, 60))!r}", "preimage (bytes)"),
+    "a CURVE key": ("key D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs", "key (z85)"),
     "a scid": ("539268x845x1 at height 1000000", ""),
 }
 

@@ -109,6 +109,11 @@ def test_a_known_secret_is_masked_in_each_form(form: str) -> None:
     ("text", "gone"),
     [
         ("GET http://alice:hunter2@127.0.0.1:8332/ failed", "hunter2"),
+        ("GET http://alice:hun/ter2@127.0.0.1:8332/ failed", "hun/"),
+        ("GET http://alice:hun@ter2@127.0.0.1:8332/ failed", "ter2"),
+        ("GET https://0123456789token@node.example/ failed", "0123456789token"),
+        ("Authorization: Bearer eyJhbGciOi.eyJzdWIi", "eyJzdWIi"),
+        ("bitcoind -rpcpassword=hunter2 ended", "hunter2"),
         ("Authorization: Basic YWxpY2U6aHVudGVyMg==", "YWxpY2U6aHVudGVyMg"),
         ("__cookie__:0123456789abcdef0123456789abcdef", "0123456789abcdef"),
         ("tprv8ZgxMBicQKsPd7Uf69XL1XwhmjHopUGep8GuEiJDZmbQz6o58LninorQAfcKZWARbtRtfnLcJ5MQ2AtHcQJCCRUcMRvmDUjyEmNUWwx8",
