@@ -41,10 +41,24 @@ class Tuning:
         for key, word in await store.read(_rows):
             try:
                 self.config = changed(self.config, key, word)
+                self._tell_over(key, word)
             except SettingRefused as refused:
                 log.warning("%s = %s, which was set by `lnp config set`, is left out: %s", key, word, refused)
         change_levels(self._begun, self.config)
         return self.config
+
+    def _tell_over(self, key: str, word: str) -> None:
+        """Who starts the node with another value than what was set once hears that it does not count."""
+        for given in self._begun.given:
+            if given.key == key:
+                log.warning(
+                    "%s = %s, which was set by `lnp config set`, counts over %s%s (`lnp config unset %s` ends that)",
+                    key,
+                    word,
+                    given.flag,
+                    f", which {given.origin}" if given.origin else "",
+                    key,
+                )
 
     async def set(self, key: str, word: str) -> None:
         """Sets an option from now on. Raises SettingRefused."""

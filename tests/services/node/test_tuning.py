@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lnpd.config import Config
+from lnpd.config.given import Given
 from lnpd.errors import SettingRefused
 from lnpd.services.node.tuning import Tuning
 from lnpd.store.store import Store
@@ -35,3 +36,24 @@ def test_changes_at_the_same_time_are_all_kept_and_break_no_rule(tmp_path: Path)
         await store.close()
 
     asyncio.run(story())
+
+
+def test_what_was_set_once_does_not_go_unseen_over_what_was_typed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        store = Store.open(tmp_path, "regtest")
+        tuning = Tuning(Config(directory=tmp_path))
+        await tuning.load(store)
+        await tuning.set("max_channel_sat", "16000000")
+        await tuning.set("alias", "ada")
+        typed = Given("max_channel_sat", "--max-channel-sat", "20000", "argument")
+        assert (await Tuning(Config(directory=tmp_path, given=(typed,))).load(store)).limits.max_channel_sat == 16000000
+        await store.close()
+
+    asyncio.run(story())
+    told = [each.getMessage() for each in caplog.records if "counts over" in each.getMessage()]
+    assert told == [
+        "max_channel_sat = 16000000, which was set by `lnp config set`, counts over --max-channel-sat (`lnp config"
+        " unset max_channel_sat` ends that)"
+    ]
