@@ -3,6 +3,7 @@
 import gc
 import os
 import re
+import signal
 import sys
 from collections import Counter
 
@@ -13,6 +14,10 @@ from hypothesis import HealthCheck, settings
 # more than half of its start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# A shell in the background (`make test &`) has its programs ignore Ctrl-C, which the programs of tests would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The file of whoever runs the tests is no part of a test; the programs that tests start inherit this.
 os.environ["LNPD_CONFIG"] = "none"

@@ -12,6 +12,7 @@ from lnpd.bus.link import Link
 from lnpd.bus.peer import BusPeer
 from lnpd.bus.service import remote, serve
 from lnpd.errors import (
+    AnswerTooLong,
     DeadlineMissed,
     EndpointRefused,
     LinkGone,
@@ -65,7 +66,7 @@ def test_the_same_answers_over_ipc(tmp_path: Path) -> None:
             await there.refuse()
         with pytest.raises(RemoteFault, match="KeyError"):
             await there.crash()
-        with pytest.raises(RemoteFault, match="over the limit"):
+        with pytest.raises(AnswerTooLong, match="over the limit"):
             await there.long()
         with pytest.raises(RemoteFault):
             await there.move("not a point", 1)  # type: ignore[arg-type]  # the server checks what it is sent

@@ -117,7 +117,7 @@ class PluginHost:
         found = next((p for p in self.plugins if p.known_as == name), None)
         found = found or next((p for p in self.plugins if p.name == name), None)
         if found is None:
-            raise PluginNotFound(f"There is no plugin {name[:40]!r}: lnp plugin list")
+            raise PluginNotFound(f"There is no plugin {name[:400]!r}: lnp plugin list")
         return found
 
     async def add_in_process(self, plugin: PluginObject) -> Plugin:

@@ -11,9 +11,12 @@ plugin.topic("floods-with-events/drop", "One more.")
 
 @plugin.rpc("Floods.", name="bad-command")
 async def command(node: Node) -> list[str]:
-    told = [node.publish("floods-with-events/drop", number=number) for number in range(1_200)]
-    faults = [each for each in await asyncio.gather(*told, return_exceptions=True) if isinstance(each, CallFailed)]
-    return sorted({fault.code for fault in faults})
+    for _ in range(20):  # a busy machine may take so long for the first thousand that they were within the pace
+        told = [node.publish("floods-with-events/drop", number=number) for number in range(1_200)]
+        faults = [each for each in await asyncio.gather(*told, return_exceptions=True) if isinstance(each, CallFailed)]
+        if faults:
+            return sorted({fault.code for fault in faults})
+    return []
 
 
 if __name__ == "__main__":
