@@ -27,7 +27,7 @@ Application Support/lnpd/config.toml; or ~/.lnpd/config.toml"
 def default_directory(network: str) -> Path:
     """The data directory of a network, unless another is given."""
     older = _home() / ".lnpd" / network
-    return older if older.is_dir() else _base("XDG_DATA_HOME", ".local/share") / network
+    return older if older.is_dir() and any(older.iterdir()) else _base("XDG_DATA_HOME", ".local/share") / network
 
 
 def default_file() -> Path | None:

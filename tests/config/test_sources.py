@@ -315,8 +315,10 @@ Prepared = Callable[[Path, pytest.MonkeyPatch], object]
 
 PLACES: dict[str, tuple[Prepared, str, str]] = {
     "new": (lambda h, m: None, ".local/share/lnpd/regtest", ""),
-    "older data": (lambda h, m: (h / ".lnpd/regtest").mkdir(parents=True), ".lnpd/regtest", ""),
-    "another network's older data": (lambda h, m: (h / ".lnpd/signet").mkdir(parents=True),
+    "older data": (lambda h, m: (h / ".lnpd/regtest/chain").mkdir(parents=True), ".lnpd/regtest", ""),
+    "an older folder with nothing in it": (lambda h, m: (h / ".lnpd/regtest").mkdir(parents=True),
+                                           ".local/share/lnpd/regtest", ""),
+    "another network's older data": (lambda h, m: (h / ".lnpd/signet/chain").mkdir(parents=True),
                                      ".local/share/lnpd/regtest", ""),
     "XDG": (lambda h, m: (m.setenv("XDG_DATA_HOME", f"{h}/d"), m.setenv("XDG_CONFIG_HOME", f"{h}/c")),
             "d/lnpd/regtest", ""),
