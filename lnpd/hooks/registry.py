@@ -251,6 +251,7 @@ def _check_rows(manifest: Manifest) -> None:
     for kind in manifest.channel_types:
         _check_channel_type(manifest.name, kind)
         _check_sealed(manifest, kind)
+        _check_taken(manifest, kind)
     for method in manifest.rpc:
         _check_method(manifest.name, method)
     for option in manifest.options:
@@ -325,6 +326,15 @@ def _check_sealed(manifest: Manifest, kind: ChannelTypeSpec) -> None:
         check_seals(replace(BY_NAME[kind.base], providers=tuple(pins)))
     except (SealSlotTaken, SealUncovered) as error:
         raise ManifestRefused(f"{manifest.name}: there can be no channel of the type {kind.name}: {error}") from None
+
+
+def _check_taken(manifest: Manifest, kind: ChannelTypeSpec) -> None:
+    own = {spec.name for spec in manifest.features if "I" in spec.contexts}
+    if unknown := set(kind.features) - own:
+        raise ManifestRefused(
+            f"{manifest.name}: the channel type {kind.name} takes the feature {min(unknown)[:40]!r}, which the plugin"
+            " does not have in `init`"
+        )
 
 
 def _check_provider(owner: str, spec: ProviderSpec) -> None:

@@ -129,7 +129,8 @@ class ChannelTypeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `name` is what a person types, `PLUGIN/TYPE` by custom; `providers` are (provider, commitment format), in the order
     that both peers write them to the wire. `funding` and `main` are what it pays its funding and its balances to, if
-    not to BOLT 3's scripts.
+    not to BOLT 3's scripts. `features` are the plugin's own (FeatureSpec) without which there can be no such channel: a
+    peer whose `init` lacks one of them is asked for none.
 
     Commitments are the penalty's: a new one revokes the one before. Types of symmetric commitments (eltoo), or of none
     at all, are not offered: they take a sighash that Bitcoin does not have, or leave an old state unpunished, and
@@ -141,6 +142,7 @@ class ChannelTypeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     providers: tuple[tuple[str, int], ...]
     funding: FundingSpec | None = None
     main: MainSpec | None = None
+    features: tuple[str, ...] = ()
 
 
 class FeatureSpec(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -150,7 +152,8 @@ class FeatureSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     features by name, the plugin's own of the same contexts, or such as the node offers there. While the plugin is ready
     and granted `messages`, the odd bit (optional) is set in the `init` of connections that begin, and in the invoices
     that are made; a peer may then set the even one, and an invoice that does is paid: the hook `onion_payload` sees it.
-    The node itself requires no plugin's feature of anybody: a plugin that needs one refuses in its hooks. This node
+    The node itself requires a plugin's feature of nobody, but for channels whose type takes it (ChannelTypeSpec); where
+    a plugin needs one besides, it refuses in its hooks. This node
     sends no announcements yet: in the contexts N and C a feature is claimed, and said nowhere.
     """
 

@@ -6,12 +6,19 @@ from typing import Any
 
 import msgspec
 import pytest
-from lnpd_sdk.manifest import FeatureSpec, Manifest
+from lnpd_sdk.manifest import ChannelTypeSpec, FeatureSpec, Manifest
 from lnpd_sdk.plugin import Node as Host
 from lnpd_sdk.plugin import Plugin
 
 from lnpd.crypto import secp
-from lnpd.errors import CatalogueClash, InvoiceFeatureUnknown, LnpdError, NoDirectChannel
+from lnpd.errors import (
+    CatalogueClash,
+    ChannelRefused,
+    InsufficientFunds,
+    InvoiceFeatureUnknown,
+    LnpdError,
+    NoDirectChannel,
+)
 from lnpd.hooks.features import check_features, offered_features
 from lnpd.hooks.registry import Registry
 from lnpd.routing import invoice
@@ -135,6 +142,7 @@ async def featured(node: Node) -> list[str]:
     """A plugin with a feature, and what it was told of peers."""
     plugin, told = Plugin("assets", "1", capabilities=("messages",)), list[str]()
     plugin.feature("rgb", 826, "I9")
+    plugin.channel_type(ChannelTypeSpec("assets/rgb", "anchors_zero_fee_htlc_tx", (), features=("rgb",)))
 
     @plugin.hook("peer_connected")
     def connected(_node: Host, features: str, **_fields: Any) -> None:
@@ -160,6 +168,12 @@ def test_two_nodes_tell_each_other_and_a_third_ignores_it(tmp_path: Path) -> Non
                 bob.node_id: True,
                 carol.node_id: False,
             }
+            with pytest.raises(ChannelRefused, match=r"did not offer rgb \(feature bit 826\) .* assets/rgb takes it"):
+                await alice.api.estimate_open(
+                    carol.node_id.hex(), 100_000, 0, "assets/rgb", ()
+                )  # a person is asked later
+            with pytest.raises(InsufficientFunds):  # bob would be asked, if there were money
+                await alice.api.estimate_open(bob.node_id.hex(), 100_000, 0, "assets/rgb", ())
             rows = (await alice.api.info(features=True)).features
             assert isinstance(rows, tuple)
             assert [(row.kind, row.said_in) for row in rows if row.name == "rgb"] == [("odd", ("init", "invoice"))]

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from lnpd_sdk.manifest import (
     ChannelTypeSpec,
+    FeatureSpec,
     Filter,
     FundingSpec,
     HookSubscription,
@@ -104,6 +105,13 @@ BAD: dict[str, tuple[Manifest, str]] = {
     "a type that pins twice": (
         manifest(channel_types=(ChannelTypeSpec("storm/x", "static_remotekey", (("a", 1), ("a", 2))),)),
         "pins over 8 providers, or one twice",
+    ),
+    "a type that takes what the plugin has not": (
+        manifest(
+            features=(FeatureSpec("storm", 900, "9"),),
+            channel_types=(ChannelTypeSpec("storm/x", "static_remotekey", (), features=("storm",)),),
+        ),
+        "the channel type storm/x takes the feature 'storm', which the plugin does not have in `init`",
     ),
     "a method with a space": (manifest(rpc=(RpcMethod("two words", ""),)), "'two words' cannot be the name"),
     "a method like an option": (manifest(rpc=(RpcMethod("--force", ""),)), "'--force' cannot be the name"),

@@ -161,25 +161,52 @@ def test_a_slow_subscriber_misses_what_it_then_asks_for(far: Far) -> None:
         assert told == list(range(1, 6001)) and far.node.pages > pages
 
 
-def test_so_many_questions_of_one_key_are_answered_at_once(far: Far) -> None:
-    async def until_waiting(payments: int) -> None:
-        async with asyncio.timeout(30):
-            while far.node.waiting != payments:
-                await asyncio.sleep(0.005)
+async def until_waiting(far: Far, count: int) -> None:
+    async with asyncio.timeout(30):
+        while far.node.waiting != count:
+            await asyncio.sleep(0.005)
 
+
+def test_so_many_questions_of_one_key_are_answered_at_once(far: Far) -> None:
     async def ask() -> None:
-        await until_waiting(0)  # those of other tests
+        await until_waiting(far, 0)  # those of other tests
         async with AsyncClient(far.client) as node, AsyncClient(far.client) as other:
-            waiting = [asyncio.create_task(node.pay(INVOICE, amount_msat=13)) for _ in range(MAX_CALLS)]
-            await until_waiting(MAX_CALLS)
+            waiting = [asyncio.create_task(node.log(lines=13, follow=True)) for _ in range(MAX_CALLS)]
+            await until_waiting(far, MAX_CALLS)
             with pytest.raises(errors.CallsTooMany):
                 await other.ping(PEER_ID)
             async with AsyncClient(far.reader) as reader:
                 await reader.ping(PEER_ID)  # another key's
             await node.hang_up()
             await asyncio.gather(*waiting, return_exceptions=True)
-            await until_waiting(0)  # nobody waits for their answers
+            await until_waiting(far, 0)  # nobody waits for their answers
             await other.ping(PEER_ID)
+
+    asyncio.run(ask())
+
+
+def test_what_moves_money_ends_by_itself_when_who_asked_has_left(far: Far) -> None:
+    async def ask() -> None:
+        await until_waiting(far, 0)
+        far.node.asked.clear()
+        async with AsyncClient(far.client) as node, AsyncClient(far.client) as other:
+            paying = asyncio.create_task(node.pay(INVOICE, amount_msat=13))
+            reading = asyncio.create_task(node.log(lines=13, follow=True))
+            await until_waiting(far, 2)
+            await node.hang_up()
+            await asyncio.gather(paying, reading, return_exceptions=True)
+            await until_waiting(far, 1)
+            waiting = [asyncio.create_task(other.log(lines=13, follow=True)) for _ in range(MAX_CALLS - 1)]
+            await until_waiting(far, MAX_CALLS)
+            with pytest.raises(errors.CallsTooMany):  # it counts on: to leave opens no way around the bound
+                await other.ping(PEER_ID)
+            assert far.node.loop is not None
+            far.node.loop.call_soon_threadsafe(far.node.goes_on.set)
+            await until_waiting(far, MAX_CALLS - 1)
+            await other.ping(PEER_ID)
+            assert far.node.asked == [("paid", 13)]
+            await other.hang_up()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
     asyncio.run(ask())
 

@@ -31,7 +31,7 @@ from lnpd.rpc import answers
 from lnpd.services.chain.watch import ChainWatch
 from lnpd.services.channels import view as channel_view
 from lnpd.services.channels.driver import ChannelDriver
-from lnpd.services.channels.opening import Kind, Kinds, usual_type
+from lnpd.services.channels.opening import Kind, Kinds, require_spoken, usual_type
 from lnpd.services.channels.reserve import has_anchors
 from lnpd.services.channels.service import Channels
 from lnpd.services.wallet.select import Selection
@@ -108,7 +108,9 @@ class Commands:
         self, peer: bytes, amount_sat: int, push_msat: int, channel_type: str, providers: tuple[str, ...]
     ) -> tuple[Kind, Selection]:
         """What would be opened, and the coins that would pay for it; the peer hears nothing. Raises as `open` does."""
-        kind = self.kinds.named(channel_type or usual_type(self.channels.negotiated(peer)), providers)
+        negotiated = self.channels.negotiated(peer)
+        kind = self.kinds.named(channel_type or usual_type(negotiated), providers)
+        require_spoken(kind, amount_sat, negotiated)
         self.channels.room.check(kind, amount_sat)
         if push_msat > 1000 * amount_sat:
             raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 import msgspec
-from lnpd_sdk.manifest import ChannelTypeSpec, FundingSpec, MainSpec
+from lnpd_sdk.manifest import ChannelTypeSpec, FeatureSpec, FundingSpec, MainSpec
 
 from lnpd.channel.presets import LARGE_CHANNEL_SAT, Limits
 from lnpd.channel.scripts import shutdown_script_allowed
@@ -108,7 +108,7 @@ class Kind(msgspec.Struct, frozen=True):
     """A channel type as it goes over the wire, and what it means here.
 
     `funding` and `main` are what its plugin declares of the funding and the main outputs; `funding_type` goes to the
-    peer once the keys are known.
+    peer once the keys are known. `needs` are its plugin's features that a peer has to offer.
     """
 
     name: str
@@ -118,6 +118,7 @@ class Kind(msgspec.Struct, frozen=True):
     funding: FundingSpec | None = None
     main: MainSpec | None = None
     funding_type: FundingType | None = None
+    needs: tuple[FeatureSpec, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -166,7 +167,12 @@ class Kinds:
         wanted = features.ChannelType(base, scid_alias=aliased)
         bits = wanted.features().to_bytes()
         pinned = self._pinned(_meaning(wanted), extensions)
-        return Kind(name, pinned, bits, extensions, spec.funding, spec.main)
+        needs = self._features(*found) if found else ()
+        return Kind(name, pinned, bits, extensions, spec.funding, spec.main, needs=needs)
+
+    def _features(self, owner: str, spec: ChannelTypeSpec) -> tuple[FeatureSpec, ...]:
+        manifest = self.registry.owners[owner].manifest
+        return tuple(each for each in manifest.features if each.name in spec.features)
 
     def grants(self) -> tuple[tuple[str, int], ...]:
         """What the user lets each plugin's providers take of our balance: (provider, sat)."""
@@ -244,6 +250,13 @@ def require_spoken(kind: Kind, capacity_sat: int, negotiated: bytes) -> None:
     for name in (*kind.type.features, *large):
         if not spoken.offers(name):
             raise ChannelRefused(f"The peer does not offer {name}, which this channel takes.")
+    for feature in kind.needs:
+        if not {feature.bit & ~1, feature.bit | 1} & set(spoken.bits()):
+            raise ChannelRefused(
+                f"The peer did not offer {feature.name} (feature bit {feature.bit}) to this node when it connected, and"
+                f" {kind.name} takes it: both need the plugin, with `messages` granted. If it was started since,"
+                " disconnect and connect."
+            )
 
 
 def fresh_alias() -> bytes:

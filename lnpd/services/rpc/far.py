@@ -30,7 +30,6 @@ from lnpd.errors import (
     RequestTooLong,
 )
 from lnpd.errors.words import Sparing
-from lnpd.rpc.commands import BY_METHOD
 from lnpd.rpc.published import PAGE_EVENTS, Published
 from lnpd.services.peers.address import Address
 from lnpd.services.plugins.gate import Gate
@@ -122,6 +121,7 @@ class FarRpc:
         self._publishing: asyncio.Task[None] | None = None
         self._running: Counter[str] = Counter()
         self._tasks: dict[str, set[asyncio.Task[None]]] = {}
+        self._lasting: set[asyncio.Task[None]] = set()
         self._unsent, self._last = Sparing(), 0
 
     @property
@@ -154,7 +154,7 @@ class FarRpc:
 
     async def stop(self) -> None:
         """Answers and publishes no more."""
-        tasks = [task for each in self._tasks.values() for task in each]
+        tasks = [*self._lasting, *(task for each in self._tasks.values() for task in each)]
         tasks += [self._publishing] if self._publishing is not None else []
         for task in tasks:
             task.cancel()
@@ -181,15 +181,17 @@ class FarRpc:
         self._running[owner] -= 1
         if not self._running[owner]:
             del self._running[owner]
+        self._lasting.discard(task)
         if tasks := self._tasks.get(way):
             tasks.discard(task)
             if not tasks:
                 del self._tasks[way]
 
     def _parted(self, way: str) -> None:
-        """Nobody waits for what that connection asked."""
-        for task in tuple(self._tasks.get(way, ())):
-            task.cancel()
+        """Nobody waits for what that connection asked; what changes something ends by itself, and counts until then."""
+        for task in tuple(self._tasks.pop(way, ())):
+            if task not in self._lasting:
+                task.cancel()
 
     async def _answer(self, identity: Identity, line: bytes, refusal: LnpdError | None) -> None:
         only_reads = owner_of(identity) not in self._pinned.clients
@@ -207,8 +209,12 @@ class FarRpc:
         self._send(identity, data or b"")
 
     async def _call(self, request: Request, only_reads: bool) -> object:
-        command = BY_METHOD.get(request.method)
-        if command is None or not command.streaming:
+        command = dispatch.find(self._backend, request.method)
+        if command.mutating:  # cut off in the midst, it would leave coins reserved, or a peer waiting
+            task = asyncio.current_task()
+            assert task is not None  # that of `_receive`
+            self._lasting.add(task)
+        if not command.streaming:
             return await dispatch.call(self._backend, request.method, request.params, only_reads)
         dispatch.named(command, request.params)
         return {"subscription": 0, "sequence": await self._events.last(), "port": self.events_address.port}

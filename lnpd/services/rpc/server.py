@@ -22,7 +22,6 @@ import msgspec
 
 from lnpd.errors import ConnectionsTooMany, ListenRefused, LnpdError, RequestTooLong
 from lnpd.rpc.codes import error_object
-from lnpd.rpc.commands import BY_METHOD
 from lnpd.services.rpc import dispatch
 from lnpd.services.rpc.api import Backend, EventLog
 from lnpd.services.rpc.requests import LINE_BYTES, MAX_CALLS, Request, answered, encode
@@ -100,6 +99,7 @@ class Connection:
     def __init__(self, server: RpcServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._server, self._reader, self._writer = server, reader, writer
         self._calls: set[asyncio.Task[None]] = set()
+        self._lasting: set[asyncio.Task[None]] = set()  # of the calls, those that end by themselves
         self._subscriptions: set[asyncio.Task[None]] = set()
         self._free = asyncio.Semaphore(MAX_CALLS)
         self._count = 0
@@ -116,13 +116,14 @@ class Connection:
         self._writer.close()
 
     async def serve(self) -> None:
-        """Answers lines until the client sends no more."""
+        """Answers lines until the client sends no more. One that went away ends what only reads; what changes
+        something, cut off in the midst, would leave coins reserved, or a peer waiting."""
         try:
-            while line := await self._line():
-                await self._free.acquire()
-                task = asyncio.create_task(self._answer(line))
-                self._calls.add(task)
-                task.add_done_callback(self._ended)
+            try:
+                await self._take_lines()
+            except ConnectionError:
+                for task in self._calls - self._lasting:
+                    task.cancel()
             if self._calls:
                 await asyncio.wait(self._calls)
         finally:
@@ -130,6 +131,13 @@ class Connection:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _take_lines(self) -> None:
+        while line := await self._line():
+            await self._free.acquire()
+            task = asyncio.create_task(self._answer(line))
+            self._calls.add(task)
+            task.add_done_callback(self._ended)
 
     async def _line(self) -> bytes:
         """The next line that is not empty; b"" at the end."""
@@ -146,6 +154,7 @@ class Connection:
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._calls.discard(task)
+        self._lasting.discard(task)
         self._free.release()
         if not task.cancelled():
             task.exception()  # a lost connection; whoever reads it notices by itself
@@ -155,17 +164,21 @@ class Connection:
             await self._write(data + b"\n")
 
     async def _call(self, request: Request) -> object:
-        command = BY_METHOD.get(request.method)
-        if command is None or not command.streaming:
+        command = dispatch.find(self._server.backend, request.method)
+        if command.mutating:
+            task = asyncio.current_task()
+            assert task is not None  # that of `_take_lines`
+            self._lasting.add(task)
+        if not command.streaming:
             return await dispatch.call(self._server.backend, request.method, request.params)
         since = dispatch.named(command, request.params)["since"]
         last = await self._server.events.last()
         if len(self._subscriptions) >= SUBSCRIPTIONS:  # nothing waits between this and the adding
             raise ConnectionsTooMany(f"A connection has at most {SUBSCRIPTIONS} subscriptions.")
         self._count += 1
-        task = asyncio.create_task(self._follow(self._count, last if since is None else since))
-        self._subscriptions.add(task)
-        task.add_done_callback(self._unsubscribed)
+        follows = asyncio.create_task(self._follow(self._count, last if since is None else since))
+        self._subscriptions.add(follows)
+        follows.add_done_callback(self._unsubscribed)
         return {"subscription": self._count, "sequence": last}
 
     async def _follow(self, subscription: int, since: int) -> None:

@@ -36,7 +36,8 @@ class SmallNode:
         self.events: Events | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.stopped = asyncio.Event()
-        self.waiting = 0  # payments that go on and on
+        self.waiting = 0  # questions that go on and on
+        self.goes_on = asyncio.Event()  # until then a payment does
         self.pages = 0  # of its history that were asked for
         self.rows = tuple(_channel(number) for number in range(channels))
 
@@ -66,7 +67,16 @@ class SmallNode:
     async def log(
         self, lines: int, level: str | None, of: tuple[str, ...], since: int | None, follow: bool
     ) -> answers.Log:
+        if follow and lines == 13:
+            await self._wait(asyncio.Event())
         return answers.Log((answers.LogLine(1.5, "info", "peers", "hello", "", ""),), 7, 0)
+
+    async def _wait(self, until: asyncio.Event) -> None:
+        self.waiting += 1
+        try:
+            await until.wait()
+        finally:
+            self.waiting -= 1
 
     async def config(self, key: str | None) -> tuple[answers.Setting, ...]:
         return (answers.Setting("alias", "alice", "file", "/c.toml, line 1", True, "a name"),)
@@ -206,11 +216,8 @@ class SmallNode:
         if route:
             self.asked.append(("pay", route, max_fee_msat))
         if amount_msat == 13:
-            self.waiting += 1
-            try:
-                await asyncio.sleep(3600)
-            finally:
-                self.waiting -= 1
+            await self._wait(self.goes_on)
+            self.asked.append(("paid", amount_msat))
         if amount_msat is not None:
             raise PaymentFailed("The invoice names an amount already.")
         return answers.Paid("e5" * 32, "f6" * 32, 21_000, 0, 1, 0.042)

@@ -5,6 +5,8 @@ import functools
 import inspect
 import json
 import os
+import select
+import socket
 import stat
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -21,7 +23,7 @@ from lnpd.rpc.kinds import KINDS
 from lnpd.services.rpc import server as rpc
 from lnpd.services.rpc.api import Backend
 from lnpd.services.rpc.server import LINE_BYTES, MAX_CALLS, MAX_CONNECTIONS, RpcServer
-from tests.services.rpc.small_node import CHANNEL_ID, PEER_ID, SmallNode, served
+from tests.services.rpc.small_node import CHANNEL_ID, INVOICE, PEER_ID, SmallNode, served
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 
@@ -266,6 +268,24 @@ async def test_calls_at_once_are_bounded_by_not_reading(tmp_path: Path) -> None:
                 await reader.readline()
         assert "result" in await ask(tmp_path, "info"), "another connection is served"
         writer.close()
+
+
+@in_loop
+async def test_what_moves_money_ends_by_itself_when_who_asked_went_away(tmp_path: Path) -> None:
+    lines = (("pay", {"invoice": INVOICE, "amount_msat": 13}), ("log", {"lines": 13, "follow": True}), ("info", {}))
+    async with served(tmp_path) as node, asyncio.timeout(10):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(tmp_path / "rpc.sock"))
+            for number, (method, params) in enumerate(lines):
+                body = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+                client.sendall(json.dumps(body).encode() + b"\n")
+            while node.waiting != 2 or not select.select([client], [], [], 0)[0]:
+                await asyncio.sleep(0.001)
+        while node.waiting != 1:  # it left with an answer unread, which resets the connection: what only reads ends
+            await asyncio.sleep(0.001)
+        node.goes_on.set()
+        while ("paid", 13) not in node.asked:
+            await asyncio.sleep(0.001)
 
 
 @in_loop
