@@ -6,7 +6,7 @@ lower-case hex, so that a plugin in any language reads them.
 
 from typing import Any
 
-from lnpd_sdk.hooks import FailHtlc, HoldHtlc, OpenTerms, ResolveHtlc
+from lnpd_sdk.hooks import FailHtlc, HoldHtlc, OpenTerms, ResolveHtlc, TakeHtlc
 
 from lnpd.hooks.kinds import chain, gather
 
@@ -251,13 +251,14 @@ class HookSpecs:
         held: bool,
         records: dict[str, str],
         htlc_records: dict[str, str],
-    ) -> FailHtlc | ResolveHtlc | HoldHtlc | None:
+    ) -> FailHtlc | ResolveHtlc | HoldHtlc | TakeHtlc | None:
         """A peer's HTLC is irrevocably committed; `htlc` names it. It ends here if it is `final`, else it is to go on
         with `forward_msat` over `next_channel` (a short_channel_id). `records` are what its onion says beside BOLT 4,
         but for other plugins' types: type to value, in hex; an even type is known if a plugin's manifest adds it to the
         TLV stream `payload`. `htlc_records` are this plugin's in update_add_htlc itself (hook outgoing_records).
 
-        None goes on: the next plugin is asked, and after the last one the node decides. HoldHtlc keeps it waiting, over
+        None goes on: the next plugin is asked, and after the last one the node decides; TakeHtlc has it decide at once,
+        and is what an invoice waits for that the plugin made as `judged`. HoldHtlc keeps it waiting, over
         restarts, for `Node.settle` and `Node.fail`; after a restart of the node or of the plugin the hook is asked
         again with `held` (None then means that it still waits). One that expires in less than 24 blocks is failed.
         A preimage is checked, the channel's and the payer's rules are, before anybody is asked.

@@ -24,7 +24,12 @@ class HoldHtlc(msgspec.Struct, frozen=True, tag="hold"):
     """htlc_accepted: the HTLC waits, for `Node.settle` or `Node.fail`. It fails 24 blocks before it expires."""
 
 
-HtlcAnswer = FailHtlc | ResolveHtlc | HoldHtlc
+class TakeHtlc(msgspec.Struct, frozen=True, tag="take"):
+    """htlc_accepted: the node judges the HTLC by its own rules, and no further plugin is asked. Without this word of
+    the plugin that made it, an invoice that is `judged` (`Node.invoice`) is paid by no HTLC."""
+
+
+HtlcAnswer = FailHtlc | ResolveHtlc | HoldHtlc | TakeHtlc
 
 
 class OpenTerms(msgspec.Struct, frozen=True, tag="terms"):

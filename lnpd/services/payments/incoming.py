@@ -101,8 +101,10 @@ class Incoming:
         expiry_seconds: int = DEFAULT_EXPIRY_SECONDS,
         min_final_cltv_expiry: int = DEFAULT_MIN_FINAL_CLTV_EXPIRY_DELTA,
         label: str = "",
+        judge: str = "",
     ) -> answers.Invoice:
-        """A new invoice, stored before it is returned. label: a name of the user's own, unique if not empty.
+        """A new invoice, stored before it is returned. label: a name of the user's own, unique if not empty. judge: the
+        plugin without whose word no HTLC pays it.
 
         Raises InvoiceTermsRefused, LabelTaken, InvoiceError.
         """
@@ -132,6 +134,7 @@ class Incoming:
             expires_unix_seconds=request.timestamp_seconds + expiry_seconds,
             description=description,
             label=label,
+            judge=judge,
         )
         await self._store.write(partial(_create, payment_hash=payment_hash, record=record, now_seconds=now_seconds))
         return self._shown(payment_hash, OPEN, record)
@@ -188,28 +191,29 @@ class Incoming:
         unknown = isinstance(verdict, Failure) and verdict.name == "incorrect_or_unknown_payment_details"
         return peeled.next_onion is None and not unknown
 
-    async def usual(self, channel: Channel, offered: Offered) -> Effects:
-        """What becomes of an HTLC by this node's own rules: passed on, or the payment of an invoice."""
+    async def usual(self, channel: Channel, offered: Offered, taken_by: str = "") -> Effects:
+        """What becomes of an HTLC by this node's own rules: passed on, or the payment of an invoice. taken_by: the
+        plugin that wants them to decide, if one does."""
         htlc = offered.told
         if not offered.final:
             return await self._forwards.received(channel, htlc, offered.peeled, offered.payload)
         row = await self._store.read(lambda read: read.invoice(htlc.payment_hash))
-        return self._judged(offered.key, htlc, row, offered.payload, offered.shared_secret)
+        return self._judged(offered, row, taken_by)
 
-    def _judged(
-        self, key: HtlcKey, htlc: HtlcReceived, row: PaymentRow | None, payload: Payload, shared_secret: bytes
-    ) -> Effects:
+    def _judged(self, offered: Offered, row: PaymentRow | None, taken_by: str) -> Effects:
         """No await in here: between looking at `_settling` and setting it nobody else may look."""
+        key, htlc, shared_secret = offered.key, offered.told, offered.shared_secret
         record = invoice_of(row) if row else None
         if record and record.paid_by == key:  # told again: the answer was stored, and perhaps never carried out
             return Effects(events=(Fulfill(htlc.id, record.preimage),))
         # Its preimage is kept back (BOLT 2, Bounding exposure to trimmed in-flight HTLCs).
-        if htlc.over_exposure or not self._is_current():
+        unheard = record is not None and record.judge not in ("", taken_by)
+        if htlc.over_exposure or not self._is_current() or unheard:
             return _failed(htlc, shared_secret, failure("temporary_node_failure"))
         is_open = row is not None and row.state == OPEN and not self._is_taken(htlc.payment_hash, key)
         terms = _terms(record) if record and is_open else None
         offer = Htlc(htlc.amount_msat, htlc.cltv_expiry)
-        verdict = accept(terms, payload, offer, self._height(), int(self._clock()))
+        verdict = accept(terms, offered.payload, offer, self._height(), int(self._clock()))
         if record is None or isinstance(verdict, Failure):
             assert isinstance(verdict, Failure), "what has no terms is never accepted"
             return _failed(htlc, shared_secret, verdict)

@@ -49,6 +49,7 @@ class InvoiceRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     received_msat: int = 0
     paid_unix_seconds: float = 0
     paid_by: HtlcKey | None = None
+    judge: str = ""
 
     def __repr__(self) -> str:
         return f"InvoiceRecord({self.description!r}, ...)"

@@ -152,8 +152,10 @@ class Payments:
         expiry_seconds: int = DEFAULT_EXPIRY_SECONDS,
         min_final_cltv_expiry: int = DEFAULT_MIN_FINAL_CLTV_EXPIRY_DELTA,
         label: str = "",
+        judge: str = "",
     ) -> answers.Invoice:
-        """A new invoice, stored before it is returned; amount_msat None lets the payer choose.
+        """A new invoice, stored before it is returned; amount_msat None lets the payer choose. judge: the plugin
+        without whose word no HTLC pays it.
 
         Raises InvoiceTermsRefused, also where a plugin refuses it, LabelTaken, InvoiceError.
         """
@@ -162,7 +164,9 @@ class Payments:
         )
         if refusal is not None:
             raise InvoiceTermsRefused(f"A plugin refuses the invoice: {refusal}")
-        return await self._incoming.create(amount_msat, description, expiry_seconds, min_final_cltv_expiry, label)
+        return await self._incoming.create(
+            amount_msat, description, expiry_seconds, min_final_cltv_expiry, label, judge
+        )
 
     async def pay(
         self,

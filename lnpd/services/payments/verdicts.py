@@ -17,7 +17,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from lnpd_sdk.hooks import FailHtlc, HoldHtlc, HtlcAnswer, ResolveHtlc
+from lnpd_sdk.hooks import FailHtlc, HoldHtlc, HtlcAnswer, ResolveHtlc, TakeHtlc
 
 from lnpd.channel.actions import HtlcReceived
 from lnpd.channel.events import Event, Fail, Fulfill
@@ -79,11 +79,12 @@ class Offered(NamedTuple):
 
 
 Read = Callable[[Channel, HtlcReceived], Awaitable[Offered | Effects]]
-Usual = Callable[[Channel, Offered], Awaitable[Effects]]
+Usual = Callable[[Channel, Offered, str], Awaitable[Effects]]
 
 
 class Verdicts:
-    """Asks plugins about HTLCs. read: what an HTLC's onion says; usual: this node's own judgement."""
+    """Asks plugins about HTLCs. read: what an HTLC's onion says; usual: this node's own judgement, and which plugin
+    wanted it."""
 
     def __init__(
         self,
@@ -124,9 +125,9 @@ class Verdicts:
         if key in self._asking or key in self._held or self._ordered.get(key, False):
             return Effects()
         if offered.broken or key in self._ordered or not (self._hooks.wanted(HOOK) or self._hooks.expected(HOOK)):
-            return await self._usual(channel, offered)
+            return await self._usual(channel, offered, "")
         if await self._store.read(partial(rows.is_decided, htlc=key, payment_hash=offered.told.payment_hash)):
-            return await self._usual(channel, offered)
+            return await self._usual(channel, offered, "")
         return Effects(after=(partial(self._start, offered),))
 
     def _start(self, offered: Offered) -> None:
@@ -168,6 +169,8 @@ class Verdicts:
             return "" if answer.code in allowed else f"the code is one of {', '.join(allowed)}"
         if not self._has_time(offered.told):
             return f"it expires in less than {LEAST_BLOCKS} blocks"
+        if isinstance(answer, TakeHtlc):
+            return ""
         if isinstance(answer, HoldHtlc):
             return "" if len(self._held) < MAX_HELD else f"{MAX_HELD} HTLCs are held already"
         return "" if _opens(answer.preimage, offered.told.payment_hash) else "it is not the preimage"
@@ -181,7 +184,9 @@ class Verdicts:
         match answer:
             case None:
                 if offered.key not in self._held:  # what is held stays so
-                    await self._release(offered)
+                    await self._release(offered, "")
+            case Answered(plugin, TakeHtlc()):
+                await self._release(offered, plugin)
             case Answered(plugin, HoldHtlc()):
                 await self._hold(Held(plugin, offered.key, offered.told, self._clock()))
             case Answered(plugin, FailHtlc(code=code)):
@@ -200,12 +205,12 @@ class Verdicts:
             stored.set()
         log.info("HTLC %s/%s is held by %s", held.htlc.channel, held.htlc.id, held.plugin)
 
-    async def _release(self, offered: Offered) -> None:
-        """As if nobody had been asked."""
+    async def _release(self, offered: Offered, taken_by: str) -> None:
+        """As if nobody had been asked; but this plugin, if one is named, wants it so."""
         channel = self._channels.get(offered.key.channel)
         if channel is None:
             return
-        effects = await self._usual(channel, offered)
+        effects = await self._usual(channel, offered, taken_by)
 
         def change(write: Write) -> None:
             for each in effects.writes:
@@ -283,7 +288,7 @@ class Verdicts:
         """A held HTLC is fulfilled, or judged as usual without a preimage. HtlcNotHeld, HtlcVerdictRefused."""
         offered = await self._own(plugin, name)
         if not preimage:
-            await self._once(offered, self._release(offered))
+            await self._once(offered, self._release(offered, plugin))
             return
         if why := self._wrong_with(offered, ResolveHtlc(preimage)):
             raise HtlcVerdictRefused(f"The HTLC {name[:80]} cannot be settled: {why}.")

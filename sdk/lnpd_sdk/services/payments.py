@@ -62,6 +62,7 @@ class InvoiceWanted(msgspec.Struct, frozen=True):
     description: str
     amount_msat: int | None = None
     expiry_seconds: int = 3600
+    judged: bool = False
 
 
 class NewInvoice(msgspec.Struct, frozen=True):
@@ -127,11 +128,15 @@ class PaymentAsks(Asks):
         rows: tuple[PluginPayment, ...] = await self._ask("payments", PaymentsWanted(), tuple[PluginPayment, ...])
         return rows
 
-    async def invoice(self, description: str, amount_msat: int | None = None, expiry_seconds: int = 3600) -> NewInvoice:
+    async def invoice(
+        self, description: str, amount_msat: int | None = None, expiry_seconds: int = 3600, judged: bool = False
+    ) -> NewInvoice:
         """A new invoice of the node's, stored before it is returned; without `amount_msat` the payer chooses.
 
+        One that is `judged` is paid by no HTLC for which this plugin has not answered `TakeHtlc` in the hook
+        htlc_accepted: while the plugin is away its payments fail (temporary_node_failure). So ask for more than sat.
         Needs the capability `invoice`. At most 600 a minute (TooManyInvoices), for each is kept for good.
         """
-        wanted = InvoiceWanted(description, amount_msat, expiry_seconds)
+        wanted = InvoiceWanted(description, amount_msat, expiry_seconds, judged)
         made: NewInvoice = await self._ask("invoice", wanted, NewInvoice)
         return made

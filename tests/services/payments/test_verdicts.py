@@ -5,7 +5,7 @@ import threading
 from hashlib import sha256
 
 import pytest
-from lnpd_sdk.hooks import FailHtlc, HoldHtlc, HtlcAnswer, ResolveHtlc
+from lnpd_sdk.hooks import FailHtlc, HoldHtlc, HtlcAnswer, ResolveHtlc, TakeHtlc
 
 from lnpd import errors
 from lnpd.hooks.dispatch import Hooks
@@ -94,6 +94,46 @@ async def test_a_plugin_fails_what_the_node_would_take(pair: Joined) -> None:
     with pytest.raises(errors.PaymentFailed, match="temporary_node_failure"):
         await done(pair, pair.payer.payments.pay(await asked(pair)))
     assert moved_msat(pair) == 0
+
+
+JUDGED = {
+    "its plugin takes it": (("judge", TakeHtlc()), True),
+    "its plugin says nothing": (("judge", None), False),
+    "another one takes it": (("another", TakeHtlc()), False),
+    "its plugin is away": (None, False),
+}
+
+
+@pytest.mark.parametrize("what", JUDGED)
+def test_an_invoice_of_a_plugin_waits_for_its_word(what: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    answer, paid = JUDGED[what]
+
+    @played
+    async def story(pair: Joined) -> None:
+        if answer is not None:
+            pair.payee.hooks.join(Judge(answer[1]), answer[0])
+        text = (await pair.payee.payments.create_invoice(AMOUNT_MSAT, "tea", judge="judge")).invoice
+        if paid:
+            await done(pair, pair.payer.payments.pay(text))
+        else:
+            with pytest.raises(errors.PaymentFailed, match="temporary_node_failure"):
+                await done(pair, pair.payer.payments.pay(text))
+        assert moved_msat(pair) == (AMOUNT_MSAT if paid else 0)
+
+    story(tmp_path_factory.mktemp("judged"))
+
+
+@played
+async def test_one_that_is_held_is_taken_by_the_node_s_own_rules(pair: Joined) -> None:
+    judge = joined(pair, HoldHtlc())
+    text = (await pair.payee.payments.create_invoice(AMOUNT_MSAT, "tea", judge="judge")).invoice
+    paying = asyncio.ensure_future(pair.payer.payments.pay(text))
+    while not judge.asked:
+        await at_rest(pair)
+    await at_rest(pair)
+    await done(pair, pair.payee.payments.verdicts.settle("judge", judge.htlc, ""))
+    await done(pair, paying)
+    assert moved_msat(pair) == AMOUNT_MSAT
 
 
 @played

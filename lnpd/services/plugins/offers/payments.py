@@ -75,7 +75,9 @@ async def payments(desk: Desk, plugin: Plugin, _wanted: PaymentsWanted) -> tuple
 async def invoice(desk: Desk, plugin: Plugin, wanted: InvoiceWanted) -> NewInvoice:
     """As the node makes its own."""
     _INVOICES.take(plugin)
-    made = await there(desk.payments).create_invoice(wanted.amount_msat, wanted.description, wanted.expiry_seconds)
+    made = await there(desk.payments).create_invoice(
+        wanted.amount_msat, wanted.description, wanted.expiry_seconds, judge=plugin.name if wanted.judged else ""
+    )
     return NewInvoice(made.invoice, made.payment_hash, made.expires_unix_seconds)
 
 
