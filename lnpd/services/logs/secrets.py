@@ -27,22 +27,21 @@ class Secrets:
     """The words that are masked."""
 
     def __init__(self) -> None:
-        self._words: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._longest_first: tuple[str, ...] = ()
 
     def add(self, *secrets: str | bytes | None) -> None:
         """Masks these from now on: a text as it is, quoted as in a URL and in base64; bytes in hex and as printed."""
         words = {form for secret in secrets if secret for form in _forms(secret) if len(form) >= SHORTEST}
-        if words - self._words:
-            self._words |= words
-            longest_first = sorted(map(re.escape, self._words), key=len, reverse=True)
-            self._pattern = re.compile("|".join(longest_first))
+        self._longest_first = tuple(sorted({*self._longest_first, *words}, key=len, reverse=True))
 
     def masked(self, text: str) -> str:
         """A text without any of them."""
         for form in FORMS:
             text = form.sub(MASK, text)
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        # Few lines have any; one pattern of all words would be compiled anew, and grow, with each node of a process.
+        if found := [re.escape(word) for word in self._longest_first if word in text]:
+            text = re.sub("|".join(found), MASK, text)
+        return text
 
 
 def _forms(secret: str | bytes) -> Iterable[str]:

@@ -133,8 +133,7 @@ def test_what_is_no_secret_stays() -> None:
 
 
 def test_a_secret_is_in_no_part_of_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SECRETS, "_words", set())
-    monkeypatch.setattr(SECRETS, "_pattern", None)
+    monkeypatch.setattr(SECRETS, "_longest_first", ())
     SECRETS.add("correct horse")
     try:
         raise ValueError("correct horse\ncorrect horse")
