@@ -57,6 +57,8 @@ PURE = (
     "lnpd.routing",
     "lnpd.providers",
 )
+# Packages beside the plugins that are as pure as the layers, and know neither lnpd nor its SDK.
+PURE_PACKAGES = ("plugins.nia",)
 IMPURE = {
     "files": ("os", "io", "pathlib", "shutil", "glob", "tempfile", "fileinput", "mmap", "sqlite3", "dbm", "shelve"),
     "sockets": ("socket", "socketserver", "select", "selectors", "ssl", "http", "urllib"),
@@ -148,7 +150,7 @@ def violations(module: str, source: str, is_package: bool = False) -> list[str]:
         for line, name in imports(module, tree, is_package)
         if (why := _library_rule(module, name) or _arrow_rule(module, name))
     ]
-    if unit_of(module) in PURE and module not in COMMANDS:
+    if is_pure(module):
         problems += [
             f"{module}:{node.lineno}: calls {_called(node)}: a pure layer has no I/O and no code made of text"
             for node in ast.walk(tree)
@@ -157,21 +159,28 @@ def violations(module: str, source: str, is_package: bool = False) -> list[str]:
     return problems
 
 
+def is_pure(module: str) -> bool:
+    """Is it a file of a pure layer or of a pure package?"""
+    package = ".".join(module.split(".")[:2])
+    return package in PURE_PACKAGES or (unit_of(module) in PURE and module not in COMMANDS)
+
+
 def _library_rule(module: str, name: str) -> str | None:
     """The broken rule about the standard library or a third party's, if there is one."""
     top = name.split(".")[0]
     if top in HOMES:
         at_home = any(module == home or module.startswith((f"{home}.", f"{home}_")) for home in HOMES[top])
         return None if at_home else f"only {' and '.join(HOMES[top])} may"
-    unit = unit_of(module)
-    if unit not in PURE or module in COMMANDS or top in ("lnpd", "lnpd_sdk", "?"):
+    unit = unit_of(module) or ""
+    if not is_pure(module) or top in ("lnpd", "lnpd_sdk", "?"):
         return None
     if name in IN_MEMORY:
         return None
     for what, modules in IMPURE.items():
         if top in modules:
             return f"a pure layer has no business with {what}"
-    foreign = top not in STDLIB and top != "msgspec" and top not in PURE_LIBRARIES.get(unit, ())
+    own = module.split(".")[1] if module.startswith("plugins.") else "msgspec"
+    foreign = top not in (*STDLIB, "msgspec", own) and top not in PURE_LIBRARIES.get(unit, ())
     return "not among the libraries of a pure layer (PURE_LIBRARIES)" if foreign else None
 
 
@@ -206,11 +215,15 @@ def _arrow_rule(module: str, name: str) -> str | None:
 
 
 def _plugin_rule(module: str, name: str) -> str | None:
-    """A plugin imports the SDK (with its msgspec), the standard library and the package beside it of its own name."""
+    """A plugin imports the SDK (with its msgspec), the standard library, what has its own name, and packages beside it.
+
+    A pure package imports msgspec, the standard library and itself.
+    """
     top = name.split(".")[0]
     own = ".".join(module.split(".")[:2])
+    packages = () if own in PURE_PACKAGES else ("lnpd_sdk", *(each.split(".")[1] for each in PURE_PACKAGES))
     if (
-        top in ("lnpd_sdk", "msgspec")
+        top in ("msgspec", *packages)
         or top in STDLIB
         or name == own
         or name.startswith(f"{own}.")
@@ -292,6 +305,10 @@ BROKEN = {
     "plugin imports lnpd": ("plugins.rgb", "from lnpd.errors import LnpdError", "SDK and the standard"),
     "plugin imports a library": ("plugins.rgb", "import coincurve", "SDK and the standard"),
     "plugin imports another": ("plugins.rgb", "import plugins.dlc", "SDK and the standard"),
+    "package of plugins imports the SDK": ("plugins.nia.seals", "from lnpd_sdk import Plugin", "SDK and the standard"),
+    "package of plugins imports a plugin": ("plugins.nia.seals", "import rgb", "not among"),
+    "clock in a package of plugins": ("plugins.nia.mpc", "import time", "a clock"),
+    "open in a package of plugins": ("plugins.nia.consignment", "open('x')", "calls open"),
     "tests from lnpd": ("lnpd.services.peers", "from tests.vectors import load", "no library"),
     "zmq outside the bus": ("lnpd.services.plugins", "import zmq.asyncio", "only lnpd.bus"),
     "zmq in the scaffold": ("lnpd_sdk.scaffold", "import zmq", "only lnpd.bus"),
@@ -327,6 +344,8 @@ KEPT = {
     "a method named open": ("lnpd.channel.opening", "def f(channel: object) -> None:\n    channel.open()\n"),
     "a command": ("lnpd.wire.generate", "import pathlib, sys\nfrom . import catalogue\nprint(open('x'))"),
     "plugin": ("plugins.lockbox", "import asyncio\nfrom lnpd_sdk import Plugin\nfrom lnpd_sdk.client import run"),
+    "plugin with a package beside it": ("plugins.rgb", "from nia.transition import Transition"),
+    "package of plugins": ("plugins.nia.mpc", "import msgspec\nfrom hashlib import sha256\nfrom nia.seals import Seal"),
     "plugin with a package": ("plugins.rgb.schema", "from . import contract\nimport rgb.contract"),
 }
 
