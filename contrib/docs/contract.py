@@ -94,14 +94,15 @@ command line, but for what they say by `before=("OTHER",)` and `after=("OTHER",)
 A hook that moves money, or changes terms, needs `--grant PLUGIN=hook:NAME`; without it the plugin is not asked. An
 answer can make terms stricter, never looser, and is checked as if a stranger had sent it.
 
-A plugin is never asked about what it caused itself while it waits for the answer: it is left out. Each call carries a
-trace id, which what it causes carries too, and which the node's log shows.
+A plugin is never asked about what it caused itself while it waits for the answer: it is left out, but of hooks
+that say so. Each call carries a trace id, which what it causes carries too, and which the node's log shows.
 """
     ]
     for name, kind in kinds.KINDS.items():
         rows = [(code(field), code(_shown(kind.fields[field]))) for field in kind.fields]
         answer = f"Answer: `{_shown(kind.answer)}`.\n" if kind.answer is not type(None) else ""
         guarded = f" Needs `hook:{name}` granted." if kind.guarded else ""
+        guarded += " Asks also a plugin that waits for what causes it." if kind.also_asks_waiters else ""
         parts += [f"## {name}\n", f"{kind.kind}, {kind.deadline_seconds:g} s.{guarded}\n", f"{kind.text}\n"]
         parts += [table(("field", "type"), rows), answer, f"Without an answer: {kind.default}\n"]
         parts.append(block(kind.example))

@@ -143,7 +143,7 @@ class Hooks:
         tells = kind.answer is type(None)  # what a plugin has to know it is told, also of what it caused
         asked: Sequence[Subscriber] = self.subscribers(name)
         if not tells and current() is not None:
-            asked = [each for each in asked if not self._waits(name, each)]
+            asked = [each for each in asked if not self._waits(kind, each)]
         if len(asked) == 1:  # a task of its own would cost a fifth of the question
             answer = await self._one(kind, asked[0], params, check)
             return [] if answer is None else [told(asked[0].plugin, answer)]
@@ -164,15 +164,17 @@ class Hooks:
         kind = self.kinds[name]
         assert kind.kind == "chain", f"{name} is not a chain hook"
         for each in self.subscribers(name):
-            if self._waits(name, each):
+            if self._waits(kind, each):
                 continue
             if (answer := await self._one(kind, each, params, check)) is not None:
                 return Answered(each.plugin, answer)
         return None
 
-    def _waits(self, name: str, asked: Subscriber) -> bool:
-        """Whether it waits for what causes this call: it is not asked."""
-        if (trace := current()) is None or not trace.waits(asked.plugin):
+    def _waits(self, kind: HookKind, asked: Subscriber) -> bool:
+        """Whether it waits for what causes this call: it is not asked. Of a hook that is also for those who wait, only
+        whoever is being asked the very same: nobody goes round in circles."""
+        trace, name = current(), kind.name
+        if trace is None or not trace.waits(asked.plugin, name if kind.also_asks_waiters else ""):
             return False
         self.figures.of(name, asked.plugin).skipped += 1
         log.debug("hook %s, trace %s: %s waits for what causes it, and is not asked", name, trace.id, asked.plugin)
@@ -183,7 +185,7 @@ class Hooks:
         for name, given in params.items():
             if isinstance(given, Received):  # each its own
                 params = {**params, name: given.shown(asked.plugin, self.rows())}
-        with self.traces.asking(asked.plugin) as trace:
+        with self.traces.asking(asked.plugin, kind.name) as trace:
             value = asked.ask(kind, params)
             if not isinstance(value, Awaitable):
                 return value

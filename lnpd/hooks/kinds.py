@@ -23,7 +23,8 @@ Kind = Literal["gather", "chain"]
 class HookKind(msgspec.Struct, frozen=True):
     """A hook. `default` says what happens without an answer: nobody takes part, or all are late, or answer None.
 
-    A guarded one moves money, or changes terms: only a plugin to which `hook:NAME` was granted is asked.
+    A guarded one moves money, or changes terms: only a plugin to which `hook:NAME` was granted is asked. One that is
+    `also_asks_waiters` is asked even of the plugin that waits for what causes it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class HookKind(msgspec.Struct, frozen=True):
     guarded: bool = False
     owner: str = PROJECT
     filtered_by: str = ""  # the field by which every subscription has to filter
+    also_asks_waiters: bool = False
 
 
 _spec = pluggy.HookspecMarker(PROJECT)
@@ -44,9 +46,11 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 KINDS: dict[str, HookKind] = {}
 
 
-def gather(default: str, example: str, guarded: bool = False, filtered_by: str = "") -> Callable[[F], F]:
+def gather(
+    default: str, example: str, guarded: bool = False, filtered_by: str = "", also_asks_waiters: bool = False
+) -> Callable[[F], F]:
     """Declares a hook that everybody answers, at once."""
-    return lambda function: _declared(function, "gather", default, example, guarded, filtered_by)
+    return lambda function: _declared(function, "gather", default, example, guarded, filtered_by, also_asks_waiters)
 
 
 def chain(default: str, example: str, guarded: bool = False) -> Callable[[F], F]:
@@ -54,7 +58,15 @@ def chain(default: str, example: str, guarded: bool = False) -> Callable[[F], F]
     return lambda function: _declared(function, "chain", default, example, guarded)
 
 
-def _declared(function: F, kind: Kind, default: str, example: str, guarded: bool, filtered_by: str = "") -> F:
+def _declared(
+    function: F,
+    kind: Kind,
+    default: str,
+    example: str,
+    guarded: bool,
+    filtered_by: str = "",
+    also_asks_waiters: bool = False,
+) -> F:
     hints = get_type_hints(function)
     answer = hints.pop("return")
     KINDS[function.__name__] = HookKind(
@@ -67,5 +79,6 @@ def _declared(function: F, kind: Kind, default: str, example: str, guarded: bool
         example=inspect.cleandoc(example),
         guarded=guarded,
         filtered_by=filtered_by,
+        also_asks_waiters=also_asks_waiters,
     )
     return _spec(function)

@@ -110,6 +110,7 @@ class HookSpecs:
 
     @gather(
         guarded=True,
+        also_asks_waiters=True,
         filtered_by="name",
         default="The message carries what BOLT 2 says, and nothing else.",
         example="""
@@ -143,7 +144,9 @@ class HookSpecs:
         htlc_accepted names it. `commitment_number` is which commitment commitment_signed signs, or revoke_and_ack
         revokes, else 0.
 
-        What may be sent again after a lost connection is stored before it is sent, and not asked for twice. An HTLC's
+        Unlike others this hook is asked also of a plugin that waits for what it caused: it says so what its own
+        payments and openings carry. What may be sent again after a lost connection is stored before it is sent, and not
+        asked for twice. An HTLC's
         records are stored with it: providers on both sides see them (`View.htlcs`), and htlc_accepted does.
         """
 
@@ -266,6 +269,7 @@ class HookSpecs:
 
     @gather(
         guarded=True,
+        also_asks_waiters=True,
         default="The payee is told what BOLT 4 says, and nothing else.",
         example="""
         @plugin.hook("onion_payload")

@@ -20,12 +20,12 @@ from itertools import count
 
 
 class Waiter:
-    """A plugin that waits for the answer to a call of its own, or is waited for by the one that asked it."""
+    """A plugin that waits for the answer to a call of its own, or is waited for by the one that asked it: a `hook`."""
 
-    __slots__ = ("over", "plugin")
+    __slots__ = ("hook", "over", "plugin")
 
-    def __init__(self, plugin: str) -> None:
-        self.plugin, self.over = plugin, False
+    def __init__(self, plugin: str, hook: str = "") -> None:
+        self.plugin, self.hook, self.over = plugin, hook, False
 
 
 class Trace:
@@ -36,9 +36,9 @@ class Trace:
     def __init__(self, identity: str, waiters: tuple[Waiter, ...] = ()) -> None:
         self.id, self.waiters = identity, waiters
 
-    def waits(self, plugin: str) -> bool:
-        """Whether this plugin waits for what happens now."""
-        return any(each.plugin == plugin and not each.over for each in self.waiters)
+    def waits(self, plugin: str, hook: str = "") -> bool:
+        """Whether this plugin waits for what happens now; or is asked this hook, if one is named."""
+        return any(each.plugin == plugin and not each.over and hook in ("", each.hook) for each in self.waiters)
 
 
 def fresh_id() -> str:
@@ -84,9 +84,9 @@ class Traces:
         self._pure: dict[tuple[str, str], str] = {}
         self._numbers = count(1)
 
-    def asking(self, plugin: str) -> "Asking":
+    def asking(self, plugin: str, hook: str = "") -> "Asking":
         """While a plugin is asked: it is in the trace, and so is what it calls with the trace's id."""
-        return Asking(self._asked, plugin)
+        return Asking(self._asked, plugin, hook)
 
     def asking_purely(self, plugin: str, function: str) -> "AskingPurely":
         """While a pure function of a plugin's is asked, for which a channel waits."""
@@ -115,8 +115,9 @@ class Asking(Waiter):
 
     __slots__ = ("_asked", "_key", "_token")
 
-    def __init__(self, asked: dict[tuple[str, str], list[Trace]], plugin: str) -> None:
-        self.plugin, self.over, self._asked = plugin, False, asked
+    def __init__(self, asked: dict[tuple[str, str], list[Trace]], plugin: str, hook: str = "") -> None:
+        super().__init__(plugin, hook)
+        self._asked = asked
 
     def __enter__(self) -> Trace:
         before = _current.get()

@@ -160,6 +160,26 @@ def test_a_plugin_is_not_asked_about_what_it_caused_while_it_waits() -> None:
     assert hooks.figures.of("peer_connecting", "policy").skipped == 1
 
 
+def test_what_a_plugin_s_own_payment_carries_it_is_asked_while_it_waits_for_it() -> None:
+    """Else it could not pay in what only its records say. It is not asked again within its answer."""
+    hooks, log = Hooks(), list[str]()
+    asking: dict[str, object] = {"payment_hash": "", "payee": "", "amount_msat": 1, "description": ""}
+
+    async def carries() -> object:
+        log.append("payer")
+        assert await hooks.gather("onion_payload", **asking) == []
+        return {"65537": "00"}
+
+    plugged(hooks, "payer", "onion_payload", carries, grants=("hook:onion_payload",))
+
+    async def pays() -> list[object]:
+        with hooks.traces.serving("payer", ""):
+            return await hooks.gather("onion_payload", **asking)
+
+    assert asyncio.run(pays()) == [{"65537": "00"}]
+    assert log == ["payer"]
+
+
 def test_two_plugins_do_not_ask_each_other_in_a_circle() -> None:
     """Each takes part in a hook whose answers the other one waits for."""
     hooks, log = Hooks(), list[str]()
