@@ -57,7 +57,8 @@ PURE = (
     "lnpd.routing",
     "lnpd.providers",
 )
-# Packages beside the plugins that are as pure as the layers, and know neither lnpd nor its SDK.
+# Packages beside the plugins, which each plugin may import; the pure ones know neither lnpd nor its SDK.
+PACKAGES = tuple(f"plugins.{path.parent.name}" for path in (ROOT / "plugins").glob("*/__init__.py"))
 PURE_PACKAGES = ("plugins.nia",)
 IMPURE = {
     "files": ("os", "io", "pathlib", "shutil", "glob", "tempfile", "fileinput", "mmap", "sqlite3", "dbm", "shelve"),
@@ -80,6 +81,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pbk": ("lnpd.chain",),
     "prompt_toolkit": ("lnpd.cli",),
     "segno": ("lnpd.cli",),
+    "rgb_lib": ("plugins.rgb_engine.binding",),
 }
 # What else a pure unit may import from outside the standard library.
 PURE_LIBRARIES: dict[str, frozenset[str]] = {
@@ -221,10 +223,11 @@ def _plugin_rule(module: str, name: str) -> str | None:
     """
     top = name.split(".")[0]
     own = ".".join(module.split(".")[:2])
-    packages = () if own in PURE_PACKAGES else ("lnpd_sdk", *(each.split(".")[1] for each in PURE_PACKAGES))
+    packages = () if own in PURE_PACKAGES else ("lnpd_sdk", *(each.split(".")[1] for each in PACKAGES))
     if (
         top in ("msgspec", *packages)
         or top in STDLIB
+        or module in HOMES.get(top, ())
         or name == own
         or name.startswith(f"{own}.")
         or top == own.split(".")[1]

@@ -1,0 +1,98 @@
+"""How is rgb-lib's wallet opened, by whom, and when does it go online?
+
+In the plugin's folder there are `words` (words.py), `wallet`, which is rgb-lib's, and `lock`.
+
+Each output holds one allocation at most: rgb-lib fails where an input holds a second asset that is not sent. Outputs
+are P2WPKH, for a P2TR before the OP_RETURN would void the commitment.
+"""
+
+import fcntl
+from pathlib import Path
+from typing import IO, Any, Final
+
+from rgb_engine import binding
+from rgb_engine.errors import ElectrumUnset, WalletBusy
+from rgb_engine.words import kept
+
+LOOKBACK: Final = 20  # addresses beyond the last used one
+
+
+class Opened:
+    """The wallet of a folder, on a network: open from the first call on, online from the first that needs the chain."""
+
+    def __init__(self, folder: Path, network: str, electrum: str) -> None:
+        self.folder, self.network, self.electrum = folder, network, electrum
+        self._library = binding.load()
+        self._lock: IO[bytes] | None = None
+        self._wallet: Any = None  # rgb-lib's types are not known to checkers, here and below
+        self._online: Any = None
+
+    # --- its life
+    def open(self) -> Any:
+        """rgb-lib's wallet, without a connection."""
+        if self._wallet is None:
+            self._take()
+            lib, network = self._library, binding.network(self.network)
+            version = lib.WitnessVersion.SEG_WIT_V0
+            with binding.translated():
+                words = kept(self.folder, self._data, lambda: lib.generate_keys(network, version).mnemonic)
+                keys = lib.restore_keys(network, words, version)
+                self._data.mkdir(mode=0o700, exist_ok=True)
+                data = lib.WalletData(
+                    data_dir=str(self._data),
+                    bitcoin_network=network,
+                    database_type=lib.DatabaseType.SQLITE,
+                    max_allocations_per_utxo=1,
+                    supported_schemas=[lib.AssetSchema.NIA],
+                )
+                single = lib.SinglesigKeys(
+                    account_xpub_vanilla=keys.account_xpub_vanilla,
+                    account_xpub_colored=keys.account_xpub_colored,
+                    vanilla_keychain=None,
+                    master_fingerprint=keys.master_fingerprint,
+                    mnemonic=words,
+                    witness_version=version,
+                )
+                self._wallet = lib.Wallet(data, single)
+        return self._wallet
+
+    def online(self) -> Any:
+        """rgb-lib's token for calls that need the chain."""
+        wallet = self.open()
+        if self._online is None:
+            if not self.electrum:
+                raise ElectrumUnset("no Electrum server is named: lnp plugin set rgb electrum tcp://HOST:PORT")
+            options = self._library.OnlineOptions(
+                indexer_url=self.electrum, skip_consistency_check=False, vanilla_sync_lookback=LOOKBACK
+            )
+            with binding.translated():
+                online = wallet.go_online(options)
+            self._online = online
+            self._went_online()
+        return self._online
+
+    def close(self) -> None:
+        """Lets go of all that it holds."""
+        self._wallet = self._online = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "wallet"
+
+    def _take(self) -> None:
+        """One process at a time: a reloaded plugin's two processes live beside each other for a moment."""
+        if self._lock is not None:
+            return
+        lock = (self.folder / "lock").open("ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise WalletBusy("another process works with the RGB wallet; try again in a moment") from None
+        self._lock = lock
+
+    def _went_online(self) -> None:
+        """Called once for each time."""

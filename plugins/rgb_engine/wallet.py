@@ -1,0 +1,312 @@
+"""What does rgb-lib's wallet do for us? Each call blocks; `engine` makes them one after the other, in a thread.
+
+Consignments travel by other ways than rgb-lib's proxy servers, so no transfer has an endpoint. A transfer that is no
+gift (`donation`) is signed and kept until its recipient agrees; that is how a channel's funding waits. Its consignment
+has the transaction without witnesses, so nobody can broadcast it too early.
+"""
+
+import re
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from nia.errors import NiaError
+from nia.names import script_recipient
+from rgb_engine import binding, rows
+from rgb_engine.errors import BadRequest, ConsignmentRefused, NotEnough, TransferUnknown
+from rgb_engine.opened import Opened
+from rgb_engine.psbt import transactions
+from rgb_engine.values import (
+    MAX_AMOUNT,
+    MAX_FEERATE,
+    MAX_SAT,
+    Accepted,
+    Asset,
+    Bitcoin,
+    Funding,
+    Invoice,
+    Transfer,
+    bounded,
+    brief,
+    sized,
+)
+from rgb_engine.words import kept
+
+DAY_SECONDS: Final = 24 * 3600
+NEVER_SECONDS: Final = 10 * 365 * DAY_SECONDS  # when what waits for `finish` expires: rgb-lib wants a time
+HOLDING_SAT: Final = 1_000  # of an output that only holds tokens
+ROOM: Final = 5  # outputs that are made together
+FEE_VBYTES: Final = 400  # of a transfer with a few inputs, its change included
+CONFIRMATIONS: Final = 1
+LOG_BYTES: Final = 16 * 1024  # of the log's end
+COMPLAINT: Final = re.compile(r"ERRO\[[^]]*\] (?:Consignment is invalid: )?(.{1,500})")
+
+
+class Wallet(Opened):
+    """The wallet's work. Every method raises classes of `errors`."""
+
+    def _went_online(self) -> None:
+        """What an earlier process began and did not sign only holds its inputs back."""
+        for each in self.transfers():
+            if each.status == "begun":
+                self._forget(each)
+
+    # --- what it holds
+    def address(self) -> str:
+        """A new address for satoshi, which pay fees and make outputs that can hold tokens."""
+        wallet = self.open()
+        with binding.translated():
+            return str(wallet.get_address())
+
+    def bitcoin(self) -> Bitcoin:
+        """The wallet's satoshi, as the chain has them now."""
+        wallet, online = self.open(), self.online()
+        with binding.translated():
+            found = wallet.get_btc_balance(online, False)
+        return Bitcoin(rows.amounts(found.vanilla), rows.amounts(found.colored))
+
+    def assets(self) -> tuple[Asset, ...]:
+        """All assets that the wallet has or had, as of the last refresh."""
+        wallet = self.open()
+        with binding.translated():
+            known = wallet.list_assets([]).nia or ()
+        return tuple(rows.asset(each, self.transfers(each.asset_id)) for each in known)
+
+    def asset(self, name: str) -> Asset:
+        """The one with this id, or ticker if only one has it. BadRequest."""
+        known = self.assets()
+        found = [each for each in known if name in (each.asset_id, each.ticker)]
+        if len(found) != 1:
+            raise BadRequest(
+                f"{len(found)} assets have the ticker {name}: name one by its id"
+                if found
+                else f"the wallet knows no asset {brief('the asset', name)!r}"
+            )
+        return found[0]
+
+    def transfers(self, asset_id: str = "") -> tuple[Transfer, ...]:
+        """The wallet's history, or that of an asset, oldest first. Open invoices of no asset are in the whole."""
+        wallet = self.open()
+        with binding.translated():
+            known = [asset_id] if asset_id else [each.asset_id for each in wallet.list_assets([]).nia or ()] + [None]
+            found = [rows.transfer(row, asset or "") for asset in known for row in wallet.list_transfers(asset)]
+        return tuple(sorted(found, key=lambda each: each.batch))
+
+    def refresh(self) -> None:
+        """Asks the chain how transfers that wait are doing. What failed for one of them is in the log of rgb-lib."""
+        wallet, online = self.open(), self.online()
+        with binding.translated():
+            wallet.refresh(online, None, [], False)
+
+    # --- room for tokens
+    def make_room(self, size_sat: int = HOLDING_SAT, count: int = ROOM, feerate: int = 2) -> None:
+        """New outputs that can hold tokens, or pay for what does. Broadcasts. NotEnough."""
+        bounded("an output's amount", size_sat, HOLDING_SAT, MAX_SAT)
+        wallet, online = self.open(), self.online()
+        with binding.translated():
+            wallet.create_utxos(online, False, count, size_sat, _feerate(feerate), False)
+
+    def issue(self, ticker: str, name: str, precision: int, amount: int, feerate: int = 2) -> Asset:
+        """A new asset, all of it ours. Makes room if there is none. BadRequest, NotEnough."""
+        bounded("the amount", amount, 1, MAX_AMOUNT)
+        bounded("the precision", precision, 0, 18)
+        brief("the ticker", ticker, 8)
+        brief("the name", name, 256)
+        wallet, _ = self.open(), self.online()
+
+        def issued() -> Asset:
+            with binding.translated():
+                made = wallet.issue_asset_nia(ticker, name, precision, [amount])
+            return rows.asset(made, ())
+
+        try:
+            return issued()
+        except NotEnough:
+            self.make_room(feerate=feerate)
+            return issued()
+
+    # --- receiving
+    def invoice(
+        self, asset_id: str = "", amount: int = 0, expiry_seconds: int = DAY_SECONDS, blinded: bool = False
+    ) -> Invoice:
+        """What somebody else sends tokens to: a new output, or with `blinded` one that the wallet has, unseen."""
+        bounded("the amount", amount, 0, MAX_AMOUNT)
+        bounded("the expiry", expiry_seconds, 60, NEVER_SECONDS)
+        wallet, lib = self.open(), self._library
+        wanted = lib.Assignment.FUNGIBLE(amount) if amount else lib.Assignment.ANY()
+        expires = int(time.time()) + expiry_seconds
+        if asset_id:
+            asset_id = self.asset(asset_id).asset_id
+
+        def made() -> Any:
+            method = wallet.blind_receive if blinded else wallet.witness_receive
+            with binding.translated():
+                return method(asset_id or None, wanted, expires, [], CONFIRMATIONS)
+
+        if blinded:
+            self.online()
+        try:
+            given = made()
+        except NotEnough:
+            self.make_room()
+            given = made()
+        return Invoice(given.invoice, given.recipient_id, asset_id, amount, expires)
+
+    def read_invoice(self, text: str) -> Invoice:
+        """What an invoice says. BadRequest."""
+        with binding.translated():
+            data = self._library.Invoice(brief("an invoice", text)).invoice_data()
+            if data.network != binding.network(self.network):
+                raise BadRequest(f"the invoice is for {data.network.name.lower()}, and this node is on {self.network}")
+        return Invoice(
+            text, data.recipient_id, data.asset_id or "", rows.amount(data.assignment), data.expiration_timestamp or 0
+        )
+
+    def receive(self, consignment: bytes) -> tuple[Accepted, ...]:
+        """Takes what a consignment assigns to our open invoices. Its transaction is broadcast if it is signed.
+
+        ConsignmentRefused: it is invalid, and the invoices that it names are used up; or none of ours is named.
+        """
+        wallet, online = self.open(), self.online()
+        path = self.folder / "consignment"
+        path.write_bytes(sized(consignment))
+        try:
+            with binding.translated():
+                changed = wallet.provide_out_of_band_consignment(online, str(path), [])
+        finally:
+            path.unlink()
+        found = [each for each in self.transfers() if each.batch in changed]
+        if not found or any(each.status == "failed" for each in found):
+            raise ConsignmentRefused(f"the consignment is not valid: {self.last_word()}")
+        return tuple(Accepted(each.asset_id, each.amount, each.txid, each.vout, each.status) for each in found)
+
+    # --- sending
+    def send(self, to: Invoice, asset_id: str, amount: int, feerate: int, amount_sat: int = HOLDING_SAT) -> Transfer:
+        """Sends tokens to an invoice, and broadcasts. The recipient needs the consignment (`consignment`) to have
+        them. BadRequest, NotEnough."""
+        witness = None if to.is_blinded else self._library.WitnessData(amount_sat=amount_sat, blinding=None)
+        begun = self._begin(to.recipient_id, witness, asset_id, amount, feerate, gift=True)
+        with binding.translated():
+            self.open().send_end(self.online(), self.open().sign_psbt(begun.psbt))
+        return self._sent(begun.batch_transfer_idx)
+
+    def fund_script(
+        self, script_pubkey: bytes, amount_sat: int, asset_id: str, amount: int, blinding: int, feerate: int
+    ) -> Funding:
+        """Tokens for an output of any script, in a transaction that is signed and waits for `finish` or `cancel`.
+
+        `blinding` is of the output's seal, `feerate` in sat per vbyte. It makes room for the satoshi, which is
+        broadcast, where what the wallet holds is in smaller pieces. BadRequest, NotEnough.
+        """
+        bounded("the blinding", blinding, 0, MAX_AMOUNT)
+        witness = self._library.WitnessData(
+            amount_sat=bounded("the output's amount", amount_sat, HOLDING_SAT, MAX_SAT), blinding=blinding
+        )
+        try:
+            recipient = script_recipient(script_pubkey, binding.chain(self.network))
+        except NiaError as error:
+            raise BadRequest(str(error)) from None
+        begun = self._begin(recipient, witness, asset_id, amount, feerate, gift=False)
+        wallet, online = self.open(), self.online()
+        with binding.translated():
+            signed = wallet.sign_psbt(begun.psbt)
+            outputs = wallet.inspect_psbt(begun.psbt).outputs
+            wallet.send_end(online, signed)
+        sent = self._sent(begun.batch_transfer_idx)
+        vout = [each.script_pubkey_hex for each in outputs].index(script_pubkey.hex())
+        return Funding(sent.txid, vout, *transactions(signed), self.consignment(sent))
+
+    def finish(self, txid: str) -> Transfer:
+        """Broadcasts what waits; again is harmless. TransferUnknown."""
+        sent = self.sent(txid)
+        if sent.status == "unsent":
+            wallet, online = self.open(), self.online()
+            with binding.translated():
+                wallet.provide_out_of_band_ack(online, sent.recipient_id)
+            sent = self.sent(txid)
+        if sent.status not in ("unconfirmed", "settled"):
+            raise TransferUnknown(f"the transfer {txid} is {sent.status}: it cannot be broadcast")
+        return sent
+
+    def cancel(self, txid: str) -> None:
+        """Gives up what waits, whose signed transaction nobody else has: its tokens and satoshi are free again.
+        TransferUnknown."""
+        sent = self.sent(txid)
+        if sent.status not in ("begun", "unsent", "failed"):
+            raise TransferUnknown(f"the transfer {txid} is {sent.status}: it cannot be taken back")
+        self.online()
+        self._forget(sent)
+
+    def sent(self, txid: str) -> Transfer:
+        """The transfer of ours with this txid. TransferUnknown."""
+        for each in self.transfers():
+            if each.kind == "sent" and each.txid == txid:
+                return each
+        raise TransferUnknown(f"the RGB wallet has sent nothing in {brief('the txid', txid, 64)!r}")
+
+    def consignment(self, sent: Transfer) -> bytes:
+        """What the recipient of a transfer needs. TransferUnknown."""
+        path = Path(sent.consignment_path)
+        if not sent.consignment_path or not path.is_file():
+            raise TransferUnknown(f"the transfer {sent.txid} has no consignment")
+        return path.read_bytes()
+
+    def backup(self, path: Path) -> None:
+        """Writes the wallet, encrypted under its words, to a new file."""
+        wallet = self.open()
+        path.unlink(missing_ok=True)
+        with binding.translated():
+            wallet.backup(str(path), kept(self.folder, self._data, str))
+
+    def last_word(self) -> str:
+        """The last complaint in rgb-lib's log, which is all that says why a consignment is invalid. Closes the wallet:
+        the log is written by then."""
+        self.close()
+        for log in self._data.glob("*/log"):
+            with log.open("rb") as file:
+                file.seek(max(0, log.stat().st_size - LOG_BYTES))
+                found = COMPLAINT.findall(file.read().decode(errors="replace"))
+            if found:
+                return str(found[-1])
+        return "rgb-lib does not say why"
+
+    # --- parts of the above
+    def _begin(self, recipient: str, witness: Any, asset_id: str, amount: int, feerate: int, gift: bool) -> Any:
+        """A transfer that holds its inputs. If satoshi are missing it makes room once."""
+        bounded("the amount", amount, 1, MAX_AMOUNT)
+        asset, lib = self.asset(asset_id), self._library
+        recipients = {asset.asset_id: [lib.Recipient(
+            recipient_id=recipient, witness_data=witness, assignment=lib.Assignment.FUNGIBLE(amount),
+            transport_endpoints=[],
+        )]}  # fmt: skip
+        wallet, online = self.open(), self.online()
+
+        def begun() -> Any:
+            expires = int(time.time()) + NEVER_SECONDS
+            with binding.translated():
+                return wallet.send_begin(online, recipients, gift, _feerate(feerate), CONFIRMATIONS, expires, False)
+
+        self.refresh()
+        if amount > (have := self.asset(asset.asset_id).balance).spendable:
+            raise NotEnough(f"{have.spendable} of {asset.ticker} can be spent now, not {amount}")
+        try:
+            return begun()
+        except NotEnough:
+            needed = (witness.amount_sat if witness else 0) + FEE_VBYTES * feerate
+            self.make_room(max(needed, HOLDING_SAT), 1, feerate)
+            return begun()
+
+    def _sent(self, batch: int) -> Transfer:
+        return next(each for each in self.transfers() if each.batch == batch and each.kind == "sent")
+
+    def _forget(self, sent: Transfer) -> None:
+        """Fails it, and deletes it: rgb-lib looks transfers up by recipient, and the next may have the same."""
+        wallet = self.open()
+        with binding.translated():
+            if sent.status != "failed":
+                wallet.fail_transfers(self._online, sent.batch, False, False)
+            wallet.delete_transfers(sent.batch, False)
+
+
+def _feerate(feerate: int) -> int:
+    return bounded("the feerate", feerate, 1, MAX_FEERATE)
