@@ -66,11 +66,25 @@ def script_recipient(script: bytes, chain: ChainNet) -> str:
 
 def secret_of(name: str, chain: ChainNet) -> bytes:
     """The concealed seal that a recipient is. Raises UnreadableName."""
+    return _payload(name, SECRET, HASH_BYTES, chain)
+
+
+def script_of(name: str, chain: ChainNet) -> bytes:
+    """The output script that a recipient is. Raises UnreadableName."""
+    payload = _payload(name, SCRIPT, SCRIPT_PAYLOAD_BYTES, chain)
+    prefix, length = WITNESS_SCRIPTS.get(payload[0], (b"", 0))
+    if not length or any(payload[1 + length :]):
+        raise UnreadableName(f"{name[:MAX_NAME]!r} is no script that is known")
+    return prefix + payload[1 : 1 + length]
+
+
+def _payload(name: str, wanted: str, length: int, chain: ChainNet) -> bytes:
     prefix, _, rest = name.partition(":")
     kind, _, text = rest.partition(":")
-    found, checksum = _unchunked(text)[:-CHECKSUM_BYTES], _unchunked(text)[-CHECKSUM_BYTES:]
-    if (prefix, kind, len(found)) != (PREFIX[chain], SECRET, HASH_BYTES) or checksum != _checksum(SECRET, found):
-        raise UnreadableName(f"{name[:MAX_NAME]!r} is no concealed seal of {chain.name}")
+    data = _unchunked(text)
+    found, checksum = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
+    if (prefix, kind, len(found)) != (PREFIX[chain], wanted, length) or checksum != _checksum(wanted, found):
+        raise UnreadableName(f"{name[:MAX_NAME]!r} is no {wanted} of {chain.name}")
     return found
 
 
