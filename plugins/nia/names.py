@@ -109,6 +109,9 @@ def _unchunked(text: str) -> bytes:
     if len(text) > MAX_NAME or not fullmatch("[A-Za-z0-9_~]*", bare):
         raise UnreadableName(f"{text[:MAX_NAME]!r} is no Baid64")
     try:
-        return b64decode(bare + "=" * (-len(bare) % 4), ALTERNATIVE, validate=True)
+        found = b64decode(bare + "=" * (-len(bare) % 4), ALTERNATIVE, validate=True)
     except Error as why:
         raise UnreadableName(f"{text[:MAX_NAME]!r} is no Baid64") from why
+    if _chunked(found).replace("-", "") != bare:
+        raise UnreadableName(f"{text[:MAX_NAME]!r} ends in bits that say nothing: one thing has one name")
+    return found

@@ -1,6 +1,7 @@
 """Does a recipient's name give the script back that it was made of?"""
 
 import pytest
+
 from nia.errors import UnreadableName
 from nia.genesis import ChainNet
 from nia.names import script_of, script_recipient, secret_recipient
