@@ -278,7 +278,7 @@ def _onwards(channel: Channel, graph: Graph | None, actions: list[Action], heigh
     if not all(_is_over(channel, r, height) for r in phase.resolutions):
         return channel, actions
     notice = Notify("phase", "channel_closed", (("channel", channel.key), ("reason", phase.reason)))
-    return replace(channel, phase=Closed(phase.reason)), [*actions, notice]
+    return replace(channel, phase=Closed(phase.reason, phase.txid)), [*actions, notice]
 
 
 def _is_over(channel: Channel, resolution: Resolution, height: int) -> bool:

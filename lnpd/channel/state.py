@@ -191,6 +191,7 @@ class Closed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="close
     """Every output is resolved deeply enough, or the channel was given up before its funding. `reason` says how."""
 
     reason: str
+    txid: bytes = b""  # what spent the funding
 
 
 Phase = (

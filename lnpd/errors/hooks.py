@@ -114,5 +114,9 @@ class ChannelNotPinned(LnpdError):
     """A plugin asks about a channel that pins none of its providers: of others it learns nothing."""
 
 
+class CommitmentForgotten(LnpdError):
+    """A plugin asks what was sealed in a transaction of a channel, and the node has not kept it."""
+
+
 class SandboxMissing(LnpdError):
     """Plugins are to run in a sandbox only, and there is none on this machine."""

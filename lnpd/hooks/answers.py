@@ -23,9 +23,9 @@ from lnpd.hooks.figures import Counting, HookFigures
 from lnpd.hooks.memory import UNKNOWN, Memory, Room
 from lnpd.hooks.rounds import MAX_QUESTIONS, Asked, Asker, Entry, Round, Together, Wrong, answers_in
 from lnpd.tx.graph import Foreseen, ProviderCall
+from lnpd.tx.states import MAX_STATE_BYTES
 
 DEADLINE_SECONDS = 5.0
-MAX_STATE_BYTES = 64 * 1024  # a state is part of the channel's snapshot, which is written at every step
 MAX_MOVE_MSAT = 21_000_000 * 10**11  # all that there ever is
 MAX_REASON = 500  # characters; a reason is logged and sent to the peer
 

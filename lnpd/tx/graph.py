@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 from lnpd_sdk.manifest import MainSpec
 from lnpd_sdk.script import FundingScript, Script, Sighash, SpendPath
-from lnpd_sdk.types import CommitmentKeys, Party, PerParty, Sealed
+from lnpd_sdk.types import CommitmentKeys, Party, PerParty, Sealed, Trim
 
 from lnpd.tx.transaction import Tx
 
@@ -119,10 +119,12 @@ class Child(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     adaptor_point: bytes = b""
 
 
-class Graph(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Graph(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A commitment transaction, unsigned, with its outputs in transaction order and its children in that order.
 
     `fee_sat` is all that no output holds: the fee proper, what was trimmed or rounded, and an absent anchor's share.
+    Where the type seals, `states` are those of who seals and of the HTLCs, and `limits` what each output's
+    specification says beside the output: with them `seal` can be asked again of a commitment that is long revoked.
     """
 
     funding: Funding
@@ -137,6 +139,8 @@ class Graph(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     children: tuple[Child, ...]
     trimmed: tuple[tuple[str, str], ...]  # (provider, id)
     digests: tuple[tuple[str, bytes], ...]  # (provider, 8 bytes of SHA256 over its outputs), in the type's order
+    states: tuple[tuple[str, bytes], ...] = ()  # (provider, state), in the type's order
+    limits: tuple[tuple[int, Trim], ...] = ()  # (second_stage_weight, trim) of each output
 
 
 class CommitmentSignatures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -29,7 +29,7 @@ from lnpd.tx.mains import dressed
 from lnpd.tx.phases import Placed, ask, shown_outputs
 from lnpd.tx.rules import check_rule_3
 from lnpd.tx.script import Compiler, compiler_of
-from lnpd.tx.seals import filled, pin_of, seal_claims
+from lnpd.tx.seals import filled, kept_states, pin_of, seal_claims
 from lnpd.tx.states import htlcs_of
 from lnpd.tx.transaction import Tx, TxIn, TxOut
 
@@ -88,6 +88,8 @@ def build(spec: CommitmentSpec) -> Generator[ProviderCall, object, Graph]:
         children=children,
         trimmed=trimmed,
         digests=_digests(spec, placed, children),
+        states=(states := kept_states(spec.type, spec.states)),
+        limits=tuple((each.spec.second_stage_weight, each.spec.trim) for each in placed) if states else (),
     )
     return (yield from seal_claims(spec, view, Transaction("commitment", shown_outputs(placed), tx.txid), graph))
 

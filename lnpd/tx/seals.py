@@ -47,7 +47,7 @@ from lnpd.tx.graph import (
 from lnpd.tx.phases import Answers, ask, ask_each
 from lnpd.tx.rules import ANCHOR_KINDS, is_counterpartys
 from lnpd.tx.script import data_carrier
-from lnpd.tx.states import States
+from lnpd.tx.states import HTLC, States
 from lnpd.tx.transaction import TxOut
 
 PLACES: Final[tuple[Sealed, ...]] = get_args(Sealed)
@@ -118,6 +118,15 @@ def _carrier(pin: ProviderPin, purpose: str, content: object) -> bytes:
 def fill_close(pin: ProviderPin, states: States, view: View, outputs: Sequence[TxOut]) -> Filling:
     """The sealed scriptPubKey of the carrier of a mutual close with these outputs; raises SealRefused."""
     return (yield from filled(pin, states, view, Transaction("close", _shown(outputs))))
+
+
+def kept_states(kind: ChannelType, states: States) -> States:
+    """What of a commitment's states the answers of its sealing providers depend on: their own, and the HTLCs that they
+    are shown. None where nobody seals."""
+    if not any(pin.seal_length for pin in kind.providers):
+        return ()
+    known = dict(states)
+    return tuple((pin.name, known.get(pin.name, b"")) for pin in kind.providers if pin.seal_length or pin.name == HTLC)
 
 
 # Second stages of other providers

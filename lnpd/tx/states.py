@@ -19,6 +19,7 @@ HTLC: Final = "htlc"
 ANCHORS: Final = "anchors"
 CORE: Final = frozenset({BASE, HTLC, ANCHORS})  # compiled in, hence trusted with balances
 
+MAX_STATE_BYTES: Final = 64 * 1024  # a state is part of the channel's snapshot, which is written at every step
 States = tuple[tuple[str, bytes], ...]
 
 

@@ -17,7 +17,7 @@ Party = Literal[0, 1]
 OPENER: Party = 0
 ACCEPTOR: Party = 1
 PARTIES: tuple[Party, Party] = (OPENER, ACCEPTOR)
-Msat = int
+Trim = Literal["refuse", "dust", "never"]
 PerParty = tuple[int, int]
 
 
@@ -148,7 +148,7 @@ class OutputSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     script: Script
     debits_msat: PerParty = (0, 0)
     second_stage_weight: int = 0
-    trim: Literal["refuse", "dust", "never"] = "refuse"
+    trim: Trim = "refuse"
     cltv_expiry: int = 0
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from lnpd.channel.state import Channel, Closed, Normal
+from lnpd.channel.state import Channel, Closed, Negotiating, Normal, OnChain
+from lnpd.services.channels.view import state_name, txid_text
 from lnpd.tx.graph import ProviderPin
 from lnpd.tx.states import BASE
 
@@ -17,6 +18,15 @@ def pins(channels: Iterable[Channel]) -> tuple[tuple[str, ProviderPin], ...]:
     )
 
 
+def closing_txid(channel: Channel) -> bytes:
+    """Of what spends the funding, or is to spend it, once that is known; else nothing."""
+    match channel.phase:
+        case OnChain(txid=txid) | Closed(txid=txid) | Negotiating(agreed_txid=txid):
+            return txid
+        case _:
+            return b""
+
+
 def rows_of(providers: frozenset[str], channels: Iterable[tuple[Channel, str]]) -> list[dict[str, object]]:
     """The channels that pin one of these providers, with their base states and late data; given with why each is
     frozen."""
@@ -24,11 +34,27 @@ def rows_of(providers: frozenset[str], channels: Iterable[tuple[Channel, str]]) 
     for channel, frozen in channels:
         states = {name: state.hex() for name, state in channel.base.states if name in providers and name != BASE}
         if states and channel.fundings:
-            row = {"channel_id": channel.id.hex(), "peer": channel.peer.hex(), "us": channel.us, "states": states}
-            late = [
-                {"provider": each.provider, "name": each.name, "data": each.data.hex()}
-                for each in channel.witnesses
-                if each.provider in providers
-            ]
-            rows.append({**row, "frozen": frozen, "usable": isinstance(channel.phase, Normal), "late": late})
+            rows.append(_row(channel, frozen, states, providers))
     return rows
+
+
+def _row(channel: Channel, frozen: str, states: dict[str, str], providers: frozenset[str]) -> dict[str, object]:
+    funding = channel.fundings[0]
+    late = [
+        {"provider": each.provider, "name": each.name, "data": each.data.hex()}
+        for each in channel.witnesses
+        if each.provider in providers
+    ]
+    return {
+        "channel_id": channel.id.hex(),
+        "peer": channel.peer.hex(),
+        "us": channel.us,
+        "states": states,
+        "frozen": frozen,
+        "usable": isinstance(channel.phase, Normal),
+        "late": late,
+        "state": state_name(channel),
+        "funding": f"{txid_text(funding.txid)}:{funding.vout}",
+        "capacity_sat": channel.capacity_sat,
+        "closing_txid": txid_text(closing_txid(channel)),
+    }

@@ -38,7 +38,6 @@ from lnpd.services.channels.judges import Judges
 from lnpd.services.channels.judging import judged, with_funding
 from lnpd.services.channels.opening import Kind, Kinds, fresh_alias, policy_again, policy_for, require_spoken, reserving
 from lnpd.services.channels.parts import Link, Parts, Settings
-from lnpd.services.channels.pins import rows_of
 from lnpd.services.channels.waiters import Waiters
 from lnpd.services.interfaces import ChannelIndex
 from lnpd.store.codec import decode, encode
@@ -394,7 +393,3 @@ class Channels:
         driver = self.driver_of(proposal.channel_id)
         channel = await driver.command(Propose(proposal.provider, proposal.body, 1000 * max_debit_sat))
         return next((n.ids[channel.us] - 1 for n in channel.next_ids if n.provider == proposal.provider), 0)
-
-    async def pinning(self, providers: frozenset[str]) -> list[dict[str, object]]:
-        """The channels that pin one of these providers, with their base states."""
-        return rows_of(providers, ((driver.channel, driver.frozen) for driver in self.drivers.values()))

@@ -3,6 +3,7 @@
 from lnpd_sdk.services.chain import MAX_WATCHES
 
 from lnpd.services.channels.factories import Factories
+from lnpd.services.channels.recall import Recall
 from lnpd.services.events import Events
 from lnpd.services.node.api import NodeApi
 from lnpd.services.node.services import Services
@@ -20,6 +21,7 @@ def furnish(services: Services, api: NodeApi, events: Events) -> None:
     desk.signer = services.signer
     desk.api = api
     desk.lending = Lending(services.wallet, services.store, services.signer)
+    desk.recall = Recall(services.store, services.channels.every, services.channels.frozen)
     desk.factories = Factories(api.commands)
     desk.feerate = services.watcher.feerate
     desk.events = api.events = events

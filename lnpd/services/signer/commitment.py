@@ -28,8 +28,9 @@ from lnpd.tx.keys import Basepoints, commitment_keys
 from lnpd.tx.rules import ANCHOR_KINDS, SECOND_STAGE, is_counterpartys
 from lnpd.tx.rules import check_output as check_rule_3
 from lnpd.tx.script import Compiled, Compiler, compiler_of, data_carrier
-from lnpd.tx.seals import is_carrier, sealing
+from lnpd.tx.seals import is_carrier, kept_states, sealing
 from lnpd.tx.signatures import child_digest, commitment_digest
+from lnpd.tx.states import CORE, MAX_STATE_BYTES
 from lnpd.tx.transaction import TxIn
 
 DELAYED_TEMPLATES: Final = frozenset({"to_local"})
@@ -83,6 +84,7 @@ def check_commitment(terms: SignerChannel, funding: Funding, graph: Graph, expec
     check_shape(terms, funding, graph, expected_point)
     if graph.tx.inputs[0].witness:
         refuse(Rule.WRONG_INPUT, "the commitment has a witness before anyone has signed it.")
+    _check_states(terms, graph)
     compiler = compiler_of(graph.keys, terms.to_self_delay[graph.holder])
     compiled = [check_output(compiler, terms, graph, output) for output in graph.outputs]
     settled = check_amounts(terms, graph)
@@ -137,6 +139,17 @@ def _check_keys(terms: SignerChannel, graph: Graph, expected_point: bytes) -> No
         refuse(Rule.WRONG_KEYS, "the per-commitment point is none.")
     if graph.keys != expected:
         refuse(Rule.WRONG_KEYS, "the keys are not those of the opening's basepoints and the per-commitment point.")
+
+
+def _check_states(terms: SignerChannel, graph: Graph) -> None:
+    """What is kept for who seals is of the registered type's sealers, and of nobody where nobody seals."""
+    if not (graph.states or graph.limits):
+        return  # nobody seals, or it was made before such things were kept
+    meant = [name for name, _ in kept_states(terms.type, ())]
+    if [name for name, _ in graph.states] != meant or len(graph.limits) != len(graph.outputs):
+        refuse(Rule.WRONG_STATES, "what is kept with the commitment is not of those who seal in its type.")
+    if any(len(state) > MAX_STATE_BYTES for name, state in graph.states if name not in CORE):
+        refuse(Rule.WRONG_STATES, f"a state that is kept with the commitment has more than {MAX_STATE_BYTES} bytes.")
 
 
 # Outputs

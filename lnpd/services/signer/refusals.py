@@ -54,6 +54,7 @@ class Rule(StrEnum):
     RULE_3 = "rule_3"  # somebody could spend an output too early, or cheat unpunished
     WRONG_CHILD = "wrong_child"  # a second-stage transaction spends or pays something else than it says
     WRONG_SIGHASH = "wrong_sighash"  # a signature would cover less than it must
+    WRONG_STATES = "wrong_states"  # what is kept for who seals is not of the channel's type, or too long
     CHILD_LOCKS = "child_locks"  # a second-stage transaction does not wait as its path demands
     UNENCODABLE = "unencodable"  # a number of a transaction does not fit its field
     PEER_SIGNATURE = "peer_signature"  # the peer's signature, which a complete transaction needs, is invalid

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from lnpd_sdk.services.base import Asks
+from lnpd_sdk.services.kept import KeptCommitment, KeptRow, KeptWanted, assembled
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -30,6 +31,12 @@ class ChannelId(msgspec.Struct, frozen=True):
     channel_id: str
 
 
+class Which(msgspec.Struct, frozen=True):
+    """What `channels` takes: whether closed ones are meant, too."""
+
+    closed: bool = False
+
+
 class ChannelAsks(Asks):
     """`Node`'s methods for channels."""
 
@@ -44,15 +51,27 @@ class ChannelAsks(Asks):
         identity: int = await self._ask("propose", Proposal(channel_id, provider, body), int)
         return identity
 
-    async def channels(self) -> list[dict[str, Any]]:
-        """The channels that pin one of the plugin's providers, a map each.
+    async def channels(self, closed: bool = False) -> list[dict[str, Any]]:
+        """The channels that pin one of the plugin's providers, a map each; also those that are closed, if asked.
 
         `channel_id`, `peer` (its node id), `us` (our party: 0 opener, 1 acceptor), `states` (each own provider's
         irrevocably committed state, in hex), `frozen` (why the channel waits, empty if it does not), `usable`, `late`
-        (late data that are known: `provider`, `name` and `data` in hex of each).
+        (late data that are known: `provider`, `name` and `data` in hex of each), `state` (as `lnp channels` says it:
+        `normal`, `closing`, `on_chain`, `closed`...), `funding` (TXID:VOUT), `capacity_sat`, and `closing_txid` (what
+        spends the funding or is agreed to; empty as long as none is known). Txids are as explorers write them.
         """
-        rows: list[dict[str, Any]] = await self._ask("channels", {}, list[dict[str, Any]])
+        rows: list[dict[str, Any]] = await self._ask("channels", Which(closed), list[dict[str, Any]])
         return rows
+
+    async def kept_commitment(self, channel_id: str, txid: str, provider: str = "") -> KeptCommitment:
+        """A commitment of either side, however old, or a mutual close, of a channel that pins one of the plugin's
+        providers, as that provider was shown it: `seal` gives the same again for all of it.
+
+        `channel_id` is 32 bytes in hex, `txid` as explorers write it; `provider` is needed if the channel pins several
+        of the plugin's. Closed channels are remembered, too. ChannelNotPinned; CommitmentForgotten: it is no commitment
+        of this channel, or of one that was restored from a backup.
+        """
+        return assembled(await self._ask("kept_commitment", KeptWanted(channel_id, txid, provider), KeptRow))
 
     async def put_witness(self, channel_id: str, provider: str, name: str, data: bytes) -> None:
         """Supplies a late datum for one of the plugin's own providers: 32 bytes, in a channel (32 bytes in hex).

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from lnpd_sdk.envelope import CallFailed
 from lnpd_sdk.services.channels import Proposal
+from lnpd_sdk.services.kept import KeptRow, KeptWanted
 from lnpd_sdk.types import Blocked, Folded, OutputSpec, Update, View
 
 from lnpd.errors import PluginNotFound, PluginNotRunning, ProviderFault
@@ -33,14 +34,17 @@ class Recorder:
     def __init__(self) -> None:
         self.proposals: list[tuple[Proposal, int]] = []
         self.changes = 0
-        self.rows: list[dict[str, object]] = []
+        self.known: list[dict[str, object]] = []
 
     async def propose(self, proposal: Proposal, max_debit_sat: int) -> int:
         self.proposals.append((proposal, max_debit_sat))
         return 7
 
-    async def pinning(self, providers: frozenset[str]) -> list[dict[str, object]]:
-        return self.rows
+    async def rows(self, providers: frozenset[str], closed: bool) -> list[dict[str, object]]:
+        return self.known
+
+    async def kept(self, providers: frozenset[str], wanted: KeptWanted) -> KeptRow:
+        raise AssertionError("nobody asks")
 
     def providers_changed(self) -> None:
         self.changes += 1
@@ -51,7 +55,7 @@ class Recorder:
 
 def hosted(folder: Path, **grants: tuple[str, ...]) -> tuple[PluginHost, Recorder]:
     host = PluginHost(folder / "run", Registry(BOLT), Answers(), Hooks(), grants)
-    host.desk.backend = recorder = Recorder()
+    host.desk.backend = host.desk.recall = recorder = Recorder()
     return host, recorder
 
 
@@ -93,7 +97,7 @@ def test_lockbox_registers_answers_and_proposes(tmp_path: Path) -> None:
         assert (output.value_sat, output.debits_msat) == (25_000, (25_000_000, 0))
         blocked = await host.answers.answer(ProviderCall("lockbox", 1, "close", (VIEW, folded.state)))
         assert isinstance(blocked, Blocked)
-        node.rows = [{"channel_id": "aa", "us": 0, "states": {"lockbox": ""}}]
+        node.known = [{"channel_id": "aa", "us": 0, "states": {"lockbox": ""}}]
         answer = await host.call_rpc("lockbox-put", {"channel_id": "aa", "amount_sat": 25_000})
         assert answer == {"channel_id": "aa", "box": 7, "verb": "put", "amount_sat": 25_000}
         assert node.proposals == [(Proposal("aa", "lockbox", PUT), 50_000)]

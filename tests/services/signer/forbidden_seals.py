@@ -54,3 +54,24 @@ async def an_unsealed_second_stage_of_a_type_that_seals_them(world: World) -> No
     fresh = await World.fresh(SEALED, providers=(Sealer("second_stage"),))
     plain = await fresh.pair.graph(ACCEPTOR, 1, (htlc(OPENER),), type=STATIC_REMOTEKEY)
     await fresh.signer.prepare_commitment(ME, plain)
+
+
+@forbidden(Rule.WRONG_STATES)
+async def states_of_a_provider_that_seals_nothing_here(world: World) -> None:
+    await world.prepare(replace(await world.next(), states=(("stranger", b""),)))
+
+
+@forbidden(Rule.WRONG_STATES)
+async def a_state_that_no_provider_may_have(world: World) -> None:
+    fresh = await World.fresh(SEALED, providers=(Sealer("second_stage"),))
+    graph = await fresh.pair.graph(ACCEPTOR, 1, (htlc(OPENER),))
+    states = tuple((name, bytes(64 * 1024 + 1) if name == "sealer" else state) for name, state in graph.states)
+    assert [name for name, _ in states] == ["htlc", "sealer"]
+    await fresh.signer.prepare_commitment(ME, replace(graph, states=states))
+
+
+@forbidden(Rule.WRONG_STATES)
+async def limits_of_other_outputs(world: World) -> None:
+    fresh = await World.fresh(SEALED, providers=(Sealer("second_stage"),))
+    graph = await fresh.pair.graph(ACCEPTOR, 1, (htlc(OPENER),))
+    await fresh.signer.prepare_commitment(ME, replace(graph, limits=graph.limits[1:]))

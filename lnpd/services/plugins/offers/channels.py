@@ -2,17 +2,13 @@
 
 from typing import Any, Final
 
-import msgspec
-from lnpd_sdk.services.channels import ChannelId, LateDatum, Proposal
+from lnpd_sdk.services.channels import ChannelId, LateDatum, Proposal, Which
+from lnpd_sdk.services.kept import KeptRow, KeptWanted
 
 from lnpd.channel.events import PutWitness, Quiesce
 from lnpd.errors import CapabilityMissing, ChannelNotPinned
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.offers.offer import Desk, Offer, there
-
-
-class All(msgspec.Struct, frozen=True):
-    """Every channel."""
 
 
 async def propose(desk: Desk, plugin: Plugin, proposal: Proposal) -> int:
@@ -37,17 +33,24 @@ def _require_own(desk: Desk, plugin: Plugin, provider: str) -> None:
 
 async def quiesce(desk: Desk, plugin: Plugin, wanted: ChannelId) -> None:
     """Only where it has a part: payments wait meanwhile."""
-    specs = plugin.manifest.providers if plugin.manifest else ()
     driver = there(desk.backend).driver_of(wanted.channel_id)
-    if not {spec.name for spec in specs} & {extension.name for extension in driver.channel.extensions}:
+    if not _providers(plugin) & {extension.name for extension in driver.channel.extensions}:
         raise ChannelNotPinned(f"The channel {wanted.channel_id[:64]} pins no provider of {plugin.name}.")
     await driver.command(Quiesce())
 
 
-async def channels(desk: Desk, plugin: Plugin, _all: All) -> list[dict[str, object]]:
+async def channels(desk: Desk, plugin: Plugin, which: Which) -> list[dict[str, object]]:
     """Those only: of others it learns nothing."""
-    specs = plugin.manifest.providers if plugin.manifest else ()
-    return await there(desk.backend).pinning(frozenset(spec.name for spec in specs))
+    return await there(desk.recall).rows(_providers(plugin), which.closed)
+
+
+async def kept_commitment(desk: Desk, plugin: Plugin, wanted: KeptWanted) -> KeptRow:
+    """What Recall.kept raises."""
+    return await there(desk.recall).kept(_providers(plugin), wanted)
+
+
+def _providers(plugin: Plugin) -> frozenset[str]:
+    return frozenset(spec.name for spec in plugin.manifest.providers) if plugin.manifest else frozenset()
 
 
 OFFERS: Final = (
@@ -81,10 +84,19 @@ OFFERS: Final = (
     Offer(
         "channels",
         "",
-        All,
+        Which,
         list[dict[str, Any]],
         "The channels that pin one of the plugin's providers.",
         "rows = await node.channels()",
         channels,
+    ),
+    Offer(
+        "kept_commitment",
+        "",
+        KeptWanted,
+        KeptRow,
+        "What a provider of the plugin was shown of a commitment, also a revoked one, or of a mutual close.",
+        "kept = await node.kept_commitment(channel_id, txid)",
+        kept_commitment,
     ),
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from lnpd_sdk.services.channels import Proposal
+from lnpd_sdk.services.kept import KeptRow, KeptWanted
 
 from lnpd.errors import NodeStarting
 from lnpd.hooks.dispatch import Hooks
@@ -36,10 +37,6 @@ class Backend(Protocol):
         """Proposes an update that may take at most `max_debit_sat` of our balance in this channel; its id."""
         ...
 
-    async def pinning(self, providers: frozenset[str]) -> list[dict[str, object]]:
-        """The channels that pin one of these providers."""
-        ...
-
     def driver_of(self, text: str) -> ChannelDriver:
         """A channel by its channel_id in hex. UnknownChannel."""
         ...
@@ -50,6 +47,18 @@ class Backend(Protocol):
 
     async def tell_frozen(self) -> None:
         """Publishes which channels froze for that."""
+        ...
+
+
+class Recollection(Protocol):
+    """What plugins ask about channels that close, or are closed (lnpd.services.channels.recall)."""
+
+    async def rows(self, providers: frozenset[str], closed: bool) -> list[dict[str, object]]:
+        """The channels that pin one of these providers; also those that are closed."""
+        ...
+
+    async def kept(self, providers: frozenset[str], wanted: KeptWanted) -> KeptRow:
+        """A commitment or a mutual close as one of these providers was shown it."""
         ...
 
 
@@ -73,6 +82,7 @@ class Desk:
     signer: Signer | None = None
     api: Api | None = None
     lending: Lending | None = None
+    recall: Recollection | None = None
     factories: Factories | None = None
     feerate: Callable[[int], Awaitable[int]] | None = None
     turns: Turns = field(default_factory=Turns)
