@@ -13,10 +13,12 @@ class TipWanted(msgspec.Struct, frozen=True):
 
 
 class Tip(msgspec.Struct, frozen=True):
-    """The best block: its height, and its hash in hex as explorers write it."""
+    """The best block: its height, and its hash in hex as explorers write it; and the feerate at which a transaction is
+    expected to be confirmed within six blocks, in sat per 1000 weight units."""
 
     height: int
     block_hash: str
+    feerate_per_kw: int
 
 
 class Broadcast(msgspec.Struct, frozen=True):
@@ -66,7 +68,7 @@ class ChainAsks(Asks):
     """
 
     async def chain_tip(self) -> Tip:
-        """The best block that the node knows."""
+        """The best block that the node knows, and what a place in one of the next costs."""
         tip: Tip = await self._ask("chain_tip", TipWanted(), Tip)
         return tip
 

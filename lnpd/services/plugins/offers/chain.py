@@ -17,7 +17,7 @@ from lnpd_sdk.services.chain import (
 from lnpd.channel.actions import WatchOutput
 from lnpd.errors import WatchUnfit
 from lnpd.services.plugins.calls import Plugin
-from lnpd.services.plugins.offers.offer import Desk, Offer, there
+from lnpd.services.plugins.offers.offer import TARGET_BLOCKS, Desk, Offer, there
 from lnpd.tx.transaction import parse
 
 KEY: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -29,7 +29,7 @@ MAX_TRANSACTION_BYTES: Final = 100_000  # what nodes relay
 async def chain_tip(desk: Desk, _plugin: Plugin, _wanted: TipWanted) -> Tip:
     """As the node sees it."""
     best = await there(desk.pulse).tip()
-    return Tip(best.height, best.hash[::-1].hex())
+    return Tip(best.height, best.hash[::-1].hex(), await there(desk.feerate)(TARGET_BLOCKS))
 
 
 async def broadcast(desk: Desk, plugin: Plugin, wanted: Broadcast) -> str:

@@ -6,13 +6,12 @@ from lnpd_sdk.services.coins import FundedPsbt, FundPsbt, Psbt, Reservation, Sen
 
 from lnpd.errors import AmountUnfit, NoSuchReservation
 from lnpd.services.plugins.calls import Plugin
-from lnpd.services.plugins.offers.offer import Desk, Offer, there
+from lnpd.services.plugins.offers.offer import TARGET_BLOCKS, Desk, Offer, there
 from lnpd.services.wallet.lending import MAX_OUTPUTS
 from lnpd.tx.transaction import TxOut
 
 MAX_SCRIPT_BYTES: Final = 10_000
 MOST_SAT: Final = 21 * 10**14
-TARGET_BLOCKS: Final = 6
 MAX_FEERATE_PER_KW: Final = 250_000
 
 

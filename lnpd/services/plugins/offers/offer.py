@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from lnpd_sdk.services.channels import Proposal
 from lnpd_sdk.services.kept import KeptRow, KeptWanted
@@ -96,6 +96,9 @@ class Desk:
     def features(self) -> PluginFeatures:
         """Of plugins now: which are known, and which are said where."""
         return self.messages.features if self.messages is not None else PluginFeatures()
+
+
+TARGET_BLOCKS: Final = 6  # within which a plugin's transaction is to be confirmed, if it says nothing else
 
 
 # Any: each service has its own parameters and result, which its row names.

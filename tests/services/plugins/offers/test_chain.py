@@ -53,6 +53,7 @@ def test_transactions_get_there_and_what_happens_is_told(tmp_path: Path) -> None
             await other.join(alice)
             tip = await node.chain_tip()
             assert tip.height == alice.watcher.height
+            assert tip.feerate_per_kw == await alice.watcher.feerate(6) > 0
             tx = await paid(alice, 50_000)
             (spent,) = tx.inputs
             script = next(c.script_pubkey for c in await alice.wallet.coins() if c.txid == spent.txid)
