@@ -6,6 +6,7 @@ from lnpd.channel.state import Channel, Closed, Negotiating, Normal, OnChain
 from lnpd.services.channels.view import state_name, txid_text
 from lnpd.tx.graph import ProviderPin
 from lnpd.tx.states import BASE
+from lnpd.wire.fields import scid_text
 
 
 def pins(channels: Iterable[Channel]) -> tuple[tuple[str, ProviderPin], ...]:
@@ -56,5 +57,6 @@ def _row(channel: Channel, frozen: str, states: dict[str, str], providers: froze
         "state": state_name(channel),
         "funding": f"{txid_text(funding.txid)}:{funding.vout}",
         "capacity_sat": channel.capacity_sat,
+        "scids": [scid_text(each) for each in channel.scids_here],
         "closing_txid": txid_text(closing_txid(channel)),
     }

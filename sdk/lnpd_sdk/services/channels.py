@@ -57,8 +57,9 @@ class ChannelAsks(Asks):
         `channel_id`, `peer` (its node id), `us` (our party: 0 opener, 1 acceptor), `states` (each own provider's
         irrevocably committed state, in hex), `frozen` (why the channel waits, empty if it does not), `usable`, `late`
         (late data that are known: `provider`, `name` and `data` in hex of each), `state` (as `lnp channels` says it:
-        `normal`, `closing`, `on_chain`, `closed`...), `funding` (TXID:VOUT), `capacity_sat`, and `closing_txid` (what
-        spends the funding or is agreed to; empty as long as none is known). Txids are as explorers write them.
+        `normal`, `closing`, `on_chain`, `closed`...), `funding` (TXID:VOUT), `capacity_sat`,
+        `scids` (its short_channel_ids, of which any names it in a route), and `closing_txid` (what spends the funding
+        or is agreed to; empty as long as none is known). Txids are as explorers write them.
         """
         rows: list[dict[str, Any]] = await self._ask("channels", Which(closed), list[dict[str, Any]])
         return rows

@@ -13,6 +13,7 @@ from lnpd.services.channels.batch import kept_of
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, until
 from lnpd.tx.transaction import Tx
+from lnpd.wire.fields import scid_text
 from tests.e2e.closing import driver_of, ears, finish, offer, spender
 from tests.plugins.stamp import KIND, sealed_again, stamp
 
@@ -80,6 +81,7 @@ def test_every_commitment_ever_made_is_derived_again(tmp_path: Path) -> None:
             (row,) = await plugin.node.channels()
             assert (row["state"], row["capacity_sat"]) == ("on_chain", 1_000_000)
             assert row["closing_txid"] == closing.txid[::-1].hex()
+            assert row["scids"] == [scid_text(channel.short_channel_id), scid_text(channel.aliases[0])]
             assert row["funding"] == f"{funding.txid[::-1].hex()}:{funding.vout}"
             alice = await network.restart(alice)
             plugin = stamp()
