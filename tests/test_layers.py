@@ -57,9 +57,9 @@ PURE = (
     "lnpd.routing",
     "lnpd.providers",
 )
-# Packages beside the plugins, which each plugin may import; the pure ones know neither lnpd nor its SDK.
+# Packages beside the plugins, which each plugin may import; and the pure ones with what each imports beside msgspec.
 PACKAGES = tuple(f"plugins.{path.parent.name}" for path in (ROOT / "plugins").glob("*/__init__.py"))
-PURE_PACKAGES = ("plugins.nia",)
+PURE_PACKAGES: dict[str, tuple[str, ...]] = {"plugins.nia": (), "plugins.rgb_channel": ("lnpd_sdk", "nia")}
 IMPURE = {
     "files": ("os", "io", "pathlib", "shutil", "glob", "tempfile", "fileinput", "mmap", "sqlite3", "dbm", "shelve"),
     "sockets": ("socket", "socketserver", "select", "selectors", "ssl", "http", "urllib"),
@@ -181,8 +181,8 @@ def _library_rule(module: str, name: str) -> str | None:
     for what, modules in IMPURE.items():
         if top in modules:
             return f"a pure layer has no business with {what}"
-    own = module.split(".")[1] if module.startswith("plugins.") else "msgspec"
-    foreign = top not in (*STDLIB, "msgspec", own) and top not in PURE_LIBRARIES.get(unit, ())
+    known = ("msgspec", *beside(module)) if module.startswith("plugins.") else ("msgspec",)
+    foreign = top not in (*STDLIB, *known) and top not in PURE_LIBRARIES.get(unit, ())
     return "not among the libraries of a pure layer (PURE_LIBRARIES)" if foreign else None
 
 
@@ -219,21 +219,26 @@ def _arrow_rule(module: str, name: str) -> str | None:
 def _plugin_rule(module: str, name: str) -> str | None:
     """A plugin imports the SDK (with its msgspec), the standard library, what has its own name, and packages beside it.
 
-    A pure package imports msgspec, the standard library and itself.
+    A pure package imports msgspec, the standard library, itself and what its row names.
     """
     top = name.split(".")[0]
     own = ".".join(module.split(".")[:2])
-    packages = () if own in PURE_PACKAGES else ("lnpd_sdk", *(each.split(".")[1] for each in PACKAGES))
     if (
-        top in ("msgspec", *packages)
+        top in ("msgspec", *beside(module))
         or top in STDLIB
         or module in HOMES.get(top, ())
         or name == own
         or name.startswith(f"{own}.")
-        or top == own.split(".")[1]
     ):
         return None
     return "a plugin imports the SDK and the standard library only"
+
+
+def beside(module: str) -> tuple[str, ...]:
+    """What a file of a plugin, or of a package beside the plugins, may import by name: its own, and its row's."""
+    package = ".".join(module.split(".")[:2])
+    every = ("lnpd_sdk", *(each.split(".")[1] for each in PACKAGES))
+    return (package.split(".")[1], *PURE_PACKAGES.get(package, every))
 
 
 def _target(name: str) -> str | None:
@@ -348,6 +353,10 @@ KEPT = {
     "a command": ("lnpd.wire.generate", "import pathlib, sys\nfrom . import catalogue\nprint(open('x'))"),
     "plugin": ("plugins.lockbox", "import asyncio\nfrom lnpd_sdk import Plugin\nfrom lnpd_sdk.client import run"),
     "plugin with a package beside it": ("plugins.rgb", "from nia.transition import Transition"),
+    "package of plugins upon another": (
+        "plugins.rgb_channel.colour",
+        "from nia.mpc import Tree\nfrom lnpd_sdk.types import View\nfrom rgb_channel.state import State",
+    ),
     "package of plugins": ("plugins.nia.mpc", "import msgspec\nfrom hashlib import sha256\nfrom nia.seals import Seal"),
     "plugin with a package": ("plugins.rgb.schema", "from . import contract\nimport rgb.contract"),
 }

@@ -132,7 +132,13 @@ def test_both_distributions_have_one_version() -> None:
 def test_mypy_and_wheels_cover_both_distributions() -> None:
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
     assert tool["mypy"]["strict"] is True
-    assert tool["mypy"]["files"] == ["lnpd", "sdk/lnpd_sdk", "plugins/nia", "plugins/rgb_engine"]
+    assert tool["mypy"]["files"] == [
+        "lnpd",
+        "sdk/lnpd_sdk",
+        "plugins/nia",
+        "plugins/rgb_channel",
+        "plugins/rgb_engine",
+    ]
     assert (ROOT / "lnpd" / "py.typed").exists()
     assert (ROOT / "sdk" / "lnpd_sdk" / "py.typed").exists()
 

@@ -13,12 +13,12 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import msgspec
-from lnpd_sdk.types import OPENER, Party
+from lnpd_sdk.types import OPENER, PARTIES, Party
 from msgspec.structs import replace
 
 from lnpd.channel.actions import Action, Broadcast, CompleteClosing, Keep, Notify, Send, SignClosing
 from lnpd.channel.scripts import dust_limit_sat
-from lnpd.channel.sealing import sealed_close
+from lnpd.channel.sealing import Closing, sealed_close
 from lnpd.channel.state import Channel, Negotiating
 from lnpd.channel.table import Step, on
 from lnpd.crypto.secp import verify
@@ -47,7 +47,7 @@ MIN_FEERATE_PER_KW = 253
 Offering = Generator[Any, Any, tuple[Channel, list[Action]]]  # Any: each reply is typed by its own query
 
 
-def closing_transaction(channel: Channel, fee: int, dust_sat: int, without: Party | None = None) -> Tx:
+def closing_transaction(channel: Channel, fee: int, dust_sat: int, without: Party | None = None) -> Closing:
     """The closing transaction that pays this fee, without outputs below `dust_sat`, and without one party's if asked.
     What providers pay to others is always in it.
 
@@ -58,17 +58,18 @@ def closing_transaction(channel: Channel, fee: int, dust_sat: int, without: Part
     amounts[OPENER] -= fee
     if amounts[OPENER] < 0:
         raise ClosingFeeTooHigh(f"closing_signed: the opener cannot pay a fee of {fee} sat.")
-    outputs = [
-        TxOut(amount, script)
-        for party, (amount, script) in enumerate(zip(amounts, channel.shutdown, strict=True))
-        if amount >= dust_sat and party != without
+    outputs: list[tuple[TxOut, Party | None]] = [
+        (TxOut(amounts[party], channel.shutdown[party]), party)
+        for party in PARTIES
+        if amounts[party] >= dust_sat and party != without
     ]
-    outputs += channel.phase.others
+    outputs += [(each, None) for each in channel.phase.others]
     funding, pin = channel.fundings[0], sealing(channel.channel_type, "close")
-    ordered = sorted(outputs, key=lambda output: (output.value_sat, output.script_pubkey))
+    ordered = sorted(outputs, key=lambda output: (output[0].value_sat, output[0].script_pubkey))
     if pin is not None and ordered:
-        ordered.insert(0, reserved(pin))
-    return Tx((TxIn(funding.txid, funding.vout),), tuple(ordered))
+        ordered.insert(0, (reserved(pin), None))
+    tx = Tx((TxIn(funding.txid, funding.vout),), tuple(output for output, _ in ordered))
+    return Closing(tx, tuple(party for _, party in ordered))
 
 
 def closing_weight(channel: Channel) -> int:
@@ -197,7 +198,7 @@ def signed_variant(channel: Channel, message: ClosingSigned) -> Generator[Any, A
     """The closing transaction that the peer signed: it drops what is dust to it, and may drop its own output."""
     funding, key = channel.fundings[0], channel.terms[channel.them].funding_key
     for plain in variants(channel, message.fee_satoshis):
-        if not plain.outputs:
+        if not plain.tx.outputs:
             continue
         tx = yield from sealed_close(channel, plain)
         if verify(key, funding_digest(funding, tx), message.signature):
@@ -205,7 +206,7 @@ def signed_variant(channel: Channel, message: ClosingSigned) -> Generator[Any, A
     raise ClosingSignatureWrong("closing_signed: the signature fits no variant of the closing transaction.")
 
 
-def variants(channel: Channel, fee: int) -> Iterator[Tx]:
+def variants(channel: Channel, fee: int) -> Iterator[Closing]:
     """By either side's dust limit, with and without the peer's output (BOLT 3, Closing Transaction)."""
     for without in (None, channel.them):
         for party in (channel.them, channel.us):

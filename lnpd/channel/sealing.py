@@ -5,10 +5,10 @@ variant of a negotiation is asked for; the two sides build the same bytes, or th
 """
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from lnpd_sdk.types import OPENER, View
+from lnpd_sdk.types import OPENER, Party, View
 from msgspec.structs import replace
 
 from lnpd.channel import commitments
@@ -27,17 +27,26 @@ class SealClose(msgspec.Struct, ProviderQuery[bytes], frozen=True):
     view: View
     states: States
     outputs: tuple[TxOut, ...]
+    parties: tuple[Party | None, ...]  # whom each of them pays its balance
 
     def calls(self, memory: FoldMemory | None = None) -> Calls[bytes]:
         """One `seal`."""
-        return fill_close(self.pin, self.states, self.view, self.outputs)
+        return fill_close(self.pin, self.states, self.view, self.outputs, self.parties)
 
 
-def sealed_close(channel: Channel, tx: Tx) -> Generator[Any, Any, Tx]:
+class Closing(NamedTuple):
+    """A closing transaction, its carrier unfilled, and whom each of its outputs pays its balance."""
+
+    tx: Tx
+    parties: tuple[Party | None, ...]
+
+
+def sealed_close(channel: Channel, closing: Closing) -> Generator[Any, Any, Tx]:
     """A closing transaction, its carrier filled. Any: each reply is typed by its own query."""
+    tx = closing.tx
     pin = sealing(channel.channel_type, "close")
     if pin is None or not tx.outputs:
         return tx
     view = commitments.fold_view(channel, OPENER, channel.numbers[OPENER])
-    script = yield from ask(SealClose(pin, view, channel.base.states, tx.outputs))
+    script = yield from ask(SealClose(pin, view, channel.base.states, tx.outputs, closing.parties))
     return replace(tx, outputs=(TxOut(0, script), *tx.outputs[1:]))

@@ -115,9 +115,14 @@ def _carrier(pin: ProviderPin, purpose: str, content: object) -> bytes:
     return data_carrier(checks.sealed(f"{pin.name} {purpose}", content, pin.seal_length))
 
 
-def fill_close(pin: ProviderPin, states: States, view: View, outputs: Sequence[TxOut]) -> Filling:
-    """The sealed scriptPubKey of the carrier of a mutual close with these outputs; raises SealRefused."""
-    return (yield from filled(pin, states, view, Transaction("close", _shown(outputs))))
+def fill_close(
+    pin: ProviderPin, states: States, view: View, outputs: Sequence[TxOut], parties: Sequence[Party | None]
+) -> Filling:
+    """The sealed scriptPubKey of the carrier of a mutual close with these outputs, each of which pays its party its
+    balance; raises SealRefused."""
+    paid = zip(_shown(outputs), parties, strict=True)
+    shown = tuple(replace(output, party=party) for output, party in paid)
+    return (yield from filled(pin, states, view, Transaction("close", shown)))
 
 
 def kept_states(kind: ChannelType, states: States) -> States:

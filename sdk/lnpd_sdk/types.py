@@ -204,12 +204,13 @@ class Wait(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="wait"):
     reason: str
 
 
-class SealedOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SealedOutput(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """An output as `seal` and `descend` see it; `spec` is None for those that no provider contributed."""
 
     value_sat: int
     script_pubkey: bytes
     spec: OutputSpec | None = None
+    party: Party | None = None  # whom it pays its balance, in a mutual close
 
 
 class Transaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -332,8 +333,8 @@ class Provider(Protocol):
         """The content of its data carrier in this transaction: exactly `spec.seal_length` bytes.
 
         Both sides build the same transactions, so both must get the same bytes. A close is asked for each fee that is
-        negotiated, with the state of what is irrevocable. Claims are asked for with the commitment that they take from,
-        for each output and each party that could take it: nobody is asked when the day comes."""
+        negotiated: of what is irrevocable, its outputs with whose they are. Claims are asked for with the commitment
+        that they take from, for each output and each party that could: nobody is asked when the day comes."""
         ...
 
     def descend(self, view: View, state: bytes, transaction: Transaction) -> tuple[ChildTx, ...]:

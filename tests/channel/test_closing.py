@@ -32,7 +32,7 @@ def negotiating(opener: tuple[int, int] = (100, 3000), acceptor: tuple[int, int]
 
 def signed(node: Node, fee: int, fee_range: tuple[int, int] | None, **changes: Any) -> ClosingSigned:
     """A closing_signed of this node for any fee."""
-    tx = closing_transaction(node.channel, fee, 354)
+    tx = closing_transaction(node.channel, fee, 354).tx
     low, high = fee_range or (0, 0)
     tlvs = ClosingSignedTlvs(fee_range=FeeRange(min_fee_satoshis=low, max_fee_satoshis=high) if fee_range else None)
     signature = node.signer.sign_closing(node.channel.fundings[0], tx)

@@ -2,7 +2,19 @@
 agreed on and whatever else happens?"""
 
 import pytest
-from lnpd_sdk.types import PARTIES, ChildTx, Folded, OutputSpec, Party, Sealed, Transaction, Update, View
+from lnpd_sdk.types import (
+    ACCEPTOR,
+    OPENER,
+    PARTIES,
+    ChildTx,
+    Folded,
+    OutputSpec,
+    Party,
+    Sealed,
+    Transaction,
+    Update,
+    View,
+)
 from msgspec.structs import replace
 
 from lnpd import errors
@@ -46,6 +58,7 @@ def test_both_sides_close_with_the_carrier_first(ours: tuple[int, int], theirs: 
         assert shown.purpose == "close"
         assert [o.value_sat for o in shown.outputs] == [o.value_sat for o in tx.outputs]
         assert shown.outputs[0].script_pubkey == b"\x6a\x20" + bytes(32), "it is shown what is reserved"
+        assert [o.party for o in shown.outputs] == [None, ACCEPTOR, OPENER]
     phase = pair.nodes[0].channel.phase
     assert isinstance(phase, Negotiating) and tx.weight <= closing_weight(pair.nodes[0].channel) == 846
 
@@ -56,6 +69,19 @@ def test_a_side_without_balance_leaves_its_output_out_and_the_carrier_stays() ->
     pair.settle()
     tx = pair.nodes[1].broadcast[-1]
     assert [o.script_pubkey for o in tx.outputs[1:]] == [SCRIPTS[0]] and tx.outputs[0].value_sat == 0
+
+
+@pytest.mark.parametrize(("push_msat", "parties"), [(300_000_000, [1, 0]), (700_000_000, [0, 1]), (0, [0])])
+def test_whose_an_output_is_follows_from_no_script(push_msat: int, parties: list[Party]) -> None:
+    """Two sides may name one script, out of malice too: each is shown with what is its own all the same."""
+    pair = sealed_pair(push_msat=push_msat)
+    for party in PARTIES:
+        pair.command(party, events.Close(SCRIPTS[0], 100, 3000))
+    pair.settle()
+    tx = pair.nodes[1].broadcast[-1]
+    assert {o.script_pubkey for o in tx.outputs[1:]} == {SCRIPTS[0]} and tx == pair.nodes[0].broadcast[-1]
+    shown = next(each for each in sealer(pair, 1).shown if carrier(each) == tx.outputs[0].script_pubkey)
+    assert [o.party for o in shown.outputs] == [None, *parties]
 
 
 def test_a_negotiation_that_a_lost_connection_cut_ends_the_same() -> None:
