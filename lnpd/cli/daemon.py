@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Final
 
-from lnpd.cli import options
+from lnpd.cli import options, started
 from lnpd.cli.directory import prepare_directory
 from lnpd.cli.effect import printed
 from lnpd.cli.exits import INTERRUPTED, LNPD_EXITS, OK, REFUSED, daemon_exit_of
@@ -105,6 +105,7 @@ def daemon(words: Sequence[str]) -> int:
         refuse_plain(config.seed_path)
     passphrase = known_passphrase(config)
     prepare_directory(config.directory)
+    started.write(config)
     set_up(config, passphrase)
     return asyncio.run(live(config, passphrase))
 

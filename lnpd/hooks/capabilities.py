@@ -69,6 +69,18 @@ def _counted(capability: str) -> str:
     return capability if kind_of(capability) in ("hook", "sign") else kind_of(capability)
 
 
+def ungranted(asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
+    """What was asked for, and is not granted."""
+    counted = {_counted(each) for each in granted}
+    return tuple(each for each in asked if _counted(each) not in counted)
+
+
+def grantable(asked: str) -> str:
+    """What --grant would take for it; a bound is for the user to fill in."""
+    known = CAPABILITIES.get(kind_of(asked))
+    return known.form if known is not None and known.parameter and ":" not in asked else asked
+
+
 def explained(plugin: str, asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
     """A sentence for each capability that was asked for or granted, and is not simply in effect."""
     sentences = [_explained(plugin, each, granted) for each in asked]
@@ -79,4 +91,4 @@ def explained(plugin: str, asked: Sequence[str], granted: Sequence[str]) -> tupl
 
 def _explained(plugin: str, asked: str, granted: Sequence[str]) -> str:
     is_granted = _counted(asked) in {_counted(each) for each in granted}
-    return "" if is_granted else f"{asked} needs --grant {plugin}={asked}"
+    return "" if is_granted else f"{asked} needs --grant {plugin}={grantable(asked)}"

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from lnpd.cli.doctor.outside import MIB, Outside
+from lnpd.cli.doctor.room import CACHES, DELETE, LARGEST, MOST_IN, most_files, most_room
 from lnpd.rpc.answers import Finding
 from lnpd.rpc.place import SOCKET_NAME
-from lnpd.services.backup.file import BACKUP_NAME
 from lnpd.services.doctor.check import Check, danger, hint, warning
 from lnpd.store.database import DATABASE_NAME
 
@@ -18,10 +18,9 @@ CLOSE_DIRECTORY: Final = "chmod 700 FILE"
 CLOSE_FILE: Final = "chmod 600 FILE"
 OWN: Final = "chown USER FILE"
 MAKE_SEED: Final = "lnpd init"
-RESTORE: Final = "lnpd restore FILE"
-WHERE_CONFIG: Final = "lnpd --check-config"
-SHOW_ROOM: Final = "df -h FILE"
-SHOW_FILES: Final = "df -i FILE"
+TYPE_SEED: Final = "lnpd init --words"
+START: Final = "LNPD"
+MAKE_FOLDER: Final = "mkdir -p FILE"
 SEED_NAME: Final = "seed"
 MOST_FILES: Final = 2_000
 
@@ -35,7 +34,8 @@ def directory(outside: Outside) -> Iterator[Finding]:
         yield danger(f"there is no data directory {path}", MAKE_SEED)
         return
     if not stat.S_ISDIR(state.st_mode):
-        yield danger(f"{path} is no directory; name another one with --directory", WHERE_CONFIG)
+        other = str(path.with_name(f"{path.name}-2"))
+        yield danger(f"{path} is no directory", START, lnpd=outside.lnpd_with(directory=(other,)))
         return
     if state.st_uid != os.getuid():
         yield danger(f"the data directory {path} is another user's", OWN, user=os.getuid(), file=path)
@@ -50,11 +50,10 @@ def seed(outside: Outside) -> Iterator[Finding]:
     if not path.exists():
         if not developer and outside.directory.is_dir() and not outside.runs:
             known = (outside.directory / DATABASE_NAME).exists()
-            command = RESTORE if known else MAKE_SEED
-            text = (
-                f"{outside.directory} has a database and no seed" if known else f"{outside.directory} has no seed yet"
-            )
-            yield danger(text, command, file=outside.directory / BACKUP_NAME)
+            if known:
+                yield danger(f"{outside.directory} has a database and no seed: type its words again", TYPE_SEED)
+            else:
+                yield danger(f"{outside.directory} has no seed yet", MAKE_SEED)
     elif path.stat().st_mode & OTHERS:
         yield danger(f"others can read the seed file {path}", CLOSE_FILE, file=path)
 
@@ -97,17 +96,26 @@ def disk(outside: Outside) -> Iterator[Finding]:
     places = {"data directory": outside.directory, "second backup": outside.path("backup_file")}
     for what, path in places.items():
         folder = path if path is None or path.is_dir() else path.parent
-        if folder is None or not folder.is_dir():
-            if what != "data directory" and path is not None:
-                yield danger(f"the folder of the {what}, {path.parent}, is not there", SHOW_ROOM, file="/")
-            continue
-        state, room = outside.statvfs(folder), outside.room
-        free_bytes = state.f_bavail * state.f_frsize
-        if free_bytes < room.warning_bytes:
-            severe = danger if free_bytes < room.danger_bytes else warning
-            yield severe(f"the disk of the {what} has {free_bytes // MIB:,} MiB left", SHOW_ROOM, file=folder)
-        if state.f_files and state.f_favail < room.least_files:
-            yield danger(f"the disk of the {what} has room for {state.f_favail:,} files", SHOW_FILES, file=folder)
+        if folder is not None and folder.is_dir():
+            yield from _full(outside, what, folder)
+        elif path is not None and what != "data directory":
+            text = f"the folder of the {what}, {path.parent}, is not there: mount its disk, or make it"
+            yield danger(text, MAKE_FOLDER, file=path.parent)
+
+
+def _full(outside: Outside, what: str, folder: Path) -> Iterator[Finding]:
+    state, room = outside.statvfs(folder), outside.room
+    free_bytes = state.f_bavail * state.f_frsize
+    if free_bytes < room.warning_bytes:
+        severe = danger if free_bytes < room.danger_bytes else warning
+        log = outside.config.log_path if outside.config is not None else None
+        best = most_room(folder, log, room.warning_bytes - free_bytes)
+        gives = f"; this gives back {best.bytes // MIB:,} MiB" if best.bytes else ": delete or move something large"
+        yield severe(f"the disk of the {what} has {free_bytes // MIB:,} MiB left{gives}", best.command, **best.words)
+    if state.f_files and state.f_favail < room.least_files:
+        best = most_files(folder)
+        text = f"the disk of the {what} has room for {state.f_favail:,} files: delete some where there are most"
+        yield danger(text, best.command, **best.words)
 
 
 CHECKS: Final[tuple[Check[Outside], ...]] = (
@@ -115,14 +123,14 @@ CHECKS: Final[tuple[Check[Outside], ...]] = (
         "directory",
         "the data directory: there, its user's, and closed to others (0700)",
         directory,
-        (MAKE_SEED, WHERE_CONFIG, OWN, CLOSE_DIRECTORY),
+        (MAKE_SEED, START, OWN, CLOSE_DIRECTORY),
         "the data directory is its user's alone",
     ),
     Check(
         "seed",
         "the seed's file: there, and closed to others (0600)",
         seed,
-        (MAKE_SEED, RESTORE, CLOSE_FILE),
+        (MAKE_SEED, TYPE_SEED, CLOSE_FILE),
         "nobody else can read a seed",
     ),
     Check(
@@ -136,7 +144,7 @@ CHECKS: Final[tuple[Check[Outside], ...]] = (
         "disk",
         "free space and free files of the data directory's disk, and of the second backup's",
         disk,
-        (SHOW_ROOM, SHOW_FILES),
+        (DELETE, *(command for _, command, _ in CACHES), LARGEST, MOST_IN, MAKE_FOLDER),
         "there is room on the disk",
     ),
 )

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import shlex
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -10,29 +11,38 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import lnpd
 from lnpd.cli.doctor.outside import Outside
+from lnpd.config import Address
 from lnpd.errors import StoreError
 from lnpd.rpc.answers import Finding
 from lnpd.rpc.place import SOCKET_NAME
-from lnpd.services.doctor.check import Check, danger, hint, warning, well
+from lnpd.services.doctor.check import Check, Line, danger, hint, warning, well
 from lnpd.store.database import DATABASE_NAME, look
 from lnpd.store.directory import LOCK_NAME, LONGEST_PID_BYTES
 from lnpd.store.migrations import MIGRATIONS
 
-CHECK_CONFIG: Final = "lnpd --check-config"
-START: Final = "lnpd"
+CHECK_CONFIG: Final = "LNPD --check-config"
+EDIT: Final = '"${EDITOR:-nano}" LINE FILE'
+UNSET: Final = "unset VARIABLE"
+START: Final = "LNPD"
+RESTART: Final = "lnp stop && LNPD"
 END: Final = "kill PROCESS"
-STOP: Final = "lnp stop"
 CHECK: Final = "lnpd check"
-UPGRADE: Final = "pip install --upgrade lnpd"
-WHO_LISTENS: Final = "ss -ltnp"
-START_BITCOIND: Final = "bitcoind -daemon"
-START_CHAIN: Final = "lnpd regtest"
-CHECK_PLUGIN: Final = "lnp plugin check FILE"
+START_BITCOIND: Final = "bitcoind CHAIN -daemon"
+UPGRADE: Final = "git -C CHECKOUT pull && make -C CHECKOUT setup"
+LISTEN: Final = "lnp listen ADDRESS"
+START_CHAIN: Final = "lnpd regtest WHERE"
 CLOSE_FILE: Final = "chmod 600 FILE"
+CHECKOUT: Final = Path(lnpd.__file__).parents[1]
+"""lnpd is installed from its checkout (README.md), where `make setup` installs what is new as well."""
+IN_FILE: Final = re.compile(r"(/.+?), line (\d+)\b")
+IN_VARIABLE: Final = re.compile(r"\b(LNPD_[A-Z_]+)\b")
 OPEN_FILE: Final = re.compile(r"others may read the file: chmod 600 (.+?)\.?$")
 SHOW_LOG: Final = "tail -n 100 FILE"
 SET_CLOCK: Final = "timedatectl set-ntp true"
+ANOTHER_SERVER: Final = "ssl://HOST:PORT"
+LAST_PORT: Final = 1 << 16
 PROBE_SECONDS: Final = 2.0
 BACKWARDS_SECONDS: Final = 120
 LAST_BYTES: Final = 64 * 1024
@@ -41,14 +51,26 @@ BAD_WORDS: Final = (" ERROR ", " CRITICAL ", '"level":"error"', '"level":"critic
 
 def configuration(outside: Outside) -> Iterator[Finding]:
     """What lnpd would refuse."""
-    if opened := OPEN_FILE.search(outside.refusal):
-        yield danger(f"the configuration is refused: {outside.refusal}", CLOSE_FILE, file=opened[1])
-    elif outside.refusal:
-        yield danger(f"the configuration is refused: {outside.refusal}", CHECK_CONFIG)
+    if outside.refusal:
+        yield _of_refusal(outside)
     if outside.config is not None and not outside.runs:
+        there = [path for path in outside.config.plugins if path.is_file()]
+        line = outside.lnpd_with(plugins=tuple(map(str, there)))
         for path in outside.config.plugins:
-            if not path.is_file():
-                yield danger(f"there is no plugin at {path}", CHECK_PLUGIN, file=path)
+            if path not in there:
+                yield danger(f"there is no plugin at {path}: put it there, or start without it", START, lnpd=line)
+
+
+def _of_refusal(outside: Outside) -> Finding:
+    """Where a person mends it is where it was said."""
+    text = f"the configuration is refused: {outside.refusal}"
+    if opened := OPEN_FILE.search(outside.refusal):
+        return danger(text, CLOSE_FILE, file=opened[1])
+    if place := IN_FILE.search(outside.refusal):
+        return danger(text, EDIT, line=Line(f"+{place[2]}"), file=place[1])
+    if variable := IN_VARIABLE.search(outside.refusal):
+        return danger(text, UNSET, variable=variable[1])
+    return danger(text, CHECK_CONFIG, lnpd=outside.lnpd)
 
 
 def process(outside: Outside) -> Iterator[Finding]:
@@ -56,8 +78,8 @@ def process(outside: Outside) -> Iterator[Finding]:
     holder = holder_of(outside.directory)
     if outside.info is not None:
         if outside.info.version != version("lnpd"):
-            text = f"lnpd {outside.info.version} runs, and {version('lnpd')} is installed: stop it, and start it again"
-            yield hint(text, STOP)
+            text = f"lnpd {outside.info.version} runs, and {version('lnpd')} is installed"
+            yield hint(text, RESTART, lnpd=outside.lnpd)
         yield well(f"lnpd {outside.info.version} runs as process {outside.info.process}")
     elif outside.silence:
         yield danger(f"lnpd has the directory and does not answer: {outside.silence}", END, process=holder or "PROCESS")
@@ -68,7 +90,7 @@ def process(outside: Outside) -> Iterator[Finding]:
         left = " (a socket of its last life is left, which the next start replaces)"
         stale = left if (outside.directory / SOCKET_NAME).exists() else ""
         text = f"no lnpd runs in {outside.directory}{stale}; what follows is seen from the outside"
-        yield warning(text, START)
+        yield warning(text, START, lnpd=outside.lnpd)
 
 
 def holder_of(directory: Path) -> str:
@@ -105,10 +127,12 @@ def database(outside: Outside) -> Iterator[Finding]:
     if looked.verdict != "ok":
         yield danger(f"{path} is damaged ({looked.verdict}): copy the directory before anything else", CHECK)
     if looked.schema_version > len(MIGRATIONS) + 1:
-        yield danger(f"a newer lnpd wrote the database (schema version {looked.schema_version})", UPGRADE)
+        yield danger(
+            f"a newer lnpd wrote the database (schema version {looked.schema_version})", UPGRADE, checkout=CHECKOUT
+        )
     if network and network != looked.network:
         text = f"the directory is of the network {looked.network}, and lnpd would be started for {network}"
-        yield danger(text, CHECK_CONFIG)
+        yield danger(text, START, lnpd=outside.lnpd_with(network=(looked.network,)))
     if path.stat().st_mtime > outside.now_unix_seconds + BACKWARDS_SECONDS:
         yield warning("the database was written later than now: the clock went back", SET_CLOCK)
 
@@ -118,12 +142,14 @@ def listening(outside: Outside) -> Iterator[Finding]:
     if outside.info is not None:
         for address in outside.info.addresses:
             if not _answers(*_split(address)):
-                yield danger(f"nobody answers at {address}, where the node listens", WHO_LISTENS)
+                yield danger(f"nobody answers at {address}, where the node listens", LISTEN, address=address)
         return
     wanted = outside.config.listen if outside.config is not None else ()
     for each in wanted:
         if each.port and (why := _taken(each.host, each.port)):
-            yield danger(f"{each} cannot be listened at: {why}", WHO_LISTENS)
+            free = next((port for port in range(each.port + 1, LAST_PORT) if not _taken(each.host, port)), 0)
+            words = tuple(str(Address(each.host, free) if one == each else one) for one in wanted)
+            yield danger(f"{each} cannot be listened at: {why}", START, lnpd=outside.lnpd_with(listen=words))
 
 
 def _split(address: str) -> tuple[str, int]:
@@ -179,17 +205,21 @@ async def chain(outside: Outside) -> AsyncIterator[Finding]:
     elif config.electrum:
         from lnpd.chain.electrum.address import read_url
 
-        servers = [read_url(word) for word in config.electrum]
-        silent = [each for each in servers if not _answers(each.host, each.port)]
-        for server in silent:
+        servers = {word: read_url(word) for word in config.electrum}
+        silent = [word for word, each in servers.items() if not _answers(each.host, each.port)]
+        heard = tuple(word for word in servers if word not in silent) or (ANOTHER_SERVER,)
+        for word in silent:
             severe = danger if len(silent) == len(servers) else warning
-            yield severe(f"nobody answers at the Electrum server {server}", CHECK_CONFIG)
+            text = f"nobody answers at the Electrum server {servers[word]}"
+            yield severe(text, START, lnpd=outside.lnpd_with(electrum=heard))
     elif config.chain:
+        path = Path(config.chain.removeprefix("ipc://"))
         with socket.socket(socket.AF_UNIX) as probe:
             try:
-                probe.connect(config.chain.removeprefix("ipc://"))
+                probe.connect(str(path))
             except OSError:
-                yield danger(f"no chain answers at {config.chain}", START_CHAIN)
+                where = Line(f"--directory {shlex.quote(str(path.parent))} --endpoint {shlex.quote(config.chain)}")
+                yield danger(f"no chain answers at {config.chain}", START_CHAIN, where=where)
 
 
 def last_words(outside: Outside) -> Iterator[Finding]:
@@ -212,35 +242,35 @@ CHECKS: Final[tuple[Check[Outside], ...]] = (
         "process",
         "whether a node runs and answers; a lock or a socket that is left; whether the installed version runs",
         process,
-        (START, STOP, END),
+        (START, RESTART, END),
         "the node runs",
     ),
     Check(
         "configuration",
         "what lnpd would refuse: an unknown key, a wrong value, a password that others can read, a plugin that is gone",
         configuration,
-        (CHECK_CONFIG, CLOSE_FILE, CHECK_PLUGIN),
+        (EDIT, UNSET, CHECK_CONFIG, CLOSE_FILE, START),
         "the configuration is accepted",
     ),
     Check(
         "stored",
         "of a node that does not run: whether its database can be read, is sound, of this network and version",
         database,
-        (CHECK, UPGRADE, CHECK_CONFIG, SET_CLOCK),
+        (CHECK, UPGRADE, START, SET_CLOCK),
         "the database can be read, or is its node's to look at",
     ),
     Check(
         "listening",
         "whether somebody answers where the node listens; of one that does not run, who has its port",
         listening,
-        (WHO_LISTENS,),
+        (LISTEN, START),
         "the node's addresses are its own",
     ),
     Check(
         "reachable",
         "of a node that does not run: whether its bitcoind, Electrum server or chain service answers",
         chain,
-        (START_BITCOIND, CHECK_CONFIG, START_CHAIN),
+        (START_BITCOIND, START, START_CHAIN),
         "the chain answers, or is the node's to look at",
     ),
     Check(

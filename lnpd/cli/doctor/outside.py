@@ -1,19 +1,23 @@
 """What is seen of a node from the outside: its directory, its configuration, and whether it answers?
 
     common options -> the configuration as lnpd would read it, or why it would not -> a node there? -> what it says
+                      of a node that ran before, with the options that it had then (lnpd/cli/started.py)
 
 A node that runs says itself what is in effect; of one that does not, the configuration says what would be.
 """
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from lnpd.cli import started
 from lnpd.cli.arguments import Common
 from lnpd.config import NETWORKS, Config, default_directory
+from lnpd.config.again import PROGRAM, command_line
 from lnpd.config.build import built
 from lnpd.config.listing import Setting, settings
 from lnpd.config.sources import settle
@@ -21,6 +25,7 @@ from lnpd.config.table import OPTIONS
 from lnpd.errors import ConfigRefused, LnpdError, NodeUnavailable
 from lnpd.rpc import answers
 from lnpd.rpc.client import Client
+from lnpd.services.doctor.check import Line
 
 MIB: Final = 1 << 20
 ANSWER_SECONDS: Final = 30.0
@@ -56,6 +61,19 @@ class Outside:
     statvfs: Callable[[Path], os.statvfs_result] = os.statvfs
 
     @property
+    def lnpd(self) -> Line:
+        """What starts this node as it was started before, or else as it would be."""
+        return self.lnpd_with()
+
+    def lnpd_with(self, **other: tuple[str, ...]) -> Line:
+        """The same with other words of options, by key."""
+        if self.config is None:
+            return Line(f"{PROGRAM} --directory {shlex.quote(str(self.directory))}")
+        line, directory = command_line(self.config, other), f"--directory {shlex.quote(str(self.directory))}"
+        elsewhere = self.config.directory == self.directory != default_directory(self.config.network)
+        return Line(f"{line} {directory}" if elsewhere and "--directory" not in line else line)
+
+    @property
     def runs(self) -> bool:
         """Whether a node answers."""
         return self.info is not None
@@ -82,6 +100,14 @@ def configured(given: Mapping[str, Any]) -> tuple[Config | None, str]:  # Any: w
     return config, ""
 
 
+def _before(directory: Path, config: Config) -> tuple[Config | None, str]:
+    """The configuration with which the node of a directory was started last; what would be, of one that never was."""
+    try:
+        return started.read(directory) or config, ""
+    except ConfigRefused as error:
+        return None, str(error)
+
+
 def seen(given: Mapping[str, Any], common: Common | None) -> Outside:  # Any: what argparse found
     """What there is to see with these common options. `common` is what `lnp` would ask, None if it was refused."""
     config, refusal = configured(given)
@@ -91,6 +117,8 @@ def seen(given: Mapping[str, Any], common: Common | None) -> Outside:  # Any: wh
         directory = config.directory
     else:
         directory = Path(given.get("--directory") or default_directory(given.get("--network") or NETWORKS[0]))
+    if config is not None and not given.get("--config"):
+        config, refusal = _before(directory, config)
     rows: dict[str, Setting | answers.Setting] = {row.key: row for row in settings(config)} if config else {}
     try:
         with Client(directory, (common and common.timeout_seconds) or ANSWER_SECONDS) as node:

@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -30,6 +29,7 @@ from lnpd.services.doctor.check import Check, found_by
 LOCAL_CHECKS: Final[tuple[Check[Outside], ...]] = (*of_start.CHECKS, *of_files.CHECKS)
 UNWELL: Final = ("danger", "warning")
 STYLES: Final = {"danger": "bad", "warning": "wait", "hint": "key", "ok": "good"}
+OF_A_DIRECTORY: Final = ("init", "check")  # programs of lnpd that the doctor names, without their options
 LEAST_WIDTH: Final = 40
 
 
@@ -38,7 +38,7 @@ def diagnosis(outside: Outside) -> tuple[Finding, ...]:
     with ThreadPoolExecutor(1) as thread:  # whoever asks may be in an event loop of its own, as the shell is
         local = thread.submit(lambda: asyncio.run(found_by(LOCAL_CHECKS, outside))).result()
     found = (*local, *outside.findings)
-    named = [replace(each, command=_for(outside.directory, each.command)) for each in found]
+    named = [replace(each, command=_for(outside, each.command)) for each in found]
     return _worst_first(named)
 
 
@@ -46,12 +46,20 @@ def _worst_first(found: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda each: SEVERITIES.index(each.severity)))
 
 
-def _for(directory: Path, command: str) -> str:
-    """A command for the node of a directory: whoever asked of another than the usual one wants that mended."""
-    usual = default_directory(NETWORKS[0])
-    if command.split(" ")[0] not in ("lnp", "lnpd") or directory == usual or "--directory" in command:
+def _for(outside: Outside, command: str) -> str:
+    """A command for the node that was looked at: whoever asked of another than the usual one wants that mended. The
+    line that starts it (Outside.lnpd) says everything already."""
+    return " && ".join(_part(outside, part) for part in command.split(" && "))
+
+
+def _part(outside: Outside, command: str) -> str:
+    program, _, rest = command.partition(" ")
+    usual = outside.directory == default_directory(NETWORKS[0])
+    if "--directory" in command or not (program == "lnp" or (program == "lnpd" and rest.startswith(OF_A_DIRECTORY))):
         return command
-    return f"{command} --directory {shlex.quote(str(directory))}"
+    network = outside.config.network if outside.config is not None and program == "lnpd" else NETWORKS[0]
+    of_network = "" if network == NETWORKS[0] or "--network" in command else f" --network {network}"
+    return command + of_network + ("" if usual else f" --directory {shlex.quote(str(outside.directory))}")
 
 
 def doctor(given: Mapping[str, Any], common: Common | None, as_json: bool) -> int:  # Any: what argparse found

@@ -1,7 +1,8 @@
 """What is a check, and what becomes of all that a table of them finds?
 
 A check looks at one thing and yields what is wrong with it, nothing where all is well. The commands that it may name
-are in its row, with their parameters in capitals, so that a test can hold them against the table of commands.
+are in its row, with their parameters in capitals, so that a test can hold them against the table of commands; LNPD is
+the line that starts this very node as it was started before (lnpd/config/again.py).
 """
 
 import logging
@@ -24,6 +25,10 @@ MOST_OF_A_CHECK: Final = 20
 MAX_CHARACTERS: Final = 600
 REPORT: Final = "lnp report"
 NAMES: Final = ("lnpd", "bitcoind", "/")  # which are written so, also where a sentence begins
+
+
+class Line(str):
+    """Words for a shell that are quoted where they have to be."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,16 @@ def well(text: str) -> Finding:
 
 def filled(command: str, words: dict[str, object]) -> str:
     """A row's command with what takes the places of its capitals, as a shell reads it."""
-    named = {name.upper(): shlex.quote(str(value)) for name, value in words.items()}
-    return " ".join(named.get(word, word) for word in command.split(" "))
+    named = {n.upper(): v if isinstance(v, Line) else shlex.quote(str(v)) for n, v in words.items()}
+    return " ".join(filter(None, (named.get(word, word) for word in command.split(" "))))
+
+
+def span(seconds: float) -> str:
+    """A time in words, as exact as somebody cares for."""
+    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 async def found_by(checks: Sequence[Check[T]], subject: T) -> tuple[Finding, ...]:

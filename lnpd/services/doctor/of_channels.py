@@ -9,12 +9,13 @@ from lnpd.rpc.answers import Finding
 from lnpd.services.chain.watch import is_rival
 from lnpd.services.channels import view
 from lnpd.services.channels.driver import ChannelDriver
-from lnpd.services.doctor.check import Check, danger, hint, warning
+from lnpd.services.doctor.check import Check, Line, danger, hint, span, warning
 from lnpd.services.doctor.patient import Patient
 
 LIST_CHANNELS: Final = "lnp channels"
 ON_CHAIN: Final = "lnp channels --onchain"
 CALL: Final = "lnp connect PEER"
+GIVE_UP: Final = "lnp close CHANNEL --force"
 LIST_PLUGINS: Final = "lnp plugin list"
 CHECK: Final = "lnp check"
 PAY_IN: Final = "lnp address"
@@ -37,43 +38,55 @@ def peers(patient: Patient) -> Iterator[Finding]:
     links = patient.services.channels.links
     for driver in _drivers(patient):
         channel = driver.channel
-        if not channel.fundings or channel.peer in links:
-            continue
-        name, peer = _name(channel), channel.peer.hex()
-        if channel.unproven and channel.doubted:
-            text = (
-                f"the channel {name} is of a copy of the database: nothing of it is broadcast before its peer is heard"
-            )
-            yield danger(text, CALL, peer=peer)
-        elif isinstance(channel.phase, Failed) and channel.unproven:
-            text = f"the channel {name} has failed, and its close waits until the peer is heard"
-            yield danger(text, CALL, peer=peer)
-        elif view.state_name(channel) in LIVE and committed_htlcs(channel):
-            text = f"the peer of the channel {name} is away, with {len(committed_htlcs(channel))} HTLCs in flight"
-            yield warning(text, CALL, peer=peer)
-        elif view.state_name(channel) in LIVE:
-            yield hint(f"the peer of the channel {name} is away", CALL, peer=peer)
+        if channel.fundings and channel.peer not in links:
+            yield from _away(patient, channel)
+
+
+def _away(patient: Patient, channel: Channel) -> Iterator[Finding]:
+    name, (since, is_known) = _name(channel), patient.services.peers.away(channel.peer)
+    seconds = max(0.0, patient.now_unix_seconds - since) if since is not None else 0.0
+    peer = Line(channel.peer.hex() + ("" if is_known else "@HOST:PORT"))  # who called us may be called by nobody
+    away = f"the peer of the channel {name} is away for {span(seconds)}"
+    if channel.unproven and channel.doubted:
+        text = f"the channel {name} is of a copy of the database: nothing of it is broadcast before its peer is heard"
+        yield danger(text, CALL, peer=peer)
+    elif isinstance(channel.phase, Failed) and channel.unproven:
+        yield danger(f"the channel {name} has failed, and its close waits until the peer is heard", CALL, peer=peer)
+    elif view.state_name(channel) not in LIVE:
+        return
+    elif seconds >= patient.bounds.long_seconds:
+        ours_sat = channel.base.balances_msat[channel.us] // 1000
+        text = f"{away}: {ours_sat:,} sat of ours are of no use until it is closed"
+        yield warning(text, GIVE_UP, channel=channel.id.hex())
+    elif htlcs := committed_htlcs(channel):
+        ends = min((blocks for _, blocks in _closing(patient, channel)), default=None)
+        then = f"in {ends} blocks it closes the channel" if ends is not None else "none of them is ours to lose"
+        yield warning(f"{away}, with {len(htlcs)} HTLCs in flight; {then}", CALL, peer=peer)
+    else:
+        yield hint(f"{away}; nothing in it has a deadline", CALL, peer=peer)
 
 
 def htlcs(patient: Patient) -> Iterator[Finding]:
     """HTLCs that close their channel soon, if the peer does not settle them before (BOLT 2)."""
-    height, near = patient.services.watcher.height, patient.bounds.near_blocks
+    near = patient.bounds.near_blocks
     for driver in _drivers(patient):
         channel = driver.channel
         if view.state_name(channel) not in LIVE:
             continue
-        for htlc in committed_htlcs(channel):
-            ours = htlc.offerer == channel.us
-            if not (ours or fulfilled(channel, htlc)):
-                continue  # what we have not decided to claim, the peer may take back
-            margin = 0 if ours else channel.policy.htlc_deadline_blocks
-            left = htlc.cltv_expiry - margin - height
+        for amount_msat, left in _closing(patient, channel):
             if left <= near:
-                text = (
-                    f"an HTLC of {htlc.amount_msat:,} msat closes the channel {_name(channel)} in {max(0, left)} blocks"
-                )
+                text = f"an HTLC of {amount_msat:,} msat closes the channel {_name(channel)} in {left} blocks"
                 severe = danger if left <= near // 3 else warning
                 yield severe(text, CALL, peer=channel.peer.hex())
+
+
+def _closing(patient: Patient, channel: Channel) -> Iterator[tuple[int, int]]:
+    """The amount of each HTLC that closes the channel if nobody settles it, and in how many blocks."""
+    for htlc in committed_htlcs(channel):
+        ours = htlc.offerer == channel.us
+        if ours or fulfilled(channel, htlc):  # what we have not decided to claim, the peer may take back
+            margin = 0 if ours else channel.policy.htlc_deadline_blocks
+            yield htlc.amount_msat, max(0, htlc.cltv_expiry - margin - patient.services.watcher.height)
 
 
 def closes(patient: Patient) -> Iterator[Finding]:
@@ -142,9 +155,9 @@ CHECKS: Final[tuple[Check[Patient], ...]] = (
     ),
     Check(
         "peers",
-        "channels whose peer is away, or has to be heard before anything is broadcast",
+        "channels whose peer is away, for how long and what comes of it; or has to be heard before anything is sent",
         peers,
-        (CALL,),
+        (CALL, GIVE_UP),
         "the peer of every channel is there",
     ),
     Check(

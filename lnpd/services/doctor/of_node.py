@@ -11,19 +11,20 @@ from typing import Final
 
 from lnpd_sdk.envelope import CONTRACT_VERSIONS
 
-from lnpd.hooks.capabilities import explained
+from lnpd.hooks.capabilities import explained, grantable, ungranted
 from lnpd.hooks.figures import BUCKETS_SECONDS
 from lnpd.hooks.registry import asked_by
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.rpc.answers import Finding
 from lnpd.services.backup.content import is_backed_up
-from lnpd.services.doctor.check import Check, danger, hint, warning, well
+from lnpd.services.doctor.check import Check, Line, danger, hint, warning, well
 from lnpd.services.doctor.patient import Patient
 from lnpd.services.plugins.calls import Plugin
 from lnpd.store.database import DATABASE_NAME, look
 
 SHOW_BACKUP: Final = "lnp backup"
-ELSEWHERE: Final = "lnpd --backup-file FILE"
+ELSEWHERE: Final = "/media/usb/channels.backup"
+RESTART: Final = "lnp stop && LNPD"
 STOP: Final = "lnp stop"
 CHECK: Final = "lnp check"
 LISTEN: Final = "lnp listen ADDRESS"
@@ -31,7 +32,6 @@ LIST_PLUGINS: Final = "lnp plugin list"
 START_PLUGIN: Final = "lnp plugin start PLUGIN"
 RELOAD_PLUGIN: Final = "lnp plugin reload PLUGIN"
 GRANTS: Final = "lnp plugin grants PLUGIN"
-SHOW_FILE: Final = "/media/usb/channels.backup"
 
 
 def backup(patient: Patient) -> Iterator[Finding]:
@@ -41,11 +41,13 @@ def backup(patient: Patient) -> Iterator[Finding]:
         if each.error:
             yield danger(f"there is no backup of the channels as they are: {each.error}", SHOW_BACKUP)
         elif not each.path.exists():
-            yield danger(f"the backup {each.path} is gone; lnpd writes it anew when it starts", STOP)
+            yield danger(
+                f"the backup {each.path} is gone; lnpd writes it anew when it starts", RESTART, lnpd=patient.lnpd
+            )
     known = {each.key for each in keeper.content.channels} if keeper.content else set()
     newer = [c for c in patient.services.channels.every() if is_backed_up(c) and c.key not in known]
     for channel in newer:
-        yield danger(f"the backup does not know the channel {channel.id.hex()[:16]}", STOP)
+        yield danger(f"the backup does not know the channel {channel.id.hex()[:16]}", RESTART, lnpd=patient.lnpd)
     if known:
         yield from _places(patient)
     if keeper.written and not keeper.written[0].error:
@@ -58,9 +60,10 @@ def _places(patient: Patient) -> Iterator[Finding]:
     first, *others = (each.path for each in patient.services.backup.written)
     if not others:
         text = f"the only backup of the channels, {first}, is lost together with the directory"
-        yield hint(text, ELSEWHERE, file=SHOW_FILE)
+        yield hint(text, RESTART, lnpd=patient.lnpd_with(backup_file=(ELSEWHERE,)))
     elif all(_device(path) == _device(first) for path in others):
-        yield hint(f"the second backup, {others[0]}, is on the same disk as the first", ELSEWHERE, file=SHOW_FILE)
+        yield hint(f"the second backup, {others[0]}, is on the same disk as the first", RESTART,
+                   lnpd=patient.lnpd_with(backup_file=(ELSEWHERE,)))  # fmt: skip
 
 
 def _device(path: Path) -> int:
@@ -79,7 +82,7 @@ async def database(patient: Patient) -> AsyncIterator[Finding]:
         yield danger(f"{path} is damaged ({looked.verdict}): stop the node, and copy the directory first", STOP)
     if looked.log_bytes > patient.bounds.log_bytes:
         text = f"its log has grown to {looked.log_bytes >> 20:,} MiB; the next start folds it into the database"
-        yield warning(text, STOP)
+        yield warning(text, RESTART, lnpd=patient.lnpd)
     if services.store.displaced:
         yield warning(f"the database was taken for a copy at the start: {services.store.displaced}", CHECK)
     for problem in services.checks.problems:
@@ -110,13 +113,24 @@ def plugins(patient: Patient) -> Iterator[Finding]:
             text = f"the plugin {plugin.name} does not run ({plugin.status})"
             yield warning(f"{text}: {plugin.why}" if plugin.why else text, START_PLUGIN, plugin=_startable(plugin))
             continue
-        if plugin.dropped:
-            text = f"the plugin {plugin.name} is slower than what it is sent: {plugin.dropped:,} messages were dropped"
+        if lately := plugin.dropped_lately:
+            text = f"the plugin {plugin.name} is slower than what it is sent: {lately:,} messages were dropped"
             yield warning(text, RELOAD_PLUGIN, plugin=plugin.name)
         asked = asked_by(plugin.manifest) if plugin.manifest else ()
-        for note in explained(plugin.name, asked, host.granted(plugin, plugin.name)):
+        granted = host.granted(plugin, plugin.name)
+        if missing := ungranted(asked, granted):
+            wanted = tuple(map(grantable, missing))
+            text = f"the plugin {plugin.name} asks for what it is not granted: {', '.join(wanted)}"
+            yield hint(text, RESTART, lnpd=_granting(patient, plugin.name, wanted))
+        for note in explained(plugin.name, [each for each in asked if each not in missing], granted):
             yield hint(f"the plugin {plugin.name}: {note}", GRANTS, plugin=plugin.name)
     yield from _slow(patient)
+
+
+def _granting(patient: Patient, plugin: str, more: tuple[str, ...]) -> Line:
+    before = patient.services.config.granted().get(plugin, ())
+    words = tuple(f"{plugin}={each}" for each in (*before, *more))
+    return patient.lnpd_with(**{f"grants.{plugin}": words})
 
 
 def _startable(plugin: Plugin) -> str:
@@ -169,14 +183,14 @@ CHECKS: Final[tuple[Check[Patient], ...]] = (
         "backup",
         "the backup of the channels: where it lies, whether it could be written, and whether it knows every channel",
         backup,
-        (SHOW_BACKUP, STOP, ELSEWHERE),
+        (SHOW_BACKUP, RESTART),
         "the backup knows every channel",
     ),
     Check(
         "database",
         "the database's pages (quick_check), its log's size, whether it is a copy, and what the start's check found",
         database,
-        (STOP, CHECK),
+        (STOP, RESTART, CHECK),
         "the database is sound",
     ),
     Check("ports", "where the node listens, and where it should", ports, (LISTEN,), "peers reach the node"),
@@ -184,7 +198,7 @@ CHECKS: Final[tuple[Check[Patient], ...]] = (
         "plugins",
         "plugins that failed, are quarantined, slow, lack a grant, or that a channel waits for",
         plugins,
-        (LIST_PLUGINS, START_PLUGIN, RELOAD_PLUGIN, GRANTS),
+        (LIST_PLUGINS, START_PLUGIN, RELOAD_PLUGIN, RESTART, GRANTS),
         "every plugin runs, or there is none",
     ),
     Check(

@@ -6,6 +6,7 @@ growing pauses, of random length, so that a thousand nodes do not come back to o
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Collection
 from random import SystemRandom
 from typing import Final
@@ -46,6 +47,7 @@ class Reconnector:
         self._attempts: dict[bytes, int] = {}
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
         self._connected: set[bytes] = set()
+        self._lost_unix_seconds: dict[bytes, float] = {}
         self._asleep: set[bytes] = set()
         self._random = SystemRandom()
 
@@ -62,6 +64,11 @@ class Reconnector:
         """Where the node answered, the last place first."""
         return self._known.get(node_id, ())
 
+    def away_since(self, node_id: bytes) -> float | None:
+        """When the connection to a node was lost, or this node started without one, as a Unix time; None of one that is
+        there, and of one that nobody has missed."""
+        return self._lost_unix_seconds.get(node_id)
+
     async def remember(self, node_id: bytes, address: Address) -> None:
         """The node answered there."""
         before = self.addresses(node_id)
@@ -76,6 +83,7 @@ class Reconnector:
         """The node is there, whoever dialled. What is dialled already goes on: if two connections cross, both ends must
         see both of them to keep the same one."""
         self._connected.add(node_id)
+        self._lost_unix_seconds.pop(node_id, None)
         if node_id in self._asleep:
             self._tasks.pop(node_id).cancel()
 
@@ -86,6 +94,8 @@ class Reconnector:
     def lost(self, node_id: bytes, *, again: bool = True) -> None:
         """There is no connection to this node: make one `again` if it is wanted, and somebody knows where."""
         self._connected.discard(node_id)
+        if node_id in self._wanted():  # a stranger who came and went is not missed
+            self._lost_unix_seconds.setdefault(node_id, time.time())
         if not again:
             return
         if node_id in self._tasks or node_id not in self._wanted() or not self.addresses(node_id):

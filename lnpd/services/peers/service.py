@@ -183,6 +183,11 @@ class Peers:
         """Everyone who is connected, the longest connection first."""
         return tuple(peer.info for peer in self._peers.values())
 
+    def away(self, node_id: bytes) -> tuple[float | None, bool]:
+        """Since when a node with channels is away, as a Unix time (None: nobody has missed it), and whether it is known
+        where it would answer."""
+        return self._reconnector.away_since(node_id), bool(self._reconnector.addresses(node_id))
+
     def speak(self, codec: Codec, extensions: tuple[Extension, ...], features: PluginFeatures) -> None:
         """Plugins came or went: all connections know these messages now; the rest goes into new ones' `init`."""
         self._settings.codec = codec

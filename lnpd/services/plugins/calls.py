@@ -111,11 +111,20 @@ class Plugin(ABC):
         self.host, self.name, self.path = host, name, path
         self.status: Status = "starting"
         self.why = ""
-        self.starts, self.faults, self.dropped = 0, 0, 0
+        self.starts, self.faults, self.dropped, self._dropped_before = 0, 0, 0, 0
         self.manifest: Manifest | None = None
         self.voice = Voice(name, path)
         self.settled = asyncio.Event()  # registered, or failed for the first time
         self.known_as = ""  # grants and channels belong to a name: a later start may not take another
+
+    @property
+    def dropped_lately(self) -> int:
+        """What was dropped since it was started or reloaded last."""
+        return self.dropped - self._dropped_before
+
+    def begins(self) -> None:
+        """Counts a new life of it."""
+        self.starts, self._dropped_before = self.starts + 1, self.dropped
 
     @property
     @abstractmethod

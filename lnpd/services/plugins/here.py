@@ -68,7 +68,8 @@ class PluginHere(Plugin):
         self._plugin.attach(self._serve)
         self.status = "ready"
         await self.call("init", Init(options), INIT_SECONDS)
-        self.status, self.starts = "ready", self.starts + 1
+        self.status = "ready"
+        self.begins()
         await self.host.joined(self)
 
     async def stop(self) -> None:

@@ -178,7 +178,7 @@ class PluginProcess(Plugin):
             raise PluginFault(self.name, ended)
 
     def _new_life(self) -> Life:
-        self.starts += 1
+        self.begins()
         endpoint = self.host.endpoint(self._number, self.starts)
         return Life(self.name, endpoint, self.served, self._broken)
 

@@ -137,7 +137,7 @@ class PluginRemote(PluginProcess):
             self.fail("its connection ended")
 
     def _new_life(self) -> Life:
-        self.starts += 1
+        self.begins()
         return RemoteLife(self, self._bus, self._dismiss)
 
     async def _spawn(self, life: Life) -> None:
