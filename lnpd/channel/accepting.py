@@ -11,7 +11,7 @@ peer                               us
 from lnpd_sdk.types import ACCEPTOR, OPENER
 from msgspec.structs import replace
 
-from lnpd.channel import commitments, opening_rules
+from lnpd.channel import beginning, commitments, opening_rules
 from lnpd.channel.actions import Send, SignCommitment
 from lnpd.channel.events import Accept
 from lnpd.channel.opening import UNSIGNED, demands_on_wire, start_balances, terms_of, with_funding
@@ -74,6 +74,8 @@ def on_funding_created(channel: Channel, message: FundingCreated) -> Step:
     channel = with_funding(channel, message.funding_txid, message.funding_output_index)
     if not (yield from ask(ClaimId(channel.id))):
         raise ChannelIdInUse("funding_created: another channel has the channel_id of this funding.")
+    channel = yield from beginning.begun(channel)
+    beginning.check_digests(channel, message.tlvs.initial_state_digests)
     point = yield from ask(CommitmentPoint(0))
     ours = yield from commitments.first(channel, ACCEPTOR, point)
     signatures = CommitmentSignatures(message.signature)

@@ -26,7 +26,7 @@ from lnpd.channel.queries import (
 )
 from lnpd.channel.state import Base, Channel, Terms
 from lnpd.channel.updates import SIGNED, updates_in
-from lnpd.errors import ProviderContradiction
+from lnpd.errors import InitialStateRefused, ProviderContradiction, UnaskedDebit
 from lnpd.tx.accounts import NOTHING, check_account
 from lnpd.tx.graph import CommitmentSignatures, CommitmentSpec, Funding, Graph
 from lnpd.tx.keys import Basepoints, commitment_keys
@@ -121,12 +121,18 @@ def build(channel: Channel, funding: Funding, holder: Party, number: int, point:
 
 
 def first(channel: Channel, holder: Party, point: bytes) -> Building:
-    """Commitment 0 of a holder. Nobody has proposed anything yet: an extension takes nothing in it (UnaskedDebit)."""
+    """Commitment 0 of a holder. Nobody has proposed anything yet: an extension takes nothing in it. Raises
+    UnaskedDebit, and InitialStateRefused where that is so by the state in which it begins."""
     folds = Folds(channel.base.states, channel.base.balances_msat)
     if channel.extensions:
         spec = specification(channel, holder, point, folds, number=0)
         for name, account in (yield from ask(AccountsOf(spec, ()))):
-            check_account(name, f"party {holder}'s commitment 0", account, NOTHING)
+            try:
+                check_account(name, f"party {holder}'s commitment 0", account, NOTHING)
+            except UnaskedDebit as error:
+                if dict(channel.base.states)[name]:
+                    raise InitialStateRefused(f"The channel cannot begin: {error}") from None
+                raise
     return (yield from build(channel, channel.fundings[0], holder, 0, point, folds))
 
 

@@ -27,8 +27,8 @@ class Open(Event, frozen=True, tag="open"):
     """Command: open a channel to the peer. `terms` hold our demands and public keys.
 
     `type_bits` is channel_type's bitmap, and the extensions are pinned beyond what it implies: `channel_type` is what
-    both mean. `initial_states` are the states of each provider before any update, in the type's order. `alias` is the
-    short_channel_id that we will give to the peer.
+    both mean. `initial_states` are the states of each provider before any update, in the type's order, without those
+    that depend on the funding (beginning.py). `alias` is the short_channel_id that we will give to the peer.
     """
 
     chain_hash: bytes

@@ -17,7 +17,7 @@ from typing import Any
 from lnpd_sdk.types import ACCEPTOR, OPENER
 from msgspec.structs import replace
 
-from lnpd.channel import commitments, opening_rules
+from lnpd.channel import beginning, commitments, opening_rules
 from lnpd.channel.actions import Broadcast, FundingReleased, FundingWanted, Notify, Send, SignCommitment, Tell
 from lnpd.channel.events import Disconnected, FundingFailed, FundingProvided, Open
 from lnpd.channel.failure import released
@@ -43,6 +43,7 @@ from lnpd.tx.transaction import Tx, TxOut
 from lnpd.wire.messages import (
     AcceptChannel,
     FundingCreated,
+    FundingCreatedTlvs,
     FundingSigned,
     OpenChannel,
     OpenChannelTlvs,
@@ -124,7 +125,7 @@ def on_funding_provided(channel: Channel, event: FundingProvided) -> Step:
 def created(channel: Channel, vout: int, transaction: Tx) -> Step:
     """Sign the peer's first commitment, on this funding."""
     temporary_id = channel.id
-    channel = with_funding(channel, transaction.txid, vout)
+    channel = yield from beginning.begun(with_funding(channel, transaction.txid, vout))
     channel = replace(channel, phase=AwaitingFundingSigned(transaction))
     funding = channel.fundings[0]
     theirs = yield from commitments.first(channel, ACCEPTOR, channel.their_points[0])
@@ -133,6 +134,7 @@ def created(channel: Channel, vout: int, transaction: Tx) -> Step:
         funding_txid=funding.txid,
         funding_output_index=funding.vout,
         signature=UNSIGNED,
+        tlvs=FundingCreatedTlvs(initial_state_digests=beginning.digests(channel)),
     )
     return channel, [commitments.keep(theirs), Send(message, (SignCommitment(funding.txid, 0),))]
 

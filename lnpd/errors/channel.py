@@ -261,6 +261,14 @@ class ExtensionStateDiffers(ChannelError, ProtocolWarning):
     """At channel_reestablish the two sides hold different states of an extension's provider; the text names it."""
 
 
+class InitialStateRefused(ChannelError, ProtocolError):
+    """A plugin does not say how its provider begins in this channel, or refuses to; the text names who and why."""
+
+
+class InitialStateDiffers(ChannelError, ProtocolError):
+    """At the opening the two sides' plugins begin with different states of a provider; the text names it."""
+
+
 class BatchBroken(ChannelError, ProtocolWarning):
     """A batch of commitment_signed breaks a rule (BOLT 2, Batching channel messages)."""
 

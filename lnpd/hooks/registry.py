@@ -137,6 +137,20 @@ class Registry:
         """The owner and the declaration of a plugin's channel type."""
         return self._find(lambda m: {t.name: t for t in m.channel_types}, name)
 
+    def type_of(self, base: str, providers: tuple[tuple[str, int], ...]) -> str:
+        """The plugin's type that adds exactly these providers to a BOLT type, and pays to no scripts of its own; empty
+        if there is none."""
+        rows = (row for owned in self.owners.values() for row in owned.manifest.channel_types)
+        plain = (row for row in rows if row.funding is None and row.main is None)
+        return next((row.name for row in plain if (row.base, row.providers) == (base, providers)), "")
+
+    def begins(self, provider: str, number: int) -> bool:
+        """Whether a provider's state, at this format, begins with what its plugin says."""
+        found = self.provider(provider)
+        owner = self.owners.get(found[0]) if found else None
+        types = owner.manifest.channel_types if owner else ()
+        return any(provider in each.begins and (provider, number) in each.providers for each in types)
+
     def granted(self, owner: str, capability: str) -> str | None:
         """The parameter of a granted capability ("" if it has none), None if it was not granted."""
         owned = self.owners.get(owner)
@@ -249,7 +263,7 @@ def _check_rows(manifest: Manifest) -> None:
     for spec in manifest.providers:
         _check_provider(manifest.name, spec)
     for kind in manifest.channel_types:
-        _check_channel_type(manifest.name, kind)
+        _check_channel_type(manifest.name, {spec.name for spec in manifest.providers}, kind)
         _check_sealed(manifest, kind)
         _check_taken(manifest, kind)
     for method in manifest.rpc:
@@ -298,13 +312,18 @@ def _check_option(owner: str, option: OptionSpec) -> None:
     _check_texts(owner, option.help, str(option.default))
 
 
-def _check_channel_type(owner: str, kind: ChannelTypeSpec) -> None:
+def _check_channel_type(owner: str, own: set[str], kind: ChannelTypeSpec) -> None:
     if not CHANNEL_TYPE.fullmatch(kind.name):
         raise ManifestRefused(f"{owner}: {kind.name[:40]!r} cannot be a channel type's name, which is PLUGIN/TYPE")
     names = [name for name, _ in kind.providers]
     if len(names) > MAX_PINS or len(set(names)) != len(names) or not all(map(NAME.fullmatch, names)):
         raise ManifestRefused(
             f"{owner}: the channel type {kind.name} pins over {MAX_PINS} providers, or one twice or of no good name"
+        )
+    if strangers := set(kind.begins) - (set(names) & own):
+        raise ManifestRefused(
+            f"{owner}: the channel type {kind.name} says that {min(strangers)[:40]!r} begins with a state, and pins no"
+            " provider of its own of this name"
         )
     if kind.funding is not None:
         try:

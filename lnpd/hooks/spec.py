@@ -6,7 +6,7 @@ lower-case hex, so that a plugin in any language reads them.
 
 from typing import Any
 
-from lnpd_sdk.hooks import FailHtlc, HoldHtlc, OpenTerms, ResolveHtlc, TakeHtlc
+from lnpd_sdk.hooks import FailHtlc, HoldHtlc, InitialStates, OpenTerms, ResolveHtlc, TakeHtlc
 
 from lnpd.hooks.kinds import chain, gather
 
@@ -177,6 +177,39 @@ class HookSpecs:
         """A channel of a type whose funding has keys of its own is being opened, by us or by the peer. The answer are
         these keys by name, compressed points in hex. What the opener `proposed` is empty on its own side; the other
         side opens the channel only if its own answer is the same."""
+
+    @gather(
+        guarded=True,
+        also_asks_waiters=True,
+        default="No such channel is opened.",
+        example="""
+        @plugin.hook("initial_states", channel_type="deed/anchors")
+        async def begin(node, funding_txid, funding_vout, **fields):
+            deed = DEEDS.get(f"{funding_txid}:{funding_vout}")
+            return InitialStates({"deed": deed}) if deed else "nothing is assigned to this output"
+        """,
+    )
+    def initial_states(
+        self,
+        channel_type: str,
+        node_id: str,
+        opener: bool,
+        channel_id: str,
+        funding_txid: str,
+        funding_vout: int,
+        funding_sat: int,
+        push_msat: int,
+        feerate_per_kw: int,
+    ) -> str | InitialStates | None:
+        """Both nodes are about to sign for the first time in a channel with a provider whose state does not begin empty
+        (`ChannelTypeSpec.begins`): the opener before funding_created, the acceptor when it came. The answer are the
+        states of this plugin's providers; a text refuses the channel, and is sent to the peer. Every such provider
+        needs one, the same on both nodes: the opener sends digests, and what differs is refused by the provider's name.
+
+        What it asks for may be done again, and is asked again then: the same question has the same answer. An initial
+        state is no update, so that nothing in the first commitments may take of a balance for it. Unlike other hooks it
+        is asked also of the plugin that opens the channel. `channel_type` is a plugin's, if one has these providers and
+        no others; `funding_txid` is as explorers write it."""
 
     @gather(
         default=TOLD,

@@ -393,6 +393,11 @@ class Offer(Tlvs, frozen=True, kw_only=True):
     offer_issuer_id: bytes | None = None
 
 
+class FundingCreatedTlvs(Tlvs, frozen=True, kw_only=True):
+    NAME: ClassVar[str] = "funding_created_tlvs"
+    initial_state_digests: tuple[bytes, ...] | None = None
+
+
 class Warning(Message, frozen=True, kw_only=True, tag="warning"):
     NAME: ClassVar[str] = "warning"
     NUMBER: ClassVar[int] = 1
@@ -505,7 +510,7 @@ class FundingCreated(Message, frozen=True, kw_only=True, tag="funding_created"):
     funding_txid: bytes
     funding_output_index: int
     signature: bytes
-    tlvs: Tlvs = Tlvs()
+    tlvs: FundingCreatedTlvs = FundingCreatedTlvs()
 
 
 class FundingSigned(Message, frozen=True, kw_only=True, tag="funding_signed"):
@@ -1019,6 +1024,7 @@ STREAMS: dict[str, type[Tlvs]] = {
     "query_channel_range_tlvs": QueryChannelRangeTlvs,
     "reply_channel_range_tlvs": ReplyChannelRangeTlvs,
     "offer": Offer,
+    "funding_created_tlvs": FundingCreatedTlvs,
 }
 COMPOSITES: dict[str, type[Composite]] = {
     "witness": Witness,
@@ -1718,6 +1724,9 @@ data,u8,name_len
 data,name_len*utf8,name
 data,sha256,script_digest
 data,...*point,keys
+tlv_stream,funding_created_tlvs
+type,98571,initial_state_digests
+data,...*sha256[..8],digests
 tlv_stream,commitment_signed_tlvs
 type,98565,extension_digests
 data,...*sha256[..8],digests

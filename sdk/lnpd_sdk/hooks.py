@@ -39,3 +39,9 @@ class OpenTerms(msgspec.Struct, frozen=True, tag="terms"):
     """
 
     minimum_depth: int
+
+
+class InitialStates(msgspec.Struct, frozen=True, tag="states"):
+    """initial_states: the states in which the plugin's providers begin, by name, in hex; 64 KiB at most each."""
+
+    states: dict[str, str]

@@ -130,7 +130,9 @@ class ChannelTypeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     `name` is what a person types, `PLUGIN/TYPE` by custom; `providers` are (provider, commitment format), in the order
     that both peers write them to the wire. `funding` and `main` are what it pays its funding and its balances to, if
     not to BOLT 3's scripts. `features` are the plugin's own (FeatureSpec) without which there can be no such channel: a
-    peer whose `init` lacks one of them is asked for none.
+    peer whose `init` lacks one of them is asked for none. `begins` are those of the plugin's own providers whose state
+    in a new channel is not empty: the hook `initial_states` says on both nodes what it is, once the funding output is
+    known. That is so in every channel which pins the provider at this format.
 
     Commitments are the penalty's: a new one revokes the one before. Types of symmetric commitments (eltoo), or of none
     at all, are not offered: they take a sighash that Bitcoin does not have, or leave an old state unpunished, and
@@ -143,6 +145,7 @@ class ChannelTypeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     funding: FundingSpec | None = None
     main: MainSpec | None = None
     features: tuple[str, ...] = ()
+    begins: tuple[str, ...] = ()
 
 
 class FeatureSpec(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -17,10 +17,11 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from lnpd_sdk.types import Party, Provider, other
+from lnpd_sdk.types import Party, Provider, Reject, other
 from msgspec.structs import replace
 
 from lnpd.channel import actions, commitments, events, queries
+from lnpd.channel.beginning import InitialStates, States
 from lnpd.channel.failure import failed
 from lnpd.channel.foresight import AskAhead
 from lnpd.channel.reestablish import restored
@@ -86,6 +87,7 @@ class Node:
         self.errors: list[ProtocolError] = []
         self.disconnect = False
         self.folds = queries.FoldMemory()
+        self.begins: Callable[[InitialStates], States | Reject] = lambda query: ()
         self.stored = b""
         policy = replace(policy, sweep_script=SCRIPTS[us])
         self.store(new_channel(f"channel {us}", bytes(33), us, policy, TEMPORARY_ID))
@@ -134,6 +136,8 @@ class Node:
                 return self.signer.is_ours(query.number, query.secret)
             case queries.CheckSignatures():
                 return self.signer.hold(self.us, query.graph, query.signatures)
+            case InitialStates():
+                return self.begins(query)
             case queries.AllowDestination() | AskAhead():
                 return None
             case queries.SoldSecret():
@@ -234,9 +238,8 @@ class Pair:
         """Bring the oldest message of this side to the other; False if there is none."""
         if not self.nodes[party].sent:
             return False
-        message = from_row(self.nodes[party].sent.popleft())
+        message, node = from_row(self.nodes[party].sent.popleft()), self.nodes[other(party)]
         self.delivered += 1
-        node = self.nodes[other(party)]
         if isinstance(message, ChannelReestablish) and node.channel.unproven:
             node.run(events.PeerPosition(message))
         node.run(message)  # type: ignore[arg-type]
@@ -306,8 +309,7 @@ def with_second_funding(pair: Pair) -> Pair:
         folds = queries.Folds(channel.base.states, channel.base.balances_msat)
         building = commitments.build(channel, second, holder.us, number, holder.signer.point(number), folds)
         graph = drive(building, holder.answer)
-        peer = pair.nodes[other(holder.us)]
-        signatures = peer.signer.sign(graph)
+        signatures = (peer := pair.nodes[other(holder.us)]).signer.sign(graph)
         assert holder.signer.hold(holder.us, graph, signatures) == ""
         for node, row in ((holder, commitments.keep(graph, signatures)), (peer, commitments.keep(graph))):
             node.rows[row.kind, row.key] = row.value
@@ -351,8 +353,7 @@ def open_event(node: Node, channel_type: ChannelType = PLAIN, **changes: Any) ->
 def accept_event(node: Node, message: Any, channel_type: ChannelType | None = PLAIN, **changes: Any) -> events.Accept:
     """What a driver makes of an open_channel."""
     states = initial_states(channel_type, message.feerate_per_kw)
-    accepted = events.Accept(message, CHAIN, channel_type, states, node.signer.terms(), 3)
-    return replace(accepted, **changes)
+    return replace(events.Accept(message, CHAIN, channel_type, states, node.signer.terms(), 3), **changes)
 
 
 def initial_states(channel_type: ChannelType | None, feerate_per_kw: int) -> tuple[tuple[str, bytes], ...]:
@@ -376,8 +377,7 @@ def opening(channel_type: ChannelType = PLAIN, pair: Pair | None = None, **chang
     assert isinstance(message, OpenChannel)
     pair.command(1, accept_event(acceptor, message, channel_type))
     pair.deliver(1)
-    (wanted,) = opener.told(actions.FundingWanted)
-    pair.command(0, events.FundingProvided(1, funding_tx(wanted.output)))
+    pair.command(0, events.FundingProvided(1, funding_tx(opener.told(actions.FundingWanted)[-1].output)))
     pair.deliver(0)
     pair.deliver(1)
     return pair

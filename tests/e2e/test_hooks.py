@@ -31,6 +31,7 @@ ELSEWHERE = {
     "forward_settled": "tests/services/payments/test_news.py",
     "block_disconnected": "tests/e2e/test_hooks.py",
     "funding_keys": "tests/e2e/test_recovery.py",
+    "initial_states": "tests/e2e/test_initial_states.py",
 }
 
 Call = tuple[str, frozenset[str]]

@@ -113,6 +113,17 @@ BAD: dict[str, tuple[Manifest, str]] = {
         ),
         "the channel type storm/x takes the feature 'storm', which the plugin does not have in `init`",
     ),
+    "a beginning of a stranger's": (
+        manifest(channel_types=(ChannelTypeSpec("storm/x", "static_remotekey", (("taken", 1),), begins=("taken",)),)),
+        "storm/x says that 'taken' begins with a state, and pins no provider of its own",
+    ),
+    "a beginning that is not pinned": (
+        manifest(
+            providers=(provider(),),
+            channel_types=(ChannelTypeSpec("storm/x", "static_remotekey", (), begins=("storm",)),),
+        ),
+        "storm/x says that 'storm' begins with a state, and pins no provider",
+    ),
     "a method with a space": (manifest(rpc=(RpcMethod("two words", ""),)), "'two words' cannot be the name"),
     "a method like an option": (manifest(rpc=(RpcMethod("--force", ""),)), "'--force' cannot be the name"),
     "a parameter twice": (

@@ -27,6 +27,7 @@ NAMES: dict[str, object] = {
     "FRIENDS": frozenset[str](),
     "PLAYING": {"00" * 32},
     "OPEN": False,
+    "DEEDS": dict[str, str](),
     "hashlib": hashlib,
 }
 SAMPLES: dict[object, object] = {str: "00" * 32, int: 1, bool: True}

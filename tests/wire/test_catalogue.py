@@ -50,6 +50,7 @@ def test_lnpds_own_numbers_are_odd_and_outside_the_specifications() -> None:
         ("accept_channel_tlvs", "extensions"): 98561,
         ("open_channel_tlvs", "funding_type"): 98569,
         ("accept_channel_tlvs", "funding_type"): 98569,
+        ("funding_created_tlvs", "initial_state_digests"): 98571,
         ("commitment_signed_tlvs", "extension_digests"): 98565,
         ("channel_reestablish_tlvs", "extension_states"): 98567,
     }

@@ -108,7 +108,8 @@ class Kind(msgspec.Struct, frozen=True):
     """A channel type as it goes over the wire, and what it means here.
 
     `funding` and `main` are what its plugin declares of the funding and the main outputs; `funding_type` goes to the
-    peer once the keys are known. `needs` are its plugin's features that a peer has to offer.
+    peer once the keys are known. `needs` are its plugin's features that a peer has to offer, `begins` the providers
+    whose plugins say in which state they begin.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Kind(msgspec.Struct, frozen=True):
     main: MainSpec | None = None
     funding_type: FundingType | None = None
     needs: tuple[FeatureSpec, ...] = ()
+    begins: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -139,9 +141,10 @@ class Kind(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, type=kind, funding_type=said)
 
     def initial_states(self, feerate_per_kw: int) -> tuple[tuple[str, bytes], ...]:
-        """Each provider's state before any update."""
+        """Each provider's state before any update, as far as the type says it."""
         base = encode_state(BaseState(feerate_per_kw))
-        return tuple((p.name, base if p.name == BASE else b"") for p in self.type.providers)
+        pins = (p for p in self.type.providers if p.name not in self.begins)
+        return tuple((p.name, base if p.name == BASE else b"") for p in pins)
 
 
 class Kinds:
@@ -167,8 +170,8 @@ class Kinds:
         wanted = features.ChannelType(base, scid_alias=aliased)
         bits = wanted.features().to_bytes()
         pinned = self._pinned(_meaning(wanted), extensions)
-        needs = self._features(*found) if found else ()
-        return Kind(name, pinned, bits, extensions, spec.funding, spec.main, needs=needs)
+        needs, begins = self._features(*found) if found else (), self._begins(extensions)
+        return Kind(name, pinned, bits, extensions, spec.funding, spec.main, needs=needs, begins=begins)
 
     def _features(self, owner: str, spec: ChannelTypeSpec) -> tuple[FeatureSpec, ...]:
         manifest = self.registry.owners[owner].manifest
@@ -199,8 +202,10 @@ class Kinds:
             raise ChannelTypeUnknown(str(error)) from None
         if base.zeroconf:
             raise ChannelTypeUnknown("This node opens no channels of the zeroconf variant yet.")
-        name, listed = base.name + (ALIASED if base.scid_alias else ""), extensions or ()
-        return Kind(name, self._pinned(_meaning(base), listed), bits or b"", listed)
+        listed = extensions or ()
+        name = self.registry.type_of(base.name, tuple((e.name, e.format) for e in listed)) or base.name
+        name += ALIASED if base.scid_alias else ""
+        return Kind(name, self._pinned(_meaning(base), listed), bits or b"", listed, begins=self._begins(listed))
 
     def _with_own_scripts(self, bits: bytes | None, extensions: tuple[Extension, ...], name: str) -> Kind:
         if self.registry.channel_type(name.removesuffix(ALIASED)) is None:
@@ -215,6 +220,9 @@ class Kinds:
         if found is None:
             raise ChannelTypeUnknown(f"No plugin here provides {provider[:40]!r}.")
         return max(found[1].formats)
+
+    def _begins(self, extensions: tuple[Extension, ...]) -> tuple[str, ...]:
+        return tuple(each.name for each in extensions if self.registry.begins(each.name, each.format))
 
     def _pinned(self, base: ChannelType, extensions: tuple[Extension, ...]) -> ChannelType:
         pins = []

@@ -8,6 +8,7 @@ from lnpd.channel.actions import Notify
 from lnpd.channel.state import Channel, Closed, Policy
 from lnpd.hooks.answers import Answers
 from lnpd.services.channels.batch import Batch, Broadcasting, Watch
+from lnpd.services.channels.beginnings import Beginnings
 from lnpd.services.channels.caps import Caps
 from lnpd.services.channels.ids import Ids
 from lnpd.services.channels.opening import Demands
@@ -77,6 +78,7 @@ class Parts:
     reserve: AnchorReserve
     require_current: Callable[[], None]  # raises ChainError while the chain is not seen as it is
     broken: Callable[[Channel, Exception], None]  # a batch was lost
+    beginnings: Beginnings
     ids: Ids = field(default_factory=Ids)
 
     def rows_of(self, batch: Batch, index: ChannelIndex) -> Callable[[Write], None]:

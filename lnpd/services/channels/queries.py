@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from lnpd.channel.actions import Action, Keep
+from lnpd.channel.beginning import InitialStates
 from lnpd.channel.dust import MOST_TIMES
 from lnpd.channel.foresight import AskAhead
 from lnpd.channel.queries import (
@@ -77,6 +78,8 @@ class Queries:
                 return await self._sold(graph, child, signatures)
             case ClaimId(channel_id=channel_id):
                 return self._parts.ids.claim(channel_id, self._batch.channel.key)
+            case InitialStates():
+                return await self._unless_urgent(self._parts.beginnings.of(query))
             case AllowDestination(script_pubkey=script):
                 await self._allow(script)
                 return None

@@ -32,6 +32,7 @@ from lnpd.services.chain.follow import POLL_SECONDS
 from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.chain.sight import ChainSight
 from lnpd.services.chain.watch import ChainWatch
+from lnpd.services.channels.beginnings import Beginnings
 from lnpd.services.channels.chain import ChannelChain, FundingRecipient, PluginRecipient
 from lnpd.services.channels.feerates import FeerateKeeper
 from lnpd.services.channels.fees import FeePayer
@@ -229,6 +230,7 @@ class Node:
             reserve=self._reserve(),
             require_current=self.sight.require_current,
             broken=lambda _channel, error: self._batch_lost(error),
+            beginnings=Beginnings(self.hooks, self.registry),
         )
         self.kinds = Kinds(self.registry)
         self.channels = Channels(parts, self.kinds, self.hooks, channel_settings(config, self.wallet))

@@ -36,7 +36,7 @@ from lnpd.services.plugins.output import Voice
 from lnpd.services.plugins.results import result_of
 from lnpd.services.plugins.spans import span
 
-MAX_HOOK_ANSWER_BYTES = 64 * 1024  # a text of 500 characters is the longest that a hook gives
+MAX_HOOK_ANSWER_BYTES = 256 * 1024  # initial_states is the longest: a state in hex, or a few
 
 WITHIN_PURE = ("log",)  # what a pure function may ask the node for
 
