@@ -2,6 +2,9 @@
 
 import sys
 
-from lnpd.cli.daemon import main
+from lnpd.cli.loading import loading
+
+with loading():
+    from lnpd.cli.daemon import main
 
 sys.exit(main())

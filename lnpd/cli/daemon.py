@@ -8,6 +8,7 @@ Whatever keeps it from starting is one line on standard error and an exit code o
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -20,6 +21,7 @@ from lnpd.cli import options, started
 from lnpd.cli.directory import prepare_directory
 from lnpd.cli.effect import printed
 from lnpd.cli.exits import INTERRUPTED, LNPD_EXITS, OK, REFUSED, daemon_exit_of
+from lnpd.cli.loading import loading
 from lnpd.cli.secrets import known_passphrase
 from lnpd.config import Config
 from lnpd.errors import ChainUnreachable, DeadlineMissed, LnpdError, PluginNotFound, SeedFileMissing
@@ -52,6 +54,8 @@ def main(words: Sequence[str] | None = None) -> int:
         log.debug("%s ended by a defect", name, exc_info=error)
         print(f"{name}: failed in a way of its own, {type(error).__name__}: {_masked(error)}", file=sys.stderr)
         return REFUSED
+    finally:
+        gc.freeze()  # the interpreter's end need not look for garbage in all that is loaded
 
 
 def _masked(error: Exception) -> str:
@@ -92,17 +96,18 @@ def daemon(words: Sequence[str]) -> int:
     if parsed.check_config:
         print(printed(config))
         return OK
-    from lnpd.services.logs.outlets import set_up  # with what it needs, which --help need not load
+    with loading():
+        from lnpd.services.logs.outlets import set_up  # with what it needs, which --help need not load
 
-    set_up(config, files=False)
-    check_places(config)
-    fixed = config.developer is not None and config.developer.seed
-    if not fixed and not config.seed_path.exists():
-        raise SeedFileMissing(f"{config.directory} has no seed yet: make one with `lnpd init`.")
-    if not (fixed or config.plain_seed or config.signer_process):  # the signer's process alone opens its seed file
-        from lnpd.services.signer.seed import refuse_plain  # with much of lnpd, which --help need not load
+        set_up(config, files=False)
+        check_places(config)
+        fixed = config.developer is not None and config.developer.seed
+        if not fixed and not config.seed_path.exists():
+            raise SeedFileMissing(f"{config.directory} has no seed yet: make one with `lnpd init`.")
+        if not (fixed or config.plain_seed or config.signer_process):  # the signer's process alone opens its seed file
+            from lnpd.services.signer.seed import refuse_plain  # with much of lnpd, which --help need not load
 
-        refuse_plain(config.seed_path)
+            refuse_plain(config.seed_path)
     passphrase = known_passphrase(config)
     prepare_directory(config.directory)
     started.write(config)
@@ -139,7 +144,8 @@ async def live(config: Config, passphrase: str | None) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
-    node = make_node(config, passphrase)
+    with loading():
+        node = make_node(config, passphrase)
     if not await _first(node.start(), asked):
         await _stop(node)
         return INTERRUPTED

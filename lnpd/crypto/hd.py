@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from lnpd.crypto.keys import per_commitment_point
 from lnpd.crypto.schnorr import tagged_hash
-from lnpd.crypto.secp import public_key, tweak_add_secret
+from lnpd.crypto.secp import public_key, tweak_add_point, tweak_add_secret
 from lnpd.errors import DerivationOutOfRange, InvalidTweak
 
 HARDENED: Final = 1 << 31
@@ -80,6 +80,23 @@ class ExtendedSecret:
 
     def __repr__(self) -> str:
         return "ExtendedSecret(...)"
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedPoint:
+    """A public key (33 bytes) and its chain code (32): unhardened children come of these without a secret."""
+
+    point: bytes
+    chain_code: bytes
+
+    def child(self, number: int) -> "ExtendedPoint":
+        """The child of a number 0..2^31-1; raises DerivationOutOfRange, InvalidPoint."""
+        _require("A public child's number", number, HARDENED)
+        digest = hmac_digest(self.chain_code, self.point + number.to_bytes(4, "big"), "sha512")
+        try:
+            return ExtendedPoint(tweak_add_point(self.point, digest[:32]), digest[32:])
+        except InvalidTweak:  # as of a secret's child
+            raise DerivationOutOfRange(f"Number {number} has no key here; take the next.") from None
 
 
 def format_path(path: Iterable[int]) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lnpd.crypto import hd, secp
-from lnpd.crypto.hd import HARDENED, ChannelIndex, ExtendedSecret, Master
+from lnpd.crypto.hd import HARDENED, ChannelIndex, ExtendedPoint, ExtendedSecret, Master
 from lnpd.crypto.keys import per_commitment_point
 from lnpd.errors import DerivationOutOfRange
 
@@ -84,6 +84,19 @@ def test_vectors_of_bip_32(seed: bytes, path: str, xprv: str) -> None:
     key = ExtendedSecret.from_seed(seed).descend(numbers(path))
     assert (key.chain_code, b"\0" + key.secret) == (decoded[13:45], decoded[45:78])
     assert hd.format_path(numbers(path)) == path
+
+
+@pytest.mark.parametrize("number", [0, 1, 219, HARDENED - 1])
+def test_a_public_child_is_that_of_the_secret_child(number: int) -> None:
+    parent = MASTER.key.child(HARDENED)
+    child, public = parent.child(number), ExtendedPoint(secp.public_key(parent.secret), parent.chain_code).child(number)
+    assert (public.point, public.chain_code) == (secp.public_key(child.secret), child.chain_code)
+
+
+@pytest.mark.parametrize("number", [-1, HARDENED])
+def test_a_hardened_child_needs_the_secret(number: int) -> None:
+    with pytest.raises(DerivationOutOfRange):
+        ExtendedPoint(secp.public_key(MASTER.key.secret), MASTER.key.chain_code).child(number)
 
 
 def test_wallet_account_of_bip_84() -> None:

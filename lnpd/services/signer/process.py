@@ -10,6 +10,7 @@ file; a new one is written here too.
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -191,6 +192,7 @@ def main() -> Literal[0, 1]:
         start = _read_start()
         speak(start.passphrase, start.node_secret, *(astuple(start.channel_secrets) if start.channel_secrets else ()))
         signer, store = _opened(start)
+        gc.freeze()  # what is loaded is never garbage, and need not be looked at when the interpreter ends
     except LnpdError as error:
         _say(Failed(type(error).__name__, str(error)))
         return 1

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from embit.descriptor import Descriptor
 
 from lnpd.errors import (
     AddressRefused,
@@ -16,6 +17,7 @@ from lnpd.services.onchain import Balance, Funded
 from lnpd.services.wallet.rows import GAPS
 from lnpd.services.wallet.scripts import CHANGE, RECEIVE, WalletScripts
 from lnpd.services.wallet.service import Wallet
+from lnpd.tx.script import pay_to_key
 from lnpd.tx.transaction import TxOut
 from tests.chain.purse import P2WPKH, output_of, pay
 from tests.services.chain.chains import KINDS, Chain, a_chain, a_spend, offer, told
@@ -48,6 +50,14 @@ def test_addresses_are_those_of_bip_84() -> None:
         assert scripts.script_of(address) == scripts.script_of(address.upper()) == scripts.script(*path)
         assert scripts.path(scripts.script(*path)) == path
     assert scripts.path(FUNDING_SCRIPT) is None
+
+
+@pytest.mark.parametrize("path", [(0, 0), (0, 19), (1, 0), (1, 199), (1, 2**31 - 1)])
+def test_scripts_are_those_of_the_descriptor_and_of_the_keys_that_a_psbt_names(path: tuple[int, int]) -> None:
+    scripts = WalletScripts(BIP84_ACCOUNT, "regtest")
+    descriptor = Descriptor.from_string(f"wpkh({BIP84_ACCOUNT}/{path[0]}/*)")
+    key, _ = scripts.origin(path)
+    assert scripts.script(*path) == descriptor.derive(path[1]).script_pubkey().data == pay_to_key(key.sec())
 
 
 @pytest.mark.parametrize(
