@@ -185,8 +185,9 @@ def explain(words: Sequence[str], common: Common, prog: str = "lnp", more: Seque
 
 def group_of(word: str, common: Common) -> str:
     """The commands of two words that begin with this one, which is none itself (`plugin`); empty if there are none."""
-    rows = [command for command in TABLE if command.name.startswith(f"{word} ")]
-    if not rows or any(command.name == word for command in known_commands(common)):
+    known = known_commands(common)
+    rows = [command for command in known if command.name.startswith(f"{word} ")]
+    if not rows or any(command.name == word for command in known):
         return ""
     margin = max(len(row.name) for row in rows) + 1
     lines = [f"usage: lnp {word} COMMAND ...      (lnp {word} COMMAND --help says more)", ""]

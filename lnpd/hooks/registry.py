@@ -40,7 +40,7 @@ T = TypeVar("T")
 CORE = "lnpd"
 NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 # What a person types, and what scripts call: no spaces, no control characters, no option's dash.
-METHOD = re.compile(r"[a-z][a-z0-9-]{0,63}")
+METHOD = re.compile(r"[a-z][a-z0-9-]{0,63}(?: [a-z][a-z0-9-]{0,63})?")
 PARAMETER = re.compile(r"[a-z][a-z0-9_]{0,63}")
 CHANNEL_TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}/[a-z0-9_-]{1,63}")
 TOPIC = re.compile(r"(?:[a-z][a-z0-9-]{0,31}/)?[a-z][a-z0-9_-]{0,63}")
@@ -186,6 +186,7 @@ class Registry:
         claims = {(what, name): owner for owner, claimed in others.items() for what, name in _claims_of(claimed)}
         claims |= {("the provider", name): CORE for name in self._core_providers}
         claims |= {("the RPC method", name): CORE for name in self._core_rpc}
+        claims |= {("the group of commands", name.partition(".")[0]): CORE for name in self._core_rpc}
         for what, name in _claims_of(manifest):
             if (owner := claims.get((what, name))) is not None:
                 raise ManifestRefused(f"{manifest.name} claims {what} {name}, which {owner} owns")
@@ -206,6 +207,7 @@ def _claims_of(manifest: Manifest) -> tuple[tuple[str, str], ...]:
     return (
         *(("the provider", spec.name) for spec in manifest.providers),
         *(("the RPC method", method.name) for method in manifest.rpc),
+        *(("the group of commands", manifest.name) for method in manifest.rpc if " " in method.name),
         *(("the channel type", kind.name) for kind in manifest.channel_types),
         *(("the topic", topic.name) for topic in manifest.topics),
         *(("the hook", offer.name) for offer in manifest.offers),
@@ -292,6 +294,9 @@ def _check_method(owner: str, method: RpcMethod) -> None:
     names = [parameter.name for parameter in method.parameters]
     if not METHOD.fullmatch(method.name):
         raise ManifestRefused(f"{owner}: {method.name[:40]!r} cannot be the name of an RPC method")
+    group, _, second = method.name.partition(" ")
+    if second and group != owner:
+        raise ManifestRefused(f"{owner}: {method.name!r} has to begin with {owner}: a plugin's group is its name")
     if len(names) > MAX_PARAMETERS or len(set(names)) != len(names) or not all(map(PARAMETER.fullmatch, names)):
         raise ManifestRefused(
             f"{owner}: the parameters of {method.name} are over {MAX_PARAMETERS}, or one is named twice or oddly"

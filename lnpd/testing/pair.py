@@ -62,7 +62,8 @@ class Side:
 
     async def _rpc(self, method: str, params: dict[str, Any]) -> object:  # Any: JSON values
         rows = {row.name: row for row in self._pair.manifest.rpc}
-        name = method if method in rows else f"{self._pair.manifest.name}-{method}"
+        plugin = self._pair.manifest.name
+        name = next((each for each in (method, f"{plugin} {method}") if each in rows), f"{plugin}-{method}")
         takes = {parameter.name for parameter in rows[name].parameters} if name in rows else set()
         if "channel_id" in takes and self._pair.channel:
             params = {"channel_id": self._pair.channel, **params}

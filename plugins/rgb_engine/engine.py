@@ -16,10 +16,11 @@ from typing import TypeVar
 
 from rgb_engine.errors import ElectrumUnreachable, LibraryPanicked, WalletDamaged
 from rgb_engine.judge import Expected, validate
-from rgb_engine.values import Accepted, Asset, Bitcoin, Funding, Invoice, Transfer
+from rgb_engine.values import MAX_AMOUNT, Accepted, Asset, Bitcoin, Funding, Invoice, Transfer, a_txid, bounded
 from rgb_engine.wallet import DAY_SECONDS, HOLDING_SAT, ROOM, Wallet
 
 T = TypeVar("T")
+MOST_JUDGES = 2  # processes at once
 
 
 class Engine:
@@ -32,6 +33,12 @@ class Engine:
         self._wallet: Wallet | None = None
         self._made = (folder.absolute(), network, electrum)
         self._thread = ThreadPoolExecutor(1, "rgb")
+        self._judges = asyncio.Semaphore(MOST_JUDGES)
+
+    @property
+    def network(self) -> str:
+        """By the node's name."""
+        return self._made[1]
 
     async def ask(self, work: Callable[[Wallet], T]) -> T:
         """Runs anything else with the wallet, in its turn."""
@@ -88,9 +95,14 @@ class Engine:
         return await self.ask(lambda wallet: wallet.issue(ticker, name, precision, amount, feerate))
 
     async def invoice(
-        self, asset_id: str = "", amount: int = 0, expiry_seconds: int = DAY_SECONDS, blinded: bool = False
+        self,
+        asset_id: str = "",
+        amount: int = 0,
+        expiry_seconds: int = DAY_SECONDS,
+        blinded: bool = False,
+        feerate: int = 2,
     ) -> Invoice:
-        return await self.ask(lambda wallet: wallet.invoice(asset_id, amount, expiry_seconds, blinded))
+        return await self.ask(lambda wallet: wallet.invoice(asset_id, amount, expiry_seconds, blinded, feerate))
 
     async def read_invoice(self, text: str) -> Invoice:
         return await self.ask(lambda wallet: wallet.read_invoice(text))
@@ -102,7 +114,9 @@ class Engine:
         self, consignment: bytes, script_pubkey: bytes, txid: str, vout: int, asset_id: str, amount: int
     ) -> Accepted:
         """See `judge.validate`: nothing of this wallet is touched."""
-        return await validate(*self._made, consignment, Expected(script_pubkey, txid, vout, asset_id, amount))
+        expected = Expected(script_pubkey, a_txid(txid), vout, asset_id, bounded("the amount", amount, 1, MAX_AMOUNT))
+        async with self._judges:
+            return await validate(*self._made, consignment, expected)
 
     async def send(
         self, to: Invoice, asset_id: str, amount: int, feerate: int, amount_sat: int = HOLDING_SAT
@@ -128,5 +142,5 @@ class Engine:
     async def consignment(self, sent: Transfer) -> bytes:
         return await self.ask(lambda wallet: wallet.consignment(sent))
 
-    async def backup(self, path: Path) -> None:
-        await self.ask(lambda wallet: wallet.backup(path))
+    async def backup(self) -> Path:
+        return await self.ask(lambda wallet: wallet.backup())

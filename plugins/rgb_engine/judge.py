@@ -25,13 +25,26 @@ from nia.errors import NiaError
 from nia.history import check
 from nia.names import contract_name, script_recipient
 from nia.transaction import Tx
-from rgb_engine import binding, errors
-from rgb_engine.errors import BadRequest, ConsignmentRefused, EngineError, LibraryPanicked
+from rgb_engine import binding
+from rgb_engine.errors import (
+    ConsignmentRefused,
+    ElectrumUnreachable,
+    ElectrumUnset,
+    EngineError,
+    LibraryMissing,
+    NetworkUnknown,
+    WalletDamaged,
+)
 from rgb_engine.values import Accepted, sized
 
 JUDGE_SECONDS: Final = 60
 MAX_VERDICT_BYTES: Final = 16 * 1024
 CONSIGNMENT: Final = "given"
+
+NOT_ITS_FAULT: Final = {
+    kind.__name__: kind for kind in (ElectrumUnreachable, ElectrumUnset, LibraryMissing, NetworkUnknown, WalletDamaged)
+}
+"""What says nothing of a consignment. All else that goes wrong is its fault."""
 
 
 class Expected(msgspec.Struct, frozen=True):
@@ -66,7 +79,7 @@ async def validate(folder: Path, network: str, electrum: str, consignment: bytes
     with TemporaryDirectory(prefix="judge-", dir=folder) as name:
         (Path(name) / CONSIGNMENT).write_bytes(sized(consignment))
         case = msgspec.json.encode(Case(network, electrum, expected))
-        return _accepted(await _asked(name, case), expected)
+        return accepted(await _asked(name, case), expected)
 
 
 async def _asked(folder: str, case: bytes) -> Verdict:
@@ -91,11 +104,10 @@ async def _asked(folder: str, case: bytes) -> Verdict:
         raise ConsignmentRefused(f"rgb-lib did not survive the consignment (code {judge.returncode})") from None
 
 
-def _accepted(verdict: Verdict, expected: Expected) -> Accepted:
+def accepted(verdict: Verdict, expected: Expected) -> Accepted:
     """Nothing that the other process says is taken as it is."""
     if verdict.error or verdict.accepted is None:
-        kind = getattr(errors, verdict.error, ConsignmentRefused)
-        raise (ConsignmentRefused if kind is LibraryPanicked else kind)(verdict.text)
+        raise NOT_ITS_FAULT.get(verdict.error, ConsignmentRefused)(verdict.text)
     found = verdict.accepted
     if found.status == "unsafe":
         raise ConsignmentRefused("what came before the consignment's last transaction is not confirmed yet")
@@ -156,7 +168,7 @@ def _name(folder: Path, recipient: str) -> None:
     with closing(sqlite3.connect(path)) as database, database:
         changed = database.execute("UPDATE transfer SET recipient_id = ?", (recipient,)).rowcount
     if changed != 1:
-        raise BadRequest(f"rgb-lib's database is another one than was expected: {changed} rows")
+        raise WalletDamaged(f"rgb-lib's database is another one than was expected: {changed} rows")
 
 
 def main() -> None:

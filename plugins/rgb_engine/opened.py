@@ -1,12 +1,13 @@
 """How is rgb-lib's wallet opened, by whom, and when does it go online?
 
-In the plugin's folder there are `words` (words.py), `wallet`, which is rgb-lib's, and `lock`.
+In the plugin's folder there are `words` (words.py), `wallet`, which is rgb-lib's, `lock`, and perhaps `rgb.backup`.
 
 Each output holds one allocation at most: rgb-lib fails where an input holds a second asset that is not sent. Outputs
 are P2WPKH, for a P2TR before the OP_RETURN would void the commitment.
 """
 
 import fcntl
+import shutil
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -33,11 +34,9 @@ class Opened:
         if self._wallet is None:
             self._take()
             lib, network = self._library, binding.network(self.network)
-            version = lib.WitnessVersion.SEG_WIT_V0
             with binding.translated():
-                words = kept(self.folder, self._data, lambda: lib.generate_keys(network, version).mnemonic)
-                keys = lib.restore_keys(network, words, version)
-                self._data.mkdir(mode=0o700, exist_ok=True)
+                words = self._words()
+                self._data_or_backup(words)
                 data = lib.WalletData(
                     data_dir=str(self._data),
                     bitcoin_network=network,
@@ -45,16 +44,40 @@ class Opened:
                     max_allocations_per_utxo=1,
                     supported_schemas=[lib.AssetSchema.NIA],
                 )
-                single = lib.SinglesigKeys(
-                    account_xpub_vanilla=keys.account_xpub_vanilla,
-                    account_xpub_colored=keys.account_xpub_colored,
-                    vanilla_keychain=None,
-                    master_fingerprint=keys.master_fingerprint,
-                    mnemonic=words,
-                    witness_version=version,
-                )
-                self._wallet = lib.Wallet(data, single)
+                self._wallet = lib.Wallet(data, self._keys(words))
         return self._wallet
+
+    def _words(self) -> str:
+        lib, network = self._library, binding.network(self.network)
+        return kept(self.folder, self._data, lambda: lib.generate_keys(network, lib.WitnessVersion.SEG_WIT_V0).mnemonic)
+
+    def _keys(self, words: str) -> Any:
+        lib, version = self._library, self._library.WitnessVersion.SEG_WIT_V0
+        keys = lib.restore_keys(binding.network(self.network), words, version)
+        return lib.SinglesigKeys(
+            account_xpub_vanilla=keys.account_xpub_vanilla,
+            account_xpub_colored=keys.account_xpub_colored,
+            vanilla_keychain=None,
+            master_fingerprint=keys.master_fingerprint,
+            mnemonic=words,
+            witness_version=version,
+        )
+
+    def _data_or_backup(self, words: str) -> None:
+        """Where there is no wallet, a backup beside its words is put back."""
+        if self._data.exists():
+            return
+        fresh = self.folder / "wallet.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        if self.backup_path.exists():
+            self._library.restore_backup(str(self.backup_path), words, str(fresh))
+        fresh.rename(self._data)
+
+    @property
+    def backup_path(self) -> Path:
+        """Where a backup is written, and looked for."""
+        return self.folder / "rgb.backup"
 
     def online(self) -> Any:
         """rgb-lib's token for calls that need the chain."""

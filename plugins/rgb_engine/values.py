@@ -1,6 +1,7 @@
 """What does the wallet tell of assets, transfers and fundings? Ids and txids are hex or RGB's own text, as people see
 them; amounts of an asset are in its smallest unit, as RGB counts."""
 
+from re import fullmatch
 from typing import Final, Literal
 
 import msgspec
@@ -113,6 +114,13 @@ def brief(name: str, value: str, most: int = MAX_TEXT) -> str:
     if len(value) > most or not value.isprintable():
         raise BadRequest(f"{name} is at most {most} printable characters")
     return value
+
+
+def a_txid(text: str) -> str:
+    """The txid. BadRequest if it is none."""
+    if not fullmatch("[0-9a-f]{64}", text):
+        raise BadRequest(f"{text[:64]!r} is no txid")
+    return text
 
 
 def sized(consignment: bytes) -> bytes:

@@ -26,11 +26,11 @@ from rgb_engine.values import (
     Funding,
     Invoice,
     Transfer,
+    a_txid,
     bounded,
     brief,
     sized,
 )
-from rgb_engine.words import kept
 
 DAY_SECONDS: Final = 24 * 3600
 NEVER_SECONDS: Final = 10 * 365 * DAY_SECONDS  # when what waits for `finish` expires: rgb-lib wants a time
@@ -127,7 +127,12 @@ class Wallet(Opened):
 
     # --- receiving
     def invoice(
-        self, asset_id: str = "", amount: int = 0, expiry_seconds: int = DAY_SECONDS, blinded: bool = False
+        self,
+        asset_id: str = "",
+        amount: int = 0,
+        expiry_seconds: int = DAY_SECONDS,
+        blinded: bool = False,
+        feerate: int = 2,
     ) -> Invoice:
         """What somebody else sends tokens to: a new output, or with `blinded` one that the wallet has, unseen."""
         bounded("the amount", amount, 0, MAX_AMOUNT)
@@ -148,7 +153,7 @@ class Wallet(Opened):
         try:
             given = made()
         except NotEnough:
-            self.make_room()
+            self.make_room(feerate=feerate)
             given = made()
         return Invoice(given.invoice, given.recipient_id, asset_id, amount, expires)
 
@@ -240,9 +245,9 @@ class Wallet(Opened):
     def sent(self, txid: str) -> Transfer:
         """The transfer of ours with this txid. TransferUnknown."""
         for each in self.transfers():
-            if each.kind == "sent" and each.txid == txid:
+            if each.kind == "sent" and each.txid == a_txid(txid):
                 return each
-        raise TransferUnknown(f"the RGB wallet has sent nothing in {brief('the txid', txid, 64)!r}")
+        raise TransferUnknown(f"the RGB wallet has sent nothing in {txid}")
 
     def consignment(self, sent: Transfer) -> bytes:
         """What the recipient of a transfer needs. TransferUnknown."""
@@ -251,12 +256,13 @@ class Wallet(Opened):
             raise TransferUnknown(f"the transfer {sent.txid} has no consignment")
         return path.read_bytes()
 
-    def backup(self, path: Path) -> None:
-        """Writes the wallet, encrypted under its words, to a new file."""
-        wallet = self.open()
-        path.unlink(missing_ok=True)
+    def backup(self) -> Path:
+        """Writes the wallet, encrypted under its words, to a file beside them."""
+        wallet, fresh = self.open(), self.folder / "rgb.backup.new"
+        fresh.unlink(missing_ok=True)
         with binding.translated():
-            wallet.backup(str(path), kept(self.folder, self._data, str))
+            wallet.backup(str(fresh), self._words())
+        return fresh.rename(self.backup_path)
 
     def last_word(self) -> str:
         """The last complaint in rgb-lib's log, which is all that says why a consignment is invalid. Closes the wallet:

@@ -10,7 +10,7 @@ from lnpd_sdk.types import ProviderSpec
 
 OptionKind = Literal["text", "integer", "number", "boolean"]
 OptionValue = str | int | float | bool
-ParameterKind = Literal["text", "integer", "boolean", "channel", "peer", "hex"]
+ParameterKind = Literal["text", "integer", "boolean", "channel", "peer", "path", "hex"]
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -25,7 +25,8 @@ class Parameter(msgspec.Struct, frozen=True):
 class RpcMethod(msgspec.Struct, frozen=True):
     """A method that the plugin adds to the node's RPC, and thereby to `lnp` and to its shell.
 
-    `result` says in words what it returns; `example` is a command line.
+    A `name` of two words, of which the first is the plugin's own name, is a command of a group: `lnp rgb issue`; its
+    method in the RPC is `rgb.issue`. `result` says in words what it returns; `example` is a command line.
     """
 
     name: str

@@ -12,8 +12,9 @@ from lnpd_sdk.manifest import HookField, Parameter, ParameterKind
 from lnpd_sdk.nearest import nearest
 
 KINDS: dict[object, ParameterKind] = {str: "text", int: "integer", bool: "boolean", bytes: "hex"}
-# A parameter of this name is more than a text: the command line completes it and accepts a unique beginning.
-NAMED: dict[str, ParameterKind] = {"channel_id": "channel", "node_id": "peer"}
+# A parameter of this name is more than a text: the command line completes it, and accepts a unique beginning of an id;
+# a file's path arrives whole.
+NAMED: dict[str, ParameterKind] = {"channel_id": "channel", "node_id": "peer", "file": "path"}
 FIELD_KINDS: dict[object, Literal["text", "integer", "boolean", "bytes"]] = {
     str: "text",
     int: "integer",

@@ -98,7 +98,8 @@ class Plugin(Living, Hearing):
 
         The function's first parameter is the `Node`; the others, `str`, `int`, `bool` or `bytes` (hex outside), are
         the method's, by name; `Annotated[int, "what it is"]` gives one its help. Without `name` it is called
-        PLUGIN-FUNCTION. It returns, or resolves to, what JSON can hold.
+        PLUGIN-FUNCTION; "PLUGIN WORD" makes it one of a group of commands (`lnp rgb issue`). It returns, or resolves
+        to, what JSON can hold.
         """
 
         def register(function: F) -> F:

@@ -92,6 +92,11 @@ def test_a_plugins_method_is_a_command(node: tuple[SmallNode, Path]) -> None:
     assert running.asked == [("lockbox-put", {"channel": CHANNEL_ID, "amount_sat": 7})]
     assert "lockbox-put" in lnp_of(directory, "--help").stdout
     assert "which channel" in lnp_of(directory, "lockbox-put", "--help").stdout
+    assert lnp_of(directory, "lockbox", "open", "key").returncode == 0
+    assert running.asked[1:] == [("lockbox open", {"file": os.path.abspath("key")})]
+    for words in (("lockbox", "--help"), ("help", "lockbox")):
+        assert "lockbox open  Opens a box." in lnp_of(directory, *words).stdout
+    assert "did you mean lockbox open?" in lnp_of(directory, "lockbox", "opne").stderr
 
 
 # What a person can do wrong is test_wrong.py's; here are what needs a process, or a node with a defect.

@@ -124,7 +124,16 @@ BAD: dict[str, tuple[Manifest, str]] = {
         ),
         "storm/x says that 'storm' begins with a state, and pins no provider",
     ),
-    "a method with a space": (manifest(rpc=(RpcMethod("two words", ""),)), "'two words' cannot be the name"),
+    "a method of three words": (
+        manifest(rpc=(RpcMethod("storm two words", ""),)),
+        "'storm two words' cannot be the name",
+    ),
+    "a method of two spaces": (manifest(rpc=(RpcMethod("storm  words", ""),)), "'storm  words' cannot be the name"),
+    "another's group": (manifest(rpc=(RpcMethod("two words", ""),)), "'two words' has to begin with storm"),
+    "a group of the core's": (
+        manifest(name="pay", rpc=(RpcMethod("pay twice", ""),)),
+        "the group of commands pay, which lnpd owns",
+    ),
     "a method like an option": (manifest(rpc=(RpcMethod("--force", ""),)), "'--force' cannot be the name"),
     "a parameter twice": (
         manifest(rpc=(RpcMethod("x", "", (Parameter("a", "text", ""), Parameter("a", "text", ""))),)),

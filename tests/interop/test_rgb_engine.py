@@ -142,6 +142,23 @@ def test_a_strangers_consignment_is_judged_without_a_trace(tmp_path: Path) -> No
     told(story)
 
 
+def test_a_wallet_comes_back_from_its_words_and_its_backup(tmp_path: Path) -> None:
+    async def story(world: RgbWorld) -> None:
+        alice, asset = await world.issuer(tmp_path / "alice")
+        backup = await alice.backup()
+        await alice.close()
+        (tmp_path / "again").mkdir()
+        for name in ("words", backup.name):
+            (backup.parent / name).rename(tmp_path / "again" / name)
+        again = Engine(tmp_path / "again", NETWORK, world.electrum)
+        funding = await fund(again, asset)
+        assert (await again.finish(funding.txid)).status == "unconfirmed"
+        await world.mine()
+        assert (await balance(again, asset)).settled == ISSUED - FUNDED
+
+    told(story)
+
+
 def test_what_is_wrong_has_a_sentence(tmp_path: Path) -> None:
     async def story(world: RgbWorld) -> None:
         poor = await world.wallet(tmp_path / "poor", 0)

@@ -22,7 +22,7 @@ ASKED: Final[dict[str, tuple[str, Callable[[Row], Iterator[Known]]]]] = {
     "invoice": ("invoices", lambda row: iter([(row["invoice"], f"{row['state']}: {row['description']}")])),
     "names": ("plugin.list", lambda row: ((name, f"of {row['name']}") for name in row["providers"])),
     "plugin": ("plugin.list", lambda row: iter([(row["name"], row["status"])])),
-    "command": ("help", lambda row: iter([(row["name"], row["help"])] if row["plugin"] else [])),
+    "command": ("help", lambda row: iter([(row["name"].split(" ")[0], row["help"])] if row["plugin"] else [])),
 }
 
 

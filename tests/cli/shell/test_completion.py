@@ -10,6 +10,7 @@ from lnpd.cli.shell.own import OWN
 from lnpd.rpc.commands import COMMANDS, Command, Parameter
 
 PUT = Command("lockbox-put", "Plugins", "Locks.", None, (Parameter("channel", "channel", "which"),), plugin="lockbox")
+OPEN = Command("lockbox open", "Plugins", "Opens.", None, (Parameter("box", "channel", "which"),), plugin="lockbox")
 VALUES: dict[str, list[Known]] = {
     "peer": [Known("03b2", "127.0.0.1:9736", True), Known("03c4", "", True)],
     "channel": [Known("c3c3", "normal 1000000", True)],
@@ -23,7 +24,7 @@ def known(kind: str) -> Sequence[Known]:
 
 
 def offered(line: str) -> dict[str, str]:
-    found = suggestions(line, (*COMMANDS, PUT, *OWN), known)
+    found = suggestions(line, (*COMMANDS, PUT, OPEN, *OWN), known)
     return {line[: len(line) - s.length] + s.text: s.help for s in found}
 
 
@@ -32,7 +33,9 @@ EXPECTED: dict[str, tuple[str, list[str]]] = {
     "commands": ("p", ["ping", "peers", "pay", "payments", *PLUGIN]),
     "one": ("inf", ["info"]),
     "two words": ("plugin l", ["plugin list"]),
-    "a plugin's": ("lockb", ["lockbox-put"]),
+    "a plugin's": ("lockb", ["lockbox-put", "lockbox open"]),
+    "of a plugin's group": ("lockbox ", ["lockbox open"]),
+    "a value of one of a group": ("lockbox open ", ["lockbox open c3c3"]),
     "nothing fits": ("zzz", []),
     "a peer": ("ping ", ["ping 03b2", "ping 03c4"]),
     "a peer, begun": ("ping 03c", ["ping 03c4"]),

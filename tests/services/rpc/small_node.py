@@ -127,11 +127,12 @@ class SmallNode:
         parameters = (Parameter("channel", "channel", "which channel"), Parameter("amount_sat", "integer", "how much"))
         return (
             ("lockbox", RpcMethod("lockbox-put", "Locks an amount of ours.", parameters, example="lnp lockbox-put")),
+            ("lockbox", RpcMethod("lockbox open", "Opens a box.", (Parameter("file", "path", "its key"),))),
         )
 
     async def call_plugin(self, method: str, params: dict[str, Any]) -> object:
         self.asked.append((method, params))
-        return {"box": 0, "amount_sat": params["amount_sat"]}
+        return {"box": 0, **({"amount_sat": params["amount_sat"]} if "amount_sat" in params else {})}
 
     async def listen(self, address: str) -> answers.Listening:
         return answers.Listening(("127.0.0.1:9735", address))
