@@ -6,7 +6,7 @@ close) down to the output, makes it anew.
 
 from collections.abc import Iterable
 
-from nia.consignment import WitnessBundle, parse
+from nia.consignment import Consignment, WitnessBundle, parse
 from nia.transaction import parse_tx
 from rgb_channel.colour import Coloured
 
@@ -18,6 +18,11 @@ def witness_bundle(raw_tx: bytes, coloured: Coloured) -> WitnessBundle:
     return WitnessBundle.committed(parse_tx(raw_tx), coloured.tree, coloured.bundle)
 
 
+def extended(funding: Consignment, steps: Iterable[Step]) -> Consignment:
+    """The consignment of a funding with these steps added, in their order. Raises as `witness_bundle` does."""
+    return funding.extended([witness_bundle(raw_tx, coloured) for raw_tx, coloured in steps])
+
+
 def history(funding: bytes, steps: Iterable[Step]) -> bytes:
-    """The consignment of a funding with these steps added, in their order. Raises what `nia.consignment.parse` does."""
-    return parse(funding).extended(witness_bundle(raw_tx, coloured) for raw_tx, coloured in steps).encode()
+    """The same from bytes to bytes. Raises what `nia.consignment.parse` raises, and what `extended` does."""
+    return extended(parse(funding), steps).encode()

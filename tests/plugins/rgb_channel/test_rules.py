@@ -282,3 +282,31 @@ def test_every_token_has_an_output_in_whatever_may_be_signed(walk: list[Any], ba
                     except LnpdError as refused:
                         raise AssertionError(f"{refused}") from refused
     assert CORE_PROVIDERS, "the outputs are those of the real pipeline"
+
+
+bodies = st.one_of(
+    st.binary(max_size=80),
+    st.sampled_from((b"\x91" * 3_000, b"\xdf\xff\xff\xff\xff", msgspec.msgpack.encode({"amount_msat": -1}))),
+    st.builds(
+        lambda tlvs, msat: add(0, 0, amount_msat=msat, tlvs=tlvs).body,
+        st.lists(st.tuples(st.sampled_from((TOKENS_HTLC, 1, 2**64 - 1)), st.binary(max_size=9)), max_size=3),
+        st.integers(-(2**63), 2**64 - 1),
+    ),
+)
+updates = st.builds(
+    Update,
+    parties,
+    st.sampled_from(("htlc", "base", "rgb", "other")),
+    st.sampled_from(("add", "fulfill", "fail", "fail_malformed", "fee", "ext", "")),
+    st.sampled_from((0, 1, -1, 2**64 - 1, 2**64)),
+    bodies,
+)
+
+
+@settings(max_examples=200)
+@given(updates, st.one_of(st.just(state()), st.just(b""), st.binary(max_size=40)))
+def test_whatever_comes_is_judged_and_what_stands_can_be_folded(update: Update, data: bytes) -> None:
+    found = rgb.validate(view(), data, update)
+    assert found is None or (isinstance(found, Reject) and found.reason)
+    if found is None and update.provider != "other":
+        assert rgb.validate(view(), rgb.fold(view(), data, update).state, removal(1, "fail", 0)) is None
