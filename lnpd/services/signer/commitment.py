@@ -36,6 +36,7 @@ from lnpd.tx.transaction import TxIn
 DELAYED_TEMPLATES: Final = frozenset({"to_local"})
 OFFERED_TEMPLATES: Final = frozenset({"offered_htlc", "offered_htlc_anchors"})
 FINAL_SEQUENCE: Final = 0xFFFFFFFF
+NO_RELATIVE_LOCK: Final = 1 << 31  # of a sequence (BIP 68)
 FIRST_TIMESTAMP: Final = 500_000_000
 MAX_DIGESTS: Final = 16  # commitments whose digests are kept between prepare and sign
 
@@ -264,6 +265,8 @@ def _check_locks(child: Child, parent: Output, path: SpendPath) -> None:
     sequence, locktime = child.tx.inputs[0].sequence, child.tx.locktime
     if not (0 <= sequence <= FINAL_SEQUENCE and 0 <= locktime < FIRST_TIMESTAMP):
         refuse(Rule.CHILD_LOCKS, f"{_title(child)} has no sequence, or its locktime is no block height.")
+    if 0xFFFF < sequence < NO_RELATIVE_LOCK:
+        refuse(Rule.CHILD_LOCKS, f"{_title(child)} waits for a time, and not for blocks (BIP 68).")
     if path.older and not path.older <= sequence <= 0xFFFF:
         refuse(Rule.CHILD_LOCKS, f"{_title(child)} does not wait the {path.older} blocks of its path.")
     if path.after and (locktime < path.after or sequence == FINAL_SEQUENCE):

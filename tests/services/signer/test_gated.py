@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from lnpd_sdk.types import ACCEPTOR, OPENER, PARTIES
 from msgspec.structs import replace
@@ -9,10 +10,13 @@ from msgspec.structs import replace
 from lnpd.crypto.secp import public_key
 from lnpd.errors import SignerRefused
 from lnpd.services.interfaces import SecondStage, StagePart
+from lnpd.services.signer.commitment import _check_locks
 from lnpd.services.signer.durable import DurableSigner
 from lnpd.services.signer.refusals import Rule
 from lnpd.tx.adaptors import shown
 from lnpd.tx.graph import CommitmentSignatures, Graph
+from tests.channel.vault import GatedVault
+from tests.plugins.two_parties import TYPES, built, commitment, pinned
 from tests.services.signer.signers import INDEX, Pair, htlc, keys_from, run_now
 from tests.services.signer.world import changed_child, of_kind
 
@@ -125,3 +129,16 @@ def test_a_signer_of_its_own_store_knows_over_a_restart_what_it_held_and_signed(
             store.close_sync()
 
     run_now(main())
+
+
+def test_a_child_waits_for_blocks_and_never_for_a_time() -> None:
+    """Deadlines are counted in blocks: five units of 512 seconds would be taken for five of them."""
+    vault = GatedVault()
+    spec = commitment(pinned(vault, TYPES["anchors"]), msgspec.msgpack.encode((40_000, 0)))
+    graph = built(spec, vault)
+    child, parent = graph.children[0], graph.outputs[graph.children[0].vout]
+    _check_locks(child, parent, child.path)
+    spent = replace(child.tx.inputs[0], sequence=1 << 22 | 5)
+    with pytest.raises(SignerRefused, match="waits for a time") as refused:
+        _check_locks(replace(child, tx=replace(child.tx, inputs=(spent,))), parent, child.path)
+    assert refused.value.rule == Rule.CHILD_LOCKS
