@@ -7,7 +7,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from lnpd.cli import arguments, confirm, progress
+from lnpd.cli import arguments, progress
 from lnpd.cli.arguments import DEFAULT_TIMEOUT_SECONDS, Common
 from lnpd.cli.exits import LNP_EXITS
 from lnpd.cli.keyboard import KEYBOARD, WAIT, WATCH
@@ -120,13 +120,20 @@ def execute(command: Command, params: dict[str, Any], common: Common) -> None:  
 
             show_log(node, params, common)
             return
-        if confirm.is_asked(command, common):
-            shows = sys.stdout.isatty() and (common.in_shell or not common.json)
-            confirm.confirm(node, command, params, sys.stdout if shows else sys.stderr)
+        if command.mutating:
+            _ask_first(node, command, params, common)
         how_far = (lambda: _how_far(common)) if command.method in READING else None
         with progress.shown(command.method, common, how_far):
             answer = node.call(command.method, params, common.timeout_seconds)
         show(command, answer, common)
+
+
+def _ask_first(node: Client, command: Command, params: dict[str, Any], common: Common) -> None:  # Any: JSON values
+    from lnpd.cli import confirm  # what changes nothing is never asked about
+
+    if confirm.is_asked(command, common):
+        shows = sys.stdout.isatty() and (common.in_shell or not common.json)
+        confirm.confirm(node, command, params, sys.stdout if shows else sys.stderr)
 
 
 def _how_far(common: Common) -> str:

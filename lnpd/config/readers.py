@@ -18,7 +18,6 @@ from lnpd.config.model import (
     FailPoint,
     Secret,
 )
-from lnpd.store.points import PERSISTENCE_POINTS
 
 HOST_PORT: Final = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,255}):([0-9]{1,5})")
 
@@ -35,6 +34,8 @@ def read_fail_point(word: str) -> FailPoint:
     """POINT, POINT:after or POINT:before:3, with a point of the store's table."""
     point, _, rest = word.partition(":")
     moment, _, count = rest.partition(":")
+    from lnpd.store.points import PERSISTENCE_POINTS  # for tests alone
+
     if point not in PERSISTENCE_POINTS:
         raise ValueError(f"one of the persistence points {', '.join(PERSISTENCE_POINTS)}")
     if moment not in ("", "before", "after") or (count and (not count.isdecimal() or int(count) < 1)):

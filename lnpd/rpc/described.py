@@ -1,14 +1,16 @@
 """How does a command travel that not everybody knows: a plugin's?"""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from lnpd_sdk.manifest import RpcMethod
 
 from lnpd.rpc.commands import PLUGINS, Command, Parameter
 
+if TYPE_CHECKING:  # `lnp` has none of a plugin's manifest to read
+    from lnpd_sdk.manifest import RpcMethod
 
-def of_plugin(owner: str, row: RpcMethod) -> Command:
+
+def of_plugin(owner: str, row: "RpcMethod") -> Command:
     """A plugin's RPC method as a command."""
     parameters = tuple(Parameter(p.name, p.kind, p.help, p.required) for p in row.parameters)
     examples = (row.example,) if row.example else ()

@@ -61,7 +61,7 @@ QUESTIONS: dict[str, tuple[Callable[[Any], Any], object]] = {
         lambda node: node.open(PEER_ID[:8], 100_000, providers=["lockbox"]),
         answers.Opened(CHANNEL_ID, f"{TXID}:0", 100_000, "awaiting_depth"),
     ),
-    "the commands": (lambda node: node.help(), lambda rows: rows[-1]["name"] == "lockbox-put"),
+    "the commands": (lambda node: node.help(), lambda rows: "lockbox-put" in {row["name"] for row in rows}),
     "a plugin's": (
         lambda node: node.call("lockbox-put", {"channel": CHANNEL_ID, "amount_sat": 7}),
         {"box": 0, "amount_sat": 7},
@@ -186,6 +186,12 @@ def test_patience_ends(tmp_path: Path) -> None:
 
 
 # --- what is generated
+
+
+@pytest.mark.parametrize("kind", [Methods, AsyncMethods])
+def test_the_methods_alone_ask_nobody(kind: type) -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        kind()
 
 
 def test_the_methods_are_those_of_the_table() -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from lnpd.cli.printed.cases import Described, commands, filled, options, places
-from lnpd.cli.printed.programs import NODE_FLAGS, Program
+from lnpd.cli.printed.cases import Described, function
+from lnpd.cli.printed.programs import Program
 
 # `asked` is the program as it was typed, with the options that say which node is meant.
 FUNCTION: Final = """_@NAME@_place() {
@@ -74,15 +74,11 @@ def bash(programs: Iterable[Program]) -> str:
 
 
 def _function(program: Program) -> str:
-    return filled(
+    return function(
+        program,
         FUNCTION,
-        NAME=program.name,
-        PLACES=places(program, _words),
-        OPTIONS=options(program, _words),
+        _words,
         COMMON=" ".join(each.flag for each in program.common),
-        COMMANDS=commands(program),
-        NODE_FLAGS=" ".join(NODE_FLAGS),
-        VALUED=" ".join(program.valued),
         FIRST="true" if program.leading else '[ "$i" -eq 1 ]',
         LIVE='[ -n "$cur" ] && [[ "$cur" != -* ]] && [ -z "$flag" ]' if program.leading else "false",
     )

@@ -6,7 +6,7 @@ A place is COMMAND:N, the N-th word after a command, or COMMAND:--option, the op
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from lnpd.cli.printed.programs import Line, Program, Slot
+from lnpd.cli.printed.programs import NODE_FLAGS, Line, Program, Slot
 
 Described = tuple[str, str]
 """A word, and what it means."""
@@ -64,6 +64,22 @@ def commands(program: Program) -> str:
     return f"|{'|'.join(line.name for line in program.lines if ' ' in line.name)}|"
 
 
-def filled(template: str, **values: str) -> str:
+def function(program: Program, template: str, say: Callable[[Iterable[Described]], str], **own: str) -> str:
+    """A program's function for bash or zsh; `own` is what this shell says otherwise."""
+    of_cases = {
+        "PLACES": places(program, say),
+        "OPTIONS": options(program, say),
+        "COMMANDS": commands(program),
+    }
+    return of_program(program, template, **of_cases, **own)
+
+
+def of_program(program: Program, template: str, **own: str) -> str:
+    """A template with what every shell asks of a program, and what one says otherwise."""
+    every = {"NAME": program.name, "NODE_FLAGS": " ".join(NODE_FLAGS), "VALUED": " ".join(program.valued)}
+    return _filled(template, **{**every, **own})
+
+
+def _filled(template: str, **values: str) -> str:
     """A template with a value in the place of each @NAME@; what is in a value stays as it is."""
     return re.sub("@([A-Z_]+)@", lambda found: values[found[1]], template)

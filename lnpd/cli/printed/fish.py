@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from lnpd.cli.printed.cases import filled
-from lnpd.cli.printed.programs import NODE_FLAGS, Flag, Line, Program, Slot
+from lnpd.cli.printed.cases import of_program
+from lnpd.cli.printed.programs import Flag, Line, Program, Slot
 
 FUNCTION: Final = """function __@NAME@_place --description 'the command that was typed, and how many words after it'
     set -l command ''
@@ -61,11 +61,10 @@ def fish(programs: Iterable[Program]) -> str:
 
 
 def _functions(program: Program) -> str:
-    return filled(
+    return of_program(
+        program,
         FUNCTION,
-        NAME=program.name,
         COMMANDS=" ".join(_text(line.name) for line in program.lines if " " in line.name) or "''",
-        NODE_FLAGS=" ".join(NODE_FLAGS),
         VALUED=" ".join(program.valued) or "''",
         FIRST="0 -eq 0" if program.leading else "$number -eq 1",
         LINES="\n".join(_lines(program)),

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from lnpd.cli.printed.cases import Described, commands, filled, options, places
-from lnpd.cli.printed.programs import NODE_FLAGS, Program
+from lnpd.cli.printed.cases import Described, function
+from lnpd.cli.printed.programs import Program
 
 FUNCTION: Final = """_@NAME@_place() {
     case "$1:$2" in
@@ -75,15 +75,11 @@ def zsh(programs: Iterable[Program]) -> str:
 
 
 def _function(program: Program) -> str:
-    return filled(
+    return function(
+        program,
         FUNCTION,
-        NAME=program.name,
-        PLACES=places(program, _words),
-        OPTIONS=options(program, _words),
+        _words,
         COMMON=" ".join(_word(each.flag, each.help) for each in program.common),
-        COMMANDS=commands(program),
-        NODE_FLAGS=" ".join(NODE_FLAGS),
-        VALUED=" ".join(program.valued),
         FIRST="true" if program.leading else "((i == 2))",
         LIVE="yes" if program.leading else "no",
     )
