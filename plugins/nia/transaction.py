@@ -135,10 +135,10 @@ def _parse(reader: Reader) -> Tx:
     if not segwit:
         reader.at -= len(SEGWIT)
     inputs = [
-        (reader.a_hash(), reader.number(4), reader.take(_size(reader)), reader.number(4)) for _ in _counting(reader)
+        (reader.a_hash(), reader.number(4), reader.take(read_size(reader)), reader.number(4)) for _ in _counting(reader)
     ]
-    outputs = tuple(TxOut(reader.number(8), reader.take(_size(reader))) for _ in _counting(reader))
-    witnesses = [tuple(reader.take(_size(reader)) for _ in _counting(reader)) if segwit else () for _ in inputs]
+    outputs = tuple(TxOut(reader.number(8), reader.take(read_size(reader))) for _ in _counting(reader))
+    witnesses = [tuple(reader.take(read_size(reader)) for _ in _counting(reader)) if segwit else () for _ in inputs]
     if segwit and not any(witnesses):
         raise UnreadableTransaction("it says to have a witness and has none")
     given = zip(inputs, witnesses, strict=True)
@@ -148,12 +148,12 @@ def _parse(reader: Reader) -> Tx:
 
 def _counting(reader: Reader) -> range:
     """As many steps as the count says, no more than bytes are left."""
-    if (count := _size(reader)) > reader.left:
+    if (count := read_size(reader)) > reader.left:
         raise Truncated(f"{count} items at {reader.at}, where {reader.left} bytes are left")
     return range(count)
 
 
-def _size(reader: Reader) -> int:
+def read_size(reader: Reader) -> int:
     """Bitcoin's compact size, in its shortest form."""
     first = reader.number(1)
     if first < 0xFD:

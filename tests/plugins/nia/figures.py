@@ -6,12 +6,15 @@ perhaps the whole consignment; the entropy, the commitment, the transaction.
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from nia.bundle import Bundle
 from nia.seals import Assignment, Seal
 from nia.transition import Opout, Transition
 from tests.vectors import load
+
+TEN_TRANSFERS = (Path(__file__).parent / "ten_transfers.rgb").read_bytes()  # of rgb-lib's; tests/interop writes it
 
 Figures = Mapping[str, Any]
 
