@@ -112,7 +112,7 @@ class Desk:
     ) -> Row:
         """It costs a transaction if no output of the wallet is free."""
         engine = await self.engine(node)
-        return _asset(await engine.issue(ticker, name or ticker, precision, amount, await _feerate(node, feerate)))
+        return _asset(await engine.issue(ticker, name or ticker, precision, amount, await feerate_of(node, feerate)))
 
     async def list(self, node: Node) -> Rows:
         """With ids, which nobody else's asset has."""
@@ -139,7 +139,7 @@ class Desk:
     ) -> Row:
         """The payer sends a consignment, for `lnp rgb receive`."""
         engine = await self.engine(node)
-        made = await engine.invoice(asset, amount, expiry_seconds, blinded, await _feerate(node, 0))
+        made = await engine.invoice(asset, amount, expiry_seconds, blinded, await feerate_of(node, 0))
         return {"invoice": made.text, "expires_unix_seconds": made.expires_unix_seconds}
 
     async def send(
@@ -159,7 +159,7 @@ class Desk:
         wanted = await engine.asset(asset or to.asset_id)
         if to.asset_id not in ("", wanted.asset_id) or (amount and to.amount not in (0, amount)):
             raise BadRequest(f"the invoice is for {to.amount or 'any amount'} of {to.asset_id or 'any asset'}")
-        sent = await engine.send(to, wanted.asset_id, amount or to.amount, await _feerate(node, feerate))
+        sent = await engine.send(to, wanted.asset_id, amount or to.amount, await feerate_of(node, feerate))
         return {**_transfer(sent), "consignment": str(await self._kept(engine, sent))}
 
     async def receive(self, node: Node, file: Annotated[str, "the consignment, a file of the node's machine"]) -> Rows:
@@ -203,7 +203,7 @@ def _read(path: Path) -> bytes:
         raise BadRequest(f"{path} cannot be read: {error.strerror}") from None
 
 
-async def _feerate(node: Node, given: int) -> int:
+async def feerate_of(node: Node, given: int) -> int:
     """In sat per vbyte: what is given, or the node's estimate, rounded up."""
     return given or -(-(await node.rpc("info"))["feerate_per_kw"] * 4 // 1000) or 1
 

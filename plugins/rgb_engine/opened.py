@@ -15,6 +15,7 @@ from rgb_engine import binding
 from rgb_engine.errors import ElectrumUnset, WalletBusy
 from rgb_engine.words import kept
 
+MAX_LOG_BYTES: Final = 8 * 1024 * 1024
 LOOKBACK: Final = 20  # addresses beyond the last used one
 
 
@@ -37,6 +38,7 @@ class Opened:
             with binding.translated():
                 words = self._words()
                 self._data_or_backup(words)
+                self._shorten_logs()
                 data = lib.WalletData(
                     data_dir=str(self._data),
                     bitcoin_network=network,
@@ -74,6 +76,12 @@ class Opened:
             self._library.restore_backup(str(self.backup_path), words, str(fresh))
         fresh.rename(self._data)
 
+    def _shorten_logs(self) -> None:
+        """rgb-lib writes without end; one log of before is kept."""
+        for log in self._data.glob("*/log"):
+            if log.stat().st_size > MAX_LOG_BYTES:
+                log.replace(log.with_name("log.old"))
+
     @property
     def backup_path(self) -> Path:
         """Where a backup is written, and looked for."""
@@ -85,14 +93,19 @@ class Opened:
         if self._online is None:
             if not self.electrum:
                 raise ElectrumUnset("no Electrum server is named: lnp plugin set rgb electrum tcp://HOST:PORT")
-            options = self._library.OnlineOptions(
-                indexer_url=self.electrum, skip_consistency_check=False, vanilla_sync_lookback=LOOKBACK
-            )
             with binding.translated():
-                online = wallet.go_online(options)
-            self._online = online
-            self._went_online()
+                self._online = wallet.go_online(self._options(skip_check=True))
+            try:
+                self._went_online()
+            except BaseException:
+                self._online = None
+                raise
         return self._online
+
+    def _options(self, skip_check: bool) -> Any:
+        return self._library.OnlineOptions(
+            indexer_url=self.electrum, skip_consistency_check=skip_check, vanilla_sync_lookback=LOOKBACK
+        )
 
     def close(self) -> None:
         """Lets go of all that it holds."""
@@ -118,4 +131,4 @@ class Opened:
         self._lock = lock
 
     def _went_online(self) -> None:
-        """Called once for each time."""
+        """Called once for each time, before anything is asked."""

@@ -68,4 +68,5 @@ def transfer(given: Any, asset_id: str) -> Transfer:
         created_unix_seconds=given.created_at,
         expires_unix_seconds=given.expiration_timestamp or 0,
         consignment_path=given.consignment_path or "",
+        psbt_path=given.psbt_path or "",
     )

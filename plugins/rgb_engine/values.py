@@ -76,6 +76,7 @@ class Transfer(msgspec.Struct, frozen=True):
     created_unix_seconds: int = 0
     expires_unix_seconds: int = 0
     consignment_path: str = ""
+    psbt_path: str = ""
 
 
 class Funding(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from typing import Any, Final
 from nia.errors import NiaError
 from nia.names import script_recipient
 from rgb_engine import binding, rows
-from rgb_engine.errors import BadRequest, ConsignmentRefused, NotEnough, TransferUnknown
+from rgb_engine.errors import BadRequest, ConsignmentRefused, NotEnough, TransferUnknown, WalletDamaged
 from rgb_engine.opened import Opened
 from rgb_engine.psbt import transactions
 from rgb_engine.values import (
@@ -36,8 +36,9 @@ DAY_SECONDS: Final = 24 * 3600
 NEVER_SECONDS: Final = 10 * 365 * DAY_SECONDS  # when what waits for `finish` expires: rgb-lib wants a time
 HOLDING_SAT: Final = 1_000  # of an output that only holds tokens
 ROOM: Final = 5  # outputs that are made together
-FEE_VBYTES: Final = 400  # of a transfer with a few inputs, its change included
+FEE_VBYTES: Final = (400, 4_000)  # of a transfer with a few inputs, and with many
 CONFIRMATIONS: Final = 1
+SIGNED: Final = "signed.psbt"  # beside the unsigned one, once rgb-lib began to end a transfer
 LOG_BYTES: Final = 16 * 1024  # of the log's end
 COMPLAINT: Final = re.compile(r"ERRO\[[^]]*\] (?:Consignment is invalid: )?(.{1,500})")
 
@@ -46,10 +47,30 @@ class Wallet(Opened):
     """The wallet's work. Every method raises classes of `errors`."""
 
     def _went_online(self) -> None:
-        """What an earlier process began and did not sign only holds its inputs back."""
+        """Ends what an earlier process was killed in, then has rgb-lib compare its books with the chain.
+
+        In this order: it refuses a wallet whose outputs were spent by what it does not remember to have broadcast.
+        """
+        wallet = self.open()
         for each in self.transfers():
-            if each.status == "begun":
-                self._forget(each)
+            if each.status == "begun" and each.kind == "sent":
+                self._end_begun(each)
+        with binding.translated():
+            seen = {each.txid for each in wallet.list_transactions(self._online, False)}
+        for each in self.transfers():
+            if each.status == "unsent" and each.kind == "sent" and each.txid in seen:
+                self.finish(each.txid)
+        with binding.translated():
+            wallet.go_online(self._options(skip_check=False))
+
+    def _end_begun(self, begun: Transfer) -> None:
+        """What was signed may have been broadcast: the same is done again. What was not only holds its inputs back."""
+        unsigned = Path(begun.psbt_path)
+        if not unsigned.with_name(SIGNED).exists():
+            self._forget(begun)
+            return
+        with binding.translated():
+            self.open().send_end(self._online, self.open().sign_psbt(unsigned.read_text()))
 
     # --- what it holds
     def address(self) -> str:
@@ -189,11 +210,25 @@ class Wallet(Opened):
     def send(self, to: Invoice, asset_id: str, amount: int, feerate: int, amount_sat: int = HOLDING_SAT) -> Transfer:
         """Sends tokens to an invoice, and broadcasts. The recipient needs the consignment (`consignment`) to have
         them. BadRequest, NotEnough."""
+        return self.end_gift(self.begin_gift(to, asset_id, amount, feerate, amount_sat))
+
+    def begin_gift(
+        self, to: Invoice, asset_id: str, amount: int, feerate: int, amount_sat: int = HOLDING_SAT
+    ) -> tuple[int, str]:
+        """The first half of it: the transfer's number, and its PSBT."""
+        if 0 < to.expires_unix_seconds < time.time():
+            raise BadRequest("the invoice has expired")
         witness = None if to.is_blinded else self._library.WitnessData(amount_sat=amount_sat, blinding=None)
         begun = self._begin(to.recipient_id, witness, asset_id, amount, feerate, gift=True)
+        return begun.batch_transfer_idx, begun.psbt
+
+    def end_gift(self, begun: tuple[int, str]) -> Transfer:
+        """The second half."""
+        batch, psbt = begun
+        wallet, online = self.open(), self.online()
         with binding.translated():
-            self.open().send_end(self.online(), self.open().sign_psbt(begun.psbt))
-        return self._sent(begun.batch_transfer_idx)
+            wallet.send_end(online, wallet.sign_psbt(psbt))
+        return self._sent(batch)
 
     def fund_script(
         self, script_pubkey: bytes, amount_sat: int, asset_id: str, amount: int, blinding: int, feerate: int
@@ -223,9 +258,9 @@ class Wallet(Opened):
 
     def finish(self, txid: str) -> Transfer:
         """Broadcasts what waits; again is harmless. TransferUnknown."""
+        wallet, online = self.open(), self.online()
         sent = self.sent(txid)
         if sent.status == "unsent":
-            wallet, online = self.open(), self.online()
             with binding.translated():
                 wallet.provide_out_of_band_ack(online, sent.recipient_id)
             sent = self.sent(txid)
@@ -236,10 +271,14 @@ class Wallet(Opened):
     def cancel(self, txid: str) -> None:
         """Gives up what waits, whose signed transaction nobody else has: its tokens and satoshi are free again.
         TransferUnknown."""
+        wallet, online = self.open(), self.online()
         sent = self.sent(txid)
         if sent.status not in ("begun", "unsent", "failed"):
             raise TransferUnknown(f"the transfer {txid} is {sent.status}: it cannot be taken back")
-        self.online()
+        with binding.translated():
+            known = {each.txid for each in wallet.list_transactions(online, False)}
+        if txid in known:  # a kill came between the broadcast and its record
+            raise TransferUnknown(f"the transfer {txid} is on its way: it cannot be taken back")
         self._forget(sent)
 
     def sent(self, txid: str) -> Transfer:
@@ -278,7 +317,7 @@ class Wallet(Opened):
 
     # --- parts of the above
     def _begin(self, recipient: str, witness: Any, asset_id: str, amount: int, feerate: int, gift: bool) -> Any:
-        """A transfer that holds its inputs. If satoshi are missing it makes room once."""
+        """A transfer that holds its inputs. Where satoshi are missing it makes room."""
         bounded("the amount", amount, 1, MAX_AMOUNT)
         asset, lib = self.asset(asset_id), self._library
         recipients = {asset.asset_id: [lib.Recipient(
@@ -295,15 +334,19 @@ class Wallet(Opened):
         self.refresh()
         if amount > (have := self.asset(asset.asset_id).balance).spendable:
             raise NotEnough(f"{have.spendable} of {asset.ticker} can be spent now, not {amount}")
-        try:
-            return begun()
-        except NotEnough:
-            needed = (witness.amount_sat if witness else 0) + FEE_VBYTES * feerate
-            self.make_room(max(needed, HOLDING_SAT), 1, feerate)
-            return begun()
+        for vbytes in FEE_VBYTES:
+            try:
+                return begun()
+            except NotEnough:
+                needed = (witness.amount_sat if witness else 0) + vbytes * feerate
+                self.make_room(max(needed, HOLDING_SAT), 1, feerate)
+        return begun()
 
     def _sent(self, batch: int) -> Transfer:
-        return next(each for each in self.transfers() if each.batch == batch and each.kind == "sent")
+        for each in self.transfers():
+            if each.batch == batch and each.kind == "sent":
+                return each
+        raise WalletDamaged(f"rgb-lib does not know its own transfer {batch}")
 
     def _forget(self, sent: Transfer) -> None:
         """Fails it, and deletes it: rgb-lib looks transfers up by recipient, and the next may have the same."""

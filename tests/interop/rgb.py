@@ -66,6 +66,10 @@ class RgbWorld:
         """Blocks with what waits; the server knows them then."""
         await self._there(self.world.hand.mine(blocks))
 
+    async def broadcast(self, transaction: bytes) -> None:
+        """A transaction that the server knows then."""
+        await self._there(self.world.hand.broadcast((transaction,)))
+
     async def fund(self, address: str, amount_sat: int) -> None:
         """Confirmed coins at an address."""
         found = await asyncio.to_thread(self.bitcoind.call, "validateaddress", address)

@@ -8,9 +8,12 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lnpd.tx.transaction import parse
+from nia import consignment as consignments
+from nia.transaction import Tx as ConsignedTx
 from rgb_engine.engine import Engine
 from rgb_engine.errors import (
     BadRequest,
@@ -51,10 +54,23 @@ async def fund(engine: Engine, asset: str, amount: int = FUNDED) -> Funding:
     return await engine.fund_script(SCRIPT, FUNDING_SAT, asset, amount, BLINDING, FEERATE)
 
 
+def signed(funding: Funding) -> bytes:
+    """The consignment with the witnesses of its last transaction."""
+    given = consignments.parse(funding.consignment)
+    tx, *before = parse(funding.signed), *given.bundles[:-1]
+    last = given.bundles[-1]
+    assert isinstance(last.witness, ConsignedTx)
+    witnesses = zip(last.witness.inputs, tx.inputs, strict=True)
+    inputs = tuple(msgspec.structs.replace(bare, witness=whole.witness) for bare, whole in witnesses)
+    last = msgspec.structs.replace(last, witness=msgspec.structs.replace(last.witness, inputs=inputs))
+    return msgspec.structs.replace(given, bundles=(*before, last)).encode()
+
+
 def test_tokens_move_between_wallets_by_consignments(tmp_path: Path) -> None:
     async def story(world: RgbWorld) -> None:
         alice, asset = await world.issuer(tmp_path / "alice")
         bob = await world.wallet(tmp_path / "bob", 0)
+        other = await alice.issue("EURX", "Euro", 2, 7)  # never in the same output
         invoice = await bob.invoice(amount=1_200)
         assert (await alice.read_invoice(invoice.text)).amount == 1_200
         sent = await alice.send(invoice, "USDX", 1_200, FEERATE)
@@ -73,6 +89,7 @@ def test_tokens_move_between_wallets_by_consignments(tmp_path: Path) -> None:
         assert returned.amount == 300
         counted = [(await balance(each, asset)).settled for each in (alice, bob)]
         assert counted == [ISSUED - 900, 900] and sum(counted) == ISSUED
+        assert (await balance(alice, other.asset_id)) == Amounts(7, 7, 7)
         kinds = [(each.kind, each.amount, each.status) for each in await alice.transfers(asset)]
         assert kinds == [("issued", ISSUED, "settled"), ("sent", 1_200, "settled"), ("received", 300, "settled")]
         with pytest.raises(ConsignmentRefused, match="no open invoice"):
@@ -112,12 +129,52 @@ def test_a_script_is_funded_when_we_say_so_and_not_before(tmp_path: Path) -> Non
     told(story)
 
 
+def test_a_kill_between_a_broadcast_and_its_record_costs_nothing(tmp_path: Path) -> None:
+    """rgb-lib's database is set back to what it was before the broadcast, which is what a kill leaves."""
+
+    async def story(world: RgbWorld) -> None:
+        alice, asset = await world.issuer(tmp_path / "alice")
+        bob = await world.wallet(tmp_path / "bob", 0)
+        invoice = await bob.invoice(amount=7)
+
+        async def killed(work: Callable[[Engine], Awaitable[object]]) -> Engine:
+            (books,) = (tmp_path / "alice").glob("wallet/*/rgb_lib_db")
+            before = books.read_bytes()
+            await work(alice)
+            await alice.close()
+            books.write_bytes(before)
+            return Engine(tmp_path / "alice", NETWORK, world.electrum)
+
+        funding = await fund(alice, asset)
+        alice = await killed(lambda engine: engine.finish(funding.txid))
+        with pytest.raises(TransferUnknown, match="unconfirmed: it cannot be taken back"):
+            await alice.cancel(funding.txid)
+        await world.mine()
+        await alice.refresh()
+        psbt = await alice.ask(lambda wallet: wallet.begin_gift(invoice, asset, 7, FEERATE))
+        alice = await killed(lambda engine: engine.ask(lambda wallet: wallet.end_gift(psbt)))
+        (sent,) = [each for each in await alice.transfers(asset) if each.amount == 7]
+        assert sent.status == "begun"
+        await alice.refresh()
+        sent = await alice.sent(sent.txid)
+        assert sent.status == "unconfirmed"
+        await bob.receive(await alice.consignment(sent))
+        await world.mine()
+        assert (await balance(alice, asset), await balance(bob, asset)) == (
+            Amounts(*3 * [ISSUED - FUNDED - 7]),
+            Amounts(7, 7, 7),
+        )
+
+    told(story)
+
+
 def test_a_strangers_consignment_is_judged_without_a_trace(tmp_path: Path) -> None:
     async def story(world: RgbWorld) -> None:
         alice, asset = await world.issuer(tmp_path / "alice")
         bob = await world.wallet(tmp_path / "bob", 0)
         funding = await fund(alice, asset)
         given, of = funding.consignment, (SCRIPT, funding.txid, funding.vout, asset, FUNDED)
+        assert await bob.validate(signed(funding), *of)  # which rgb-lib would broadcast
         found = await bob.validate(given, *of)
         assert (found.asset_id, found.amount, found.txid, found.vout) == (asset, FUNDED, funding.txid, funding.vout)
         assert funding.txid not in world.bitcoind.call("getrawmempool")
