@@ -17,7 +17,8 @@ class Invoice(msgspec.Struct, frozen=True):
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """What an invoice says (BOLT 11), whoever wrote it. `feature_names` are those of its feature bits, ascending."""
+    """What an invoice says (BOLT 11), whoever wrote it. `feature_names` are those of its feature bits, ascending;
+    `payment_metadata` is for its payee alone, or for plugins that know what it means."""
 
     network: str
     payee: NodeId
@@ -31,6 +32,7 @@ class Decoded(msgspec.Struct, frozen=True):
     features: Hex
     feature_names: tuple[str, ...] = ()
     fallback_addresses: tuple[str, ...] = ()
+    payment_metadata: Hex = ""
 
 
 PAID_BEFORE = "It was paid before: nothing was paid now."

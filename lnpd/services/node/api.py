@@ -350,6 +350,7 @@ class NodeApi(PluginApi):
             min_final_cltv_expiry_delta=read.min_final_cltv_expiry_delta,
             features=read.features.to_bytes().hex(),
             feature_names=tuple(about.name_of(table, bit) for bit in read.features.bits()),
+            payment_metadata=(read.payment_metadata or b"").hex(),
         )
 
     async def pay(

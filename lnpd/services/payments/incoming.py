@@ -53,6 +53,8 @@ MAX_LABEL_CHARACTERS: Final = 200
 
 # var_onion_optin and payment_secret, compulsory; no basic_mpp: an invoice is paid by one HTLC.
 FEATURES: Final = Features.of(8, 14)
+NEEDS_METADATA: Final = Features.of(48)
+MAX_METADATA_BYTES: Final = 400  # the payer's onion has to hold it, beside what plugins add there
 
 LABELS: Final = "invoice-label"
 # How long an HTLC that is about to pay an invoice keeps others off, until its transaction is committed or lost.
@@ -102,13 +104,14 @@ class Incoming:
         min_final_cltv_expiry: int = DEFAULT_MIN_FINAL_CLTV_EXPIRY_DELTA,
         label: str = "",
         judge: str = "",
+        metadata: bytes = b"",
     ) -> answers.Invoice:
         """A new invoice, stored before it is returned. label: a name of the user's own, unique if not empty. judge: the
-        plugin without whose word no HTLC pays it.
+        plugin without whose word no HTLC pays it. metadata: what its payer's onion has to bring back.
 
         Raises InvoiceTermsRefused, LabelTaken, InvoiceError.
         """
-        _check_terms(expiry_seconds, min_final_cltv_expiry, label)
+        _check_terms(expiry_seconds, min_final_cltv_expiry, label, metadata)
         preimage, now_seconds, plugins = os.urandom(32), self._clock(), self._features()
         payment_hash = sha256(preimage).digest()
         request = invoice.Invoice(
@@ -121,21 +124,13 @@ class Incoming:
             description=description,
             expiry_seconds=expiry_seconds,
             min_final_cltv_expiry_delta=min_final_cltv_expiry,
-            features=FEATURES | plugins.invoices,
+            features=FEATURES | plugins.invoices | (NEEDS_METADATA if metadata else Features.of()),
+            payment_metadata=metadata or None,
             routes=self._hints(amount_msat),
         )
         draft = invoice.unsigned(request, plugins.table)
-        record = InvoiceRecord(
-            text=invoice.signed(draft, *await self._signer.sign_invoice(draft.readable, draft.data)),
-            preimage=preimage,
-            payment_secret=request.payment_secret,
-            amount_msat=amount_msat,
-            min_final_cltv_expiry_delta=min_final_cltv_expiry,
-            expires_unix_seconds=request.timestamp_seconds + expiry_seconds,
-            description=description,
-            label=label,
-            judge=judge,
-        )
+        text = invoice.signed(draft, *await self._signer.sign_invoice(draft.readable, draft.data))
+        record = _record(request, text, preimage, label, judge)
         await self._store.write(partial(_create, payment_hash=payment_hash, record=record, now_seconds=now_seconds))
         return self._shown(payment_hash, OPEN, record)
 
@@ -250,6 +245,21 @@ class Incoming:
         return settling is not None and settling.htlc != key
 
 
+def _record(request: invoice.Invoice, text: str, preimage: bytes, label: str, judge: str) -> InvoiceRecord:
+    return InvoiceRecord(
+        text=text,
+        preimage=preimage,
+        payment_secret=request.payment_secret,
+        amount_msat=request.amount_msat,
+        min_final_cltv_expiry_delta=request.min_final_cltv_expiry_delta,
+        expires_unix_seconds=request.timestamp_seconds + request.expiry_seconds,
+        description=request.description or "",
+        label=label,
+        judge=judge,
+        metadata=request.payment_metadata or b"",
+    )
+
+
 def _create(write: Write, payment_hash: bytes, record: InvoiceRecord, now_seconds: float) -> None:
     if record.label:
         if write.value(LABELS, record.label.encode()) is not None:
@@ -258,7 +268,7 @@ def _create(write: Write, payment_hash: bytes, record: InvoiceRecord, now_second
     payments_ledger.created(write, payment_hash, record, now_seconds)
 
 
-def _check_terms(expiry_seconds: int, min_final_cltv_expiry: int, label: str) -> None:
+def _check_terms(expiry_seconds: int, min_final_cltv_expiry: int, label: str, metadata: bytes) -> None:
     if not 1 <= expiry_seconds <= MAX_EXPIRY_SECONDS:
         raise InvoiceTermsRefused(f"An invoice can be paid for 1 to {MAX_EXPIRY_SECONDS} seconds.")
     low, high = LOWEST_MIN_FINAL_CLTV_EXPIRY_DELTA, MAX_MIN_FINAL_CLTV_EXPIRY_DELTA
@@ -266,6 +276,8 @@ def _check_terms(expiry_seconds: int, min_final_cltv_expiry: int, label: str) ->
         raise InvoiceTermsRefused(f"A min_final_cltv_expiry is {low} to {high} blocks, not {min_final_cltv_expiry}.")
     if len(label) > MAX_LABEL_CHARACTERS or not label.isprintable():
         raise InvoiceTermsRefused(f"A label has at most {MAX_LABEL_CHARACTERS} characters, all of them printable.")
+    if len(metadata) > MAX_METADATA_BYTES:
+        raise InvoiceTermsRefused(f"An invoice's metadata has at most {MAX_METADATA_BYTES} bytes, not {len(metadata)}.")
 
 
 def _terms(record: InvoiceRecord) -> Terms:
@@ -274,6 +286,7 @@ def _terms(record: InvoiceRecord) -> Terms:
         amount_msat=record.amount_msat,
         min_final_cltv_expiry_delta=record.min_final_cltv_expiry_delta,
         expires_at_seconds=record.expires_unix_seconds,
+        payment_metadata=record.metadata or None,
     )
 
 

@@ -50,6 +50,7 @@ class InvoiceRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     paid_unix_seconds: float = 0
     paid_by: HtlcKey | None = None
     judge: str = ""
+    metadata: bytes = b""
 
     def __repr__(self) -> str:
         return f"InvoiceRecord({self.description!r}, ...)"

@@ -153,9 +153,10 @@ class Payments:
         min_final_cltv_expiry: int = DEFAULT_MIN_FINAL_CLTV_EXPIRY_DELTA,
         label: str = "",
         judge: str = "",
+        metadata: bytes = b"",
     ) -> answers.Invoice:
         """A new invoice, stored before it is returned; amount_msat None lets the payer choose. judge: the plugin
-        without whose word no HTLC pays it.
+        without whose word no HTLC pays it. metadata: what its payer's onion has to bring back.
 
         Raises InvoiceTermsRefused, also where a plugin refuses it, LabelTaken, InvoiceError.
         """
@@ -165,7 +166,7 @@ class Payments:
         if refusal is not None:
             raise InvoiceTermsRefused(f"A plugin refuses the invoice: {refusal}")
         return await self._incoming.create(
-            amount_msat, description, expiry_seconds, min_final_cltv_expiry, label, judge
+            amount_msat, description, expiry_seconds, min_final_cltv_expiry, label, judge, metadata
         )
 
     async def pay(

@@ -63,6 +63,7 @@ class InvoiceWanted(msgspec.Struct, frozen=True):
     amount_msat: int | None = None
     expiry_seconds: int = 3600
     judged: bool = False
+    metadata: bytes = b""
 
 
 class NewInvoice(msgspec.Struct, frozen=True):
@@ -129,14 +130,21 @@ class PaymentAsks(Asks):
         return rows
 
     async def invoice(
-        self, description: str, amount_msat: int | None = None, expiry_seconds: int = 3600, judged: bool = False
+        self,
+        description: str,
+        amount_msat: int | None = None,
+        expiry_seconds: int = 3600,
+        judged: bool = False,
+        metadata: bytes = b"",
     ) -> NewInvoice:
         """A new invoice of the node's, stored before it is returned; without `amount_msat` the payer chooses.
 
         One that is `judged` is paid by no HTLC for which this plugin has not answered `TakeHtlc` in the hook
         htlc_accepted: while the plugin is away its payments fail (temporary_node_failure). So ask for more than sat.
+        `metadata`, at most 400 bytes, is signed with the invoice (BOLT 11, payment_metadata): a plugin of the payer's
+        reads it by `rpc("decode")`, and its onion brings it back, else it does not pay the invoice.
         Needs the capability `invoice`. At most 600 a minute (TooManyInvoices), for each is kept for good.
         """
-        wanted = InvoiceWanted(description, amount_msat, expiry_seconds, judged)
+        wanted = InvoiceWanted(description, amount_msat, expiry_seconds, judged, metadata)
         made: NewInvoice = await self._ask("invoice", wanted, NewInvoice)
         return made

@@ -180,6 +180,7 @@ async def test_an_invoice_says_what_it_should(pair: Joined) -> None:
         ({"min_final_cltv_expiry": 2017}, errors.InvoiceTermsRefused),
         ({"label": "x" * 201}, errors.InvoiceTermsRefused),
         ({"label": "two\nlines"}, errors.InvoiceTermsRefused),
+        ({"metadata": bytes(401)}, errors.InvoiceTermsRefused),
         ({"label": "taken"}, errors.LabelTaken),
         ({"amount_msat": 0}, errors.InvoiceAmountMalformed),
         ({"amount_msat": 21_000_000 * 10**11 + 1}, errors.InvoiceAmountTooLarge),

@@ -10,11 +10,11 @@ from lnpd_sdk.hooks import FailHtlc, HoldHtlc, HtlcAnswer, ResolveHtlc, TakeHtlc
 from lnpd import errors
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.kinds import hookimpl
-from lnpd.routing import payload
+from lnpd.routing import invoice, payload
 from lnpd.wire.catalogue import CORE
 from lnpd.wire.message import Codec
 from tests.services.payments.pair import AMOUNT_MSAT, HEIGHT, Joined, asked, moved_msat, played
-from tests.services.payments.verdicts import Told, at_rest, done, failed_with, pending
+from tests.services.payments.verdicts import EXPIRY, Told, at_rest, done, failed_with, pending
 
 PREIMAGE = sha256(b"a secret of the payer's").digest()
 HASH = sha256(PREIMAGE).digest()
@@ -94,6 +94,32 @@ async def test_a_plugin_fails_what_the_node_would_take(pair: Joined) -> None:
     with pytest.raises(errors.PaymentFailed, match="temporary_node_failure"):
         await done(pair, pair.payer.payments.pay(await asked(pair)))
     assert moved_msat(pair) == 0
+
+
+@pytest.mark.parametrize("brought", [b"so many beans", b"so many peas", None])
+def test_metadata_comes_back_or_nothing_is_paid(
+    brought: bytes | None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """It stands in the invoice, signed, and is what a plugin of the payer's goes by."""
+
+    @played
+    async def story(pair: Joined) -> None:
+        told = Told(pair)
+        text = (await pair.payee.payments.create_invoice(AMOUNT_MSAT, "tea", metadata=b"so many beans")).invoice
+        read = invoice.decode(text)
+        assert read.payment_metadata == b"so many beans" and read.features.requires("option_payment_metadata")
+        part = payload.for_final_node(AMOUNT_MSAT, EXPIRY, read.payment_secret, payment_metadata=brought)
+        await done(pair, told.add(read.payment_hash, payload.encode(part)))
+        assert moved_msat(pair) == (AMOUNT_MSAT if brought == b"so many beans" else 0)
+
+    story(tmp_path_factory.mktemp("metadata"))
+
+
+@played
+async def test_metadata_is_paid_by_our_own_payer(pair: Joined) -> None:
+    made = await pair.payee.payments.create_invoice(AMOUNT_MSAT, "tea", metadata=bytes(400))
+    await done(pair, pair.payer.payments.pay(made.invoice))
+    assert moved_msat(pair) == AMOUNT_MSAT
 
 
 JUDGED = {

@@ -76,7 +76,11 @@ async def invoice(desk: Desk, plugin: Plugin, wanted: InvoiceWanted) -> NewInvoi
     """As the node makes its own."""
     _INVOICES.take(plugin)
     made = await there(desk.payments).create_invoice(
-        wanted.amount_msat, wanted.description, wanted.expiry_seconds, judge=plugin.name if wanted.judged else ""
+        wanted.amount_msat,
+        wanted.description,
+        wanted.expiry_seconds,
+        judge=plugin.name if wanted.judged else "",
+        metadata=wanted.metadata,
     )
     return NewInvoice(made.invoice, made.payment_hash, made.expires_unix_seconds)
 
