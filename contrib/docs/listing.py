@@ -19,10 +19,13 @@ from contrib.docs import (
     protocol,
     rgb,
     rules,
+    running,
+    shaping,
     shell,
     tasks,
     tutorial,
     wire,
+    works,
 )
 from contrib.docs.markdown import page
 from lnpd.cli.reference import reference
@@ -51,6 +54,9 @@ def _from_here(path: Path) -> str:
 
 PAGES: Final[tuple[Page, ...]] = (
     Page(FOLDER / "README.md", "which pages there are", index),
+    Page(FOLDER / "running.md", "how a node is run after the first evening: files, networks, limits, copies",
+         running.running),
+    Page(FOLDER / "works.md", "what works, with tests of whole nodes, and what does not yet", works.works),
     Page(FOLDER / "commands.md", "each command of `lnp` and method of the RPC; options, exit codes, error codes",
          reference),
     Page(FOLDER / "shell.md", "the shell: keys, its own commands, what it shows and asks", shell.shell),
@@ -69,6 +75,7 @@ PAGES: Final[tuple[Page, ...]] = (
     Page(FOLDER / "events.md", "what `lnp events` tells, topic by topic", node.events),
     Page(FOLDER / "pictures.md", "how the pictures of channels and commitments are read", pictures.pictures),
     Page(FOLDER / "tutorial.md", "how to write a plugin, from nothing to an output in commitments", tutorial.tutorial),
+    Page(FOLDER / "shaping.md", "how a plugin shapes commitments: a whole provider, line by line", shaping.shaping),
     Page(FOLDER / "hooks.md", "what a plugin may take part in", contract.hooks),
     Page(FOLDER / "providers.md", "what a provider of commitment outputs is asked, phase by phase", contract.providers),
     Page(FOLDER / "services.md", "what a plugin may ask of its node, and what the user has to grant",

@@ -7,11 +7,11 @@ from contrib.docs.configuration import EXAMPLE
 from lnpd.config.file import read_file
 from lnpd.config.model import NETWORKS
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+RUNNING = (Path(__file__).parents[2] / "contrib" / "docs" / "pages" / "running.md").read_text()
 
 
 def test_the_files_that_are_shown_are_read(tmp_path: Path) -> None:
-    shown = re.search(r"config.toml`:\n\n((?: {4}.*\n)+)", README)
+    shown = re.search(r"config.toml`:\n\n((?: {4}.*\n)+)", RUNNING)
     assert shown is not None
     (tmp_path / "fees.toml").write_text("fee_base_msat = 5")
     for text in (EXAMPLE, re.sub(r"^ {4}", "", shown[1], flags=re.MULTILINE)):

@@ -25,7 +25,12 @@ from tests.test_layers import LAYERS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-PLUGIN, PROVIDER = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+(PLUGIN,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PAGES = ROOT / "contrib" / "docs" / "pages"
+MORE = "".join((PAGES / f"{name}.md").read_text() for name in ("running", "works", "shaping"))
+(PROVIDER,) = re.findall(r"```python\n(.*?)```", MORE, re.DOTALL)
+MOST_LINES = 200
+EXPERIMENTAL = ("put no", "--experimental-mainnet", "no public gossip, BOLT 12, dual funding, splices or taproot")
 PER_UPDATE = ("validate", "fold", "gate", "close")  # asked beside the pipeline
 NOTE = {"plugins": (ROOT / "plugins" / "note.py",), "grants": (("note", "updates:0"),)}
 
@@ -59,6 +64,14 @@ def test_the_plugin_in_the_readme_is_short_and_the_file_that_it_names() -> None:
     assert (ROOT / "plugins" / "examples" / "hello.py").read_text().endswith(PLUGIN)
 
 
+def test_the_readme_is_read_in_an_evening_and_says_what_is_experimental() -> None:
+    assert len(README.splitlines()) <= MOST_LINES
+    section = re.search(r"^## What is experimental\n(.*?)^## ", README, re.DOTALL | re.MULTILINE)
+    assert section is not None
+    told = " ".join(section[1].split())
+    assert [words for words in EXPERIMENTAL if words not in told] == []
+
+
 def test_the_picture_in_the_readme_is_what_the_program_draws() -> None:
     assert f"```\n{render('commitment', boxed(), 80, LINES)}\n```" in README
 
@@ -69,7 +82,7 @@ async def carries(node: Node, channel: str, script: str) -> bool:
     return row is not None and [output.script for output in row.extension_outputs] == [script] * 2
 
 
-def test_the_provider_in_the_readme_stands_in_both_commitments(tmp_path: Path) -> None:
+def test_the_provider_that_is_shown_stands_in_both_commitments(tmp_path: Path) -> None:
     assert PROVIDER in (ROOT / "plugins" / "note.py").read_text()
 
     async def main() -> None:
@@ -84,13 +97,13 @@ def test_the_provider_in_the_readme_stands_in_both_commitments(tmp_path: Path) -
     asyncio.run(main())
 
 
-def test_every_command_and_option_in_the_readme_exists() -> None:
+def test_every_command_and_option_that_is_shown_exists() -> None:
     methods = {command.name.split()[0] for command in COMMANDS} | {"note-write", "hello", "COMMAND"}
-    used = set(re.findall(r"\blnp ([a-z][a-z-]+|COMMAND)", README))
+    used = set(re.findall(r"\blnp ([a-z][a-z-]+|COMMAND)", README + MORE))
     assert used - methods - {"lockbox-put"} == set()
     flags = {row.flag for row in OPTIONS} | {p.flag for command in COMMANDS for p in command.parameters}
     flags |= {"--json", "--help", "--keep", "--config", "--check-config"}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - flags == set()
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README + MORE)) - flags == set()
 
 
 def test_the_architecture_names_every_layer_folder_and_phase() -> None:
@@ -108,7 +121,6 @@ def test_the_changelog_names_every_command() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    for name in ("README.md", "ARCHITECTURE.md", "contrib/docs/pages/README.md"):
-        page = ROOT / name
+    for page in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", *PAGES.glob("*.md")):
         targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
-        assert [target for target in targets if not (page.parent / target).exists()] == [], name
+        assert [target for target in targets if not (page.parent / target).exists()] == [], page
