@@ -101,21 +101,25 @@ def first_offer(channel: Channel) -> Offering:
     return (yield from offered(channel, preferred_fee(channel, low, high), low, high))
 
 
-def offered(channel: Channel, fee: int, low: int, high: int, tx: Tx | None = None) -> Offering:
+def offered(channel: Channel, fee: int, low: int, high: int, closing: Closing | None = None) -> Offering:
     """Sign and send a closing_signed."""
     assert isinstance(channel.phase, Negotiating)
-    if tx is None:
+    if closing is None:
         plain = closing_transaction(channel, fee, channel.terms[channel.us].dust_limit_sat)
-        tx = yield from sealed_close(channel, plain)
+        closing = yield from sealed_close(channel, plain)
     message = ClosingSigned(
         channel_id=channel.id,
         fee_satoshis=fee,
         signature=UNSIGNED,
         tlvs=ClosingSignedTlvs(fee_range=FeeRange(min_fee_satoshis=low, max_fee_satoshis=high)),
     )
-    kept = Keep("closing", tx.txid.hex(), msgspec.msgpack.encode(tx), tx.txid)
     phase = replace(channel.phase, our_fee_sat=fee, our_min_sat=low, our_max_sat=high)
-    return replace(channel, phase=phase), [kept, Send(message, (signing(channel, tx, fee),))]
+    return replace(channel, phase=phase), [keep(closing), Send(message, (signing(channel, closing.tx, fee),))]
+
+
+def keep(closing: Closing) -> Keep:
+    """The row of a closing transaction."""
+    return Keep("closing", closing.tx.txid.hex(), msgspec.msgpack.encode(closing), closing.tx.txid)
 
 
 def signing(channel: Channel, tx: Tx, fee: int) -> SignClosing:
@@ -130,8 +134,8 @@ def on_closing_signed(channel: Channel, message: ClosingSigned) -> Step:
     """Agree, or answer with another fee, as the table in BOLT 2 says."""
     assert isinstance(channel.phase, Negotiating)
     fee, phase = message.fee_satoshis, channel.phase
-    tx = yield from signed_variant(channel, message)
-    refuse_dust(tx)
+    closing = yield from signed_variant(channel, message)
+    refuse_dust(closing.tx)
     sent = phase.our_max_sat > 0  # on this connection: negotiation restarts with each
     if sent and phase.agreed_fee_sat == fee:
         return channel, []
@@ -139,7 +143,7 @@ def on_closing_signed(channel: Channel, message: ClosingSigned) -> Step:
         raise ClosingTooEarly("closing_signed: the opener speaks first.")
     low, high = (phase.our_min_sat, phase.our_max_sat) if sent else acceptors_range(channel, message)
     if (sent and fee == phase.our_fee_sat) or (low <= fee <= high):
-        return (yield from agreed(channel, message, tx, fee, low, high))
+        return (yield from agreed(channel, message, closing, fee, low, high))
     answer = next_fee(channel, message, low, high, sent=sent)
     phase = replace(phase, their_fee_sat=fee)
     return (yield from offered(replace(channel, phase=phase), answer, low, high))
@@ -152,20 +156,20 @@ def acceptors_range(channel: Channel, message: ClosingSigned) -> tuple[int, int]
     return low, max(high, theirs.max_fee_satoshis) if theirs else high
 
 
-def agreed(channel: Channel, message: ClosingSigned, tx: Tx, fee: int, low: int, high: int) -> Offering:
+def agreed(channel: Channel, message: ClosingSigned, closing: Closing, fee: int, low: int, high: int) -> Offering:
     """Broadcast the closing transaction; the peer needs our signature of it too, if it has not got it."""
     assert isinstance(channel.phase, Negotiating)
     actions: list[Action] = []
+    tx = closing.tx
     if channel.phase.our_fee_sat != fee or channel.phase.our_max_sat == 0:
-        channel, actions = yield from offered(channel, fee, low, high, tx)
+        channel, actions = yield from offered(channel, fee, low, high, closing)
     assert isinstance(channel.phase, Negotiating)
     phase = replace(channel.phase, their_fee_sat=fee, agreed_fee_sat=fee, agreed_txid=tx.txid)
     completing = CompleteClosing(signing(channel, tx, fee), message.signature)
     fields = (("channel", channel.key), ("txid", tx.txid[::-1].hex()), ("fee_sat", fee))
-    kept = Keep("closing", tx.txid.hex(), msgspec.msgpack.encode(tx), tx.txid)
     broadcast = Broadcast("close", tx, (completing,))
     notice = Notify("phase", "close_agreed", fields)
-    return replace(channel, phase=phase), [*actions, kept, broadcast, notice]
+    return replace(channel, phase=phase), [*actions, keep(closing), broadcast, notice]
 
 
 def next_fee(channel: Channel, message: ClosingSigned, low: int, high: int, *, sent: bool) -> int:
@@ -194,15 +198,15 @@ def next_fee(channel: Channel, message: ClosingSigned, low: int, high: int, *, s
     return middle
 
 
-def signed_variant(channel: Channel, message: ClosingSigned) -> Generator[Any, Any, Tx]:
+def signed_variant(channel: Channel, message: ClosingSigned) -> Generator[Any, Any, Closing]:
     """The closing transaction that the peer signed: it drops what is dust to it, and may drop its own output."""
     funding, key = channel.fundings[0], channel.terms[channel.them].funding_key
     for plain in variants(channel, message.fee_satoshis):
         if not plain.tx.outputs:
             continue
-        tx = yield from sealed_close(channel, plain)
-        if verify(key, funding_digest(funding, tx), message.signature):
-            return tx
+        closing = yield from sealed_close(channel, plain)
+        if verify(key, funding_digest(funding, closing.tx), message.signature):
+            return closing
     raise ClosingSignatureWrong("closing_signed: the signature fits no variant of the closing transaction.")
 
 

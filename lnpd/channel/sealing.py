@@ -5,7 +5,7 @@ variant of a negotiation is asked for; the two sides build the same bytes, or th
 """
 
 from collections.abc import Generator
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from lnpd_sdk.types import OPENER, Party, View
@@ -34,19 +34,19 @@ class SealClose(msgspec.Struct, ProviderQuery[bytes], frozen=True):
         return fill_close(self.pin, self.states, self.view, self.outputs, self.parties)
 
 
-class Closing(NamedTuple):
-    """A closing transaction, its carrier unfilled, and whom each of its outputs pays its balance."""
+class Closing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A closing transaction, and whom each of its outputs pays its balance."""
 
     tx: Tx
     parties: tuple[Party | None, ...]
 
 
-def sealed_close(channel: Channel, closing: Closing) -> Generator[Any, Any, Tx]:
+def sealed_close(channel: Channel, closing: Closing) -> Generator[Any, Any, Closing]:
     """A closing transaction, its carrier filled. Any: each reply is typed by its own query."""
     tx = closing.tx
     pin = sealing(channel.channel_type, "close")
     if pin is None or not tx.outputs:
-        return tx
+        return closing
     view = commitments.fold_view(channel, OPENER, channel.numbers[OPENER])
     script = yield from ask(SealClose(pin, view, channel.base.states, tx.outputs, closing.parties))
-    return replace(tx, outputs=(TxOut(0, script), *tx.outputs[1:]))
+    return replace(closing, tx=replace(tx, outputs=(TxOut(0, script), *tx.outputs[1:])))

@@ -35,7 +35,7 @@ SEAL_BYTES: Final = 32
 REMOVALS: Final = {"fulfill": True, "fail": False, "fail_malformed": False}  # whether the tokens were paid by it
 
 # Second stages are sealed, and a signature covers that on this type alone (lnpd_sdk.types.ProviderSpec).
-CHANNEL_TYPE: Final = ChannelTypeSpec(f"{NAME}/static_remotekey", "static_remotekey", ((NAME, FORMAT),))
+CHANNEL_TYPE: Final = ChannelTypeSpec(f"{NAME}/static_remotekey", "static_remotekey", ((NAME, FORMAT),), begins=(NAME,))
 
 _CARRIER: Final = OutputSpec(NAME, "carrier", "carrier", 0, DataCarrier(SEAL_BYTES), trim="never")
 

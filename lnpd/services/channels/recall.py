@@ -11,8 +11,9 @@ from lnpd_sdk.services.kept import Carriers, KeptChild, KeptClaim, KeptRow, Kept
 from lnpd_sdk.types import OPENER, PARTIES, OutputSpec, SealedOutput, Transaction, View
 
 from lnpd.channel.commitments import delays, dust_limits_sat, fold_view
+from lnpd.channel.sealing import Closing
 from lnpd.channel.state import Channel
-from lnpd.errors import ChannelNotPinned, CommitmentForgotten
+from lnpd.errors import ChannelNotPinned, CommitmentForgotten, ValueUnreadable
 from lnpd.services.channels.batch import find_row, kept_of
 from lnpd.services.channels.pins import rows_of
 from lnpd.store.codec import decode
@@ -22,9 +23,9 @@ from lnpd.tx.graph import Child, Graph, Output
 from lnpd.tx.script import data_carrier
 from lnpd.tx.seals import pin_of, reserved, sealing
 from lnpd.tx.states import htlcs_of
-from lnpd.tx.transaction import Tx
 
 TXID_DIGITS: Final = 64
+OLDER: Final = "an older lnpd made it"
 Frozen = Callable[[str], str]
 """Why nothing can be done in a channel, by its key."""
 
@@ -77,19 +78,27 @@ def _txid(text: str) -> bytes:
 def _found(read: Read, channel: Channel, provider: str, txid: bytes) -> KeptRow:
     close = find_row(read, channel, "closing", txid.hex())
     if close is not None:
-        return _of_close(channel, provider, decode(close, Tx, table="record", key="closing"))
+        return _of_close(channel, provider, _closing(close))
     row = read.find_record_by_index("commitment", txid)
     kept = kept_of(row.value) if row is not None and row.channel_id == channel.key.encode() else None
     if kept is None:
         raise CommitmentForgotten(f"{txid[::-1].hex()} is no commitment and no close that this channel has kept.")
     if not kept.graph.states:
-        raise CommitmentForgotten("What was sealed in it was not kept: an older lnpd made it, or it is from a backup.")
+        raise CommitmentForgotten(f"What was sealed in it was not kept: {OLDER}, or it is from a backup.")
     return _of_commitment(channel, provider, kept.graph)
 
 
-def _of_close(channel: Channel, provider: str, tx: Tx) -> KeptRow:
-    pin, filled = sealing(channel.channel_type, "close"), Carriers()
-    outputs = tuple(SealedOutput(each.value_sat, each.script_pubkey) for each in tx.outputs)
+def _closing(row: bytes) -> Closing:
+    try:
+        return decode(row, Closing, table="record", key="closing")
+    except ValueUnreadable:
+        raise CommitmentForgotten(f"Whose its outputs are was not kept: {OLDER}.") from None
+
+
+def _of_close(channel: Channel, provider: str, closing: Closing) -> KeptRow:
+    pin, filled, tx = sealing(channel.channel_type, "close"), Carriers(), closing.tx
+    paid = zip(tx.outputs, closing.parties, strict=True)
+    outputs = tuple(SealedOutput(each.value_sat, each.script_pubkey, party=party) for each, party in paid)
     if pin is not None:
         outputs = (SealedOutput(0, reserved(pin).script_pubkey), *outputs[1:])
         filled = ((0, tx.outputs[0].script_pubkey),) if pin.name == provider else ()

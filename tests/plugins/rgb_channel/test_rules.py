@@ -267,7 +267,7 @@ def walked(log: Log, step: tuple[Any, ...]) -> None:
             log.settle()
 
 
-@settings(max_examples=30)
+@settings(max_examples=50)
 @given(st.lists(steps, max_size=40), st.sampled_from(((40_000, 10_000), (60_000, 600), (5_000_000, 5_000_000))))
 def test_every_token_has_an_output_in_whatever_may_be_signed(walk: list[Any], balances_sat: tuple[int, int]) -> None:
     log = Log(balances_sat)

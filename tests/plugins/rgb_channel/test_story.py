@@ -1,0 +1,161 @@
+"""Is every token in the right wallet after payments both ways, a close by agreement, one by force, and a theft?"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from lnpd_sdk.types import PerParty
+
+from lnpd.channel.events import Add
+from lnpd.channel.state import Channel
+from lnpd.errors import LnpdError
+from lnpd.services.node.node import Node
+from lnpd.testing import Network, until
+from rgb_channel.records import TOKENS_HTLC, encode_tokens
+from rgb_channel.state import read
+from tests.e2e.closing import ONION, broadcast_commitment, driver_of, ears, finish, know, preimage
+from tests.e2e.thief import loot
+from tests.plugins.rgb_channel.chain import GRANTED, KIND, Holder, counted
+
+Side = tuple[Node, Holder]
+
+
+@contextmanager
+def silent(*nodes: Node) -> Iterator[None]:
+    """These nodes answer no HTLC meanwhile."""
+    before = [node.channels.parts.recipients["payments"] for node in nodes]
+    for node in nodes:
+        ears(node)
+    yield
+    for node, recipient in zip(nodes, before, strict=True):
+        node.channels.parts.recipients["payments"] = recipient
+
+
+async def side(network: Network, name: str) -> Side:
+    node, holder = await network.node(name, **GRANTED), Holder()
+    await node.plugins.add_in_process(holder.plugin)
+    return node, holder
+
+
+async def opened(network: Network, alice: Node, bob: Node) -> Channel:
+    await network.channel(alice, bob, 1_000_000, push_sat=400_000, kind=KIND)
+    return driver_of(alice).channel
+
+
+def tokens(*nodes: Node) -> PerParty:
+    """What each party has, by both nodes."""
+    (found,) = {dict(driver_of(node).channel.base.states)["rgb"] for node in nodes}
+    state = read(found)
+    assert state is not None
+    return state.settled
+
+
+async def at_rest(*nodes: Node) -> None:
+    """Returns once nothing is pending between them."""
+    await until(lambda: not any(driver_of(each).channel.log for each in nodes), "the end of all updates")
+
+
+async def pay(payer: Side, payee: Node, amount_sat: int, amount: int) -> None:
+    """An invoice is paid by an HTLC with tokens."""
+    node, holder = payer
+    holder.tokens = amount
+    invoice = await payee.api.invoice(1000 * amount_sat, "with tokens", 3600)
+    try:
+        await node.api.pay(invoice.invoice, None, 20)
+    finally:
+        holder.tokens = 0
+    await at_rest(node, payee)
+
+
+async def offer(node: Node, peer: Node, number: int, amount_sat: int, expiry: int, amount: int) -> int:
+    """An HTLC with tokens that stays; its id."""
+    tlvs = ((TOKENS_HTLC, encode_tokens(amount)),) if amount else ()
+    add = Add(1000 * amount_sat, sha256(preimage(number)).digest(), expiry, ONION, tlvs=tlvs)
+    channel = await driver_of(node).command(add)
+    identity = max(p.update.id for p in channel.log if p.update.proposer == channel.us and p.update.kind == "add")
+    await at_rest(node, peer)
+    return identity
+
+
+async def agreed(network: Network, alice: Side, bob: Side) -> None:
+    """Payments both ways, some that cannot be, and a close by agreement."""
+    channel = await opened(network, alice[0], bob[0])
+    await pay(alice, bob[0], 20_000, 1_200)
+    await pay(bob, alice[0], 15_000, 300)
+    await pay(bob, alice[0], 2_000, 0)
+    assert tokens(alice[0], bob[0]) == (4_100, 1_600)
+    for amount_sat, amount in ((20_000, 4_101), (9_000, 1)):
+        with pytest.raises(LnpdError, match="tokens"):
+            await pay(alice, bob[0], amount_sat, amount)
+    assert tokens(alice[0], bob[0]) == (4_100, 1_600)
+    await alice[0].api.close(channel.id.hex(), False, None)
+    await finish(network, alice[0], bob[0])
+    await until(lambda: not alice[0].channels.drivers and not bob[0].channels.drivers, "the end of the channel")
+    for holder in (alice[1], bob[1]):
+        found, purposes = await counted(network, holder, channel, alice[0], bob[0])
+        assert found == (4_100, 1_600) and purposes == {"close": 1}
+
+
+async def forced(network: Network, alice: Side, bob: Side) -> None:
+    """A forced close with HTLCs in flight: by preimage on the chain, by timeout, and one of sats alone."""
+    channel = await opened(network, alice[0], bob[0])
+    with silent(alice[0], bob[0]):
+        height = await network.followed()
+        taken = await offer(alice[0], bob[0], 1, 40_000, height + 60, 1_000)
+        await offer(alice[0], bob[0], 2, 30_000, height + 40, 200)
+        redeemed = await offer(bob[0], alice[0], 3, 25_000, height + 60, 50)
+        await offer(bob[0], alice[0], 4, 26_000, height + 44, 7)
+        await offer(alice[0], bob[0], 5, 21_000, height + 40, 0)
+        assert tokens(alice[0], bob[0]) == (5_000, 700), "what is in flight is its offerer's yet"
+        await broadcast_commitment(network, alice[0])
+        await network.mine()
+        await know(bob[0], taken, 1)
+        await know(alice[0], redeemed, 3)
+        await finish(network, alice[0], bob[0])
+    for holder in (alice[1], bob[1]):
+        found, purposes = await counted(network, holder, channel, alice[0], bob[0])
+        assert found == (5_000 - 1_000 + 50, 700 + 1_000 - 50)
+        assert purposes == {
+            "commitment": 1,
+            "second_stage": 2,  # alice's: a timeout, and a preimage
+            "claim": 2 + 2 + 2,  # both mains, what came of these, and bob's own of his preimage and his timeout
+            "plain second_stage": 1,
+            "plain claim": 1,
+        }
+
+
+async def punished(network: Network, alice: Side, bob: Side) -> None:
+    """Alice broadcasts a revoked commitment and its HTLC transaction: bob has all tokens."""
+    channel = await opened(network, alice[0], bob[0])
+    with silent(alice[0], bob[0]):
+        height = await network.followed()
+        await offer(alice[0], bob[0], 1, 40_000, height + 60, 1_000)
+        mine = await offer(bob[0], alice[0], 2, 30_000, height + 60, 200)
+        stale = await loot(alice[0])
+        await know(alice[0], mine, 2)
+        await at_rest(alice[0], bob[0])
+        assert tokens(alice[0], bob[0]) == (5_200, 500)
+        known = preimage(2)
+        (success,) = [each for each in stale.claims([known], [sha256(known).digest()]) if each.late]
+        txs = stale.commitment.serialise(), stale.second_stage([success]).serialise()
+        await alice[0].plugins.stop()
+        await network.stop(alice[0])
+        await network.chain.mine_only(txs, 1)  # type: ignore[union-attr]  # the embedded one
+        await network.followed()
+        await finish(network, bob[0])
+    found, purposes = await counted(network, bob[1], channel, alice[0], bob[0])
+    assert found == (0, 5_700)
+    assert purposes == {"commitment": 1, "second_stage": 1, "claim": 4}
+
+
+def test_no_token_is_lost_or_made(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await side(network, "alice"), await side(network, "bob")
+            for story in (agreed, forced, punished):
+                await story(network, alice, bob)
+
+    asyncio.run(main())
