@@ -11,6 +11,8 @@ from lnpd.tx.transaction import compact_size, hash256, with_length
 
 BITS: Final = 0x207FFFFF
 """Regtest's target: every second hash is low enough."""
+_TOO_HIGH: Final = bytes.fromhex("7fffff")
+"""What a hash, read from its last byte on, may not begin with or pass: the target goes on with zeros."""
 HALVING_INTERVAL: Final = 150
 COINBASE_MATURITY: Final = 100
 MAX_BLOCK_WEIGHT: Final = 4_000_000
@@ -70,6 +72,6 @@ def assemble(
     root = merkle_root([first_txid, *(tx.txid for tx in txs)])
     start = struct.pack("<i", _BLOCK_VERSION) + previous + root + struct.pack("<II", time_seconds, BITS)
     nonce = 0
-    while hash256(header := start + struct.pack("<I", nonce))[31] >= 0x80:
+    while hash256(header := start + struct.pack("<I", nonce))[:28:-1] >= _TOO_HIGH:
         nonce += 1
     return header + compact_size(len(txs) + 1) + first + b"".join(tx.raw for tx in txs)

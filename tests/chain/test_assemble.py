@@ -1,5 +1,8 @@
 """Do new blocks have the right parts?"""
 
+import pytest
+
+from lnpd.chain import assemble as assembling
 from lnpd.chain.assemble import assemble, height_push, merkle_root, subsidy_sat
 from lnpd.chain.transaction import Block
 from lnpd.tx.transaction import hash256
@@ -41,3 +44,14 @@ def test_a_block_reads_back() -> None:
     assert coinbase.outputs[0].value_sat == 12_5000_0005
     assert coinbase.outputs[0].script == b"\x51"
     assert block.hash[31] < 0x80
+
+
+@pytest.mark.parametrize(("last_bytes", "nonce"), [("fefffe7f", 0), ("fffffe7f", 0), ("00ffff7f", 1), ("00000080", 1)])
+def test_a_hash_just_above_the_target_is_no_work(monkeypatch: pytest.MonkeyPatch, last_bytes: str, nonce: int) -> None:
+    # One hash in 2^23 begins as the target does and goes on above it; the kernel refuses its block.
+    hashes = {(0).to_bytes(4, "little"): bytes(28) + bytes.fromhex(last_bytes)}
+    monkeypatch.setattr(
+        assembling, "hash256", lambda data: hashes.get(data[76:], bytes(32)) if len(data) == 80 else hash256(data)
+    )
+    header = assemble(b"\x07" * 32, 300, 1_700_000_000, b"\x51", (), 5)[:80]
+    assert int.from_bytes(header[76:], "little") == nonce
