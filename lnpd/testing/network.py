@@ -89,7 +89,7 @@ class Ports:
         raise AssertionError(f"all {self.BLOCK} ports of this process are in use")
 
     def _block(self) -> range:
-        folder = Path(tempfile.gettempdir()) / f"lnpd-ports-{os.getuid()}"
+        folder = Path("/tmp") / f"lnpd-ports-{os.getuid()}"  # noqa: S108  # the same one for all, whatever their TMPDIR
         folder.mkdir(mode=0o700, exist_ok=True)
         blocks = list(range(FIRST_PORT, LAST_PORT - self.BLOCK, self.BLOCK))
         random.shuffle(blocks)

@@ -28,7 +28,8 @@ log = logging.getLogger("lnpd.plugins")
 ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "VIRTUAL_ENV", "PYTHONPATH", "COVERAGE_PROCESS_START")
 BWRAP: Final = "bwrap"
 ALONE: Final = ("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--die-with-parent")
-ROOT: Final = ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc")
+DEVICES: Final = Path("/dev")  # a sandbox has its own, without what lay in the memory that is there
+ROOT: Final = ("--ro-bind", "/", "/", "--dev", str(DEVICES), "--proc", "/proc")
 PROBE_SECONDS: Final = 10.0
 
 Sandbox = Literal["auto", "never", "always"]
@@ -108,7 +109,7 @@ class Surroundings:
             elif secret.exists():
                 words += ("--ro-bind", "/dev/null", str(secret))
         words += ("--bind", str(folder), str(folder))
-        if any(path.is_relative_to(secret) for secret in self._secret):
+        if any(path.is_relative_to(hidden) for hidden in (*self._secret, DEVICES)):
             words += ("--ro-bind", str(path), str(path))
         if endpoint.startswith("ipc://"):
             socket = endpoint.removeprefix("ipc://")

@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
+import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,13 @@ LOOKS = """
     def take(node, mib: int):
         return len(bytearray(mib << 20)) >> 20
 """
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Not below /dev, where the usual one may be (conftest.py): a sandbox has a /dev of its own."""
+    with tempfile.TemporaryDirectory(prefix="lnpd-", dir="/var/tmp") as folder:
+        yield Path(folder)
 
 
 def surrounded(folder: Path, terms: Terms) -> tuple[PluginHost, Path, Path]:
@@ -133,6 +143,20 @@ def test_one_in_a_sandbox_ends_and_comes_back_as_others_do(tmp_path: Path) -> No
         assert plugin.pid is None
 
     asyncio.run(main())
+
+
+def test_one_whose_file_is_in_memory_finds_itself_in_a_sandbox(tmp_path: Path) -> None:
+    if why := asyncio.run(plugin_surroundings._missing()) or (not os.access("/dev/shm", os.W_OK) and "no /dev/shm"):
+        pytest.skip(f"not run: {why}")
+
+    async def main(folder: Path) -> None:
+        host, _, _ = surrounded(tmp_path, Terms(sandbox="always"))
+        await host.start((written(folder, LOOKS),))
+        assert host.plugins[0].status == "ready", host.plugins[0].why
+        await host.stop()
+
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        asyncio.run(main(Path(folder)))
 
 
 @pytest.mark.parametrize(("sandbox", "status"), [("auto", "ready"), ("always", "refused")])
