@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from lnpd.cli import options
 from lnpd.cli.exits import LNPD_EXITS, OK, WRONG
+from lnpd.cli.told import tell
 from lnpd.config import Config
 from lnpd.errors import ChainError, LnpdError, WrongChain, WrongNetwork
 
@@ -44,14 +45,26 @@ def main(words: Sequence[str]) -> int:
     file = Path(os.path.expanduser(parsed.file)) if parsed.file else config.directory / DATABASE_NAME
     found, chain, silent = asyncio.run(_checked(config, file))
     problems = (*found.problems, *chain)
-    for problem in problems:
-        print(problem.line)
-    against = "and not against a chain" if not config.names_chain or silent else "and against the chain"
-    verdict = "consistent" if not problems else "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    print(f"{found.channels} channels and {found.commitments} commitments looked at, {against}: {verdict}")
+    if options.as_json(parsed):
+        tell(_answer(found, problems, config.names_chain and silent is None), "", True)
+    else:
+        _say(found, problems, config.names_chain and silent is None)
     if silent is not None and not problems:
         raise silent
     return WRONG if problems else OK
+
+
+def _answer(found: "Checked", problems: Sequence["Problem"], with_chain: bool) -> dict[str, object]:
+    rows = [{"where": each.where, "what": each.what, "advice": each.advice} for each in problems]
+    return {"channels": found.channels, "commitments": found.commitments, "with_chain": with_chain, "problems": rows}
+
+
+def _say(found: "Checked", problems: Sequence["Problem"], with_chain: bool) -> None:
+    for problem in problems:
+        print(problem.line)
+    against = "and against the chain" if with_chain else "and not against a chain"
+    verdict = "consistent" if not problems else "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    print(f"{found.channels} channels and {found.commitments} commitments looked at, {against}: {verdict}")
 
 
 async def _checked(config: Config, file: Path) -> tuple["Checked", tuple["Problem", ...], LnpdError | None]:

@@ -14,15 +14,17 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from lnpd.cli import options, started
 from lnpd.cli.directory import prepare_directory
-from lnpd.cli.effect import printed
+from lnpd.cli.effect import answered, printed
 from lnpd.cli.exits import INTERRUPTED, LNPD_EXITS, OK, REFUSED, daemon_exit_of
 from lnpd.cli.loading import loading
 from lnpd.cli.secrets import known_passphrase
+from lnpd.cli.told import AS_JSON, failure, tell
 from lnpd.config import Config
 from lnpd.errors import ChainUnreachable, DeadlineMissed, LnpdError, PluginNotFound, SeedFileMissing
 from lnpd.services.rpc.api import Running
@@ -33,7 +35,10 @@ STOP_SECONDS: Final = 5.0
 MORE_SECONDS: Final = 3.0
 """For plugins and processes to end, after the mailboxes are drained."""
 
-OWN_OPTIONS: Final = (("--check-config", "", "print what would be in effect, and who said it, and end"),)
+OWN_OPTIONS: Final = (
+    ("--check-config", "", "print what would be in effect, and who said it, and end"),
+    ("--version", "", "print the version, and end"),
+)
 PROGRAMS: Final = ("init", "restore", "check", "regtest")
 DESCRIPTION: Final = "Run a Lightning node. `lnpd init` makes its seed, `lnpd restore` brings one back, \
 `lnpd check` looks into a copy of its database, `lnpd regtest` is a chain for several nodes."
@@ -42,17 +47,18 @@ DESCRIPTION: Final = "Run a Lightning node. `lnpd init` makes its seed, `lnpd re
 def main(words: Sequence[str] | None = None) -> int:
     """The program `lnpd`; returns its exit code."""
     words = list(sys.argv[1:] if words is None else words)
-    name = f"lnpd {words[0]}" if words and words[0] in PROGRAMS else "lnpd"
+    name, as_json = f"lnpd {words[0]}" if words and words[0] in PROGRAMS else "lnpd", AS_JSON[0] in words
     try:
         return _program(words)
     except LnpdError as error:
-        print(f"{name}: {_masked(error)}", file=sys.stderr)
+        print(failure(name, error, _masked(error), as_json), file=sys.stderr)
         return daemon_exit_of(error)
     except (KeyboardInterrupt, EOFError):
         return INTERRUPTED
     except Exception as error:
         log.debug("%s ended by a defect", name, exc_info=error)
-        print(f"{name}: failed in a way of its own, {type(error).__name__}: {_masked(error)}", file=sys.stderr)
+        text = f"failed in a way of its own, {type(error).__name__}: {_masked(error)}"
+        print(failure(name, error, text, as_json), file=sys.stderr)
         return REFUSED
     finally:
         gc.freeze()  # the interpreter's end need not look for garbage in all that is loaded
@@ -92,9 +98,13 @@ def daemon(words: Sequence[str]) -> int:
     for flag, _, help in OWN_OPTIONS:
         parser.add_argument(flag, action="store_true", help=help)
     parsed = parser.parse_args(list(words))
+    as_json = options.as_json(parsed)
+    if parsed.version:
+        tell({"version": version("lnpd")}, f"lnpd {version('lnpd')}", as_json)
+        return OK
     config = options.config_of(parsed)
     if parsed.check_config:
-        print(printed(config))
+        tell(answered(config), printed(config), as_json)
         return OK
     with loading():
         from lnpd.services.logs.outlets import set_up  # with what it needs, which --help need not load
@@ -112,7 +122,7 @@ def daemon(words: Sequence[str]) -> int:
     prepare_directory(config.directory)
     started.write(config)
     set_up(config, passphrase)
-    return asyncio.run(live(config, passphrase))
+    return asyncio.run(live(config, passphrase, as_json))
 
 
 def check_places(config: Config) -> None:
@@ -138,7 +148,7 @@ def _is_listening(path: Path) -> bool:
     return True
 
 
-async def live(config: Config, passphrase: str | None) -> int:
+async def live(config: Config, passphrase: str | None, as_json: bool = False) -> int:
     """Starts a node, waits until it shall end, and ends it. Raises LnpdError."""
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -151,7 +161,8 @@ async def live(config: Config, passphrase: str | None) -> int:
         return INTERRUPTED
     try:
         info = await node.api.info()
-        print(f"lnpd is ready: {info.node_id} at {', '.join(info.addresses) or 'no address'}", flush=True)
+        ready = {"node_id": info.node_id, "addresses": info.addresses}
+        tell(ready, f"lnpd is ready: {info.node_id} at {', '.join(info.addresses) or 'no address'}", as_json)
         await _first(node.ended, asked)
     finally:
         await _stop(node)

@@ -17,6 +17,11 @@ def printed(config: Config) -> str:
     return "\n".join([*files, *map(_line, settings(config))])
 
 
+def answered(config: Config) -> dict[str, object]:
+    """The same for a program: the files that were read, and rows as those of `lnp config`."""
+    return {"files": tuple(map(str, config.files)), "settings": settings(config)}
+
+
 def _line(setting: Setting) -> str:
     head, dot, name = setting.key.partition(".")
     if name and not BARE.fullmatch(name):

@@ -11,6 +11,7 @@ from typing import Final
 from lnpd.cli import options
 from lnpd.cli.directory import prepare_directory
 from lnpd.cli.secrets import new_passphrase, typed
+from lnpd.cli.told import tell
 from lnpd.config import SEED_RULES, Config
 from lnpd.config.places import default_file
 from lnpd.errors import SeedFileExists, SeedInvalid
@@ -45,10 +46,17 @@ def main(words: Sequence[str]) -> int:
         raise SeedFileExists(f"{config.directory} has a seed already; it is never written over.")
     prepare_directory(config.directory)
     passphrase = new_passphrase(config)
-    seed = _seed(parsed.words, parsed.xpriv)
+    seed = _seed(parsed.words, parsed.xpriv, shows=not options.as_json(parsed))
     create_seed(config.seed_path, seed, passphrase, plain=config.plain_seed)
     kept = "as it is: whoever reads the file has the money" if passphrase is None else "under your passphrase"
-    print(f"The seed is in {config.seed_path}, {kept}.\nStart the node: {start_command(config)}")
+    made = {
+        "seed": str(config.seed_path),
+        "encrypted": passphrase is not None,
+        "words": None if parsed.words or parsed.xpriv else seed.text,
+        "start": start_command(config),
+    }
+    text = f"The seed is in {config.seed_path}, {kept}.\nStart the node: {start_command(config)}"
+    tell(made, text, options.as_json(parsed))
     return 0
 
 
@@ -63,13 +71,14 @@ def start_command(config: Config) -> str:
     return f"lnpd --directory {config.directory}{more}"
 
 
-def _seed(words: bool, xpriv: bool) -> Seed:
+def _seed(words: bool, xpriv: bool, shows: bool) -> Seed:
     if xpriv:
         return seed_from_extended_key(typed("Extended private key (not shown): ", hidden=True))
     if words:
         return seed_from_words(typed("Words: ", hidden=False))
     seed = new_seed()
-    _show(seed.text.split())
+    if shows:
+        _show(seed.text.split())
     return seed
 
 

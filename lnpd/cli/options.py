@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import Final, NoReturn
 
+from lnpd.cli.told import AS_JSON
 from lnpd.config import RULES, Config, Rule
 from lnpd.config.build import built
 from lnpd.config.places import NO_FILE, VARIABLE, WHERE_FILE
@@ -35,6 +36,8 @@ def parser(program: Program, description: str, epilog: str = "", helps: Mapping[
     developers = made.add_argument_group("developer options, refused without --developer")
     if program not in WITHOUT_FILE:
         made.add_argument(CONFIG, metavar="PATH", help=CONFIG_HELP, dest=CONFIG)
+    flag, _, help = AS_JSON
+    made.add_argument(flag, action="store_true", help=help, dest=flag)
     for row in OPTIONS:
         if program not in row.programs:
             continue
@@ -48,6 +51,11 @@ def parser(program: Program, description: str, epilog: str = "", helps: Mapping[
     if program != "lnpd":
         made._action_groups.remove(developers)  # these programs have none of them
     return made
+
+
+def as_json(given: argparse.Namespace) -> bool:
+    """Whether a program is to be answered."""
+    return bool(vars(given)[AS_JSON[0]])
 
 
 def config_of(given: argparse.Namespace, rules: tuple[Rule, ...] = RULES) -> Config:

@@ -16,6 +16,7 @@ from lnpd.cli.exits import LNP_EXITS, LNPD_EXITS
 from lnpd.cli.keyboard import KEYBOARD as LOOKING_ON
 from lnpd.cli.options import CONFIG, CONFIG_HELP, WITHOUT_FILE
 from lnpd.cli.qr import FLAG, HELP, QR_OF
+from lnpd.cli.told import AS_JSON
 from lnpd.cli.tools import HERE
 from lnpd.config.table import ALL, OPTIONS
 from lnpd.rpc.codes import CODES
@@ -75,6 +76,7 @@ def reference() -> str:
     with_file = ", ".join(each for each in ALL if each not in WITHOUT_FILE)
     options = [(CONFIG, "PATH", with_file, CONFIG_HELP)]
     options += [(row.flag, row.metavar, ", ".join(row.programs), row.help) for row in OPTIONS]
+    options += [(*AS_JSON[:2], "all", AS_JSON[2])]
     options += [(flag, metavar, "lnpd", help) for flag, metavar, help in daemon.OWN_OPTIONS]
     options += [(flag, metavar, "lnpd init", help) for flag, metavar, help in init.OWN_OPTIONS]
     options += [(flag, metavar, "lnpd restore", help) for flag, metavar, help in restore.OWN_OPTIONS]

@@ -37,5 +37,5 @@ def main(words: Sequence[str]) -> int:
     set_up(config, files=False)
 
     prepare_directory(directory)
-    asyncio.run(run(directory, endpoint))
+    asyncio.run(run(directory, endpoint, as_json=options.as_json(parsed)))
     return 0

@@ -13,6 +13,7 @@ from lnpd.cli import options
 from lnpd.cli.directory import prepare_directory
 from lnpd.cli.init import start_command
 from lnpd.cli.secrets import new_passphrase, typed
+from lnpd.cli.told import tell
 from lnpd.config import SEED_RULES, Config
 from lnpd.crypto.hd import BITCOIN_COIN, TEST_COIN
 from lnpd.errors import SeedFileExists
@@ -63,8 +64,24 @@ def main(words: Sequence[str]) -> int:
     else:
         asyncio.run(restore_words(config.directory, config.network, config.wallet_birth_height or 0))
     create_seed(config.seed_path, seed, passphrase, plain=config.plain_seed)  # last: with it the directory is whole
-    _say(config, lost if content is not None else None)
+    if options.as_json(parsed):
+        tell(_answer(config, lost), "", True)
+    else:
+        _say(config, lost if content is not None else None)
     return 0
+
+
+def _answer(config: Config, lost: Sequence[Lost]) -> dict[str, object]:
+    channels = [
+        {
+            "channel_id": each.channel.id.hex(),
+            "capacity_sat": each.channel.capacity_sat,
+            "peer": each.channel.peer.hex(),
+            "unclaimable": each.unclaimable,
+        }
+        for each in lost
+    ]
+    return {"lost_channels": channels, "start": start_command(config)}
 
 
 def _say(config: Config, lost: Sequence[Lost] | None) -> None:

@@ -1,6 +1,7 @@
 """Does `lnpd` say in one line why it does not start, and begin and end a node in order?"""
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -126,12 +127,12 @@ class Node:
         self.story.append("stop")
 
 
-def live(node: Node, monkeypatch: pytest.MonkeyPatch, during: str = "") -> int:
+def live(node: Node, monkeypatch: pytest.MonkeyPatch, during: str = "", as_json: bool = False) -> int:
     """Runs the daemon's life with this node; `during` says what happens once it starts or has started."""
     monkeypatch.setattr(daemon, "make_node", lambda config, passphrase: node)
 
     async def scenario() -> int:
-        life = asyncio.create_task(daemon.live(Config(directory=Path("/tmp/none")), None))
+        life = asyncio.create_task(daemon.live(Config(directory=Path("/tmp/none")), None, as_json))
         await node.starting.wait()
         if during == "lnp stop":
             await node.small.stop()
@@ -150,6 +151,13 @@ def test_it_says_when_it_is_ready_and_ends_as_asked(
     assert live(node, monkeypatch, how) == 0
     assert node.story == ["start", "started", "stop"]
     assert capsys.readouterr().out == f"lnpd is ready: {NODE_ID} at 127.0.0.1:9735\n"
+
+
+def test_a_program_is_told_in_json_when_it_is_ready(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert live(Node(), monkeypatch, "lnp stop", as_json=True) == 0
+    assert json.loads(capsys.readouterr().out) == {"node_id": NODE_ID, "addresses": ["127.0.0.1:9735"]}
 
 
 def test_a_signal_while_it_starts_ends_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lnpd.cli import lnp
+from lnpd.cli import daemon, lnp
 from lnpd.cli.ask import TABLE
 from lnpd.cli.exits import OK, WRONG
 from lnpd.rpc.commands import Command
 from lnpd.rpc.kinds import check
+from lnpd.store.store import Store
 from tests.cli.called import called
 from tests.services.rpc.small_node import CHANNEL_ID, INVOICE, PEER_ID, in_thread
 
@@ -55,3 +58,35 @@ def test_what_is_left_out_is_left_out_for_a_reason() -> None:
     for kind, word in WORDS.items():
         if kind not in ("sat", "msat", "path"):
             check(kind, kind, word)
+
+
+# --- lnpd, whose moment of readiness, restore and regtest are in tests of theirs
+
+
+def answered(words: list[str], folder: Path, stdin: str = "", code: int = OK) -> Any:  # Any: a JSON value
+    done = called(daemon.main, [*words, "--json"], stdin, {"HOME": str(folder)}, folder)
+    assert done.code == code, done
+    return json.loads(done.out if code in (OK, WRONG) else done.err)
+
+
+def test_lnpd_answers_a_program(tmp_path: Path) -> None:
+    node = tmp_path / "node"
+    at = ["--directory", str(node)]
+    assert answered(["--version"], tmp_path) == {"version": version("lnpd")}
+    told = answered(["--check-config", *at, "--alias", "ada"], tmp_path)
+    rows = {row["key"]: row for row in told["settings"]}
+    assert told["files"] == [] and rows["alias"]["value"] == "ada" and rows["alias"]["source"] == "argument"
+    made = answered(["init", *at, "--plain-seed"], tmp_path)
+    assert made["seed"] == str(node / "seed") and made["encrypted"] is False and len(made["words"].split()) == 24
+    refused = answered(["init", *at, "--plain-seed"], tmp_path, code=18)["error"]
+    assert (refused["name"], refused["code"]) == ("SeedFileExists", None) and str(node) in refused["message"]
+    given = answered(["init", "--directory", str(tmp_path / "b"), "--plain-seed", "--words"], tmp_path, made["words"])
+    assert given["words"] is None, "what was typed is known"
+    Store.open(node, "regtest").close_sync()
+    looked = answered(["check", *at], tmp_path)
+    assert looked == {"channels": 0, "commitments": 0, "with_chain": False, "problems": []}
+    assert answered(["--nonsense"], tmp_path, code=2)["error"]["name"] == "ConfigRefused"
+
+
+def test_lnpd_tells_a_person_its_version(tmp_path: Path) -> None:
+    assert called(daemon.main, ["--version"], folder=tmp_path).out == f"lnpd {version('lnpd')}\n"

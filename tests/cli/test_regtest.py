@@ -1,5 +1,6 @@
 """Does `lnpd regtest` serve a chain until it is asked to end, and refuse in one line?"""
 
+import json
 import signal
 import subprocess
 import sys
@@ -16,9 +17,9 @@ def start(*words: object) -> "subprocess.Popen[str]":
 
 
 def test_it_serves_until_it_is_asked_to_end_and_one_directory_has_one_chain(tmp_path: Path) -> None:
-    with start("--directory", tmp_path / "c") as chain:
+    with start("--directory", tmp_path / "c", "--json") as chain:
         assert chain.stdout is not None
-        assert f"ipc://{tmp_path / 'c'}/chain.sock" in chain.stdout.readline()
+        assert json.loads(chain.stdout.readline()) == {"endpoint": f"ipc://{tmp_path / 'c'}/chain.sock"}
         with start("--directory", tmp_path / "c", "--endpoint", f"ipc://{tmp_path}/other.sock") as second:
             _, told = second.communicate(timeout=30)
             assert second.returncode == 10 and told.count("\n") == 1 and told.startswith("lnpd regtest: "), told

@@ -1,6 +1,7 @@
 """Does `lnpd restore` bring back a directory from words and a file, say what is lost, and refuse in one line?"""
 
 import asyncio
+import json
 import stat
 import subprocess
 import sys
@@ -55,6 +56,13 @@ def test_a_node_is_brought_back(tmp_path: Path, lost: tuple[str, Path, str]) -> 
         assert stat.S_IMODE((tmp_path / "n" / name).stat().st_mode) == 0o600
     again = restore(tmp_path / "n", words, backup)
     assert again.returncode != 0 and len(again.stderr.splitlines()) == 1 and "has a seed" in again.stderr
+
+
+def test_a_program_is_told_in_json_what_is_lost(tmp_path: Path, lost: tuple[str, Path, str]) -> None:
+    words, backup, channel = lost
+    told = json.loads(restore(tmp_path / "n", words, backup, "--json").stdout)
+    assert [each["channel_id"] for each in told["lost_channels"]] == [channel]
+    assert told["lost_channels"][0]["unclaimable"] and told["start"].startswith(f"lnpd --directory {tmp_path / 'n'}")
 
 
 def test_without_a_file_it_says_what_the_words_alone_find(tmp_path: Path) -> None:

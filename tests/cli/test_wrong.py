@@ -9,13 +9,15 @@ import json
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lnpd import errors
 from lnpd.cli import daemon, lnp
 from lnpd.cli.ask import TABLE
 from lnpd.config.table import BY_KEY
-from lnpd.rpc.codes import sentence
+from lnpd.rpc.codes import CODES, PARSE_ERROR, sentence
 from tests.cli.called import Called, called
 from tests.cli.wrong_pair import PATIENCE_SECONDS, Pair
 from tests.cli.wrong_rows import ROWS, Row
@@ -23,6 +25,7 @@ from tests.cli.wrong_rows import ROWS, Row
 pytest.importorskip("pbk")  # the embedded chain
 
 LEAST = 100
+LISTED = (Path(__file__).parents[2] / "contrib" / "docs" / "pages" / "errors.md").read_text()
 NAMES = {"lockbox", *BY_KEY, *(name for row in TABLE for name in (row.name, *(each.name for each in row.parameters)))}
 """What a sentence may begin with as it is written: a command, a parameter, an option, a plugin."""
 INTERNAL = ("Traceback", "InternalError", "way of its own", "Error(", " object at 0x", "NoneType")
@@ -50,6 +53,7 @@ def test_a_wrong_wish_is_refused_and_changes_nothing(pair: Pair, row: Row) -> No
     files, account = of_files(pair.folder), pair.settled()
     if row.how == "rpc":
         error = sent(pair, row.given.format(**pair.values))
+        is_named(error["data"]["name"], error["code"], row)
         assert (error["code"], "result" in error) == (row.code, False), error
         judge(error["message"], row.says.format(**pair.values))
     else:
@@ -68,10 +72,19 @@ def refuses(pair: Pair, row: Row) -> None:
     assert name in ("lnp", "lnpd", f"lnpd {words[0] if words else ''}"), done.err
     assert more == [] or (row.how == "script" and more[0].startswith("lnp: stopped at line ") and not more[1:]), done
     judge(told, row.says.format(**pair.values))
-    if row.how == "lnp":
-        said = tried(pair, row, [*words, "--json"])
-        assert (said.code, said.out) == (row.code, "")
-        assert json.loads(said.err)["error"]["message"].split() == told.split()
+    said = tried(pair, row, [*words, "--json"])
+    assert (said.code, said.out if row.how != "script" else "") == (row.code, "")
+    error = json.loads(said.err.splitlines()[0])["error"]
+    assert error["message"].split() == told.split()
+    is_named(error["name"], error["code"], row)
+
+
+def is_named(name: str, code: int | None, row: Row) -> None:
+    """What programs go by: a class of lnpd.errors that the page lists, and the code of its family, where a node refused
+    it; what the program itself refuses has none."""
+    kind = getattr(errors, name)
+    assert issubclass(kind, errors.LnpdError) and f"`{name}`" in LISTED
+    assert code in (None, PARSE_ERROR, next(CODES[each] for each in kind.__mro__ if each in CODES))
 
 
 def judge(told: str, says: str) -> None:
@@ -90,21 +103,21 @@ def tried(pair: Pair, row: Row, words: Sequence[str]) -> Called:
         case "lnp":
             return called(lnp.main, ["--directory", str(pair.alice.directory), *words], variables=mine, folder=folder)
         case "script":
-            return called(lnp.main, ["--directory", str(pair.alice.directory)], given, mine, folder)
+            return called(lnp.main, ["--directory", str(pair.alice.directory), *words], given, mine, folder)
         case "file":
             file = pair.folder / "theirs" / "wrong.toml"
             file.write_text(given)
             try:
-                return called(daemon.main, ["--config", str(file), "--check-config"], "", mine, folder)
+                return called(daemon.main, ["--config", str(file), "--check-config", *words], "", mine, folder)
             finally:
                 file.unlink()
         case "variable":
             name, _, value = given.partition("=")
-            return called(daemon.main, ["--check-config"], "", mine | {name: value}, folder)
+            return called(daemon.main, ["--check-config", *words], "", mine | {name: value}, folder)
     return called(daemon.main, words, given, mine, folder)
 
 
-def sent(pair: Pair, line: str) -> dict[str, str]:
+def sent(pair: Pair, line: str) -> dict[str, Any]:  # Any: JSON values
     """The error that a line of the RPC is answered with."""
     with socket.socket(socket.AF_UNIX) as pipe:
         pipe.settimeout(PATIENCE_SECONDS)
@@ -137,20 +150,20 @@ def test_what_keeps_a_close_is_named_each_time(pair: Pair) -> None:
     channel = pair.values["channel"]
     pair.asked(pair.alice, "lockbox-put", channel_id=channel, amount_sat=25_000)
     pair.waits(lambda: all(pair.asked(n, "channels")[0]["extension_outputs"] for n in (pair.alice, pair.bob)), "a box")
-    refuses(pair, Row("by agreement yet: lockbox: 1 open, with 25000 sat in them", 1, "close {channel}"))
+    refuses(pair, Row("by agreement yet: lockbox: 1 open, with 25000 sat in", 1, "CloseBlocked", "close {channel}"))
     assert pair.bob.end() == 0
     assert "frozen" not in pair.bob.log.read_text()
     pair.waits(lambda: not pair.asked(pair.alice, "channels")[0]["connected"], "bob's absence")
-    refuses(pair, Row("The peer is not connected", 1, "close {channel}"))
-    refuses(pair, Row("There is no connection to", 1, "open {bob} 100000"))
+    refuses(pair, Row("The peer is not connected", 1, "PeerNotConnected", "close {channel}"))
+    refuses(pair, Row("There is no connection to", 1, "PeerNotConnected", "open {bob} 100000"))
     assert pair.alice.end() == 0
     pair.alice = pair.daemon("a")
-    refuses(pair, Row("The channel is frozen: no plugin here provides lockbox", 1, "close {channel}"))
-    refuses(pair, Row("No usable channel leads to", 1, "pay {priced}"))
-    refuses(pair, Row("lnp close {channel:.12} --force --not-restored", 1, "close {channel} --force"))
+    refuses(pair, Row("The channel is frozen: no plugin here provides lockbox", 1, "ChannelFrozen", "close {channel}"))
+    refuses(pair, Row("No usable channel leads to", 1, "NoDirectChannel", "pay {priced}"))
+    refuses(pair, Row("lnp close {channel:.12} --force --not-restored", 1, "StateUnproven", "close {channel} --force"))
     closed = pair.asked(pair.alice, "close", channel=channel, force=True, not_restored=True)
     assert closed["how"] == "forced"
     pair.asked(pair.alice, "mine", blocks=1)
     pair.waits(lambda: pair.asked(pair.alice, "channels")[0]["state"] == "on_chain", "the close on chain")
-    refuses(pair, Row(f"on chain already, closed by {closed['txid']}", 1, "close {channel}"))
-    refuses(pair, Row(f"on chain already, closed by {closed['txid']}", 1, "close {channel} --force"))
+    refuses(pair, Row(f"on chain already, closed by {closed['txid']}", 1, "AlreadyClosed", "close {channel}"))
+    refuses(pair, Row(f"on chain already, closed by {closed['txid']}", 1, "AlreadyClosed", "close {channel} --force"))

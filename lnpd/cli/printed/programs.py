@@ -12,6 +12,7 @@ from lnpd.cli.options import CONFIG, CONFIG_HELP, WITHOUT_FILE
 from lnpd.cli.qr import FLAG as QR
 from lnpd.cli.qr import HELP as QR_HELP
 from lnpd.cli.qr import QR_OF
+from lnpd.cli.told import AS_JSON
 from lnpd.config import NETWORKS
 from lnpd.config.model import LOG_LEVELS
 from lnpd.config.table import OPTIONS, Option
@@ -179,7 +180,7 @@ def _flags(program: str, module: object) -> Iterator[Flag]:
         if program in row.programs:
             yield Flag(row.flag, row.help, _option_slot(row) if row.metavar else None)
     own: Iterable[tuple[str, str, str]] = getattr(module, "OWN_OPTIONS", ())
-    for flag, metavar, help in own:
+    for flag, metavar, help in (AS_JSON, *own):
         yield Flag(flag, help, Slot(metavar) if metavar else None)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -22,7 +23,7 @@ from lnpd.services.logs.children import speak
 READY = "The regtest chain answers at"
 
 
-async def run(directory: Path, endpoint: str, until_eof: bool = False) -> None:
+async def run(directory: Path, endpoint: str, until_eof: bool = False, as_json: bool = False) -> None:
     """Serves the chain of a directory until the process is asked to end. Raises what opening or binding raises."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -32,7 +33,7 @@ async def run(directory: Path, endpoint: str, until_eof: bool = False) -> None:
         server = serve_chain(chain, endpoint)
         if until_eof:
             loop.add_reader(sys.stdin.fileno(), _read_input, stop)
-        print(READY, endpoint, flush=True)
+        print(json.dumps({"endpoint": endpoint}) if as_json else f"{READY} {endpoint}", flush=True)
         await stop.wait()
         await server.close()
     finally:
