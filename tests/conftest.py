@@ -51,6 +51,15 @@ NOT_RUN = re.compile(r"not run: (\.\./shared/vectors/\S+)")
 CASES = re.compile(r"^\S*\.json\b.*\d.*$", re.MULTILINE)
 
 
+# Each of their tests takes up to a minute: begun last, it would run beside an idle processor.
+LONGEST = ("test_kill_9_bitcoind.py", "test_kill_9.py", "test_electrum.py", "test_wire_fuzz.py", "test_bench.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests come first, and the rest in its order."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 def pytest_collection_finish() -> None:
     """What the modules and the tests themselves hold stays to the end: the collector need not look at it each time."""
     gc.collect()

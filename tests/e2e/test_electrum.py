@@ -68,7 +68,7 @@ def test_open_pay_restart_and_close(tmp_path: Path, kind: str) -> None:
     asyncio.run(asyncio.wait_for(main(), LIMIT_SECONDS))
 
 
-@pytest.mark.parametrize(("kind", "closer"), zip(KINDS, ["alice", "bob"], strict=True))
+@pytest.mark.parametrize(("kind", "closer"), list(zip(KINDS, ["alice", "bob"], strict=True)))
 def test_a_forced_close_with_htlcs_both_ways(tmp_path: Path, kind: str, closer: str) -> None:
     """Alice has the server alone, bob the bitcoind; each output is claimed, and every satoshi counted."""
 
