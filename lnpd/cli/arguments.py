@@ -122,6 +122,13 @@ def parser(command: Command, prog: str = "lnp", shows_common: bool = True) -> Pa
     return made
 
 
+def strange(command: Command, words: Sequence[str]) -> bool:
+    """Whether the words ask for a command's help, or give an option that it has not: a plugin may have added it."""
+    known = {parameter.flag for parameter in command.parameters} | {flag for flag, _, _ in COMMON} | {FLAG}
+    options = {word.partition("=")[0] for word in takewhile(lambda word: word != "--", words) if word[:2] == "--"}
+    return "-h" in words or bool(options - known)
+
+
 def _lines(names: Sequence[str]) -> list[str]:
     """Names, as many in a line as a terminal has room for."""
     lines: list[str] = []

@@ -16,7 +16,7 @@ from lnpd.cli.tools import AROUND, HERE
 from lnpd.errors import LnpdError, NodeUnavailable, NoSuchMethod, ParameterRefused, RefusedByNode
 from lnpd.rpc.client import Client
 from lnpd.rpc.commands import COMMANDS, Command
-from lnpd.rpc.described import from_description
+from lnpd.rpc.described import EXTENDABLE, extended, understood
 
 READING: Final = ("rescan",)
 TABLE: Final = (*COMMANDS, *KEYBOARD, *HERE)
@@ -32,6 +32,8 @@ def do(words: Sequence[str], common: Common) -> None:
 
 def do_found(command: Command, words: Sequence[str], common: Common) -> None:
     """Asks the node for a command that was found, with the words after it."""
+    if command.method in EXTENDABLE and arguments.strange(command, words):
+        command = next(each for each in known_commands(common) if each.name == command.name)
     if command is WATCH and not set(words[:1]) & {"-h", "--help"}:
         _watch(words, common)
         return
@@ -94,20 +96,20 @@ def find(words: Sequence[str], common: Common) -> tuple[Command, list[str]]:
 
 
 def known_commands(common: Common) -> tuple[Command, ...]:
-    """The table's commands, and those of the plugins if the node runs."""
+    """The table's commands, with what plugins add to them, and those of the plugins if the node runs."""
     try:
         with Client(common.place) as node:
-            return (*TABLE, *plugin_commands(node))
+            return _with_plugins(node)
     except NodeUnavailable:
         return TABLE
 
 
-def plugin_commands(node: Client) -> list[Command]:
-    """The commands that the node's plugins have now."""
+def _with_plugins(node: Client) -> tuple[Command, ...]:
     try:
-        return [from_description(row) for row in node.call("help", {}, DEFAULT_TIMEOUT_SECONDS) if row.get("plugin")]
-    except (LnpdError, msgspec.ValidationError, AttributeError, TypeError):
-        return []  # the node's own commands are known without it
+        commands, more = understood(node.call("help", {}, DEFAULT_TIMEOUT_SECONDS))
+    except (LnpdError, msgspec.ValidationError, AttributeError, LookupError, TypeError):
+        return TABLE  # the node's own commands are known without it
+    return (*(extended(command, more) for command in TABLE), *commands)
 
 
 def execute(command: Command, params: dict[str, Any], common: Common) -> None:  # Any: JSON values

@@ -45,9 +45,10 @@ def confirm(node: Client, command: Command, params: Mapping[str, Any], stream: T
     estimate = BY_METHOD[f"estimate.{command.method}"]
     names = {parameter.name for parameter in estimate.parameters}
     fitting = {name: value for name, value in params.items() if name in names}
+    added = {each.name: params[each.name] for each in command.parameters if each.plugin and each.name in params}
     question, told = QUESTIONS[command.method], node.call(estimate.method, fitting, None)
     while True:
-        _ask(question, told, stream)
+        _ask(question, told, stream, added)
         now = node.call(estimate.method, fitting, None)  # feerates and coins change while a person thinks
         if now == told:
             return
@@ -55,8 +56,10 @@ def confirm(node: Client, command: Command, params: Mapping[str, Any], stream: T
         told = now
 
 
-def _ask(question: Question, told: Mapping[str, Any], stream: TextIO) -> None:  # Any: JSON values
-    print("\n".join(lines(question, told)), file=stream)
+def _ask(
+    question: Question, told: Mapping[str, Any], stream: TextIO, added: Mapping[str, Any]
+) -> None:  # Any: JSON values
+    print("\n".join(lines(question, told, added)), file=stream)
     asks = f"{question.asks} [y/N] "
     try:
         if stream is not sys.stdout:
@@ -72,8 +75,10 @@ def _ask(question: Question, told: Mapping[str, Any], stream: TextIO) -> None:  
         raise NotConfirmed(NOTHING_DONE)
 
 
-def lines(question: Question, told: Mapping[str, Any]) -> list[str]:  # Any: JSON values
-    """What an estimate says, for a person."""
+def lines(
+    question: Question, told: Mapping[str, Any], added: Mapping[str, Any] | None = None
+) -> list[str]:  # Any: JSON values
+    """What an estimate says, for a person, with what was `added` for a plugin."""
     from lnpd.cli.render import text  # rarely needed
 
     amounts = {name: f"{text(name, told[name])} sat" for name in told if name.endswith("_msat")}
@@ -85,6 +90,7 @@ def lines(question: Question, told: Mapping[str, Any]) -> list[str]:  # Any: JSO
             question.amount,
             amounts["amount_msat"] + (f"  {text('', told['description'])}" if told["description"] else ""),
         ),
+        *((name, text("", value)) for name, value in (added or {}).items()),
         ("to", text("", told["to"])),
         ("fee", fee),
         (question.total, amounts["total_msat"]),

@@ -25,6 +25,7 @@ from lnpd.errors import (
     SealUncovered,
 )
 from lnpd.hooks.capabilities import kind_of, parameter_of, wrong_with
+from lnpd.hooks.extending import Extendable, added, check_extensions
 from lnpd.hooks.features import PluginFeatures, check_features, offered_features
 from lnpd.hooks.kinds import KINDS, HookKind
 from lnpd.hooks.offered import check_offer, kinds_of
@@ -86,9 +87,13 @@ class Registry:
         self._claims: dict[str, Manifest] = {}  # of all that were ever registered, by name
         self._core_providers: dict[str, ProviderSpec] = {}
         self._core_rpc: frozenset[str] = frozenset()
+        self._extendable: Extendable = {}
 
-    def claim_core(self, providers: tuple[ProviderSpec, ...], rpc: frozenset[str]) -> None:
-        """What the node itself owns; no plugin may take it."""
+    def claim_core(
+        self, providers: tuple[ProviderSpec, ...], rpc: frozenset[str], extendable: Extendable | None = None
+    ) -> None:
+        """What the node itself owns; no plugin may take it. To `extendable` methods it may add parameters."""
+        self._extendable = extendable or {}
         self._core_providers = {spec.name: spec for spec in providers}
         self._core_rpc = rpc
 
@@ -98,6 +103,7 @@ class Registry:
         if manifest.name in self.owners:
             raise ManifestRefused(f"a plugin named {manifest.name} is registered already")
         others = {name: claimed for name, claimed in self._claims.items() if name != manifest.name}
+        check_extensions(manifest, self._extendable)
         self._check_clashes(manifest, others)
         _check_order(manifest, others)
         self._with_messages(self._core, manifest)  # what they build upon may not leave with another plugin
@@ -183,13 +189,16 @@ class Registry:
 
     # --- checking
     def _check_clashes(self, manifest: Manifest, others: Mapping[str, Manifest]) -> None:
-        claims = {(what, name): owner for owner, claimed in others.items() for what, name in _claims_of(claimed)}
+        claims = {claim: owner for owner, claimed in others.items() for claim in self._claims_of(claimed)}
         claims |= {("the provider", name): CORE for name in self._core_providers}
         claims |= {("the RPC method", name): CORE for name in self._core_rpc}
         claims |= {("the group of commands", name.partition(".")[0]): CORE for name in self._core_rpc}
-        for what, name in _claims_of(manifest):
+        for what, name in self._claims_of(manifest):
             if (owner := claims.get((what, name))) is not None:
                 raise ManifestRefused(f"{manifest.name} claims {what} {name}, which {owner} owns")
+
+    def _claims_of(self, manifest: Manifest) -> tuple[tuple[str, str], ...]:
+        return (*_claims_of(manifest), *added(manifest, self._extendable))
 
     def _with_claims(self, claims: Mapping[str, Manifest]) -> Catalogue:
         catalogue = self._core

@@ -1,13 +1,24 @@
 """How does a command travel that not everybody knows: a plugin's?"""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from lnpd.rpc.commands import PLUGINS, Command, Parameter
+from lnpd.rpc.commands import COMMANDS, PLUGINS, Command, Parameter
 
 if TYPE_CHECKING:  # `lnp` has none of a plugin's manifest to read
     from lnpd_sdk.manifest import RpcMethod
+
+EXTENDABLE: Final = {
+    command.method: frozenset(parameter.name for parameter in command.parameters)
+    for command in COMMANDS
+    if command.mutating and not command.streaming and command.group != PLUGINS and command.name != "stop"
+}
+"""The commands to which plugins may add parameters, and those that each has. What only reads stays for readers, and a
+user can always stop the node, and do without a plugin."""
+
+Added = Mapping[str, Sequence[Parameter]]  # by command
 
 
 def of_plugin(owner: str, row: "RpcMethod") -> Command:
@@ -15,6 +26,23 @@ def of_plugin(owner: str, row: "RpcMethod") -> Command:
     parameters = tuple(Parameter(p.name, p.kind, p.help, p.required) for p in row.parameters)
     examples = (row.example,) if row.example else ()
     return Command(row.name, PLUGINS, row.help, None, parameters, True, examples=examples, plugin=owner)
+
+
+def added(rows: "Iterable[tuple[str, RpcMethod]]") -> dict[str, list[Parameter]]:
+    """What plugins' methods add to the node's commands."""
+    found: dict[str, list[Parameter]] = {}
+    for owner, row in rows:
+        own = (each for each in row.parameters if row.extends and each.name not in EXTENDABLE.get(row.extends, ()))
+        for each in own:
+            shown = Parameter(each.name, each.kind, f"{each.help} ({owner}'s)".lstrip(), False, plugin=owner)
+            found.setdefault(row.extends, []).append(shown)
+    return found
+
+
+def extended(command: Command, more: Added) -> Command:
+    """A command of the node's with what plugins add to it."""
+    own = more.get(command.method)
+    return msgspec.structs.replace(command, parameters=(*command.parameters, *own)) if own else command
 
 
 def described(command: Command) -> dict[str, Any]:  # Any: a JSON object
@@ -29,7 +57,14 @@ def described(command: Command) -> dict[str, Any]:  # Any: a JSON object
         "examples": list(command.examples),
         "refused": [kind.__name__ for kind in command.refused],
         "parameters": [
-            {"name": p.name, "kind": p.kind, "help": p.help, "required": p.required, "default": p.default}
+            {
+                "name": p.name,
+                "kind": p.kind,
+                "help": p.help,
+                "required": p.required,
+                "default": p.default,
+                "plugin": p.plugin,
+            }
             for p in command.parameters
         ],
     }
@@ -38,3 +73,18 @@ def described(command: Command) -> dict[str, Any]:  # Any: a JSON object
 def from_description(row: dict[str, Any]) -> Command:  # Any: a JSON object
     """A command of a plugin, as `described` told it. Raises msgspec.ValidationError."""
     return msgspec.convert({**row, "result": None, "refused": ()}, Command)
+
+
+def understood(
+    rows: Iterable[dict[str, Any]], gone: Iterable[str] = ()
+) -> tuple[tuple[Command, ...], Added]:  # Any: JSON
+    """What `help` told of plugins' commands, and of what they add to the node's; but for those that are `gone`. Raises
+    msgspec.ValidationError, LookupError, TypeError."""
+    commands, more, away = list[Command](), dict[str, list[Parameter]](), frozenset(gone)
+    for row in rows:
+        if row["plugin"]:
+            commands += [from_description(row)] if row["plugin"] not in away else []
+            continue
+        own = [msgspec.convert(each, Parameter) for each in row["parameters"] if each.get("plugin")]
+        more[row["name"].replace(" ", ".")] = [each for each in own if each.plugin not in away]
+    return tuple(commands), more

@@ -27,6 +27,9 @@ class RpcMethod(msgspec.Struct, frozen=True):
 
     A `name` of two words, of which the first is the plugin's own name, is a command of a group: `lnp rgb issue`; its
     method in the RPC is `rgb.issue`. `result` says in words what it returns; `example` is a command line.
+
+    One that `extends` a command of the node's is none of its own: the parameters that the command has not are added to
+    it, as options, and where one of them is given the method is called in its place.
     """
 
     name: str
@@ -34,6 +37,7 @@ class RpcMethod(msgspec.Struct, frozen=True):
     parameters: tuple[Parameter, ...] = ()
     result: str = ""
     example: str = ""
+    extends: str = ""
 
 
 class OptionSpec(msgspec.Struct, frozen=True):

@@ -93,18 +93,28 @@ class Plugin(Living, Hearing):
         self._declare(self._providers, kind.spec.name, kind(), "provider")
         return kind
 
-    def rpc(self, help: str, name: str = "", example: str = "", result: str = "") -> Callable[[F], F]:
+    def rpc(
+        self, help: str, name: str = "", example: str = "", result: str = "", extends: str = ""
+    ) -> Callable[[F], F]:
         """Decorator: an RPC method of the node, and thereby a command of `lnp`.
 
         The function's first parameter is the `Node`; the others, `str`, `int`, `bool` or `bytes` (hex outside), are
         the method's, by name; `Annotated[int, "what it is"]` gives one its help. Without `name` it is called
         PLUGIN-FUNCTION; "PLUGIN WORD" makes it one of a group of commands (`lnp rgb issue`). It returns, or resolves
         to, what JSON can hold.
+
+            @plugin.rpc("Opens a channel with an asset in it.", extends="open")
+            async def open(node: Node, asset: Annotated[str, "ASSET:AMOUNT"], peer: str, amount_sat: int) -> Any:
+
+        With `extends` it adds options to a command of the node's that changes something: those parameters which that
+        has not. Where one of them is given, the function is called in the command's place, with all that was given and
+        nothing else; what it does not take is refused, so that nothing is left out. It may call the command itself
+        (`Node.rpc`), and answers as that does. Two plugins cannot add one parameter to a command.
         """
 
         def register(function: F) -> F:
             method = name or f"{self.name}-{function.__name__.replace('_', '-')}"
-            spec = RpcMethod(method, help, parameters_of(function), result, example)
+            spec = RpcMethod(method, help, parameters_of(function), result, example, extends)
             self._declare(self._rpc, method, (spec, function), "RPC method")
             return function
 

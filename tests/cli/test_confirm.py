@@ -1,6 +1,7 @@
 """Is what a person confirms what is then done? The cost is looked at again once the question is answered."""
 
 import builtins
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,11 +9,14 @@ from typing import Any, cast
 
 import pytest
 
-from lnpd.cli.arguments import Common
+from lnpd.cli.arguments import COMMON, Common
 from lnpd.cli.confirm import OTHERWISE, confirm, is_asked
+from lnpd.cli.qr import FLAG
 from lnpd.errors import NotConfirmed
+from lnpd.hooks.extending import OF_EVERY_COMMAND
 from lnpd.rpc.client import Client
-from lnpd.rpc.commands import BY_METHOD
+from lnpd.rpc.commands import BY_METHOD, Parameter
+from lnpd.rpc.described import extended
 
 PARAMS = {"address": "bcrt1q", "amount_sat": 5_000, "feerate_per_kw": None}
 
@@ -45,6 +49,15 @@ def test_what_costs_more_by_then_is_asked_again(
     assert shown.index("5,141 sat") < shown.index(OTHERWISE) < shown.index("19,100 sat")
 
 
+def test_what_a_plugin_adds_is_shown_beside_the_cost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(builtins, "input", answering("y"))
+    command = extended(BY_METHOD["send"], {"send": [Parameter("asset", "text", "which", False, plugin="rgb")]})
+    confirm(cast(Client, Asked(141, 141)), command, {**PARAMS, "asset": "USDX:5000"}, sys.stdout)
+    assert re.search(r"asset +USDX:5000\n +to ", capsys.readouterr().out)
+
+
 def test_what_costs_the_same_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "input", answering("y"))
     confirm(cast(Client, Asked(141, 141)), BY_METHOD["send"], PARAMS, sys.stdout)
@@ -74,3 +87,8 @@ def test_a_person_is_asked_wherever_the_answer_goes(
     assert "5,141 sat" in shown.err and "Send it? [y/N]" in shown.err and not shown.out
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
     assert not is_asked(BY_METHOD["pay"], common)
+
+
+def test_no_plugin_may_add_what_every_command_says() -> None:
+    flags = {flag for flag, _, _ in COMMON} | {FLAG, "--help"}
+    assert {flag.removeprefix("--").replace("-", "_") for flag in flags} == OF_EVERY_COMMAND

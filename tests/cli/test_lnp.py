@@ -90,10 +90,18 @@ def test_a_plugins_method_is_a_command(node: tuple[SmallNode, Path]) -> None:
     running, directory = node
     assert lnp_of(directory, "lockbox-put", CHANNEL_ID[:6], "7").returncode == 0
     assert running.asked == [("lockbox-put", {"channel": CHANNEL_ID, "amount_sat": 7})]
+    open_it = ("open", PEER_ID[:8], "1000000")
+    assert lnp_of(directory, *open_it, "--boxes", "3").returncode == 0
+    assert running.asked[1:] == [("lockbox-with", {"peer": PEER_ID, "amount_sat": 1_000_000, "boxes": 3})]
+    assert (
+        "has no parameter" not in (shown := lnp_of(directory, *open_it, "--bixes", "3").stderr) and "--boxes" in shown
+    )
+    assert "how many boxes are in it (lockbox's)" in " ".join(lnp_of(directory, "open", "--help").stdout.split())
+    assert "--boxes" in lnp_of(directory, "help", "open").stdout
     assert "lockbox-put" in lnp_of(directory, "--help").stdout
     assert "which channel" in lnp_of(directory, "lockbox-put", "--help").stdout
     assert lnp_of(directory, "lockbox", "open", "key").returncode == 0
-    assert running.asked[1:] == [("lockbox open", {"file": os.path.abspath("key")})]
+    assert running.asked[2:] == [("lockbox open", {"file": os.path.abspath("key")})]
     for words in (("lockbox", "--help"), ("help", "lockbox")):
         assert "lockbox open  Opens a box." in lnp_of(directory, *words).stdout
     assert "did you mean lockbox open?" in lnp_of(directory, "lockbox", "opne").stderr

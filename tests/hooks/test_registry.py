@@ -38,13 +38,18 @@ def manifest(**changes: Any) -> Manifest:
     return msgspec.structs.replace(Manifest(name="storm", version="1"), **changes)
 
 
+def adding(parameter: str, extends: str = "open", name: str = "storm-do") -> RpcMethod:
+    """A method that adds a parameter to a command, and takes one that this has."""
+    return RpcMethod(name, "", (Parameter(parameter, "text", ""), Parameter("peer", "text", "")), extends=extends)
+
+
 def registry() -> Registry:
     made = Registry(BOLT)
-    made.claim_core((provider("anchors"),), frozenset({"pay"}))
+    made.claim_core((provider("anchors"),), frozenset({"pay"}), {"open": frozenset({"peer", "amount_sat"})})
     other = manifest(
         name="first",
         providers=(provider("taken"),),
-        rpc=(RpcMethod("first-list", ""),),
+        rpc=(RpcMethod("first-list", ""), adding("boxes", name="first-open")),
         channel_types=(ChannelTypeSpec("first/type", "static_remotekey", ()),),
     )
     made.register(other, nobody)
@@ -133,6 +138,17 @@ BAD: dict[str, tuple[Manifest, str]] = {
     "a group of the core's": (
         manifest(name="pay", rpc=(RpcMethod("pay twice", ""),)),
         "the group of commands pay, which lnpd owns",
+    ),
+    "an extension of nothing": (
+        manifest(rpc=(adding("x", extends="opne"),)),
+        "storm: storm-do extends 'opne'.* 'open'",
+    ),
+    "an extension that adds nothing": (manifest(rpc=(adding("amount_sat"),)), "storm-do adds no parameter to open"),
+    "an extension that is every command's": (manifest(rpc=(adding("yes"),)), "adds yes to open, which every command"),
+    "an extension taken": (manifest(rpc=(adding("boxes"),)), "claims the parameter boxes of open, which first owns"),
+    "an extension twice": (
+        manifest(rpc=(adding("x"), adding("x", name="storm-again"))),
+        "storm adds the parameter x of open twice",
     ),
     "a method like an option": (manifest(rpc=(RpcMethod("--force", ""),)), "'--force' cannot be the name"),
     "a parameter twice": (

@@ -41,7 +41,7 @@ class Desk:
 
     def commands(self) -> Sequence[Command]:
         """All that can be typed now, the commands of plugins that run included."""
-        return (*self._commands, *self.knowledge.plugin_commands)
+        return self.knowledge.with_plugins(self._commands)
 
     def known(self, kind: str) -> Sequence[Known]:
         """What the node knows of a kind of parameter."""

@@ -10,7 +10,7 @@ any moment. A node that ends is waited for.
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +23,7 @@ from lnpd.errors import LnpdError
 from lnpd.rpc.answers import Event
 from lnpd.rpc.client import Client
 from lnpd.rpc.commands import Command
-from lnpd.rpc.described import from_description
+from lnpd.rpc.described import Added, extended, understood
 from lnpd.rpc.place import Place
 
 HEARTBEAT_SECONDS: Final = 3.0
@@ -46,10 +46,11 @@ _PASSING: Final = ("feerate_per_kw", "block_hash")
 
 
 class Ids(msgspec.Struct, frozen=True):
-    """What can be completed: values by kind of parameter, and the commands of plugins."""
+    """What can be completed: values by kind of parameter, the commands of plugins, and what they add to others."""
 
     values: dict[str, tuple[Known, ...]] = {}
     plugin_commands: tuple[Command, ...] = ()
+    added: Added = {}
 
 
 class Knowledge:
@@ -87,10 +88,10 @@ class Knowledge:
         """The values of a kind of parameter that the node knows."""
         return self._known.values.get(kind, ())
 
-    @property
-    def plugin_commands(self) -> Sequence[Command]:
-        """The commands that the node's plugins have now."""
-        return self._known.plugin_commands
+    def with_plugins(self, commands: Iterable[Command]) -> Sequence[Command]:
+        """These commands with what the node's plugins add to them now, and the plugins' own."""
+        known = self._known
+        return (*(extended(command, known.added) for command in commands), *known.plugin_commands)
 
     # --- looking
 
@@ -127,7 +128,7 @@ class Knowledge:
         self._say(State(info, self.state.funds, works(channels)))
         plugins = node.call("plugin.list")
         gone = {row["name"] for row in plugins if row["status"] in GONE}
-        self._known = Ids(_values(node, channels, plugins), _plugin_commands(node, gone))
+        self._known = Ids(_values(node, channels, plugins), *_of_plugins(node, gone))
         self.looks += 1
         self._changed()
 
@@ -181,9 +182,8 @@ def _invoice(row: dict[str, Any]) -> str:  # Any: JSON values
     return text("", f"{amount}, {row['description']}")
 
 
-def _plugin_commands(node: Client, gone: Collection[str]) -> tuple[Command, ...]:
+def _of_plugins(node: Client, gone: Collection[str]) -> tuple[tuple[Command, ...], Added]:
     try:
-        rows = (row for row in node.call("help") if row["plugin"] and row["plugin"] not in gone)
-        return tuple(map(from_description, rows))
+        return understood(node.call("help"), gone)
     except (msgspec.ValidationError, LookupError, TypeError):
-        return ()  # the node's own commands are known without it
+        return (), {}  # the node's own commands are known without it

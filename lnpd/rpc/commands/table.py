@@ -11,7 +11,7 @@ NODE, PEERS, WALLET, CHANNELS, PAYMENTS, PLUGINS = "Node", "Peers", "Wallet", "C
 
 class Parameter(msgspec.Struct, frozen=True):
     """A parameter of a command: its kind is a row of KINDS; an optional one that is not given has the default. What is
-    `bare` may be given without its flag too."""
+    `bare` may be given without its flag too; `plugin` is whose it is, where one adds it to a command of the node's."""
 
     name: str
     kind: str
@@ -19,6 +19,7 @@ class Parameter(msgspec.Struct, frozen=True):
     required: bool = True
     default: Any = None  # a JSON value
     bare: bool = False
+    plugin: str = ""
 
     @property
     def flag(self) -> str:

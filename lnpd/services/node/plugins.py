@@ -23,6 +23,7 @@ from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.rpc import answers
 from lnpd.rpc.answers import GrantsShown, HookShown
 from lnpd.rpc.commands import BY_METHOD
+from lnpd.rpc.described import EXTENDABLE
 from lnpd.rpc.kinds import PLUGIN_NAME
 from lnpd.services.channels.pins import pins
 from lnpd.services.node import grants
@@ -49,7 +50,7 @@ def host_of(
     channels: Callable[[], Iterable[Channel]],
 ) -> PluginHost:
     """The host of a configuration's plugins; what is the node's own is claimed first."""
-    registry.claim_core(tuple(p.spec for p in CORE_PROVIDERS.values()), frozenset(BY_METHOD))
+    registry.claim_core(tuple(p.spec for p in CORE_PROVIDERS.values()), frozenset(BY_METHOD), EXTENDABLE)
     for provider in CORE_PROVIDERS.values():
         questions.add_core(provider)
     host = PluginHost(config.runtime, registry, questions, hooks, config.granted())

@@ -17,6 +17,7 @@ from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.registry import Registry
 from lnpd.providers.types import CORE_PROVIDERS
 from lnpd.rpc.commands import BY_METHOD
+from lnpd.rpc.described import EXTENDABLE
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.host import TEST_MODE, PluginHost
 from lnpd.wire.catalogue import CORE
@@ -30,7 +31,7 @@ async def alone(path: Path, environment: Mapping[str, str] | None = None) -> Asy
     become ready, with the reason that a node would show.
     """
     registry = Registry(CORE)
-    registry.claim_core(tuple(each.spec for each in CORE_PROVIDERS.values()), frozenset(BY_METHOD))
+    registry.claim_core(tuple(each.spec for each in CORE_PROVIDERS.values()), frozenset(BY_METHOD), EXTENDABLE)
     with tempfile.TemporaryDirectory(prefix="lnpd-") as folder:
         host = PluginHost(Path(folder), registry, Answers(), Hooks(), {})
         host.environment.update({TEST_MODE: "1", **(environment or {})})

@@ -11,9 +11,10 @@ from typing import Any, Final
 from lnpd.errors import LnpdError, NoSuchMethod, ParameterRefused, UnknownChannel, UnknownPeer
 from lnpd.rpc import kinds
 from lnpd.rpc.commands import BY_METHOD, COMMANDS, Command, Parameter
-from lnpd.rpc.described import described, of_plugin
+from lnpd.rpc.described import EXTENDABLE, added, described, extended, of_plugin
 from lnpd.services.rpc import reading
 from lnpd.services.rpc.api import Backend
+from lnpd.services.rpc.extending import in_place_of, of_the_nodes
 
 _WHOLE_ID_DIGITS = {"peer": 66, "peer_address": 66, "channel": 64}
 
@@ -24,13 +25,17 @@ NEVER_ASKED: Final = ("stop", "plugin.")
 
 def commands(backend: Backend) -> tuple[Command, ...]:
     """Every command that the node has now, its plugins' last."""
-    rows = (of_plugin(owner, row) for owner, row in backend.plugin_methods())
-    return (*COMMANDS, *(row for row in rows if row.method not in BY_METHOD))
+    methods = backend.plugin_methods()
+    more = added(methods)
+    rows = (of_plugin(owner, row) for owner, row in methods if not row.extends)
+    return (*(extended(row, more) for row in COMMANDS), *(row for row in rows if row.method not in BY_METHOD))
 
 
 def find(backend: Backend, method: str) -> Command:
     """The row of a method. Raises NoSuchMethod."""
-    found = BY_METHOD.get(method) or next((row for row in commands(backend) if row.method == method), None)
+    if (own := BY_METHOD.get(method)) is not None:
+        return extended(own, added(backend.plugin_methods())) if method in EXTENDABLE else own
+    found = next((row for row in commands(backend) if row.method == method), None)
     if found is None:
         raise NoSuchMethod(f"There is no method {method[:60]!r}: `help` lists them all.")
     return found
@@ -48,22 +53,39 @@ async def call(backend: Backend, method: str, params: object, only_reads: bool =
 
 async def _done(backend: Backend, command: Command, params: object) -> object:
     given = named(command, params)
+    method = in_place_of(command, backend.plugin_methods(), said(command, params)) if command.mutating else None
+    if method is not None:
+        given = {name: given[name] for name in said(command, params)}
     for parameter in command.parameters:
         if isinstance(value := given.get(parameter.name), str):
             given[parameter.name] = await _completed(backend, parameter, value)
     if command.mutating and not command.method.startswith(NEVER_ASKED):
         await backend.permit(command.method, given)
-    if command.plugin:
-        return await backend.call_plugin(command.name, given)
+    if command.plugin or method is not None:
+        return await backend.call_plugin(command.name if method is None else method.name, given)
     if command.name == "help":
         return [described(row) for row in commands(backend)]
     handler = getattr(backend, command.handler)
-    answer: object = await handler(**given)
+    answer: object = await handler(**of_the_nodes(command, given))
     return answer
 
 
 def named(command: Command, params: object) -> dict[str, Any]:  # Any: each value has its parameter's kind
     """The parameters by name, checked, with defaults for those that are absent. Raises ParameterRefused."""
+    by_name = _by_name(command, params)
+    return {
+        parameter.name: value
+        for parameter in command.parameters
+        if (value := _value(command, parameter, by_name)) is not None or not command.plugin
+    }
+
+
+def said(command: Command, params: object) -> tuple[str, ...]:
+    """Which parameters somebody gave. Raises ParameterRefused."""
+    return tuple(name for name, value in _by_name(command, params).items() if value is not None)
+
+
+def _by_name(command: Command, params: object) -> dict[str, Any]:  # Any: JSON values
     known = {parameter.name: parameter for parameter in command.parameters}
     if isinstance(params, list):
         if len(params) > len(known):
@@ -75,11 +97,7 @@ def named(command: Command, params: object) -> dict[str, Any]:  # Any: each valu
         if name not in known:
             rest = ", ".join(known) or "none"
             raise ParameterRefused(f"{command.name} has no parameter {name[:60]!r}; it has: {rest}.")
-    return {
-        parameter.name: value
-        for parameter in command.parameters
-        if (value := _value(command, parameter, params)) is not None or not command.plugin
-    }
+    return params
 
 
 def _value(command: Command, parameter: Parameter, params: dict[str, Any]) -> object:  # Any: JSON values

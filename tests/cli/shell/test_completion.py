@@ -8,9 +8,11 @@ import pytest
 from lnpd.cli.shell.completion import Known, shortened, suggestions
 from lnpd.cli.shell.own import OWN
 from lnpd.rpc.commands import COMMANDS, Command, Parameter
+from lnpd.rpc.described import extended
 
 PUT = Command("lockbox-put", "Plugins", "Locks.", None, (Parameter("channel", "channel", "which"),), plugin="lockbox")
 OPEN = Command("lockbox open", "Plugins", "Opens.", None, (Parameter("box", "channel", "which"),), plugin="lockbox")
+ADDED = {"open": [Parameter("boxes", "integer", "how many", False, plugin="lockbox")]}
 VALUES: dict[str, list[Known]] = {
     "peer": [Known("03b2", "127.0.0.1:9736", True), Known("03c4", "", True)],
     "channel": [Known("c3c3", "normal 1000000", True)],
@@ -24,7 +26,7 @@ def known(kind: str) -> Sequence[Known]:
 
 
 def offered(line: str) -> dict[str, str]:
-    found = suggestions(line, (*COMMANDS, PUT, OPEN, *OWN), known)
+    found = suggestions(line, (*(extended(command, ADDED) for command in COMMANDS), PUT, OPEN, *OWN), known)
     return {line[: len(line) - s.length] + s.text: s.help for s in found}
 
 
@@ -34,6 +36,7 @@ EXPECTED: dict[str, tuple[str, list[str]]] = {
     "one": ("inf", ["info"]),
     "two words": ("plugin l", ["plugin list"]),
     "a plugin's": ("lockb", ["lockbox-put", "lockbox open"]),
+    "what a plugin adds": ("open 03b2 100000 --bo", ["open 03b2 100000 --boxes"]),
     "of a plugin's group": ("lockbox ", ["lockbox open"]),
     "a value of one of a group": ("lockbox open ", ["lockbox open c3c3"]),
     "nothing fits": ("zzz", []),

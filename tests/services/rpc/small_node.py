@@ -125,9 +125,15 @@ class SmallNode:
 
     def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
         parameters = (Parameter("channel", "channel", "which channel"), Parameter("amount_sat", "integer", "how much"))
+        with_boxes = (
+            Parameter("boxes", "integer", "how many boxes are in it"),
+            Parameter("peer", "text", ""),
+            Parameter("amount_sat", "integer", ""),
+        )
         return (
             ("lockbox", RpcMethod("lockbox-put", "Locks an amount of ours.", parameters, example="lnp lockbox-put")),
             ("lockbox", RpcMethod("lockbox open", "Opens a box.", (Parameter("file", "path", "its key"),))),
+            ("lockbox", RpcMethod("lockbox-with", "Opens a channel with boxes in it.", with_boxes, extends="open")),
         )
 
     async def call_plugin(self, method: str, params: dict[str, Any]) -> object:
