@@ -43,6 +43,7 @@ from lnpd.wire.messages import ClosingSigned, ClosingSignedTlvs, FeeRange
 UNSIGNED = bytes(64)
 OP_RETURN = b"\x6a"  # of a carrier: no shutdown may name such a script
 MIN_FEERATE_PER_KW = 253
+MAX_FEE_SAT = 2**63 - 1  # no bound
 
 Offering = Generator[Any, Any, tuple[Channel, list[Action]]]  # Any: each reply is typed by its own query
 
@@ -82,10 +83,23 @@ def closing_weight(channel: Channel) -> int:
 
 def our_range(channel: Channel) -> tuple[int, int]:
     """The lowest and highest fee that we accept: the user's, or what follows from the channel's feerate."""
-    if channel.closing_range_sat != (0, 0):
-        return channel.closing_range_sat
     weight, feerate = closing_weight(channel), feerate_of(channel.base.states)
-    return fee_sat(weight, MIN_FEERATE_PER_KW), fee_sat(weight, max(feerate, MIN_FEERATE_PER_KW))
+    least = fee_sat(weight, MIN_FEERATE_PER_KW)
+    low, high = channel.closing_range_sat
+    if high == 0:
+        low, high = least, fee_sat(weight, max(feerate, MIN_FEERATE_PER_KW))
+    most = _most_beside_output(channel)
+    return (min(low, most), min(high, most)) if most >= least else (low, high)
+
+
+def _most_beside_output(channel: Channel) -> int:
+    """The highest fee beside which an opener keeps its output where a provider seals closes: what is sealed for this
+    party may have no other place, and no fee of the user's is worth it."""
+    if channel.us != OPENER or not isinstance(channel.phase, Negotiating):
+        return MAX_FEE_SAT
+    if sealing(channel.channel_type, "close") is None:
+        return MAX_FEE_SAT
+    return channel.phase.balances_msat[OPENER] // 1000 - max(terms.dust_limit_sat for terms in channel.terms)
 
 
 def preferred_fee(channel: Channel, low: int, high: int) -> int:

@@ -84,6 +84,20 @@ def test_whose_an_output_is_follows_from_no_script(push_msat: int, parties: list
     assert [o.party for o in shown.outputs] == [None, *parties]
 
 
+@pytest.mark.parametrize(("sealed", "fee"), [(True, 100_000 - 354), (False, 100_000 - 300)])
+def test_no_fee_takes_the_output_of_a_sealed_close_from_who_pays_it(sealed: bool, fee: int) -> None:
+    """Its user asks for more than that; where nobody seals, the output is dust and falls away."""
+    pair = sealed_pair(push_msat=900_000_000) if sealed else opened(push_msat=900_000_000)
+    pair.command(1, events.Close(SCRIPTS[1], 100, 200_000))
+    pair.command(0, events.Close(SCRIPTS[0], 99_700, 99_700))
+    pair.settle()
+    tx = pair.nodes[0].broadcast[-1]
+    assert tx == pair.nodes[1].broadcast[-1]
+    phase = pair.nodes[0].channel.phase
+    assert isinstance(phase, Negotiating) and phase.agreed_fee_sat == fee
+    assert (SCRIPTS[0] in [o.script_pubkey for o in tx.outputs]) == sealed
+
+
 def test_a_negotiation_that_a_lost_connection_cut_ends_the_same() -> None:
     pair = sealed_pair()
     pair.command(0, events.Close(SCRIPTS[0], 100, 3000))
