@@ -5,7 +5,7 @@
     lnp rgb address                   send it some satoshi: tokens sit on outputs of the RGB wallet's own
     lnp rgb issue USDX 100000
     lnp rgb invoice --amount 1200     asks for tokens, and says what the payer is to be given
-    lnp rgb send INVOICE              pays that, and names a file that the recipient needs
+    lnp rgb send 'INVOICE'            pays that, and names a file that the recipient needs
     lnp rgb receive FILE              takes it
     lnp rgb balance
 

@@ -64,7 +64,7 @@ def _moving() -> tuple[str, ...]:
         "## Issue, send, receive\n",
         block("""lnp rgb issue USDX 100000                     # Alice; a transaction makes outputs that can hold tokens
 lnp rgb invoice --amount 1200                 # Bob; gives Alice what it prints
-lnp rgb send INVOICE --asset USDX             # Alice; broadcasts, and names a file
+lnp rgb send 'INVOICE' --asset USDX           # Alice; broadcasts, and names a file
 lnp rgb receive FILE                          # Bob, with that file
 lnp rgb balance                               # both; settled once the transaction is in a block"""),
         f"""The file is the consignment: the asset's whole history up to Bob's output, which nobody can look up

@@ -31,7 +31,7 @@ COMMANDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("list", "List the assets that the wallet knows.", "lnp rgb list"),
     ("balance", "Show what the wallet has of each asset, and its satoshi.", "lnp rgb balance"),
     ("invoice", "Ask for an asset on chain.", "lnp rgb invoice --asset USDX --amount 1200"),
-    ("send", "Send an asset on chain; the recipient needs the file that it names.", "lnp rgb send rgb:~/~/..."),
+    ("send", "Send an asset on chain; the recipient needs the file that it names.", "lnp rgb send 'rgb:~/~/...'"),
     ("receive", "Take what a consignment assigns to our invoices.", "lnp rgb receive payment.rgb"),
     ("consignment", "Write the consignment of what we sent once more.", "lnp rgb consignment 4ad1...c0"),
     ("history", "List the wallet's transfers, the oldest first.", "lnp rgb history"),
@@ -91,6 +91,7 @@ class Desk:
             engine = await self.engine(node)
             told |= {"library": f"rgb-lib {binding.VERSION}", "network": engine.network}
             told["assets"] = len(await engine.assets())
+            await engine.ask(lambda wallet: wallet.check_books())
             await engine.refresh()
             told["unfinished"] = sum(each.status not in ("settled", "failed") for each in await engine.transfers())
         except EngineError as error:

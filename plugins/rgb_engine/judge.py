@@ -11,8 +11,10 @@ All that happens in a process of its own: bytes of a stranger's may end it, or t
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,6 +42,7 @@ from rgb_engine.values import Accepted, sized
 JUDGE_SECONDS: Final = 60
 MAX_VERDICT_BYTES: Final = 16 * 1024
 CONSIGNMENT: Final = "given"
+PREFIX: Final = "judge-"
 
 NOT_ITS_FAULT: Final = {
     kind.__name__: kind for kind in (ElectrumUnreachable, ElectrumUnset, LibraryMissing, NetworkUnknown, WalletDamaged)
@@ -76,10 +79,18 @@ class Verdict(msgspec.Struct, frozen=True):
 async def validate(folder: Path, network: str, electrum: str, consignment: bytes, expected: Expected) -> Accepted:
     """What the consignment assigns, once all of its history is valid and confirmed, and the last transaction, which may
     be unknown to the chain, is the expected one. ConsignmentRefused, ElectrumUnreachable, LibraryMissing."""
-    with TemporaryDirectory(prefix="judge-", dir=folder) as name:
+    _sweep(folder)
+    with TemporaryDirectory(prefix=PREFIX, dir=folder) as name:
         (Path(name) / CONSIGNMENT).write_bytes(sized(consignment))
         case = msgspec.json.encode(Case(network, electrum, expected))
         return accepted(await _asked(name, case), expected)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what a killed process left."""
+    for each in folder.glob(f"{PREFIX}*"):
+        if time.time() - each.stat().st_mtime > 10 * JUDGE_SECONDS:
+            shutil.rmtree(each, ignore_errors=True)
 
 
 async def _asked(folder: str, case: bytes) -> Verdict:

@@ -46,11 +46,11 @@ COMPLAINT: Final = re.compile(r"ERRO\[[^]]*\] (?:Consignment is invalid: )?(.{1,
 class Wallet(Opened):
     """The wallet's work. Every method raises classes of `errors`."""
 
-    def _went_online(self) -> None:
-        """Ends what an earlier process was killed in, then has rgb-lib compare its books with the chain.
+    _doubt = ""
 
-        In this order: it refuses a wallet whose outputs were spent by what it does not remember to have broadcast.
-        """
+    def _went_online(self) -> None:
+        """Ends what an earlier process was killed in, then has rgb-lib compare its books with the chain: outputs that
+        were spent by what it does not remember are spent by nobody's leave."""
         wallet = self.open()
         for each in self.transfers():
             if each.status == "begun" and each.kind == "sent":
@@ -60,8 +60,21 @@ class Wallet(Opened):
         for each in self.transfers():
             if each.status == "unsent" and each.kind == "sent" and each.txid in seen:
                 self.finish(each.txid)
-        with binding.translated():
-            wallet.go_online(self._options(skip_check=False))
+        self._doubt = ""
+        try:
+            with binding.translated():
+                wallet.go_online(self._options(skip_check=False))
+        except WalletDamaged as error:
+            self._doubt = str(error)
+
+    def check_books(self) -> None:
+        """WalletDamaged if nothing may be sent: a token may stand where this wallet believes an output to be empty."""
+        self.online()
+        if self._doubt:
+            raise WalletDamaged(
+                f"nothing is sent from this wallet, whose books are not the chain's ({self._doubt}): was its folder put"
+                " back from an older copy, or are its words used elsewhere?"
+            )
 
     def _end_begun(self, begun: Transfer) -> None:
         """What was signed may have been broadcast: the same is done again. What was not only holds its inputs back."""
@@ -123,6 +136,7 @@ class Wallet(Opened):
     def make_room(self, size_sat: int = HOLDING_SAT, count: int = ROOM, feerate: int = 2) -> None:
         """New outputs that can hold tokens, or pay for what does. Broadcasts. NotEnough."""
         bounded("an output's amount", size_sat, HOLDING_SAT, MAX_SAT)
+        self.check_books()
         wallet, online = self.open(), self.online()
         with binding.translated():
             wallet.create_utxos(online, False, count, size_sat, _feerate(feerate), False)
@@ -331,6 +345,7 @@ class Wallet(Opened):
             with binding.translated():
                 return wallet.send_begin(online, recipients, gift, _feerate(feerate), CONFIRMATIONS, expires, False)
 
+        self.check_books()
         self.refresh()
         if amount > (have := self.asset(asset.asset_id).balance).spendable:
             raise NotEnough(f"{have.spendable} of {asset.ticker} can be spent now, not {amount}")

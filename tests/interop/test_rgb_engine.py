@@ -164,6 +164,15 @@ def test_a_kill_between_a_broadcast_and_its_record_costs_nothing(tmp_path: Path)
             Amounts(*3 * [ISSUED - FUNDED - 7]),
             Amounts(7, 7, 7),
         )
+        # an old copy of the whole wallet: nothing is sent from it
+        later = await fund(alice, asset)
+        await alice.cancel(later.txid)
+        bobs = await bob.invoice()
+        alice = await killed(lambda engine: engine.send(bobs, asset, 1, FEERATE))
+        await world.mine()
+        assert (await balance(alice, asset)).settled == ISSUED - FUNDED - 7
+        with pytest.raises(WalletDamaged, match="put back from an older copy"):
+            await fund(alice, asset)
 
     told(story)
 

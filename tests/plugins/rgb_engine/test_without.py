@@ -1,6 +1,7 @@
 """What of the RGB wallet needs no rgb-lib: its sentences where that is missing, its words, its PSBTs, its bounds?"""
 
 import asyncio
+import os
 import sys
 from base64 import b64encode
 from pathlib import Path
@@ -149,6 +150,9 @@ def test_a_verdict_is_compared_with_what_was_expected(case: str) -> None:
 
 def test_a_judge_that_dies_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge, "__name__", "rgb_engine.nothing_there")
+    left = tmp_path / "judge-killed"
+    left.mkdir()
+    os.utime(left, (0, 0))
     with pytest.raises(ConsignmentRefused, match="did not survive the consignment"):
         asyncio.run(judge.validate(tmp_path, "regtest", "", b"x", EXPECTED))
     assert list(tmp_path.iterdir()) == []
