@@ -16,6 +16,14 @@ OP_RETURN (opret), strict encoding. Whatever else RGB has is refused by name. Fr
     history       is each step of a consignment right, and what stands where after it?
     names         contracts, outputs and seals as text
 
+To colour a transaction whose outputs are known, with an OP_RETURN of 32 bytes yet to be filled:
+
+    transition = Transition.spending(contract_id, inputs, [Assignment(amount, Seal(vout, blinding)), ...])
+    bundle = Bundle((transition,))
+    tree = commit({contract_id: bundle.bundle_id()}, entropy)  # of all contracts that the transaction moves
+    tree.script()  # the OP_RETURN output's
+    file.extended([WitnessBundle.committed(tx, tree, bundle)]).encode()  # what the recipient is given
+
 All of it is pure: no I/O, clock or randomness. Blinding factors and the entropy of a commitment are arguments.
 Hashes are in internal byte order.
 """

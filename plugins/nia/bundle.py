@@ -34,9 +34,10 @@ class Bundle(msgspec.Struct, frozen=True):
             raise NothingToEncode("a bundle needs a transition")
         for _, op_id in self.others:
             a_hash(op_id)
-        if any(first == second for (first, _), (second, _) in pairwise(self.lines())):
+        lines = self.lines()
+        if any(first == second for (first, _), (second, _) in pairwise(lines)):
             raise Unordered("two lines of a bundle's map have one input")
-        if len(self.lines()) > U16_MAX:
+        if len(lines) > U16_MAX:
             raise OutOfRange(f"a bundle has {U16_MAX} inputs at most")
 
     def lines(self) -> list[Line]:

@@ -42,7 +42,12 @@ class WitnessBundle(msgspec.Struct, frozen=True):
 
     @classmethod
     def committed(cls, witness: Tx, tree: Tree, bundle: Bundle) -> "WitnessBundle":
-        """The bundle with its proof from the tree to which the transaction commits. Raises NothingToEncode."""
+        """The bundle with its proof from the tree to which the transaction commits.
+
+        Raises NothingToEncode if the tree has no such contract, and classes of Forged and Foreign if the transaction
+        does not commit to the tree.
+        """
+        witness.check_commitment(tree.commitment())
         return cls(witness, tree.proof(bundle.transitions[0].contract_id), bundle)
 
     def txid(self) -> bytes:

@@ -7,10 +7,10 @@ from enum import IntEnum
 
 import msgspec
 
-from nia.errors import ForeignSchema, ForeignState, UnreadableText
+from nia.errors import ForeignSchema, ForeignState, NothingToEncode, OutOfRange, UnreadableText
 from nia.hashes import NOTHING, OPERATION, VALUE, leaf, merkle_root, node, tagged
-from nia.seals import Assignment, assignments_root, encode_assignments, read_assignments
-from nia.strict import Reader, blob, collection, number, u8, u16, u64, whole
+from nia.seals import Assignment, GenesisSeal, Seal, assignments_root, encode_assignments, read_assignments
+from nia.strict import Reader, blob, collection, signed, u8, u16, u64, whole
 from nia.transition import GENESIS_COMMITMENT, LAST_NONCE, NO_METADATA, VERSION, read_version
 
 NIA_SCHEMA = bytes.fromhex("45687051f4cca6e3f665fc75fe3e27b30080346789ad83aa0dc29e95a315e335")
@@ -45,7 +45,10 @@ class AssetSpec(msgspec.Struct, frozen=True):
 
 
 class Genesis(msgspec.Struct, frozen=True):
-    """The first operation of a contract of NIA. `spec` and `terms` are as strictly encoded."""
+    """The first operation of a contract of NIA. `spec` and `terms` are as strictly encoded.
+
+    Raises NothingToEncode and OutOfRange.
+    """
 
     chain: ChainNet
     assignments: tuple[Assignment, ...]
@@ -54,6 +57,15 @@ class Genesis(msgspec.Struct, frozen=True):
     terms: bytes
     timestamp_seconds: int
     issuer: str = "ssi:anonymous"
+
+    def __post_init__(self) -> None:
+        if not self.assignments:
+            raise NothingToEncode("a genesis needs an assignment")
+        if any(isinstance(each.seal, Seal) and not isinstance(each.seal, GenesisSeal) for each in self.assignments):
+            raise OutOfRange("an open seal of a genesis is a GenesisSeal")
+        if not 1 <= len(self.issuer) <= MAX_ISSUER or not (self.issuer.isascii() and self.issuer.isprintable()):
+            raise OutOfRange(f"an issuer is a text of 1 to {MAX_ISSUER} ASCII characters")
+        self.encode()
 
     def encode(self) -> bytes:
         """Its bytes."""
@@ -94,7 +106,7 @@ class Genesis(msgspec.Struct, frozen=True):
         return ((SPEC, self.spec), (TERMS, self.terms), (ISSUED_SUPPLY, u64(self.supply)))
 
     def _timestamp(self) -> bytes:
-        return number(self.timestamp_seconds % 2**64, 8)
+        return signed(self.timestamp_seconds, 8)
 
     def _issuer(self) -> bytes:
         return blob(self.issuer.encode("ascii"), 2)
@@ -103,18 +115,20 @@ class Genesis(msgspec.Struct, frozen=True):
 def read_spec(reader: Reader) -> AssetSpec:
     """Ticker, name, details and precision. Raises classes of Malformed."""
     ticker, name = reader.text(1, MAX_TICKER), reader.text(1, MAX_NAME)
+    if not ticker.isalnum() or not ticker[0].isalpha():
+        raise UnreadableText(f"the ticker {ticker!r} is not a letter, then letters and digits")
     details = _details(reader) if reader.tag(0, 1) else ""
     return AssetSpec(ticker, name, reader.tag(*range(MAX_PRECISION + 1)), details)
 
 
 def _details(reader: Reader) -> str:
-    """A text of 1 to 255 bytes in UTF-8."""
+    """A printable text of 1 to 255 bytes in UTF-8: it will be shown in a terminal."""
     try:
         found = reader.blob(1).decode()
     except UnicodeDecodeError as why:
         raise UnreadableText(f"the details before {reader.at} are no UTF-8") from why
-    if not found:
-        raise UnreadableText(f"the details before {reader.at} are empty")
+    if not found or not found.isprintable():
+        raise UnreadableText(f"the details before {reader.at} are empty or cannot be printed")
     return found
 
 

@@ -28,7 +28,10 @@ from nia.transition import Opout, Transition
 
 
 class Allocation(msgspec.Struct, frozen=True):
-    """An amount that nothing in the file spends: `txid` is that of the output, None where the seal is concealed."""
+    """An amount that nothing in the file spends, shown or not.
+
+    `txid` is that of the output, None where the seal is concealed.
+    """
 
     opout: Opout
     assignment: Assignment
@@ -97,6 +100,9 @@ class _Ledger:
         for each in bundle.transitions:
             self.move(each, witnessed.witness)
             self.assign(each.op_id(), each.assignments, txid)
+        for opout, _ in bundle.others:
+            self.allocations.pop(opout, None)
+            self.spent.add(opout)
 
     def move(self, transition: Transition, witness: Tx) -> None:
         """Takes a transition's inputs away."""

@@ -39,6 +39,14 @@ def number(value: int, width_bytes: int) -> bytes:
         raise OutOfRange(f"{value} does not fit {width_bytes} bytes") from None
 
 
+def signed(value: int, width_bytes: int) -> bytes:
+    """An integer in two's complement. Raises OutOfRange."""
+    try:
+        return value.to_bytes(width_bytes, "little", signed=True)
+    except OverflowError:
+        raise OutOfRange(f"{value} does not fit {width_bytes} bytes and a sign") from None
+
+
 def u8(value: int) -> bytes:
     """One byte."""
     return number(value, 1)

@@ -6,7 +6,7 @@ a transaction, several transitions of one contract in a bundle, concealed seals,
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -29,7 +29,7 @@ from rgb_engine.errors import ConsignmentRefused
 from tests.interop.rgb import RgbWorld, rgb_world
 from tests.interop.rgb_transfers import ANYONE, ANYONE_SCRIPT, Maker, Part, Said, parts
 
-ROUNDS, MAX_ASSIGNMENTS = 10, 20
+ROUNDS, VARIANTS, MAX_ASSIGNMENTS = 10, 13, 20
 LEAST = 200
 ENTROPY, BLINDING = 2**63 + 6, 77
 DUST_SAT = 330
@@ -91,10 +91,10 @@ def with_crowded_output(world: RgbWorld, folder: Path, maker: Maker, rng: Random
     return crowded
 
 
-def variants(maker: Maker, rng: Random, seen: Counter[str]) -> None:
-    """Transfers of each size that are compared and never made."""
+def variants(maker: Maker, rng: Random, seen: Counter[str], sizes: Sequence[int]) -> None:
+    """Transfers of these sizes that are compared and never made."""
     usdx, eurx, _, many = maker.assets
-    for count in range(1, MAX_ASSIGNMENTS + 1):
+    for count in sizes:
         asset = many if count % 4 == 3 else usdx
         have, keeps_change = maker.spendable(asset), count > 1 and rng.random() < 0.5
         amount = rng.randrange(count, have) if keeps_change else have
@@ -128,17 +128,18 @@ def test_what_rgb_lib_writes(tmp_path: Path) -> None:
     world, rng, seen = rgb_world(), Random(6), Counter[str]()
     maker = with_shared_output(world, tmp_path / "maker")
     for length in range(1, ROUNDS + 1):
-        variants(maker, rng, seen)
+        variants(maker, rng, seen, [(length * VARIANTS + each) % MAX_ASSIGNMENTS + 1 for each in range(VARIANTS)])
         together = zip(maker.assets, (parts(rng, 500, length), parts(rng, 20, 2), parts(rng, 10**6, 1)), strict=False)
         made(world, maker, rng, seen, dict(together))
     crowded = with_crowded_output(world, tmp_path, maker, rng, seen)
     for amount in range(10, 60, 10):
         compared(crowded.prepare({crowded.assets[0]: parts(rng, amount, 1)})[1], seen)
     print(dict(sorted(seen.items())))
-    assert seen["transitions"] >= LEAST
+    assert seen["of recipients"] >= LEAST
     assert seen["longest history"] == ROUNDS
     assert all(seen[f"{count} assignments"] for count in range(1, MAX_ASSIGNMENTS + 1))
-    assert all(seen[what] for what in ("concealed", "bundles of several", "3 contracts", "2 inputs", "5 inputs"))
+    assert all(seen[what] for what in ("concealed", "bundles of several", "3 contracts", "6 inputs"))
+    assert any(seen[f"{count} inputs"] for count in range(2, 6))
 
 
 def moved(file: Consignment, spent: TxIn, opout: Opout, outputs: list[TxOut], shares: list[Assignment]) -> Consignment:
@@ -178,7 +179,7 @@ def test_rgb_lib_accepts_what_ours_adds(tmp_path: Path) -> None:
     file, spent, opout = funded(rgb_world(), tmp_path / "maker", 5_000)
 
     async def story(world: RgbWorld) -> None:
-        bob, carol = await world.wallet(tmp_path / "bob", 0), await world.wallet(tmp_path / "carol")
+        bob, carol = await world.wallet(tmp_path / "bob"), await world.wallet(tmp_path / "carol")
         to_bob, to_carol = await bob.invoice(amount=1_500), await carol.invoice(amount=3_500, blinded=True)
         script = script_of(to_bob.recipient_id, ChainNet.REGTEST)
         secret = secret_of(to_carol.recipient_id, ChainNet.REGTEST)
@@ -194,6 +195,11 @@ def test_rgb_lib_accepts_what_ours_adds(tmp_path: Path) -> None:
         for engine, amount in ((bob, 1_500), (carol, 3_500)):
             await engine.refresh()
             assert (await engine.asset("USDX")).balance.settled == amount
+        sent = await bob.send(await carol.invoice(amount=900), "USDX", 900, 2)  # spends what ours assigned
+        onwards = parse(await bob.consignment(sent))
+        assert onwards.bundles[-2].bundle.bundle_id() == given.bundles[-1].bundle.bundle_id()
+        said = history.check(onwards, ChainNet.REGTEST)
+        assert sorted(each.amount for each in said.allocations) == [600, 900, 3_500, 55_000]
 
     told(story)
 

@@ -142,3 +142,6 @@ def test_a_file_is_extended() -> None:
     tree = commit({SECOND.bundle.transitions[0].contract_id: SECOND.bundle.bundle_id()}, ENTROPY)
     assert isinstance(SECOND.witness, Tx)
     assert WitnessBundle.committed(SECOND.witness, tree, SECOND.bundle) == SECOND
+    assert isinstance(FIRST.witness, Tx)
+    with pytest.raises(errors.WrongCommitment):
+        WitnessBundle.committed(FIRST.witness, tree, SECOND.bundle)

@@ -6,7 +6,7 @@ import pytest
 from nia import errors
 from nia.consignment import parse
 from nia.genesis import AssetSpec, ChainNet, Genesis, read_genesis, read_spec
-from nia.seals import Assignment, GenesisSeal
+from nia.seals import Assignment, GenesisSeal, Seal
 from nia.strict import blob, u16, u64, whole
 from tests.plugins.nia.figures import CONTRACT, TEN_TRANSFERS
 
@@ -58,6 +58,23 @@ def test_each_part_is_in_the_id_and_comes_back(other: dict[str, object]) -> None
     assert whole(changed.encode(), read_genesis) == changed
 
 
+@pytest.mark.parametrize(
+    ("other", "kind"),
+    [
+        ({"assignments": ()}, errors.NothingToEncode),
+        ({"assignments": (Assignment(100_000, Seal(1, 1, SEAL.txid)),)}, errors.OutOfRange),
+        ({"timestamp_seconds": 2**63}, errors.OutOfRange),
+        ({"supply": 2**64}, errors.OutOfRange),
+        ({"issuer": ""}, errors.OutOfRange),
+        ({"issuer": "caf\u00e9"}, errors.OutOfRange),
+        ({"spec": bytes(65_536)}, errors.OutOfRange),
+    ],
+)
+def test_no_genesis_exists_that_has_no_bytes(other: dict[str, object], kind: type[errors.NiaError]) -> None:
+    with pytest.raises(kind):
+        msgspec.structs.replace(GENESIS, **other)
+
+
 def at(offset: int, put: bytes) -> bytes:
     """The genesis with other bytes there."""
     data = bytes.fromhex(ENCODED)
@@ -100,6 +117,9 @@ def test_what_an_issuer_may_say_of_an_asset() -> None:
         b"\1A\1B\2\0": errors.UnknownTag,
         b"\1A\1B\1\0\0": errors.UnreadableText,
         b"\1A\1B\1\1\xff\0": errors.UnreadableText,
+        b"\1A\1B\1\4\x1b[2J\0": errors.UnreadableText,
+        b"\1 \1B\0\0": errors.UnreadableText,
+        b"\x021A\1B\0\0": errors.UnreadableText,
         b"\1A\1B\0\x13": errors.UnknownTag,
         b"\1A\1B\0\0\0": errors.TrailingBytes,
     }.items():

@@ -156,6 +156,16 @@ def test_a_right_history() -> None:
     assert said.upon(SECOND.txid(), 0) == () == said.upon(FIRST.txid(), 1)
 
 
+def test_what_an_operation_that_is_not_shown_spends_stands_nowhere() -> None:
+    unseen = Transition.spending(CONTRACT, [Opout(FIRST_OP, 1)], [Assignment(400, SECRET)])
+    partly = witnessed(Bundle(SECOND.bundle.transitions, ((unseen.inputs[0], unseen.op_id()),)), ON_FIRST)
+    said = check(parse(file(FIRST, partly).encode()), ChainNet.REGTEST)
+    assert sorted(each.amount for each in said.allocations) == [250, 350]
+    again = witnessed(transfer([Opout(FIRST_OP, 1)], Assignment(400, Seal(1, 1))), ON_SECOND)
+    with pytest.raises(errors.SpentTwice):
+        check(file(FIRST, partly, again), ChainNet.REGTEST)
+
+
 def test_one_transition_spends_what_two_transactions_made() -> None:
     both = spending([Opout(FIRST_OP, 1), Opout(SECOND_OP, 0)], 650, ON_SECOND, (SECOND.txid(), 1))
     said = check(both, ChainNet.REGTEST)
