@@ -113,6 +113,24 @@ def _shown(kind: object) -> str:
     return kind.__name__ if isinstance(kind, type) else str(kind).replace("lnpd_sdk.hooks.", "")
 
 
+HOLDING = """\
+With each commitment of a type that seals, the node keeps what its sealers were shown, revoked ones included.
+`Node.kept_commitment` tells it: the same `seal` then gives the same bytes for the commitment, its second stages and
+the claims of both parties, or for a mutual close; `Node.channels(closed=True)` says which transaction closed what.
+
+A provider whose tokens stand at the outputs of such transactions `holds` what comes home. Each channel that pins it
+has one script of the wallet, marked before anybody is shown it. Its mutual close and all its claims pay there:
+another destination of `lnp close` is refused, and `--upfront-shutdown` promises that script. The coins there are no
+ordinary ones: no funding, payment, PSBT or fee takes them, they count for no reserve, and `lnp funds` shows them
+apart, with the plugin or without it, after restarts, forks, and a restore from a backup of the channels. The plugin
+lists them by `Node.held_coins`, moves them by `sign_psbt` or `send_psbt` within its `spend:<sat>`, and by
+`Node.release_held` gives up those with nothing of its own in them. Where it is gone for good, the user has `lnp
+coins release`. Such a claim is never batched, and its fee comes out of what it takes. What is not held: what a
+wallet that is restored from its words alone finds, and the change of a channel's funding. A provider that begins to
+hold does so for channels that open later.
+"""
+
+
 def providers() -> str:
     """The phases of a provider."""
     names = get_args(get_type_hints(Phase)["name"])
@@ -145,6 +163,7 @@ to pass: of an update that another rule then refuses, a provider has been asked 
         function = getattr(Provider, name)
         parts += [f"## {name}\n", block(signature(function)), prose(function)]
         parts.append(f"Without the phase: {default[:1].lower()}{default[1:]}\n")
+    parts += ["## What was sealed, and what comes home\n", HOLDING]
     parts += ["## What a provider declares\n", prose(lnpd_sdk.types.ProviderSpec)]
     parts.append(fields_table(lnpd_sdk.types.ProviderSpec))
     return page("Providers", *parts)

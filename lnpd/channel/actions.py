@@ -99,11 +99,12 @@ class Keep(Action, frozen=True, tag="keep"):
     Kinds: `commitment` (value: msgpack of queries.Kept; key: `commitment_key`; also found by `txid`), `update` (an
     update's message, encoded), `decision` (a removal's message), `closing` (msgpack of the mutual close, by txid),
     `funding` (msgpack of the confirmed funding transaction, for when it is undone), `records` (the driver's own: what
-    plugins added to messages), `ancestors` (msgpack of what leads to a funding that others make).
+    plugins added to messages), `ancestors` (msgpack of what leads to a funding that others make), `spend` (by
+    txid, a transaction that took something of the channel, as the chain has it: what is held for a plugin came by it).
     `graph` is the commitment that `value` holds: who signs it next need not decode it.
     """
 
-    kind: Literal["commitment", "update", "decision", "closing", "funding", "records", "ancestors"]
+    kind: Literal["commitment", "update", "decision", "closing", "funding", "records", "ancestors", "spend"]
     key: str
     value: bytes
     txid: bytes = b""

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from lnpd_sdk.types import other
 from msgspec.structs import replace
 
-from lnpd.channel.actions import Action, Notify
+from lnpd.channel.actions import Action, Keep, Notify
 from lnpd.channel.commitments import keep
 from lnpd.channel.events import Block, Fulfill, OutputSpent, OutputUnspent, PutWitness, SpendSeen
 from lnpd.channel.failure import FUNDED, broadcast_latest
@@ -61,6 +61,7 @@ from lnpd.errors import NotThisCommitment
 from lnpd.tx.claims import Confirmed
 from lnpd.tx.funding import commitment_number
 from lnpd.tx.graph import Graph
+from lnpd.tx.seals import holder_of
 from lnpd.tx.transaction import Tx
 
 Spend = Literal["mutual", "ours", "theirs", "theirs_next", "revoked", "future", "unknown"]
@@ -79,7 +80,7 @@ def on_funding_spent(channel: Channel, event: OutputSpent) -> Step:
         reason = _of_backup(channel, spend, graph, lost)
     phase = OnChain(spend, event.transaction.txid, event.height, reason=reason)
     channel = replace(channel, phase=phase, auxiliary=())
-    actions: list[Action] = []
+    actions: list[Action] = [*_kept(channel, event)]
     if graph is not None:
         confirmed = Confirmed(graph, event.height, graph.tx.txid)
         resolutions = resolutions_of(confirmed, planned(channel, confirmed))
@@ -93,6 +94,12 @@ def on_funding_spent(channel: Channel, event: OutputSpent) -> Step:
     fields = (("channel", channel.key), ("spend", spend), ("txid", event.transaction.txid[::-1].hex()))
     actions.append(Notify("phase", "channel_on_chain", fields))
     return _after(channel, graph, actions, event)
+
+
+def _kept(channel: Channel, event: OutputSpent) -> list[Action]:
+    """What leads to coins that are held for a plugin, which has to show how they came about."""
+    tx = event.transaction
+    return [Keep("spend", tx.txid.hex(), tx.serialise())] if holder_of(channel.channel_type) else []
 
 
 def recognise(channel: Channel, tx: Tx) -> Found:
@@ -191,7 +198,7 @@ def on_output_spent(channel: Channel, event: OutputSpent) -> Step:
             return (yield from on_funding_spent(channel, event))
         return _after(channel, graph, [], event)
     channel, sold = yield from learned(channel, graph, event)
-    actions: list[Action] = [*sold]
+    actions: list[Action] = [*sold, *_kept(channel, event)]
     resolutions: list[Resolution] = []
     for r in phase.resolutions:
         if (r.txid, r.vout) != (event.txid, event.vout):

@@ -17,6 +17,7 @@ from lnpd.channel.scripts import shutdown_script_allowed
 from lnpd.channel.state import AwaitingReady, Channel, Negotiating, Normal, ShuttingDown
 from lnpd.channel.table import Step, on
 from lnpd.errors import CommandRefused, ShutdownScriptChanged, ShutdownScriptForm, ShutdownTwice
+from lnpd.tx.seals import holder_of
 from lnpd.wire.messages import Shutdown
 
 
@@ -29,6 +30,12 @@ def on_close(channel: Channel, command: Close) -> Step:
         raise CommandRefused(
             "When this channel was opened the peer was promised where its close pays us, and allows nothing else: leave"
             " the destination out (--upfront-shutdown)."
+        )
+    holder, known = holder_of(channel.channel_type), (b"", channel.policy.sweep_script, channel.shutdown_script)
+    if holder and command.script not in (*known, upfront):
+        raise CommandRefused(
+            f"What comes home from this channel is held for {holder}, which has to know where: close it to the wallet"
+            " (leave the destination out), and send on from there."
         )
     if not shutdown_script_allowed(script, channel.policy.anysegwit):
         raise CommandRefused("A channel closes to P2WPKH, P2WSH or, if the peer allows it, a later witness program.")

@@ -45,6 +45,14 @@ class CoinNotReserved(CommandRefused):
     """A plugin would spend a coin of the wallet that is not reserved for it: `fund_psbt` reserves."""
 
 
+class CoinHeld(CommandRefused):
+    """A coin came home from a channel whose type holds it for a plugin: nothing else spends it before it is let go."""
+
+
+class CoinNotHeld(CommandRefused):
+    """No coin of the wallet is held for a plugin at this place, or not for the one that asks."""
+
+
 class NoSuchReservation(CommandRefused):
     """Coins were reserved for nobody, for another plugin, or only until a time that is over."""
 

@@ -396,3 +396,5 @@ def _check_provider(owner: str, spec: ProviderSpec) -> None:
             f"{owner}: the provider {spec.name} seals transactions, which takes the phase seal, a seal_length, and each"
             " place once"
         )
+    if spec.holds and not {"close", "claim"} <= set(spec.seals):
+        raise ManifestRefused(f"{owner}: the provider {spec.name} holds what comes home, so it seals close and claim")

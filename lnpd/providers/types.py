@@ -32,6 +32,7 @@ def pin(spec: ProviderSpec, commitment_format: int) -> ProviderPin:
         seal_length=spec.seal_length,
         observes=spec.observes,
         seals=spec.seals,
+        holds=spec.holds,
     )
 
 

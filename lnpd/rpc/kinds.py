@@ -117,6 +117,7 @@ KINDS: Final[dict[str, Kind]] = {
     "invoice": Kind(
         "a BOLT 11 invoice", _matching(r"(?i:(?:lightning:)?ln[a-z0-9]{10,7000})"), lambda word: word.strip()
     ),
+    "outpoint": Kind("a coin TXID:VOUT, as `lnp funds` lists them", _matching(r"[0-9a-f]{64}:[0-9]{1,9}"), str.lower),
     "hex": Kind("bytes in hex, two digits each", _matching(r"(?:[0-9a-f]{2})*"), str.lower),
     "setting": Kind(f"an option's key of at most {MAX_TEXT} characters, as `lnp config` lists them", Text),
     "shell": Kind("bash, zsh or fish", Literal["bash", "zsh", "fish"]),

@@ -163,6 +163,16 @@ class AsyncMethods(ABC):
         """Show the wallet's coins and the balance in channels."""
         return await self._ask("funds", answers.Funds)
 
+    async def coins_release(self, outpoint: str, *, lose: bool = False) -> answers.Coin:
+        """Make an ordinary coin of one that is held for a plugin which is gone for good.
+
+        outpoint: the coin.
+        lose: what the plugin has in it may be lost for good.
+
+        Refused as CoinNotHeld, CoinHeld.
+        """
+        return await self._ask("coins.release", answers.Coin, outpoint=outpoint, lose=lose)
+
     async def rescan(self, *, from_height: int = 0) -> answers.Funds:
         """Look for the wallet's coins in the chain again.
 

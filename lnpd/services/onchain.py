@@ -172,6 +172,7 @@ class Balance(msgspec.Struct, frozen=True):
     confirmed: in the best chain and not spent by a transaction that we know. unconfirmed: outputs of transactions in
     the mempool. pending: our change in transactions that wait to be broadcast (an opening). immature: coinbases that
     are not 100 blocks deep. reserved: coins that those pending transactions spend, or that are kept for a plugin.
+    held: what came home from channels whose type holds it for a plugin: nothing is paid with it.
     """
 
     confirmed_sat: int = 0
@@ -179,11 +180,12 @@ class Balance(msgspec.Struct, frozen=True):
     pending_sat: int = 0
     immature_sat: int = 0
     reserved_sat: int = 0
+    held_sat: int = 0
 
 
 class WalletCoin(msgspec.Struct, frozen=True):
     """An unspent output of the wallet. `height` is None while unconfirmed; `reserved_for` is the reference of the
-    pending transaction that spends it, or for whom it is kept."""
+    pending transaction that spends it, or for whom it is kept; `held_for` the provider for whose plugin it is held."""
 
     txid: bytes
     vout: int
@@ -194,6 +196,7 @@ class WalletCoin(msgspec.Struct, frozen=True):
     height: int | None
     is_coinbase: bool = False
     reserved_for: str = ""
+    held_for: str = ""
 
 
 class WalletPayment(msgspec.Struct, frozen=True):

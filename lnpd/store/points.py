@@ -47,6 +47,7 @@ PERSISTENCE_POINTS: dict[str, str] = {
     "plugin-coins-held": "Coins are reserved for a plugin before it sees them.",
     "plugin-spend-charged": "What a plugin spends counts against its limit before a signature is made.",
     "plugin-coins-free": "Coins are no longer reserved for a plugin.",
+    "held-coin-let-go": "A coin that was held for a plugin is an ordinary one before anything else spends it.",
     "plugin-psbt-sent": "A plugin's transaction is the wallet's own before it is broadcast.",
     "plugin-scripts-followed": "What blocks did to plugins' scripts is told, and how far they were read is stored.",
     "plugin-nonce-given": "A nonce of MuSig2 is known before the plugin sees it.",

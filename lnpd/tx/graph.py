@@ -36,7 +36,8 @@ class ProviderPin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `phases` are those it is asked in. `max_outputs` and `max_weight` (weight units) are limits for each party's
     outputs in one commitment; `seal_length` is the length of its seal slot in each transaction, 0 for none;
-    `observes` the providers whose updates it is shown beside its own; `seals` where the host reserves it that slot.
+    `observes` the providers whose updates it is shown beside its own; `seals` where the host reserves it that slot;
+    `holds` whether what comes home from the channel is kept for its plugin.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ProviderPin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seal_length: int = 0
     observes: tuple[str, ...] = ()
     seals: tuple[Sealed, ...] = ()
+    holds: bool = False
 
 
 class ChannelType(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

@@ -67,6 +67,11 @@ def sealing(kind: ChannelType, place: Sealed) -> ProviderPin | None:
     return next((pin for pin in kind.providers if place in pin.seals), None)
 
 
+def holder_of(kind: ChannelType) -> str:
+    """The provider for whose plugin the wallet holds what comes home from a channel; empty if there is none."""
+    return next((pin.name for pin in kind.providers if pin.holds), "")
+
+
 def check_seals(kind: ChannelType) -> None:
     """Each place is sealed by one provider at most (SealSlotTaken), and second stages where signatures cover a carrier
     (SealUncovered)."""

@@ -5,6 +5,7 @@ from lnpd_sdk.services.channels import ChannelAsks
 from lnpd_sdk.services.coins import CoinAsks
 from lnpd_sdk.services.events import EventAsks
 from lnpd_sdk.services.factories import FactoryAsks
+from lnpd_sdk.services.holding import HoldingAsks
 from lnpd_sdk.services.hooks import HookAsks
 from lnpd_sdk.services.kv import KvAsks
 from lnpd_sdk.services.log import LogAsks
@@ -20,6 +21,7 @@ class Node(
     MessageAsks,
     PaymentAsks,
     CoinAsks,
+    HoldingAsks,
     SigningAsks,
     HookAsks,
     EventAsks,

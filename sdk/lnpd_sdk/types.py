@@ -242,8 +242,7 @@ class Blocked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="bloc
 class CloseOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An output of the mutual close beside the parties' own; `value_sat` is floor(sum(debits_msat) / 1000), no dust.
 
-    The script is over points in hex, `opener_funding` and `acceptor_funding`. Nobody here claims it: it is for whoever
-    has its keys.
+    The script is over points in hex, `opener_funding` and `acceptor_funding`. Who has its keys claims it: nobody here.
     """
 
     value_sat: int
@@ -280,7 +279,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes, their first output, one provider each: `close` is every mutual close, `claim` what takes an output of a
     commitment or a second stage home, `second_stage` every child of another provider. A child's signature has to cover
     the carrier (`all`: so the type is based on static_remotekey), and its parent pays for it, as `descend` is shown.
-    """
+    Who `holds` seals `close` and `claim`: of what comes home from the channel the wallet spends nothing."""
 
     name: str
     formats: tuple[int, ...]
@@ -290,6 +289,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_weight: int = 16_000  # weight units that it may add to one commitment
     seal_length: int = 0  # bytes of its seal slot in each transaction; 0 is none
     seals: tuple[Sealed, ...] = ()
+    holds: bool = False
 
 
 class Provider(Protocol):

@@ -188,6 +188,10 @@ BAD: dict[str, tuple[Manifest, str]] = {
         ),
         "no channel of the type storm/x: storm and y both seal every close",
     ),
+    "holds without sealing claims": (
+        manifest(providers=(provider(phases=(Phase("seal"),), seal_length=8, seals=("close",), holds=True),)),
+        "seals close and claim",
+    ),
     "seals without the phase": (manifest(providers=(provider(seal_length=8, seals=("close",)),)), "the phase seal"),
     "seals twice": (
         manifest(providers=(provider(phases=(Phase("seal"),), seal_length=8, seals=("close", "close")),)),

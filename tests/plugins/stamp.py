@@ -26,6 +26,7 @@ class Stamp(ProviderBase):
         max_outputs=1,
         seal_length=32,
         seals=("second_stage", "close", "claim"),
+        holds=True,
     )
 
     def fold(self, view: View, state: bytes, update: Update) -> Folded:

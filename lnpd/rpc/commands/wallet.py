@@ -10,6 +10,20 @@ WALLET_COMMANDS: Final[tuple[Command, ...]] = (
     Command("address", WALLET, "Show a fresh address of the wallet.", answers.Address, mutating=True),
     Command("funds", WALLET, "Show the wallet's coins and the balance in channels.", answers.Funds),
     Command(
+        "coins release",
+        WALLET,
+        "Make an ordinary coin of one that is held for a plugin which is gone for good.",
+        answers.Coin,
+        (
+            Parameter("outpoint", "outpoint", "the coin"),
+            optional("lose", "boolean", "what the plugin has in it may be lost for good", False),
+        ),
+        mutating=True,
+        call="coins_release",
+        examples=("lnp coins release 7b8c...:1 --lose",),
+        refused=(errors.CoinNotHeld, errors.CoinHeld),
+    ),
+    Command(
         "rescan",
         WALLET,
         "Look for the wallet's coins in the chain again.",

@@ -34,6 +34,7 @@ from lnpd.services.peers.reconnect import KnownAddresses
 from lnpd.services.signer.keys import Keys
 from lnpd.services.signer.service import KeySigner
 from lnpd.services.wallet.birth import keep_birth_height
+from lnpd.services.wallet.marks import mark
 from lnpd.services.wallet.rows import STATE as WALLET
 from lnpd.store.codec import encode
 from lnpd.store.database import DATABASE_NAME
@@ -204,6 +205,7 @@ def _put_channel(write: Write, each: BackedUp) -> None:
     key, channel = each.key.encode(), restored(each)
     write.save_channel(key, each.peer, encode(channel))
     write.put_value(INDEX, key, encode(each.index))
+    mark(write, each.sweep_script, each.channel_type, each.key)
     if each.addresses:
         write.put_value(PEERS, each.peer, encode(KnownAddresses(each.addresses)))
     for number, funding in enumerate(each.fundings):

@@ -15,6 +15,7 @@ from lnpd.channel.queries import FoldMemory, Kept
 from lnpd.channel.state import Channel, Closed
 from lnpd.services.interfaces import SignerRecords
 from lnpd.services.recipients import Effects
+from lnpd.services.wallet.marks import unmark
 from lnpd.store.codec import decode, encode
 from lnpd.store.read import Read
 from lnpd.store.write import Write
@@ -25,7 +26,7 @@ Watch = WatchTransaction | WatchOutput
 Broadcasting = Broadcast | Claim
 UPDATE = "update"
 # Rows whose key comes round again; all others are written once.
-REPLACED = (UPDATE, "decision", "funding", "records", "ancestors")
+REPLACED = (UPDATE, "decision", "funding", "records", "ancestors", "spend")
 MAX_RECENT = 1000  # rows of a channel; an onion makes most of each 1.4 KB
 
 
@@ -140,6 +141,7 @@ class Batch:
             if write.channel(key) is not None:
                 write.delete_channel(key)
             write.delete_value(INDEX, key)
+            unmark(write, self.channel.policy.sweep_script, self.channel.key)
         else:
             closed = isinstance(self.channel.phase, Closed)
             write.save_channel(key, self.channel.peer, encode(self.channel), closed)

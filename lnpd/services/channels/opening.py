@@ -26,7 +26,7 @@ from lnpd.services.wallet.scripts import WalletScripts
 from lnpd.tx.funding_types import filled, script_digest, with_funding
 from lnpd.tx.graph import ChannelType
 from lnpd.tx.mains import filled_mains, with_mains
-from lnpd.tx.seals import check_seals
+from lnpd.tx.seals import check_seals, holder_of
 from lnpd.tx.states import BASE, BaseState, encode_state
 from lnpd.wire import features
 from lnpd.wire.messages import Extension, FundingType
@@ -67,6 +67,12 @@ class Demands(msgspec.Struct, frozen=True):
             htlc_basepoint=publics.htlc_basepoint,
             upfront_shutdown_script=self._promised(policy),
         )
+
+    def of(self, kind: ChannelType) -> "Demands":
+        """In a channel of this type: one whose money is held for a plugin is closed to the wallet, whatever else was
+        to be promised."""
+        elsewhere = bool(self.upfront_shutdown_script) and holder_of(kind)
+        return msgspec.structs.replace(self, upfront_shutdown_script=None) if elsewhere else self
 
     def _promised(self, policy: Policy) -> bytes:
         """The script that a peer will hold us to; none if it does not, or allows no such script."""

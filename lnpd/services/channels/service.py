@@ -40,6 +40,7 @@ from lnpd.services.channels.opening import Kind, Kinds, fresh_alias, policy_agai
 from lnpd.services.channels.parts import Link, Parts, Settings
 from lnpd.services.channels.waiters import Waiters
 from lnpd.services.interfaces import ChannelIndex
+from lnpd.services.wallet.marks import forget_stale, mark
 from lnpd.store.codec import decode, encode
 from lnpd.store.write import Write
 from lnpd.wire.base import Message
@@ -73,6 +74,7 @@ class Channels:
     async def restore(self) -> None:
         """Every channel as it was stored; those whose providers are missing are frozen."""
         await doubt_copied(self.parts.store)
+        await self.parts.store.write(forget_stale)
         rows = await self.parts.store.read(lambda read: read.channels())
         turn = await self.parts.store.read(lambda read: read.value("settings", TURN.encode()))
         self._turn = int.from_bytes(turn or b"", "big")
@@ -294,7 +296,7 @@ class Channels:
             known = any(driver.channel.depth_reached for driver in self._with(peer))
             self.room.admit(key, kind, capacity_sat, peer, known)
         try:
-            driver, terms = await self._begun(key, peer, us, capacity_sat, temporary_id)
+            driver, terms = await self._begun(key, peer, us, capacity_sat, temporary_id, kind)
         except BaseException:
             self.room.leave(key)
             raise
@@ -304,23 +306,24 @@ class Channels:
         return driver, terms
 
     async def _begun(
-        self, key: str, peer: bytes, us: Party, capacity_sat: int, temporary_id: bytes
+        self, key: str, peer: bytes, us: Party, capacity_sat: int, temporary_id: bytes, kind: Kind
     ) -> tuple[ChannelDriver, Terms]:
-        """Its keys are drawn, and stored as its own, before any message shows them."""
+        """Its keys and its script are drawn, and stored as its own, before any message shows them."""
         self._turn = turn = (self._turn + 1) % TURNS
         index = ChannelIndex.drawn(os.urandom(8), turn)
         reservation = await self.parts.signer.reserve_channel(index, key)
+        sweep_script = self._spare_scripts.pop() if self._spare_scripts else await self.settings.script()
 
         def rows(write: Write) -> None:
+            mark(write, sweep_script, kind.type, key)
             write.put_value(INDEX, key.encode(), encode(index))
             write.put_value("settings", TURN.encode(), turn.to_bytes(2, "big"))
             put_records(write, reservation.records)
 
         await self.parts.store.write(rows)
-        sweep_script = self._spare_scripts.pop() if self._spare_scripts else await self.settings.script()
         policy = policy_for(self.settings.policy, self._features.get(peer, b""), sweep_script, self.kinds.grants())
         channel = new_channel(key, peer, us, policy, temporary_id)
-        terms = self.settings.demands.terms(reservation.publics, capacity_sat, policy)
+        terms = self.settings.demands.of(kind.type).terms(reservation.publics, capacity_sat, policy)
         return self._add(channel, index, stored=False), terms
 
     async def give_up(self, key: str, why: str = "The opening took too long.") -> Channel | None:

@@ -3,14 +3,12 @@
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
-from typing import Literal
 
 import msgspec
-from embit import script as scripts
-from embit.networks import NETWORKS as EMBIT
 
-from lnpd.channel.state import AwaitingReady, Closed, OnChain
+from lnpd.channel.state import AwaitingReady, OnChain
 from lnpd.errors import OnlyOnRegtest
 from lnpd.routing import invoice as invoices
 from lnpd.routing.invoice_prefix import NETWORKS
@@ -24,13 +22,11 @@ from lnpd.services.doctor import table as doctor
 from lnpd.services.events import Events
 from lnpd.services.logs import reader
 from lnpd.services.logs.ring import RING
-from lnpd.services.node import about, configured, estimates, warnings
+from lnpd.services.node import about, coins, configured, estimates, warnings
 from lnpd.services.node.checking import checked_with_chain
 from lnpd.services.node.plugins import PluginApi
 from lnpd.services.node.services import Services
-from lnpd.services.onchain import WalletCoin
 from lnpd.services.payments.incoming import FEATURES as INVOICE_FEATURES
-from lnpd.services.wallet.ledger import COINBASE_MATURITY
 
 EMBIT_NAMES = {"bitcoin": "main", "testnet": "test", "signet": "signet", "regtest": "regtest"}
 
@@ -173,43 +169,11 @@ class NodeApi(PluginApi):
 
     async def funds(self) -> answers.Funds:
         """The wallet's coins and our balances in channels."""
-        services = self._services
-        balance, height = await services.wallet.balance(), services.watcher.height
-        coins = tuple(
-            answers.Coin(
-                outpoint=f"{channel_view.txid_text(c.txid)}:{c.vout}",
-                amount_sat=c.value_sat,
-                address=self._address_of(c.script_pubkey),
-                confirmations=0 if c.height is None else height - c.height + 1,
-                reserved_for=c.reserved_for,
-                state=self._coin_state(c),
-            )
-            for c in await services.wallet.coins()
-        )
-        ours_msat = sum(
-            d.channel.base.balances_msat[d.channel.us]
-            for d in self._drivers()
-            if d.channel.fundings and not isinstance(d.channel.phase, OnChain | Closed)
-        )
-        return answers.Funds(
-            confirmed_sat=balance.confirmed_sat,
-            unconfirmed_sat=balance.unconfirmed_sat + balance.pending_sat,
-            reserved_sat=balance.reserved_sat,
-            immature_sat=balance.immature_sat,
-            channels_msat=ours_msat,
-            coins=coins,
-        )
+        return await coins.funds(self._services)
 
-    def _coin_state(self, coin: WalletCoin) -> Literal["confirmed", "unconfirmed", "immature", "reserved"]:
-        if coin.reserved_for:
-            return "reserved"
-        if coin.height is None:
-            return "unconfirmed"
-        depth = self._services.watcher.height - coin.height + 1
-        return "immature" if coin.is_coinbase and depth < COINBASE_MATURITY else "confirmed"
-
-    def _address_of(self, script_pubkey: bytes) -> str:
-        return str(scripts.Script(script_pubkey).address(EMBIT[EMBIT_NAMES[self._services.config.network]]))
+    async def coins_release(self, outpoint: str, lose: bool) -> answers.Coin:
+        """Lets a held coin go."""
+        return await coins.release(self._services, outpoint, lose)
 
     async def rescan(self, from_height: int) -> answers.Funds:
         """Looks for the wallet's coins again."""
@@ -249,7 +213,7 @@ class NodeApi(PluginApi):
         paid = await miner.fund(script, amount_sat)
         await self._followed()
         outpoint = f"{channel_view.txid_text(paid.txid)}:{paid.index}"
-        return answers.Funded(outpoint, amount_sat, self._address_of(script))
+        return answers.Funded(outpoint, amount_sat, coins.address_of(self._services, script))
 
     # --- channels
     async def open(
@@ -295,7 +259,7 @@ class NodeApi(PluginApi):
         """A commitment transaction."""
         services = self._services
         driver = services.channels.driver_of(channel)
-        return await picture.shown(services.store, driver.channel, theirs, self._address_of)
+        return await picture.shown(services.store, driver.channel, theirs, partial(coins.address_of, services))
 
     async def close(
         self, channel: str, force: bool, destination: str | None, not_restored: bool = False

@@ -3,6 +3,7 @@
 from lnpd_sdk.services.chain import MAX_WATCHES
 
 from lnpd.services.channels.factories import Factories
+from lnpd.services.channels.holding import Holding
 from lnpd.services.channels.recall import Recall
 from lnpd.services.events import Events
 from lnpd.services.node.api import NodeApi
@@ -21,6 +22,7 @@ def furnish(services: Services, api: NodeApi, events: Events) -> None:
     desk.signer = services.signer
     desk.api = api
     desk.lending = Lending(services.wallet, services.store, services.signer)
+    desk.holding = Holding(services.store, services.wallet.rows)
     desk.recall = Recall(services.store, services.channels.every, services.channels.frozen)
     desk.factories = Factories(api.commands)
     desk.feerate = services.watcher.feerate

@@ -162,6 +162,11 @@ class Plugin(ABC):
         await self.call("option", change, DEADLINE_SECONDS)
 
     # --- its manifest
+    @property
+    def providers(self) -> frozenset[str]:
+        """The names of its providers."""
+        return frozenset(spec.name for spec in self.manifest.providers) if self.manifest else frozenset()
+
     def enrol(self, manifest: Manifest) -> None:
         """Registers it under the name of its manifest; raises what the host raises, and ManifestRefused."""
         if self.known_as not in ("", manifest.name):

@@ -16,6 +16,7 @@ from lnpd.rpc.answers import (
     Channel,
     ChannelId,
     Closed,
+    Coin,
     Commitment,
     Connected,
     DatabaseCopy,
@@ -192,6 +193,11 @@ class Backend(Protocol):
 
     async def funds(self) -> Funds:
         """The wallet's coins and our balances in channels."""
+        ...
+
+    async def coins_release(self, outpoint: str, lose: bool) -> Coin:
+        """Makes an ordinary coin of one that is held for a plugin; `lose` says that what the plugin has in it may be
+        lost. CoinNotHeld, CoinHeld without `lose`."""
         ...
 
     async def rescan(self, from_height: int) -> Funds:

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from lnpd.chain.interface import ConnectedBlock, Match
 from lnpd.services.onchain import Balance, Outpoint, WalletCoin, WalletPayment
+from lnpd.services.wallet.marks import Marks
 from lnpd.services.wallet.scripts import Path
 from lnpd.tx.transaction import Tx, parse
 
@@ -66,7 +67,7 @@ Entries = dict[bytes, Entry]
 
 class Ledger:
     """Answers about some entries. `path_of` says where a script is ours; `height` is the best chain's; `held` are coins
-    that are kept for somebody without a transaction, and for whom."""
+    that are kept for somebody without a transaction, and for whom; `marks` say which are held for a plugin."""
 
     def __init__(
         self,
@@ -74,8 +75,9 @@ class Ledger:
         path_of: Callable[[bytes], Path | None],
         height: int,
         held: Mapping[Outpoint, str] | None = None,
+        marks: Marks | None = None,
     ) -> None:
-        self.entries, self.height, self._held = entries, height, held or {}
+        self.entries, self.height, self._held, self._marks = entries, height, held or {}, marks or Marks()
         self._path_of = path_of
         # A released funding may yet be broadcast beside the one that reserved its coins anew: what was seen counts.
         pending_first = sorted(entries.items(), key=lambda each: not each[1].is_pending)
@@ -95,7 +97,7 @@ class Ledger:
 
     def spendable(self) -> list[WalletCoin]:
         """The coins that a new transaction may spend: confirmed and mature ones, then change of ours that was seen."""
-        return [coin for coin in self.coins() if not coin.reserved_for and self._may_spend(coin)]
+        return [coin for coin in self.coins() if _is_at_hand(coin) and self._may_spend(coin)]
 
     def _may_spend(self, coin: WalletCoin) -> bool:
         entry = self.entries[coin.txid]
@@ -120,6 +122,7 @@ class Ledger:
             (balance.unconfirmed_sat + balance.pending_sat, "unconfirmed"),
             (balance.immature_sat, "of immature coinbases"),
             (balance.reserved_sat, "reserved for openings and plugins"),
+            (balance.held_sat, "held for plugins"),
         )
         rest = "".join(f" {amount_sat:,} sat are {kind}." for amount_sat, kind in elsewhere if amount_sat)
         return f"{what} The wallet has {balance.confirmed_sat:,} sat confirmed.{rest}"
@@ -128,6 +131,8 @@ class Ledger:
         entry = self.entries[coin.txid]
         if coin.reserved_for:
             return "reserved_sat"
+        if coin.held_for:
+            return "held_sat"
         if entry.height is None:
             return "pending_sat" if entry.is_pending else "unconfirmed_sat"
         return "confirmed_sat" if self._is_mature(entry) else "immature_sat"
@@ -174,7 +179,7 @@ class Ledger:
         return self._of({t: e for t, e in self.entries.items() if t not in left})
 
     def _of(self, entries: Entries) -> Ledger:
-        return Ledger(entries, self._path_of, self.height, self._held)
+        return Ledger(entries, self._path_of, self.height, self._held, self._marks)
 
     def fee_coins(self, older: Entries) -> list[WalletCoin]:
         """What may pay a fee in the place of these versions: confirmed coins, our change that is in the mempool, and
@@ -185,7 +190,7 @@ class Ledger:
         """
         left = self._of(_without(self.entries, self.entries.keys() - older.keys()))
         confirmed = [coin for coin in self.without(older).spendable() if coin.height is not None]
-        waiting = [coin for coin in left.coins() if coin.height is None and not coin.reserved_for]
+        waiting = [coin for coin in left.coins() if coin.height is None and _is_at_hand(coin)]
         waiting = [c for c in waiting if left.entries[c.txid].is_ours and left.entries[c.txid].is_seen]
         spent = {point for entry in older.values() for point in entry.inputs()}
         stays = {(coin.txid, coin.vout) for coin in (*confirmed, *waiting)} & spent  # or else they fell with a parent
@@ -193,7 +198,8 @@ class Ledger:
 
     def _lent(self) -> list[WalletCoin]:
         """Confirmed coins that are held, and not spent by anything."""
-        coins = (c for c in self.coins() if (c.txid, c.vout) in self._held and (c.txid, c.vout) not in self._spender)
+        coins = [c for c in self.coins() if (c.txid, c.vout) in self._held and not c.held_for]
+        coins = [c for c in coins if (c.txid, c.vout) not in self._spender]
         return [coin for coin in coins if coin.height is not None and self._may_spend(coin)]
 
     def are_free(self, points: Iterable[Outpoint]) -> bool:
@@ -208,10 +214,14 @@ class Ledger:
         for txid, entry in self.entries.items():
             for vout, output in enumerate(entry.tx.outputs):
                 if (path := self._path_of(output.script_pubkey)) is not None:
-                    is_coinbase = entry.is_coinbase
-                    yield WalletCoin(
-                        txid, vout, output.value_sat, output.script_pubkey, *path, entry.height, is_coinbase
-                    )
+                    script, coinbase = output.script_pubkey, entry.is_coinbase
+                    coin = WalletCoin(txid, vout, output.value_sat, script, *path, entry.height, coinbase)
+                    holder = self._marks.holder((txid, vout), script)
+                    yield replace(coin, held_for=holder) if holder else coin
+
+
+def _is_at_hand(coin: WalletCoin) -> bool:
+    return not coin.reserved_for and not coin.held_for
 
 
 def _are_among(points: Iterable[Outpoint], coins: Iterable[WalletCoin]) -> bool:

@@ -18,6 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lnpd.errors import (
+    CoinHeld,
     CoinNotReserved,
     InsufficientFunds,
     NoSuchReservation,
@@ -47,6 +48,10 @@ SIGNED_SECONDS: Final = 14 * DAY_SECONDS
 MAX_HELD: Final = 20
 MAX_OUTPUTS: Final = 100
 CHARGED: Final = "wallet-charged"
+
+
+Providers = frozenset[str]
+"""Of the plugin: what is held for one of them is the plugin's to spend."""
 
 
 class Charge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,17 +128,17 @@ class Lending:
             await self._store.write(lambda write: self._hold(write, key, Held(plugin, until, planned_sat, points)))
             return Lent(key, psbt, tuple(vouts), chosen.fee_sat, chosen.change_sat)
 
-    async def sign(self, plugin: str, limit_sat: int, psbt: bytes) -> Signed:
-        """The wallet's signatures. Raises PsbtUnfit, CoinNotReserved, SpendLimitReached, InsufficientFunds,
-        SignerRefused."""
+    async def sign(self, plugin: str, limit_sat: int, psbt: bytes, providers: Providers = frozenset()) -> Signed:
+        """The wallet's signatures, of coins that are reserved for the plugin, or held for one of its providers. Raises
+        PsbtUnfit, CoinNotReserved, CoinHeld, SpendLimitReached, InsufficientFunds, SignerRefused."""
         async with self._wallet.spending:
-            return (await self._sign(plugin, limit_sat, psbt))[0]
+            return (await self._sign(plugin, limit_sat, psbt, providers))[0]
 
-    async def send(self, plugin: str, limit_sat: int, psbt: bytes) -> Funded:
+    async def send(self, plugin: str, limit_sat: int, psbt: bytes, providers: Providers = frozenset()) -> Funded:
         """Signed and broadcast. Raises what `sign` raises, PsbtIncomplete, BroadcastRefused."""
         async with self._wallet.spending:
-            others = _final_witnesses(psbt, await self._asked(plugin, psbt))
-            signed, asked = await self._sign(plugin, limit_sat, psbt)
+            others = _final_witnesses(psbt, await self._asked(plugin, psbt, providers))
+            signed, asked = await self._sign(plugin, limit_sat, psbt, providers)
             tx = from_psbt(signed.psbt, asked.tx, list(asked.coins.values()), tuple(asked.coins))
             for index, witness in others.items():
                 tx = tx.with_witness(index, witness)
@@ -158,8 +163,8 @@ class Lending:
 
     # --- signing; the lock is held
 
-    async def _sign(self, plugin: str, limit_sat: int, psbt: bytes) -> tuple[Signed, Asked]:
-        asked = await self._asked(plugin, psbt)
+    async def _sign(self, plugin: str, limit_sat: int, psbt: bytes, providers: Providers) -> tuple[Signed, Asked]:
+        asked = await self._asked(plugin, psbt, providers)
         before = await self._store.write(lambda write: self._charge(write, plugin, limit_sat, asked))
         await self._wallet.tell_signer()
         paid_sat = sum(output.value_sat for output in asked.tx.outputs)
@@ -171,11 +176,12 @@ class Lending:
         await self._store.write(lambda write: self._keep_signed(write, asked))
         return Signed(signed, asked.tx.txid, asked.cost_sat), asked
 
-    async def _asked(self, plugin: str, psbt: bytes) -> Asked:
+    async def _asked(self, plugin: str, psbt: bytes, providers: Providers) -> Asked:
         tx, spent = read_psbt(psbt)
         ledger, held = await self._store.read(lambda read: (self._rows.ledger(read), self._rows.held(read)))
         mine = {point for each in held.values() if each.plugin == plugin for point in each.points}
         known = {(coin.txid, coin.vout): coin for coin in ledger.coins()}
+        mine |= {point for point, coin in known.items() if coin.held_for in providers and not coin.reserved_for}
         coins: dict[int, WalletCoin] = {}
         for index, (each, shown) in enumerate(zip(tx.inputs, spent, strict=True)):
             point = (each.txid, each.vout)
@@ -183,10 +189,12 @@ class Lending:
                 coins[index] = known[point]
                 if shown != TxOut(known[point].value_sat, known[point].script_pubkey):
                     raise PsbtUnfit(f"Input {index} does not say what the coin is that it spends.")
+            elif point in known and known[point].held_for not in ("", *providers):
+                raise CoinHeld(f"Input {index} is held for {known[point].held_for}, and not for {plugin}.")
             elif point in known or self._wallet.scripts.path(shown.script_pubkey) is not None:
                 raise CoinNotReserved(f"Input {index} is the wallet's, and not reserved for {plugin}: fund_psbt does.")
         if not coins:
-            raise CoinNotReserved(f"No input is a coin that is reserved for {plugin}: fund_psbt reserves.")
+            raise CoinNotReserved(f"No input is a coin that is reserved for {plugin}, or held: fund_psbt reserves.")
         is_ours = self._wallet.scripts.path
         back_sat = sum(output.value_sat for output in tx.outputs if is_ours(output.script_pubkey) is not None)
         cost_sat = max(0, sum(coin.value_sat for coin in coins.values()) - back_sat)

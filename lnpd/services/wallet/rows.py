@@ -17,6 +17,7 @@ import msgspec
 from lnpd.chain.interface import BlockRef
 from lnpd.services.onchain import Outpoint
 from lnpd.services.wallet.ledger import Entries, Entry, Ledger
+from lnpd.services.wallet.marks import stored_marks
 from lnpd.services.wallet.scripts import BRANCHES, CHANGE, RECEIVE, WalletScripts
 from lnpd.store.codec import decode, encode
 from lnpd.store.read import Read
@@ -141,7 +142,8 @@ class WalletRows:
         """The wallet as it is stored."""
         cursor = self.cursor(read)
         kept = {point: f"plugin {each.plugin}" for each in self.held(read).values() for point in each.points}
-        ledger = Ledger(self.entries(read), self.scripts.path, cursor.height if cursor else 0, kept)
+        height = cursor.height if cursor else 0
+        ledger = Ledger(self.entries(read), self.scripts.path, height, kept, stored_marks(read))
         self.derive(read, ledger)
         return ledger
 
@@ -158,6 +160,10 @@ class WalletRows:
         return window
 
     def next_number(self, read: Read, ledger: Ledger, branch: int) -> int:
-        """The number to give out: a new one, or the oldest unpaid one if GAPS of them are."""
+        """The number to give out: a new one, or the oldest unpaid one if GAPS of them are. None of a channel whose
+        money is held for a plugin is given to anybody else."""
         given, used = self.numbers(read, b"given").of(branch), ledger.used(branch)
-        return used if given - used >= GAPS[branch] else max(given, used)
+        if given - used < GAPS[branch]:
+            return max(given, used)
+        held = stored_marks(read).scripts
+        return next((n for n in range(used, given) if self.scripts.script(branch, n) not in held), given)

@@ -78,12 +78,13 @@ class CoinAsks(Asks):
         return funded
 
     async def sign_psbt(self, psbt: bytes) -> SignedPsbt:
-        """Signs the inputs of a PSBT that are reserved for the plugin, with SIGHASH_ALL.
+        """Signs the inputs of a PSBT that are reserved for the plugin, or held for it, with SIGHASH_ALL.
 
         It may have other inputs, which say what they spend, and other outputs than it was funded with. What leaves the
         wallet is charged to the plugin's day before it is signed, once for a transaction, whether it is broadcast or
-        not; the coins stay reserved for 14 days then. Needs `spend:<sat>`. PsbtUnfit, CoinNotReserved,
-        SpendLimitReached, SignerRefused (`fee_too_high`: more than 25,000 sat and a tenth of what is paid).
+        not; the coins stay reserved for 14 days then. Needs `spend:<sat>`. PsbtUnfit, CoinNotReserved, CoinHeld
+        (for another plugin), SpendLimitReached, SignerRefused (`fee_too_high`: more than 25,000 sat and a tenth of what
+        is paid).
         """
         signed: SignedPsbt = await self._ask("sign_psbt", Psbt(psbt), SignedPsbt)
         return signed

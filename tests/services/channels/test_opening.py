@@ -9,6 +9,7 @@ from lnpd.channel.presets import DEFAULT, PRESETS, Limits
 from lnpd.channel.state import Policy
 from lnpd.errors import ChannelRefused, ChannelTypeUnknown, ConfigRefused
 from lnpd.hooks.registry import Registry
+from lnpd.providers.types import STATIC_REMOTEKEY, with_extensions
 from lnpd.services.channels.opening import (
     Demands,
     Kinds,
@@ -20,6 +21,7 @@ from lnpd.services.channels.opening import (
 )
 from lnpd.services.interfaces import ChannelPublics
 from lnpd.services.wallet.scripts import WalletScripts
+from lnpd.tx.graph import ProviderPin
 from lnpd.wire.catalogue import BOLT
 from lnpd.wire.features import Features
 from lnpd.wire.messages import Extension
@@ -86,6 +88,14 @@ def test_where_a_close_pays_us_is_promised(name: str) -> None:
     publics = ChannelPublics(*[bytes(33)] * len(ChannelPublics.__struct_fields__))
     policy = replace(Policy(sweep_script=OURS), **offered)
     assert Demands(upfront_shutdown_script=script).terms(publics, 200_000, policy).upfront_shutdown_script == promised
+
+
+def test_where_what_comes_home_is_held_the_close_is_promised_to_the_wallet() -> None:
+    holding = with_extensions(STATIC_REMOTEKEY, (ProviderPin("rgb", 1, seals=("close", "claim"), holds=True),))
+    elsewhere = Demands(upfront_shutdown_script=OURS)
+    assert elsewhere.of(holding).upfront_shutdown_script is None and elsewhere.of(STATIC_REMOTEKEY) == elsewhere
+    for each in (Demands(), Demands(upfront_shutdown_script=None)):
+        assert each.of(holding) == each
 
 
 @pytest.mark.parametrize(

@@ -34,23 +34,19 @@ def _require_own(desk: Desk, plugin: Plugin, provider: str) -> None:
 async def quiesce(desk: Desk, plugin: Plugin, wanted: ChannelId) -> None:
     """Only where it has a part: payments wait meanwhile."""
     driver = there(desk.backend).driver_of(wanted.channel_id)
-    if not _providers(plugin) & {extension.name for extension in driver.channel.extensions}:
+    if not plugin.providers & {extension.name for extension in driver.channel.extensions}:
         raise ChannelNotPinned(f"The channel {wanted.channel_id[:64]} pins no provider of {plugin.name}.")
     await driver.command(Quiesce())
 
 
 async def channels(desk: Desk, plugin: Plugin, which: Which) -> list[dict[str, object]]:
     """Those only: of others it learns nothing."""
-    return await there(desk.recall).rows(_providers(plugin), which.closed)
+    return await there(desk.recall).rows(plugin.providers, which.closed)
 
 
 async def kept_commitment(desk: Desk, plugin: Plugin, wanted: KeptWanted) -> KeptRow:
     """What Recall.kept raises."""
-    return await there(desk.recall).kept(_providers(plugin), wanted)
-
-
-def _providers(plugin: Plugin) -> frozenset[str]:
-    return frozenset(spec.name for spec in plugin.manifest.providers) if plugin.manifest else frozenset()
+    return await there(desk.recall).kept(plugin.providers, wanted)
 
 
 OFFERS: Final = (

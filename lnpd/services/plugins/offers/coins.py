@@ -33,13 +33,13 @@ async def fund_psbt(desk: Desk, plugin: Plugin, wanted: FundPsbt) -> FundedPsbt:
 
 async def sign_psbt(desk: Desk, plugin: Plugin, wanted: Psbt) -> SignedPsbt:
     """What Lending.sign raises."""
-    signed = await there(desk.lending).sign(plugin.name, _limit_sat(desk, plugin), wanted.psbt)
+    signed = await there(desk.lending).sign(plugin.name, _limit_sat(desk, plugin), wanted.psbt, plugin.providers)
     return SignedPsbt(signed.psbt, signed.txid[::-1].hex(), signed.cost_sat)
 
 
 async def send_psbt(desk: Desk, plugin: Plugin, wanted: Psbt) -> SentPsbt:
     """What Lending.send raises."""
-    sent = await there(desk.lending).send(plugin.name, _limit_sat(desk, plugin), wanted.psbt)
+    sent = await there(desk.lending).send(plugin.name, _limit_sat(desk, plugin), wanted.psbt, plugin.providers)
     return SentPsbt(sent.txid[::-1].hex(), sent.transaction.serialise(), sent.fee_sat)
 
 
@@ -71,7 +71,7 @@ OFFERS: Final = (
         "spend",
         Psbt,
         SignedPsbt,
-        "Signs the reserved inputs of a PSBT.",
+        "Signs the inputs of a PSBT that are reserved or held for the plugin.",
         "signed = await node.sign_psbt(funded.psbt)",
         sign_psbt,
         dear=True,

@@ -14,6 +14,7 @@ from lnpd.hooks.registry import Registry
 from lnpd.services.chain.pulse import ChainPulse
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.channels.factories import Factories
+from lnpd.services.channels.holding import Holding
 from lnpd.services.events import Events
 from lnpd.services.interfaces import Signer
 from lnpd.services.payments.service import Payments
@@ -82,6 +83,7 @@ class Desk:
     signer: Signer | None = None
     api: Api | None = None
     lending: Lending | None = None
+    holding: Holding | None = None
     recall: Recollection | None = None
     factories: Factories | None = None
     feerate: Callable[[int], Awaitable[int]] | None = None

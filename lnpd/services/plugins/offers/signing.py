@@ -50,8 +50,7 @@ async def derive_public_key(desk: Desk, plugin: Plugin, key: KeyName) -> bytes:
 
 async def channel_key(desk: Desk, plugin: Plugin, wanted: ChannelKey) -> bytes:
     """ChannelNotPinned for a channel that is none of the plugin's, or that is not known at all."""
-    providers = {spec.name for spec in plugin.manifest.providers} if plugin.manifest else set()
-    rows = await there(desk.recall).rows(frozenset(providers), closed=False)
+    rows = await there(desk.recall).rows(plugin.providers, closed=False)
     if wanted.party not in PARTIES or wanted.channel_id not in {row["channel_id"] for row in rows}:
         raise ChannelNotPinned(f"No channel {wanted.channel_id[:64]} of party {wanted.party} pins a provider of yours.")
     terms = there(desk.backend).driver_of(wanted.channel_id).channel.terms[wanted.party]
