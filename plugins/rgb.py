@@ -1,12 +1,12 @@
-"""rgb: RGB assets, on chain.
+"""rgb: RGB assets, on chain and in channels.
 
     pip install './lnpd[rgb]'
-    lnpd --plugin=plugins/rgb.py --grant rgb=rpc:info --option rgb.electrum=tcp://127.0.0.1:50001
+    lnpd --plugin=plugins/rgb.py --option rgb.electrum=tcp://127.0.0.1:50001 --grant rgb=... (its page names them)
     lnp rgb address                   send it some satoshi: tokens sit on outputs of the RGB wallet's own
     lnp rgb issue USDX 100000
-    lnp rgb invoice --amount 1200     asks for tokens, and says what the payer is to be given
-    lnp rgb send 'INVOICE'            pays that, and names a file that the recipient needs
-    lnp rgb receive FILE              takes it
+    lnp rgb open PEER 1000000 USDX:5000     a channel that holds some of it
+    lnp rgb invoice USDX 1200         asks for tokens over Lightning
+    lnp rgb pay INVOICE
     lnp rgb balance
 
 Experimental: `lnp rgb info` says what of it.
@@ -15,9 +15,11 @@ Experimental: `lnp rgb info` says what of it.
 from lnpd_sdk.plugin import Node, Plugin
 
 from rgb_engine.commands import Desk
+from rgb_node.desk import CAPABILITIES, Channels
 
-plugin = Plugin("rgb", "0.1.0", "RGB assets: issue, send, receive.", capabilities=("rpc:info",))
+plugin = Plugin("rgb", "0.1.0", "RGB assets, on chain and in channels.", CAPABILITIES)
 desk = Desk(plugin)
+channels = Channels(plugin, desk)
 
 
 @plugin.on_option

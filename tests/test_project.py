@@ -138,6 +138,7 @@ def test_mypy_and_wheels_cover_both_distributions() -> None:
         "plugins/nia",
         "plugins/rgb_channel",
         "plugins/rgb_engine",
+        "plugins/rgb_node",
     ]
     assert (ROOT / "lnpd" / "py.typed").exists()
     assert (ROOT / "sdk" / "lnpd_sdk" / "py.typed").exists()

@@ -12,6 +12,9 @@ sys.path.append(PLUGINS)  # where the plugin finds the packages beside it
 from rgb_engine import binding  # noqa: E402  after the line above
 from rgb_engine.commands import COMMANDS, EXPERIMENTAL  # noqa: E402
 from rgb_engine.values import MAX_CONSIGNMENT_BYTES  # noqa: E402
+from rgb_node.desk import CAPABILITIES  # noqa: E402
+from rgb_node.desk import COMMANDS as IN_CHANNELS  # noqa: E402
+from rgb_node.payments import LEAST_MSAT  # noqa: E402
 
 
 def rgb() -> str:
@@ -26,6 +29,7 @@ such assets.
 """,
         *_needs(),
         *_moving(),
+        *_channels(),
         *_keeping(),
     )
 
@@ -42,12 +46,14 @@ def _needs() -> tuple[str, ...]:
 - Satoshi of the wallet's own. Its keys are not the node's: a token must never be spent by accident, and no other wallet
   knows which outputs hold some.
 """,
-        block("""lnpd --plugin plugins/rgb.py --grant rgb=rpc:info --option rgb.electrum=tcp://127.0.0.1:50001
-lnp rgb info
-lnp rgb address"""),
-        """The grant lets it ask the node for its network and feerate. Where plugins run in a sandbox it needs the
-network, too: `--plugin-network rgb`. `lnp plugin set rgb electrum ssl://HOST:PORT` names another server while it runs.
+        block(_configuration()),
+        """Each grant is a line of its own because each is a decision of yours; services.md says what they mean. Without
+those beyond `rpc:info,decode` the wallet works, and channels do not. `pay` and `spend` are what may ever be paid in sat
+with tokens, and what may go in a day from coins of the node to the wallet of assets, where tokens come home.
+`lnp plugin set rgb electrum ssl://HOST:PORT` names another server while it runs.
 """,
+        block("""lnp rgb info
+lnp rgb address"""),
     )
 
 
@@ -57,13 +63,13 @@ def _moving() -> tuple[str, ...]:
         "## Commands\n",
         table(
             ("command", "what it does", "example"),
-            [(code(f"lnp rgb {name}"), help, code(example)) for name, help, example in COMMANDS],
+            [(code(f"lnp rgb {name}"), help, code(example)) for name, help, example in (*COMMANDS, *IN_CHANNELS)],
         ),
         """Amounts are in the asset's smallest unit. With `--precision 2` at its issue, 100000 of them are 1,000.00.
 """,
         "## Issue, send, receive\n",
         block("""lnp rgb issue USDX 100000                     # Alice; a transaction makes outputs that can hold tokens
-lnp rgb invoice --amount 1200                 # Bob; gives Alice what it prints
+lnp rgb request --amount 1200                 # Bob; gives Alice what it prints
 lnp rgb send 'INVOICE' --asset USDX           # Alice; broadcasts, and names a file
 lnp rgb receive FILE                          # Bob, with that file
 lnp rgb balance                               # both; settled once the transaction is in a block"""),
@@ -74,6 +80,58 @@ a wrong consignment named is used up, and a new one is needed.
 
 An invoice is for a new output, which the payer makes (and pays 1,000 sat for), or with `--blinded` for one that the
 wallet has, which the payer does not see.
+""",
+    )
+
+
+def _configuration() -> str:
+    """What stands in the node's file."""
+    grants = "\n".join(f'    "{each}",' for each in CAPABILITIES)
+    return f"""# lnpd.toml
+plugins = ["plugins/rgb.py"]
+plugin_network = ["rgb"]          # where plugins run in a sandbox
+
+[plugin.rgb]
+electrum = "tcp://127.0.0.1:50001"
+
+[grants]
+rgb = [
+{grants}
+]"""
+
+
+def _channels() -> tuple[str, ...]:
+    """Assets in channels."""
+    return (
+        "## In channels\n",
+        block("""lnp rgb accept rgb:mpQCynxH-...               # Bob, who does not have the asset yet
+lnp rgb open BOB 1000000 USDX:5000 --push-msat 200000000   # Alice
+lnp rgb invoice rgb:mpQCynxH-... 1200         # Bob, once the channel is there
+lnp rgb pay INVOICE                           # Alice
+lnp rgb channels
+lnp close CHANNEL                             # either"""),
+        f"""The funding output holds sat and tokens. Its transaction is made by the wallet of assets, which pays for it,
+and is broadcast only when both nodes have signed their first commitments. Before that Alice sends Bob the consignment
+of it, in pieces; Bob's node reads it, has it judged by rgb-lib, and takes the channel only if exactly the amount that
+Alice's open_channel named stands on this very output, of an asset that Bob has or accepted by `lnp rgb accept`.
+
+From then on every transaction that the channel can ever have says in an OP_RETURN where its tokens are: commitments,
+HTLC transactions, the close, sweeps and penalties, each made when its commitment was signed. So the plugin need not
+live when one of them is broadcast; while it is away the channel takes no new updates (`lnp channels` says so), and a
+forced close brings the tokens along. HTLC transactions are signed as a whole (SIGHASH_ALL), so that a cheat cannot put
+tokens of a revoked state elsewhere.
+
+An HTLC with tokens holds {LEAST_MSAT // 1000:,} sat at least, since its output must exist at any feerate that the
+channel may come to; so does the output of whoever has tokens. What would leave tokens without an output is refused, and
+both sides know why. A push (`--push-msat`) gives the other side the sat that it needs to pay something back.
+
+An asset invoice is one of BOLT 11 with the asset and the amount in its metadata, signed. It is paid over one channel
+with the payee; nobody can pay it in sat alone, also while the plugin is away. What is to be passed on goes only from a
+channel to another one in the same asset.
+
+When a channel has ended, what came home lies in coins that the wallet of the node holds back for this plugin (`lnp
+funds` shows them apart). At the next block the plugin sends their tokens on to the wallet of assets, with a consignment
+that it makes from what the node has kept: `coming_home` in `lnp rgb balance`, until then.
 """,
     )
 

@@ -57,6 +57,7 @@ class Rgb(ProviderBase):
         max_outputs=1,
         seal_length=SEAL_BYTES,
         seals=("second_stage", "close", "claim"),
+        holds=True,
     )
 
     def validate(self, view: View, state: bytes, update: Update) -> Reject | None:

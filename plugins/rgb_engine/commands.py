@@ -29,8 +29,7 @@ COMMANDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("address", "A new address of the RGB wallet, which has satoshi of its own.", "lnp rgb address"),
     ("issue", "Issue a new asset, all of which is ours.", "lnp rgb issue USDX 100000"),
     ("list", "List the assets that the wallet knows.", "lnp rgb list"),
-    ("balance", "Show what the wallet has of each asset, and its satoshi.", "lnp rgb balance"),
-    ("invoice", "Ask for an asset on chain.", "lnp rgb invoice --asset USDX --amount 1200"),
+    ("request", "Ask for an asset on chain.", "lnp rgb request --asset USDX --amount 1200"),
     ("send", "Send an asset on chain; the recipient needs the file that it names.", "lnp rgb send 'rgb:~/~/...'"),
     ("receive", "Take what a consignment assigns to our invoices.", "lnp rgb receive payment.rgb"),
     ("consignment", "Write the consignment of what we sent once more.", "lnp rgb consignment 4ad1...c0"),
@@ -130,7 +129,7 @@ class Desk:
             "holding_sat": coins.holding_sat.settled,
         }
 
-    async def invoice(
+    async def request(
         self,
         node: Node,
         asset: Annotated[str, f"{ASSET} (default: any)"] = "",
@@ -146,7 +145,7 @@ class Desk:
     async def send(
         self,
         node: Node,
-        invoice: Annotated[str, "what the recipient's `lnp rgb invoice` says"],
+        invoice: Annotated[str, "what the recipient's `lnp rgb request` says"],
         asset: Annotated[str, f"{ASSET} (default: the invoice's)"] = "",
         amount: Annotated[int, f"how much, {SMALLEST} (default: the invoice's)"] = 0,
         feerate: Annotated[int, FEERATE] = 0,

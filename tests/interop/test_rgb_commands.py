@@ -39,7 +39,7 @@ def test_tokens_go_from_node_to_node(pair: Pair, tmp_path: Path) -> None:
     asyncio.run(world.fund(alice.rpc("address")["address"], 1_000_000))
     issued = alice.rpc("issue", ticker="USDX", amount=100_000, precision=2, name="US dollars")
     assert (issued["precision"], issued["supply"]) == (2, 100_000)
-    asked = bob.rpc("invoice")["invoice"]
+    asked = bob.rpc("request")["invoice"]
     assert "leaves the asset open: --asset" in refused(alice, "send", invoice=asked)
     assert "leaves the amount open: --amount" in refused(alice, "send", invoice=asked, asset="USDX")
     sent = alice.rpc("send", invoice=asked, asset="USDX", amount=1_200)

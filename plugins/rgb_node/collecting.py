@@ -1,0 +1,174 @@
+"""How do tokens come home from a channel that has ended?
+
+    funding -> close, or commitment -> ... -> claim -> a coin that the node holds for this plugin
+                                                          |   by a transition of ours, in a transaction of its own
+                                                          v
+                                               an output of the wallet of assets
+
+The node has put the right commitment into every transaction on the way, with this plugin or without it; here they are
+worked out again, from what the node keeps, and become a consignment. A coin without tokens is the node's again. What is
+sent is written down first, with its consignment, so that a kill in between costs nothing but time.
+"""
+
+import asyncio
+import secrets
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from lnpd_sdk.plugin import Node
+from lnpd_sdk.types import Transaction
+
+from nia.bundle import Bundle
+from nia.consignment import WitnessBundle
+from nia.consignment import parse as parse_consignment
+from nia.genesis import ChainNet
+from nia.mpc import commit, opret_script
+from nia.names import contract_name, script_of
+from nia.seals import Assignment, Seal
+from nia.transaction import Tx, TxIn, TxOut, parse_tx
+from nia.transition import Opout, Transition
+from rgb_channel.colour import Coloured, colour
+from rgb_channel.colour import op_id as op_id_of
+from rgb_channel.history import history
+from rgb_channel.state import read
+from rgb_engine.commands import feerate_of
+from rgb_engine.engine import Engine
+from rgb_engine.errors import ConsignmentRefused as ReceiptRefused
+from rgb_node.errors import AssetRefused, TokensStuck
+from rgb_node.psbt import psbt
+from rgb_node.shelf import Outpoint, Shelf, write_synced
+
+COLLECT_VBYTES: Final = 160  # one P2WPKH input, the commitment, one P2WPKH or P2TR output
+LEAST_OUTPUT_SAT: Final = 546
+SEQUENCE: Final = 0xFFFFFFFD
+EXPIRY_SECONDS: Final = 365 * 24 * 3600
+
+
+class Collecting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A coin that is being collected: the transaction's id, what it brings, and where its consignment lies."""
+
+    txid: str
+    asset_id: str
+    amount: int
+
+
+class Home(msgspec.Struct, frozen=True):
+    """The tokens upon a coin, and what proves them."""
+
+    contract_id: bytes
+    spent: Opout
+    amount: int
+    consignment: bytes
+
+
+class Collector:
+    """Brings home what channels of one node left behind, one coin after the other."""
+
+    def __init__(self, engine: Engine, shelf: Shelf, chain: ChainNet, folder: Path) -> None:
+        self._engine, self._shelf, self._chain, self._folder = engine, shelf, chain, folder / "collecting"
+        self._lock = asyncio.Lock()
+
+    async def collect(self, node: Node) -> list[dict[str, Any]]:
+        """Everything that can be brought home now; what was."""
+        async with self._lock:
+            await self._receive_again(node)
+            found = []
+            for coin in await node.held_coins():
+                if not coin.height:
+                    continue
+                home = await self._home(node, coin)
+                if home is None:
+                    await node.release_held(coin.txid, coin.vout)
+                else:
+                    found.append(await self._brought(node, coin, home))
+            return found
+
+    async def pending(self, node: Node) -> dict[bytes, int]:
+        """Tokens by contract that stand on coins which wait for this."""
+        found: dict[bytes, int] = {}
+        for coin in await node.held_coins():
+            if (home := await self._home(node, coin)) is not None:
+                found[home.contract_id] = found.get(home.contract_id, 0) + home.amount
+        return found
+
+    async def _home(self, node: Node, coin: Any) -> Home | None:  # Any: HeldCoin
+        """What stands on a coin; None for no tokens. TokensStuck if it cannot be told."""
+        transactions = [parse_tx(raw) for raw in coin.transactions]
+        if not transactions:
+            raise TokensStuck(f"The node does not know how {coin.txid}:{coin.vout} came about.")
+        txid = transactions[0].txid()[::-1].hex()
+        kept = await node.kept_commitment(coin.channel_id, txid)
+        state = read(kept.state)
+        if state is None:
+            return None
+        shown = dict(zip(kept.carriers, (kept.transaction, *kept.children, *kept.claims), strict=True))
+        steps: list[tuple[bytes, Coloured]] = []
+        for raw, tx in zip(coin.transactions, transactions, strict=True):
+            step = _shown(tx, shown)
+            coloured = None if step is None else colour(kept.view, state, step)
+            if coloured is None:
+                return None
+            steps.append((raw, coloured))
+        last = steps[-1][1]
+        amount = last.tokens_at(coin.vout)
+        if not amount:
+            return None
+        funding = Outpoint(kept.view.funding_txid[::-1].hex(), kept.view.funding_vout)
+        spent = Opout(op_id_of(last.transition), _place(last.transition, coin.vout))
+        return Home(state.contract_id, spent, amount, history(self._shelf.consignment(funding), steps))
+
+    async def _brought(self, node: Node, coin: Any, home: Home) -> dict[str, Any]:  # Any: HeldCoin
+        """Sends a coin's tokens to the wallet of assets, which then knows them."""
+        fee_sat = COLLECT_VBYTES * await feerate_of(node, 0)
+        if coin.value_sat - fee_sat < LEAST_OUTPUT_SAT:
+            raise TokensStuck(
+                f"{coin.txid}:{coin.vout} holds {coin.value_sat} sat, and bringing its tokens home costs {fee_sat} now."
+            )
+        wanted = await self._engine.invoice(expiry_seconds=EXPIRY_SECONDS)
+        transition = Transition.spending(
+            home.contract_id, [home.spent], [Assignment(home.amount, Seal(1, secrets.randbits(64)))]
+        )
+        bundle = Bundle((transition,))
+        tree = commit({home.contract_id: bundle.bundle_id()}, secrets.randbits(64))
+        spending = TxIn(txid=bytes.fromhex(coin.txid)[::-1], vout=coin.vout, sequence=SEQUENCE)
+        receiving = TxOut(coin.value_sat - fee_sat, script_of(wanted.recipient_id, self._chain))
+        committed = TxOut(0, opret_script(tree.commitment()))
+        tx = Tx(version=2, inputs=(spending,), outputs=(committed, receiving), locktime=0)
+        consignment = parse_consignment(home.consignment).extended([WitnessBundle.committed(tx, tree, bundle)]).encode()
+        collecting = Collecting(tx.txid()[::-1].hex(), contract_name(home.contract_id), home.amount)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        write_synced(self._folder / f"{collecting.txid}.rgb", consignment)
+        await self._shelf.put_collecting(node, collecting.txid, msgspec.msgpack.encode(collecting))
+        await node.send_psbt(psbt(tx, [(coin.value_sat, coin.script_pubkey)]))
+        await self._received(node, collecting)
+        return {"coin": f"{coin.txid}:{coin.vout}", **msgspec.structs.asdict(collecting)}
+
+    async def _receive_again(self, node: Node) -> None:
+        """What was sent before the plugin was killed, and not told to the wallet of assets."""
+        for data in await self._shelf.collecting(node):
+            await self._received(node, msgspec.msgpack.decode(data, type=Collecting))
+
+    async def _received(self, node: Node, collecting: Collecting) -> None:
+        path = self._folder / f"{collecting.txid}.rgb"
+        if not any(each.txid == collecting.txid for each in await self._engine.transfers()):
+            try:
+                accepted = await self._engine.receive(await asyncio.to_thread(path.read_bytes))
+            except ReceiptRefused as error:
+                await node.log("error", f"The consignment {path} of {collecting.amount} tokens is kept: {error}")
+                return
+            if [each.amount for each in accepted] != [collecting.amount]:
+                raise AssetRefused(f"{accepted} came instead of {collecting.amount} tokens.")
+        await self._shelf.drop_collecting(node, collecting.txid)
+        path.unlink(missing_ok=True)
+
+
+def _shown(tx: Tx, shown: dict[bytes, Transaction]) -> Transaction | None:
+    """What a transaction of the chain was shown to `seal` as: their carriers are the same."""
+    return next((shown[output.script] for output in tx.outputs if output.script in shown), None)
+
+
+def _place(transition: Transition, vout: int) -> int:
+    """At which place a transition assigns something to an output."""
+    seals = [each.seal for each in transition.assignments]
+    return next(place for place, seal in enumerate(seals) if isinstance(seal, Seal) and seal.vout == vout)

@@ -1,0 +1,209 @@
+"""How is an asset paid over Lightning?
+
+    payee                                          payer
+      | a BOLT 11 invoice, with the asset and the amount in its metadata, signed with the rest
+      |----------------------------------------------->|
+      |<--- update_add_htlc: sat, and a record of the amount; in the onion the same amount
+      | compares both with what the invoice asks for: only then the node may take it
+
+The node takes no payment of such an invoice without this plugin's word (`judged`), so it is not paid in sat alone while
+the plugin is away. A payment goes over one channel in the asset, to its other end; what comes to be passed on goes only
+from a channel of an asset to one of the same, and the amount of it stays.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from lnpd_sdk.envelope import BusError, CallFailed
+from lnpd_sdk.hooks import FailHtlc, TakeHtlc
+from lnpd_sdk.plugin import Node
+from lnpd_sdk.services.payments import PaidInvoice
+from lnpd_sdk.types import ACCEPTOR, OPENER
+
+from nia.names import contract_name
+from rgb_channel.records import TOKENS_HTLC, TOKENS_ONION, decode_tokens, encode_tokens
+from rgb_channel.state import State, read
+from rgb_node.errors import AmountUnfit, AssetRefused, NoAssetChannel, NotAnAssetInvoice
+from rgb_node.shelf import Paying, Shelf
+from rgb_node.wire import MAX_AMOUNT, Terms, asked_in, metadata
+
+PROVIDER: Final = "rgb"
+UNKNOWN: Final = "incorrect_or_unknown_payment_details"
+NO_WAY: Final = "unknown_next_peer"
+LEAST_MSAT: Final = 10_000_000  # an HTLC with tokens holds enough sat never to be trimmed
+MAX_FORWARDING: Final = 10_000
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A channel in an asset."""
+
+    channel_id: str
+    peer: str
+    us: int
+    usable: bool
+    scids: tuple[str, ...]
+    state: State
+
+    @property
+    def ours(self) -> int:
+        """What we have of its asset, but for what we offered and is in flight."""
+        return self.state.left(OPENER if self.us == OPENER else ACCEPTOR)
+
+    @property
+    def offered(self) -> int:
+        """What we offered and is in flight."""
+        return sum(htlc.tokens for htlc in self.state.offered(OPENER if self.us == OPENER else ACCEPTOR))
+
+    @property
+    def theirs(self) -> int:
+        """What the peer has, but for what it offered."""
+        return self.state.left(ACCEPTOR if self.us == OPENER else OPENER)
+
+
+async def held_channels(node: Node) -> list[Held]:
+    """The node's channels in assets."""
+    found = []
+    for row in await node.channels():
+        state = read(bytes.fromhex(row["states"].get(PROVIDER, "")))
+        if state is not None:
+            found.append(Held(row["channel_id"], row["peer"], row["us"], row["usable"], tuple(row["scids"]), state))
+    return found
+
+
+class Payments:
+    """Asset invoices and payments of one node."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._passing: dict[str, int] = {}  # tokens of HTLCs that are passed on, by the incoming one's name
+
+    async def invoice(
+        self, node: Node, terms: Terms, description: str, amount_msat: int, expiry_seconds: int
+    ) -> dict[str, Any]:
+        """Makes an invoice for an amount of an asset, and the sat that go with it."""
+        if not 0 < terms.amount <= MAX_AMOUNT or amount_msat < LEAST_MSAT:
+            raise AmountUnfit(f"An asset invoice asks for 1 to {MAX_AMOUNT} tokens, and {LEAST_MSAT} msat at least.")
+        made = await node.invoice(description, amount_msat, expiry_seconds, judged=True, metadata=metadata(terms))
+        await self._shelf.put_invoice(node, made.payment_hash, terms)
+        return {
+            "invoice": made.invoice,
+            "payment_hash": made.payment_hash,
+            "asset_id": contract_name(terms.contract_id),
+            "amount": terms.amount,
+            "amount_msat": amount_msat,
+            "expires_unix_seconds": made.expires_unix_seconds,
+        }
+
+    async def pay(self, node: Node, invoice: str, timeout_seconds: float) -> dict[str, Any]:
+        """Pays an asset invoice over a channel to its payee. AssetRefused, CallFailed."""
+        read_ = await node.rpc("decode", invoice=invoice)
+        terms = asked_in(bytes.fromhex(read_.get("payment_metadata") or ""))
+        if terms is None:
+            raise NotAnAssetInvoice("The invoice asks for sat alone: lnp pay pays it.")
+        payment_hash, payee = read_["payment_hash"], read_["payee"]
+        before = await self._shelf.payment(node, payment_hash)
+        channel = await self._channel(node, payee, terms, before)
+        await self._shelf.put_payment(node, payment_hash, Paying(terms.contract_id, terms.amount, channel))
+        route = [f"{payee}@{await _scid(node, channel)}"]
+        paid = await self._until_paid(node, invoice, route, timeout_seconds)
+        return {
+            "payment_hash": paid.payment_hash,
+            "preimage": paid.preimage,
+            "asset_id": contract_name(terms.contract_id),
+            "amount": terms.amount,
+            "amount_msat": paid.amount_msat,
+            "fee_msat": paid.fee_msat,
+        }
+
+    async def _until_paid(self, node: Node, invoice: str, route: list[str], timeout_seconds: float) -> PaidInvoice:
+        left_seconds = timeout_seconds
+        while True:
+            try:
+                return await node.pay(invoice, max_fee_msat=0, route=route, timeout_seconds=min(left_seconds, 20.0))
+            except CallFailed as error:
+                left_seconds -= 20.0
+                if error.code != "PaymentPending" or left_seconds <= 0:
+                    raise
+
+    async def _channel(self, node: Node, payee: str, terms: Terms, before: Paying | None) -> str:
+        """Where it goes: where an earlier try went, or the channel to the payee that has enough."""
+        if before is not None and (before.contract_id, before.amount) == (terms.contract_id, terms.amount):
+            return before.channel_id
+        found = [
+            each
+            for each in await held_channels(node)
+            if (each.peer, each.state.contract_id) == (payee, terms.contract_id) and each.usable
+        ]
+        if not found:
+            raise NoAssetChannel(f"No usable channel to {payee} holds {contract_name(terms.contract_id)}.")
+        best = max(found, key=lambda each: each.ours)
+        if best.ours < terms.amount:
+            raise NoAssetChannel(f"{best.ours} of the asset are ours in the channel to {payee}, not {terms.amount}.")
+        return best.channel_id
+
+    # --- what HTLCs and onions carry
+    async def carried(self, node: Node, channel_id: str, payment_hash: str, incoming: str) -> dict[str, str] | None:
+        """The records of an update_add_htlc in a channel with an asset."""
+        if incoming:
+            tokens = self._passing.pop(incoming, 0)
+        else:
+            paying = await self._shelf.payment(node, payment_hash)
+            tokens = paying.amount if paying is not None and paying.channel_id == channel_id else 0
+        return {str(TOKENS_HTLC): encode_tokens(tokens).hex()} if tokens else None
+
+    async def told(self, node: Node, payment_hash: str) -> dict[str, str] | None:
+        """The records for the payee of a payment of ours."""
+        paying = await self._shelf.payment(node, payment_hash)
+        return {str(TOKENS_ONION): encode_tokens(paying.amount).hex()} if paying is not None else None
+
+    async def accepted(self, node: Node, offered: dict[str, Any]) -> TakeHtlc | FailHtlc | None:
+        """What becomes of an HTLC that is irrevocably committed (htlc_accepted); None: whatever the node says."""
+        try:
+            tokens = _tokens(offered["htlc_records"], TOKENS_HTLC)
+            if not offered["final"]:
+                return await self._passed(node, offered, tokens)
+            return await self._taken(node, offered, tokens)
+        except (AssetRefused, BusError, ValueError) as error:
+            await node.log("info", f"The HTLC {offered['htlc']} is failed: {error}")
+            return FailHtlc()
+
+    async def _taken(self, node: Node, offered: dict[str, Any], tokens: int) -> TakeHtlc | FailHtlc | None:
+        wanted = await self._shelf.invoice(node, offered["payment_hash"])
+        if wanted is None:
+            return FailHtlc(UNKNOWN) if tokens else None  # tokens that nobody asked for go back
+        channels = {each.channel_id: each.state.contract_id for each in await held_channels(node)}
+        contract, told = channels.get(offered["channel_id"]), _tokens(offered["records"], TOKENS_ONION)
+        fits = contract == wanted.contract_id and tokens == told == wanted.amount
+        return TakeHtlc() if fits else FailHtlc(UNKNOWN)
+
+    async def _passed(self, node: Node, offered: dict[str, Any], tokens: int) -> FailHtlc | None:
+        if not tokens:
+            return None
+        channels, asked = await held_channels(node), _scid_text(offered["next_channel"])
+        coming = next((each for each in channels if each.channel_id == offered["channel_id"]), None)
+        going = next((each for each in channels if asked in each.scids), None)
+        if coming is None or going is None or going.state.contract_id != coming.state.contract_id:
+            return FailHtlc(NO_WAY)
+        if len(self._passing) >= MAX_FORWARDING:
+            return FailHtlc()
+        self._passing[offered["htlc"]] = tokens
+        return None
+
+
+async def _scid(node: Node, channel_id: str) -> str:
+    """By which a route names a channel."""
+    found = next((each.scids for each in await held_channels(node) if each.channel_id == channel_id), ())
+    if not found:
+        raise NoAssetChannel(f"The channel {channel_id} is gone.")
+    return found[0]
+
+
+def _tokens(records: dict[str, str], number: int) -> int:
+    value = records.get(str(number))
+    return 0 if value is None else decode_tokens(bytes.fromhex(value))
+
+
+def _scid_text(value: str) -> str:
+    """A short_channel_id of 8 bytes in hex, as people write it."""
+    number = int(value or "0", 16)
+    return f"{number >> 40}x{(number >> 16) & 0xFFFFFF}x{number & 0xFFFF}"

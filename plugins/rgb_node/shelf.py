@@ -1,0 +1,175 @@
+"""What does the plugin keep of its channels, so that it finds everything again after it was killed?
+
+Rows stand in the node's store, beside the channels themselves; consignments are files in the plugin's folder, each
+written whole and synced before the row that names it.
+"""
+
+import os
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+from lnpd_sdk.plugin import Node
+
+from rgb_node.errors import ShelfDamaged
+from rgb_node.wire import Terms
+
+FUNDINGS: Final = "funding/"
+CONTRACTS: Final = "contract/"
+INVOICES: Final = "invoice/"
+PAYMENTS: Final = "payment/"
+COLLECTING: Final = "collecting/"
+PAGE: Final = 1_000
+
+T = TypeVar("T")
+
+
+class Outpoint(msgspec.Struct, frozen=True):
+    """A funding output; the txid as people write it, in hex."""
+
+    txid: str
+    vout: int
+
+    def __str__(self) -> str:
+        return f"{self.txid}:{self.vout}"
+
+
+class Funding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An asset upon a funding output: the assignment (`op_id`, `index`) and its amount, and who opened the channel."""
+
+    peer: str
+    opener: bool
+    contract_id: bytes
+    op_id: bytes
+    index: int
+    amount: int
+    funding_sat: int
+
+
+class Paying(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A payment of ours in an asset: what is paid, and over which channel."""
+
+    contract_id: bytes
+    amount: int
+    channel_id: str
+
+
+class Shelf:
+    """The rows and files of one node's plugin."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "consignments"
+
+    # --- fundings
+    async def put_funding(self, node: Node, outpoint: Outpoint, funding: Funding, consignment: bytes) -> None:
+        """Keeps a funding and what proves it, durably."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        path = self._path(outpoint)
+        write_synced(path, consignment)
+        await node.kv_put(f"{FUNDINGS}{outpoint}", msgspec.msgpack.encode(funding))
+
+    async def funding(self, node: Node, outpoint: Outpoint) -> Funding | None:
+        """What is known of a funding output."""
+        row = await node.kv_get(f"{FUNDINGS}{outpoint}")
+        return None if row is None else _read(row.value, Funding, f"{FUNDINGS}{outpoint}")
+
+    async def fundings(self, node: Node) -> dict[Outpoint, Funding]:
+        """All of them."""
+        return {
+            Outpoint(key[0], int(key[1])): _read(value, Funding, name)
+            for name, value in (await _rows(node, FUNDINGS)).items()
+            for key in [name.removeprefix(FUNDINGS).split(":")]
+        }
+
+    async def drop_funding(self, node: Node, outpoint: Outpoint) -> None:
+        """Forgets one that never became a channel's."""
+        await node.kv_delete(f"{FUNDINGS}{outpoint}")
+        self._path(outpoint).unlink(missing_ok=True)
+
+    def consignment(self, outpoint: Outpoint) -> bytes:
+        """What proves a funding. ShelfDamaged if the file is gone."""
+        try:
+            return self._path(outpoint).read_bytes()
+        except OSError as error:
+            raise ShelfDamaged(f"The consignment of {outpoint} cannot be read: {error.strerror}.") from None
+
+    def _path(self, outpoint: Outpoint) -> Path:
+        return self._folder / f"{outpoint.txid}-{outpoint.vout}.rgb"
+
+    # --- contracts that the user takes
+    async def accept(self, node: Node, contract_id: bytes) -> None:
+        """From now on channels in this asset are taken."""
+        await node.kv_put(f"{CONTRACTS}{contract_id.hex()}", b"")
+
+    async def accepted(self, node: Node) -> frozenset[bytes]:
+        """The contracts that the user has accepted by name."""
+        return frozenset(bytes.fromhex(name.removeprefix(CONTRACTS)) for name in await _rows(node, CONTRACTS))
+
+    # --- invoices and payments
+    async def put_invoice(self, node: Node, payment_hash: str, terms: Terms) -> None:
+        """An invoice of ours asks for this."""
+        await node.kv_put(f"{INVOICES}{payment_hash}", msgspec.msgpack.encode(terms))
+
+    async def invoice(self, node: Node, payment_hash: str) -> Terms | None:
+        """What an invoice of ours asks for; None if it asks for sat alone."""
+        row = await node.kv_get(f"{INVOICES}{payment_hash}")
+        return None if row is None else _read(row.value, Terms, f"{INVOICES}{payment_hash}")
+
+    async def put_payment(self, node: Node, payment_hash: str, paying: Paying) -> None:
+        """What the HTLC of a payment will carry; before it is made."""
+        await node.kv_put(f"{PAYMENTS}{payment_hash}", msgspec.msgpack.encode(paying))
+
+    async def payment(self, node: Node, payment_hash: str) -> Paying | None:
+        """What a payment of ours carries beside sat; None for nothing."""
+        row = await node.kv_get(f"{PAYMENTS}{payment_hash}")
+        return None if row is None else _read(row.value, Paying, f"{PAYMENTS}{payment_hash}")
+
+    async def drop_payment(self, node: Node, payment_hash: str) -> None:
+        """A payment of ours has ended."""
+        await node.kv_delete(f"{PAYMENTS}{payment_hash}")
+
+    # --- what is brought home
+    async def put_collecting(self, node: Node, txid: str, data: bytes) -> None:
+        """A transaction that brings tokens home, before it is sent."""
+        await node.kv_put(f"{COLLECTING}{txid}", data)
+
+    async def collecting(self, node: Node) -> list[bytes]:
+        """Those that the wallet of assets may not know of."""
+        return [*(await _rows(node, COLLECTING)).values()]
+
+    async def drop_collecting(self, node: Node, txid: str) -> None:
+        """The wallet of assets knows it."""
+        await node.kv_delete(f"{COLLECTING}{txid}")
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Writes a file whole: under its name stands all of it, or what stood there before."""
+    draft = path.with_suffix(".new")
+    with draft.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+async def _rows(node: Node, prefix: str) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    after: bytes | None = None
+    while True:
+        page = await node.kv_list(prefix=prefix, after=after, limit=PAGE)
+        found |= {row.key.decode(): row.value for row in page.rows}
+        if not page.more:
+            return found
+        after = page.rows[-1].key
+
+
+def _read(data: bytes, kind: type[T], name: str) -> T:
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ShelfDamaged(f"The row {name} cannot be read: {error}.") from None

@@ -1,0 +1,95 @@
+"""Do assets move in a channel between two real nodes, and come home from it, with the real rgb-lib?
+
+Each story ends by counting the tokens: none is lost or made.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from pathlib import Path
+
+from tests.e2e.closing import broadcast_commitment, finish, know, preimage
+from tests.e2e.thief import loot
+from tests.interop.rgb_nodes import ISSUED, RgbNodes, rgb_nodes
+from tests.plugins.rgb_channel.test_story import at_rest, offer, silent
+
+HELD, PAID = 5_000, 700
+
+
+def told(folder: Path, story: Callable[[RgbNodes, str], Awaitable[None]]) -> None:
+    """Tells a story of a channel with 5,000 USDX, of which 700 were paid to Bob."""
+
+    async def main() -> None:
+        async with rgb_nodes(folder) as pair:
+            asset = await pair.issued()
+            channel = await pair.opened(HELD)
+            await pair.paid(pair.alice, pair.bob, asset, PAID)
+            for node in (pair.alice, pair.bob):
+                await pair.settled(node)
+            await story(pair, channel)
+
+    asyncio.run(asyncio.wait_for(main(), 240))
+
+
+def test_tokens_are_paid_both_ways_and_come_home(tmp_path: Path) -> None:
+    async def story(pair: RgbNodes, channel: str) -> None:
+        asset = (await pair.rgb(pair.alice, "list"))[0]["asset_id"]
+        await pair.paid(pair.alice, pair.bob, asset, 500)
+        await pair.paid(pair.bob, pair.alice, asset, 300)
+        for node, ours in ((pair.alice, 4_100), (pair.bob, 900)):
+            row = await pair.settled(node)
+            assert (row["channel_id"], row["ours"], row["theirs"]) == (channel, ours, HELD - ours)
+        closed = await pair.alice.api.close(channel, False, None)
+        await pair.network.seen(closed.txid)
+        await pair.until_tokens(pair.alice, ISSUED - 900)
+        await pair.until_tokens(pair.bob, 900)
+
+    told(tmp_path, story)
+
+
+def test_tokens_in_flight_come_home_after_a_forced_close(tmp_path: Path) -> None:
+    """By preimage and by timeout, on the own commitment and on the other's."""
+
+    async def story(pair: RgbNodes, channel: str) -> None:
+        alice, bob = pair.alice, pair.bob
+        with silent(alice, bob):
+            height = await pair.network.followed()
+            taken = await offer(alice, bob, 1, 40_000, height + 60, 1_000)
+            await offer(alice, bob, 2, 30_000, height + 40, 200)
+            redeemed = await offer(bob, alice, 3, 25_000, height + 60, 50)
+            await offer(bob, alice, 4, 26_000, height + 44, 7)
+            await broadcast_commitment(pair.network, alice)
+            await pair.mine()
+            await know(bob, taken, 1)
+            await know(alice, redeemed, 3)
+            await finish(pair.network, alice, bob)
+        await pair.until_tokens(bob, PAID + 1_000 - 50)
+        await pair.until_tokens(alice, ISSUED - PAID - 1_000 + 50)
+
+    told(tmp_path, story)
+
+
+def test_a_thief_loses_all_tokens(tmp_path: Path) -> None:
+    """Alice broadcasts a revoked commitment and its HTLC transaction, to which she cannot add anything."""
+
+    async def story(pair: RgbNodes, channel: str) -> None:
+        alice, bob = pair.alice, pair.bob
+        with silent(alice, bob):
+            height = await pair.network.followed()
+            await offer(alice, bob, 1, 40_000, height + 60, 1_000)
+            mine = await offer(bob, alice, 2, 30_000, height + 60, 200)
+            stale = await loot(alice)
+            await know(alice, mine, 2)
+            await at_rest(alice, bob)
+            known = preimage(2)
+            (success,) = [each for each in stale.claims([known], [sha256(known).digest()]) if each.late]
+            second = stale.second_stage([success])
+            await alice.plugins.stop()
+            await pair.network.stop(alice)
+            for tx in (stale.commitment, second):
+                pair.world.bitcoind.call("sendrawtransaction", tx.serialise().hex())
+            await pair.mine()
+            await finish(pair.network, bob)
+        await pair.until_tokens(bob, HELD)
+
+    told(tmp_path, story)
