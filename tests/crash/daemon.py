@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from lnpd.errors import DeadlineMissed, NodeConnectionLost, NodeUnavailable
 from lnpd.rpc.client import Client
 from lnpd.services.signer.seed import create_seed, new_seed
+from tests.crash.nursery import Newborn, nursery
 
 LOCKBOX = Path(__file__).parents[2] / "plugins" / "lockbox.py"
 START_SECONDS = 30.0
@@ -22,19 +22,16 @@ class Gone(Exception):
 
 
 class Program:
-    """One of lnpd's programs, from the command line."""
+    """lnpd, with these words on its command line."""
 
     def __init__(self, log: Path, *words: str) -> None:
         self._log, self._words = log, words
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: Newborn | None = None
 
     async def start(self, *more: str) -> str:
         """Starts it; its first line, or "" if it died before it wrote one."""
         with self._log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", *self._words, *more, stdout=asyncio.subprocess.PIPE, stderr=log
-            )
-        assert self.process.stdout is not None
+            self.process = await nursery().born((*self._words, *more), log)
         async with asyncio.timeout(START_SECONDS):
             return (await self.process.stdout.readline()).decode()
 
@@ -69,7 +66,7 @@ class Daemon(Program):
         options = f"--directory={self.directory} --plain-seed {chain} --listen={self.address} --log-level=info"
         developer = f"--developer --dev-node-key={node_key.hex()} --dev-poll-seconds=0.2 --dev-redial-seconds=0.1"
         plugin = f"--plugin={LOCKBOX} --grant=lockbox=updates:1000000" if lockbox else ""
-        super().__init__(self.log, "lnpd", *options.split(), *developer.split(), *plugin.split())
+        super().__init__(self.log, *options.split(), *developer.split(), *plugin.split())
 
     async def live(self, *fail_at: str) -> None:
         """Starts it on its directory. With a fail-point it may be dead again when this returns."""

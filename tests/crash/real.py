@@ -36,9 +36,7 @@ class Pair:
     def __init__(self, folder: Path, payments: int) -> None:
         self.payments = payments
         chain = f"ipc://{folder}/c"
-        self.chain = Program(
-            folder / "chain.log", "lnpd", "regtest", f"--directory={folder}/chain", f"--endpoint={chain}"
-        )
+        self.chain = Program(folder / "chain.log", "regtest", f"--directory={folder}/chain", f"--endpoint={chain}")
         keys = {name: sha256(name.encode()).digest() for name in OTHER}
         self.daemons = {name: Daemon(folder, name, f"--chain={chain}", free_port(), keys[name]) for name in OTHER}
         self.alice, self.bob = self.daemons.values()
