@@ -1,6 +1,6 @@
 """Writes the consignment that the tests of plugins/nia read where there is no rgb-lib: ten transfers of one asset.
 
-python -m tests.interop.rgb_golden
+PYTHONPATH=.:sdk:plugins python -m tests.interop.rgb_golden
 """
 
 from collections import Counter
