@@ -55,8 +55,7 @@ class Wallet(Opened):
         for each in self.transfers():
             if each.status == "begun" and each.kind == "sent":
                 self._end_begun(each)
-        with binding.translated():
-            seen = {each.txid for each in wallet.list_transactions(self._online, False)}
+        seen = self._seen()
         for each in self.transfers():
             if each.status == "unsent" and each.kind == "sent" and each.txid in seen:
                 self.finish(each.txid)
@@ -285,13 +284,11 @@ class Wallet(Opened):
     def cancel(self, txid: str) -> None:
         """Gives up what waits, whose signed transaction nobody else has: its tokens and satoshi are free again.
         TransferUnknown."""
-        wallet, online = self.open(), self.online()
+        self.online()
         sent = self.sent(txid)
         if sent.status not in ("begun", "unsent", "failed"):
             raise TransferUnknown(f"the transfer {txid} is {sent.status}: it cannot be taken back")
-        with binding.translated():
-            known = {each.txid for each in wallet.list_transactions(online, False)}
-        if txid in known:  # a kill came between the broadcast and its record
+        if txid in self._seen():  # a node that has it may have broadcast it
             raise TransferUnknown(f"the transfer {txid} is on its way: it cannot be taken back")
         self._forget(sent)
 
@@ -330,6 +327,14 @@ class Wallet(Opened):
         return "rgb-lib does not say why"
 
     # --- parts of the above
+    def _seen(self) -> frozenset[str]:
+        """The transactions of outputs that can hold tokens, as far as the chain or the mempool has them."""
+        wallet, online, lib = self.open(), self.online(), self._library
+        every = lib.SyncOptions(keychain=lib.SyncKeychain.COLORED(), strategy=lib.SyncStrategy.FULL_SCAN)
+        with binding.translated():
+            wallet.sync(online, every)
+            return frozenset(each.txid for each in wallet.list_transactions(None, True))
+
     def _begin(self, recipient: str, witness: Any, asset_id: str, amount: int, feerate: int, gift: bool) -> Any:
         """A transfer that holds its inputs. Where satoshi are missing it makes room."""
         bounded("the amount", amount, 1, MAX_AMOUNT)

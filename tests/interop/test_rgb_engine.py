@@ -118,6 +118,10 @@ def test_a_script_is_funded_when_we_say_so_and_not_before(tmp_path: Path) -> Non
         await alice.close()
         again = Engine(tmp_path / "alice", NETWORK, world.electrum)
         assert (await again.sent(funding.txid)).status == "unsent"
+        await again.bitcoin()
+        await world.broadcast(funding.signed)  # by the node, which has it too
+        with pytest.raises(TransferUnknown, match="on its way"):
+            await again.cancel(funding.txid)
         for _ in range(2):  # the second time is harmless
             assert (await again.finish(funding.txid)).status == "unconfirmed"
         assert funding.txid in world.bitcoind.call("getrawmempool")
@@ -130,7 +134,7 @@ def test_a_script_is_funded_when_we_say_so_and_not_before(tmp_path: Path) -> Non
 
 
 def test_a_kill_between_a_broadcast_and_its_record_costs_nothing(tmp_path: Path) -> None:
-    """rgb-lib's database is set back to what it was before the broadcast, which is what a kill leaves."""
+    """rgb-lib's databases are set back to what they were before the broadcast, which is what a kill leaves."""
 
     async def story(world: RgbWorld) -> None:
         alice, asset = await world.issuer(tmp_path / "alice")
@@ -138,11 +142,14 @@ def test_a_kill_between_a_broadcast_and_its_record_costs_nothing(tmp_path: Path)
         invoice = await bob.invoice(amount=7)
 
         async def killed(work: Callable[[Engine], Awaitable[object]]) -> Engine:
-            (books,) = (tmp_path / "alice").glob("wallet/*/rgb_lib_db")
-            before = books.read_bytes()
+            books = [
+                each for name in ("rgb_lib_db", "bdk_db") for each in (tmp_path / "alice").glob(f"wallet/*/{name}")
+            ]
+            before = [each.read_bytes() for each in books]
             await work(alice)
             await alice.close()
-            books.write_bytes(before)
+            for path, data in zip(books, before, strict=True):
+                path.write_bytes(data)
             return Engine(tmp_path / "alice", NETWORK, world.electrum)
 
         funding = await fund(alice, asset)

@@ -36,4 +36,7 @@ def known(kind: str, common: Common) -> list[Known]:
             found = [(value, " ".join(help.split())) for row in rows for value, help in values(row)]
     except (LnpdError, LookupError, TypeError):
         return []
-    return [(value, "".join(filter(str.isprintable, help))) for value, help in found if PLAIN.fullmatch(value)]
+    once: dict[str, str] = {}
+    for value, help in found:
+        once.setdefault(value, help)  # of a group of commands the first word is the same
+    return [(value, "".join(filter(str.isprintable, help))) for value, help in once.items() if PLAIN.fullmatch(value)]

@@ -50,6 +50,7 @@ LINES: dict[str, list[str]] = {
     "lnp --directory {node} ping|03b2": [PEER_ID],
     "lnp --directory {node} open 0279be 10 --providers|": ["lockbox"],
     "lnp --directory {node} lockbox-p": ["lockbox-put"],
+    "lnp --directory {node} lockb": ["lockbox", "lockbox-put"],
     "lnp --directory {node} plugin stop|lo": ["lockbox"],
     "lnp --directory {empty} close|": [],
     # lnpd
