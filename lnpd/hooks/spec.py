@@ -285,6 +285,7 @@ class HookSpecs:
         forward_msat: int,
         has_invoice: bool,
         held: bool,
+        metadata: str,
         records: dict[str, str],
         htlc_records: dict[str, str],
     ) -> FailHtlc | ResolveHtlc | HoldHtlc | TakeHtlc | None:
@@ -292,6 +293,7 @@ class HookSpecs:
         with `forward_msat` over `next_channel` (a short_channel_id). `records` are what its onion says beside BOLT 4,
         but for other plugins' types: type to value, in hex; an even type is known if a plugin's manifest adds it to the
         TLV stream `payload`. `htlc_records` are this plugin's in update_add_htlc itself (hook outgoing_records).
+        `metadata` is the invoice's that the payer brings back, in hex (`Node.invoice`).
 
         None goes on: the next plugin is asked, and after the last one the node decides; TakeHtlc has it decide at once,
         and is what an invoice waits for that the plugin made as `judged`. HoldHtlc keeps it waiting, over
@@ -311,11 +313,12 @@ class HookSpecs:
         """,
     )
     def onion_payload(
-        self, payment_hash: str, payee: str, amount_msat: int, description: str, features: str
+        self, payment_hash: str, payee: str, amount_msat: int, description: str, features: str, metadata: str
     ) -> dict[str, str] | None:
-        """A payment of ours is about to be made (of the invoice with this description and these feature bits: bit n of
-        `int(features or "0", 16)`). The answer are records for the payee: type to value, in hex. Types are odd, from
-        65537 on; a type is of the plugin that comes first, and all of them have 600 bytes, with 16 for each."""
+        """A payment of ours is about to be made (of the invoice with this description, this payment_metadata in hex and
+        these feature bits: bit n of `int(features or "0", 16)`). The answer are records for the payee: type to value,
+        in hex. Types are odd, from 65537 on; a type is of the plugin that comes first, and all of them have 600 bytes,
+        with 16 for each."""
 
     @gather(
         default=TOLD,

@@ -16,6 +16,7 @@ from lnpd_sdk.types import OutputSpec, Phase, ProviderBase, ProviderSpec, Transa
 from lnpd.errors import ChannelRefused
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, until
+from lnpd.wire.fields import scid_text
 from tests.e2e.closing import driver_of
 
 KIND = "deed/anchors"
@@ -88,10 +89,23 @@ def test_a_channel_begins_as_its_plugins_say_on_both_sides_or_not_at_all(tmp_pat
             await refused(alice, bob, our, their)
             await alice.api.call_plugin("deed-open", {"peer": bob.node_id.hex()})
             await until(lambda: len(bob.channels.drivers) == 2, "the channel that a plugin opened")
+            await network.mine(6)
+            for each in await alice.api.channels():
+                await paid_over(network, alice, bob, each.channel_id)
             await alice.api.close(channel, True, None)
             await network.spent(state.decode())
 
     asyncio.run(main())
+
+
+async def paid_over(network: Network, alice: Node, bob: Node, channel: str) -> None:
+    """A route says over which of two channels with the payee a payment goes."""
+    await network.active(channel, alice, bob)
+    driver = alice.channels.driver_of(channel)
+    hop = f"{bob.node_id.hex()}@{scid_text(driver.channel.short_channel_id)}"
+    theirs_msat = driver.channel.base.balances_msat[1] + 7_000_000
+    await alice.api.pay((await bob.api.invoice(7_000_000, "over this one", 3600)).invoice, None, 20, (hop,))
+    await until(lambda: driver.channel.base.balances_msat[1] == theirs_msat, "it went over this one")
 
 
 async def refused(alice: Node, bob: Node, our: dict[str, Any], their: dict[str, Any]) -> None:

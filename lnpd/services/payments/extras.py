@@ -37,6 +37,7 @@ class Extras:
             amount_msat=amount_msat,
             description=request.description or "",
             features=request.features.to_bytes().hex(),
+            metadata=(request.payment_metadata or b"").hex(),
         )
         found: dict[int, bytes] = {}
         for plugin, given in answers:

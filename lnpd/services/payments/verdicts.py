@@ -159,6 +159,7 @@ class Verdicts:
             "forward_msat": payload.amt_to_forward or 0,
             "has_invoice": row is not None,
             "held": offered.key in self._held,
+            "metadata": (payload.payment_metadata or b"").hex(),
             "records": Received(PAYLOAD, payload.unknown),
             "htlc_records": Received("update_add_htlc", told.tlvs),
         }

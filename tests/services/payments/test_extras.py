@@ -39,6 +39,33 @@ async def test_the_payee_sees_them(pair: Joined) -> None:
     assert seeing.seen == [{"65537": "00ff", "70001": ""}]
 
 
+class Reading:
+    """Of either side: what it was told of an invoice's metadata."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    @hookimpl
+    async def onion_payload(self, metadata: str) -> dict[str, str]:
+        self.told.append(metadata)
+        return {}
+
+    @hookimpl
+    async def htlc_accepted(self, metadata: str) -> None:
+        self.told.append(metadata)
+
+
+@played
+async def test_both_sides_plugins_are_told_what_stands_in_the_invoice_for_them(pair: Joined) -> None:
+    reading = Reading()
+    for side, name in ((pair.payer, "payer"), (pair.payee, "payee")):
+        side.hooks.join(reading, name)
+    made = await pair.payee.payments.create_invoice(AMOUNT_MSAT, "tea", metadata=b"5 USDX")
+    await pair.both(pair.payer.payments.pay(made.invoice))
+    await pair.both(pair.payer.payments.pay(await asked(pair)))
+    assert reading.told == [b"5 USDX".hex(), b"5 USDX".hex(), "", ""]
+
+
 @played
 async def test_who_comes_first_has_a_type_and_what_is_too_long_is_left_out(pair: Joined) -> None:
     hooks, request = Hooks(), invoice.decode(await asked(pair))
