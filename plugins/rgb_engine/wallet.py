@@ -5,16 +5,17 @@ gift (`donation`) is signed and kept until its recipient agrees; that is how a c
 has the transaction without witnesses, so nobody can broadcast it too early.
 """
 
-import re
 import time
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from nia.errors import NiaError
 from nia.names import script_recipient
 from rgb_engine import binding, rows
 from rgb_engine.errors import BadRequest, ConsignmentRefused, NotEnough, TransferUnknown, WalletDamaged
-from rgb_engine.opened import Opened
+from rgb_engine.holdings import Holdings
 from rgb_engine.psbt import transactions
 from rgb_engine.values import (
     MAX_AMOUNT,
@@ -22,11 +23,9 @@ from rgb_engine.values import (
     MAX_SAT,
     Accepted,
     Asset,
-    Bitcoin,
     Funding,
     Invoice,
     Transfer,
-    a_txid,
     bounded,
     brief,
     sized,
@@ -38,12 +37,11 @@ HOLDING_SAT: Final = 1_000  # of an output that only holds tokens
 ROOM: Final = 5  # outputs that are made together
 FEE_VBYTES: Final = (400, 4_000)  # of a transfer with a few inputs, and with many
 CONFIRMATIONS: Final = 1
-SIGNED: Final = "signed.psbt"  # beside the unsigned one, once rgb-lib began to end a transfer
-LOG_BYTES: Final = 16 * 1024  # of the log's end
-COMPLAINT: Final = re.compile(r"ERRO\[[^]]*\] (?:Consignment is invalid: )?(.{1,500})")
+TERMS: Final = "transfer_data.txt"  # what rgb-lib writes of a transfer, beside its unsigned PSBT
+SIGNED: Final = "signed.psbt"  # the same, once it began to end a transfer
 
 
-class Wallet(Opened):
+class Wallet(Holdings):
     """The wallet's work. Every method raises classes of `errors`."""
 
     _doubt = ""
@@ -76,60 +74,13 @@ class Wallet(Opened):
             )
 
     def _end_begun(self, begun: Transfer) -> None:
-        """What was signed may have been broadcast: the same is done again. What was not only holds its inputs back."""
+        """A gift that was signed may have been broadcast: the same is done again. All else only holds its inputs
+        back: nobody has seen it."""
         unsigned = Path(begun.psbt_path)
-        if not unsigned.with_name(SIGNED).exists():
+        if not unsigned.with_name(SIGNED).exists() or not _is_gift(unsigned.with_name(TERMS)):
             self._forget(begun)
             return
-        with binding.translated():
-            self.open().send_end(self._online, self.open().sign_psbt(unsigned.read_text()))
-
-    # --- what it holds
-    def address(self) -> str:
-        """A new address for satoshi, which pay fees and make outputs that can hold tokens."""
-        wallet = self.open()
-        with binding.translated():
-            return str(wallet.get_address())
-
-    def bitcoin(self) -> Bitcoin:
-        """The wallet's satoshi, as the chain has them now."""
-        wallet, online = self.open(), self.online()
-        with binding.translated():
-            found = wallet.get_btc_balance(online, False)
-        return Bitcoin(rows.amounts(found.vanilla), rows.amounts(found.colored))
-
-    def assets(self) -> tuple[Asset, ...]:
-        """All assets that the wallet has or had, as of the last refresh."""
-        wallet = self.open()
-        with binding.translated():
-            known = wallet.list_assets([]).nia or ()
-        return tuple(rows.asset(each, self.transfers(each.asset_id)) for each in known)
-
-    def asset(self, name: str) -> Asset:
-        """The one with this id, or ticker if only one has it. BadRequest."""
-        known = self.assets()
-        found = [each for each in known if name in (each.asset_id, each.ticker)]
-        if len(found) != 1:
-            raise BadRequest(
-                f"{len(found)} assets have the ticker {name}: name one by its id"
-                if found
-                else f"the wallet knows no asset {brief('the asset', name)!r}"
-            )
-        return found[0]
-
-    def transfers(self, asset_id: str = "") -> tuple[Transfer, ...]:
-        """The wallet's history, or that of an asset, oldest first. Open invoices of no asset are in the whole."""
-        wallet = self.open()
-        with binding.translated():
-            known = [asset_id] if asset_id else [each.asset_id for each in wallet.list_assets([]).nia or ()] + [None]
-            found = [rows.transfer(row, asset or "") for asset in known for row in wallet.list_transfers(asset)]
-        return tuple(sorted(found, key=lambda each: each.batch))
-
-    def refresh(self) -> None:
-        """Asks the chain how transfers that wait are doing. What failed for one of them is in the log of rgb-lib."""
-        wallet, online = self.open(), self.online()
-        with binding.translated():
-            wallet.refresh(online, None, [], False)
+        self.sign_and_end(unsigned.read_text())
 
     # --- room for tokens
     def make_room(self, size_sat: int = HOLDING_SAT, count: int = ROOM, feerate: int = 2) -> None:
@@ -238,10 +189,16 @@ class Wallet(Opened):
     def end_gift(self, begun: tuple[int, str]) -> Transfer:
         """The second half."""
         batch, psbt = begun
+        self.sign_and_end(psbt)
+        return self._sent(batch)
+
+    def sign_and_end(self, psbt: str) -> str:
+        """Signs what was begun: a gift is broadcast, all else waits. The PSBT with its signatures."""
         wallet, online = self.open(), self.online()
         with binding.translated():
-            wallet.send_end(online, wallet.sign_psbt(psbt))
-        return self._sent(batch)
+            signed = str(wallet.sign_psbt(psbt))
+            wallet.send_end(online, signed)
+        return signed
 
     def fund_script(
         self, script_pubkey: bytes, amount_sat: int, asset_id: str, amount: int, blinding: int, feerate: int
@@ -260,11 +217,9 @@ class Wallet(Opened):
         except NiaError as error:
             raise BadRequest(str(error)) from None
         begun = self._begin(recipient, witness, asset_id, amount, feerate, gift=False)
-        wallet, online = self.open(), self.online()
         with binding.translated():
-            signed = wallet.sign_psbt(begun.psbt)
-            outputs = wallet.inspect_psbt(begun.psbt).outputs
-            wallet.send_end(online, signed)
+            outputs = self.open().inspect_psbt(begun.psbt).outputs
+        signed = self.sign_and_end(begun.psbt)
         sent = self._sent(begun.batch_transfer_idx)
         vout = [each.script_pubkey_hex for each in outputs].index(script_pubkey.hex())
         return Funding(sent.txid, vout, *transactions(signed), self.consignment(sent))
@@ -291,40 +246,6 @@ class Wallet(Opened):
         if txid in self._seen():  # a node that has it may have broadcast it
             raise TransferUnknown(f"the transfer {txid} is on its way: it cannot be taken back")
         self._forget(sent)
-
-    def sent(self, txid: str) -> Transfer:
-        """The transfer of ours with this txid. TransferUnknown."""
-        for each in self.transfers():
-            if each.kind == "sent" and each.txid == a_txid(txid):
-                return each
-        raise TransferUnknown(f"the RGB wallet has sent nothing in {txid}")
-
-    def consignment(self, sent: Transfer) -> bytes:
-        """What the recipient of a transfer needs. TransferUnknown."""
-        path = Path(sent.consignment_path)
-        if not sent.consignment_path or not path.is_file():
-            raise TransferUnknown(f"the transfer {sent.txid} has no consignment")
-        return path.read_bytes()
-
-    def backup(self) -> Path:
-        """Writes the wallet, encrypted under its words, to a file beside them."""
-        wallet, fresh = self.open(), self.folder / "rgb.backup.new"
-        fresh.unlink(missing_ok=True)
-        with binding.translated():
-            wallet.backup(str(fresh), self._words())
-        return fresh.rename(self.backup_path)
-
-    def last_word(self) -> str:
-        """The last complaint in rgb-lib's log, which is all that says why a consignment is invalid. Closes the wallet:
-        the log is written by then."""
-        self.close()
-        for log in self._data.glob("*/log"):
-            with log.open("rb") as file:
-                file.seek(max(0, log.stat().st_size - LOG_BYTES))
-                found = COMPLAINT.findall(file.read().decode(errors="replace"))
-            if found:
-                return str(found[-1])
-        return "rgb-lib does not say why"
 
     # --- parts of the above
     def _seen(self) -> frozenset[str]:
@@ -375,6 +296,18 @@ class Wallet(Opened):
             if sent.status != "failed":
                 wallet.fail_transfers(self._online, sent.batch, False, False)
             wallet.delete_transfers(sent.batch, False)
+
+
+def _is_gift(terms: Path) -> bool:
+    """Whether it is broadcast as soon as it is signed. WalletDamaged."""
+    try:
+        return msgspec.json.decode(terms.read_bytes(), type=_Terms).donation
+    except (OSError, msgspec.DecodeError) as error:
+        raise WalletDamaged(f"{terms} cannot be read: {error}") from None
+
+
+class _Terms(msgspec.Struct, frozen=True):
+    donation: bool
 
 
 def _feerate(feerate: int) -> int:

@@ -13,7 +13,10 @@ import pytest
 
 from lnpd.tx.transaction import parse
 from nia import consignment as consignments
+from nia.genesis import ChainNet
+from nia.names import script_recipient
 from nia.transaction import Tx as ConsignedTx
+from rgb_engine import binding
 from rgb_engine.engine import Engine
 from rgb_engine.errors import (
     BadRequest,
@@ -158,6 +161,12 @@ def test_a_kill_between_a_broadcast_and_its_record_costs_nothing(tmp_path: Path)
             await alice.cancel(funding.txid)
         await world.mine()
         await alice.refresh()
+        # a funding whose caller never heard of it
+        recipient = script_recipient(SCRIPT, ChainNet.REGTEST)
+        output = binding.load().WitnessData(amount_sat=10_000, blinding=1)
+        begun = await alice.ask(lambda wallet: wallet._begin(recipient, output, asset, 9, FEERATE, gift=False).psbt)
+        alice = await killed(lambda engine: engine.ask(lambda wallet: wallet.sign_and_end(begun)))
+        assert await balance(alice, asset) == Amounts(*3 * [ISSUED - FUNDED])
         psbt = await alice.ask(lambda wallet: wallet.begin_gift(invoice, asset, 7, FEERATE))
         alice = await killed(lambda engine: engine.ask(lambda wallet: wallet.end_gift(psbt)))
         (sent,) = [each for each in await alice.transfers(asset) if each.amount == 7]
