@@ -1,7 +1,10 @@
 """How does a test put HTLCs into a channel, close it by force, and count every satoshi afterwards?"""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import NamedTuple
+from unittest.mock import patch
 
 from lnpd.chain.bitcoind.regtest import RegtestBitcoind
 from lnpd.chain.embedded import ChainView
@@ -12,6 +15,7 @@ from lnpd.channel.state import Channel, Closed
 from lnpd.services.chain.service import RemoteChain
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.node.node import Node
+from lnpd.services.payments.service import Payments
 from lnpd.services.recipients import Effects, Recipient
 from lnpd.testing import Network, until, until_asked
 from lnpd.tx.graph import Funding
@@ -44,6 +48,35 @@ def ears(node: Node) -> Ears:
     recipients = node.channels.parts.recipients
     recipients["payments"] = found = Ears(recipients["payments"])
     return found
+
+
+async def reborn(network: Network, node: Node) -> tuple[Node, Ears]:
+    """A node that is started again, and listened to from its first moment on: what it missed it is told at once."""
+    tell = Payments.told
+    heard: list[Ears] = []
+
+    async def told(payments: Payments, channel: Channel, message: Told) -> Effects:
+        return await heard_by(payments).told(channel, message)
+
+    def heard_by(payments: Payments) -> Ears:
+        if not heard:
+            heard.append(Ears(_Voice(tell, payments)))
+        return heard[0]
+
+    with patch.object(Payments, "told", told):
+        node = await network.restart(node)
+        node.channels.parts.recipients["payments"] = found = heard_by(node.payments)
+    return node, found
+
+
+class _Voice(NamedTuple):
+    """What payments say of themselves, whoever listens."""
+
+    tell: Callable[[Payments, Channel, Told], Awaitable[Effects]]
+    payments: Payments
+
+    async def told(self, channel: Channel, message: Told) -> Effects:
+        return await self.tell(self.payments, channel, message)
 
 
 def driver_of(node: Node) -> ChannelDriver:

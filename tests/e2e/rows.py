@@ -33,6 +33,7 @@ from tests.e2e.closing import (
     know,
     pass_blocks,
     preimage,
+    reborn,
     spender,
 )
 from tests.e2e.kinds import kinds_of
@@ -163,8 +164,7 @@ async def moved(network: Network, kind: str) -> Day:
     claims = stolen.claims(known, [sha256(each).digest() for each in known])
     txs = [stolen.second_stage([claim], each) for claim, each in zip(claims, coins, strict=True)]
     await full_blocks(network, 2, *txs)
-    bob = await network.restart(bob)
-    heard = ears(bob)
+    bob, heard = await reborn(network, bob)
     await pass_blocks(network, 2)
     lost_sat = sum([await money.fee_sat(tx) for tx in txs]) if kind != ANCHORS else 0
     await secured(network, bob, Only(network, money, txs, bob), stolen, lost_sat)

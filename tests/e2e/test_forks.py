@@ -20,6 +20,7 @@ from tests.e2e.closing import (
     offer,
     pass_blocks,
     preimage,
+    reborn,
 )
 from tests.e2e.test_penalties import Only, coin, robbed, secured
 
@@ -79,9 +80,7 @@ def test_forks_of_one_to_six_blocks_at_every_stage(tmp_path: Path, kind: str) ->
 
 async def again(network: Network, alice: Node, bob: Node) -> tuple[Node, Node, Ears]:
     """Both are started again from their databases."""
-    alice, bob = await network.restart(alice), await network.restart(bob)
-    heard = ears(alice)
-    ears(bob)
+    (alice, heard), (bob, _) = await reborn(network, alice), await reborn(network, bob)
     return alice, bob, heard
 
 

@@ -28,6 +28,7 @@ from tests.e2e.closing import (
     offer,
     pass_blocks,
     preimage,
+    reborn,
 )
 from tests.e2e.thief import Loot, loot
 
@@ -111,8 +112,7 @@ def test_a_thief_whose_second_stage_confirms_while_its_victim_sleeps(tmp_path: P
             groups = [success[::-1], [c for c in claims if not c.late]] if together else [[c] for c in claims]
             moved = [stolen.second_stage(group, each) for group, each in zip(groups, coins, strict=False)]
             await full_blocks(network, 2, *moved)
-            bob = await network.restart(bob)
-            heard = ears(bob)
+            bob, heard = await reborn(network, bob)
             await pass_blocks(network, 2)
             fees_sat = 0 if kind != "static_remotekey" else sum([await money.fee_sat(tx) for tx in moved])
             await secured(network, bob, Only(network, money, moved, bob), stolen, fees_sat)
