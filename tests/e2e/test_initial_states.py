@@ -11,23 +11,25 @@ from lnpd_sdk.manifest import ChannelTypeSpec
 from lnpd_sdk.plugin import Node as Host
 from lnpd_sdk.plugin import Plugin
 from lnpd_sdk.script import DataCarrier
+from lnpd_sdk.services.factories import Opening
 from lnpd_sdk.types import OutputSpec, Phase, ProviderBase, ProviderSpec, Transaction, View
 
-from lnpd.errors import ChannelRefused
+from lnpd.errors import ChannelRefused, PluginRefused
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, until
+from lnpd.tx.transaction import Tx, TxIn, TxOut
 from lnpd.wire.fields import scid_text
 from tests.e2e.closing import driver_of
 
 KIND = "deed/anchors"
-GRANTED: dict[str, Any] = {"grants": (("deed", "hook:initial_states"), ("deed", "rpc:open"))}
+GRANTED: dict[str, Any] = {"grants": (("deed", "hook:initial_states"), ("deed", "rpc:open"), ("deed", "factory"))}
 Asked = list[dict[str, Any]]
 
 
 def deeds(asked: Asked, says: dict[str, Any]) -> Plugin:
     """A plugin whose provider begins with the name of the funding output, and commits to that in every commitment.
     `says` is what it answers instead, to `anything`."""
-    plugin = Plugin("deed", "1", capabilities=("rpc:open",))
+    plugin = Plugin("deed", "1", capabilities=("rpc:open", "factory"))
     plugin.channel_type(ChannelTypeSpec(KIND, "anchors_zero_fee_htlc_tx", (("deed", 1),), begins=("deed",)))
 
     @plugin.provider
@@ -50,7 +52,17 @@ def deeds(asked: Asked, says: dict[str, Any]) -> Plugin:
     async def open_it(node: Host, peer: str) -> Any:
         return await node.rpc("open", peer=peer, amount_sat=400_000, channel_type=KIND)
 
+    @plugin.rpc("Opens a channel of the plugin's own type on what others fund.", name="deed-fund")
+    async def fund_it(node: Host, peer: str) -> str:
+        opening = await node.open_unfunded(peer, 300_000, channel_type=KIND)
+        return await node.fund_unfunded(opening.opening, 0, (paying(opening).serialise(),))
+
     return plugin
+
+
+def paying(opening: Opening) -> Tx:
+    """Somebody's transaction that would fund it."""
+    return Tx((TxIn(b"\x05" * 32, 0),), (TxOut(opening.amount_sat, opening.script_pubkey),))
 
 
 async def with_deeds(network: Network, name: str) -> tuple[Node, Asked, dict[str, Any]]:
@@ -92,10 +104,23 @@ def test_a_channel_begins_as_its_plugins_say_on_both_sides_or_not_at_all(tmp_pat
             await network.mine(6)
             for each in await alice.api.channels():
                 await paid_over(network, alice, bob, each.channel_id)
+            await others_fund_it(alice, bob, our, theirs)
             await alice.api.close(channel, True, None)
             await network.spent(state.decode())
 
     asyncio.run(main())
+
+
+async def others_fund_it(alice: Node, bob: Node, our: dict[str, Any], theirs: Asked) -> None:
+    """The same on a funding that is not the wallet's: refused with the plugin's words, or begun."""
+    our["anything"] = "USDX is not known here"
+    with pytest.raises(PluginRefused, match="USDX is not known here"):
+        await alice.api.call_plugin("deed-fund", {"peer": bob.node_id.hex()})
+    del our["anything"]
+    channel = str(await alice.api.call_plugin("deed-fund", {"peer": bob.node_id.hex()}))
+    assert theirs[-1]["channel_id"] == channel
+    assert dict(alice.channels.driver_of(channel).channel.base.states)["deed"].endswith(b":0")
+    await alice.api.close(channel, True, None)
 
 
 async def paid_over(network: Network, alice: Node, bob: Node, channel: str) -> None:

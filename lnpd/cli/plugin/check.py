@@ -11,14 +11,17 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BadFrame, CallFailed
+from lnpd_sdk.hooks import InitialStates
 from lnpd_sdk.manifest import Manifest
 from lnpd_sdk.types import ProviderSpec
 
 from lnpd.cli.plugin.asking import Asker, GaveUp
 from lnpd.cli.plugin.report import Report
 from lnpd.cli.plugin.trial import Trial
+from lnpd.cli.plugin.world import OPENED
 from lnpd.errors import FormatNotSpoken, ManifestRefused, PluginFault
 from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, STATIC_REMOTEKEY, pin, with_extensions
 from lnpd.services.plugins.alone import alone
@@ -74,8 +77,24 @@ async def _tried(report: Report, first: Plugin, second: Plugin) -> None:
     assert manifest is not None
     asker, samples = Asker(report, first, second), await _samples(report, first)
     for spec in manifest.providers:
+        if (begins := await _beginning(report, first, manifest, spec)) is None:
+            continue
         for kind in _kinds(report, manifest, spec):
-            await Trial(asker, report, kind, spec, samples.get(spec.name, ())).run()
+            await Trial(asker, report, kind, spec, samples.get(spec.name, ()), begins).run()
+
+
+async def _beginning(report: Report, plugin: Plugin, manifest: Manifest, spec: ProviderSpec) -> bytes | None:
+    """The state in which a provider's channels begin; None, which is said, where the plugin has none for a funding that
+    is on no chain."""
+    kind = next((kind.name for kind in manifest.channel_types if spec.name in kind.begins), None)
+    if kind is None:
+        return b""
+    try:
+        answer = msgspec.convert(await plugin.hook("initial_states", OPENED | {"channel_type": kind}), InitialStates)
+        return bytes.fromhex(answer.states[spec.name])
+    except (PluginFault, msgspec.ValidationError, ValueError, LookupError):
+        report.leave_out(f"{spec.name}: no channel of its was tried: `initial_states` names no state in test mode")
+        return None
 
 
 async def _samples(report: Report, plugin: Plugin) -> dict[str, tuple[bytes, ...]]:

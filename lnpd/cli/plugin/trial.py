@@ -1,6 +1,6 @@
 """Do a provider's functions keep the rules of the contract, in every state that their own updates lead to?
 
-    no state -> every update that it accepts, of either party -> the states that follow -> ... (a bounded number)
+    the first state -> every update that it accepts, of either party -> the states that follow -> ... (a bounded number)
 
 In each state: both commitments built, every path gone, the mutual close asked for, crossing updates in either order.
 """
@@ -48,15 +48,23 @@ class Place(NamedTuple):
 class Trial:
     """One provider, pinned by one channel type."""
 
-    def __init__(self, asker: Asker, report: Report, kind: ChannelType, spec: ProviderSpec, samples: tuple[bytes, ...]):
+    def __init__(
+        self,
+        asker: Asker,
+        report: Report,
+        kind: ChannelType,
+        spec: ProviderSpec,
+        samples: tuple[bytes, ...],
+        begins: bytes = b"",
+    ):
         self._asker, self._report, self._kind, self._spec = asker, report, kind, spec
         self._format = next(pin.format for pin in kind.providers if pin.name == spec.name)
-        self._bodies = bodies(samples)
+        self._bodies, self._begins = bodies(samples), begins
         self._refused = ""  # what a node said first of an update that the provider accepts
 
     async def run(self) -> None:
         """All of it; what is wrong is in the report. Raises GaveUp."""
-        places, seen = [Place(b"", BALANCES_MSAT, (0, 0))], {b""}
+        places, seen = [Place(self._begins, BALANCES_MSAT, (0, 0))], {self._begins}
         for number, place in enumerate(places):  # it grows meanwhile
             sound = [await self._commitments(place, holder) for holder in PARTIES]
             await self._shown(place, every=number < MAX_HOSTILE)

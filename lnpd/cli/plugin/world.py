@@ -51,6 +51,17 @@ BASEPOINTS: Final = tuple(Basepoints(*(public_key(own[role]) for role in ROLES))
 FUNDING: Final = make_funding(
     sha256(b"funding").digest(), 0, CAPACITY_SAT, (BASEPOINTS[0].funding_key, BASEPOINTS[1].funding_key)
 )
+# What the hook initial_states is asked with, beside the channel's type.
+OPENED: Final[dict[str, object]] = {
+    "node_id": (b"\2" + bytes(32)).hex(),
+    "opener": True,
+    "channel_id": FUNDING.txid.hex(),
+    "funding_txid": FUNDING.txid[::-1].hex(),
+    "funding_vout": FUNDING.vout,
+    "funding_sat": CAPACITY_SAT,
+    "push_msat": 0,
+    "feerate_per_kw": FEERATE_PER_KW,
+}
 
 
 @cache

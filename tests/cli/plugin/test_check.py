@@ -118,6 +118,28 @@ def test_what_is_wrong_is_found_and_named(tmp_path: Path, what: str) -> None:
     assert f"given {wrong.given}\n" in report.text() and len(wrong.given) <= MAX_CHARACTERS
 
 
+BEGINS = """
+@plugin.hook("initial_states", channel_type="odd/plain")
+async def begin(node, funding_txid, **fields):
+    from lnpd_sdk.hooks import InitialStates
+    return ANSWER
+
+@plugin.provider
+"""
+
+
+@pytest.mark.parametrize("answer", ['InitialStates({"odd": funding_txid})', "'this output is not known here'"])
+def test_a_provider_is_tried_from_the_state_in_which_it_begins(tmp_path: Path, answer: str) -> None:
+    path = written(tmp_path, "def contribute(self, view, state): return () if len(state) in (8, 32) else ('x',)")
+    text = path.read_text().replace('(("odd", 1),))', '(("odd", 1),), begins=("odd",))')
+    path.write_text(text.replace("@plugin.provider\n", BEGINS.replace("ANSWER", answer)))
+    report = check(path)
+    assert not report.findings, report.text()
+    left_out = "odd: no channel of its was tried: `initial_states` names no state in test mode"
+    assert (left_out in report.not_tried) != answer.startswith("Initial")
+    assert bool(report.tried["rules"]) == answer.startswith("Initial")
+
+
 def test_of_the_inputs_the_shortest_is_told() -> None:
     report = Report()
     for figure, given in ((3, ""), (1, "a long one"), (2, "short"), (4, "a longer one")):
