@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lnpd.channel.presets import Limits
+from lnpd.channel.state import AwaitingAccept
 from lnpd.config import Config
 from lnpd.errors import (
     AddressRefused,
@@ -128,6 +129,7 @@ def test_an_opening_that_has_just_ended_need_not_be_given_up(tmp_path: Path) -> 
         opening = asyncio.create_task(opened(alice, bob, 1_000_000))
         await until(lambda: alice.channels.drivers, "the opening")
         ((key, driver),) = alice.channels.drivers.items()
+        await until(lambda: isinstance(driver.channel.phase, AwaitingAccept), "open_channel")
         await alice.channels.give_up(key)
         with pytest.raises(ChannelRefused):
             await opening
