@@ -19,7 +19,7 @@ from typing import Any, Literal
 import msgspec
 from lnpd_sdk.envelope import BadFrame, decode, encode
 from lnpd_sdk.manifest import ChannelTypeSpec
-from lnpd_sdk.plugin import Node, Plugin
+from lnpd_sdk.plugin import Moves, Node, Plugin
 from lnpd_sdk.script import Miniscript
 from lnpd_sdk.types import (
     Blocked,
@@ -166,7 +166,11 @@ async def propose(node: Node, channel_id: str, act: Put | Move) -> dict[str, Any
     return {"channel_id": channel_id, "box": identity, **msgspec.to_builtins(act)}
 
 
-@plugin.rpc("Locks an amount of ours into an output of its own.", example="lnp lockbox-put 4ad1...c0 25000")
+@plugin.rpc(
+    "Locks an amount of ours into an output of its own.",
+    example="lnp lockbox-put 4ad1...c0 25000",
+    moves=Moves("amount_sat"),
+)
 async def put(node: Node, channel_id: str, amount_sat: int) -> dict[str, Any]:
     """Anyone may, out of its own balance."""
     return await propose(node, channel_id, Put(amount_sat))
@@ -184,7 +188,7 @@ async def take(node: Node, channel_id: str, box: int) -> dict[str, Any]:
     return await propose(node, channel_id, Move("take", box))
 
 
-@plugin.rpc("Gives what is in a box of ours to the peer.", example="lnp lockbox-give 4ad1...c0 0")
+@plugin.rpc("Gives what is in a box of ours to the peer.", example="lnp lockbox-give 4ad1...c0 0", moves=Moves())
 async def give(node: Node, channel_id: str, box: int) -> dict[str, Any]:
     """Only the owner may."""
     return await propose(node, channel_id, Move("give", box))

@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "lnpd_sdk.functions",
         "lnpd_sdk.life",
         "lnpd_sdk.manifest",
+        "lnpd_sdk.moves",
         "lnpd_sdk.nearest",
         "lnpd_sdk.questions",
         "lnpd_sdk.hooks",

@@ -12,6 +12,7 @@ import lnpd_sdk.hearing
 import lnpd_sdk.hooks
 import lnpd_sdk.life
 import lnpd_sdk.manifest
+import lnpd_sdk.moves
 import lnpd_sdk.node
 import lnpd_sdk.plugin
 import lnpd_sdk.questions
@@ -52,6 +53,7 @@ SDK: tuple[ModuleType, ...] = (
     lnpd_sdk.types,
     lnpd_sdk.script,
     lnpd_sdk.manifest,
+    lnpd_sdk.moves,
     lnpd_sdk.hooks,
     lnpd_sdk.plugin,
     lnpd_sdk.life,

@@ -67,7 +67,9 @@ def shell() -> str:
   on chain, plugins, openings and closes with the blocks that they wait for, alerts; `status` says it in words. It is
   drawn again when something happened. Beside that `info` is asked each {HEARTBEAT_SECONDS:g} s.
 - **Events** are lines above the prompt; what is typed stays as it is. Of many at once {AT_ONCE} lines are shown.
-- **Before money moves** ({", ".join(map(code, QUESTIONS))}) the shell says to whom, with fee and total, and asks.
+- **Before money moves** ({", ".join(map(code, QUESTIONS))}) the shell says to whom, with fee and total, and asks;
+  before a plugin's command that moves some, with the plugin, its arguments and what it says of the cost. What was
+  confirmed bounds what is done: if the fee is higher by then, the command is refused.
   `--yes` leaves the question out, `set confirm off` all of them. `lnp` asks too, whoever gets its answer (on standard
   error, where that is no terminal); nothing is asked where the input is no terminal. What was not confirmed was not
   begun. `lnp estimate` says the same, and asks nothing.

@@ -177,9 +177,11 @@ class Notify(Action, frozen=True, tag="notify"):
 
 
 class FundingWanted(msgspec.Struct, frozen=True, tag="funding_wanted"):
-    """To `funding`: make, sign and lock a transaction that pays `output`; answered by FundingProvided or Failed."""
+    """To `funding`: make, sign and lock a transaction that pays `output`, with at most this fee (None: what is modest);
+    answered by FundingProvided or Failed."""
 
     output: TxOut
+    max_fee_sat: int | None = None
 
 
 class FundingReleased(msgspec.Struct, frozen=True, tag="funding_released"):

@@ -29,6 +29,7 @@ class Open(Event, frozen=True, tag="open"):
     `type_bits` is channel_type's bitmap, and the extensions are pinned beyond what it implies: `channel_type` is what
     both mean. `initial_states` are the states of each provider before any update, in the type's order, without those
     that depend on the funding (beginning.py). `alias` is the short_channel_id that we will give to the peer.
+    `max_fee_sat` bounds the funding transaction's fee.
     """
 
     chain_hash: bytes
@@ -46,6 +47,7 @@ class Open(Event, frozen=True, tag="open"):
     records: tuple[tuple[int, bytes], ...] = ()  # plugins' odd ones, of open_channel
     foreign: bool = False  # others make the funding: FundingNamed says which it is
     factory: str = ""  # the plugin that opens it so
+    max_fee_sat: int | None = None
 
 
 class Accept(Event, frozen=True, tag="accept"):

@@ -77,7 +77,7 @@ def on_open(channel: Channel, command: Open) -> Step:
     )
     channel = replace(
         channel,
-        phase=AwaitingAccept(),
+        phase=AwaitingAccept(command.max_fee_sat),
         channel_type=command.channel_type,
         type_bits=command.type_bits,
         extensions=command.extensions,
@@ -97,7 +97,8 @@ def on_open(channel: Channel, command: Open) -> Step:
 @on(AwaitingAccept, AcceptChannel)
 def on_accept_channel(channel: Channel, message: AcceptChannel) -> Step:
     """Check the peer's terms, and have the wallet fund the channel."""
-    ours, theirs = channel.terms[OPENER], terms_of(message)
+    assert isinstance(channel.phase, AwaitingAccept)
+    max_fee_sat, ours, theirs = channel.phase.max_fee_sat, channel.terms[OPENER], terms_of(message)
     zeroconf = "option_zeroconf" in channel.channel_type.features
     answer = Answer(message, channel.policy, channel.type_bits, channel.extensions, ours, zeroconf)
     check(opening_rules.ACCEPT, answer, "accept_channel")
@@ -113,7 +114,7 @@ def on_accept_channel(channel: Channel, message: AcceptChannel) -> Step:
     )
     if channel.foreign:
         return channel, []
-    return (yield from done(channel, Tell("funding", "funding", FundingWanted(wanted_output(channel)))))
+    return (yield from done(channel, Tell("funding", "funding", FundingWanted(wanted_output(channel), max_fee_sat))))
 
 
 @on(AwaitingFunding, FundingProvided)

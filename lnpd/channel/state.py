@@ -78,8 +78,12 @@ class New(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="new"):
     """Nothing was sent yet. The driver makes such a channel (`new_channel`) for an Open or an Accept."""
 
 
-class AwaitingAccept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_accept"):
-    """We sent open_channel."""
+class AwaitingAccept(
+    msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="awaiting_accept"
+):
+    """We sent open_channel. `max_fee_sat` bounds what the funding transaction may pay; None: what is modest."""
+
+    max_fee_sat: int | None = None
 
 
 class AwaitingFunding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_funding"):

@@ -122,20 +122,23 @@ def execute(command: Command, params: dict[str, Any], common: Common) -> None:  
 
             show_log(node, params, common)
             return
-        if command.mutating:
-            _ask_first(node, command, params, common)
+        if command.moves is not None:
+            params = _confirmed(node, command, params, common)
         how_far = (lambda: _how_far(common)) if command.method in READING else None
         with progress.shown(command.method, common, how_far):
             answer = node.call(command.method, params, common.timeout_seconds)
         show(command, answer, common)
 
 
-def _ask_first(node: Client, command: Command, params: dict[str, Any], common: Common) -> None:  # Any: JSON values
-    from lnpd.cli import confirm  # what changes nothing is never asked about
+def _confirmed(
+    node: Client, command: Command, params: dict[str, Any], common: Common
+) -> dict[str, Any]:  # Any: JSON values
+    from lnpd.cli import confirm  # most commands move nothing
 
-    if confirm.is_asked(command, common):
-        shows = sys.stdout.isatty() and (common.in_shell or not common.json)
-        confirm.confirm(node, command, params, sys.stdout if shows else sys.stderr)
+    if not confirm.is_asked(command, common):
+        return params
+    shows = sys.stdout.isatty() and (common.in_shell or not common.json)
+    return confirm.confirm(node, command, params, sys.stdout if shows else sys.stderr)
 
 
 def _how_far(common: Common) -> str:

@@ -1,21 +1,29 @@
 """What is a person asked before money moves? What it moves, to whom, the fee and the total; nothing is done before.
 
-The node says what it would cost (`estimate`); what it would refuse, it refuses here. Scripts are never asked.
+The node, or the plugin whose command it is, says what it would cost; what it would refuse, it refuses here. What was
+confirmed bounds what is done: the most that was told as a fee goes with the command. Scripts are never asked.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TextIO
 
 import msgspec
+from lnpd_sdk.moves import Cost, msat_per
 
 from lnpd.cli.arguments import Common
-from lnpd.errors import NotConfirmed
+from lnpd.cli.safe import clean
+from lnpd.errors import NotConfirmed, PluginRefused
 from lnpd.rpc.client import Client
 from lnpd.rpc.commands import BY_METHOD, Command
+from lnpd.rpc.described import from_description
 
 NOTHING_DONE: Final = "Not confirmed: nothing was done."
 OTHERWISE: Final = "It would be otherwise by now:"
+SHOWN_CHARACTERS: Final = 200  # of an argument
+
+Params = Mapping[str, Any]  # Any: JSON values
+Row = tuple[str, str]
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -36,31 +44,76 @@ QUESTIONS: Final[dict[str, Question]] = {
 
 def is_asked(command: Command, common: Common) -> bool:
     """Whether a person is asked: there is one who types, and did not say --yes, wherever the answer goes."""
-    return command.method in QUESTIONS and not common.yes and sys.stdin.isatty()
+    return command.moves is not None and not common.yes and sys.stdin.isatty()
 
 
-def confirm(node: Client, command: Command, params: Mapping[str, Any], stream: TextIO) -> None:  # Any: JSON values
+def confirm(node: Client, command: Command, params: Params, stream: TextIO) -> dict[str, Any]:
     """Shows on a stream what a command would cost, and asks; again, if it would be otherwise once that is answered.
-    Raises NotConfirmed, and what the command would be refused with."""
-    estimate = BY_METHOD[f"estimate.{command.method}"]
-    names = {parameter.name for parameter in estimate.parameters}
+    The parameters with what was confirmed as their bound. Raises NotConfirmed, and what the command would be refused
+    with."""
+    assert command.moves is not None
+    estimate = _row_of(node, command.moves.estimate)
+    names = {parameter.name for parameter in estimate.parameters} if estimate else ()
     fitting = {name: value for name, value in params.items() if name in names}
-    added = {each.name: params[each.name] for each in command.parameters if each.plugin and each.name in params}
-    question, told = QUESTIONS[command.method], node.call(estimate.method, fitting, None)
+    added = [(each.name, params[each.name]) for each in command.parameters if each.plugin and each.name in params]
+    question = QUESTIONS.get(command.method) or Question("amount", "total", f"Let {command.plugin} do it?")
+    before = _arguments(command, params) if command.plugin else []
+    told = _told(node, command, estimate, params, fitting)
     while True:
-        _ask(question, told, stream, added)
-        now = node.call(estimate.method, fitting, None)  # feerates and coins change while a person thinks
+        _ask(question.asks, lines(question, told, before, added), stream)
+        now = _told(node, command, estimate, params, fitting)  # feerates and coins change while a person thinks
         if now == told:
-            return
+            return {**params, **({} if added else _bound(command, told))}  # a plugin in its place may take no bound
         print(OTHERWISE, file=stream)
         told = now
 
 
-def _ask(
-    question: Question, told: Mapping[str, Any], stream: TextIO, added: Mapping[str, Any]
-) -> None:  # Any: JSON values
-    print("\n".join(lines(question, told, added)), file=stream)
-    asks = f"{question.asks} [y/N] "
+def _row_of(node: Client, method: str) -> Command | None:
+    """The command that says what another one would cost."""
+    if not method or method in BY_METHOD:
+        return BY_METHOD.get(method)
+    return next(from_description(row) for row in node.call("help", {}, None) if row["name"] == method)
+
+
+def _told(node: Client, command: Command, estimate: Command | None, params: Params, fitting: Params) -> dict[str, Any]:
+    """What a command would cost, in the fields of `answers.Estimate`; of a plugin's, those that are known."""
+    assert command.moves is not None
+    given = params.get(command.moves.amount)
+    amount = {} if given is None else {"amount_msat": msat_per(command.moves.amount) * given}
+    if estimate is None:
+        return amount
+    answer: dict[str, Any] = node.call(estimate.method, dict(fitting), None)
+    if not command.plugin:
+        return answer
+    try:
+        cost = msgspec.convert(answer, Cost)
+    except msgspec.ValidationError as error:
+        raise PluginRefused(f"{clean(estimate.name)} does not say what it would cost: {clean(str(error))}.") from None
+    told = {**msgspec.structs.asdict(cost), **amount}
+    told["max_fee_msat"] = cost.fee_msat if cost.max_fee_msat is None else cost.max_fee_msat
+    return {**told, "total_msat": told["amount_msat"] + cost.fee_msat}
+
+
+def _bound(command: Command, told: Mapping[str, Any]) -> dict[str, int]:  # Any: JSON values
+    """The most that was agreed to, as the parameter that the command has for it."""
+    name = command.moves.max_fee if command.moves else ""
+    return {name: told["max_fee_msat"] // msat_per(name)} if name and "max_fee_msat" in told else {}
+
+
+def _arguments(command: Command, params: Params) -> list[Row]:
+    from lnpd.cli.render import shorten, text, unit  # rarely needed
+
+    given = [(name, f"{text(name, value)} {unit(name)}".strip()) for name, value in params.items()]
+    return [
+        ("plugin", clean(command.plugin)),
+        ("command", clean(command.name)),
+        *((clean(name), shorten(value, SHOWN_CHARACTERS)) for name, value in given),
+    ]
+
+
+def _ask(question: str, shown: list[str], stream: TextIO) -> None:
+    print("\n".join(shown), file=stream)
+    asks = f"{question} [y/N] "
     try:
         if stream is not sys.stdout:
             print(asks, end="", file=stream, flush=True)
@@ -76,25 +129,27 @@ def _ask(
 
 
 def lines(
-    question: Question, told: Mapping[str, Any], added: Mapping[str, Any] | None = None
-) -> list[str]:  # Any: JSON values
-    """What an estimate says, for a person, with what was `added` for a plugin."""
+    question: Question,
+    told: Mapping[str, Any],  # Any: JSON values
+    before: Sequence[Row] = (),
+    added: Sequence[tuple[str, object]] = (),
+) -> list[str]:
+    """What an estimate says, for a person, after the rows `before`, and with what was `added` for a plugin."""
     from lnpd.cli.render import text  # rarely needed
 
     amounts = {name: f"{text(name, told[name])} sat" for name in told if name.endswith("_msat")}
-    fee = amounts["fee_msat"]
-    if told["max_fee_msat"] != told["fee_msat"]:
+    fee = amounts.get("fee_msat", "")
+    if fee and told["max_fee_msat"] != told["fee_msat"]:
         fee += f" (at most {amounts['max_fee_msat']})"
+    about = text("", told.get("description", ""))
     rows = [
-        (
-            question.amount,
-            amounts["amount_msat"] + (f"  {text('', told['description'])}" if told["description"] else ""),
-        ),
-        *((name, text("", value)) for name, value in (added or {}).items()),
-        ("to", text("", told["to"])),
+        *before,
+        (question.amount, amounts.get("amount_msat", "") + ("" if about == "-" else f"  {about}")),
+        *((name, text("", value)) for name, value in added),
+        ("to", text("", told.get("to", ""))),
         ("fee", fee),
-        (question.total, amounts["total_msat"]),
-        ("note", text("", told["note"])),
+        (question.total, amounts.get("total_msat", "")),
+        ("note", text("", told.get("note", ""))),
     ]
     margin = max(len(name) for name, _ in rows)
-    return [f"  {name:<{margin}}  {value}" for name, value in rows if value != "-"]
+    return [f"  {name:<{margin}}  {value}" for name, value in rows if value not in ("", "-")]

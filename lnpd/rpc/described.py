@@ -25,7 +25,9 @@ def of_plugin(owner: str, row: "RpcMethod") -> Command:
     """A plugin's RPC method as a command."""
     parameters = tuple(Parameter(p.name, p.kind, p.help, p.required) for p in row.parameters)
     examples = (row.example,) if row.example else ()
-    return Command(row.name, PLUGINS, row.help, None, parameters, True, examples=examples, plugin=owner)
+    return Command(
+        row.name, PLUGINS, row.help, None, parameters, True, examples=examples, plugin=owner, moves=row.moves
+    )
 
 
 def added(rows: "Iterable[tuple[str, RpcMethod]]") -> dict[str, list[Parameter]]:
@@ -54,6 +56,7 @@ def described(command: Command) -> dict[str, Any]:  # Any: a JSON object
         "plugin": command.plugin,
         "mutating": command.mutating,
         "streaming": command.streaming,
+        "moves": command.moves,
         "examples": list(command.examples),
         "refused": [kind.__name__ for kind in command.refused],
         "parameters": [

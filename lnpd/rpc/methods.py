@@ -182,16 +182,26 @@ class Methods(ABC):
         """
         return self._ask("rescan", answers.Funds, from_height=from_height)
 
-    def send(self, address: str, amount_sat: int, *, feerate_per_kw: int | None = None) -> answers.Sent:
+    def send(
+        self, address: str, amount_sat: int, *, feerate_per_kw: int | None = None, max_fee_sat: int | None = None
+    ) -> answers.Sent:
         """Pay from the wallet on chain.
 
         address: whom to pay.
         amount_sat: how much.
         feerate_per_kw: satoshi per 1000 weight units (default: an estimate).
+        max_fee_sat: at most this in fees (default: what is modest for the amount).
 
-        Refused as InsufficientFunds, AddressRefused, ChainUnreachable.
+        Refused as InsufficientFunds, FeeTooHigh, AddressRefused, ChainUnreachable.
         """
-        return self._ask("send", answers.Sent, address=address, amount_sat=amount_sat, feerate_per_kw=feerate_per_kw)
+        return self._ask(
+            "send",
+            answers.Sent,
+            address=address,
+            amount_sat=amount_sat,
+            feerate_per_kw=feerate_per_kw,
+            max_fee_sat=max_fee_sat,
+        )
 
     def mine(self, blocks: int = 1) -> answers.Mined:
         """Mine blocks (regtest only).
@@ -220,6 +230,7 @@ class Methods(ABC):
         channel_type: str = "",
         providers: Sequence[str] = (),
         feerate_per_kw: int | None = None,
+        max_fee_sat: int | None = None,
     ) -> answers.Opened:
         """Open a channel; wait until its funding transaction is broadcast.
 
@@ -229,8 +240,10 @@ class Methods(ABC):
         channel_type: a type's name (default: the best that both speak); +scid_alias hides its id.
         providers: add this plugin's provider to the channel (repeatable).
         feerate_per_kw: what its commitments pay at first, per 1000 weight units (default: what is due).
+        max_fee_sat: at most this in fees (default: what is modest for the amount).
 
-        Refused as UnknownPeer, PeerNotConnected, InsufficientFunds, ChainUnreachable, ChannelRefused, OpenTimedOut.
+        Refused as UnknownPeer, PeerNotConnected, InsufficientFunds, FeeTooHigh, ChainUnreachable, ChannelRefused,
+        OpenTimedOut.
         """
         return self._ask(
             "open",
@@ -241,6 +254,7 @@ class Methods(ABC):
             channel_type=channel_type,
             providers=providers,
             feerate_per_kw=feerate_per_kw,
+            max_fee_sat=max_fee_sat,
         )
 
     def channels(self, *, onchain: bool = False) -> tuple[answers.Channel, ...]:
@@ -261,7 +275,13 @@ class Methods(ABC):
         return self._ask("commitment", answers.Commitment, channel=channel, theirs=theirs)
 
     def close(
-        self, channel: str, *, force: bool = False, destination: str | None = None, not_restored: bool = False
+        self,
+        channel: str,
+        *,
+        force: bool = False,
+        destination: str | None = None,
+        not_restored: bool = False,
+        max_fee_sat: int | None = None,
     ) -> answers.Closed:
         """Close a channel; wait until the closing transaction is broadcast.
 
@@ -269,12 +289,19 @@ class Methods(ABC):
         force: broadcast our commitment: the peer need not agree.
         destination: where our balance goes (default: the wallet).
         not_restored: with force: I am sure that the database is no older copy.
+        max_fee_sat: at most this in fees, if the close is ours to pay (default: twice the estimate).
 
-        Refused as UnknownChannel, StateUnproven, CloseBlocked, PeerNotConnected, AddressRefused, CloseRefused,
-        ClosePending, AlreadyClosed.
+        Refused as UnknownChannel, StateUnproven, CloseBlocked, PeerNotConnected, AddressRefused, FeeTooHigh,
+        CloseRefused, ClosePending, AlreadyClosed.
         """
         return self._ask(
-            "close", answers.Closed, channel=channel, force=force, destination=destination, not_restored=not_restored
+            "close",
+            answers.Closed,
+            channel=channel,
+            force=force,
+            destination=destination,
+            not_restored=not_restored,
+            max_fee_sat=max_fee_sat,
         )
 
     def relay(
@@ -374,21 +401,36 @@ class Methods(ABC):
         """List our last payments, newest first."""
         return self._ask("payments", tuple[answers.Payment, ...])
 
-    def estimate_send(self, address: str, amount_sat: int, *, feerate_per_kw: int | None = None) -> answers.Estimate:
+    def estimate_send(
+        self, address: str, amount_sat: int, *, feerate_per_kw: int | None = None, max_fee_sat: int | None = None
+    ) -> answers.Estimate:
         """Say what `send` would cost, with the fee; nothing is sent.
 
         address: whom to pay.
         amount_sat: how much.
         feerate_per_kw: satoshi per 1000 weight units (default: an estimate).
+        max_fee_sat: at most this in fees (default: what is modest for the amount).
 
-        Refused as InsufficientFunds, AddressRefused.
+        Refused as InsufficientFunds, FeeTooHigh, AddressRefused.
         """
         return self._ask(
-            "estimate.send", answers.Estimate, address=address, amount_sat=amount_sat, feerate_per_kw=feerate_per_kw
+            "estimate.send",
+            answers.Estimate,
+            address=address,
+            amount_sat=amount_sat,
+            feerate_per_kw=feerate_per_kw,
+            max_fee_sat=max_fee_sat,
         )
 
     def estimate_open(
-        self, peer: str, amount_sat: int, *, push_msat: int = 0, channel_type: str = "", providers: Sequence[str] = ()
+        self,
+        peer: str,
+        amount_sat: int,
+        *,
+        push_msat: int = 0,
+        channel_type: str = "",
+        providers: Sequence[str] = (),
+        max_fee_sat: int | None = None,
     ) -> answers.Estimate:
         """Say what `open` would cost, with the fee of the funding; the peer hears nothing.
 
@@ -397,8 +439,9 @@ class Methods(ABC):
         push_msat: give this much of it to the peer.
         channel_type: a type's name (default: the best that both speak).
         providers: add this plugin's provider to the channel (repeatable).
+        max_fee_sat: at most this in fees (default: what is modest for the amount).
 
-        Refused as UnknownPeer, PeerNotConnected, InsufficientFunds, ChannelRefused.
+        Refused as UnknownPeer, PeerNotConnected, InsufficientFunds, FeeTooHigh, ChannelRefused.
         """
         return self._ask(
             "estimate.open",
@@ -408,17 +451,19 @@ class Methods(ABC):
             push_msat=push_msat,
             channel_type=channel_type,
             providers=providers,
+            max_fee_sat=max_fee_sat,
         )
 
-    def estimate_close(self, channel: str, *, force: bool = False) -> answers.Estimate:
+    def estimate_close(self, channel: str, *, force: bool = False, max_fee_sat: int | None = None) -> answers.Estimate:
         """Say what would come back from a close, and at what fee; the channel goes on.
 
         channel: the channel's id, or its first digits.
         force: by our commitment: the peer need not agree.
+        max_fee_sat: at most this in fees, if the close is ours to pay (default: twice the estimate).
 
-        Refused as UnknownChannel.
+        Refused as UnknownChannel, FeeTooHigh.
         """
-        return self._ask("estimate.close", answers.Estimate, channel=channel, force=force)
+        return self._ask("estimate.close", answers.Estimate, channel=channel, force=force, max_fee_sat=max_fee_sat)
 
     def estimate_pay(
         self,

@@ -10,7 +10,7 @@ import secrets
 from typing import Any
 
 from lnpd_sdk.hooks import FailHtlc, ResolveHtlc
-from lnpd_sdk.plugin import Node, Plugin
+from lnpd_sdk.plugin import Cost, Moves, Node, Plugin
 
 PREIMAGE = "5482373484"
 UNKNOWN = "incorrect_or_unknown_payment_details"
@@ -26,11 +26,21 @@ plugin.messages(  # even, so that only a node with a plugin that knows it takes 
 )
 
 
-@plugin.rpc("Pays a node without an invoice.", example="lnp keysend-send 02eec7... 21000")
-async def send(node: Node, node_id: str, amount_msat: int) -> dict[str, Any]:
+@plugin.rpc(
+    "Pays a node without an invoice.",
+    example="lnp keysend-send 02eec7... 21000",
+    moves=Moves("amount_msat", "max_fee_msat", "keysend-cost"),
+)
+async def send(node: Node, node_id: str, amount_msat: int, max_fee_msat: int = 0) -> dict[str, Any]:
     """A preimage is used once: asked again, this is another payment."""
-    paid = await node.pay_node(node_id, amount_msat, secrets.token_bytes(32))
+    paid = await node.pay_node(node_id, amount_msat, secrets.token_bytes(32), max_fee_msat=max_fee_msat)
     return {"payment_hash": paid.payment_hash, "amount_msat": paid.amount_msat, "fee_msat": paid.fee_msat}
+
+
+@plugin.rpc("What a payment without an invoice would cost.", example="lnp keysend-cost 02eec7... 21000")
+def cost(node: Node, node_id: str, amount_msat: int) -> Cost:
+    """Without a route the payee is a peer of ours, and nobody on the way asks for anything."""
+    return Cost(amount_msat, 0, to=node_id)
 
 
 @plugin.hook("htlc_accepted", final=True, has_invoice=False)

@@ -13,7 +13,7 @@ from typing import Any
 
 from lnpd_sdk.envelope import BadFrame, decode, encode
 from lnpd_sdk.manifest import ChannelTypeSpec
-from lnpd_sdk.plugin import Node, Plugin
+from lnpd_sdk.plugin import Moves, Node, Plugin
 from lnpd_sdk.script import Miniscript, Sighash
 from lnpd_sdk.types import (
     Blocked,
@@ -112,13 +112,17 @@ class Presigned(ProviderBase):
         return encode(25_000), encode(0)
 
 
-@plugin.rpc("Puts an amount of ours aside for the peer.", example="lnp presigned-offer 4ad1...c0 25000")
+@plugin.rpc(
+    "Puts an amount of ours aside for the peer.",
+    example="lnp presigned-offer 4ad1...c0 25000",
+    moves=Moves("amount_sat"),
+)
 async def offer(node: Node, channel_id: str, amount_sat: int) -> dict[str, Any]:
     """Out of our balance."""
     return {"id": await node.propose(channel_id, "presigned", encode(amount_sat))}
 
 
-@plugin.rpc("Hands over what we put aside.", example="lnp presigned-settle 4ad1...c0")
+@plugin.rpc("Hands over what we put aside.", example="lnp presigned-settle 4ad1...c0", moves=Moves())
 async def settle(node: Node, channel_id: str) -> dict[str, Any]:
     """Within the channel."""
     return {"id": await node.propose(channel_id, "presigned", encode(0))}

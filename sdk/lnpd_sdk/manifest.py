@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from lnpd_sdk.envelope import CONTRACT_VERSION
+from lnpd_sdk.moves import Moves
 from lnpd_sdk.script import Miniscript, Taproot
 from lnpd_sdk.types import ProviderSpec
 
@@ -26,7 +27,8 @@ class RpcMethod(msgspec.Struct, frozen=True):
     """A method that the plugin adds to the node's RPC, and thereby to `lnp` and to its shell.
 
     A `name` of two words, of which the first is the plugin's own name, is a command of a group: `lnp rgb issue`; its
-    method in the RPC is `rgb.issue`. `result` says in words what it returns; `example` is a command line.
+    method in the RPC is `rgb.issue`. `result` says in words what it returns; `example` is a command line; `moves` says
+    that it moves money.
 
     One that `extends` a command of the node's is none of its own: the parameters that the command has not are added to
     it, as options, and where one of them is given the method is called in its place.
@@ -38,6 +40,7 @@ class RpcMethod(msgspec.Struct, frozen=True):
     result: str = ""
     example: str = ""
     extends: str = ""
+    moves: Moves | None = None
 
 
 class OptionSpec(msgspec.Struct, frozen=True):

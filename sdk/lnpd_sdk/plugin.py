@@ -30,6 +30,7 @@ from lnpd_sdk.guard import guarded, in_test_mode
 from lnpd_sdk.hearing import Hearing
 from lnpd_sdk.life import Living
 from lnpd_sdk.manifest import ChannelTypeSpec, FeatureSpec, Filter, HookOffer, HookSubscription, Manifest, RpcMethod
+from lnpd_sdk.moves import Cost, Moves, wrong_with
 from lnpd_sdk.nearest import nearest
 from lnpd_sdk.node import Node
 from lnpd_sdk.parameters import BadParameters, fields_of, parameters_of, typed
@@ -45,10 +46,9 @@ from lnpd_sdk.questions import (
 from lnpd_sdk.services.base import Caller
 from lnpd_sdk.types import Provider, Reject
 
-__all__ = ["BadParameters", "Event", "Node", "Plugin", "UnknownQuestion"]
+__all__ = ["BadParameters", "Cost", "Event", "Moves", "Node", "Plugin", "UnknownQuestion"]
 
-TOGETHER_SECONDS = 1.0  # after which no further one of several questions is begun
-TOGETHER_BYTES = 1024 * 1024  # of their answers
+TOGETHER_SECONDS, TOGETHER_BYTES = 1.0, 1 << 20  # of answers, after which no further one of several questions is begun
 
 F = TypeVar("F", bound=Callable[..., Any])  # Any: an author's function has its own parameters
 P = TypeVar("P", bound=type[Provider])
@@ -94,14 +94,15 @@ class Plugin(Living, Hearing):
         return kind
 
     def rpc(
-        self, help: str, name: str = "", example: str = "", result: str = "", extends: str = ""
-    ) -> Callable[[F], F]:
+        self, help: str, name: str = "", example: str = "", result: str = "", extends: str = "",
+        moves: Moves | None = None,
+    ) -> Callable[[F], F]:  # fmt: skip
         """Decorator: an RPC method of the node, and thereby a command of `lnp`.
 
         The function's first parameter is the `Node`; the others, `str`, `int`, `bool` or `bytes` (hex outside), are
         the method's, by name; `Annotated[int, "what it is"]` gives one its help. Without `name` it is called
         PLUGIN-FUNCTION; "PLUGIN WORD" makes it one of a group of commands (`lnp rgb issue`). It returns, or resolves
-        to, what JSON can hold.
+        to, what JSON can hold. Before one that `moves` money a person is asked.
 
             @plugin.rpc("Opens a channel with an asset in it.", extends="open")
             async def open(node: Node, asset: Annotated[str, "ASSET:AMOUNT"], peer: str, amount_sat: int) -> Any:
@@ -114,7 +115,7 @@ class Plugin(Living, Hearing):
 
         def register(function: F) -> F:
             method = name or f"{self.name}-{function.__name__.replace('_', '-')}"
-            spec = RpcMethod(method, help, parameters_of(function), result, example, extends)
+            spec = RpcMethod(method, help, parameters_of(function), result, example, extends, moves)
             self._declare(self._rpc, method, (spec, function), "RPC method")
             return function
 
@@ -244,12 +245,15 @@ class Plugin(Living, Hearing):
         return register
 
     def manifest(self) -> Manifest:
-        """All of it, as data. TypeError for a receiver of a message that no row declares."""
+        """All of it, as data. TypeError for a receiver of a message that no row declares, and for a method whose
+        `moves` names what is not there."""
         declared = {row.split(",")[2].strip() for row in self._rows() if row.startswith("message,")}
         for name in self._receivers:
             if name not in declared:
                 near = nearest(name, declared)
                 raise TypeError(f"{self.name} receives the message {name}, which none of its rows declares{near}")
+        if wrong := wrong_with(rpc := tuple(spec for spec, _ in self._rpc.values())):
+            raise TypeError(f"{self.name}: {wrong}")
         return Manifest(
             name=self.name,
             version=self.version,
@@ -258,7 +262,7 @@ class Plugin(Living, Hearing):
             features=tuple(self._features),
             providers=tuple(p.spec for p in self._providers.values()),
             channel_types=tuple(self._types),
-            rpc=tuple(spec for spec, _ in self._rpc.values()),
+            rpc=rpc,
             hooks=tuple(spec for spec, *_ in self._hooks.values()),
             options=self.options,
             offers=tuple(self._offers.values()),

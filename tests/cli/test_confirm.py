@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from lnpd_sdk.manifest import Parameter, RpcMethod
+from lnpd_sdk.moves import Moves
+from msgspec import to_builtins
 
 from lnpd.cli.arguments import COMMON, Common
-from lnpd.cli.confirm import OTHERWISE, confirm, is_asked
+from lnpd.cli.confirm import OTHERWISE, QUESTIONS, confirm, is_asked
 from lnpd.cli.qr import FLAG
-from lnpd.errors import NotConfirmed
+from lnpd.errors import NotConfirmed, PluginRefused
 from lnpd.hooks.extending import OF_EVERY_COMMAND
 from lnpd.rpc.client import Client
-from lnpd.rpc.commands import BY_METHOD, Parameter
-from lnpd.rpc.described import extended
+from lnpd.rpc.commands import BY_METHOD, COMMANDS
+from lnpd.rpc.commands import Parameter as Added
+from lnpd.rpc.described import described, extended, from_description, of_plugin
 
 PARAMS = {"address": "bcrt1q", "amount_sat": 5_000, "feerate_per_kw": None}
 
@@ -53,14 +57,89 @@ def test_what_a_plugin_adds_is_shown_beside_the_cost(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(builtins, "input", answering("y"))
-    command = extended(BY_METHOD["send"], {"send": [Parameter("asset", "text", "which", False, plugin="rgb")]})
+    command = extended(BY_METHOD["send"], {"send": [Added("asset", "text", "which", False, plugin="rgb")]})
     confirm(cast(Client, Asked(141, 141)), command, {**PARAMS, "asset": "USDX:5000"}, sys.stdout)
     assert re.search(r"asset +USDX:5000\n +to ", capsys.readouterr().out)
 
 
-def test_what_costs_the_same_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_costs_the_same_is_asked_once_and_bounds_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builtins, "input", answering("y"))
-    confirm(cast(Client, Asked(141, 141)), BY_METHOD["send"], PARAMS, sys.stdout)
+    given = confirm(cast(Client, Asked(141, 141)), BY_METHOD["send"], PARAMS, sys.stdout)
+    assert given == {**PARAMS, "max_fee_sat": 141}
+
+
+def test_each_command_that_is_asked_about_says_its_cost_and_takes_it_as_a_bound() -> None:
+    moving = {command.method: command.moves for command in COMMANDS if command.moves}
+    assert moving.keys() == QUESTIONS.keys()
+    for method, moves in moving.items():
+        bounds = {parameter.name for parameter in BY_METHOD[method].parameters}
+        assert moves.max_fee in bounds and moves.max_fee in {p.name for p in BY_METHOD[moves.estimate].parameters}
+
+
+class WithPlugin:
+    """A node with a plugin that moves money; its estimates are told one after the other."""
+
+    def __init__(self, moves: Moves, *costs: object) -> None:
+        amounts = tuple(Parameter(name, "integer", "") for name in ("amount_msat", "max_fee_sat"))
+        of = {"given": (Parameter("node_id", "text", ""), *amounts), "asked": (amounts[0],)}
+        rows = (RpcMethod("ray-send", "", of["given"], moves=moves), RpcMethod("ray-cost", "", of["asked"]))
+        self.command, self._estimate = (of_plugin("ray", row) for row in rows)
+        self._costs = iter(costs)
+
+    def call(self, method: str, params: dict[str, Any], timeout_seconds: float | None) -> Any:
+        if method == "help":
+            return to_builtins([described(self.command), described(self._estimate)])
+        assert (method, params) == ("ray-cost", {"amount_msat": 21_000})
+        return next(self._costs)
+
+    def confirm(self) -> dict[str, Any]:
+        (found,) = [row for row in self.call("help", {}, None) if row["name"] == "ray-send"]
+        params = {"node_id": "02ee\x1b[2J" + "7" * 300, "amount_msat": 21_000}
+        return confirm(cast(Client, self), from_description(found), params, sys.stdout)
+
+
+PRICED = Moves("amount_msat", "max_fee_sat", "ray-cost")
+
+
+def test_a_plugins_command_is_asked_about_as_the_nodes_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(builtins, "input", answering("y", "y"))
+    cheap = {"amount_msat": 21_000, "fee_msat": 3_000, "max_fee_msat": 5_500, "to": "rita\x1b"}
+    node = WithPlugin(PRICED, cheap, {**cheap, "max_fee_msat": 9_000}, {**cheap, "max_fee_msat": 9_000})
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    assert is_asked(node.command, Common(Path("d"))) and not is_asked(node.command, Common(Path("d"), yes=True))
+    given = node.confirm()
+    assert given["max_fee_sat"] == 9 and given["amount_msat"] == 21_000
+    shown = capsys.readouterr().out
+    first = (
+        "plugin       ray",
+        "command      ray-send",
+        "node_id      02ee",
+        "amount_msat  21 sat",
+        "to           rita",
+    )
+    assert all(row in shown for row in (*first, "fee          3 sat (at most 5.5 sat)", "total        24 sat"))
+    assert shown.index("5.5 sat") < shown.index(OTHERWISE) < shown.index("at most 9 sat")
+    assert "\x1b" not in shown and max(map(len, shown.splitlines())) < 230
+
+
+def test_a_plugins_command_without_a_price_shows_what_is_known(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(builtins, "input", answering("n", "y"))
+    node = WithPlugin(Moves("amount_msat"))
+    with pytest.raises(NotConfirmed):
+        node.confirm()
+    shown = capsys.readouterr().out
+    assert "amount       21 sat" in shown and "fee" not in shown and "total" not in shown
+    assert node.confirm().keys() == {"node_id", "amount_msat"}
+
+
+@pytest.mark.parametrize("answer", [None, {}, {"amount_msat": 1, "fee_msat": -1}, {"amount_msat": 1, "fee_msat": "0"}])
+def test_a_plugin_that_says_no_price_is_not_asked_about(answer: object) -> None:
+    with pytest.raises(PluginRefused, match="ray-cost does not say what it would cost"):
+        WithPlugin(PRICED, answer).confirm()
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, EOFError])

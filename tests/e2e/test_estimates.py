@@ -5,11 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from lnpd.errors import AddressRefused, FeeTooHigh, InsufficientFunds, NoDirectChannel, PeerNotConnected
+from lnpd.errors import (
+    AddressRefused,
+    ChannelRefused,
+    FeeTooHigh,
+    InsufficientFunds,
+    NoDirectChannel,
+    PeerNotConnected,
+)
+from lnpd.services.channels import commands
 from lnpd.testing import Network, shown, until_asked
 
 
-def test_what_was_estimated_is_what_it_costs(tmp_path: Path) -> None:
+def test_what_was_estimated_is_what_it_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with Network(tmp_path) as network:
             alice, bob = await network.node("alice"), await network.node("bob")
@@ -18,7 +26,12 @@ def test_what_was_estimated_is_what_it_costs(tmp_path: Path) -> None:
 
             sending = await told.estimate_send(address, 50_000, None)
             assert sending.fee_msat == sending.total_msat - 50_000_000 > 0
-            assert (await told.send(address, 50_000, None)).fee_sat * 1000 == sending.fee_msat
+            bound = sending.fee_msat // 1000
+            for refused in (told.estimate_send, told.send):  # what was confirmed, and then costs more
+                with pytest.raises(FeeTooHigh):
+                    await refused(address, 50_000, None, bound - 1)
+            assert (await told.estimate_send(address, 50_000, None, bound + 9)).max_fee_msat == sending.fee_msat + 9_000
+            assert (await told.send(address, 50_000, None, bound)).fee_sat == bound
             with pytest.raises(InsufficientFunds):
                 await told.estimate_send(address, 2_000_000, None)
             with pytest.raises(FeeTooHigh):
@@ -30,8 +43,15 @@ def test_what_was_estimated_is_what_it_costs(tmp_path: Path) -> None:
                 await told.estimate_open(peer, 1_000_000, 0, "", ())
             await network.connect(alice, bob)
             opening = await told.estimate_open(peer, 1_000_000, 0, "", ())
-            before = await told.funds()
-            opened = await told.open(peer, 1_000_000, 0, "", (), None)
+            before, bound = await told.funds(), opening.fee_msat // 1000
+            with pytest.raises(FeeTooHigh):
+                await told.estimate_open(peer, 1_000_000, 0, "", (), bound - 1)
+            with monkeypatch.context() as patched:  # the feerate rises once the peer was asked
+                patched.setattr(commands, "require_modest", lambda *_: None)
+                with pytest.raises(ChannelRefused, match=f"The fee would be .* {bound - 1:,} are allowed"):
+                    await told.open(peer, 1_000_000, 0, "", (), None, bound - 1)
+            assert await told.funds() == before
+            opened = await told.open(peer, 1_000_000, 0, "", (), None, bound)
             left = await told.funds()
             spent_sat = before.confirmed_sat + before.unconfirmed_sat - left.confirmed_sat - left.unconfirmed_sat
             assert 1000 * spent_sat == opening.total_msat
@@ -60,16 +80,23 @@ def test_what_was_estimated_is_what_it_costs(tmp_path: Path) -> None:
             closing = await told.estimate_close(opened.channel_id, False)
             forced = await told.estimate_close(opened.channel_id, True)
             assert 0 < closing.fee_msat <= closing.max_fee_msat and forced.fee_msat > 0 and "delay" in forced.note
-            theirs = await bob.api.estimate_close(opened.channel_id, False)
+            theirs = await bob.api.estimate_close(opened.channel_id, False, 0)
             assert theirs.fee_msat == 0 and theirs.note
-            closed = await told.close(opened.channel_id, False, None)
+            for by_force, most_sat in ((False, 1), (True, forced.fee_msat // 1000 - 1)):
+                with pytest.raises(FeeTooHigh):
+                    await told.estimate_close(opened.channel_id, by_force, most_sat)
+                with pytest.raises(FeeTooHigh):
+                    await told.close(opened.channel_id, by_force, None, False, most_sat)
+            bound = closing.fee_msat // 1000 - 1
+            assert (await told.estimate_close(opened.channel_id, False, bound)).max_fee_msat == 1000 * bound
+            closed = await told.close(opened.channel_id, False, None, max_fee_sat=bound)
             row = await shown(alice, opened.channel_id)
             assert row is not None and row.closing_txid == closed.txid and row.blocks_left == 100
             await network.mine(3)
             row = await shown(alice, opened.channel_id)
             assert row is not None and (row.closing_confirmations, row.blocks_left) == (3, 97)
             back_sat = (await told.funds()).confirmed_sat - left.confirmed_sat - left.unconfirmed_sat
-            assert back_sat * 1000 >= closing.amount_msat - closing.max_fee_msat
+            assert back_sat >= closing.amount_msat // 1000 - bound
             assert (await told.info()).synced_height == (await told.info()).height
 
     asyncio.run(main())

@@ -15,6 +15,7 @@ from lnpd_sdk.manifest import (
     Parameter,
     RpcMethod,
 )
+from lnpd_sdk.moves import Moves
 from lnpd_sdk.script import Miniscript
 from lnpd_sdk.types import Phase, ProviderSpec
 
@@ -149,6 +150,10 @@ BAD: dict[str, tuple[Manifest, str]] = {
     "an extension twice": (
         manifest(rpc=(adding("x"), adding("x", name="storm-again"))),
         "storm adds the parameter x of open twice",
+    ),
+    "a method that moves what it does not name": (
+        manifest(rpc=(RpcMethod("x", "", moves=Moves("amount_sat")),)),
+        "storm: x has no integer 'amount_sat' that counts",
     ),
     "a method like an option": (manifest(rpc=(RpcMethod("--force", ""),)), "'--force' cannot be the name"),
     "a parameter twice": (

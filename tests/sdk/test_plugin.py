@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lnpd_sdk import envelope
 from lnpd_sdk.envelope import BadFrame, BusError, CallFailed
 from lnpd_sdk.manifest import ChannelTypeSpec, Filter, HookSubscription, Manifest, Parameter
-from lnpd_sdk.plugin import BadParameters, Node, Plugin, UnknownQuestion
+from lnpd_sdk.plugin import BadParameters, Cost, Moves, Node, Plugin, UnknownQuestion
 from lnpd_sdk.questions import PeerMessage, ProviderQuestion, RpcRequest
 from lnpd_sdk.services.channels import Proposal
 from lnpd_sdk.services.messages import Outgoing
@@ -193,6 +193,39 @@ def test_declarations_that_cannot_be_are_type_errors() -> None:
     for function in (wrong, many):
         with pytest.raises(TypeError, match="must be str, int, bool or bytes"):
             plugin.rpc("")(function)
+
+
+def moving(moves: Moves) -> Plugin:
+    plugin = Plugin("ray", "1")
+
+    @plugin.rpc("Sends.", moves=moves)
+    def send(node: Node, amount_msat: int, fee_sat: int = 0, word: str = "") -> None: ...
+
+    @plugin.rpc("What it costs.")
+    def cost(node: Node, amount_msat: int, deep: bool = False) -> Cost:
+        return Cost(amount_msat, 5, note="a note")
+
+    @plugin.rpc("Asks for what nobody gives.", name="ray-other")
+    def other(node: Node, room: str) -> None: ...
+
+    return plugin
+
+
+def test_a_method_says_that_it_moves_money() -> None:
+    plugin = moving(Moves("amount_msat", "fee_sat", "ray-cost"))
+    assert plugin.manifest().rpc[0].moves == Moves("amount_msat", "fee_sat", "ray-cost")
+    told = ask(plugin, "rpc", RpcRequest("ray-cost", envelope.raw({"amount_msat": 7})))
+    assert told == Cost(7, 5, note="a note")
+    for moves, words in (
+        (Moves("amount"), "ray-send has no integer 'amount' that counts _sat or _msat"),
+        (Moves("word"), "no integer 'word'"),
+        (Moves("amount_msat", "word"), "no integer 'word'"),
+        (Moves(estimate="ray-send"), "'ray-send', no method of the plugin that moves nothing"),
+        (Moves(estimate="pay"), "'pay', no method of the plugin that moves nothing"),
+        (Moves(estimate="ray-other"), "ray-send has no text 'room', which ray-other takes"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            moving(moves).manifest()
 
 
 def test_the_node_is_asked_by_name_and_refuses_by_name() -> None:

@@ -2,9 +2,11 @@
 
 from typing import Final
 
+from lnpd_sdk.moves import Moves
+
 from lnpd import errors
 from lnpd.rpc import answers
-from lnpd.rpc.commands.table import CHANNEL, CHANNELS, PEER, Command, Parameter, optional
+from lnpd.rpc.commands.table import CHANNEL, CHANNELS, CLOSE_FEE, MAX_FEE, PEER, Command, Parameter, optional
 
 CHANNELS_COMMANDS: Final[tuple[Command, ...]] = (
     Command(
@@ -28,13 +30,16 @@ CHANNELS_COMMANDS: Final[tuple[Command, ...]] = (
                 "per_kw",
                 "what its commitments pay at first, per 1000 weight units (default: what is due)",
             ),
+            MAX_FEE,
         ),
         mutating=True,
+        moves=Moves(max_fee="max_fee_sat", estimate="estimate.open"),
         examples=("lnp open 0279be 1000000", "lnp open 0279be 0.01btc --providers lockbox"),
         refused=(
             errors.UnknownPeer,
             errors.PeerNotConnected,
             errors.InsufficientFunds,
+            errors.FeeTooHigh,
             errors.ChainUnreachable,
             errors.ChannelRefused,
             errors.OpenTimedOut,
@@ -67,8 +72,10 @@ CHANNELS_COMMANDS: Final[tuple[Command, ...]] = (
             optional("force", "boolean", "broadcast our commitment: the peer need not agree", False),
             optional("destination", "bitcoin_address", "where our balance goes (default: the wallet)"),
             optional("not_restored", "boolean", "with force: I am sure that the database is no older copy", False),
+            CLOSE_FEE,
         ),
         mutating=True,
+        moves=Moves(max_fee="max_fee_sat", estimate="estimate.close"),
         examples=("lnp close 3f2a91", "lnp close 3f2a91 --force"),
         refused=(
             errors.UnknownChannel,
@@ -76,6 +83,7 @@ CHANNELS_COMMANDS: Final[tuple[Command, ...]] = (
             errors.CloseBlocked,
             errors.PeerNotConnected,
             errors.AddressRefused,
+            errors.FeeTooHigh,
             errors.CloseRefused,
             errors.ClosePending,
             errors.AlreadyClosed,

@@ -4,7 +4,19 @@ from typing import Final
 
 from lnpd import errors
 from lnpd.rpc import answers
-from lnpd.rpc.commands.table import CHANNEL, CHANNELS, FEERATE, PAYMENTS, PEER, WALLET, Command, Parameter, optional
+from lnpd.rpc.commands.table import (
+    CHANNEL,
+    CHANNELS,
+    CLOSE_FEE,
+    FEERATE,
+    MAX_FEE,
+    PAYMENTS,
+    PEER,
+    WALLET,
+    Command,
+    Parameter,
+    optional,
+)  # fmt: skip
 
 _INVOICE: Final = Parameter("invoice", "invoice", "the invoice, ln...")
 _ROUTE: Final = optional("route", "hops", "over this node, as for `pay` (repeatable, in order)", ())
@@ -15,11 +27,17 @@ ESTIMATES_COMMANDS: Final[tuple[Command, ...]] = (
         WALLET,
         "Say what `send` would cost, with the fee; nothing is sent.",
         answers.Estimate,
-        (Parameter("address", "bitcoin_address", "whom to pay"), Parameter("amount_sat", "sat", "how much"), FEERATE),
+        (
+            Parameter("address", "bitcoin_address", "whom to pay"),
+            Parameter("amount_sat", "sat", "how much"),
+            FEERATE,
+            MAX_FEE,
+        ),
         call="estimate_send",
         examples=("lnp estimate send bcrt1q... 50000",),
         refused=(
             errors.InsufficientFunds,
+            errors.FeeTooHigh,
             errors.AddressRefused,
         ),
     ),
@@ -34,6 +52,7 @@ ESTIMATES_COMMANDS: Final[tuple[Command, ...]] = (
             optional("push_msat", "msat", "give this much of it to the peer", 0),
             optional("channel_type", "text", "a type's name (default: the best that both speak)", ""),
             optional("providers", "names", "add this plugin's provider to the channel (repeatable)", ()),
+            MAX_FEE,
         ),
         call="estimate_open",
         examples=("lnp estimate open 0279be 1000000",),
@@ -41,6 +60,7 @@ ESTIMATES_COMMANDS: Final[tuple[Command, ...]] = (
             errors.UnknownPeer,
             errors.PeerNotConnected,
             errors.InsufficientFunds,
+            errors.FeeTooHigh,
             errors.ChannelRefused,
         ),
     ),
@@ -49,10 +69,10 @@ ESTIMATES_COMMANDS: Final[tuple[Command, ...]] = (
         CHANNELS,
         "Say what would come back from a close, and at what fee; the channel goes on.",
         answers.Estimate,
-        (CHANNEL, optional("force", "boolean", "by our commitment: the peer need not agree", False)),
+        (CHANNEL, optional("force", "boolean", "by our commitment: the peer need not agree", False), CLOSE_FEE),
         call="estimate_close",
         examples=("lnp estimate close 3f2a91", "lnp estimate close 3f2a91 --force"),
-        refused=(errors.UnknownChannel,),
+        refused=(errors.UnknownChannel, errors.FeeTooHigh),
     ),
     Command(
         "estimate pay",

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from lnpd_sdk.moves import Moves
+
 from lnpd import errors
 from lnpd.rpc import answers
 from lnpd.rpc.commands.table import PAYMENTS, Command, Parameter, optional
@@ -49,6 +51,7 @@ PAYMENTS_COMMANDS: Final[tuple[Command, ...]] = (
             optional("max_fee_msat", "msat", "pay at most this for forwarding (default: 5 per cent, at least 5 sat)"),
         ),
         mutating=True,
+        moves=Moves(max_fee="max_fee_msat", estimate="estimate.pay"),
         examples=("lnp pay lnbcrt210n1...", "lnp pay lnbcrt210n1... --route 0279be... --route 02c604...@539x1x0"),
         refused=(
             errors.PaymentFailed,

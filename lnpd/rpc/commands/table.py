@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import msgspec
+from lnpd_sdk.moves import Moves
 
 from lnpd.errors import LnpdError
 
@@ -32,7 +33,8 @@ class Command(msgspec.Struct, frozen=True):
 
     `mutating` commands change something; `streaming` ones answer with notifications until they are ended. `refused` are
     the classes of errors that it may be refused with, beside those that any command may have. A key that may only read
-    is not given the `hidden` fields of the answer, and a `secret` answer not at all.
+    is not given the `hidden` fields of the answer, and a `secret` answer not at all. Before one that `moves` money a
+    person is asked.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Command(msgspec.Struct, frozen=True):
     refused: tuple[type[LnpdError], ...] = ()
     hidden: tuple[str, ...] = ()
     secret: bool = False
+    moves: Moves | None = None
 
     @property
     def method(self) -> str:
@@ -68,4 +71,8 @@ def optional(name: str, kind: str, help: str, default: object = None) -> Paramet
 PEER: Final = Parameter("peer", "peer", "the peer's node id, or its first digits")
 CHANNEL: Final = Parameter("channel", "channel", "the channel's id, or its first digits")
 PLUGIN: Final = Parameter("plugin", "plugin", "the plugin's name, or the path of its file")
+CLOSE_FEE: Final = optional(
+    "max_fee_sat", "sat", "at most this in fees, if the close is ours to pay (default: twice the estimate)"
+)
+MAX_FEE: Final = optional("max_fee_sat", "sat", "at most this in fees (default: what is modest for the amount)")
 FEERATE: Final = optional("feerate_per_kw", "per_kw", "satoshi per 1000 weight units (default: an estimate)")

@@ -2,9 +2,11 @@
 
 from typing import Final
 
+from lnpd_sdk.moves import Moves
+
 from lnpd import errors
 from lnpd.rpc import answers
-from lnpd.rpc.commands.table import FEERATE, WALLET, Command, Parameter, optional
+from lnpd.rpc.commands.table import FEERATE, MAX_FEE, WALLET, Command, Parameter, optional
 
 WALLET_COMMANDS: Final[tuple[Command, ...]] = (
     Command("address", WALLET, "Show a fresh address of the wallet.", answers.Address, mutating=True),
@@ -42,11 +44,14 @@ WALLET_COMMANDS: Final[tuple[Command, ...]] = (
             Parameter("address", "bitcoin_address", "whom to pay"),
             Parameter("amount_sat", "sat", "how much"),
             FEERATE,
+            MAX_FEE,
         ),
         mutating=True,
+        moves=Moves(max_fee="max_fee_sat", estimate="estimate.send"),
         examples=("lnp send bcrt1q... 50000",),
         refused=(
             errors.InsufficientFunds,
+            errors.FeeTooHigh,
             errors.AddressRefused,
             errors.ChainUnreachable,
         ),

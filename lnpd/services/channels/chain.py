@@ -185,7 +185,7 @@ class FundingRecipient:
             feerate_per_kw = await watcher.feerate(FUNDING_BLOCKS)
             if why := await channels.judges.funding(driver.channel, wanted.output.value_sat, feerate_per_kw):
                 raise ChannelRefused(why)
-            made = await self._wallet.fund(key, wanted.output, feerate_per_kw)
+            made = await self._wallet.fund(key, wanted.output, feerate_per_kw, wanted.max_fee_sat)
         except LnpdError as error:
             driver.post(Item(FundingFailed(str(error))))
             return

@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from lnpd_sdk.types import OPENER
+
 from lnpd.chain.interface import ChainBackend, Outpoint
 from lnpd.channel.actions import Notify
 from lnpd.channel.events import Close, ForceClose
@@ -22,6 +24,7 @@ from lnpd.errors import (
     ChannelRefused,
     CloseBlocked,
     ClosePending,
+    FeeTooHigh,
     OpenTimedOut,
     PeerNotConnected,
     StateUnproven,
@@ -34,7 +37,7 @@ from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.channels.opening import Kind, Kinds, require_spoken, usual_type
 from lnpd.services.channels.reserve import has_anchors
 from lnpd.services.channels.service import Channels
-from lnpd.services.wallet.select import Selection
+from lnpd.services.wallet.select import Selection, require_modest
 from lnpd.services.wallet.service import Wallet
 from lnpd.store.store import Store
 from lnpd.tx.transaction import TxOut
@@ -76,13 +79,13 @@ class Commands:
         channel_type: str,
         providers: tuple[str, ...],
         feerate_per_kw: int | None,
+        max_fee_sat: int | None = None,
     ) -> answers.Opened:
         """Opens a channel; see Backend.open."""
-        kind, _ = await self.planned(
-            peer, amount_sat, push_msat, channel_type, providers
-        )  # before the peer hears of it
+        wanted = (peer, amount_sat, push_msat, channel_type, providers, max_fee_sat)
+        kind, _ = await self.planned(*wanted)  # before the peer hears of it
         feerate = feerate_per_kw or await self.commitment_feerate(kind)
-        channel = await self.channels.open(peer, amount_sat, push_msat, kind, feerate)
+        channel = await self.channels.open(peer, amount_sat, push_msat, kind, feerate, max_fee_sat=max_fee_sat)
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 channel = await self.channels.until(channel.key, funded)
@@ -105,7 +108,13 @@ class Commands:
         return answers.Opened(channel.id.hex(), outpoint, channel.capacity_sat, channel_view.state_name(channel))
 
     async def planned(
-        self, peer: bytes, amount_sat: int, push_msat: int, channel_type: str, providers: tuple[str, ...]
+        self,
+        peer: bytes,
+        amount_sat: int,
+        push_msat: int,
+        channel_type: str,
+        providers: tuple[str, ...],
+        max_fee_sat: int | None = None,
     ) -> tuple[Kind, Selection]:
         """What would be opened, and the coins that would pay for it; the peer hears nothing. Raises as `open` does."""
         negotiated = self.channels.negotiated(peer)
@@ -116,17 +125,22 @@ class Commands:
             raise ChannelRefused(f"{push_msat:,} msat cannot be given away of a channel of {amount_sat:,} sat.")
         await self.channels.parts.reserve.for_one_more(kind, amount_sat)
         funding = TxOut(amount_sat, SAMPLE_SCRIPT)
-        return kind, await self.wallet.require(funding, await self.watcher.feerate(CONFIRM_BLOCKS))
+        chosen = await self.wallet.require(funding, await self.watcher.feerate(CONFIRM_BLOCKS))
+        require_modest(chosen, amount_sat, max_fee_sat)
+        return kind, chosen
 
     async def commitment_feerate(self, kind: Kind) -> int:
         """What would be due in the channel later: it begins with that."""
         soon, floor = await self.watcher.feerate(SOON_BLOCKS), await self.watcher.feerate(FLOOR_BLOCKS)
         return target_per_kw(has_anchors(kind.type), Estimates(soon, floor))
 
-    async def force_close(self, driver: ChannelDriver, not_restored: bool = False) -> answers.Closed:
+    async def force_close(
+        self, driver: ChannelDriver, not_restored: bool = False, max_fee_sat: int | None = None
+    ) -> answers.Closed:
         """Broadcasts our commitment; see Backend.close."""
         now = driver.channel
         _refuse_closed(now)
+        await self.forced_fee_sat(now, max_fee_sat)
         name = now.id.hex()[:12]
         if now.unproven and now.peer in self.channels.links:  # it was only just connected: its word is on the way
             with suppress(TimeoutError):
@@ -147,7 +161,9 @@ class Commands:
         note = OURS_NOTE if found == ours else THEIRS_NOTE
         return answers.Closed(now.id.hex(), channel_view.txid_text(found), "forced", note)
 
-    async def close(self, driver: ChannelDriver, destination: str | None) -> answers.Closed:
+    async def close(
+        self, driver: ChannelDriver, destination: str | None, max_fee_sat: int | None = None
+    ) -> answers.Closed:
         """Closes by agreement; see Backend.close."""
         now = driver.channel
         _refuse_closed(now)
@@ -161,7 +177,7 @@ class Commands:
             )
         await self.channels.judges.close(now)
         script = self.wallet.scripts.script_of(destination) if destination else answer_script(now)
-        command = Close(script, *await self.close_fees_sat())
+        command = Close(script, *await self.close_fees_sat(max_fee_sat if now.us == OPENER else None))
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 txid = await self.channels.until(now.key, _closing_txid, command)
@@ -170,11 +186,22 @@ class Commands:
         await self._broadcast()
         return answers.Closed(name, txid, "mutual")
 
-    async def close_fees_sat(self) -> tuple[int, int]:
-        """The lowest and the highest fee that we agree to in a mutual close."""
+    async def close_fees_sat(self, max_fee_sat: int | None = None) -> tuple[int, int]:
+        """The lowest and the highest fee that we agree to in a mutual close. Raises FeeTooHigh."""
         feerate = await self.watcher.feerate(CONFIRM_BLOCKS)
         least = MIN_CLOSE_FEERATE_PER_KW * CLOSE_WEIGHT // 1000
-        return least, max(least, 2 * feerate * CLOSE_WEIGHT // 1000)
+        most = max(least, 2 * feerate * CLOSE_WEIGHT // 1000)
+        if max_fee_sat is not None and max_fee_sat < least:
+            raise FeeTooHigh(f"A close costs {least:,} sat at least; {max_fee_sat:,} are allowed.")
+        return least, most if max_fee_sat is None else min(most, max_fee_sat)
+
+    async def forced_fee_sat(self, channel: Channel, max_fee_sat: int | None = None) -> int:
+        """What our commitment pays of our balance: its opener pays for it. Raises FeeTooHigh."""
+        kept = (await channel_view.graphs(self.store, channel)).get(int(channel.us))
+        fee_sat = kept.fee_sat if kept and channel.us == OPENER else 0
+        if max_fee_sat is not None and fee_sat > max_fee_sat:
+            raise FeeTooHigh(f"Our commitment pays {fee_sat:,} sat by now; {max_fee_sat:,} are allowed.")
+        return fee_sat
 
     async def _spender(self, channel: Channel) -> bytes | None:
         """What spends a channel's funding, in the mempool or a block: the peer, who is told, may have been faster."""

@@ -213,8 +213,9 @@ class Channels:
         return self._features[peer]
 
     async def open(
-        self, peer: bytes, capacity_sat: int, push_msat: int, kind: Kind, feerate_per_kw: int, factory: str = ""
-    ) -> Channel:
+        self, peer: bytes, capacity_sat: int, push_msat: int, kind: Kind, feerate_per_kw: int, factory: str = "",
+        max_fee_sat: int | None = None,
+    ) -> Channel:  # fmt: skip
         """Sends open_channel; the channel as it stands after that. `factory`: the plugin for which others fund it.
 
         PeerNotConnected; ChannelRefused if our own caps do not allow it, or the peer lacks a feature that it takes.
@@ -234,13 +235,9 @@ class Channels:
             type_bits=kind.bits,
             extensions=kind.extensions,
             initial_states=kind.initial_states(feerate_per_kw),
-            terms=terms,
-            alias=fresh_alias(),
-            funding_type=kind.funding_type,
-            records=records,
-            foreign=bool(factory),
-            factory=factory,
-        )
+            terms=terms, alias=fresh_alias(), funding_type=kind.funding_type, records=records,
+            foreign=bool(factory), factory=factory, max_fee_sat=max_fee_sat,
+        )  # fmt: skip
         self.judges.begun(driver.channel.key)
         try:
             return await driver.command(command)

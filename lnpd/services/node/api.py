@@ -22,8 +22,9 @@ from lnpd.services.doctor import table as doctor
 from lnpd.services.events import Events
 from lnpd.services.logs import reader
 from lnpd.services.logs.ring import RING
-from lnpd.services.node import about, coins, configured, estimates, warnings
+from lnpd.services.node import about, coins, configured, warnings
 from lnpd.services.node.checking import checked_with_chain
+from lnpd.services.node.estimates import EstimateApi
 from lnpd.services.node.plugins import PluginApi
 from lnpd.services.node.services import Services
 from lnpd.services.payments.incoming import FEATURES as INVOICE_FEATURES
@@ -31,7 +32,7 @@ from lnpd.services.payments.incoming import FEATURES as INVOICE_FEATURES
 EMBIT_NAMES = {"bitcoin": "main", "testnet": "test", "signet": "signet", "regtest": "regtest"}
 
 
-class NodeApi(PluginApi):
+class NodeApi(EstimateApi, PluginApi):
     """The Backend of a node. `request_stop` ends it as soon as it can."""
 
     def __init__(self, services: Services, request_stop: Callable[[], None]) -> None:
@@ -180,12 +181,14 @@ class NodeApi(PluginApi):
         await self._services.wallet.rescan(from_height)
         return await self.funds()
 
-    async def send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Sent:
+    async def send(
+        self, address: str, amount_sat: int, feerate_per_kw: int | None, max_fee_sat: int | None = None
+    ) -> answers.Sent:
         """Pays from the wallet."""
         self._services.pulse.require()
         self._services.sight.require_current()
         feerate = feerate_per_kw or await self._services.watcher.feerate(CONFIRM_BLOCKS)
-        made = await self._services.wallet.send(address, amount_sat, feerate)
+        made = await self._services.wallet.send(address, amount_sat, feerate, max_fee_sat)
         return answers.Sent(channel_view.txid_text(made.txid), amount_sat, made.fee_sat)
 
     async def mine(self, blocks: int) -> answers.Mined:
@@ -224,11 +227,12 @@ class NodeApi(PluginApi):
         channel_type: str,
         providers: tuple[str, ...],
         feerate_per_kw: int | None,
+        max_fee_sat: int | None = None,
     ) -> answers.Opened:
         """Opens a channel."""
         self._services.pulse.require()
         self._services.sight.require_current()
-        wanted = (amount_sat, push_msat, channel_type, providers, feerate_per_kw)
+        wanted = (amount_sat, push_msat, channel_type, providers, feerate_per_kw, max_fee_sat)
         return await self.commands.open(bytes.fromhex(peer), *wanted)
 
     async def channels(self, onchain: bool = False) -> tuple[answers.Channel, ...]:
@@ -262,13 +266,18 @@ class NodeApi(PluginApi):
         return await picture.shown(services.store, driver.channel, theirs, partial(coins.address_of, services))
 
     async def close(
-        self, channel: str, force: bool, destination: str | None, not_restored: bool = False
+        self,
+        channel: str,
+        force: bool,
+        destination: str | None,
+        not_restored: bool = False,
+        max_fee_sat: int | None = None,
     ) -> answers.Closed:
         """Closes a channel."""
         driver = self._services.channels.driver_of(channel)
         if force:
-            return await self.commands.force_close(driver, not_restored)
-        return await self.commands.close(driver, destination)
+            return await self.commands.force_close(driver, not_restored, max_fee_sat)
+        return await self.commands.close(driver, destination, max_fee_sat)
 
     async def relay(
         self,
@@ -327,27 +336,6 @@ class NodeApi(PluginApi):
     ) -> answers.Paid:
         """Pays an invoice."""
         return await self._services.payments.pay(invoice, amount_msat, timeout_seconds, route, max_fee_msat)
-
-    async def estimate_send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Estimate:
-        """What `send` would cost."""
-        return await estimates.of_send(self._services, address, amount_sat, feerate_per_kw)
-
-    async def estimate_open(
-        self, peer: str, amount_sat: int, push_msat: int, channel_type: str, providers: tuple[str, ...]
-    ) -> answers.Estimate:
-        """What `open` would cost."""
-        return await estimates.of_open(self.commands, peer, amount_sat, push_msat, channel_type, providers)
-
-    async def estimate_close(self, channel: str, force: bool) -> answers.Estimate:
-        """What `close` would cost, and bring."""
-        driver = self._services.channels.driver_of(channel)
-        return await estimates.of_close(self._services, self.commands, driver, force)
-
-    async def estimate_pay(
-        self, invoice: str, amount_msat: int | None, route: tuple[str, ...] = (), max_fee_msat: int | None = None
-    ) -> answers.Estimate:
-        """What `pay` would cost."""
-        return await estimates.of_pay(self._services, invoice, amount_msat, route, max_fee_msat)
 
     async def forwards(self) -> tuple[answers.Forward, ...]:
         """What passed through this node last."""

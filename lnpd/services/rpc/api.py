@@ -204,8 +204,13 @@ class Backend(Protocol):
         """Reads the chain's past of every address again; what the wallet has then. ChainError."""
         ...
 
-    async def send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> Sent:
-        """Pays from the wallet on chain. InsufficientFunds, AddressRefused, ChainUnreachable."""
+    async def send(
+        self, address: str, amount_sat: int, feerate_per_kw: int | None, max_fee_sat: int | None = None
+    ) -> Sent:
+        """Pays from the wallet on chain, with at most `max_fee_sat` (None: what is modest for the amount).
+
+        InsufficientFunds, FeeTooHigh, AddressRefused, ChainUnreachable.
+        """
         ...
 
     async def mine(self, blocks: int) -> Mined:
@@ -226,12 +231,13 @@ class Backend(Protocol):
         channel_type: str,
         providers: tuple[str, ...],
         feerate_per_kw: int | None,
+        max_fee_sat: int | None = None,
     ) -> Opened:
         """Opens a channel; returns when its funding transaction is broadcast.
 
         `channel_type` is a name of BOLT 2 or of a plugin's type ("" chooses the best that both speak); `providers` are
-        added to it, in order. PeerNotConnected, InsufficientFunds, ChainUnreachable, ChannelRefused with the peer's
-        words.
+        added to it, in order. The funding transaction pays at most `max_fee_sat` (None: what is modest for the amount).
+        PeerNotConnected, InsufficientFunds, FeeTooHigh, ChainUnreachable, ChannelRefused with the peer's words.
         """
         ...
 
@@ -244,14 +250,19 @@ class Backend(Protocol):
         ...
 
     async def close(
-        self, channel: ChannelId, force: bool, destination: str | None, not_restored: bool = False
+        self,
+        channel: ChannelId,
+        force: bool,
+        destination: str | None,
+        not_restored: bool = False,
+        max_fee_sat: int | None = None,
     ) -> Closed:
         """Closes a channel; returns when the closing transaction is broadcast.
 
         `destination` is an address for our balance, the wallet's if it is None. Without `force` the peer has to agree.
         With it, and before the peer was heard since the start, `not_restored` vouches that the database is no older
-        copy. UnknownChannel, StateUnproven, CloseBlocked (names the provider that blocks it), PeerNotConnected,
-        AddressRefused.
+        copy. Of a channel that we opened, the close costs at most `max_fee_sat`. UnknownChannel, StateUnproven,
+        CloseBlocked (names the provider that blocks it), PeerNotConnected, AddressRefused, FeeTooHigh.
         """
         ...
 
@@ -303,18 +314,26 @@ class Backend(Protocol):
 
     # --- what it would cost, before it is done; each raises what the command itself would raise before it begins
 
-    async def estimate_send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> Estimate:
-        """Of `send`. InsufficientFunds, AddressRefused."""
+    async def estimate_send(
+        self, address: str, amount_sat: int, feerate_per_kw: int | None, max_fee_sat: int | None = None
+    ) -> Estimate:
+        """Of `send`. InsufficientFunds, FeeTooHigh, AddressRefused."""
         ...
 
     async def estimate_open(
-        self, peer: NodeId, amount_sat: int, push_msat: int, channel_type: str, providers: tuple[str, ...]
+        self,
+        peer: NodeId,
+        amount_sat: int,
+        push_msat: int,
+        channel_type: str,
+        providers: tuple[str, ...],
+        max_fee_sat: int | None = None,
     ) -> Estimate:
-        """Of `open`. PeerNotConnected, InsufficientFunds, ChannelRefused."""
+        """Of `open`. PeerNotConnected, InsufficientFunds, FeeTooHigh, ChannelRefused."""
         ...
 
-    async def estimate_close(self, channel: ChannelId, force: bool) -> Estimate:
-        """Of `close`. UnknownChannel."""
+    async def estimate_close(self, channel: ChannelId, force: bool, max_fee_sat: int | None = None) -> Estimate:
+        """Of `close`. UnknownChannel, FeeTooHigh."""
         ...
 
     async def estimate_pay(

@@ -25,6 +25,7 @@ pytest.importorskip("pbk")  # the embedded chain
 
 ROOT = Path(__file__).resolve().parents[3]
 HELLO = ROOT / "plugins" / "examples" / "hello.py"
+KEYSEND = HELLO.with_name("keysend.py")
 SECONDS = 60.0
 
 
@@ -200,6 +201,19 @@ def test_a_plugins_commands_come_and_go_with_it(world: World, shell: Terminal) -
     shell.does("plugin start hello", "ready")
     shell.types("hello")
     shell.until(lambda: shell.screen.buffer[shell.screen.cursor.y][8].fg == "cyan")
+
+
+def test_a_plugins_command_that_moves_money_is_asked_about(world: World, shell: Terminal) -> None:
+    shell.does(f"plugin start {KEYSEND}", "ready")
+    peer = world.bob.partition("@")[0]
+    shell.types(f"keysend-send {peer} 21000\r")
+    shell.shows("plugin       keysend", "amount_msat  21 sat", "fee          0 sat", "total        21 sat")
+    shell.shows("Let keysend do it? [y/N]")
+    shell.types("n\r")
+    shell.shows("Not confirmed: nothing was done.")
+    shell.prompt()
+    shell.does(f"keysend-send {peer} 21000 --yes", "pay:")  # what it was not granted: it was asked
+    shell.does("plugin stop keysend", "stopped")
 
 
 def test_a_close_says_how_many_blocks_are_left(world: World, shell: Terminal) -> None:

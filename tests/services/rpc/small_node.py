@@ -165,7 +165,9 @@ class SmallNode:
         coin = answers.Coin(f"{TXID}:1", 150_000_000, "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", 6)
         return answers.Funds(150_000_000, 0, 0, 0, 700_000_500, (coin,))
 
-    async def send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Sent:
+    async def send(
+        self, address: str, amount_sat: int, feerate_per_kw: int | None, max_fee_sat: int | None = None
+    ) -> answers.Sent:
         if amount_sat > 150_000_000:
             raise InsufficientFunds(f"The wallet has 150000000 sat, and {amount_sat} sat are to be sent.")
         return answers.Sent(TXID, amount_sat, 141)
@@ -179,6 +181,7 @@ class SmallNode:
     async def open(
         self, peer: str, amount_sat: int, push_msat: int, channel_type: str, providers: tuple[str, ...],
         feerate_per_kw: int | None,
+        max_fee_sat: int | None = None,
     ) -> answers.Opened:  # fmt: skip
         self.asked.append(("open", peer, amount_sat, push_msat, channel_type, providers, feerate_per_kw))
         return answers.Opened(CHANNEL_ID, f"{TXID}:0", amount_sat, "awaiting_depth")
@@ -191,7 +194,12 @@ class SmallNode:
         return msgspec.convert({**drawn, "channel_id": channel}, answers.Commitment)
 
     async def close(
-        self, channel: str, force: bool, destination: str | None, not_restored: bool = False
+        self,
+        channel: str,
+        force: bool,
+        destination: str | None,
+        not_restored: bool = False,
+        max_fee_sat: int | None = None,
     ) -> answers.Closed:
         if not force:
             raise CloseBlocked(f"The provider lockbox blocks the close of {channel[:8]}: a box is open.")
@@ -229,15 +237,23 @@ class SmallNode:
             raise PaymentFailed("The invoice names an amount already.")
         return answers.Paid("e5" * 32, "f6" * 32, 21_000, 0, 1, 0.042)
 
-    async def estimate_send(self, address: str, amount_sat: int, feerate_per_kw: int | None) -> answers.Estimate:
+    async def estimate_send(
+        self, address: str, amount_sat: int, feerate_per_kw: int | None, max_fee_sat: int | None = None
+    ) -> answers.Estimate:
         return answers.Estimate(1000 * amount_sat, 141_000, 141_000, 1000 * amount_sat + 141_000, address)
 
     async def estimate_open(
-        self, peer: str, amount_sat: int, push_msat: int, channel_type: str, providers: tuple[str, ...]
+        self,
+        peer: str,
+        amount_sat: int,
+        push_msat: int,
+        channel_type: str,
+        providers: tuple[str, ...],
+        max_fee_sat: int | None = None,
     ) -> answers.Estimate:
         return answers.Estimate(1000 * amount_sat, 153_000, 153_000, 1000 * amount_sat + 153_000, peer)
 
-    async def estimate_close(self, channel: str, force: bool) -> answers.Estimate:
+    async def estimate_close(self, channel: str, force: bool, max_fee_sat: int | None = None) -> answers.Estimate:
         return answers.Estimate(700_000_500, 169_000, 338_000, 699_831_500, "wallet")
 
     async def estimate_pay(

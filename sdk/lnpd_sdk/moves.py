@@ -1,0 +1,74 @@
+"""Which method of a plugin moves money, and what does it say beforehand of the cost? A person is asked before it is
+called."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from lnpd_sdk.manifest import RpcMethod
+
+Msat = Annotated[int, msgspec.Meta(ge=0, le=2_100_000_000_000_000_000)]
+"""An amount in millisatoshi; there are no more than this."""
+MSAT: Final = {"_sat": 1000, "_msat": 1}
+"""What the amounts of parameters with these endings count."""
+
+
+class Moves(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An RPC method moves money: `lnp` and its shell show the plugin, the command and its arguments, and ask before it
+    is called, as they do for the node's own (`--yes`: not; scripts never).
+
+    `amount` and `max_fee` name parameters of it, integers whose names end in `_sat` or `_msat`: what is moved, and the
+    most that this may cost. `estimate` names a method of the same plugin that returns the `Cost` and moves nothing; it
+    is given those of the arguments that it takes. What a person confirmed is then given as `max_fee`, so that nothing
+    dearer is done.
+    """
+
+    amount: str = ""
+    max_fee: str = ""
+    estimate: str = ""
+
+
+class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a method would cost if it were called now; nothing is done, and nothing is reserved.
+
+    `amount_msat` is what it moves, `fee_msat` what this costs as things stand, `max_fee_msat` the most that is agreed
+    to (None: no more than `fee_msat`); amount and fee leave us. `to` is whom it goes to, `note` what a person should
+    know besides.
+    """
+
+    amount_msat: Msat
+    fee_msat: Msat
+    max_fee_msat: Msat | None = None
+    to: str = ""
+    note: str = ""
+
+
+def msat_per(name: str) -> int:
+    """How many millisatoshi one of a parameter's is, by its name; 0 if it is no amount."""
+    return next((msat for ending, msat in MSAT.items() if name.endswith(ending)), 0)
+
+
+def wrong_with(methods: "Sequence[RpcMethod]") -> str:
+    """What is wrong with what a plugin's methods say of the money that they move; empty if nothing is."""
+    own = {method.name: method for method in methods}
+    for method in methods:
+        moves = method.moves
+        if moves is None:
+            continue
+        kinds = {each.name: each.kind for each in method.parameters}
+        for name in filter(None, (moves.amount, moves.max_fee)):
+            if kinds.get(name) != "integer" or not msat_per(name):
+                return f"{method.name} has no integer {name[:40]!r} that counts _sat or _msat"
+        if not moves.estimate:
+            continue
+        estimate = own.get(moves.estimate)
+        if estimate is None or estimate.moves is not None:
+            return f"{method.name} is estimated by {moves.estimate[:40]!r}, no method of the plugin that moves nothing"
+        for row in estimate.parameters:
+            if row.name not in kinds and not row.required:
+                continue
+            if kinds.get(row.name) != row.kind:
+                return f"{method.name} has no {row.kind} {row.name!r}, which {estimate.name} takes"
+    return ""
