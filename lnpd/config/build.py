@@ -65,4 +65,5 @@ def _read(row: Option, given: Given, word: str) -> object:
     except ValueError as error:
         if row.secret:  # it may hold a password
             raise ConfigRefused(f"{given.name} takes {error}, and this is not.") from None
-        raise ConfigRefused(f"{given.name} takes {error}, not {word[:60]!r}.") from None
+        shown = word.partition("=")[0] if row.depth == 2 else word  # a plugin's option may be one
+        raise ConfigRefused(f"{given.name} takes {error}, not {shown[:60]!r}.") from None

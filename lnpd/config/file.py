@@ -160,7 +160,8 @@ def _said(document: Document, section: str, table: Table) -> Settled:
     for key, value in table.items():
         row = _row(document, section, key)
         for name, words in _entries(document, section, row, value):
-            given = Given(_key(document, key, name), row.flag, words, "file", _place(document, section, key, name))
+            place = _place(document, section, key, name)
+            given = Given(_key(document, key, name), row.flag, words, "file", place, document.path)
             _check(document, row, given)
             said[given.key] = given
     return said

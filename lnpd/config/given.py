@@ -6,6 +6,7 @@ An option that is a table (plugins' options, grants, ...) is said entry by entry
 stands beside `plugin.hello.name` of an argument.
 """
 
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -18,7 +19,7 @@ class Given(msgspec.Struct, frozen=True):
     """A value as it was said. `words` are what the option's reader reads; a flag's is a bool.
 
     `key` is the option's, with the entry's name behind a dot if it is a table; `place` is where: a file and its line,
-    or a variable.
+    or a variable. `file` is the file alone.
     """
 
     key: str
@@ -26,6 +27,7 @@ class Given(msgspec.Struct, frozen=True):
     words: str | tuple[str, ...] | bool
     source: Source
     place: str = ""
+    file: Path | None = None
 
     def __repr__(self) -> str:
         return f"Given({self.key})"  # the words may be a password

@@ -1,5 +1,6 @@
 """What is in effect, and who said it? The rows that `lnp config` and `lnpd --check-config` print."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from lnpd.config.model import Config, Secret
 from lnpd.config.table import OPTIONS, Option
 
 HIDDEN: Final = "(not shown)"
+LIKE_A_SECRET: Final = re.compile(r"(?i)\.[^.]*(?:passw|passphrase|secret|token|credential|api[_-]?key)[^.]*$")
+"""Entries whose names say so: which options of plugins are secrets is known once they run."""
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -38,7 +41,7 @@ def _of(row: Option, config: Config, given: dict[str, Given]) -> Iterator[Settin
     for key, each in given.items():
         if key.startswith(f"{row.key}."):
             words = each.words if isinstance(each.words, tuple) else (str(each.words),)
-            values = [word.partition("=")[2] for word in words]
+            values = [HIDDEN if LIKE_A_SECRET.search(key) else word.partition("=")[2] for word in words]
             yield _setting(row, key, values if row.lists else values[-1], each, config)
 
 

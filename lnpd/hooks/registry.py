@@ -326,6 +326,8 @@ def _check_option(owner: str, option: OptionSpec) -> None:
     kinds = {"text": str, "integer": int, "number": float, "boolean": bool}
     if not PARAMETER.fullmatch(option.name) or type(option.default) is not kinds[option.kind]:
         raise ManifestRefused(f"{owner}: the option {option.name[:40]!r} has no good name or no good default")
+    if option.secret and option.kind != "text":
+        raise ManifestRefused(f"{owner}: the option {option.name} is a secret, and then a text")
     _check_texts(owner, option.help, str(option.default))
 
 

@@ -52,18 +52,23 @@ class Living:
         self._moments: dict[str, Callable[..., object]] = {}
 
     # --- declarations
-    def option(self, name: str, kind: type[V], default: V, help: str = "", dynamic: bool = False) -> Option[V]:
+    def option(
+        self, name: str, kind: type[V], default: V, help: str = "", dynamic: bool = False, secret: bool = False
+    ) -> Option[V]:
         """Declares an option that the user sets; read `.value` of what this returns whenever it is needed.
 
         `kind` is str, int, float or bool. The user gives `lnpd --option PLUGIN.NAME=VALUE`, and for a `dynamic` one
         also `lnp plugin set PLUGIN NAME VALUE`, while the plugin runs; what was set is kept over reloads and restarts.
-        A value of the wrong type is refused before the plugin hears of it.
+        A value of the wrong type is refused before the plugin hears of it. The value of a `secret` one, a str, is shown
+        nowhere, and a configuration file that holds it is refused if others may read it.
         """
         if kind not in KINDS or type(default) is not kind:
             raise TypeError(f"the option {name} is str, int, float or bool, and its default is of that type")
+        if secret and kind is not str:
+            raise TypeError(f"the option {name} is a secret, and then a str")
         if name in self._options:
             raise TypeError(f"the option {name} is declared twice")
-        made = Option(OptionSpec(name, KINDS[kind], default, help, dynamic), default)
+        made = Option(OptionSpec(name, KINDS[kind], default, help, dynamic, secret), default)
         self._options[name] = made
         return made
 

@@ -45,13 +45,14 @@ class RpcMethod(msgspec.Struct, frozen=True):
 
 class OptionSpec(msgspec.Struct, frozen=True):
     """An option that the user may set; `dynamic` ones also while the plugin runs. The unit of an amount is in its
-    name. `default` is of the option's kind."""
+    name. `default` is of the option's kind. A `secret` one, a text, is shown by nothing: no answer, log or report."""
 
     name: str
     kind: OptionKind
     default: OptionValue
     help: str = ""
     dynamic: bool = False
+    secret: bool = False
 
 
 class Filter(msgspec.Struct, frozen=True, omit_defaults=True):

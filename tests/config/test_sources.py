@@ -95,6 +95,7 @@ COUNTS: dict[str, tuple[str, dict[str, str], list[str], str, object, str]] = {
                       "max_channel_sat", 1_000_000, "default"),
     "a limit": ('limits = "cautious"\nmax_accepted_htlcs = 7', {}, [], "max_accepted_htlcs", 7, "file"),
     "a password": ("", {"LNPD_BITCOIND": "http://a:hunter2@h"}, [], "bitcoind", HIDDEN, "environment"),
+    "a plugin's password": ('[plugin.mood]\napi_key = "hunter2"', {}, [], "plugin.mood.api_key", HIDDEN, "file"),
     "no password": ('bitcoind = "auto"', {}, [], "bitcoind", "auto", "file"),
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from lnpd_sdk.manifest import (
     HookSubscription,
     MainSpec,
     Manifest,
+    OptionSpec,
     Parameter,
     RpcMethod,
 )
@@ -150,6 +151,10 @@ BAD: dict[str, tuple[Manifest, str]] = {
     "an extension twice": (
         manifest(rpc=(adding("x"), adding("x", name="storm-again"))),
         "storm adds the parameter x of open twice",
+    ),
+    "a secret that is a number": (
+        manifest(options=(OptionSpec("x", "integer", 1, secret=True),)),
+        "the option x is a secret, and then a text",
     ),
     "a method that moves what it does not name": (
         manifest(rpc=(RpcMethod("x", "", moves=Moves("amount_sat")),)),

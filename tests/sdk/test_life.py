@@ -54,6 +54,10 @@ def test_options_are_declared_and_have_their_defaults() -> None:
         OptionSpec("share", "number", 0.5),
         OptionSpec("loud", "boolean", False),
     )
+    plugin.option("word", str, "", secret=True)
+    assert plugin.manifest().options[-1] == OptionSpec("word", "text", "", secret=True)
+    with pytest.raises(TypeError, match="number is a secret, and then a str"):
+        plugin.option("number", int, 5, secret=True)
     assert [each.value for each in options.values()] == ["hello", 3, 0.5, False]
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from embit.bip39 import WORDLIST
 
+from lnpd.config.listing import HIDDEN
 from lnpd.services.logs.secrets import Secrets
 
 LEAST_WORD: Final = 6  # of what a plugin was told: a shorter one is no key, and stands everywhere
@@ -163,4 +164,5 @@ def values_of(settings: Mapping[str, Any]) -> Iterator[str]:  # Any: rows of the
     for key, row in settings.items():
         if key.startswith("plugin."):
             values = row.value if isinstance(row.value, list) else [row.value]
-            yield from (value for value in values if isinstance(value, str) and len(value) >= LEAST_WORD)
+            words = (value for value in values if isinstance(value, str) and value != HIDDEN)
+            yield from (word for word in words if len(word) >= LEAST_WORD)

@@ -16,7 +16,10 @@ FORMS: Final = (
     re.compile(r"(?<=://)[^\s/@:\[\"'<>]{0,256}:[^\s\"'<>]{1,256}(?=@)"),  # whoever forgot to quote / and @, too
     re.compile(r"(?<=://)[^\s/@:\[\"'<>]{8,256}(?=@)"),  # a token alone
     re.compile(r"(?i)(?<=bearer )[a-z0-9._~+/-]{8,}=*"),
-    re.compile(r"(?i)(?<=rpcpassword=)[^\s\"']+"),
+    *(
+        re.compile(rf"""(?i)(?<={name}=)(?:"[^"\n]*"?|'[^'\n]*'?|[^\s"'&,;)]+)""")
+        for name in ("password", "passwd", "passphrase", "token")
+    ),
     re.compile(r"\b[xtuvyzUVYZ]prv[1-9A-HJ-NP-Za-km-z]{40,}"),
     re.compile(r"(?i)(?<=basic )[a-z0-9+/]{8,}={0,2}"),
     re.compile(r"(?<=__cookie__:)[0-9a-f]{16,}"),

@@ -4,7 +4,7 @@ from typing import Final
 
 from lnpd.config.change import known
 from lnpd.config.given import Source
-from lnpd.config.listing import settings
+from lnpd.config.listing import HIDDEN, settings
 from lnpd.errors import SettingRefused
 from lnpd.rpc.answers import PluginOption, Setting
 from lnpd.services.node.plugins import PluginApi
@@ -14,12 +14,20 @@ PLUGIN: Final = "plugin."
 
 
 async def shown(services: Services, api: PluginApi, key: str | None) -> tuple[Setting, ...]:
-    """Every option, or one, or the entries of one; nothing where a table has none. Raises SettingRefused."""
+    """Every option, or one, or the entries of one; nothing where a table has none. What is given for a plugin that does
+    not run may be a secret. Raises SettingRefused."""
     options = await api.plugin_options(None)
     plugins = [_of_plugin(services, each) for each in options]
     taken = {each.key for each in plugins}
     own = [
-        Setting(each.key, each.value, each.source, each.place, each.dynamic, each.help)
+        Setting(
+            each.key,
+            HIDDEN if each.key.startswith(PLUGIN) else each.value,
+            each.source,
+            each.place,
+            each.dynamic,
+            each.help,
+        )
         for each in settings(services.config)
         if each.key not in taken
     ]

@@ -13,6 +13,7 @@ from lnpd_sdk.questions import OptionChange
 
 from lnpd.channel.state import Channel
 from lnpd.config import Config
+from lnpd.config.listing import HIDDEN
 from lnpd.errors import CommandVetoed, PluginNotRunning, PluginRefused
 from lnpd.errors.words import one_line
 from lnpd.hooks.answers import Answers
@@ -58,7 +59,8 @@ def host_of(
     if config.plugin_listen:
         host.remote = RemoteDoor(config.plugin_listen, config.directory, dict(config.remote_plugins))
     places = {each.key.removeprefix("plugin."): each.place for each in config.given if each.key.startswith("plugin.")}
-    host.chosen = Options(config.plugin_options, store, places)
+    files = {each.key.removeprefix("plugin."): each.file for each in config.given if each.file is not None}
+    host.chosen = Options(config.plugin_options, store, places, files)
     host.pins = lambda: pins(channels())
     return host
 
@@ -162,10 +164,16 @@ class PluginApi:
         return explain.explained(self._services.plugins.hooks, hook)
 
     async def permit(self, method: str, params: dict[str, Any]) -> None:  # Any: each value has its parameter's kind
-        """Whether the plugins let a command pass."""
+        """Whether the plugins let a command pass. None of them is shown another's secret."""
+        if method == "config.set" and self._is_secret(params["key"]):
+            params = {**params, "value": HIDDEN}
         refusal = await self._services.plugins.hooks.chain("rpc_command", None, method=method, params=params)
         if refusal is not None:
             raise CommandVetoed(f"A plugin refuses {method}: {one_line(refusal)}")
+
+    def _is_secret(self, key: str) -> bool:
+        manifests = (each.manifest for each in self._services.plugins.plugins if each.manifest)
+        return key in {f"plugin.{each.name}.{row.name}" for each in manifests for row in each.options if row.secret}
 
     def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
         """The RPC methods of the plugins, of those too that are away for now."""
@@ -217,7 +225,7 @@ def _option(plugin: str, setting: Setting) -> answers.PluginOption:
         plugin=plugin,
         option=spec.name,
         kind=spec.kind,
-        value=setting.value,
+        value=HIDDEN if spec.secret and setting.value else setting.value,
         default=spec.default,
         source=setting.source,
         dynamic=spec.dynamic,

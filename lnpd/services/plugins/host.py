@@ -204,6 +204,7 @@ class PluginHost:
 
     async def options(self, plugin: Plugin, manifest: Manifest) -> dict[str, OptionValue]:
         """The values of a plugin's options. OptionRefused."""
+        self.chosen.require_private(manifest)
         return {setting.spec.name: setting.value for setting in await self.chosen.settings(manifest)}
 
     async def spawn(self, plugin: Plugin, endpoint: str, token: bytes) -> Child:

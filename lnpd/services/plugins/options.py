@@ -6,7 +6,9 @@ A value that does not fit is refused by the option's name before the plugin hear
 """
 
 import re
+import stat
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
@@ -14,6 +16,7 @@ from lnpd_sdk.manifest import Manifest, OptionKind, OptionSpec, OptionValue
 from lnpd_sdk.nearest import nearest
 
 from lnpd.errors import OptionRefused
+from lnpd.services.logs.secrets import SECRETS
 from lnpd.store.read import Read
 from lnpd.store.store import Store
 from lnpd.store.write import Write
@@ -21,6 +24,7 @@ from lnpd.store.write import Write
 NAMESPACE: Final = "plugin-options"
 MAX_TEXT: Final = 10_000
 MAX_INTEGER: Final = 2**63 - 1
+OTHERS: Final = stat.S_IRGRP | stat.S_IROTH
 NUMBER: Final = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,2})?")
 WORDS: Final = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 WHAT: Final[dict[OptionKind, str]] = {
@@ -43,11 +47,17 @@ class Setting(msgspec.Struct, frozen=True):
 
 class Options:
     """The options of all plugins. `given` are (plugin, option, value) from the command line, the environment or the
-    file; `places` say where, by PLUGIN.OPTION, for refusals. Without a store what is set is kept as long as the node
-    lives."""
+    file; `places` say where, by PLUGIN.OPTION, for refusals, and `files` in which file. Without a store what is set is
+    kept as long as the node lives. The log shows no secret that is read here."""
 
-    def __init__(self, given: Given = (), store: Store | None = None, places: Mapping[str, str] | None = None) -> None:
-        self._places = places or {}
+    def __init__(
+        self,
+        given: Given = (),
+        store: Store | None = None,
+        places: Mapping[str, str] | None = None,
+        files: Mapping[str, Path] | None = None,
+    ) -> None:
+        self._places, self._files = places or {}, files or {}
         self._given = {(plugin, option): word for plugin, option, word in given}
         self._store = store
         self._set: dict[bytes, bytes] = {}
@@ -62,12 +72,22 @@ class Options:
         stored = await self._stored(manifest.name)
         return tuple(self._setting(manifest.name, spec, stored.get(spec.name)) for spec in manifest.options)
 
+    def require_private(self, manifest: Manifest) -> None:
+        """Raises OptionRefused if a secret of a plugin stands in a file that others may read."""
+        for spec in manifest.options:
+            path = self._files.get(f"{manifest.name}.{spec.name}")
+            if spec.secret and path is not None and path.exists() and path.stat().st_mode & OTHERS:
+                said = f"{spec.name} of {manifest.name} is a secret, and others may read the file: chmod 600 {path}."
+                raise OptionRefused(self._placed(manifest.name, spec.name, said))
+
     def strangers(self, names: Iterable[str]) -> tuple[str, ...]:
         """The plugins that options are given for and that are none of these."""
         return tuple(sorted({plugin for plugin, _ in self._given} - set(names)))
 
     def _setting(self, plugin: str, spec: OptionSpec, stored: OptionValue | None) -> Setting:
         if stored is not None and spec.dynamic and _fits(spec.kind, stored):  # else it is from another version
+            if spec.secret:
+                SECRETS.add(str(stored))
             return Setting(spec, stored, "lnp plugin set")
         word = self._given.get((plugin, spec.name))
         if word is not None:
@@ -155,6 +175,8 @@ def _fits(kind: OptionKind, value: OptionValue) -> bool:
 
 def _read(plugin: str, spec: OptionSpec, word: str) -> OptionValue:
     """Raises OptionRefused."""
+    if spec.secret:
+        SECRETS.add(word)
     match spec.kind:
         case "text" if len(word) <= MAX_TEXT:
             return word
@@ -164,4 +186,5 @@ def _read(plugin: str, spec: OptionSpec, word: str) -> OptionValue:
             return float(word)
         case "boolean" if word.lower() in WORDS:
             return WORDS[word.lower()]
-    raise OptionRefused(f"The option {spec.name} of {plugin} is {WHAT[spec.kind]}, not {word[:60]!r}.")
+    given = "" if spec.secret else f", not {word[:60]!r}"
+    raise OptionRefused(f"The option {spec.name} of {plugin} is {WHAT[spec.kind]}{given}.")

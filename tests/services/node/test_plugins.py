@@ -3,22 +3,41 @@
 import asyncio
 import logging
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from lnpd.config.build import built
+from lnpd.config.listing import HIDDEN
+from lnpd.config.sources import settle
+from lnpd.config.table import OPTIONS
 from lnpd.errors import OptionRefused, PluginNotFound, PluginNotRunning, PluginRefused
+from lnpd.services.logs.secrets import SECRETS
+from lnpd.services.node import configured
 from lnpd.services.node.node import Node
+from lnpd.services.node.plugins import PluginApi
+from lnpd.services.node.services import Services
 from lnpd.testing import Network, until
 from tests.services.plugins.test_host import written
 
 MOOD = """
+    import logging
+
     greeting = plugin.option("greeting", str, "hello", "what it says", dynamic=True)
     most = plugin.option("most", int, 3)
+    word = plugin.option("word", str, "", dynamic=True, secret=True)
 
     @plugin.on_option
     def changed(node, name, value):
         if value == "no":
             raise ValueError("not this")
+        if name == "word":
+            logging.getLogger('mood').warning("the word is %s", value)
+
+    @plugin.hook("rpc_command", method="config.set")
+    def commanded(node, params):
+        logging.getLogger('mood').warning("set to %s", params)
 
     @plugin.rpc("Says what it has.")
     def say(node):
@@ -26,12 +45,14 @@ MOOD = """
 """
 
 
-def test_a_person_starts_sets_reloads_and_stops_a_plugin(tmp_path: Path) -> None:
+def test_a_person_starts_sets_reloads_and_stops_a_plugin(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "lnpd")
     path = written(tmp_path, MOOD, "mood")
 
     async def main() -> None:
         async with Network(tmp_path / "network") as network:
-            node = await network.node("alice", plugin_options=(("mood", "most", "5"),))
+            shown = (("mood", "hook:rpc_command"),)
+            node = await network.node("alice", plugin_options=(("mood", "most", "5"),), grants=shown)
             with pytest.raises(PluginNotFound):
                 await node.api.plugin_reload("mood")
             started = await node.api.plugin_start(str(path))
@@ -39,7 +60,15 @@ def test_a_person_starts_sets_reloads_and_stops_a_plugin(tmp_path: Path) -> None
             with pytest.raises(PluginNotRunning, match="runs already"):
                 await node.api.plugin_start("mood")
             rows = {row.option: (row.value, row.source) for row in await node.api.plugin_options(None)}
-            assert rows == {"greeting": ("hello", "default"), "most": (5, "lnpd --option")}
+            said = {"greeting": ("hello", "default"), "most": (5, "lnpd --option"), "word": ("", "default")}
+            assert rows == said
+            set_to = await node.api.config_set("plugin.mood.word", "xyzzy-plugh")
+            rows = await node.api.config(None)
+            assert [row.value for row in (set_to, *rows) if row.key == "plugin.mood.word"] == [HIDDEN, HIDDEN]
+            await node.api.permit("config.set", {"key": "plugin.mood.word", "value": "xyzzy-plugh"})
+            await until(lambda: "set to" in caplog.text, "what the plugin was shown")
+            assert HIDDEN in caplog.text and "'value': 'xyzzy" not in caplog.text
+            assert "xyzzy-plugh" not in SECRETS.masked(caplog.text)
             with pytest.raises(OptionRefused, match="read when it starts"):
                 await node.api.plugin_set("mood", "most", "4")
             with pytest.raises(PluginRefused, match="not this"):
@@ -127,3 +156,17 @@ def test_payments_go_on_while_plugins_hang(tmp_path: Path) -> None:
             asked.cancel()
 
     asyncio.run(main())
+
+
+def test_what_is_given_for_a_plugin_that_does_not_run_is_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('alias = "alice"\n[plugin.mood]\nword = "xyzzy"\n')
+    settled, _ = settle({row.flag: None for row in OPTIONS if "lnpd" in row.programs}, {}, str(file))
+
+    class Api:
+        async def plugin_options(self, plugin: str | None) -> tuple[()]:
+            return ()
+
+    services = cast(Services, SimpleNamespace(config=built(settled)))
+    rows = {row.key: row.value for row in asyncio.run(configured.shown(services, cast(PluginApi, Api()), None))}
+    assert (rows["plugin.mood.word"], rows["alias"]) == (HIDDEN, "alice")

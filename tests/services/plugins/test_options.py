@@ -1,6 +1,7 @@
 """Which value has each option of a plugin, and what does it cost to give a wrong one?"""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from lnpd_sdk.manifest import Manifest, OptionSpec
 from lnpd_sdk.questions import OptionChange
 
 from lnpd.errors import OptionRefused
+from lnpd.services.logs.secrets import SECRETS
 from lnpd.services.plugins.options import Options
 from lnpd.store.store import Store
 from tests.services.plugins.test_host import hosted, written
@@ -59,6 +61,31 @@ def test_the_place_of_a_wrong_one_is_named() -> None:
         values(Options((("mood", "loudd", "x"),), None, {"mood.loudd": "/c.toml, line 3"}))
     with pytest.raises(OptionRefused, match=r"/c\.toml, line 4: The option loud of mood is true or false, not 'x'"):
         values(Options((("mood", "loud", "x"),), None, {"mood.loud": "/c.toml, line 4"}))
+
+
+def test_a_secret_is_shown_by_no_refusal_and_no_log_and_may_be_read_by_nobody_else(tmp_path: Path) -> None:
+    manifest = Manifest(name="mood", version="1", options=(OptionSpec("word", "text", "", dynamic=True, secret=True),))
+    file, at = tmp_path / "c.toml", "c.toml, line 2"
+    file.touch()
+    options = Options((("mood", "word", "xyzzy-plugh"),), None, {"mood.word": at}, {"mood.word": file})
+    assert values(options, manifest) == [("xyzzy-plugh", "lnpd --option")]
+    assert (
+        "xyzzy" not in SECRETS.masked("it said xyzzy-plugh")
+        and options.read(manifest, "word", "plover-1") == "plover-1"
+    )
+    assert "plover" not in SECRETS.masked("it said plover-1")
+    with pytest.raises(OptionRefused) as refused:
+        options.read(manifest, "word", "plover" * 2_000)
+    assert "plover" not in str(refused.value)
+    for mode, refuses in ((0o600, False), (0o640, True), (0o604, True), (0o620, False)):
+        file.chmod(mode)
+        with (
+            pytest.raises(OptionRefused, match=f"{at}: word of mood is a secret, .* chmod 600 {file}")
+            if refuses
+            else (contextlib.nullcontext())
+        ):
+            options.require_private(manifest)
+    options.require_private(MANIFEST)
 
 
 def test_what_is_set_is_kept_in_the_store(tmp_path: Path) -> None:
