@@ -4,7 +4,6 @@
 What is large or only needed later is a row that an action keeps: every commitment's graph, each update's message
 (hence the onions), the peer's signatures. Everything that belongs to one side is indexed by party, the opener
 first, so that two snapshots of one channel can be compared.
-
 This is the penalty model: one current commitment a side, older ones revoked by a secret.
 """
 
@@ -78,12 +77,10 @@ class New(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="new"):
     """Nothing was sent yet. The driver makes such a channel (`new_channel`) for an Open or an Accept."""
 
 
-class AwaitingAccept(
-    msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="awaiting_accept"
-):
-    """We sent open_channel. `max_fee_sat` bounds what the funding transaction may pay; None: what is modest."""
+class AwaitingAccept(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_accept"):
+    """We sent open_channel."""
 
-    max_fee_sat: int | None = None
+    max_fee_sat: int | None = None  # the funding transaction's; None: what is modest
 
 
 class AwaitingFunding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="awaiting_funding"):

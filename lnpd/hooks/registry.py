@@ -11,8 +11,7 @@ from typing import TypeVar
 
 import msgspec
 from lnpd_sdk.envelope import CONTRACT_VERSIONS
-from lnpd_sdk.manifest import ChannelTypeSpec, Manifest, OptionSpec, RpcMethod, TopicSpec
-from lnpd_sdk.moves import wrong_with as wrong_with_moves
+from lnpd_sdk.manifest import ChannelTypeSpec, Manifest, OptionSpec, RpcMethod, TopicSpec, wrong_moves
 from lnpd_sdk.nearest import nearest
 from lnpd_sdk.types import ProviderSpec, View
 from msgspec.structs import replace
@@ -280,7 +279,7 @@ def _check_rows(manifest: Manifest) -> None:
         _check_taken(manifest, kind)
     for method in manifest.rpc:
         _check_method(manifest.name, method)
-    if wrong := wrong_with_moves(manifest.rpc):
+    if wrong := wrong_moves(manifest.rpc):
         raise ManifestRefused(f"{manifest.name}: {wrong}")
     for option in manifest.options:
         _check_option(manifest.name, option)

@@ -1,11 +1,12 @@
 """What does a plugin declare? Data, sent once and validated as a whole before anything of it is registered."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from lnpd_sdk.envelope import CONTRACT_VERSION
-from lnpd_sdk.moves import Moves
+from lnpd_sdk.moves import Moves, msat_per
 from lnpd_sdk.script import Miniscript, Taproot
 from lnpd_sdk.types import ProviderSpec
 
@@ -209,3 +210,27 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     notifications: tuple[str, ...] = ()
     topics: tuple[TopicSpec, ...] = ()
     capabilities: tuple[str, ...] = ()
+
+
+def wrong_moves(methods: Sequence[RpcMethod]) -> str:
+    """What is wrong with what a plugin's methods say of the money that they move; empty if nothing is."""
+    own = {method.name: method for method in methods}
+    for method in methods:
+        moves = method.moves
+        if moves is None:
+            continue
+        kinds = {each.name: each.kind for each in method.parameters}
+        for name in filter(None, (moves.amount, moves.max_fee)):
+            if kinds.get(name) != "integer" or not msat_per(name):
+                return f"{method.name} has no integer {name[:40]!r} that counts _sat or _msat"
+        if not moves.estimate:
+            continue
+        estimate = own.get(moves.estimate)
+        if estimate is None or estimate.moves is not None:
+            return f"{method.name} is estimated by {moves.estimate[:40]!r}, no method of the plugin that moves nothing"
+        for row in estimate.parameters:
+            if row.name not in kinds and not row.required:
+                continue
+            if kinds.get(row.name) != row.kind:
+                return f"{method.name} has no {row.kind} {row.name!r}, which {estimate.name} takes"
+    return ""

@@ -1,13 +1,9 @@
 """Which method of a plugin moves money, and what does it say beforehand of the cost? A person is asked before it is
 called."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import msgspec
-
-if TYPE_CHECKING:
-    from lnpd_sdk.manifest import RpcMethod
 
 Msat = Annotated[int, msgspec.Meta(ge=0, le=2_100_000_000_000_000_000)]
 """An amount in millisatoshi; there are no more than this."""
@@ -48,27 +44,3 @@ class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
 def msat_per(name: str) -> int:
     """How many millisatoshi one of a parameter's is, by its name; 0 if it is no amount."""
     return next((msat for ending, msat in MSAT.items() if name.endswith(ending)), 0)
-
-
-def wrong_with(methods: "Sequence[RpcMethod]") -> str:
-    """What is wrong with what a plugin's methods say of the money that they move; empty if nothing is."""
-    own = {method.name: method for method in methods}
-    for method in methods:
-        moves = method.moves
-        if moves is None:
-            continue
-        kinds = {each.name: each.kind for each in method.parameters}
-        for name in filter(None, (moves.amount, moves.max_fee)):
-            if kinds.get(name) != "integer" or not msat_per(name):
-                return f"{method.name} has no integer {name[:40]!r} that counts _sat or _msat"
-        if not moves.estimate:
-            continue
-        estimate = own.get(moves.estimate)
-        if estimate is None or estimate.moves is not None:
-            return f"{method.name} is estimated by {moves.estimate[:40]!r}, no method of the plugin that moves nothing"
-        for row in estimate.parameters:
-            if row.name not in kinds and not row.required:
-                continue
-            if kinds.get(row.name) != row.kind:
-                return f"{method.name} has no {row.kind} {row.name!r}, which {estimate.name} takes"
-    return ""

@@ -29,8 +29,17 @@ from lnpd_sdk.functions import check_call, check_form, check_provider, taken_by,
 from lnpd_sdk.guard import guarded, in_test_mode
 from lnpd_sdk.hearing import Hearing
 from lnpd_sdk.life import Living
-from lnpd_sdk.manifest import ChannelTypeSpec, FeatureSpec, Filter, HookOffer, HookSubscription, Manifest, RpcMethod
-from lnpd_sdk.moves import Cost, Moves, wrong_with
+from lnpd_sdk.manifest import (
+    ChannelTypeSpec,
+    FeatureSpec,
+    Filter,
+    HookOffer,
+    HookSubscription,
+    Manifest,
+    RpcMethod,
+    wrong_moves,
+)
+from lnpd_sdk.moves import Cost, Moves
 from lnpd_sdk.nearest import nearest
 from lnpd_sdk.node import Node
 from lnpd_sdk.parameters import BadParameters, fields_of, parameters_of, typed
@@ -245,14 +254,13 @@ class Plugin(Living, Hearing):
         return register
 
     def manifest(self) -> Manifest:
-        """All of it, as data. TypeError for a receiver of a message that no row declares, and for a method whose
-        `moves` names what is not there."""
+        """All of it, as data. TypeError for a message's receiver or a method's `moves` that names what is not there."""
         declared = {row.split(",")[2].strip() for row in self._rows() if row.startswith("message,")}
         for name in self._receivers:
             if name not in declared:
                 near = nearest(name, declared)
                 raise TypeError(f"{self.name} receives the message {name}, which none of its rows declares{near}")
-        if wrong := wrong_with(rpc := tuple(spec for spec, _ in self._rpc.values())):
+        if wrong := wrong_moves(rpc := tuple(spec for spec, _ in self._rpc.values())):
             raise TypeError(f"{self.name}: {wrong}")
         return Manifest(
             name=self.name,

@@ -48,7 +48,7 @@ EXPECTED: dict[str, tuple[str, list[str]]] = {
     "an amount is the person's": ("open 03b2 ", []),
     "options after the words": (
         "close c3c3 ",
-        ["close c3c3 --force", "close c3c3 --destination", "close c3c3 --not-restored"],
+        ["close c3c3 --force", "close c3c3 --destination", "close c3c3 --not-restored", "close c3c3 --max-fee-sat"],
     ),
     "an option, begun": ("close c3c3 --f", ["close c3c3 --force"]),
     "an option is given once": ("close c3c3 --force --f", []),
