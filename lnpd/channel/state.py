@@ -3,8 +3,7 @@
 `Channel` is the snapshot: frozen, small (under 100 KB with 483 HTLCs a side), and free of our secrets and signatures.
 What is large or only needed later is a row that an action keeps: every commitment's graph, each update's message (hence
 the onions), the peer's signatures. Everything that belongs to one side is indexed by party, the opener first, so that
-two snapshots of one channel can be compared. This is the penalty model: one current commitment a side, older ones
-revoked.
+two snapshots of a channel can be compared. This is the penalty model: one commitment a side, older ones are revoked.
 """
 
 from typing import Final, Literal, get_args
