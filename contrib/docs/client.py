@@ -83,6 +83,8 @@ here$  lnp key {DIRECTORY}/rpc-key
 here$  lnpd --rpc-listen 0.0.0.0:9911 --rpc-client phone=9fa1...
 
 there$ lnp --remote {ADDRESS} --server-key 6bcf... --key-file {KEY_FILE} info
+there$ export LNPD_REMOTE={ADDRESS} LNPD_SERVER_KEY=6bcf... LNPD_KEY_FILE={KEY_FILE}
+there$ lnp info
 """
 EXAMPLES: Final = (PLAIN, ASYNC, EVENTS, PLUGINS, REMOTE)
 

@@ -8,7 +8,6 @@ Only the command that was asked for gets a parser, so that `lnp` starts at once.
 import argparse
 import difflib
 import os
-import re
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
+from lnpd.cli import remote
 from lnpd.cli.qr import FLAG, HELP, QR_OF
 from lnpd.config import NETWORKS, default_directory, read_path
 from lnpd.config.places import file_of
@@ -38,6 +38,7 @@ class Common(msgspec.Struct, frozen=True):
     plain: bool = False
     in_shell: bool = False
     remote: Remote | None = None
+    remote_origin: str = ""  # who named it, if nobody typed it
 
     @property
     def place(self) -> Path | Remote:
@@ -49,19 +50,14 @@ COMMON: Final[tuple[tuple[str, str, str], ...]] = (
     ("--directory", "PATH", "the node's data directory (default: what lnpd would take)"),
     ("--network", "NAME", f"{', '.join(NETWORKS)} (default: regtest)"),
     ("--config", "PATH", "the node's configuration file, which may name another network or directory; or none"),
-    ("--remote", "tcp://HOST:PORT", "ask a node on another machine, where it has this --rpc-listen"),
-    ("--server-key", "HEX", "its public key: `lnp key DIRECTORY/rpc-key` shows it there"),
-    ("--key-file", "PATH", "the file with the secret key that it knows: `lnp key PATH` makes one"),
+    ("--remote", "tcp://HOST:PORT", "ask a node on another machine, where it has this --rpc-listen (or LNPD_REMOTE)"),
+    ("--server-key", "HEX", "its public key: `lnp key DIRECTORY/rpc-key` shows it there (or LNPD_SERVER_KEY)"),
+    ("--key-file", "PATH", "the file with the secret key that it knows: `lnp key PATH` makes one (or LNPD_KEY_FILE)"),
     ("--timeout", "SECONDS", "wait at most so long for the answer (default: 120)"),
     ("--json", "", "print the answer as JSON, as the RPC gives it"),
     ("--yes", "", "do not ask before money moves (a script, whose input is no terminal, is never asked)"),
     ("--plain", "", "no colours and no moving cursor: for screen readers"),
 )
-
-
-REMOTE: Final = ("--remote", "--server-key", "--key-file")
-_TCP: Final = re.compile(r"tcp://(?:\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,255}):[0-9]{1,5}")
-_KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class Parser(argparse.ArgumentParser):
@@ -185,6 +181,8 @@ def common(parsed: argparse.Namespace, base: Common | None = None) -> Common:
         raise ParameterRefused(f"--network is one of {', '.join(NETWORKS)}, not {given['--network']!r}.")
     named = any(given[flag] for flag in ("--directory", "--network", "--config"))
     directory = base.directory if base and not named else _directory(given)
+    asked = any(given[flag] for flag in remote.VARIABLES) or (base is None and not named)
+    elsewhere = remote.named(given, os.environ) if asked else None
     base = base or Common(directory)
     seconds = _timeout(given["--timeout"])
     return msgspec.structs.replace(
@@ -193,25 +191,11 @@ def common(parsed: argparse.Namespace, base: Common | None = None) -> Common:
         json=base.json or given["--json"],
         timeout_seconds=base.timeout_seconds if seconds is None else seconds,
         qr=getattr(parsed, FLAG, False),
-        remote=_remote(given) or (None if named else base.remote),
+        remote=elsewhere.remote if elsewhere else None if named else base.remote,
+        remote_origin=elsewhere.origin if elsewhere else "" if named else base.remote_origin,
         yes=base.yes or given["--yes"],
         plain=base.plain or given["--plain"],
     )
-
-
-def _remote(given: dict[str, Any]) -> Remote | None:  # Any: what argparse found
-    """The node on another machine that was named. Raises ParameterRefused."""
-    words = [given[flag] for flag in REMOTE]
-    if not any(words):
-        return None
-    if not all(words):
-        raise ParameterRefused(f"{', '.join(REMOTE[:-1])} and {REMOTE[-1]} go together.")
-    address, key, file = words
-    if not _TCP.fullmatch(address):
-        raise ParameterRefused(f"--remote takes tcp://HOST:PORT, not {address[:60]!r}.")
-    if not _KEY.fullmatch(key):
-        raise ParameterRefused(f"--server-key takes a public key, 64 hex digits, not {key[:80]!r}.")
-    return Remote(address, bytes.fromhex(key), Path(os.path.abspath(os.path.expanduser(file))))
 
 
 def _directory(given: dict[str, Any]) -> Path:  # Any: what argparse found

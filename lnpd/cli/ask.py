@@ -7,7 +7,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from lnpd.cli import arguments, progress
+from lnpd.cli import arguments, progress, remote
 from lnpd.cli.arguments import DEFAULT_TIMEOUT_SECONDS, Common
 from lnpd.cli.exits import LNP_EXITS
 from lnpd.cli.keyboard import KEYBOARD, WAIT, WATCH
@@ -39,14 +39,15 @@ def do_found(command: Command, words: Sequence[str], common: Common) -> None:
         return
     params, parsed = arguments.params(command, words)
     common = arguments.common(parsed, common)
-    if command is WAIT:
-        _wait(params, common)
-    elif command.name in AROUND:
-        from lnpd.cli.doctor.here import done  # with the configuration and the checks, which other commands need not
+    with remote.told(common.remote_origin):
+        if command is WAIT:
+            _wait(params, common)
+        elif command.name in AROUND:
+            from lnpd.cli.doctor.here import done  # with the configuration and the checks, which others need not
 
-        done(command.name, params, vars(parsed), common, common.json)
-    else:
-        execute(command, params, common)
+            done(command.name, params, vars(parsed), common, common.json)
+        else:
+            execute(command, params, common)
 
 
 def _watch(words: Sequence[str], common: Common) -> None:

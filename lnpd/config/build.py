@@ -33,7 +33,8 @@ def built(settled: Settled, rules: tuple[Rule, ...] = RULES, files: Iterable[Pat
     if "listen" in fields:
         fields["listen"] = tuple(address for address in fields["listen"] if address is not None)
     network = fields.get("network", "regtest")
-    fields.setdefault("directory", default_directory(network))
+    if "directory" not in fields:
+        fields["directory"] = default_directory(network)
     fields["limits"] = msgspec.structs.replace(usual(network, fields.get("limits", DEFAULT)), **limits)
     return checked(Config(**fields, given=tuple(settled.values()), files=tuple(files)), rules)
 

@@ -18,6 +18,8 @@ from lnpd.errors import ConfigRefused
 FILE_NAME: Final = "config.toml"
 VARIABLE: Final = "LNPD_CONFIG"
 NO_FILE: Final = "none"
+NODE_FILES: Final = ("seed", "lnpd.sqlite3")
+"""Where one of these is, there is a node."""
 WHERE_DATA: Final = "$XDG_DATA_HOME/lnpd/NETWORK, usually ~/.local/share/lnpd/NETWORK; on macOS ~/Library/Application \
 Support/lnpd/NETWORK; where there is a ~/.lnpd/NETWORK, that"
 WHERE_FILE: Final = "$XDG_CONFIG_HOME/lnpd/config.toml, usually ~/.config/lnpd/config.toml; on macOS ~/Library/\
@@ -25,9 +27,31 @@ Application Support/lnpd/config.toml; or ~/.lnpd/config.toml"
 
 
 def default_directory(network: str) -> Path:
-    """The data directory of a network, unless another is given."""
-    older = _home() / ".lnpd" / network
-    return older if older.is_dir() and any(older.iterdir()) else _base("XDG_DATA_HOME", ".local/share") / network
+    """The data directory of a network, unless another is given. Raises ConfigRefused where two hold a node."""
+    older, newer = directories(network)
+    if all(map(_holds_node, (older, newer))):
+        raise ConfigRefused(
+            f"There are two nodes of {network}, in {older} and in {newer}: say which one is meant with --directory, or"
+            " move the other one away."
+        )
+    return older if older.is_dir() and any(older.iterdir()) and not _holds_node(newer) else newer
+
+
+def is_default(directory: Path, network: str) -> bool:
+    """Whether it is what a network's node has unless another is given."""
+    try:
+        return directory == default_directory(network)
+    except ConfigRefused:
+        return False
+
+
+def directories(network: str) -> tuple[Path, Path]:
+    """Where the data of a network may be: the older place, and the platform's."""
+    return _home() / ".lnpd" / network, _base("XDG_DATA_HOME", ".local/share") / network
+
+
+def _holds_node(directory: Path) -> bool:
+    return any((directory / name).exists() for name in NODE_FILES)
 
 
 def default_file() -> Path | None:

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lnpd.cli import options
+from lnpd.cli import lnp, options
+from lnpd.cli.doctor.of_files import SEED_NAME
 from lnpd.cli.effect import printed
+from lnpd.cli.exits import USAGE
 from lnpd.config import Config, Secret, places
 from lnpd.config.build import built
 from lnpd.config.elsewhere import directory_of
@@ -21,6 +23,7 @@ from lnpd.config.listing import settings as listed
 from lnpd.config.model import NETWORKS
 from lnpd.config.table import BY_KEY, OPTIONS
 from lnpd.errors import ConfigRefused
+from lnpd.store.database import DATABASE_NAME
 
 
 @pytest.fixture
@@ -335,6 +338,23 @@ def test_where_data_and_file_are(home: Path, monkeypatch: pytest.MonkeyPatch, ca
     prepare(home, monkeypatch)
     assert places.default_directory("regtest") == home / directory
     assert places.default_file() == (home / file if file else None)
+
+
+def test_of_two_nodes_one_is_to_be_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert places.NODE_FILES == (SEED_NAME, DATABASE_NAME)
+    older, newer = places.directories("regtest")
+    for folder, name in ((newer, SEED_NAME), (older / "plugins", "x")):
+        folder.mkdir(parents=True)
+        (folder / name).touch()
+    assert config().directory == newer, "of an older place that holds no node nobody hears"
+    (older / DATABASE_NAME).touch()
+    with pytest.raises(ConfigRefused, match=f"two nodes of regtest, in {older} and in {newer}: .* --directory"):
+        config()
+    assert config("--directory", str(newer)).directory == newer and config("--network", "signet").network == "signet"
+    assert lnp.main(["info"]) == USAGE and "There are two nodes of regtest" in capsys.readouterr().err
+    assert lnp.main(["doctor"]) != 0 and "There are two nodes of regtest" in capsys.readouterr().out
+    (newer / SEED_NAME).unlink()
+    assert config().directory == older
 
 
 def test_of_two_files_one_is_to_be_named(home: Path) -> None:

@@ -12,6 +12,7 @@ import zmq
 from lnpd import errors
 from lnpd.bus.far import connecting
 from lnpd.cli import lnp
+from lnpd.cli.remote import VARIABLES
 from lnpd.rpc import AsyncClient, Client, Remote
 from lnpd.rpc.far import keys_of
 from lnpd.rpc.published import Published, Reading
@@ -247,7 +248,9 @@ def test_a_reading_asks_only_when_something_is_missing() -> None:
 # --- the command line
 
 
-def test_lnp_asks_a_node_on_another_machine(far: Far, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lnp_asks_a_node_on_another_machine(
+    far: Far, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = ["--remote", far.reader.address, "--server-key", far.reader.server_key.hex(), "--key-file"]
     assert lnp.main([*options, str(far.reader.key_file), "info"]) == 0
     assert "alice" in capsys.readouterr().out
@@ -262,6 +265,20 @@ def test_lnp_asks_a_node_on_another_machine(far: Far, tmp_path: Path, capsys: py
     assert "--key-file go together" in capsys.readouterr().err
     assert lnp.main(["--remote", "nowhere", *options[2:], "x", "info"]) == 2
     assert "tcp://HOST:PORT" in capsys.readouterr().err
+    for name, word in zip(VARIABLES.values(), (options[1], options[3], str(far.reader.key_file)), strict=True):
+        monkeypatch.setenv(name, word)
+    assert lnp.main(["info"]) == 0 and "alice" in capsys.readouterr().out
+    assert lnp.main(["info", "--key-file", str(far.stranger.key_file)]) == 1
+    told = capsys.readouterr().err
+    assert "does not know this key" in told and "(as LNPD_REMOTE, LNPD_SERVER_KEY of the environment says)" in told
+    assert lnp.main(["--directory", str(tmp_path), "info"]) == 3  # which is on this machine
+    monkeypatch.setenv("LNPD_SERVER_KEY", "none")
+    assert lnp.main(["info"]) == 2 and "LNPD_SERVER_KEY takes a public key" in capsys.readouterr().err
+    monkeypatch.delenv("LNPD_SERVER_KEY")
+    assert lnp.main(["info"]) == 2 and "--server-key (LNPD_SERVER_KEY) is missing" in capsys.readouterr().err
+    monkeypatch.delenv("LNPD_REMOTE")
+    assert lnp.main(["--directory", str(tmp_path), "info"]) == 3  # a key alone names no node
+    capsys.readouterr()
     fresh = tmp_path / "fresh.key"
     for _ in range(2):
         assert lnp.main(["key", str(fresh)]) == 0

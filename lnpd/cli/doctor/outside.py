@@ -16,10 +16,11 @@ from typing import Any, Final
 
 from lnpd.cli import started
 from lnpd.cli.arguments import Common
-from lnpd.config import NETWORKS, Config, default_directory
+from lnpd.config import NETWORKS, Config
 from lnpd.config.again import PROGRAM, command_line
 from lnpd.config.build import built
 from lnpd.config.listing import Setting, settings
+from lnpd.config.places import directories, is_default
 from lnpd.config.sources import settle
 from lnpd.config.table import OPTIONS
 from lnpd.errors import ConfigRefused, LnpdError, NodeUnavailable
@@ -70,7 +71,7 @@ class Outside:
         if self.config is None:
             return Line(f"{PROGRAM} --directory {shlex.quote(str(self.directory))}")
         line, directory = command_line(self.config, other), f"--directory {shlex.quote(str(self.directory))}"
-        elsewhere = self.config.directory == self.directory != default_directory(self.config.network)
+        elsewhere = self.config.directory == self.directory and not is_default(self.directory, self.config.network)
         return Line(f"{line} {directory}" if elsewhere and "--directory" not in line else line)
 
     @property
@@ -116,7 +117,7 @@ def seen(given: Mapping[str, Any], common: Common | None) -> Outside:  # Any: wh
     elif config is not None:
         directory = config.directory
     else:
-        directory = Path(given.get("--directory") or default_directory(given.get("--network") or NETWORKS[0]))
+        directory = Path(given.get("--directory") or directories(given.get("--network") or NETWORKS[0])[0])
     if config is not None and not given.get("--config"):
         config, refusal = _before(directory, config)
     rows: dict[str, Setting | answers.Setting] = {row.key: row for row in settings(config)} if config else {}

@@ -21,7 +21,8 @@ from lnpd.cli.doctor.outside import ANSWER_SECONDS, Outside, seen
 from lnpd.cli.exits import OK, WRONG
 from lnpd.cli.render import look_of
 from lnpd.cli.render.style import Look
-from lnpd.config import NETWORKS, default_directory
+from lnpd.config import NETWORKS
+from lnpd.config.places import is_default
 from lnpd.rpc.answers import SEVERITIES, Finding
 from lnpd.rpc.client import Client
 from lnpd.services.doctor.check import Check, found_by
@@ -54,7 +55,7 @@ def _for(outside: Outside, command: str) -> str:
 
 def _part(outside: Outside, command: str) -> str:
     program, _, rest = command.partition(" ")
-    usual = outside.directory == default_directory(NETWORKS[0])
+    usual = is_default(outside.directory, NETWORKS[0])
     if "--directory" in command or not (program == "lnp" or (program == "lnpd" and rest.startswith(OF_A_DIRECTORY))):
         return command
     network = outside.config.network if outside.config is not None and program == "lnpd" else NETWORKS[0]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from lnpd.cli import arguments
 from lnpd.cli.arguments import Common
+from lnpd.cli.remote import told
 from lnpd.rpc.client import Client
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ GREETING: Final = "{alias} on {network}, height {height}. Tab completes, help li
 
 def shell(common: Common) -> int:
     """Runs the shell; returns the exit code. Raises NodeUnavailable if there is no node to begin with."""
-    with Client(common.place) as node:
+    with told(common.remote_origin), Client(common.place) as node:
         info = node.call("info", {}, arguments.DEFAULT_TIMEOUT_SECONDS)
     if not sys.stdin.isatty():
         from lnpd.cli.shell.script import script
@@ -27,6 +28,8 @@ def shell(common: Common) -> int:
     from lnpd.cli.shell.perform import Performer
 
     print(GREETING.format(**info))
+    if common.remote is not None:
+        print(f"At {common.remote}{common.remote_origin}.")
     desk = Desk(common, info)
     performer = Performer(common, desk.settings, lambda: desk.knowledge.state)
     try:
