@@ -3,7 +3,7 @@
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import msgspec
 
@@ -117,11 +117,18 @@ def execute(command: Command, params: dict[str, Any], common: Common) -> None:  
     """Asks the node and prints its answer."""
     with Client(common.place) as node:
         if command.streaming:
-            follow(node, params, common)
+            from lnpd.cli.events import follow
+
+            follow(node, params.get("since"), common)
         if command.method == "log":
             from lnpd.cli.log import show_log
 
             show_log(node, params, common)
+            return
+        if command.method == "stop" and common.in_shell and not common.json:
+            from lnpd.cli.stop import stop
+
+            stop(node, params, common)
             return
         if command.moves is not None:
             params = _confirmed(node, command, params, common)
@@ -147,18 +154,6 @@ def _how_far(common: Common) -> str:
     with Client(common.place) as node:
         info = node.info()
     return f"block {info.synced_height:,} of {info.height:,}"
-
-
-def follow(node: Client, params: dict[str, Any], common: Common) -> NoReturn:  # Any: JSON values
-    """Prints events as they come, a line each, until it is interrupted."""
-    for told in node.events(params.get("since"), patience_seconds=0):
-        if common.json:
-            print(json_text(told), flush=True)
-        else:
-            from lnpd.cli.render import event
-
-            print(event(told.sequence, told.unix_seconds, told.topic, told.payload), flush=True)
-    raise AssertionError("events have no end")
 
 
 def show(command: Command, answer: object, common: Common) -> None:

@@ -1,5 +1,6 @@
 """Does `lnp` do what it is told, say in one line what went wrong, and start fast?"""
 
+import asyncio
 import json
 import os
 import socket
@@ -179,6 +180,51 @@ def test_events_are_followed_until_the_reader_has_enough(node: tuple[SmallNode, 
         following.terminate()
         assert "Traceback" not in following.stderr.read()
     assert [event["payload"]["n"] for event in seen] == [0, 1, 2]
+
+
+def begun(directory: Path, *words: str) -> "subprocess.Popen[str]":
+    line = [sys.executable, "-m", "lnpd.cli.lnp", "--directory", str(directory), *words]
+    return subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def recorded(node: SmallNode, number: int) -> None:
+    events = node.events
+    assert events is not None and node.loop is not None
+    events._store.write_sync(lambda write: events.record(write, "payment", {"n": number}))
+    node.loop.call_soon_threadsafe(events.stored)
+
+
+def test_events_are_followed_through_the_nodes_restart_with_none_left_out_and_none_told_twice(tmp_path: Path) -> None:
+    with in_thread(tmp_path) as node:
+        recorded(node, 0)
+        following = begun(tmp_path, "events", "--since", "0", "--json")
+        assert following.stdout is not None and following.stderr is not None
+        seen = [json.loads(following.stdout.readline())]
+        recorded(node, 1)
+        seen.append(json.loads(following.stdout.readline()))
+    try:
+        assert "is told once it is back" in following.stderr.readline()
+        with in_thread(tmp_path) as node:
+            recorded(node, 2)
+            seen.append(json.loads(following.stdout.readline()))
+            assert "The node is back" in following.stderr.readline()
+    finally:
+        following.kill()
+        following.communicate()
+    assert [event["payload"]["n"] for event in seen] == [0, 1, 2]
+
+
+def test_a_shell_that_stops_the_node_says_when_it_has(tmp_path: Path) -> None:
+    with in_thread(tmp_path) as node:
+        shell = begun(tmp_path)
+        assert shell.stdin is not None and node.loop is not None
+        shell.stdin.write("stop\n")
+        shell.stdin.close()
+        shell.stdin = None
+        asyncio.run_coroutine_threadsafe(node.stopped.wait(), node.loop).result(30)
+        assert shell.poll() is None, "it answers still"
+    told, wrong = shell.communicate(timeout=30)
+    assert (shell.returncode, told.splitlines()[-1]) == (0, "lnpd stopped.") and "lost" not in wrong
 
 
 def test_help_names_every_command_and_every_exit_code(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ from lnpd.tx.graph import ChannelType
 BASES: Final = {"static_remotekey": STATIC_REMOTEKEY, "anchors_zero_fee_htlc_tx": ANCHORS_ZERO_FEE_HTLC_TX}
 HASH_SEEDS: Final = ("1", "2")
 SAMPLES_SECONDS: Final = 5.0
+MONEY: Final = ("pay", "spend", "updates")
+"""Capabilities of plugins that move our money."""
 
 
 def check(path: Path) -> Report:
@@ -66,6 +68,12 @@ def _doubts(report: Report, manifest: Manifest) -> None:
     if manifest.messages and "messages" not in manifest.capabilities:
         report.leave_out(
             "it declares wire messages, but does not ask for the capability 'messages': none comes or goes"
+        )
+    asked = [each for each in manifest.capabilities if each.partition(":")[0] in MONEY and not each.endswith(":0")]
+    if asked and manifest.rpc and not any(method.moves for method in manifest.rpc):
+        report.advise(
+            f"it asks for {asked[0]}, and none of its commands says that it moves money (`moves` of @plugin.rpc):"
+            " nobody is asked before one is run"
         )
     for declared in manifest.channel_types:
         if foreign := sorted({name for name, _ in declared.providers} - own):

@@ -27,6 +27,7 @@ OWN: Final[tuple[Command, ...]] = (
     Command("events on", SHELL, "Show events above the prompt as they happen."),
     Command("events off", SHELL, "Show no events; the bar goes on."),
     Command("status", SHELL, "Say in words what the bar below shows, with each alert in full."),
+    Command("clear", SHELL, "Clear the screen (also Ctrl-L)."),
     Command("history", SHELL, "List the last lines that were typed."),
     Command("exit", SHELL, "Leave the shell (also quit, Ctrl-D)."),
 )

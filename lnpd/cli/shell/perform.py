@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from lnpd.cli.arguments import Common
 from lnpd.cli.ask import do, explain, refusal
 from lnpd.cli.exits import INTERRUPTED, OK, exit_of
+from lnpd.cli.progress import can_move
 from lnpd.cli.shell import history
 from lnpd.cli.shell.own import KEYS, LEAVING, ON_OFF, OWN, OWN_NAMES
 from lnpd.cli.shell.status import State, sentences
@@ -18,6 +19,7 @@ from lnpd.cli.shell.words import split, without_name
 from lnpd.errors import LnpdError, ParameterRefused
 
 SHOWN_LINES: Final = 30
+CLEAR: Final = "\x1b[H\x1b[2J\x1b[3J"  # what has scrolled away, too
 KEY_MARGIN: Final = max(len(key) for key, _ in KEYS) + 1
 
 
@@ -88,6 +90,9 @@ class Performer:
             self._settings(name.split())
         elif name == "status":
             print("\n".join(sentences(self._state())))
+        elif name == "clear":
+            if can_move(self._common.plain) and sys.stdout.isatty():
+                print(CLEAR, end="", flush=True)
         elif name == "history":
             print("\n".join(_remembered(self._common.directory)))
 

@@ -28,7 +28,8 @@ async def read(ring: Ring, lines: int, level: str | None, of: tuple[str, ...], s
     if since is None:
         newest, last = ring.newest(most, wanted)
         return Log(tuple(map(_shown, newest)), last, 0)
-    place, lost = min(since, ring.last), 0  # a number of an earlier life of the node is none of this one
+    # A number of an earlier life of the node, whatever its clock said then, is before all of this one's lines.
+    place, lost = since if ring.began <= since <= ring.last else ring.began, 0
     try:
         async with asyncio.timeout(WAIT_SECONDS):
             while True:

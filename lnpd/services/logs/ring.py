@@ -6,6 +6,7 @@ slow reader costs nothing, and learns how many lines it missed.
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -17,13 +18,16 @@ MAX_CHARACTERS: Final = 4 << 20
 
 
 class Ring(logging.Handler):
-    """The last lines. Records of any thread are welcome."""
+    """The last lines. Records of any thread are welcome. Their numbers come after `began`: a process that counts from
+    the milliseconds of its start gives none of those that an earlier life gave, as long as that said less than a line
+    each millisecond."""
 
-    def __init__(self, max_lines: int = MAX_LINES, max_characters: int = MAX_CHARACTERS) -> None:
+    def __init__(self, max_lines: int = MAX_LINES, max_characters: int = MAX_CHARACTERS, began: int = 0) -> None:
         super().__init__()
+        self.began = began
         self._most, self._most_characters = max_lines, max_characters
         self._lines: deque[Line] = deque()
-        self._characters, self.last, self._wakes = 0, 0, 0
+        self._characters, self.last, self._wakes = 0, began, 0
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -89,5 +93,5 @@ class Ring(logging.Handler):
             self._waiting.discard(waiter)
 
 
-RING: Final = Ring()
+RING: Final = Ring(began=int(1000 * time.time()))
 """That of this process, whose log is one."""

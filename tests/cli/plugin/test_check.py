@@ -221,13 +221,19 @@ def test_what_a_node_takes_without_a_word_is_said(tmp_path: Path) -> None:
 @plugin.on("payment_received", "lamp/lit")
 async def heard(node, event): ...
 
+@plugin.rpc("Spends.")
+def spend(node, amount_sat: int): ...
+
 plugin.messages("message,40001,greeting")
 plugin.channel_type(ChannelTypeSpec("odd/anchors", "anchors_zero_fee_htlc_tx", (("od", 1),)))
 plugin.run()
 """
     path = tmp_path / "odd.py"
     head = "from lnpd_sdk.manifest import ChannelTypeSpec\nfrom lnpd_sdk.plugin import Plugin\n"
-    path.write_text(head + "plugin = Plugin('odd', '1')\n" + more)
+    path.write_text(head + "plugin = Plugin('odd', '1', capabilities=('updates:0', 'spend:5'))\n" + more)
+    assert list(check(path).notes)[0].startswith(
+        "it asks for spend:#, and none of its commands says that it moves money"
+    )
     assert [words.split(":")[0] for words in check(path).not_tried] == [
         "it declares wire messages, but does not ask for the capability 'messages'",
         "odd/anchors",

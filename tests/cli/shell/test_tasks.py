@@ -175,6 +175,12 @@ def test_ids_complete_with_what_they_are(world: World, shell: Terminal) -> None:
     shell.until(lambda: shell.screen.buffer[shell.screen.cursor.y][8].fg == "cyan", "what is right is not")
 
 
+def test_the_screen_is_cleared(world: World, shell: Terminal) -> None:
+    shell.does("help keys", "Ctrl-R")
+    shell.types("clear\r")
+    shell.until(lambda: "Ctrl-R" not in shell.text and shell.prompt_line == "alice>", "nothing but the prompt")
+
+
 def test_a_command_is_watched(world: World, shell: Terminal) -> None:
     shell.types("watch invoices\r")
     shell.shows("any key ends")

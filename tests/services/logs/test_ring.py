@@ -9,7 +9,7 @@ import pytest
 from lnpd.errors import ParameterRefused
 from lnpd.rpc.answers import Log
 from lnpd.services.logs import reader
-from lnpd.services.logs.ring import Ring
+from lnpd.services.logs.ring import RING, Ring
 
 
 def say(ring: Ring, *messages: str, level: int = logging.INFO, name: str = "lnpd.peers") -> None:
@@ -36,7 +36,16 @@ def test_the_last_lines_are_read_and_then_those_that_came_later() -> None:
     assert (words(later), later.last, later.lost) == (["a", "b"], 12, 0)
     assert words(read(ring, 1, since=10)) == ["a"] and read(ring, 1, since=10).last == 11
     assert read(ring, since=12) == Log((), 12, 0)
-    assert read(ring, since=99).last == 12, "a number of another life"
+
+
+def test_no_line_of_this_life_is_skipped_for_a_number_of_another() -> None:
+    ring = Ring(began=1_000)
+    say(ring, "a", "b")
+    assert read(ring).last == 1_002
+    for since in (0, 7, 999, 1_000, 1_003, 10**12):
+        assert (words(read(ring, since=since)), read(ring, since=since).lost) == (["a", "b"], 0), since
+    assert words(read(ring, since=1_001)) == ["b"]
+    assert RING.began > 10**12, "milliseconds"
 
 
 def test_lines_are_chosen_by_level_and_subsystem() -> None:
