@@ -231,9 +231,8 @@ plugin.run()
     path = tmp_path / "odd.py"
     head = "from lnpd_sdk.manifest import ChannelTypeSpec\nfrom lnpd_sdk.plugin import Plugin\n"
     path.write_text(head + "plugin = Plugin('odd', '1', capabilities=('updates:0', 'spend:5'))\n" + more)
-    assert list(check(path).notes)[0].startswith(
-        "it asks for spend:#, and none of its commands says that it moves money"
-    )
+    (note,) = check(path).notes
+    assert note.startswith("it asks for spend:#, and none of its commands says that it moves money")
     assert [words.split(":")[0] for words in check(path).not_tried] == [
         "it declares wire messages, but does not ask for the capability 'messages'",
         "odd/anchors",
