@@ -11,7 +11,7 @@ import msgspec
 from lnpd.cli.arguments import Common
 from lnpd.cli.doctor.outside import Outside, seen
 from lnpd.cli.exits import OK
-from lnpd.cli.report.clean import Cleaner, values_of
+from lnpd.cli.report.clean import LEAST_WORD, Cleaner, values_of
 from lnpd.cli.report.gather import now_words, sections
 from lnpd.errors import ParameterRefused
 
@@ -70,6 +70,8 @@ def _secrets(outside: Outside) -> Iterator[str]:
     """Words that are secrets and can be known here, so that they are masked wherever they stand."""
     yield from values_of(outside.settings)
     config = outside.config
+    if config is not None:  # the line that starts the node has them, and which are secrets is the plugins' to say
+        yield from (value for _, _, value in config.plugin_options if len(value) >= LEAST_WORD)
     if config is not None and config.bitcoind is not None:
         login = urlsplit(config.bitcoind.word)
         yield from (unquote(word) for word in (login.username, login.password) if word)

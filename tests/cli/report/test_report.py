@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from lnpd.cli.doctor.outside import Outside
 from lnpd.cli.report.clean import Cleaner
+from lnpd.cli.report.write import text_of
+from lnpd.config import Config
+from lnpd.config.again import command_line
+from lnpd.config.given import Given
+from lnpd.config.listing import HIDDEN, Setting
 from lnpd.rpc.client import Client
 from tests.cli.test_whole import WORDS, Daemon, run
 
@@ -156,3 +162,13 @@ def test_equal_things_have_equal_pseudonyms() -> None:
     same = "ab" * 32
     first, second = cleaner.clean(same), cleaner.clean(f"{same} {'cd' * 32}").split(") ")
     assert first == f"{second[0]})" != second[1]
+
+
+def test_what_plugins_were_told_stands_in_no_line_that_starts_the_node(tmp_path: Path) -> None:
+    """The node hides a secret option's value, so that it is known from the configuration alone."""
+    given = (Given("plugin.mood.word", "--option", ("mood.word=xyzzy-plugh",), "argument"),)
+    config = Config(directory=tmp_path, plugin_options=(("mood", "word", "xyzzy-plugh"),), given=given)
+    assert "xyzzy-plugh" in command_line(config)
+    shown = (Setting("plugin.mood.word", HIDDEN, "argument", "", True, ""),)
+    report = text_of(Outside(tmp_path, {row.key: row for row in shown}, config))
+    assert "mood.word" in report and "xyzzy" not in report
