@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-from lnpd_sdk.manifest import FeatureSpec, Manifest
+from lnpd_sdk.manifest import ChannelTypeSpec, FeatureSpec, Manifest
 
 from lnpd.errors import ManifestRefused
 from lnpd.peer.greeting import OFFERED, Greeting
@@ -67,6 +67,16 @@ def _check_dependencies(manifest: Manifest, spec: FeatureSpec) -> None:
         if missing := (set(spec.contexts) & set(SAID)) - set(has):
             where = "an invoice" if "9" in missing else "init"
             raise ManifestRefused(f"{manifest.name}: {spec.name} depends on {needed}, which is not in {where} with it")
+
+
+def check_taken(manifest: Manifest, kind: ChannelTypeSpec) -> None:
+    """Raises ManifestRefused for a channel type that takes a feature which the plugin has not in `init`."""
+    own = {spec.name for spec in manifest.features if "I" in spec.contexts}
+    if unknown := set(kind.features) - own:
+        raise ManifestRefused(
+            f"{manifest.name}: the channel type {kind.name} takes the feature {min(unknown)[:40]!r}, which the plugin"
+            " does not have in `init`"
+        )
 
 
 def offered_features(manifests: Iterable[Manifest]) -> PluginFeatures:

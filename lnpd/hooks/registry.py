@@ -26,7 +26,7 @@ from lnpd.errors import (
 )
 from lnpd.hooks.capabilities import kind_of, parameter_of, wrong_with
 from lnpd.hooks.extending import Extendable, added, check_extensions
-from lnpd.hooks.features import PluginFeatures, check_features, offered_features
+from lnpd.hooks.features import PluginFeatures, check_features, check_taken, offered_features
 from lnpd.hooks.kinds import KINDS, HookKind
 from lnpd.hooks.offered import check_offer, kinds_of
 from lnpd.hooks.order import Wish, circle
@@ -276,7 +276,7 @@ def _check_rows(manifest: Manifest) -> None:
     for kind in manifest.channel_types:
         _check_channel_type(manifest.name, {spec.name for spec in manifest.providers}, kind)
         _check_sealed(manifest, kind)
-        _check_taken(manifest, kind)
+        check_taken(manifest, kind)
     for method in manifest.rpc:
         _check_method(manifest.name, method)
     if wrong := wrong_moves(manifest.rpc):
@@ -363,15 +363,6 @@ def _check_sealed(manifest: Manifest, kind: ChannelTypeSpec) -> None:
         check_seals(replace(BY_NAME[kind.base], providers=tuple(pins)))
     except (SealSlotTaken, SealUncovered) as error:
         raise ManifestRefused(f"{manifest.name}: there can be no channel of the type {kind.name}: {error}") from None
-
-
-def _check_taken(manifest: Manifest, kind: ChannelTypeSpec) -> None:
-    own = {spec.name for spec in manifest.features if "I" in spec.contexts}
-    if unknown := set(kind.features) - own:
-        raise ManifestRefused(
-            f"{manifest.name}: the channel type {kind.name} takes the feature {min(unknown)[:40]!r}, which the plugin"
-            " does not have in `init`"
-        )
 
 
 def _check_provider(owner: str, spec: ProviderSpec) -> None:

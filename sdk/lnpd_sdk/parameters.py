@@ -1,14 +1,14 @@
 """Which parameters does a plugin's RPC method have, by its function's signature, and does a request fit them?"""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal, get_args, get_origin
 
 import msgspec
 
 from lnpd_sdk.envelope import BusError
 from lnpd_sdk.functions import after_node, hints_of
-from lnpd_sdk.manifest import HookField, Parameter, ParameterKind
+from lnpd_sdk.manifest import HookField, Parameter, ParameterKind, RpcMethod, wrong_moves
 from lnpd_sdk.nearest import nearest
 
 KINDS: dict[object, ParameterKind] = {str: "text", int: "integer", bool: "boolean", bytes: "hex"}
@@ -35,6 +35,13 @@ def parameters_of(function: Callable[..., object]) -> tuple[Parameter, ...]:
     """
     hints = hints_of(function)
     return tuple(_parameter(function.__name__, row, hints.get(row.name, str)) for row in after_node(function))
+
+
+def methods_of(plugin: str, rows: Sequence[RpcMethod]) -> tuple[RpcMethod, ...]:
+    """A plugin's methods; TypeError where one `moves` what is not there."""
+    if wrong := wrong_moves(rows):
+        raise TypeError(f"{plugin}: {wrong}")
+    return tuple(rows)
 
 
 def fields_of(function: Callable[..., object]) -> tuple[HookField, ...]:

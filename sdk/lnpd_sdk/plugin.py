@@ -29,20 +29,11 @@ from lnpd_sdk.functions import check_call, check_form, check_provider, taken_by,
 from lnpd_sdk.guard import guarded, in_test_mode
 from lnpd_sdk.hearing import Hearing
 from lnpd_sdk.life import Living
-from lnpd_sdk.manifest import (
-    ChannelTypeSpec,
-    FeatureSpec,
-    Filter,
-    HookOffer,
-    HookSubscription,
-    Manifest,
-    RpcMethod,
-    wrong_moves,
-)
+from lnpd_sdk.manifest import ChannelTypeSpec, FeatureSpec, Filter, HookOffer, HookSubscription, Manifest, RpcMethod
 from lnpd_sdk.moves import Cost, Moves
 from lnpd_sdk.nearest import nearest
 from lnpd_sdk.node import Node
-from lnpd_sdk.parameters import BadParameters, fields_of, parameters_of, typed
+from lnpd_sdk.parameters import BadParameters, fields_of, methods_of, parameters_of, typed
 from lnpd_sdk.questions import (
     PROVIDER_METHODS,
     QUESTIONS,
@@ -260,8 +251,6 @@ class Plugin(Living, Hearing):
             if name not in declared:
                 near = nearest(name, declared)
                 raise TypeError(f"{self.name} receives the message {name}, which none of its rows declares{near}")
-        if wrong := wrong_moves(rpc := tuple(spec for spec, _ in self._rpc.values())):
-            raise TypeError(f"{self.name}: {wrong}")
         return Manifest(
             name=self.name,
             version=self.version,
@@ -270,7 +259,7 @@ class Plugin(Living, Hearing):
             features=tuple(self._features),
             providers=tuple(p.spec for p in self._providers.values()),
             channel_types=tuple(self._types),
-            rpc=rpc,
+            rpc=methods_of(self.name, [spec for spec, _ in self._rpc.values()]),
             hooks=tuple(spec for spec, *_ in self._hooks.values()),
             options=self.options,
             offers=tuple(self._offers.values()),
