@@ -1,6 +1,6 @@
 # What can be done here? `make` alone prints the menu. Every target sets up .venv by itself (contrib/setup).
 .DEFAULT_GOAL := help
-.PHONY: help run peer test quick lint bench crash fuzz docs man generate clean setup bitcoind ldk
+.PHONY: help run demo-rgb peer test quick lint bench crash fuzz docs man generate clean setup bitcoind ldk
 
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest
@@ -18,6 +18,9 @@ help: ## this menu
 
 run: setup ## two nodes pay each other on a chain of their own, then a shell
 	@$(BIN)/python -m contrib.story
+
+demo-rgb: setup bitcoind ## an RGB asset moves inside a channel between two nodes
+	@$(BIN)/python -m contrib.story --rgb
 
 peer: setup ## a bitcoind and an LDK node to open channels with
 	@$(BIN)/python -m contrib.ldk

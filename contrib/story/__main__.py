@@ -3,6 +3,7 @@
     python -m contrib.story              the story, then a shell of alice's if there is a terminal
     python -m contrib.story --no-shell   the story alone
     python -m contrib.story --keep       the folder stays, with the databases and logs
+    python -m contrib.story --rgb        another story: an RGB asset in a channel, on a bitcoind (`make demo-rgb`)
 
 Exit code 0 only if everything happened and every figure agreed.
 """
@@ -17,8 +18,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from contrib.regtest.bitcoind import Missing
 from contrib.story.chapters import CHANNEL_TYPE, Story
 from contrib.story.processes import ENDING_SIGNALS, installed
+from contrib.story.rgb import RgbStory
 from contrib.story.telling import StoryFailed, Teller, complain
 from lnpd.errors import LnpdError
 
@@ -30,14 +33,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m contrib.story", description="Two nodes, from block to satoshi.")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the nodes' databases and logs")
     parser.add_argument("--no-shell", action="store_true", help="end after the story, on a terminal too")
+    parser.add_argument("--rgb", action="store_true", help="tell of an RGB asset in a channel, without a shell")
     options = parser.parse_args()
     for number in ENDING_SIGNALS:
         signal.signal(number, _interrupt)
     folder = Path(tempfile.mkdtemp(prefix="lnpd-"))
     kept = "kept" if options.keep else "removed at the end; --keep keeps it"
     teller = Teller()
-    teller.title(f"lnpd: first light. Everything is in {folder} ({kept}).")
-    story = Story(folder, teller)
+    what = "tokens in a channel" if options.rgb else "first light"
+    teller.title(f"lnpd: {what}. Everything is in {folder} ({kept}).")
+    story = RgbStory(folder, teller) if options.rgb else Story(folder, teller)
     try:
         return _tell(story, shell=not options.no_shell and sys.stdin.isatty() and sys.stdout.isatty())
     finally:
@@ -49,15 +54,18 @@ def main() -> int:
         teller.title(f"All processes are stopped; the folder is {'kept' if options.keep else 'removed'}.")
 
 
-def _tell(story: Story, shell: bool) -> int:
+def _tell(story: Story | RgbStory, shell: bool) -> int:
     try:
         story.run()
         story.teller.title(f"\nThat was all, in {story.teller.seconds:.1f} s.")
-        if shell:
+        if shell and isinstance(story, Story):
             _shell(story)
     except KeyboardInterrupt:
         complain("\nInterrupted.")
         return INTERRUPTED
+    except Missing as why:
+        complain(f"\nThe story cannot be told here: {why}")
+        return 1
     except (StoryFailed, LnpdError) as error:
         complain(f"\nThe story failed: {error}")
         for program in story.programs:

@@ -25,6 +25,7 @@ from rgb_node.wire import Piece, Terms
 
 Row = dict[str, Any]  # Any: JSON values
 PAY_SECONDS: Final = 20
+STARTING_SECONDS: Final = 0.2
 CAPABILITIES: Final = (
     "messages",
     "factory",
@@ -116,6 +117,9 @@ class Channels:
             if await node.held_coins():
                 await (await self.collector(node)).collect(node)
         except (AssetRefused, EngineError, BusError) as error:
+            if getattr(error, "code", "") == "NodeStarting":
+                await asyncio.sleep(STARTING_SECONDS)
+                return await self._work(node, recover)
             await node.log("warning", f"Tokens wait: {error}")
 
     # --- the hooks

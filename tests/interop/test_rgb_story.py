@@ -4,16 +4,20 @@ Each story ends by counting the tokens: none is lost or made.
 """
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
 
 from tests.e2e.closing import broadcast_commitment, finish, know, preimage
 from tests.e2e.thief import loot
+from tests.interop.rgb import rgb_world
 from tests.interop.rgb_nodes import ISSUED, RgbNodes, rgb_nodes
 from tests.plugins.rgb_channel.test_story import at_rest, offer, silent
 
 HELD, PAID = 5_000, 700
+ROOT = Path(__file__).parents[2]
 
 
 def told(folder: Path, story: Callable[[RgbNodes, str], Awaitable[None]]) -> None:
@@ -93,3 +97,11 @@ def test_a_thief_loses_all_tokens(tmp_path: Path) -> None:
         await pair.until_tokens(bob, HELD)
 
     told(tmp_path, story)
+
+
+def test_the_demonstration_tells_it_to_the_end() -> None:
+    rgb_world()  # skips where it cannot be told
+    words = [sys.executable, "-m", "contrib.story", "--rgb"]
+    done = subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "none is lost, none was made" in done.stdout
