@@ -24,6 +24,7 @@ ISSUED = 100_000
 FUNDING_SAT = 1_000_000
 PUSH_MSAT = 200_000_000
 DEPTH = 3
+MOST_BLOCKS = 200  # each takes as long as two nodes and a server need for it
 
 
 class RgbNodes:
@@ -81,13 +82,13 @@ class RgbNodes:
         return sum(row["settled"] for row in rows)
 
     async def until_tokens(self, node: Node, amount: int) -> None:
-        """Returns once so many are settled in a node's wallet; blocks go by meanwhile."""
-
-        async def there() -> bool:
+        """Returns once so many are settled in a node's wallet; blocks go by meanwhile, in which coins are collected."""
+        for _ in range(MOST_BLOCKS):
             await self.mine()
-            return await self.tokens(node) == amount
-
-        await until_asked(there, f"{amount} tokens in the wallet of {node.config.alias}")
+            if await self.tokens(node) == amount:
+                return
+        shown = await self.rgb(node, "balance")
+        raise AssertionError(f"{amount} tokens were never in the wallet of {node.config.alias}: {shown}")
 
 
 @asynccontextmanager
