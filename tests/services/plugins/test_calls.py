@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from lnpd.cli.render import render
 from lnpd.errors import PluginFault
 from lnpd.hooks.kinds import KINDS
-from lnpd.services.plugins.calls import Plugin
+from lnpd.services.plugins.calls import MAX_HOOK_ANSWER_BYTES, Plugin
 from lnpd.services.plugins.host import PluginHost
 from lnpd.services.plugins.results import MAX_BYTES, MAX_DEPTH, MAX_VALUES, result_of
 from tests.plugins.two_parties import load
@@ -28,7 +28,7 @@ HOOK = """
 FAULTS = {
     "late": ("await asyncio.sleep(1000)", 1),
     "an exception": ("raise ValueError('my bug')", 1),
-    "too long": ("return 'x' * 100_000", 1),
+    "too long": (f"return 'x' * {MAX_HOOK_ANSWER_BYTES}", 1),  # and its quotes
     "one that is there": ("return 'no'", 0),
 }
 
