@@ -91,6 +91,10 @@ def may_propose(channel: Channel) -> None:
     if channel.quiescence.wanted or channel.quiescence.sent or channel.quiescence.received:
         raise ChannelNotReady("The channel rests for a moment (stfu): no update may be sent.")
     if channel.shutdown[channel.us] and peer_may_be_clear(channel):
+        if channel.log:
+            raise ChannelNotReady(
+                "What the peer changes now may let the channel close: propose it again if it does not."
+            )
         raise CommandRefused("The closing transaction is being negotiated: nothing may change any more.")
 
 

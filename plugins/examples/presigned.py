@@ -6,7 +6,8 @@
 
 On the payee's commitment the amount is locked by both parties' keys, and one child pays it out after to_self_delay; the
 payer signs that child, in auxiliary_signatures, before it signs the commitment. On the payer's own commitment the
-amount is the payee's after a block. An open payout blocks a mutual close.
+amount is the payee's after a block. An open payout blocks a mutual close until its payer settles it; the close then
+goes on by itself. A payee whose payer never does gets it by `lnp close CHANNEL --force`.
 """
 
 from typing import Any
@@ -105,7 +106,7 @@ class Presigned(ProviderBase):
 
     def close(self, view: View, state: bytes) -> Blocked | Closable:
         """What is open has to be settled first."""
-        return Blocked(f"{sum(read(state))} sat are put aside") if state else Closable()
+        return Blocked(f"{sum(read(state))} sat are put aside, for their payer to settle") if state else Closable()
 
     def samples(self) -> tuple[bytes, ...]:
         """An offer and its settlement, for `lnp plugin check`."""

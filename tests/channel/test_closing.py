@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from lnpd import errors
-from lnpd.channel import actions, events
+from lnpd.channel import actions, events, proposals
 from lnpd.channel.negotiation import closing_transaction
 from lnpd.channel.scripts import dust_limit_sat, shutdown_script_allowed
 from lnpd.channel.state import Failed, Negotiating, ShuttingDown
@@ -160,6 +160,30 @@ def test_a_provider_that_blocks_is_named() -> None:
     pair.command(1, events.Propose("vault", body("take", 50_000)))
     pair.settle()
     assert agreed(pair.nodes[0]) > 0 and not pair.nodes[0].channel.blocked_by
+
+
+def test_what_may_be_the_last_change_is_waited_for_and_then_one_may_propose_again() -> None:
+    """Both have a box, and the peer empties its own: while that is under way, it could be what the close waited for."""
+    pair = opened(WITH_VAULT)
+    for party in (0, 1):
+        pair.command(party, events.Propose("vault", body("put", 50_000)))  # type: ignore[arg-type]  # the parties
+        pair.settle()
+    pair.command(0, events.Close(SCRIPTS[0], 100, 3000))
+    pair.settle()
+    pair.command(0, events.Propose("vault", body("take", 50_000)))
+    pair.command(0, events.Commit())
+    ours, waited = events.Propose("vault", body("take", 50_000)), False
+    while not waited:
+        if not (pair.deliver(0) or pair.deliver(1)):
+            assert pair.nodes[1].run(events.Commit()) and pair.nodes[1].sent, "it was never waited for"
+        try:
+            proposals.may_propose(pair.nodes[1].channel)
+        except errors.ChannelNotReady as error:
+            waited = "propose it again" in str(error)
+    pair.settle()
+    pair.command(1, ours)
+    pair.settle()
+    assert agreed(pair.nodes[0]) == agreed(pair.nodes[1]) > 0
 
 
 def test_the_upfront_script_binds() -> None:

@@ -12,7 +12,7 @@ from tests.e2e.closing import confirmed_sat, driver_of
 from tests.e2e.test_presigned import KINDS, PAYOUT_SAT, PRESIGNED, WITH_IT, offer
 
 POINT = public_key(b"\x5a" * 32).hex()
-BLOCKS = 'return Blocked(f"{sum(read(state))} sat are put aside") if state else Closable()'
+BLOCKS = 'return Blocked(f"{sum(read(state))} sat are put aside, for their payer to settle") if state else Closable()'
 
 
 def closing(folder: Path, paid: str) -> dict[str, Any]:  # Any: whatever Config takes

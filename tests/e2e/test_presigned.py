@@ -10,7 +10,7 @@ from lnpd_sdk.envelope import encode
 
 from lnpd.channel.events import SetFeerate
 from lnpd.channel.queries import Kept, commitment_key
-from lnpd.errors import LnpdError, PaymentFailed
+from lnpd.errors import CloseBlocked, LnpdError, PaymentFailed
 from lnpd.services.channels.batch import find_row, kept_of
 from lnpd.services.channels.mailbox import Item
 from lnpd.services.node.node import Node
@@ -130,10 +130,17 @@ def test_both_pay_each_other_and_close(tmp_path: Path, kind: str) -> None:
                     await node.api.call_plugin("presigned-offer", asked)
             row = await shown(alice, channel)
             assert row is not None and len(row.extension_outputs) == 4
-            for node in (alice, bob):
-                await node.api.call_plugin("presigned-settle", {"channel_id": channel})
+            with pytest.raises(CloseBlocked, match="50000 sat are put aside, for their payer to settle"):
+                await alice.api.close(channel, False, None)
+            await alice.api.call_plugin("presigned-settle", {"channel_id": channel})
             await quiet(alice, bob)
-            await alice.api.close(channel, False, None)
+            await bob.api.call_plugin("presigned-settle", {"channel_id": channel})
+
+            async def is_agreed() -> bool:
+                row = await shown(alice, channel)
+                return row is not None and row.state == "closing"
+
+            await until_asked(is_agreed, "the close goes on by itself")
 
     asyncio.run(main())
 

@@ -67,7 +67,8 @@ def test_settling_moves_what_was_put_aside() -> None:
     assert PROVIDER.fold(VIEW, b"", update(25_000)) == Folded(encode((25_000, 0)))
     assert PROVIDER.fold(VIEW, BOTH, update(0, 1)) == Folded(encode((25_000, 0)), (40_000_000, -40_000_000))
     assert PROVIDER.fold(VIEW, encode((0, 40_000)), update(0, 1)).state == b""
-    assert PROVIDER.close(VIEW, BOTH) == Blocked("65000 sat are put aside") and PROVIDER.close(VIEW, b"") == Closable()
+    blocked = Blocked("65000 sat are put aside, for their payer to settle")
+    assert PROVIDER.close(VIEW, BOTH) == blocked and PROVIDER.close(VIEW, b"") == Closable()
 
 
 def test_its_gate_wants_one_signature() -> None:
