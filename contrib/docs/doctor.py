@@ -32,7 +32,7 @@ its disk, its configuration and its doors, whether one runs or not. It changes n
 sentence what is wrong, and below it stands the command that mends it, or shows more where no command can. The worst
 come first. Capitals below are filled in: LNPD is the line that starts this very node as it was started last, with its
 directory, its network, its options and its variables (the file `started` in its directory keeps it, without passwords).
-What only a person can know stays in capitals: `ssl://HOST:PORT`, `MAX_SAT`.
+What only a person can know stays in capitals: `ssl://HOST:PORT`, `MAX_SAT`, and VALUE for a plugin's option.
 """,
         block("lnp doctor\nlnp doctor --json     # check, severity, text, command of each"),
         table(

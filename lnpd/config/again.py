@@ -1,7 +1,8 @@
 """With which command line is a node started again as it was, or with other options than before?
 
 What a file says is said by the file again; arguments and variables are repeated. A password is not: LNPD_BITCOIND has
-it, where somebody gave it as an argument. Options for tests are left out.
+it, where somebody gave it as an argument. Nor is an option of a plugin, which may be a secret: VALUE stands for it.
+Options for tests are left out.
 """
 
 import shlex
@@ -17,6 +18,7 @@ from lnpd.config.table import BY_KEY, Option
 from lnpd.errors import ConfigRefused
 
 PROGRAM: Final = "lnpd"
+OF_PLUGINS: Final = "plugin_options"
 
 
 def command_line(config: Config, other: Mapping[str, tuple[str, ...]] | None = None) -> str:
@@ -55,6 +57,8 @@ def _file(config: Config) -> tuple[str, ...]:
 def _argument(row: Option, given: Given) -> list[str]:
     if isinstance(given.words, bool):
         return [row.flag]
+    if row.field == OF_PLUGINS:
+        return [part for word in _listed(given) for part in (row.flag, f"{word.partition('=')[0]}=VALUE")]
     if _is_hidden(row, given.words):
         return [row.flag, f'"${{{row.variable}:-{_without_password(str(given.words))}}}"']
     return [part for word in _listed(given) for part in (row.flag, shlex.quote(_whole(row, word)))]
@@ -80,7 +84,7 @@ def _without_password(url: str) -> str:
 
 
 def _is_hidden(row: Option, words: object) -> bool:
-    return row.secret and isinstance(words, str) and "@" in words
+    return row.field == OF_PLUGINS or (row.secret and isinstance(words, str) and "@" in words)
 
 
 def _whole(row: Option, word: str) -> str:

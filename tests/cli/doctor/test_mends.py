@@ -356,14 +356,15 @@ def test_a_node_is_started_as_it_was(place: Place) -> None:
     place.monkeypatch.setenv("LNPD_BITCOIND", "http://user:hunter2@127.0.0.1:18443")
     place.was_started(
         "--alias", "it's me", "--plugin", "plugins/note.py", "--grant", "./plugins/note.py=updates:0", "--plain-seed",
-        "--bitcoind", "http://user:hunter3@127.0.0.1:18443",
+        "--bitcoind", "http://user:hunter3@127.0.0.1:18443", "--option", "note.key=hunter4",
     )  # fmt: skip
     before = started.read(place.path)
     line = place.looked_at().lnpd
-    assert "hunter" not in line and before is not None
+    assert "hunter" not in line + (place.path / started.NAME).read_text() and before is not None
     place.monkeypatch.delenv("LNPD_LOG_LEVELS")
     place.monkeypatch.chdir("/")
     again = meant(line)
+    assert again.plugin_options == (("note", "key", "VALUE"),), "it may be a secret"
     assert again.alias == "it's me" and again.plugins == (CHECKOUT / "plugins" / "note.py",)
     assert again.grants == ((str(CHECKOUT / "plugins" / "note.py"), "updates:0"),)
     assert again.log_levels == before.log_levels != () and again.plain_seed

@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "plugins" / "examples").glob("*.py"))
 MOST_LINES = 60
-LARGER = {"presigned.py": 132}  # not one of the small ones: a gate, with a child that is signed ahead
+LARGER = {"presigned.py": 133}  # not one of the small ones: a gate, with a child that is signed ahead
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
