@@ -31,7 +31,12 @@ os.environ["LNPD_CONFIG"] = "none"
 # nodes. So tests write into memory, if there is such a place with room and no TMPDIR says otherwise. Its name is the
 # same each time, for pytest clears away what older runs left there.
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 << 30
-if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
+if (
+    "TMPDIR" not in os.environ
+    and MEMORY.is_dir()
+    and shutil.disk_usage(MEMORY).free >= ROOM_BYTES
+    and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC  # some tests write programs
+):
     place = MEMORY / f"lnpd-{os.getuid()}"
     place.mkdir(mode=0o700, exist_ok=True)
     if place.stat().st_uid == os.getuid():
