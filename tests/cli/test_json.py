@@ -22,7 +22,7 @@ WORDS = {
     "text": "memo", "sat": "50000", "msat": "21sat", "peer": PEER_ID, "channel": CHANNEL_ID, "invoice": INVOICE,
     "listen_address": "127.0.0.1:9735", "peer_address": f"{PEER_ID}@127.0.0.1:9735", "plugin": "lockbox",
     "bitcoin_address": "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", "shell": "bash", "ids": "peer",
-    "setting": "alias", "path": "box",
+    "setting": "alias", "path": "box", "outpoint": f"{CHANNEL_ID}:0",
 }  # fmt: skip
 MORE = {"close": ["--force"]}  # the small node refuses others
 NO_ANSWER = {

@@ -277,6 +277,10 @@ class SmallNode:
     async def check(self) -> answers.StoreCheck:
         return answers.StoreCheck(len(self.rows), 2, ())
 
+    async def coins_release(self, outpoint: str, lose: bool) -> answers.Coin:
+        self.asked.append(("coins release", outpoint, lose))
+        return answers.Coin(outpoint, 1_000, "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", 6)
+
     async def rescan(self, from_height: int = 0) -> answers.Funds:
         return await self.funds()
 
