@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TextIO
 
 import msgspec
-from lnpd_sdk.moves import Cost, msat_per
+from lnpd_sdk.moves import Cost, Moves, msat_per
 
 from lnpd.cli.arguments import Common
 from lnpd.cli.safe import clean
@@ -51,21 +51,29 @@ def confirm(node: Client, command: Command, params: Params, stream: TextIO) -> d
     """Shows on a stream what a command would cost, and asks; again, if it would be otherwise once that is answered.
     The parameters with what was confirmed as their bound. Raises NotConfirmed, and what the command would be refused
     with."""
+    command = _in_place_of(node, command, params)
     assert command.moves is not None
     estimate = _row_of(node, command.moves.estimate)
     names = {parameter.name for parameter in estimate.parameters} if estimate else ()
     fitting = {name: value for name, value in params.items() if name in names}
-    added = [(each.name, params[each.name]) for each in command.parameters if each.plugin and each.name in params]
     question = QUESTIONS.get(command.method) or Question("amount", "total", f"Let {command.plugin} do it?")
     before = _arguments(command, params) if command.plugin else []
     told = _told(node, command, estimate, params, fitting)
     while True:
-        _ask(question.asks, lines(question, told, before, added), stream)
+        _ask(question.asks, lines(question, told, before), stream)
         now = _told(node, command, estimate, params, fitting)  # feerates and coins change while a person thinks
         if now == told:
-            return {**params, **({} if added else _bound(command, told))}  # a plugin in its place may take no bound
+            return {**params, **_bound(command, told)}
         print(OTHERWISE, file=stream)
         told = now
+
+
+def _in_place_of(node: Client, command: Command, params: Params) -> Command:
+    """The plugin's method that is called in the command's place, where a parameter of its own is given; else the
+    command."""
+    method = next((each.method for each in command.parameters if each.plugin and each.name in params), "")
+    theirs = _row_of(node, method)
+    return command if theirs is None else msgspec.structs.replace(theirs, moves=theirs.moves or Moves())
 
 
 def _row_of(node: Client, method: str) -> Command | None:
@@ -128,13 +136,8 @@ def _ask(question: str, shown: list[str], stream: TextIO) -> None:
         raise NotConfirmed(NOTHING_DONE)
 
 
-def lines(
-    question: Question,
-    told: Mapping[str, Any],  # Any: JSON values
-    before: Sequence[Row] = (),
-    added: Sequence[tuple[str, object]] = (),
-) -> list[str]:
-    """What an estimate says, for a person, after the rows `before`, and with what was `added` for a plugin."""
+def lines(question: Question, told: Mapping[str, Any], before: Sequence[Row] = ()) -> list[str]:  # Any: JSON values
+    """What an estimate says, for a person, after the rows `before`."""
     from lnpd.cli.render import text  # rarely needed
 
     amounts = {name: f"{text(name, told[name])} sat" for name in told if name.endswith("_msat")}
@@ -145,7 +148,6 @@ def lines(
     rows = [
         *before,
         (question.amount, amounts.get("amount_msat", "") + ("" if about == "-" else f"  {about}")),
-        *((name, text("", value)) for name, value in added),
         ("to", text("", told.get("to", ""))),
         ("fee", fee),
         (question.total, amounts.get("total_msat", "")),

@@ -36,7 +36,9 @@ def added(rows: "Iterable[tuple[str, RpcMethod]]") -> dict[str, list[Parameter]]
     for owner, row in rows:
         own = (each for each in row.parameters if row.extends and each.name not in EXTENDABLE.get(row.extends, ()))
         for each in own:
-            shown = Parameter(each.name, each.kind, f"{each.help} ({owner}'s)".lstrip(), False, plugin=owner)
+            shown = Parameter(
+                each.name, each.kind, f"{each.help} ({owner}'s)".lstrip(), False, plugin=owner, method=row.name
+            )
             found.setdefault(row.extends, []).append(shown)
     return found
 
@@ -67,6 +69,7 @@ def described(command: Command) -> dict[str, Any]:  # Any: a JSON object
                 "required": p.required,
                 "default": p.default,
                 "plugin": p.plugin,
+                "method": p.method,
             }
             for p in command.parameters
         ],

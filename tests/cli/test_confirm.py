@@ -53,13 +53,34 @@ def test_what_costs_more_by_then_is_asked_again(
     assert shown.index("5,141 sat") < shown.index(OTHERWISE) < shown.index("19,100 sat")
 
 
-def test_what_a_plugin_adds_is_shown_beside_the_cost(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+class InPlace:
+    """A node with a plugin whose method is called where an asset is named; its own estimate is not asked for."""
+
+    def __init__(self, moves: Moves | None) -> None:
+        asset, amount = Parameter("asset", "text", "which"), Parameter("amount_sat", "integer", "how much")
+        self.rows = [
+            RpcMethod("rgb open", "Opens a channel with an asset.", (amount, asset), extends="open", moves=moves),
+            RpcMethod("rgb cost", "What that costs.", (amount,)),
+        ]
+
+    def call(self, method: str, params: dict[str, Any], timeout_seconds: float | None) -> object:
+        if method == "help":
+            return [to_builtins(described(of_plugin("rgb", row))) for row in self.rows]
+        assert (method, params) == ("rgb.cost", {"amount_sat": 5_000})
+        return {"amount_msat": 5_000_000, "fee_msat": 700_000, "note": "and 40 tokens"}
+
+
+@pytest.mark.parametrize("moves", [Moves("amount_sat", "", "rgb cost"), None])
+def test_where_a_plugin_is_called_in_its_place_that_says_the_cost(
+    moves: Moves | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(builtins, "input", answering("y"))
-    command = extended(BY_METHOD["send"], {"send": [Added("asset", "text", "which", False, plugin="rgb")]})
-    confirm(cast(Client, Asked(141, 141)), command, {**PARAMS, "asset": "USDX:5000"}, sys.stdout)
-    assert re.search(r"asset +USDX:5000\n +to ", capsys.readouterr().out)
+    added = Added("asset", "text", "which", False, plugin="rgb", method="rgb open")
+    command, given = extended(BY_METHOD["open"], {"open": [added]}), {"amount_sat": 5_000, "asset": "USDX:40"}
+    assert confirm(cast(Client, InPlace(moves)), command, given, sys.stdout) == given
+    shown = capsys.readouterr().out
+    assert re.search(r"plugin +rgb\n +command +rgb open\n +amount_sat +5,000 sat\n +asset +USDX:40\n", shown)
+    assert ("fee         700 sat" in shown and "and 40 tokens" in shown) == (moves is not None)
 
 
 def test_what_costs_the_same_is_asked_once_and_bounds_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
