@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+from lnpd_sdk.moves import Moves
 from lnpd_sdk.plugin import Node, Plugin
 
 from rgb_engine import binding
@@ -53,7 +54,8 @@ class Desk:
         self._engine: Engine | None = None
         self._folder = Path.cwd()  # the plugin's own
         for name, help, example in COMMANDS:
-            plugin.rpc(help, f"{plugin.name} {name}", example)(self._function(name))
+            moves = Moves() if name == "send" else None
+            plugin.rpc(help, f"{plugin.name} {name}", example, moves=moves)(self._function(name))
 
     def _function(self, name: str) -> Callable[..., Any]:  # Any: each has its own
         found: Callable[..., Any] = getattr(self, name)

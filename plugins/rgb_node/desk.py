@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from lnpd_sdk.envelope import BusError
 from lnpd_sdk.hooks import FailHtlc, InitialStates, TakeHtlc
 from lnpd_sdk.manifest import Filter
+from lnpd_sdk.moves import Cost, Moves
 from lnpd_sdk.plugin import Node, Plugin
 
 from nia.names import contract_id_of, contract_name
@@ -15,9 +16,10 @@ from rgb_channel.records import ROWS as TOKEN_ROWS
 from rgb_engine import binding
 from rgb_engine.commands import ASSET, SMALLEST, Desk, feerate_of
 from rgb_engine.errors import EngineError
+from rgb_engine.wallet import FEE_VBYTES
 from rgb_node import wire
 from rgb_node.collecting import Collector
-from rgb_node.errors import AssetRefused, AssetUnknown, TermsUnreadable
+from rgb_node.errors import AmountUnfit, AssetRefused, AssetUnknown, TermsUnreadable
 from rgb_node.openings import Openings
 from rgb_node.payments import LEAST_MSAT, Payments, held_channels
 from rgb_node.shelf import Outpoint, Shelf
@@ -45,10 +47,13 @@ COMMANDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("accept", "Take channels in an asset that others open.", "lnp rgb accept rgb:2dkSTbr-..."),
     ("invoice", "Ask for an asset over Lightning.", "lnp rgb invoice USDX 1200"),
     ("pay", "Pay an invoice that asks for an asset.", "lnp rgb pay lnbcrt..."),
+    ("open-cost", "Say what opening a channel with an asset would cost.", "lnp rgb open-cost 1000000 USDX:5000"),
+    ("pay-cost", "Say what an invoice that asks for an asset would cost.", "lnp rgb pay-cost lnbcrt..."),
     ("channels", "List the channels that hold assets.", "lnp rgb channels"),
     ("collect", "Bring home what channels left behind; it happens by itself, too.", "lnp rgb collect"),
 )
 """Name, help and example; the function of that name of `Channels` does it."""
+MOVES: Final = {"open": Moves("amount_sat", estimate="rgb open-cost"), "pay": Moves(estimate="rgb pay-cost")}
 EXTENDS: Final = {"open": "open"}  # `lnp open PEER 1000000 --asset USDX:5000` is the same
 
 
@@ -84,7 +89,10 @@ class Channels:
 
     def _offer(self, plugin: Plugin) -> None:
         for name, help, example in COMMANDS:
-            plugin.rpc(help, f"{plugin.name} {name}", example, extends=EXTENDS.get(name, ""))(getattr(self, name))
+            declared = plugin.rpc(
+                help, f"{plugin.name} {name}", example, extends=EXTENDS.get(name, ""), moves=MOVES.get(name)
+            )
+            declared(getattr(self, name.replace("-", "_")))
 
     # --- its parts
     async def openings(self, node: Node) -> Openings:
@@ -199,11 +207,31 @@ class Channels:
         feerate: Annotated[int, "of the funding, in sat per vbyte (default: the node's estimate)"] = 0,
     ) -> Row:
         """The wallet of assets pays for it: asset and sat come from there. `lnp open` takes --asset, too."""
-        name, _, amount = asset.rpartition(":")
-        if not name or not amount.isdecimal() or len(amount) > 20:
-            raise TermsUnreadable(f"{asset[:80]!r} is no asset and amount, like USDX:5000.")
+        name, amount = _named(asset)
         rate = await feerate_of(node, feerate)
-        return await (await self.openings(node)).open(node, peer, amount_sat, name, int(amount), push_msat, rate)
+        return await (await self.openings(node)).open(node, peer, amount_sat, name, amount, push_msat, rate)
+
+    async def open_cost(
+        self,
+        node: Node,
+        amount_sat: Annotated[int, "the channel's capacity"],
+        asset: Annotated[str, "the asset and how much of it, TICKER:AMOUNT or ID:AMOUNT"],
+        feerate: Annotated[int, "of the funding, in sat per vbyte (default: the node's estimate)"] = 0,
+    ) -> Cost:
+        """The wallet of assets has to have both; the fee is that of a transaction with a few inputs."""
+        name, amount = _named(asset)
+        engine = await self._desk.engine(node)
+        await engine.refresh()
+        known = await engine.asset(name)
+        if known.balance.spendable < amount:
+            raise AmountUnfit(f"{known.balance.spendable} of {known.ticker} can be spent now, not {amount}.")
+        fee_sat = FEE_VBYTES[0] * await feerate_of(node, feerate)
+        return Cost(1000 * amount_sat, 1000 * fee_sat, note=f"with {amount} of {known.ticker} ({known.asset_id})")
+
+    async def pay_cost(self, node: Node, invoice: Annotated[str, "what the payee's `lnp rgb invoice` says"]) -> Cost:
+        """Nobody stands between us and the payee."""
+        terms, amount_msat, payee = await self._payments.asked(node, invoice)
+        return Cost(amount_msat, 0, to=payee, note=f"with {terms.amount} of {contract_name(terms.contract_id)}")
 
     async def accept(self, node: Node, asset_id: Annotated[str, "the asset's id, rgb:..."]) -> Row:
         """Only channels in these, and in assets that we have, are opened by peers."""
@@ -260,6 +288,14 @@ class Channels:
             if known.ticker == asset:
                 return contract_id_of(known.asset_id)
         raise AssetUnknown(f"The wallet knows no asset {asset[:80]!r}: name it by its id, rgb:...")
+
+
+def _named(asset: str) -> tuple[str, int]:
+    """An asset and how much of it, from NAME:AMOUNT. Raises TermsUnreadable."""
+    name, _, amount = asset.rpartition(":")
+    if not name or not amount.isdecimal() or len(amount) > 20:
+        raise TermsUnreadable(f"{asset[:80]!r} is no asset and amount, like USDX:5000.")
+    return name, int(amount)
 
 
 def _row(contract_id: bytes) -> Row:

@@ -96,11 +96,8 @@ class Payments:
 
     async def pay(self, node: Node, invoice: str, timeout_seconds: float) -> dict[str, Any]:
         """Pays an asset invoice over a channel to its payee. AssetRefused, CallFailed."""
-        read_ = await node.rpc("decode", invoice=invoice)
-        terms = asked_in(bytes.fromhex(read_.get("payment_metadata") or ""))
-        if terms is None:
-            raise NotAnAssetInvoice("The invoice asks for sat alone: lnp pay pays it.")
-        payment_hash, payee = read_["payment_hash"], read_["payee"]
+        told, terms = await self._read(node, invoice)
+        payment_hash, payee = told["payment_hash"], told["payee"]
         before = await self._shelf.payment(node, payment_hash)
         channel = await self._channel(node, payee, terms, before)
         await self._shelf.put_payment(node, payment_hash, Paying(terms.contract_id, terms.amount, channel))
@@ -114,6 +111,18 @@ class Payments:
             "amount_msat": paid.amount_msat,
             "fee_msat": paid.fee_msat,
         }
+
+    async def asked(self, node: Node, invoice: str) -> tuple[Terms, int, str]:
+        """What an asset invoice asks for: the asset, the sat with it in msat, and its payee. As `pay`."""
+        told, terms = await self._read(node, invoice)
+        return terms, told["amount_msat"] or 0, told["payee"]
+
+    async def _read(self, node: Node, invoice: str) -> tuple[dict[str, Any], Terms]:
+        told = await node.rpc("decode", invoice=invoice)
+        terms = asked_in(bytes.fromhex(told.get("payment_metadata") or ""))
+        if terms is None:
+            raise NotAnAssetInvoice("The invoice asks for sat alone: lnp pay pays it.")
+        return told, terms
 
     async def _until_paid(self, node: Node, invoice: str, route: list[str], timeout_seconds: float) -> PaidInvoice:
         left_seconds = timeout_seconds

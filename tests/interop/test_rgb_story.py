@@ -10,6 +10,9 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
+
+from lnpd.errors import PluginRefused
 from tests.e2e.closing import broadcast_commitment, finish, know, preimage
 from tests.e2e.thief import loot
 from tests.interop.rgb import rgb_world
@@ -38,6 +41,14 @@ def told(folder: Path, story: Callable[[RgbNodes, str], Awaitable[None]]) -> Non
 def test_tokens_are_paid_both_ways_and_come_home(tmp_path: Path) -> None:
     async def story(pair: RgbNodes, channel: str) -> None:
         asset = (await pair.rgb(pair.alice, "list"))[0]["asset_id"]
+        cost = await pair.rgb(pair.alice, "open-cost", amount_sat=500_000, asset="USDX:40")
+        assert cost["amount_msat"] == 500_000_000 and cost["fee_msat"] > 0 and "40 of USDX" in cost["note"]
+        with pytest.raises(PluginRefused, match=f"{ISSUED - HELD} of USDX can be spent now, not {ISSUED}"):
+            await pair.rgb(pair.alice, "open-cost", amount_sat=500_000, asset=f"USDX:{ISSUED}")
+        made = await pair.rgb(pair.bob, "invoice", asset=asset, amount=7)
+        cost = await pair.rgb(pair.alice, "pay-cost", invoice=made["invoice"])
+        assert (cost["to"], cost["amount_msat"]) == (pair.bob.node_id.hex(), made["amount_msat"])
+        assert f"7 of {asset}" in cost["note"]
         await pair.paid(pair.alice, pair.bob, asset, 500)
         await pair.paid(pair.bob, pair.alice, asset, 300)
         for node, ours in ((pair.alice, 4_100), (pair.bob, 900)):
