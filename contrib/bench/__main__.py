@@ -26,6 +26,7 @@ BENCHMARKS = (
     "primitives",
     "onion",
     "payments",
+    "assets",
     "interop",
     "start",
     "shell",

@@ -66,12 +66,14 @@ CASES = (WITHOUT, IDLE, USED, USED_HERE, ASKED, ASKED_HERE, FIVE)
 
 @dataclass
 class Cost:
-    """What one payment took; `processor_seconds` are those of both nodes, without their plugins' processes."""
+    """What one payment took; `processor_seconds` are those of both nodes, without their plugins' processes.
+    `round_trips` are the questions to providers, `hooks` those of all hooks and commands."""
 
     seconds: float
     processor_seconds: float
     syncs: float
     round_trips: float
+    hooks: float
 
 
 class Pair:
@@ -80,12 +82,20 @@ class Pair:
     def __init__(self, payer: Node, payee: Node, channel_id: str) -> None:
         self.payer, self.payee, self._channel_id = payer, payee, channel_id
 
+    async def ask(self) -> str:
+        """An invoice of the payee's."""
+        return (await self.payee.api.invoice(AMOUNT_MSAT, "", 3600)).invoice
+
+    async def pay(self, invoice: str) -> None:
+        """Pays it."""
+        await self.payer.api.pay(invoice, None, SECONDS)
+
     async def one_by_one(self, count: int) -> Cost:
         """Payments of which each begins when the one before is paid; measured until the last is settled."""
 
         async def pay(invoices: list[str]) -> None:
             for invoice in invoices:
-                await self.payer.api.pay(invoice, None, SECONDS)
+                await self.pay(invoice)
 
         return await self._measured(count, pay)
 
@@ -93,21 +103,22 @@ class Pair:
         """Payments that begin together."""
 
         async def pay(invoices: list[str]) -> None:
-            await asyncio.gather(*(self.payer.api.pay(invoice, None, SECONDS) for invoice in invoices))
+            await asyncio.gather(*(self.pay(invoice) for invoice in invoices))
 
         return await self._measured(count, pay)
 
     async def _measured(self, count: int, pay: Callable[[list[str]], Awaitable[None]]) -> Cost:
-        invoices = [(await self.payee.api.invoice(AMOUNT_MSAT, "", 3600)).invoice for _ in range(count)]
+        invoices = [await self.ask() for _ in range(count)]
         before = self._counters()
         await pay(invoices)
         await self._settled()
         return Cost(*((after - then) / count for after, then in zip(self._counters(), before, strict=True)))
 
-    def _counters(self) -> tuple[float, float, int, int]:
+    def _counters(self) -> tuple[float, float, int, int, int]:
         both = (self.payer, self.payee)
         syncs, round_trips = (sum(node.store.commits for node in both), sum(node.answers.round_trips for node in both))
-        return time.perf_counter(), time.process_time(), syncs, round_trips
+        hooks = sum(figures.calls for node in both for figures in node.plugins.figures.rows.values())
+        return time.perf_counter(), time.process_time(), syncs, round_trips, hooks
 
     async def _settled(self) -> None:
         """Returns when neither node has anything of a payment left to do."""

@@ -276,6 +276,7 @@ class HookSpecs:
         self,
         htlc: str,
         channel_id: str,
+        providers: str,
         payment_hash: str,
         amount_msat: int,
         cltv_expiry: int,
@@ -293,7 +294,8 @@ class HookSpecs:
         with `forward_msat` over `next_channel` (a short_channel_id). `records` are what its onion says beside BOLT 4,
         but for other plugins' types: type to value, in hex; an even type is known if a plugin's manifest adds it to the
         TLV stream `payload`. `htlc_records` are this plugin's in update_add_htlc itself (hook outgoing_records).
-        `metadata` is the invoice's that the payer brings back, in hex (`Node.invoice`).
+        `metadata` is the invoice's that the payer brings back, in hex (`Node.invoice`). `providers` are those of the
+        channel, as for outgoing_records.
 
         None goes on: the next plugin is asked, and after the last one the node decides; TakeHtlc has it decide at once,
         and is what an invoice waits for that the plugin made as `judged`. HoldHtlc keeps it waiting, over

@@ -18,6 +18,11 @@ STATIC_REMOTEKEY_FEATURE: Final = "option_static_remotekey"
 CORE_PROVIDERS: Final[dict[str, Provider]] = {provider.spec.name: provider for provider in (Base(), Htlcs(), Anchors())}
 
 
+def extensions_of(kind: ChannelType) -> str:
+    """The providers of plugins that a type pins, in order, with commas between: as hooks name them."""
+    return ",".join(each.name for each in kind.providers if each.name not in CORE_PROVIDERS)
+
+
 def pin(spec: ProviderSpec, commitment_format: int) -> ProviderPin:
     """A provider at one of its formats, with its phases and limits; raises FormatNotSpoken."""
     if commitment_format not in spec.formats:

@@ -11,7 +11,7 @@ from lnpd.errors import WireError
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.records import CARRIERS, Received, Records, size
 from lnpd.hooks.registry import Registry
-from lnpd.providers.types import CORE_PROVIDERS
+from lnpd.providers.types import extensions_of
 from lnpd.tx.graph import ChannelType
 from lnpd.wire.codec import Codec
 from lnpd.wire.fields import MAX_MESSAGE_LENGTH
@@ -50,8 +50,7 @@ class OutgoingRecords:
         """
         if not self._hooks.wanted(HOOK):
             return ()
-        pins = kind.providers if kind is not None else ()
-        providers = ",".join(pin.name for pin in pins if pin.name not in CORE_PROVIDERS)
+        providers = extensions_of(kind) if kind is not None else ""
         known = {"name": name, "node_id": peer.hex(), "channel_id": channel_id.hex(), "providers": providers}
         if not self._hooks.cares(HOOK, **known):
             return ()

@@ -83,8 +83,8 @@ class Channels:
         plugin.hook("open_channel_received", channel_type=kind)(self._proposed)
         plugin.hook("initial_states", channel_type=kind)(self._begun)
         plugin.hook("outgoing_records", carrying, providers=NAME)(self._carried)
-        plugin.hook("onion_payload")(self._told)
-        plugin.hook("htlc_accepted")(self._accepted)
+        plugin.hook("onion_payload", Filter("metadata", prefix=wire.METADATA_MARK.hex()))(self._told)
+        plugin.hook("htlc_accepted", providers=NAME)(self._accepted)
         plugin.hook("block_connected")(self._block)
 
     def _offer(self, plugin: Plugin) -> None:

@@ -99,9 +99,9 @@ class Payments:
         told, terms = await self._read(node, invoice)
         payment_hash, payee = told["payment_hash"], told["payee"]
         before = await self._shelf.payment(node, payment_hash)
-        channel = await self._channel(node, payee, terms, before)
-        await self._shelf.put_payment(node, payment_hash, Paying(terms.contract_id, terms.amount, channel))
-        route = [f"{payee}@{await _scid(node, channel)}"]
+        channel = _chosen(await held_channels(node), payee, terms, before)
+        await self._shelf.put_payment(node, payment_hash, Paying(terms.contract_id, terms.amount, channel.channel_id))
+        route = [f"{payee}@{channel.scids[0]}"]
         paid = await self._until_paid(node, invoice, route, timeout_seconds)
         return {
             "payment_hash": paid.payment_hash,
@@ -133,22 +133,6 @@ class Payments:
                 left_seconds -= 20.0
                 if error.code != "PaymentPending" or left_seconds <= 0:
                     raise
-
-    async def _channel(self, node: Node, payee: str, terms: Terms, before: Paying | None) -> str:
-        """Where it goes: where an earlier try went, or the channel to the payee that has enough."""
-        if before is not None and (before.contract_id, before.amount) == (terms.contract_id, terms.amount):
-            return before.channel_id
-        found = [
-            each
-            for each in await held_channels(node)
-            if (each.peer, each.state.contract_id) == (payee, terms.contract_id) and each.usable
-        ]
-        if not found:
-            raise NoAssetChannel(f"No usable channel to {payee} holds {contract_name(terms.contract_id)}.")
-        best = max(found, key=lambda each: each.ours)
-        if best.ours < terms.amount:
-            raise NoAssetChannel(f"{best.ours} of the asset are ours in the channel to {payee}, not {terms.amount}.")
-        return best.channel_id
 
     # --- what HTLCs and onions carry
     async def carried(self, node: Node, channel_id: str, payment_hash: str, incoming: str) -> dict[str, str] | None:
@@ -199,12 +183,21 @@ class Payments:
         return None
 
 
-async def _scid(node: Node, channel_id: str) -> str:
-    """By which a route names a channel."""
-    found = next((each.scids for each in await held_channels(node) if each.channel_id == channel_id), ())
+def _chosen(held: list[Held], payee: str, terms: Terms, before: Paying | None) -> Held:
+    """Where it goes: where an earlier try went, or the channel to the payee that has enough."""
+    if before is not None and (before.contract_id, before.amount) == (terms.contract_id, terms.amount):
+        again = next((each for each in held if each.channel_id == before.channel_id and each.scids), None)
+        if again is None:
+            raise NoAssetChannel(f"The channel {before.channel_id} is gone.")
+        return again
+    fit = (payee, terms.contract_id)
+    found = [each for each in held if (each.peer, each.state.contract_id) == fit and each.usable and each.scids]
     if not found:
-        raise NoAssetChannel(f"The channel {channel_id} is gone.")
-    return found[0]
+        raise NoAssetChannel(f"No usable channel to {payee} holds {contract_name(terms.contract_id)}.")
+    best = max(found, key=lambda each: each.ours)
+    if best.ours < terms.amount:
+        raise NoAssetChannel(f"{best.ours} of the asset are ours in the channel to {payee}, not {terms.amount}.")
+    return best
 
 
 def _tokens(records: dict[str, str], number: int) -> int:

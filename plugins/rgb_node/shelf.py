@@ -20,6 +20,7 @@ INVOICES: Final = "invoice/"
 PAYMENTS: Final = "payment/"
 COLLECTING: Final = "collecting/"
 PAGE: Final = 1_000
+REMEMBERED: Final = 1_000  # rows of payments and invoices, of which an HTLC asks soon after they are written
 
 T = TypeVar("T")
 
@@ -59,6 +60,7 @@ class Shelf:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "consignments"
+        self._written: dict[str, object] = {}  # what this process wrote last; all of it stands in the store
 
     # --- fundings
     async def put_funding(self, node: Node, outpoint: Outpoint, funding: Funding, consignment: bytes) -> None:
@@ -108,25 +110,38 @@ class Shelf:
     # --- invoices and payments
     async def put_invoice(self, node: Node, payment_hash: str, terms: Terms) -> None:
         """An invoice of ours asks for this."""
-        await node.kv_put(f"{INVOICES}{payment_hash}", msgspec.msgpack.encode(terms))
+        await self._write(node, f"{INVOICES}{payment_hash}", terms)
 
     async def invoice(self, node: Node, payment_hash: str) -> Terms | None:
         """What an invoice of ours asks for; None if it asks for sat alone."""
-        row = await node.kv_get(f"{INVOICES}{payment_hash}")
-        return None if row is None else _read(row.value, Terms, f"{INVOICES}{payment_hash}")
+        return await self._found(node, f"{INVOICES}{payment_hash}", Terms)
 
     async def put_payment(self, node: Node, payment_hash: str, paying: Paying) -> None:
         """What the HTLC of a payment will carry; before it is made."""
-        await node.kv_put(f"{PAYMENTS}{payment_hash}", msgspec.msgpack.encode(paying))
+        await self._write(node, f"{PAYMENTS}{payment_hash}", paying)
 
     async def payment(self, node: Node, payment_hash: str) -> Paying | None:
         """What a payment of ours carries beside sat; None for nothing."""
-        row = await node.kv_get(f"{PAYMENTS}{payment_hash}")
-        return None if row is None else _read(row.value, Paying, f"{PAYMENTS}{payment_hash}")
+        return await self._found(node, f"{PAYMENTS}{payment_hash}", Paying)
 
     async def drop_payment(self, node: Node, payment_hash: str) -> None:
         """A payment of ours has ended."""
+        self._written.pop(f"{PAYMENTS}{payment_hash}", None)
         await node.kv_delete(f"{PAYMENTS}{payment_hash}")
+
+    async def _write(self, node: Node, name: str, value: msgspec.Struct) -> None:
+        """Durable first, then remembered: nothing is known that a restart would not find."""
+        self._written.pop(name, None)
+        await node.kv_put(name, msgspec.msgpack.encode(value))
+        self._written[name] = value
+        if len(self._written) > REMEMBERED:
+            del self._written[next(iter(self._written))]
+
+    async def _found(self, node: Node, name: str, kind: type[T]) -> T | None:
+        if isinstance(written := self._written.get(name), kind):
+            return written
+        row = await node.kv_get(name)
+        return None if row is None else _read(row.value, kind, name)
 
     # --- what is brought home
     async def put_collecting(self, node: Node, txid: str, data: bytes) -> None:

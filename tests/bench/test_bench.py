@@ -3,21 +3,36 @@
 import importlib
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from contrib.bench import __main__ as bench
-from contrib.bench import ceilings, interop, start, steps, transport
+from contrib.bench import assets, ceilings, interop, start, steps, transport
 from contrib.bench.measure import Series, Size, contest
 from contrib.bench.places import ROOT, NotInstalled
 from contrib.bench.primitives import MESSAGE, ONION, PEEL, SIGN, SYNC, VERIFY
 from contrib.bench.report import Section, at_least, at_most, printed, summary
 from contrib.ldk.driver import folder
 from contrib.regtest import bitcoind
-from tests.interop.bitcoind import needed, program
+from contrib.regtest.electrum import electrumx
+from tests.interop.bitcoind import needed
+
+
+def rgb_lib() -> str:
+    """The engine of plugins/rgb.py."""
+    if find_spec("rgb_lib") is None:
+        raise bitcoind.Missing("rgb-lib is not installed: pip install 'lnpd[rgb]'")
+    return "rgb_lib"
+
 
 TINY = Size(rounds=1, share=0.001, together=3)
+NEEDED = {
+    "interop": {"LDK": folder, "bitcoind": bitcoind.program},
+    "assets": {"rgb-lib": rgb_lib, "an Electrum server": electrumx, "bitcoind": bitcoind.program},
+}
 
 
 def absent(package: str) -> Path:
@@ -27,9 +42,8 @@ def absent(package: str) -> Path:
 
 @pytest.mark.parametrize("name", bench.BENCHMARKS)
 def test_each_runs_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name == "interop":
-        needed("LDK", folder)
-        program()
+    for what, get in NEEDED.get(name, {}).items():
+        needed(what, get)
     monkeypatch.setattr(transport, "python_with", absent)
     monkeypatch.setattr(start, "WAYS", {"lnpd": ()})
     monkeypatch.setattr(start, "IDLE_SECONDS", 0.0)
@@ -38,6 +52,8 @@ def test_each_runs_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(min(figure.series.values) >= 0 for figure in section.figures)
     assert section.title in printed(section)
     assert bool(section.not_run) == (name == "transport")
+    told = {figure.name: figure.series.median for figure in section.figures}
+    assert name != "assets" or told[f"one payment, {assets.LOADED}: hooks and commands"] == 0, "nobody asks it"
 
 
 def test_without_pyln_proto_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,9 +64,10 @@ def test_without_pyln_proto_the_report_says_so(monkeypatch: pytest.MonkeyPatch) 
     assert not any("pyln" in figure.name for figure in section.figures)
 
 
-def test_without_ldk_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("benchmark", (interop, assets))
+def test_without_bitcoind_the_report_says_so(benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bitcoind, "_asked", lambda script: ("", "get-bitcoind: no network"))
-    assert "NOT RUN: get-bitcoind: no network" in printed(interop.run(TINY))
+    assert "NOT RUN: get-bitcoind: no network" in printed(benchmark.run(TINY))
 
 
 def test_a_missed_goal_is_said_with_what_costs_the_time() -> None:

@@ -21,6 +21,7 @@ from lnpd.channel.state import Channel
 from lnpd.crypto import sphinx
 from lnpd.errors import BadOnion, InvalidOnionLength, InvalidOnionPayload, InvoiceTermsRefused, LabelTaken
 from lnpd.hooks.features import PluginFeatures
+from lnpd.providers.types import extensions_of
 from lnpd.routing import failures, invoice
 from lnpd.routing import payload as payloads
 from lnpd.routing.acceptance import Accepted, Htlc, Terms, accept
@@ -177,7 +178,8 @@ class Incoming:
         except InvalidOnionLength:  # the message fixes it: only a caller that is no channel gets here
             return _malformed(htlc, digest, _code("invalid_onion_version"))
         broken = htlc.over_exposure or not self._is_current() or self._breaks_its_orders(htlc, peeled, payload)
-        return Offered(HtlcKey(channel.key, htlc.id), channel.id, htlc, peeled, payload, shared_secret, broken)
+        key, extensions = HtlcKey(channel.key, htlc.id), extensions_of(channel.channel_type)
+        return Offered(key, channel.id, extensions, htlc, peeled, payload, shared_secret, broken)
 
     def _breaks_its_orders(self, htlc: HtlcReceived, peeled: sphinx.Peeled, payload: Payload) -> bool:
         """Whether the node before us did not keep to the payer's orders for the last hop (BOLT 4)."""

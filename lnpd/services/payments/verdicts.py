@@ -57,10 +57,12 @@ OF_THE_OTHERS: Final = (
 
 
 class Offered(NamedTuple):
-    """An HTLC whose onion was read. `broken`: the usual judgement will refuse it, whatever anybody says."""
+    """An HTLC whose onion was read. `providers` are the channel's, as hooks name them. `broken`: the usual judgement
+    will refuse it, whatever anybody says."""
 
     key: HtlcKey
     channel_id: bytes
+    providers: str
     told: HtlcReceived
     peeled: sphinx.Peeled
     payload: Payload
@@ -71,6 +73,17 @@ class Offered(NamedTuple):
     def final(self) -> bool:
         """Whether it ends here."""
         return self.peeled.next_onion is None
+
+    @property
+    def known(self) -> dict[str, object]:
+        """The hook's fields by which a plugin may have said that it does not care."""
+        return {
+            "channel_id": self.channel_id.hex(),
+            "providers": self.providers,
+            "amount_msat": self.told.amount_msat,
+            "final": self.final,
+            "metadata": (self.payload.payment_metadata or b"").hex(),
+        }
 
     @property
     def name(self) -> str:
@@ -124,11 +137,15 @@ class Verdicts:
         key = offered.key
         if key in self._asking or key in self._held or self._ordered.get(key, False):
             return Effects()
-        if offered.broken or key in self._ordered or not (self._hooks.wanted(HOOK) or self._hooks.expected(HOOK)):
+        if offered.broken or key in self._ordered or not (self._cares(offered) or self._hooks.expected(HOOK)):
             return await self._usual(channel, offered, "")
         if await self._store.read(partial(rows.is_decided, htlc=key, payment_hash=offered.told.payment_hash)):
             return await self._usual(channel, offered, "")
         return Effects(after=(partial(self._start, offered),))
+
+    def _cares(self, offered: Offered) -> bool:
+        """Whether a plugin would be asked: who has none of its channels' HTLCs judged pays nothing for that."""
+        return self._hooks.cares(HOOK, **offered.known)
 
     def _start(self, offered: Offered) -> None:
         if offered.key in self._asking:
@@ -148,18 +165,15 @@ class Verdicts:
         told, payload = offered.told, offered.payload
         row = await self._store.read(lambda read: read.invoice(told.payment_hash))
         return {
+            **offered.known,
             "htlc": offered.name,
-            "channel_id": offered.channel_id.hex(),
             "payment_hash": told.payment_hash.hex(),
-            "amount_msat": told.amount_msat,
             "cltv_expiry": told.cltv_expiry,
             "height": self._height(),
-            "final": offered.final,
             "next_channel": (payload.short_channel_id or b"").hex(),
             "forward_msat": payload.amt_to_forward or 0,
             "has_invoice": row is not None,
             "held": offered.key in self._held,
-            "metadata": (payload.payment_metadata or b"").hex(),
             "records": Received(PAYLOAD, payload.unknown),
             "htlc_records": Received("update_add_htlc", told.tlvs),
         }
