@@ -16,7 +16,7 @@ from lnpd.cli.tools import AROUND, HERE
 from lnpd.errors import LnpdError, NodeUnavailable, NoSuchMethod, ParameterRefused, RefusedByNode
 from lnpd.rpc.client import Client
 from lnpd.rpc.commands import COMMANDS, Command
-from lnpd.rpc.described import EXTENDABLE, extended, understood
+from lnpd.rpc.described import EXTENDABLE, extended, in_place_of, understood
 
 READING: Final = ("rescan",)
 TABLE: Final = (*COMMANDS, *KEYBOARD, *HERE)
@@ -130,8 +130,8 @@ def execute(command: Command, params: dict[str, Any], common: Common) -> None:  
 
             stop(node, params, common)
             return
-        if command.moves is not None:
-            params = _confirmed(node, command, params, common)
+        if (done := in_place_of(command, params)).moves is not None:
+            params = _confirmed(node, done, params, common)
         how_far = (lambda: _how_far(common)) if command.method in READING else None
         with progress.shown(command.method, common, how_far):
             answer = node.call(command.method, params, common.timeout_seconds)

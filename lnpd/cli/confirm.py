@@ -4,12 +4,13 @@ The node, or the plugin whose command it is, says what it would cost; what it wo
 confirmed bounds what is done: the most that was told as a fee goes with the command. Scripts are never asked.
 """
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TextIO
 
 import msgspec
-from lnpd_sdk.moves import Cost, Moves, msat_per
+from lnpd_sdk.moves import Cost, msat_per
 
 from lnpd.cli.arguments import Common
 from lnpd.cli.safe import clean
@@ -21,6 +22,8 @@ from lnpd.rpc.described import from_description
 NOTHING_DONE: Final = "Not confirmed: nothing was done."
 OTHERWISE: Final = "It would be otherwise by now:"
 SHOWN_CHARACTERS: Final = 200  # of an argument
+MOST_TOLD: Final = 400  # columns of a stranger's text
+LEAST: Final = 24  # columns beside the names, however narrow the terminal is
 
 Params = Mapping[str, Any]  # Any: JSON values
 Row = tuple[str, str]
@@ -51,7 +54,6 @@ def confirm(node: Client, command: Command, params: Params, stream: TextIO) -> d
     """Shows on a stream what a command would cost, and asks; again, if it would be otherwise once that is answered.
     The parameters with what was confirmed as their bound. Raises NotConfirmed, and what the command would be refused
     with."""
-    command = _in_place_of(node, command, params)
     assert command.moves is not None
     estimate = _row_of(node, command.moves.estimate)
     names = {parameter.name for parameter in estimate.parameters} if estimate else ()
@@ -66,14 +68,6 @@ def confirm(node: Client, command: Command, params: Params, stream: TextIO) -> d
             return {**params, **_bound(command, told)}
         print(OTHERWISE, file=stream)
         told = now
-
-
-def _in_place_of(node: Client, command: Command, params: Params) -> Command:
-    """The plugin's method that is called in the command's place, where a parameter of its own is given; else the
-    command."""
-    method = next((each.method for each in command.parameters if each.plugin and each.name in params), "")
-    theirs = _row_of(node, method)
-    return command if theirs is None else msgspec.structs.replace(theirs, moves=theirs.moves or Moves())
 
 
 def _row_of(node: Client, method: str) -> Command | None:
@@ -98,7 +92,9 @@ def _told(node: Client, command: Command, estimate: Command | None, params: Para
     except msgspec.ValidationError as error:
         raise PluginRefused(f"{clean(estimate.name)} does not say what it would cost: {clean(str(error))}.") from None
     told = {**msgspec.structs.asdict(cost), **amount}
-    told["max_fee_msat"] = cost.fee_msat if cost.max_fee_msat is None else cost.max_fee_msat
+    most_msat, bound = cost.fee_msat if cost.max_fee_msat is None else cost.max_fee_msat, command.moves.max_fee
+    allowed_msat = params[bound] * msat_per(bound) if bound in params else most_msat  # which no plugin raises
+    told["max_fee_msat"] = min(most_msat, allowed_msat)
     return {**told, "total_msat": told["amount_msat"] + cost.fee_msat}
 
 
@@ -138,7 +134,7 @@ def _ask(question: str, shown: list[str], stream: TextIO) -> None:
 
 def lines(question: Question, told: Mapping[str, Any], before: Sequence[Row] = ()) -> list[str]:  # Any: JSON values
     """What an estimate says, for a person, after the rows `before`."""
-    from lnpd.cli.render import text  # rarely needed
+    from lnpd.cli.render import shorten, text  # rarely needed
 
     amounts = {name: f"{text(name, told[name])} sat" for name in told if name.endswith("_msat")}
     fee = amounts.get("fee_msat", "")
@@ -153,5 +149,17 @@ def lines(question: Question, told: Mapping[str, Any], before: Sequence[Row] = (
         (question.total, amounts.get("total_msat", "")),
         ("note", text("", told.get("note", ""))),
     ]
+    return _in_columns([(name, shorten(value, MOST_TOLD)) for name, value in rows if value not in ("", "-")])
+
+
+def _in_columns(rows: Sequence[Row]) -> list[str]:
+    """Rows with a margin on the left that is theirs alone: what a stranger wrote looks like no row of its own."""
+    from lnpd.cli.render.values import folded  # rarely needed
+
     margin = max(len(name) for name, _ in rows)
-    return [f"  {name:<{margin}}  {value}" for name, value in rows if value not in ("", "-")]
+    room = max(shutil.get_terminal_size().columns - margin - 4, LEAST)
+    return [
+        f"  {'' if number else name:<{margin}}  {part}"
+        for name, value in rows
+        for number, part in enumerate(folded(value, room))
+    ]

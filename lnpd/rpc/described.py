@@ -1,9 +1,10 @@
 """How does a command travel that not everybody knows: a plugin's?"""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from lnpd_sdk.moves import Moves
 
 from lnpd.rpc.commands import COMMANDS, PLUGINS, Command, Parameter
 
@@ -36,9 +37,8 @@ def added(rows: "Iterable[tuple[str, RpcMethod]]") -> dict[str, list[Parameter]]
     for owner, row in rows:
         own = (each for each in row.parameters if row.extends and each.name not in EXTENDABLE.get(row.extends, ()))
         for each in own:
-            shown = Parameter(
-                each.name, each.kind, f"{each.help} ({owner}'s)".lstrip(), False, plugin=owner, method=row.name
-            )
+            help = f"{each.help} ({owner}'s)".lstrip()
+            shown = Parameter(each.name, each.kind, help, False, plugin=owner, method=row.name, moves=row.moves)
             found.setdefault(row.extends, []).append(shown)
     return found
 
@@ -47,6 +47,16 @@ def extended(command: Command, more: Added) -> Command:
     """A command of the node's with what plugins add to it."""
     own = more.get(command.method)
     return msgspec.structs.replace(command, parameters=(*command.parameters, *own)) if own else command
+
+
+def in_place_of(command: Command, given: Container[str]) -> Command:
+    """The plugin's method that is called in the command's place, where a parameter of its own is given; else the
+    command. It moves money where either of them says so: a plugin that says nothing takes no question away."""
+    first = next((each for each in command.parameters if each.plugin and each.name in given), None)
+    if first is None:
+        return command
+    moves = first.moves or (Moves() if command.moves else None)
+    return msgspec.structs.replace(command, name=first.method, plugin=first.plugin, moves=moves)
 
 
 def described(command: Command) -> dict[str, Any]:  # Any: a JSON object
@@ -70,6 +80,7 @@ def described(command: Command) -> dict[str, Any]:  # Any: a JSON object
                 "default": p.default,
                 "plugin": p.plugin,
                 "method": p.method,
+                "moves": p.moves,
             }
             for p in command.parameters
         ],

@@ -1,5 +1,6 @@
 """Is what a person confirms what is then done? The cost is looked at again once the question is answered."""
 
+import asyncio
 import builtins
 import re
 import sys
@@ -13,14 +14,16 @@ from lnpd_sdk.moves import Moves
 from msgspec import to_builtins
 
 from lnpd.cli.arguments import COMMON, Common
-from lnpd.cli.confirm import OTHERWISE, QUESTIONS, confirm, is_asked
+from lnpd.cli.confirm import LEAST, OTHERWISE, QUESTIONS, confirm, is_asked
 from lnpd.cli.qr import FLAG
+from lnpd.cli.render.values import cells
 from lnpd.errors import NotConfirmed, PluginRefused
 from lnpd.hooks.extending import OF_EVERY_COMMAND
 from lnpd.rpc.client import Client
 from lnpd.rpc.commands import BY_METHOD, COMMANDS
-from lnpd.rpc.commands import Parameter as Added
-from lnpd.rpc.described import described, extended, from_description, of_plugin
+from lnpd.rpc.described import described, extended, from_description, in_place_of, of_plugin, understood
+from lnpd.services.rpc import dispatch
+from tests.services.rpc.small_node import SmallNode
 
 PARAMS = {"address": "bcrt1q", "amount_sat": 5_000, "feerate_per_kw": None}
 
@@ -53,31 +56,39 @@ def test_what_costs_more_by_then_is_asked_again(
     assert shown.index("5,141 sat") < shown.index(OTHERWISE) < shown.index("19,100 sat")
 
 
-class InPlace:
-    """A node with a plugin whose method is called where an asset is named; its own estimate is not asked for."""
+class InPlace(SmallNode):
+    """A node with a plugin whose method is called where an asset is named."""
 
-    def __init__(self, moves: Moves | None) -> None:
+    def __init__(self, moves: Moves | None, extends: str) -> None:
+        super().__init__()
         asset, amount = Parameter("asset", "text", "which"), Parameter("amount_sat", "integer", "how much")
-        self.rows = [
-            RpcMethod("rgb open", "Opens a channel with an asset.", (amount, asset), extends="open", moves=moves),
-            RpcMethod("rgb cost", "What that costs.", (amount,)),
-        ]
+        takes = RpcMethod("rgb open", "Takes an asset.", (amount, asset), extends=extends, moves=moves)
+        self.methods = ("rgb", takes), ("rgb", RpcMethod("rgb cost", "What that costs.", (amount,)))
 
-    def call(self, method: str, params: dict[str, Any], timeout_seconds: float | None) -> object:
-        if method == "help":
-            return [to_builtins(described(of_plugin("rgb", row))) for row in self.rows]
-        assert (method, params) == ("rgb.cost", {"amount_sat": 5_000})
+    def plugin_methods(self) -> tuple[tuple[str, RpcMethod], ...]:
+        return self.methods
+
+    async def call_plugin(self, method: str, params: dict[str, Any]) -> object:
+        assert (method, params) == ("rgb cost", {"amount_sat": 5_000})
         return {"amount_msat": 5_000_000, "fee_msat": 700_000, "note": "and 40 tokens"}
 
+    def call(self, method: str, params: dict[str, Any], timeout_seconds: float | None) -> Any:
+        return to_builtins(asyncio.run(dispatch.call(self, method, params)))
 
+
+@pytest.mark.parametrize("extends", ["open", "invoice"])
 @pytest.mark.parametrize("moves", [Moves("amount_sat", "", "rgb cost"), None])
 def test_where_a_plugin_is_called_in_its_place_that_says_the_cost(
-    moves: Moves | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    moves: Moves | None, extends: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(builtins, "input", answering("y"))
-    added = Added("asset", "text", "which", False, plugin="rgb", method="rgb open")
-    command, given = extended(BY_METHOD["open"], {"open": [added]}), {"amount_sat": 5_000, "asset": "USDX:40"}
-    assert confirm(cast(Client, InPlace(moves)), command, given, sys.stdout) == given
+    node, given = InPlace(moves, extends), {"amount_sat": 5_000, "asset": "USDX:40"}
+    _, more = understood(node.call("help", {}, None))
+    command = in_place_of(extended(BY_METHOD[extends], more), given)
+    assert (command.moves is None) == (moves is None and BY_METHOD[extends].moves is None)
+    if command.moves is None:
+        return
+    assert confirm(cast(Client, node), command, given, sys.stdout) == given
     shown = capsys.readouterr().out
     assert re.search(r"plugin +rgb\n +command +rgb open\n +amount_sat +5,000 sat\n +asset +USDX:40\n", shown)
     assert ("fee         700 sat" in shown and "and 40 tokens" in shown) == (moves is not None)
@@ -113,9 +124,9 @@ class WithPlugin:
         assert (method, params) == ("ray-cost", {"amount_msat": 21_000})
         return next(self._costs)
 
-    def confirm(self) -> dict[str, Any]:
+    def confirm(self, **more: int) -> dict[str, Any]:
         (found,) = [row for row in self.call("help", {}, None) if row["name"] == "ray-send"]
-        params = {"node_id": "02ee\x1b[2J" + "7" * 300, "amount_msat": 21_000}
+        params = {"node_id": "02ee\x1b[2J" + "7" * 300, "amount_msat": 21_000, **more}
         return confirm(cast(Client, self), from_description(found), params, sys.stdout)
 
 
@@ -143,6 +154,35 @@ def test_a_plugins_command_is_asked_about_as_the_nodes_own(
     assert all(row in shown for row in (*first, "fee          3 sat (at most 5.5 sat)", "total        24 sat"))
     assert shown.index("5.5 sat") < shown.index(OTHERWISE) < shown.index("at most 9 sat")
     assert "\x1b" not in shown and max(map(len, shown.splitlines())) < 230
+
+
+def test_a_plugin_raises_no_bound_that_a_person_gave(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(builtins, "input", answering("y"))
+    dear = {"amount_msat": 21_000, "fee_msat": 3_000, "max_fee_msat": 900_000_000}
+    assert WithPlugin(PRICED, dear, dear).confirm(max_fee_sat=5)["max_fee_sat"] == 5
+    assert "3 sat (at most 5 sat)" in capsys.readouterr().out
+
+
+LINES = "bob" + " " * 500 + "fee  0 sat", "1\n  fee  0 sat", "\u2800" * 300 + "fee  0 sat", "\N{HANGUL FILLER}" * 200
+
+
+@pytest.mark.parametrize("text", [*LINES, "x" * 100_000])
+@pytest.mark.parametrize("columns", [20, 80, 200])
+def test_nothing_that_a_plugin_says_looks_like_a_row(
+    text: str, columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(builtins, "input", answering("y"))
+    cost = {"amount_msat": 21_000, "fee_msat": 3_000, "to": text, "note": text}
+    assert WithPlugin(PRICED, cost, cost).confirm()["max_fee_sat"] == 3
+    shown = capsys.readouterr().out.splitlines()
+    margin = shown[0].index("ray")
+    rows = [line[:margin].strip() for line in shown]
+    told = ["plugin", "command", "node_id", "amount_msat", "amount", "to", "fee", "total", "note"]
+    assert list(filter(None, rows)) == told
+    assert len(rows) < 90 and all(cells(line) <= max(columns, margin + LEAST + 1) for line in shown)
 
 
 def test_a_plugins_command_without_a_price_shows_what_is_known(

@@ -86,3 +86,20 @@ def shorten(line: str, width: int, mark: str = "…") -> str:
             break
         kept += part
     return kept + mark + UNPAINTED * painted
+
+
+def folded(line: str, width: int) -> list[str]:
+    """A text in lines of at most `width` columns, broken between its words, or within one that is longer."""
+    if cells(line) <= width:
+        return [line]
+    lines = [""]
+    for word in line.split():
+        if lines[-1] and cells(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+            continue
+        lines += [""] if lines[-1] else []
+        for character in word:
+            if lines[-1] and cells(lines[-1] + character) > width:
+                lines.append("")
+            lines[-1] += character
+    return lines

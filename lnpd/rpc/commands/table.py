@@ -12,8 +12,8 @@ NODE, PEERS, WALLET, CHANNELS, PAYMENTS, PLUGINS = "Node", "Peers", "Wallet", "C
 
 class Parameter(msgspec.Struct, frozen=True):
     """A parameter of a command: its kind is a row of KINDS; an optional one that is not given has the default. What is
-    `bare` may be given without its flag too; `plugin` is whose it is, where one adds it to a command of the node's, and
-    `method` what is then called in the command's place."""
+    `bare` may be given without its flag too; `plugin` is whose it is, where one adds it to a command of the node's,
+    `method` what is then called in the command's place, and `moves` whether that moves money."""
 
     name: str
     kind: str
@@ -23,6 +23,7 @@ class Parameter(msgspec.Struct, frozen=True):
     bare: bool = False
     plugin: str = ""
     method: str = ""
+    moves: Moves | None = None
 
     @property
     def flag(self) -> str:

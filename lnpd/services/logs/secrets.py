@@ -17,7 +17,7 @@ FORMS: Final = (
     re.compile(r"(?<=://)[^\s/@:\[\"'<>]{8,256}(?=@)"),  # a token alone
     re.compile(r"(?i)(?<=bearer )[a-z0-9._~+/-]{8,}=*"),
     *(
-        re.compile(rf"""(?i)(?<={name}=)(?:"[^"\n]*"?|'[^'\n]*'?|[^\s"'&,;)]+)""")
+        re.compile(rf"""(?i)(?<={name}=)(?:"[^"\n]*"?|'[^'\n]*'?|[^\s"']+)""")
         for name in ("password", "passwd", "passphrase", "token")
     ),
     re.compile(r"\b[xtuvyzUVYZ]prv[1-9A-HJ-NP-Za-km-z]{40,}"),

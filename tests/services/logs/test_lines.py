@@ -114,6 +114,7 @@ def test_a_known_secret_is_masked_in_each_form(form: str) -> None:
         ("GET https://0123456789token@node.example/ failed", "0123456789token"),
         ("Authorization: Bearer eyJhbGciOi.eyJzdWIi", "eyJzdWIi"),
         ("bitcoind -rpcpassword=hunter2 ended", "hunter2"),
+        ("bitcoind -rpcpassword=hun,ter2)x ended", "ter2"),
         ("dialled with user=alice password=hunter2, refused", "hunter2"),
         ("dialled with PASSWD='hunter 2' refused", "hunter"),
         ('passphrase="hunter 2" refused', "2"),
