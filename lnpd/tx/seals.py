@@ -112,6 +112,13 @@ def filled(pin: ProviderPin, states: States, view: View, shown: Transaction) -> 
     return _carrier(pin, shown.purpose, content)
 
 
+def filled_each(wanted: Iterable[tuple[ProviderPin, States, View, Transaction]]) -> Sealing[list[bytes]]:
+    """As `filled`, of transactions none of which depends on another one."""
+    rows = list(wanted)
+    contents = yield from ask_each([_asked(*row) for row in rows])
+    return [_carrier(pin, shown.purpose, content) for (pin, *_, shown), content in zip(rows, contents, strict=True)]
+
+
 def _asked(pin: ProviderPin, states: States, view: View, shown: Transaction) -> ProviderCall:
     return ProviderCall(pin.name, pin.format, "seal", (view, dict(states).get(pin.name, b""), shown))
 
