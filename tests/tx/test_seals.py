@@ -20,6 +20,7 @@ from lnpd.providers.types import ANCHORS_ZERO_FEE_HTLC_TX, CORE_PROVIDERS, STATI
 from lnpd.tx.claims import claimable, claimable_child
 from lnpd.tx.fees import HTLC_SUCCESS_WEIGHT, HTLC_TIMEOUT_WEIGHT
 from lnpd.tx.graph import ChannelType, Child, CommitmentSpec, Graph
+from lnpd.tx.pipeline import build
 from lnpd.tx.proposal import Side, side_of
 from lnpd.tx.script import data_carrier
 from lnpd.tx.seals import carrier_weight, check_seals
@@ -85,6 +86,18 @@ def test_each_htlc_transaction_has_its_carrier_and_weighs_what_its_htlc_pays_for
         assert (spent := shown.parent.outputs[shown.vout].spec) is not None
         assert (shown.parent.txid, spent.id, spent.second_stage_weight) == (graph.tx.txid, child.id, declared)
         assert [each.script_pubkey for each in shown.outputs] == [data_carrier(bytes(32)), home.script_pubkey]
+
+
+def test_no_second_stage_waits_for_the_seal_of_another() -> None:
+    sealer = Sealer("second_stage")
+    providers, asking = {**CORE_PROVIDERS, "sealer": sealer}, build(sealed_spec(STATIC_REMOTEKEY, sealer))
+    beside, answer = [], None
+    with pytest.raises(StopIteration):
+        while True:
+            call = asking.send(answer)
+            answer = getattr(providers[call.provider], call.method)(*call.arguments)
+            beside += [len(call.beside)] if call.method == "seal" else []
+    assert beside == [4, 3, 2, 1, 0], "each is named by those before it"
 
 
 def test_a_cheat_can_put_nothing_of_its_own_into_what_is_sealed() -> None:
