@@ -16,22 +16,24 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from lnpd_sdk.envelope import CallFailed
 from lnpd_sdk.plugin import Node
 from lnpd_sdk.types import Transaction
 
 from nia.bundle import Bundle
 from nia.consignment import WitnessBundle
 from nia.consignment import parse as parse_consignment
+from nia.errors import NiaError
 from nia.genesis import ChainNet
 from nia.mpc import commit, opret_script
 from nia.names import contract_name, script_of
 from nia.seals import Assignment, Seal
 from nia.transaction import Tx, TxIn, TxOut, parse_tx
 from nia.transition import Opout, Transition
-from rgb_channel.colour import Coloured, colour
+from rgb_channel.colour import Coloured, Homeless, colour
 from rgb_channel.colour import op_id as op_id_of
 from rgb_channel.history import history
-from rgb_channel.state import read
+from rgb_channel.state import StateUnreadable, read
 from rgb_engine.commands import feerate_of
 from rgb_engine.engine import Engine
 from rgb_engine.errors import ConsignmentRefused as ReceiptRefused
@@ -43,14 +45,18 @@ COLLECT_VBYTES: Final = 160  # one P2WPKH input, the commitment, one P2WPKH or P
 LEAST_OUTPUT_SAT: Final = 546
 SEQUENCE: Final = 0xFFFFFFFD
 EXPIRY_SECONDS: Final = 365 * 24 * 3600
+OF_ONE_COIN: Final = (AssetRefused, CallFailed, Homeless, NiaError, StateUnreadable)  # and not of the wallet of assets
 
 
 class Collecting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A coin that is being collected: the transaction's id, what it brings, and where its consignment lies."""
+    """A coin that is being collected: the transaction's id, what it brings, the coin (TXID:VOUT), and what the node is
+    to sign. The consignment lies in a file."""
 
     txid: str
     asset_id: str
     amount: int
+    coin: str
+    psbt: bytes
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -68,27 +74,48 @@ class Collector:
     def __init__(self, engine: Engine, shelf: Shelf, chain: ChainNet, folder: Path) -> None:
         self._engine, self._shelf, self._chain, self._folder = engine, shelf, chain, folder / "collecting"
         self._lock = asyncio.Lock()
+        self._said: dict[str, str] = {}
 
     async def collect(self, node: Node) -> list[dict[str, Any]]:
-        """Everything that can be brought home now; what was."""
+        """Everything that can be brought home now: what was, and what is in the way of the others."""
         async with self._lock:
             await self._receive_again(node)
             found = []
             for coin in await node.held_coins():
-                if not coin.height:
-                    continue
-                home = await self._home(node, coin)
-                if home is None:
-                    await node.release_held(coin.txid, coin.vout)
-                else:
-                    found.append(await self._brought(node, coin, home))
+                if coin.height:
+                    found += await self._collected(node, coin)
             return found
 
+    async def _collected(self, node: Node, coin: Any) -> list[dict[str, Any]]:  # Any: HeldCoin
+        """A coin in the way of none of the others: anybody can pay to a script that a close has shown."""
+        point = _point(coin)
+        try:
+            home = await self._home(node, coin)
+            if home is None:
+                await node.release_held(coin.txid, coin.vout)
+                return []
+            brought = await self._brought(node, coin, home)
+        except OF_ONE_COIN as error:
+            await self._say(node, point, str(error))
+            return [{"coin": point, "txid": "", "asset_id": "", "amount": 0, "problem": str(error)}]
+        told = {"txid": brought.txid, "asset_id": brought.asset_id, "amount": brought.amount}
+        return [{"coin": point, **told, "problem": ""}]
+
+    async def _say(self, node: Node, point: str, why: str) -> None:
+        """Once, and not at each block."""
+        if self._said.get(point) != why:
+            self._said[point] = why
+            await node.log("warning", f"The coin {point} waits: {why}")
+
     async def pending(self, node: Node) -> dict[bytes, int]:
-        """Tokens by contract that stand on coins which wait for this."""
+        """Tokens by contract that stand on coins which wait for this, as far as it can be told."""
         found: dict[bytes, int] = {}
         for coin in await node.held_coins():
-            if (home := await self._home(node, coin)) is not None:
+            try:
+                home = await self._home(node, coin)
+            except OF_ONE_COIN:
+                continue
+            if home is not None:
                 found[home.contract_id] = found.get(home.contract_id, 0) + home.amount
         return found
 
@@ -106,8 +133,9 @@ class Collector:
         steps: list[tuple[bytes, Coloured]] = []
         for raw, tx in zip(coin.transactions, transactions, strict=True):
             step = _shown(tx, shown)
-            coloured = None if step is None else colour(kept.view, state, step)
-            if coloured is None:
+            if step is None:  # never let go of: what is unknown may hold tokens
+                raise TokensStuck(f"The node was never asked for what {tx.txid()[::-1].hex()} commits to.")
+            if (coloured := colour(kept.view, state, step)) is None:
                 return None
             steps.append((raw, coloured))
         last = steps[-1][1]
@@ -118,7 +146,7 @@ class Collector:
         spent = Opout(op_id_of(last.transition), _place(last.transition, coin.vout))
         return Home(state.contract_id, spent, amount, history(self._shelf.consignment(funding), steps))
 
-    async def _brought(self, node: Node, coin: Any, home: Home) -> dict[str, Any]:  # Any: HeldCoin
+    async def _brought(self, node: Node, coin: Any, home: Home) -> Collecting:  # Any: HeldCoin
         """Sends a coin's tokens to the wallet of assets, which then knows them."""
         fee_sat = COLLECT_VBYTES * await feerate_of(node, 0)
         if coin.value_sat - fee_sat < LEAST_OUTPUT_SAT:
@@ -136,18 +164,33 @@ class Collector:
         committed = TxOut(0, opret_script(tree.commitment()))
         tx = Tx(version=2, inputs=(spending,), outputs=(committed, receiving), locktime=0)
         consignment = parse_consignment(home.consignment).extended([WitnessBundle.committed(tx, tree, bundle)]).encode()
-        collecting = Collecting(tx.txid()[::-1].hex(), contract_name(home.contract_id), home.amount)
+        wish = psbt(tx, [(coin.value_sat, coin.script_pubkey)])
+        asset_id = contract_name(home.contract_id)
+        collecting = Collecting(tx.txid()[::-1].hex(), asset_id, home.amount, _point(coin), wish)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         write_synced(self._folder / f"{collecting.txid}.rgb", consignment)
         await self._shelf.put_collecting(node, collecting.txid, msgspec.msgpack.encode(collecting))
-        await node.send_psbt(psbt(tx, [(coin.value_sat, coin.script_pubkey)]))
+        await node.send_psbt(wish)
         await self._received(node, collecting)
-        return {"coin": f"{coin.txid}:{coin.vout}", **msgspec.structs.asdict(collecting)}
+        return collecting
 
     async def _receive_again(self, node: Node) -> None:
-        """What was sent before the plugin was killed, and not told to the wallet of assets."""
-        for data in await self._shelf.collecting(node):
-            await self._received(node, msgspec.msgpack.decode(data, type=Collecting))
+        """What a killed plugin, or a lost Electrum server, left between two steps. A coin that is still held was never
+        sent: the wallet of assets would wait for it for ever."""
+        rows = [msgspec.msgpack.decode(data, type=Collecting) for data in await self._shelf.collecting(node)]
+        held = {_point(coin) for coin in await node.held_coins()} if rows else set()
+        for collecting in rows:
+            try:
+                if collecting.coin in held:
+                    await node.send_psbt(collecting.psbt)
+            except CallFailed as error:  # too cheap by now, perhaps; its file stays, should it be mined all the same
+                await node.log("info", f"{collecting.coin} is collected anew: {error}")
+                await self._shelf.drop_collecting(node, collecting.txid)
+                continue
+            try:
+                await self._received(node, collecting)
+            except OF_ONE_COIN as error:
+                await self._say(node, collecting.coin, str(error))
 
     async def _received(self, node: Node, collecting: Collecting) -> None:
         path = self._folder / f"{collecting.txid}.rgb"
@@ -161,6 +204,10 @@ class Collector:
                 raise AssetRefused(f"{accepted} came instead of {collecting.amount} tokens.")
         await self._shelf.drop_collecting(node, collecting.txid)
         path.unlink(missing_ok=True)
+
+
+def _point(coin: Any) -> str:  # Any: HeldCoin
+    return f"{coin.txid}:{coin.vout}"
 
 
 def _shown(tx: Tx, shown: dict[bytes, Transaction]) -> Transaction | None:

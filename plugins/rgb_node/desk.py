@@ -1,6 +1,7 @@
 """What does the plugin do in channels? Its type, provider, messages, records and hooks, and its commands."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -112,23 +113,34 @@ class Channels:
 
     async def _begin(self, node: Node) -> None:
         """What was interrupted goes on, beside the start, for it may have to wait for an Electrum server."""
-        self._collecting = asyncio.create_task(self._work(node, recover=True))
+        self._collecting = asyncio.create_task(self._work(node))
 
     async def _block(self, node: Node, **_fields: object) -> None:
         if self._collecting is None or self._collecting.done():
             self._collecting = asyncio.create_task(self._work(node))
 
-    async def _work(self, node: Node, recover: bool = False) -> None:
+    async def _work(self, node: Node) -> None:
+        for work in (self._recover, self._collect):
+            while not await self._ended(node, work):
+                await asyncio.sleep(STARTING_SECONDS)
+
+    async def _ended(self, node: Node, work: Callable[[Node], Awaitable[None]]) -> bool:
+        """Whether a work is at its end, for now; not while the node starts."""
         try:
-            if recover and await self._shelf.fundings(node):
-                await (await self.openings(node)).recover(node)
-            if await node.held_coins():
-                await (await self.collector(node)).collect(node)
+            await work(node)
         except (AssetRefused, EngineError, BusError) as error:
             if getattr(error, "code", "") == "NodeStarting":
-                await asyncio.sleep(STARTING_SECONDS)
-                return await self._work(node, recover)
+                return False
             await node.log("warning", f"Tokens wait: {error}")
+        return True
+
+    async def _recover(self, node: Node) -> None:
+        if (self._openings is None or self._openings.doubtful) and await self._shelf.fundings(node):
+            await (await self.openings(node)).recover(node)
+
+    async def _collect(self, node: Node) -> None:
+        if await node.held_coins():
+            await (await self.collector(node)).collect(node)
 
     # --- the hooks
     async def _piece(self, node: Node, node_id: str, fields: Row) -> None:
@@ -176,7 +188,7 @@ class Channels:
         return await self._payments.carried(node, channel_id, payment_hash, incoming)
 
     async def _told(self, node: Node, payment_hash: str, **_more: object) -> dict[str, str] | None:
-        return await self._payments.told(node, payment_hash)
+        return self._payments.told(payment_hash)
 
     async def _accepted(self, node: Node, **fields: Any) -> TakeHtlc | FailHtlc | None:  # Any: of several types
         return await self._payments.accepted(node, fields)

@@ -29,6 +29,10 @@ class NoAssetChannel(AssetRefused):
     """No usable channel to the payee has so much of the asset."""
 
 
+class PaymentRunning(AssetRefused):
+    """The invoice is being paid by another call."""
+
+
 class ShelfDamaged(AssetRefused):
     """A row or a file of the plugin's is not as it was left."""
 

@@ -19,7 +19,7 @@ import time
 from typing import Any, Final
 
 import msgspec
-from lnpd_sdk.envelope import BusError
+from lnpd_sdk.envelope import BusError, CallFailed
 from lnpd_sdk.hooks import InitialStates
 from lnpd_sdk.plugin import Node
 from lnpd_sdk.types import OPENER, View
@@ -33,7 +33,7 @@ from nia.seals import Seal
 from nia.transaction import Tx
 from rgb_channel import rules, state
 from rgb_engine.engine import Engine
-from rgb_engine.errors import EngineError
+from rgb_engine.errors import EngineError, TransferUnknown
 from rgb_engine.values import Funding as Made
 from rgb_node.errors import AmountUnfit, AssetRefused, ConsignmentRefused, OpeningRefused
 from rgb_node.shelf import Funding, Outpoint, Shelf
@@ -42,6 +42,8 @@ from rgb_node.wire import MAX_AMOUNT, MAX_REASON, Incoming, Piece, Terms, pieces
 VERDICT_SECONDS: Final = 90.0
 EXPECTED_SECONDS: Final = 600.0  # an opening lasts so long at most
 MAX_EXPECTED: Final = 16
+UNUSED_SECONDS: Final = 2 * EXPECTED_SECONDS  # then an accepted consignment has its channel, or is forgotten
+MAX_UNUSED: Final = 64  # with 2 MB at most
 CHANNEL_TYPE: Final = "rgb/static_remotekey"
 DUST_SAT: Final = 354  # the least of BOLT 3 that this type can have
 
@@ -64,6 +66,8 @@ class Openings:
         self._opening: dict[str, Terms] = {}  # of ours, by peer: what open_channel says
         self._verdicts: dict[tuple[str, bytes], asyncio.Future[str]] = {}  # by peer and transfer; an empty text accepts
         self._expected: dict[str, Expected] = {}  # of peers, by node id
+        self._accepted: dict[Outpoint, float] = {}  # of peers, and when a channel on it has come about or never does
+        self.doubtful = True  # whether `recover` has something to find out
 
     # --- our own
     async def open(
@@ -103,24 +107,27 @@ class Openings:
         except BaseException:
             await asyncio.shield(self._given_up(node, opening, made))
             raise
+        self.doubtful = True
         await node.keep_ancestors(channel_id, (made.signed,))
         await self._engine.finish(made.txid)
         return {"channel_id": channel_id, "funding": str(outpoint), "asset_id": asset_id, "amount": terms.amount}
 
     async def _given_up(self, node: Node, opening: str, made: Made | None) -> None:
-        """The peer is told, and the tokens are free again. Of a channel that has come about meanwhile, nothing."""
+        """The peer is told, and the tokens are free again; unless a channel has come about, or nobody can say: then
+        `recover` sees to it."""
         try:
             await node.drop_unfunded(opening)
         except BusError as error:
-            if getattr(error, "code", "") == "NoSuchOpening" and await self._is_channels(node, made):
+            known = isinstance(error, CallFailed) and error.code == "NoSuchOpening"
+            if made is not None and (not known or await self._is_channels(node, Outpoint(made.txid, made.vout))):
+                self.doubtful = True
                 return
         if made is not None:
             await self._engine.cancel(made.txid)
             await self._shelf.drop_funding(node, Outpoint(made.txid, made.vout))
 
-    async def _is_channels(self, node: Node, made: Made | None) -> bool:
-        wanted = made and str(Outpoint(made.txid, made.vout))
-        return any(row["funding"] == wanted for row in await node.channels())
+    async def _is_channels(self, node: Node, outpoint: Outpoint) -> bool:
+        return any(row["funding"] == str(outpoint) for row in await node.channels(closed=True))
 
     async def _offer(self, node: Node, peer: str, made: Made) -> None:
         """Sends the consignment, and waits for the peer's verdict. OpeningRefused."""
@@ -150,16 +157,33 @@ class Openings:
             waiting.set_result("" if accepted else text or "it does not say why")
 
     async def recover(self, node: Node) -> None:
-        """Once, at the start: what waits for its broadcast is broadcast if it has a channel, else taken back."""
-        rows = {row["funding"] for row in await node.channels()}
-        for outpoint, funding in (await self._shelf.fundings(node)).items():
-            if not funding.opener or (await self._engine.sent(outpoint.txid)).status != "unsent":
-                continue
-            if str(outpoint) in rows:
-                await self._engine.finish(outpoint.txid)
-            else:
-                await self._engine.cancel(outpoint.txid)
-                await self._shelf.drop_funding(node, outpoint)
+        """What waits for its broadcast is broadcast if it has a channel, else taken back; what is being opened is left
+        alone. At the start, and after what nobody could say the end of."""
+        later = time.monotonic() + UNUSED_SECONDS
+        self.doubtful = False
+        try:
+            used = {row["funding"] for row in await node.channels(closed=True)}
+            for outpoint, funding in (await self._shelf.fundings(node)).items():
+                if funding.opener:
+                    await self._recovered(node, outpoint, funding)
+                elif str(outpoint) not in used:
+                    self._accepted.setdefault(outpoint, later)
+        except (BusError, EngineError):
+            self.doubtful = True
+            raise
+
+    async def _recovered(self, node: Node, outpoint: Outpoint, funding: Funding) -> None:
+        try:
+            waits = (await self._engine.sent(outpoint.txid)).status == "unsent"
+        except TransferUnknown:
+            return
+        if funding.peer in self._opening or not waits:
+            return
+        if await self._is_channels(node, outpoint):
+            await self._engine.finish(outpoint.txid)
+        else:
+            await self._engine.cancel(outpoint.txid)
+            await self._shelf.drop_funding(node, outpoint)
 
     # --- the peers'
     async def proposed(self, node: Node, peer: str, funding_sat: int, terms: Terms) -> str:
@@ -171,8 +195,18 @@ class Openings:
         self._expected = {key: each for key, each in self._expected.items() if each.until_seconds > now}
         if len(self._expected) >= MAX_EXPECTED and peer not in self._expected:
             return "too many channels with assets are being opened here: try again later"
+        await self._forget_unused(node, now)
+        if len(self._accepted) >= MAX_UNUSED:
+            return "too many channels with assets were begun here and not opened: try again later"
         self._expected[peer] = Expected(terms, funding_sat, now + EXPECTED_SECONDS, Incoming())
         return ""
+
+    async def _forget_unused(self, node: Node, now: float) -> None:
+        """Consignments without a channel: whoever has one token could send them for ever."""
+        for outpoint in [key for key, until in self._accepted.items() if until <= now]:
+            del self._accepted[outpoint]
+            if not await self._is_channels(node, outpoint):
+                await self._shelf.drop_funding(node, outpoint)
 
     async def known(self, node: Node) -> frozenset[bytes]:
         """The contracts whose channels this node takes: those of its assets, and those that its user accepted."""
@@ -214,6 +248,10 @@ class Openings:
         funding = _funding(peer, False, expected.terms, found, expected.funding_sat)
         if await self._shelf.funding(node, outpoint) not in (None, funding):
             return "this output is the funding of another opening"
+        if len(self._accepted) >= MAX_UNUSED:
+            return "too many channels with assets were begun here and not opened"
+        if not await self._is_channels(node, outpoint):
+            self._accepted[outpoint] = time.monotonic() + UNUSED_SECONDS
         await self._shelf.put_funding(node, outpoint, funding, whole)
         return ""
 
@@ -232,6 +270,8 @@ class Openings:
         funding = await self._shelf.funding(node, outpoint)
         if funding is None or (funding.peer, funding.opener) != (peer, opener):
             return f"no consignment of this opening assigns an asset to {outpoint}"
+        if outpoint in self._accepted:
+            self._accepted[outpoint] = time.monotonic() + UNUSED_SECONDS
         if funding.funding_sat != terms["funding_sat"]:
             return f"the consignment is of {funding.funding_sat} sat, and the channel of {terms['funding_sat']}"
         encoded = state.begin(funding.contract_id, funding.op_id, funding.index, (funding.amount, 0))

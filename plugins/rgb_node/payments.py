@@ -11,6 +11,7 @@ the plugin is away. A payment goes over one channel in the asset, to its other e
 from a channel of an asset to one of the same, and the amount of it stays.
 """
 
+import time
 from typing import Any, Final
 
 import msgspec
@@ -23,8 +24,8 @@ from lnpd_sdk.types import ACCEPTOR, OPENER
 from nia.names import contract_name
 from rgb_channel.records import TOKENS_HTLC, TOKENS_ONION, decode_tokens, encode_tokens
 from rgb_channel.state import State, read
-from rgb_node.errors import AmountUnfit, AssetRefused, NoAssetChannel, NotAnAssetInvoice
-from rgb_node.shelf import Paying, Shelf
+from rgb_node.errors import AmountUnfit, AssetRefused, NoAssetChannel, NotAnAssetInvoice, PaymentRunning
+from rgb_node.shelf import Asked, Shelf
 from rgb_node.wire import MAX_AMOUNT, Terms, asked_in, metadata
 
 PROVIDER: Final = "rgb"
@@ -32,6 +33,15 @@ UNKNOWN: Final = "incorrect_or_unknown_payment_details"
 NO_WAY: Final = "unknown_next_peer"
 LEAST_MSAT: Final = 10_000_000  # an HTLC with tokens holds enough sat never to be trimmed
 MAX_FORWARDING: Final = 10_000
+FORGET_EVERY: Final = 256  # invoices
+GRACE_SECONDS: Final = 24 * 3600  # an HTLC of an invoice that has expired is failed by the node, asked or not
+
+
+class Paying(msgspec.Struct, frozen=True):
+    """A payment of ours in an asset: how much, and over which channel."""
+
+    amount: int
+    channel_id: str
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -75,7 +85,10 @@ class Payments:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
-        self._passing: dict[str, int] = {}  # tokens of HTLCs that are passed on, by the incoming one's name
+        self._made = 0
+        self._busy = set[str]()
+        self._paying: dict[str, Paying] = {}  # by payment hash, while its `pay` runs: no other payment may carry it
+        self._passing: dict[str, Terms] = {}  # tokens of HTLCs that are passed on, by the incoming one's name
 
     async def invoice(
         self, node: Node, terms: Terms, description: str, amount_msat: int, expiry_seconds: int
@@ -83,8 +96,11 @@ class Payments:
         """Makes an invoice for an amount of an asset, and the sat that go with it."""
         if not 0 < terms.amount <= MAX_AMOUNT or amount_msat < LEAST_MSAT:
             raise AmountUnfit(f"An asset invoice asks for 1 to {MAX_AMOUNT} tokens, and {LEAST_MSAT} msat at least.")
+        if self._made % FORGET_EVERY == 0:
+            await self._shelf.forget_invoices(node, int(time.time()) - GRACE_SECONDS)
+        self._made += 1
         made = await node.invoice(description, amount_msat, expiry_seconds, judged=True, metadata=metadata(terms))
-        await self._shelf.put_invoice(node, made.payment_hash, terms)
+        await self._shelf.put_invoice(node, made.payment_hash, Asked(terms, made.expires_unix_seconds))
         return {
             "invoice": made.invoice,
             "payment_hash": made.payment_hash,
@@ -98,11 +114,17 @@ class Payments:
         """Pays an asset invoice over a channel to its payee. AssetRefused, CallFailed."""
         told, terms = await self._read(node, invoice)
         payment_hash, payee = told["payment_hash"], told["payee"]
-        before = await self._shelf.payment(node, payment_hash)
-        channel = _chosen(await held_channels(node), payee, terms, before)
-        await self._shelf.put_payment(node, payment_hash, Paying(terms.contract_id, terms.amount, channel.channel_id))
-        route = [f"{payee}@{channel.scids[0]}"]
-        paid = await self._until_paid(node, invoice, route, timeout_seconds)
+        if payment_hash in self._busy:
+            raise PaymentRunning("Another call pays this invoice: lnp payments tells what becomes of it.")
+        self._busy.add(payment_hash)
+        try:
+            known = {each.payment_hash for each in await node.payments() if each.state != "failed"}
+            if payment_hash in known:  # it is waited for, or was paid before: nothing more is sent
+                paid = await self._until_paid(node, invoice, (), timeout_seconds)
+            else:
+                paid = await self._sent(node, invoice, payment_hash, payee, terms, timeout_seconds)
+        finally:
+            self._busy.discard(payment_hash)
         return {
             "payment_hash": paid.payment_hash,
             "preimage": paid.preimage,
@@ -124,7 +146,21 @@ class Payments:
             raise NotAnAssetInvoice("The invoice asks for sat alone: lnp pay pays it.")
         return told, terms
 
-    async def _until_paid(self, node: Node, invoice: str, route: list[str], timeout_seconds: float) -> PaidInvoice:
+    async def _sent(
+        self, node: Node, invoice: str, payment_hash: str, payee: str, terms: Terms, timeout_seconds: float
+    ) -> PaidInvoice:
+        """Of the HTLCs of this hash only those carry tokens that are offered while this runs. The payee chooses the
+        hash, so another invoice of its, of sat alone, could have the same."""
+        channel = _chosen(await held_channels(node), payee, terms)
+        self._paying[payment_hash] = Paying(terms.amount, channel.channel_id)
+        try:
+            return await self._until_paid(node, invoice, (f"{payee}@{channel.scids[0]}",), timeout_seconds)
+        finally:
+            del self._paying[payment_hash]
+
+    async def _until_paid(
+        self, node: Node, invoice: str, route: tuple[str, ...], timeout_seconds: float
+    ) -> PaidInvoice:
         left_seconds = timeout_seconds
         while True:
             try:
@@ -138,15 +174,22 @@ class Payments:
     async def carried(self, node: Node, channel_id: str, payment_hash: str, incoming: str) -> dict[str, str] | None:
         """The records of an update_add_htlc in a channel with an asset."""
         if incoming:
-            tokens = self._passing.pop(incoming, 0)
+            passed = self._passing.pop(incoming, None)
+            if passed is None or not await self._holds(node, channel_id, passed.contract_id):
+                return None
+            tokens = passed.amount
         else:
-            paying = await self._shelf.payment(node, payment_hash)
+            paying = self._paying.get(payment_hash)
             tokens = paying.amount if paying is not None and paying.channel_id == channel_id else 0
         return {str(TOKENS_HTLC): encode_tokens(tokens).hex()} if tokens else None
 
-    async def told(self, node: Node, payment_hash: str) -> dict[str, str] | None:
+    async def _holds(self, node: Node, channel_id: str, contract_id: bytes) -> bool:
+        named = [each.state.contract_id for each in await held_channels(node) if each.channel_id == channel_id]
+        return named == [contract_id]
+
+    def told(self, payment_hash: str) -> dict[str, str] | None:
         """The records for the payee of a payment of ours."""
-        paying = await self._shelf.payment(node, payment_hash)
+        paying = self._paying.get(payment_hash)
         return {str(TOKENS_ONION): encode_tokens(paying.amount).hex()} if paying is not None else None
 
     async def accepted(self, node: Node, offered: dict[str, Any]) -> TakeHtlc | FailHtlc | None:
@@ -177,19 +220,14 @@ class Payments:
         going = next((each for each in channels if asked in each.scids), None)
         if coming is None or going is None or going.state.contract_id != coming.state.contract_id:
             return FailHtlc(NO_WAY)
-        if len(self._passing) >= MAX_FORWARDING:
-            return FailHtlc()
-        self._passing[offered["htlc"]] = tokens
+        if len(self._passing) >= MAX_FORWARDING:  # the oldest was never offered: the node says nothing of those
+            del self._passing[next(iter(self._passing))]
+        self._passing[offered["htlc"]] = Terms(coming.state.contract_id, tokens)
         return None
 
 
-def _chosen(held: list[Held], payee: str, terms: Terms, before: Paying | None) -> Held:
-    """Where it goes: where an earlier try went, or the channel to the payee that has enough."""
-    if before is not None and (before.contract_id, before.amount) == (terms.contract_id, terms.amount):
-        again = next((each for each in held if each.channel_id == before.channel_id and each.scids), None)
-        if again is None:
-            raise NoAssetChannel(f"The channel {before.channel_id} is gone.")
-        return again
+def _chosen(held: list[Held], payee: str, terms: Terms) -> Held:
+    """The channel to the payee that has enough."""
     fit = (payee, terms.contract_id)
     found = [each for each in held if (each.peer, each.state.contract_id) == fit and each.usable and each.scids]
     if not found:

@@ -17,10 +17,9 @@ from rgb_node.wire import Terms
 FUNDINGS: Final = "funding/"
 CONTRACTS: Final = "contract/"
 INVOICES: Final = "invoice/"
-PAYMENTS: Final = "payment/"
 COLLECTING: Final = "collecting/"
 PAGE: Final = 1_000
-REMEMBERED: Final = 1_000  # rows of payments and invoices, of which an HTLC asks soon after they are written
+REMEMBERED: Final = 1_000  # rows of invoices, of which an HTLC asks soon after they are written
 
 T = TypeVar("T")
 
@@ -47,12 +46,11 @@ class Funding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     funding_sat: int
 
 
-class Paying(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A payment of ours in an asset: what is paid, and over which channel."""
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an invoice of ours asks for, and until when."""
 
-    contract_id: bytes
-    amount: int
-    channel_id: str
+    terms: Terms
+    expires_unix_seconds: int
 
 
 class Shelf:
@@ -107,27 +105,22 @@ class Shelf:
         """The contracts that the user has accepted by name."""
         return frozenset(bytes.fromhex(name.removeprefix(CONTRACTS)) for name in await _rows(node, CONTRACTS))
 
-    # --- invoices and payments
-    async def put_invoice(self, node: Node, payment_hash: str, terms: Terms) -> None:
+    # --- invoices
+    async def put_invoice(self, node: Node, payment_hash: str, asked: Asked) -> None:
         """An invoice of ours asks for this."""
-        await self._write(node, f"{INVOICES}{payment_hash}", terms)
+        await self._write(node, f"{INVOICES}{payment_hash}", asked)
 
     async def invoice(self, node: Node, payment_hash: str) -> Terms | None:
         """What an invoice of ours asks for; None if it asks for sat alone."""
-        return await self._found(node, f"{INVOICES}{payment_hash}", Terms)
+        asked = await self._found(node, f"{INVOICES}{payment_hash}", Asked)
+        return None if asked is None else asked.terms
 
-    async def put_payment(self, node: Node, payment_hash: str, paying: Paying) -> None:
-        """What the HTLC of a payment will carry; before it is made."""
-        await self._write(node, f"{PAYMENTS}{payment_hash}", paying)
-
-    async def payment(self, node: Node, payment_hash: str) -> Paying | None:
-        """What a payment of ours carries beside sat; None for nothing."""
-        return await self._found(node, f"{PAYMENTS}{payment_hash}", Paying)
-
-    async def drop_payment(self, node: Node, payment_hash: str) -> None:
-        """A payment of ours has ended."""
-        self._written.pop(f"{PAYMENTS}{payment_hash}", None)
-        await node.kv_delete(f"{PAYMENTS}{payment_hash}")
+    async def forget_invoices(self, node: Node, before_unix_seconds: int) -> None:
+        """Those that had expired by then: the node takes no payment of them."""
+        for name, value in (await _rows(node, INVOICES)).items():
+            if _read(value, Asked, name).expires_unix_seconds < before_unix_seconds:
+                self._written.pop(name, None)
+                await node.kv_delete(name)
 
     async def _write(self, node: Node, name: str, value: msgspec.Struct) -> None:
         """Durable first, then remembered: nothing is known that a restart would not find."""

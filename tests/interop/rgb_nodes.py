@@ -23,6 +23,7 @@ COINS_SAT = 5_000_000
 ISSUED = 100_000
 FUNDING_SAT = 1_000_000
 PUSH_MSAT = 200_000_000
+DUST_SAT = 1_000
 DEPTH = 3
 MOST_BLOCKS = 200  # each takes as long as two nodes and a server need for it
 
@@ -75,6 +76,13 @@ class RgbNodes:
         """Blocks with what waits; both nodes and the Electrum server know them then."""
         await self.world.mine(blocks)
         await self.network.followed()
+
+    async def dusted(self, txid: str) -> None:
+        """A stranger pays a little to each output of a transaction: the scripts are known, and held for the plugin."""
+        shown = self.world.bitcoind.call("getrawtransaction", txid, True)
+        for output in shown["vout"]:
+            if "address" in output["scriptPubKey"]:
+                await self.world.fund(output["scriptPubKey"]["address"], DUST_SAT)
 
     async def tokens(self, node: Node) -> int:
         """What a node's wallet has of the asset, settled."""

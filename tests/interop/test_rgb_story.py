@@ -56,8 +56,12 @@ def test_tokens_are_paid_both_ways_and_come_home(tmp_path: Path) -> None:
             assert (row["channel_id"], row["ours"], row["theirs"]) == (channel, ours, HELD - ours)
         closed = await pair.alice.api.close(channel, False, None)
         await pair.network.seen(closed.txid)
+        await pair.dusted(closed.txid)
         await pair.until_tokens(pair.alice, ISSUED - 900)
         await pair.until_tokens(pair.bob, 900)
+        for node in (pair.alice, pair.bob):
+            (waiting,) = await pair.rgb(node, "collect")
+            assert "no commitment and no close" in waiting["problem"]
 
     told(tmp_path, story)
 
