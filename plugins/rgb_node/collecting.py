@@ -7,7 +7,8 @@
 
 The node has put the right commitment into every transaction on the way, with this plugin or without it; here they are
 worked out again, from what the node keeps, and become a consignment. A coin without tokens is the node's again. What is
-sent is written down first, with its consignment, so that a kill in between costs nothing but time.
+sent was judged by rgb-lib before, and is written down with its consignment: neither a kill in between nor a slow
+Electrum server costs more than time.
 """
 
 import asyncio
@@ -43,6 +44,7 @@ from rgb_node.shelf import Outpoint, Shelf, write_synced
 
 COLLECT_VBYTES: Final = 160  # one P2WPKH input, the commitment, one P2WPKH or P2TR output
 LEAST_OUTPUT_SAT: Final = 546
+HOME_VOUT: Final = 1  # behind the commitment
 SEQUENCE: Final = 0xFFFFFFFD
 EXPIRY_SECONDS: Final = 365 * 24 * 3600
 OF_ONE_COIN: Final = (AssetRefused, CallFailed, Homeless, NiaError, StateUnreadable)  # and not of the wallet of assets
@@ -155,7 +157,7 @@ class Collector:
             )
         wanted = await self._engine.invoice(expiry_seconds=EXPIRY_SECONDS)
         transition = Transition.spending(
-            home.contract_id, [home.spent], [Assignment(home.amount, Seal(1, secrets.randbits(64)))]
+            home.contract_id, [home.spent], [Assignment(home.amount, Seal(HOME_VOUT, secrets.randbits(64)))]
         )
         bundle = Bundle((transition,))
         tree = commit({home.contract_id: bundle.bundle_id()}, secrets.randbits(64))
@@ -167,6 +169,7 @@ class Collector:
         wish = psbt(tx, [(coin.value_sat, coin.script_pubkey)])
         asset_id = contract_name(home.contract_id)
         collecting = Collecting(tx.txid()[::-1].hex(), asset_id, home.amount, _point(coin), wish)
+        await self._judge(collecting, consignment)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         write_synced(self._folder / f"{collecting.txid}.rgb", consignment)
         await self._shelf.put_collecting(node, collecting.txid, msgspec.msgpack.encode(collecting))
@@ -188,15 +191,29 @@ class Collector:
                 await self._shelf.drop_collecting(node, collecting.txid)
                 continue
             try:
-                await self._received(node, collecting)
+                await self._received(node, collecting, judged=False)
             except OF_ONE_COIN as error:
                 await self._say(node, collecting.coin, str(error))
 
-    async def _received(self, node: Node, collecting: Collecting) -> None:
+    async def _judge(self, collecting: Collecting, consignment: bytes) -> None:
+        """Has rgb-lib look at it without a trace. Were the wallet to refuse it, its invoice would be used up, for ever;
+        an Electrum server that is behind the node's chain is enough for that. TokensStuck."""
+        witness = parse_consignment(consignment).bundles[-1].witness
+        assert isinstance(witness, Tx)  # it is ours
+        script, txid = witness.outputs[HOME_VOUT].script, collecting.txid
+        try:
+            await self._engine.validate(consignment, script, txid, HOME_VOUT, collecting.asset_id, collecting.amount)
+        except ReceiptRefused as error:
+            raise TokensStuck(f"rgb-lib does not take what brings its tokens home: {error}") from None
+
+    async def _received(self, node: Node, collecting: Collecting, judged: bool = True) -> None:
         path = self._folder / f"{collecting.txid}.rgb"
         if not any(each.txid == collecting.txid for each in await self._engine.transfers()):
+            consignment = await asyncio.to_thread(path.read_bytes)
+            if not judged:
+                await self._judge(collecting, consignment)
             try:
-                accepted = await self._engine.receive(await asyncio.to_thread(path.read_bytes))
+                accepted = await self._engine.receive(consignment)
             except ReceiptRefused as error:
                 await node.log("error", f"The consignment {path} of {collecting.amount} tokens is kept: {error}")
                 return

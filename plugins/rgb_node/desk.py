@@ -121,7 +121,7 @@ class Channels:
 
     async def _work(self, node: Node) -> None:
         for work in (self._recover, self._collect):
-            while not await self._ended(node, work):
+            while not await self._ended(node, work):  # noqa: ASYNC110  # no event tells a plugin that its node is up
                 await asyncio.sleep(STARTING_SECONDS)
 
     async def _ended(self, node: Node, work: Callable[[Node], Awaitable[None]]) -> bool:
@@ -139,7 +139,7 @@ class Channels:
             await (await self.openings(node)).recover(node)
 
     async def _collect(self, node: Node) -> None:
-        if await node.held_coins():
+        if await node.held_coins() or await self._shelf.collecting(node):  # a coin that is spent is not held any more
             await (await self.collector(node)).collect(node)
 
     # --- the hooks
