@@ -126,8 +126,9 @@ class Openings:
             await self._engine.cancel(made.txid)
             await self._shelf.drop_funding(node, Outpoint(made.txid, made.vout))
 
-    async def _is_channels(self, node: Node, outpoint: Outpoint) -> bool:
-        return any(row["funding"] == str(outpoint) for row in await node.channels(closed=True))
+    async def _is_channels(self, node: Node, outpoint: Outpoint, closed: bool = False) -> bool:
+        """Whether a channel stands on it. One that failed before both had signed is closed: it must not be funded."""
+        return any(row["funding"] == str(outpoint) for row in await node.channels(closed))
 
     async def _offer(self, node: Node, peer: str, made: Made) -> None:
         """Sends the consignment, and waits for the peer's verdict. OpeningRefused."""
@@ -205,7 +206,7 @@ class Openings:
         """Consignments without a channel: whoever has one token could send them for ever."""
         for outpoint in [key for key, until in self._accepted.items() if until <= now]:
             del self._accepted[outpoint]
-            if not await self._is_channels(node, outpoint):
+            if not await self._is_channels(node, outpoint, closed=True):
                 await self._shelf.drop_funding(node, outpoint)
 
     async def known(self, node: Node) -> frozenset[bytes]:
@@ -250,7 +251,7 @@ class Openings:
             return "this output is the funding of another opening"
         if len(self._accepted) >= MAX_UNUSED:
             return "too many channels with assets were begun here and not opened"
-        if not await self._is_channels(node, outpoint):
+        if not await self._is_channels(node, outpoint, closed=True):
             self._accepted[outpoint] = time.monotonic() + UNUSED_SECONDS
         await self._shelf.put_funding(node, outpoint, funding, whole)
         return ""

@@ -118,11 +118,13 @@ class Payments:
             raise PaymentRunning("Another call pays this invoice: lnp payments tells what becomes of it.")
         self._busy.add(payment_hash)
         try:
+            paid = await self._sent(node, invoice, payment_hash, payee, terms, timeout_seconds)
+        except NoAssetChannel:
             known = {each.payment_hash for each in await node.payments() if each.state != "failed"}
-            if payment_hash in known:  # it is waited for, or was paid before: nothing more is sent
-                paid = await self._until_paid(node, invoice, (), timeout_seconds)
-            else:
-                paid = await self._sent(node, invoice, payment_hash, payee, terms, timeout_seconds)
+            if payment_hash not in known:
+                raise
+            # It waits, or was paid before, from what is not left any more: nothing more is sent.
+            paid = await self._until_paid(node, invoice, (), timeout_seconds)
         finally:
             self._busy.discard(payment_hash)
         return {
