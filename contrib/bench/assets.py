@@ -112,6 +112,7 @@ async def counted(section: Section, made: dict[str, Pair], size: Size, together:
         alone = [await pair.one_by_one(1) for _ in range(size.of(COUNTED))]
         batch = await pair.at_once(together)
         section.count(f"one payment, {name}: syncs", [cost.syncs for cost in alone])
+        section.count(f"{together} payments at once, {name}: syncs", [round(batch.syncs * together)])
         if name != WITHOUT:
             section.count(f"one payment, {name}: round trips to providers", [cost.round_trips for cost in alone])
             section.count(f"one payment, {name}: hooks and commands", [cost.hooks for cost in alone])

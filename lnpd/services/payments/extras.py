@@ -29,6 +29,9 @@ class Extras:
         """Types and values, in ascending order."""
         if not self._hooks.wanted(HOOK):
             return ()
+        metadata = (request.payment_metadata or b"").hex()
+        if not self._hooks.cares(HOOK, amount_msat=amount_msat, metadata=metadata):
+            return ()
         answers = await self._hooks.every(
             HOOK,
             wrong_with,
@@ -37,7 +40,7 @@ class Extras:
             amount_msat=amount_msat,
             description=request.description or "",
             features=request.features.to_bytes().hex(),
-            metadata=(request.payment_metadata or b"").hex(),
+            metadata=metadata,
         )
         found: dict[int, bytes] = {}
         for plugin, given in answers:
