@@ -93,6 +93,8 @@ async def main(section: Section, folder: Path, size: Size) -> None:
         for how in hows:
             compared(section, how, {name: found[f"{how}, {name}"] for name in made}, paid)
         await counted(section, made, size, together)
+    section.note("What costs: every transaction that a commitment can lead to is sealed, about 6 for each HTLC in it,")
+    section.note("and a commitment asks in three steps: for its own seal, its second stages' and all claims'.")
 
 
 def compared(section: Section, how: str, times: dict[str, Series], paid: dict[tuple[str, str], Paid]) -> None:
