@@ -1,6 +1,7 @@
 """Which lines are remembered for the next shell, and where? In the data directory, for its user alone.
 
-A line that may hold a secret is not kept, and one that begins with a space is not either.
+A line that may hold a secret is not kept, and one that begins with a space is not either. Which options of plugins are
+secrets is the plugins' to say, and no name tells it: no line that sets one is kept.
 """
 
 import os
@@ -12,12 +13,14 @@ from typing import Final
 HISTORY_NAME: Final = "lnp_history"
 MOST_LINES: Final = 5_000
 _SECRET: Final = re.compile(r"pass(word|phrase|wd)|secret|seed|mnemonic|xprv|tprv|private|\bkey\b|token|macaroon", re.I)
+_OF_PLUGIN: Final = re.compile(r"\bplugin\s+set\b|\bconfig\s+set\s.*\bplugin\.")
 _SEED_WORDS: Final = re.compile(r"^(?:[a-z]{3,8}\s+){11,}[a-z]{3,8}$")
 
 
 def is_kept(line: str) -> bool:
     """Whether a line is remembered."""
-    return bool(line.strip()) and line[:1] != " " and not _SECRET.search(line) and not _SEED_WORDS.match(line.strip())
+    secret = _SECRET.search(line) or _OF_PLUGIN.search(line) or _SEED_WORDS.match(line.strip())
+    return bool(line.strip()) and line[:1] != " " and not secret
 
 
 def place(directory: Path) -> Path | None:

@@ -9,6 +9,8 @@ from lnpd.cli.shell import history
 NOT_KEPT = (
     "", "   ", " peers", "plugin set wallet password hunter2", "plugin set x api_token 5", "connect --passphrase x",
     "abandon " * 11 + "about", "send tprv8ZgxMBicQKsPd 5", "plugin set x seed 5",
+    "plugin set evil code hunter2", "plugin  set evil code hunter2", "config set plugin.evil.code hunter2",
+    'config set "plugin.evil.code" hunter2',
 )  # fmt: skip
 
 
@@ -17,7 +19,16 @@ def test_what_may_be_a_secret_is_not_kept(line: str) -> None:
     assert not history.is_kept(line)
 
 
-@pytest.mark.parametrize("line", ["peers", "pay lnbc1", "invoice 'twelve small words of what it is for'"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "peers",
+        "config set alias plugin.x",
+        "plugin start x",
+        "pay lnbc1",
+        "invoice 'twelve small words of what it is for'",
+    ],
+)
 def test_other_lines_are(line: str) -> None:
     assert history.is_kept(line)
 
