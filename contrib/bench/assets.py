@@ -93,7 +93,7 @@ async def main(section: Section, folder: Path, size: Size) -> None:
         for how in hows:
             compared(section, how, {name: found[f"{how}, {name}"] for name in made}, paid)
         await counted(section, made, size, together)
-    section.note("What costs: every transaction that a commitment can lead to is sealed, about 6 for each HTLC in it,")
+    section.note("What costs: every transaction that a commitment can lead to is sealed, 4 for each HTLC in it,")
     section.note("and a commitment asks in three steps: for its own seal, its second stages' and all claims'.")
 
 
@@ -117,10 +117,10 @@ async def counted(section: Section, made: dict[str, Pair], size: Size, together:
         section.count(f"{together} payments at once, {name}: syncs", [round(batch.syncs * together)])
         if name != WITHOUT:
             section.count(f"one payment, {name}: round trips to providers", [cost.round_trips for cost in alone])
-            section.count(f"one payment, {name}: hooks and commands", [cost.hooks for cost in alone])
+            section.count(f"one payment, {name}: questions of all kinds", [cost.hooks for cost in alone])
             rounds, hooks = round(batch.round_trips * together), round(batch.hooks * together)
             section.count(f"{together} payments at once, {name}: round trips to providers", [rounds])
-            section.count(f"{together} payments at once, {name}: hooks and commands", [hooks])
+            section.count(f"{together} payments at once, {name}: questions of all kinds", [hooks])
 
 
 @asynccontextmanager

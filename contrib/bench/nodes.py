@@ -67,7 +67,7 @@ CASES = (WITHOUT, IDLE, USED, USED_HERE, ASKED, ASKED_HERE, FIVE)
 @dataclass
 class Cost:
     """What one payment took; `processor_seconds` are those of both nodes, without their plugins' processes.
-    `round_trips` are the questions to providers, `hooks` those of all hooks and commands."""
+    `round_trips` are the questions to providers, `hooks` all that plugins were asked, and asked for."""
 
     seconds: float
     processor_seconds: float

@@ -53,7 +53,7 @@ def test_each_runs_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert section.title in printed(section)
     assert bool(section.not_run) == (name == "transport")
     told = {figure.name: figure.series.median for figure in section.figures}
-    assert name != "assets" or told[f"one payment, {assets.LOADED}: hooks and commands"] == 0, "nobody asks it"
+    assert name != "assets" or told[f"one payment, {assets.LOADED}: questions of all kinds"] == 0, "nobody asks it"
 
 
 def test_without_pyln_proto_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
