@@ -11,6 +11,7 @@ from lnpd_sdk.plugin import Node, Plugin
 from rgb_engine import binding
 from rgb_engine.engine import Engine
 from rgb_engine.errors import BadRequest, EngineError
+from rgb_engine.opened import WALLET
 from rgb_engine.values import MAX_CONSIGNMENT_BYTES, Asset, Transfer, sized
 from rgb_engine.wallet import DAY_SECONDS
 
@@ -69,6 +70,11 @@ class Desk:
             binding.chain(network)
             self._engine = self._engine or Engine(self._folder, network, self._electrum.value)
         return self._engine
+
+    @property
+    def has_wallet(self) -> bool:
+        """Whether anything was ever held here."""
+        return (self._folder / WALLET).exists()
 
     async def changed(self, name: str, value: object) -> None:
         """The user has set an option. A server of another form is refused, and the old one stays."""

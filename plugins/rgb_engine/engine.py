@@ -136,6 +136,9 @@ class Engine:
     async def cancel(self, txid: str) -> None:
         await self.ask(lambda wallet: wallet.cancel(txid))
 
+    async def signed(self, txid: str) -> bytes:
+        return await self.ask(lambda wallet: wallet.signed(txid))
+
     async def sent(self, txid: str) -> Transfer:
         return await self.ask(lambda wallet: wallet.sent(txid))
 

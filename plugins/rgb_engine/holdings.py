@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Final
 
 from rgb_engine import binding, rows
-from rgb_engine.errors import BadRequest, TransferUnknown
+from rgb_engine.errors import BadRequest, TransferUnknown, WalletDamaged
 from rgb_engine.opened import Opened
+from rgb_engine.psbt import transactions
 from rgb_engine.values import Asset, Bitcoin, Transfer, a_txid, brief
 
+SIGNED: Final = "signed.psbt"  # beside the unsigned one, once rgb-lib began to end a transfer
 LOG_BYTES: Final = 16 * 1024  # of the log's end
 COMPLAINT: Final = re.compile(r"ERRO\[[^]]*\] (?:Consignment is invalid: )?(.{1,500})")
 
@@ -68,6 +70,14 @@ class Holdings(Opened):
             if each.kind == "sent" and each.txid == a_txid(txid):
                 return each
         raise TransferUnknown(f"the RGB wallet has sent nothing in {txid}")
+
+    def signed(self, txid: str) -> bytes:
+        """The transaction of what was signed and waits, with its witnesses. TransferUnknown, WalletDamaged."""
+        path = Path(self.sent(txid).psbt_path).with_name(SIGNED)
+        try:
+            return transactions(path.read_text())[1]
+        except (OSError, UnicodeDecodeError) as error:
+            raise WalletDamaged(f"the signed transaction {txid} cannot be read: {error}") from None
 
     def consignment(self, sent: Transfer) -> bytes:
         """What the recipient of a transfer needs. TransferUnknown."""

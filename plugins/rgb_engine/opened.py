@@ -16,6 +16,7 @@ from rgb_engine.errors import ElectrumUnset, WalletBusy
 from rgb_engine.words import kept
 
 MAX_LOG_BYTES: Final = 8 * 1024 * 1024
+WALLET: Final = "wallet"
 LOOKBACK: Final = 20  # addresses beyond the last used one
 
 
@@ -116,7 +117,7 @@ class Opened:
 
     @property
     def _data(self) -> Path:
-        return self.folder / "wallet"
+        return self.folder / WALLET
 
     def _take(self) -> None:
         """One process at a time: a reloaded plugin's two processes live beside each other for a moment."""

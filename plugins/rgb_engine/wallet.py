@@ -15,7 +15,7 @@ from nia.errors import NiaError
 from nia.names import script_recipient
 from rgb_engine import binding, rows
 from rgb_engine.errors import BadRequest, ConsignmentRefused, NotEnough, TransferUnknown, WalletDamaged
-from rgb_engine.holdings import Holdings
+from rgb_engine.holdings import SIGNED, Holdings
 from rgb_engine.psbt import transactions
 from rgb_engine.values import (
     MAX_AMOUNT,
@@ -38,7 +38,6 @@ ROOM: Final = 5  # outputs that are made together
 FEE_VBYTES: Final = (400, 4_000)  # of a transfer with a few inputs, and with many
 CONFIRMATIONS: Final = 1
 TERMS: Final = "transfer_data.txt"  # what rgb-lib writes of a transfer, beside its unsigned PSBT
-SIGNED: Final = "signed.psbt"  # the same, once it began to end a transfer
 
 
 class Wallet(Holdings):

@@ -34,7 +34,7 @@ CAPABILITIES: Final = (
     "factory",
     "invoice",
     "pay:1000000",
-    "spend:1000000",
+    "spend:20000000",
     "rpc:info,decode",
     "hook:open_channel_received",
     "hook:initial_states",
@@ -135,7 +135,7 @@ class Channels:
         return True
 
     async def _recover(self, node: Node) -> None:
-        if (self._openings is None or self._openings.doubtful) and await self._shelf.fundings(node):
+        if (self._openings is None or self._openings.doubtful) and self._desk.has_wallet:
             await (await self.openings(node)).recover(node)
 
     async def _collect(self, node: Node) -> None:

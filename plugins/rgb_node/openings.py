@@ -33,13 +33,16 @@ from nia.seals import Seal
 from nia.transaction import Tx
 from rgb_channel import rules, state
 from rgb_engine.engine import Engine
-from rgb_engine.errors import EngineError, TransferUnknown
+from rgb_engine.errors import EngineError
 from rgb_engine.values import Funding as Made
 from rgb_node.errors import AmountUnfit, AssetRefused, ConsignmentRefused, OpeningRefused
 from rgb_node.shelf import Funding, Outpoint, Shelf
 from rgb_node.wire import MAX_AMOUNT, MAX_REASON, Incoming, Piece, Terms, pieces_of
 
 VERDICT_SECONDS: Final = 90.0
+AGAIN_SECONDS: Final = 2.0
+UNSIGNED: Final = ("awaiting_funding", "awaiting_funding_signed")  # by the peer: nothing would bring the tokens back
+OVER: Final = "closed"
 EXPECTED_SECONDS: Final = 600.0  # an opening lasts so long at most
 MAX_EXPECTED: Final = 16
 UNUSED_SECONDS: Final = 2 * EXPECTED_SECONDS  # then an accepted consignment has its channel, or is forgotten
@@ -55,6 +58,7 @@ class Expected(msgspec.Struct):
     funding_sat: int
     until_seconds: float
     incoming: Incoming
+    transfer: bytes = b""  # that is or was judged
     judging: "asyncio.Task[None] | None" = None
 
 
@@ -67,6 +71,7 @@ class Openings:
         self._verdicts: dict[tuple[str, bytes], asyncio.Future[str]] = {}  # by peer and transfer; an empty text accepts
         self._expected: dict[str, Expected] = {}  # of peers, by node id
         self._accepted: dict[Outpoint, float] = {}  # of peers, and when a channel on it has come about or never does
+        self._entering = asyncio.Lock()  # no opening begins while it is found out what became of earlier ones
         self.doubtful = True  # whether `recover` has something to find out
 
     # --- our own
@@ -81,9 +86,10 @@ class Openings:
             raise AmountUnfit(f"An asset's amount is 1 to {MAX_AMOUNT}, not {amount}.")
         known = await self._engine.asset(asset)
         terms = Terms(contract_id_of(known.asset_id), amount)
-        if peer in self._opening:
-            raise OpeningRefused(f"A channel to {peer} is being opened already.")
-        self._opening[peer] = terms
+        async with self._entering:
+            if peer in self._opening:
+                raise OpeningRefused(f"A channel to {peer} is being opened already.")
+            self._opening[peer] = terms
         try:
             opening = await node.open_unfunded(peer, amount_sat, push_msat, CHANNEL_TYPE)
             return await self._funded(node, peer, opening.opening, opening.script_pubkey, amount_sat, terms, feerate)
@@ -138,9 +144,14 @@ class Openings:
         try:
             for piece in pieces:
                 await node.send(peer, "rgb_consignment", msgspec.structs.asdict(piece))
-            reason = await asyncio.wait_for(verdict, VERDICT_SECONDS)
+            async with asyncio.timeout(VERDICT_SECONDS):
+                while not (await asyncio.wait({verdict}, timeout=AGAIN_SECONDS))[0]:  # a killed peer says: no opening
+                    await node.send(peer, "rgb_consignment", msgspec.structs.asdict(pieces[-1]))
+            reason = verdict.result()
         except TimeoutError:
             raise OpeningRefused(f"The peer has not judged the consignment within {VERDICT_SECONDS:g} s.") from None
+        except BusError as error:
+            raise OpeningRefused(f"The peer has not judged the consignment: {error}") from None
         finally:
             del self._verdicts[key]
         if reason:
@@ -158,33 +169,38 @@ class Openings:
             waiting.set_result("" if accepted else text or "it does not say why")
 
     async def recover(self, node: Node) -> None:
-        """What waits for its broadcast is broadcast if it has a channel, else taken back; what is being opened is left
-        alone. At the start, and after what nobody could say the end of."""
+        """What the wallet of assets has signed and not sent is broadcast if both have signed its channel, and taken
+        back if there is none; while openings are under way it is left for later. At the start, and after what nobody
+        could say the end of."""
         later = time.monotonic() + UNUSED_SECONDS
-        self.doubtful = False
-        try:
-            used = {row["funding"] for row in await node.channels(closed=True)}
-            for outpoint, funding in (await self._shelf.fundings(node)).items():
-                if funding.opener:
-                    await self._recovered(node, outpoint, funding)
-                elif str(outpoint) not in used:
-                    self._accepted.setdefault(outpoint, later)
-        except (BusError, EngineError):
-            self.doubtful = True
-            raise
+        async with self._entering:
+            if self._opening:
+                return
+            self.doubtful = False
+            try:
+                rows = {row["funding"]: row for row in await node.channels(closed=True)}
+                for each in await self._engine.transfers():
+                    if each.kind == "sent" and each.status == "unsent":
+                        await self._recovered(node, each.txid, list(rows.values()))
+                for outpoint, funding in (await self._shelf.fundings(node)).items():
+                    if not funding.opener and str(outpoint) not in rows:
+                        self._accepted.setdefault(outpoint, later)
+            except (BusError, EngineError):
+                self.doubtful = True
+                raise
 
-    async def _recovered(self, node: Node, outpoint: Outpoint, funding: Funding) -> None:
-        try:
-            waits = (await self._engine.sent(outpoint.txid)).status == "unsent"
-        except TransferUnknown:
-            return
-        if funding.peer in self._opening or not waits:
-            return
-        if await self._is_channels(node, outpoint):
-            await self._engine.finish(outpoint.txid)
+    async def _recovered(self, node: Node, txid: str, rows: list[dict[str, Any]]) -> None:
+        row = next((row for row in rows if row["funding"].partition(":")[0] == txid), None)
+        state = OVER if row is None else row["state"]
+        if state in UNSIGNED:
+            self.doubtful = True
+        elif row is None or state == OVER:
+            await self._engine.cancel(txid)
+            for outpoint in [key for key in await self._shelf.fundings(node) if key.txid == txid]:
+                await self._shelf.drop_funding(node, outpoint)
         else:
-            await self._engine.cancel(outpoint.txid)
-            await self._shelf.drop_funding(node, outpoint)
+            await node.keep_ancestors(row["channel_id"], (await self._engine.signed(txid),))
+            await self._engine.finish(txid)
 
     # --- the peers'
     async def proposed(self, node: Node, peer: str, funding_sat: int, terms: Terms) -> str:
@@ -217,6 +233,8 @@ class Openings:
     async def heard_piece(self, node: Node, peer: str, piece: Piece) -> None:
         """A piece of a consignment; the last one has it judged, beside this. The peer is told what becomes of it."""
         expected = self._expected.get(peer)
+        if expected is not None and piece.transfer == expected.transfer:
+            return None  # asked again: it is told once
         if expected is None or expected.judging is not None:
             return await self._tell(node, peer, piece.transfer, "no opening of yours waits for a consignment here")
         try:
@@ -224,6 +242,7 @@ class Openings:
         except ConsignmentRefused as error:
             return await self._tell(node, peer, piece.transfer, str(error))
         if whole is not None:
+            expected.transfer = piece.transfer
             expected.judging = asyncio.create_task(self._judge(node, peer, expected, piece, whole))
         return None
 

@@ -99,15 +99,19 @@ class RgbNodes:
         raise AssertionError(f"{amount} tokens were never in the wallet of {node.config.alias}: {shown}")
 
 
-@asynccontextmanager
-async def rgb_nodes(folder: Path) -> AsyncIterator[RgbNodes]:
-    """Two connected nodes. Skips where rgb-lib or bitcoind is missing; in CI it fails."""
-    world = await asyncio.to_thread(rgb_world)
-    settings: dict[str, Any] = {
+def settings_of(world: RgbWorld) -> dict[str, Any]:  # Any: whatever Config takes
+    """What a node with the plugin is configured with."""
+    return {
         "plugins": (PLUGIN,),
         "grants": tuple(("rgb", each) for each in CAPABILITIES),
         "plugin_options": (("rgb", "electrum", world.electrum),),
     }
+
+
+@asynccontextmanager
+async def rgb_nodes(folder: Path) -> AsyncIterator[RgbNodes]:
+    """Two connected nodes. Skips where rgb-lib or bitcoind is missing; in CI it fails."""
+    world = await asyncio.to_thread(rgb_world)
     async with Network(folder / "n", bitcoind=world.bitcoind.directory) as network:
-        alice, bob = [await network.node(name, **settings) for name in ("alice", "bob")]
+        alice, bob = [await network.node(name, **settings_of(world)) for name in ("alice", "bob")]
         yield RgbNodes(world, network, alice, bob)
