@@ -28,9 +28,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ["LNPD_CONFIG"] = "none"
 
 # Each commit waits for the disk, in vain where processes are killed and no power is cut: half of the time of whole
-# nodes. So tests write into memory, if there is such a place with room and no TMPDIR says otherwise. Its name is the
-# same each time, for pytest clears away what older runs left there.
+# nodes. So tests write into memory, if there is such a place with room and no TMPDIR says otherwise.
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 << 30
+BASE: Path | None = None  # the run's own folder there
 if (
     "TMPDIR" not in os.environ
     and MEMORY.is_dir()
@@ -42,6 +42,18 @@ if (
     if place.stat().st_uid == os.getuid():
         os.environ["TMPDIR"] = str(place)
         tempfile.tempdir = None  # whoever asked before asks again
+        BASE = place / str(os.getpid())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Folders of tests have a short path, for a socket's has at most 107 bytes: what pytest calls them is longer."""
+    if BASE is not None and config.option.basetemp is None and not hasattr(config, "workerinput"):
+        for old in BASE.parent.iterdir():
+            if old.name.isdecimal() and not Path(f"/proc/{old.name}").exists():
+                shutil.rmtree(old, ignore_errors=True)
+        config.option.basetemp = str(BASE)
+
 
 # The fixture `pair`; pytest finds it by itself where lnpd is installed, and in a checkout by this line.
 pytest_plugins = ("lnpd.pytest_plugin",)

@@ -28,6 +28,7 @@ NEVER: Final = {
     ("bob", "wallet-released"): "the opener funds",
     **{(who, point): "nothing is forwarded between two: tests/crash/line.py" for who in NODES for point in FORWARDING},
     **{(who, "ancestors-kept"): "the wallet funds: tests/services/plugins/offers/test_factories.py" for who in NODES},
+    **{(who, "held-coin-let-go"): "nothing is held: tests/services/plugins/offers/test_holding.py" for who in NODES},
     **{(who, "wallet-version-back"): "no fee rises here: tests/services/wallet/test_topup.py" for who in NODES},
     **{(who, "payments-found"): "only a restored node does: tests/services/backup/test_payments.py" for who in NODES},
     **{(who, "channels-doubted"): "nobody copies it: tests/services/channels/test_doubt.py" for who in NODES},
