@@ -171,7 +171,7 @@ class Session:
         while True:
             try:
                 self._tell(self._taken())
-                performer.perform(self._session.prompt())
+                performer.perform(self._session.prompt(pre_run=self._resumed))
                 self._desk.knowledge.poke()
             except KeyboardInterrupt:
                 continue  # the line is given up
@@ -202,6 +202,12 @@ class Session:
         app, loop = self._session.app, self._session.app.loop
         if first and app.is_running and loop is not None and app.context is not None:
             loop.call_soon_threadsafe(lambda: loop.call_later(feed.TOGETHER_SECONDS, self._show), context=app.context)
+
+    def _resumed(self) -> None:
+        """What came after the last look and before there was a prompt again is shown above that."""
+        loop = self._session.app.loop
+        if self._waiting and loop is not None:
+            loop.call_later(feed.TOGETHER_SECONDS, self._show)
 
     def _show(self) -> None:
         app = self._session.app
