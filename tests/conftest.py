@@ -55,6 +55,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.basetemp = str(BASE)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Memory is given back, unless there is something to look at."""
+    if BASE is not None and exitstatus == 0 and not hasattr(session.config, "workerinput"):
+        shutil.rmtree(BASE, ignore_errors=True)
+
+
 # The fixture `pair`; pytest finds it by itself where lnpd is installed, and in a checkout by this line.
 pytest_plugins = ("lnpd.pytest_plugin",)
 

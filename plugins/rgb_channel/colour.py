@@ -48,6 +48,11 @@ class Coloured(NamedTuple):
         """The transition as the only one of its contract in the transaction."""
         return Bundle((self.transition,))
 
+    def opout_at(self, vout: int) -> Opout | None:
+        """What is spent where an output of the transaction is: its assignment; None if it holds no tokens."""
+        place = _place(self.transition, vout)
+        return None if place is None else Opout(op_id(self.transition), place)
+
     def tokens_at(self, vout: int) -> int:
         """What an output of the transaction holds."""
         return sum(each.amount for each in self.transition.assignments if _vout(each) == vout)

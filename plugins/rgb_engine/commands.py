@@ -16,8 +16,9 @@ from rgb_engine.values import MAX_CONSIGNMENT_BYTES, Asset, Transfer, sized
 from rgb_engine.wallet import DAY_SECONDS
 
 EXPERIMENTAL: Final = (
-    "RGB itself is beta, and so is this: fungible assets that nobody can issue more of (NIA) only. Consignments travel"
-    " by hand. Whoever loses the wallet's folder loses its tokens: `lnp rgb backup`, after each change."
+    "RGB itself is beta, and so is this: fungible assets that nobody can issue more of (NIA) only. On chain,"
+    " consignments travel by hand. A channel with an asset takes no feerate above 40 sat/vB. Whoever loses the wallet's"
+    " folder loses its tokens: `lnp rgb backup`, after each change."
 )
 SERVERS: Final = ("tcp://", "ssl://")
 FEERATE: Final = "in sat per vbyte (default: the node's estimate)"

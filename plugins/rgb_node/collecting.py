@@ -32,7 +32,6 @@ from nia.seals import Assignment, Seal
 from nia.transaction import Tx, TxIn, TxOut, parse_tx
 from nia.transition import Opout, Transition
 from rgb_channel.colour import Coloured, Homeless, colour
-from rgb_channel.colour import op_id as op_id_of
 from rgb_channel.history import history
 from rgb_channel.state import StateUnreadable, read
 from rgb_engine.commands import feerate_of
@@ -141,12 +140,12 @@ class Collector:
                 return None
             steps.append((raw, coloured))
         last = steps[-1][1]
-        amount = last.tokens_at(coin.vout)
-        if not amount:
+        spent = last.opout_at(coin.vout)
+        if spent is None:
             return None
         funding = Outpoint(kept.view.funding_txid[::-1].hex(), kept.view.funding_vout)
-        spent = Opout(op_id_of(last.transition), _place(last.transition, coin.vout))
-        return Home(state.contract_id, spent, amount, history(self._shelf.consignment(funding), steps))
+        proof = history(self._shelf.consignment(funding), steps)
+        return Home(state.contract_id, spent, last.tokens_at(coin.vout), proof)
 
     async def _brought(self, node: Node, coin: Any, home: Home) -> Collecting:  # Any: HeldCoin
         """Sends a coin's tokens to the wallet of assets, which then knows them."""
@@ -230,9 +229,3 @@ def _point(coin: Any) -> str:  # Any: HeldCoin
 def _shown(tx: Tx, shown: dict[bytes, Transaction]) -> Transaction | None:
     """What a transaction of the chain was shown to `seal` as: their carriers are the same."""
     return next((shown[output.script] for output in tx.outputs if output.script in shown), None)
-
-
-def _place(transition: Transition, vout: int) -> int:
-    """At which place a transition assigns something to an output."""
-    seals = [each.seal for each in transition.assignments]
-    return next(place for place, seal in enumerate(seals) if isinstance(seal, Seal) and seal.vout == vout)

@@ -10,7 +10,7 @@
       the funding transaction is kept with the channel, and only then broadcast
 
 Whatever ends this before the last line leaves the tokens where they were. After it, what is not broadcast yet is
-broadcast when the plugin starts again.
+broadcast by `recover`: when the plugin starts again, and at each block.
 """
 
 import asyncio
@@ -32,6 +32,7 @@ from nia.names import contract_id_of, contract_name
 from nia.seals import Seal
 from nia.transaction import Tx
 from rgb_channel import rules, state
+from rgb_channel.provider import CHANNEL_TYPE, NAME
 from rgb_engine.engine import Engine
 from rgb_engine.errors import EngineError
 from rgb_engine.values import Funding as Made
@@ -47,7 +48,6 @@ EXPECTED_SECONDS: Final = 600.0  # an opening lasts so long at most
 MAX_EXPECTED: Final = 16
 UNUSED_SECONDS: Final = 2 * EXPECTED_SECONDS  # then an accepted consignment has its channel, or is forgotten
 MAX_UNUSED: Final = 64  # with 2 MB at most
-CHANNEL_TYPE: Final = "rgb/static_remotekey"
 DUST_SAT: Final = 354  # the least of BOLT 3 that this type can have
 
 
@@ -91,7 +91,7 @@ class Openings:
                 raise OpeningRefused(f"A channel to {peer} is being opened already.")
             self._opening[peer] = terms
         try:
-            opening = await node.open_unfunded(peer, amount_sat, push_msat, CHANNEL_TYPE)
+            opening = await node.open_unfunded(peer, amount_sat, push_msat, CHANNEL_TYPE.name)
             return await self._funded(node, peer, opening.opening, opening.script_pubkey, amount_sat, terms, feerate)
         finally:
             del self._opening[peer]
@@ -299,7 +299,7 @@ class Openings:
         assert begins is not None
         if why := rules.beginning_refused(_view(outpoint, **terms), begins):
             return why
-        return InitialStates({"rgb": encoded.hex()})
+        return InitialStates({NAME: encoded.hex()})
 
     def _read(self, data: bytes, vout: int, terms: Terms) -> "Found":
         """What a consignment says, if it assigns exactly the terms to an output of its last transaction.

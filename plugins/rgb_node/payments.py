@@ -22,13 +22,13 @@ from lnpd_sdk.services.payments import PaidInvoice
 from lnpd_sdk.types import ACCEPTOR, OPENER
 
 from nia.names import contract_name
+from rgb_channel.provider import NAME
 from rgb_channel.records import TOKENS_HTLC, TOKENS_ONION, decode_tokens, encode_tokens
 from rgb_channel.state import State, read
 from rgb_node.errors import AmountUnfit, AssetRefused, NoAssetChannel, NotAnAssetInvoice, PaymentRunning
 from rgb_node.shelf import Asked, Shelf
 from rgb_node.wire import MAX_AMOUNT, Terms, asked_in, metadata
 
-PROVIDER: Final = "rgb"
 UNKNOWN: Final = "incorrect_or_unknown_payment_details"
 NO_WAY: Final = "unknown_next_peer"
 LEAST_MSAT: Final = 10_000_000  # an HTLC with tokens holds enough sat never to be trimmed
@@ -74,7 +74,7 @@ async def held_channels(node: Node) -> list[Held]:
     """The node's channels in assets."""
     found = []
     for row in await node.channels():
-        state = read(bytes.fromhex(row["states"].get(PROVIDER, "")))
+        state = read(bytes.fromhex(row["states"].get(NAME, "")))
         if state is not None:
             found.append(Held(row["channel_id"], row["peer"], row["us"], row["usable"], tuple(row["scids"]), state))
     return found
