@@ -14,6 +14,7 @@ from rgb_engine.commands import COMMANDS, EXPERIMENTAL  # noqa: E402
 from rgb_engine.values import MAX_CONSIGNMENT_BYTES  # noqa: E402
 from rgb_node.desk import CAPABILITIES  # noqa: E402
 from rgb_node.desk import COMMANDS as IN_CHANNELS  # noqa: E402
+from rgb_node.openings import EXPECTED_SECONDS, MAX_EXPECTED, MAX_UNUSED_EACH, STRANGERS  # noqa: E402
 from rgb_node.payments import LEAST_MSAT  # noqa: E402
 
 
@@ -149,9 +150,13 @@ A backup is as old as its last transfer: what came later is not in it, and what 
 make one after each transfer. To come back, put both files into the plugin's folder before its first start there.
 """,
         "## What is done about strangers' files\n",
-        """A consignment is first read by a parser of this project's own (`plugins/nia`), which knows fungible assets
+        f"""A consignment is first read by a parser of this project's own (`plugins/nia`), which knows fungible assets
 and nothing else, bounds every length, and checks each step of the history: ids, commitments, seals, sums. Then rgb-lib
 compares it with the chain. Where it comes from a peer, both happen in a process of its own with a new, empty wallet:
 it may die there, and takes a minute at most.
+
+A peer has {EXPECTED_SECONDS:g} seconds to send the consignment of its channel, keeps its place no longer than its
+connection, and leaves at most {MAX_UNUSED_EACH} of them without a channel. Of all {MAX_EXPECTED} places those who have
+no channel here get one in {STRANGERS}: node ids cost nothing.
 """,
     )

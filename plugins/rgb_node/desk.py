@@ -87,6 +87,7 @@ class Channels:
         plugin.hook("onion_payload", Filter("metadata", prefix=wire.METADATA_MARK.hex()))(self._told)
         plugin.hook("htlc_accepted", providers=NAME)(self._accepted)
         plugin.hook("block_connected")(self._block)
+        plugin.hook("peer_disconnected")(self._parted)
 
     def _offer(self, plugin: Plugin) -> None:
         for name, help, example in COMMANDS:
@@ -150,6 +151,10 @@ class Channels:
         (await self.openings(node)).heard_verdict(
             node_id, fields["transfer"], bool(fields["accepted"]), fields["reason"]
         )
+
+    async def _parted(self, node: Node, node_id: str) -> None:
+        if self._openings is not None:
+            self._openings.parted(node_id)
 
     async def _proposed(
         self, node: Node, node_id: str, funding_sat: int, records: dict[str, str], **_more: object

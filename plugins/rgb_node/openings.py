@@ -44,10 +44,12 @@ VERDICT_SECONDS: Final = 90.0
 AGAIN_SECONDS: Final = 2.0
 UNSIGNED: Final = ("awaiting_funding", "awaiting_funding_signed")  # by the peer: nothing would bring the tokens back
 OVER: Final = "closed"
-EXPECTED_SECONDS: Final = 600.0  # an opening lasts so long at most
+EXPECTED_SECONDS: Final = 120.0  # from an open_channel to the last piece of its consignment
 MAX_EXPECTED: Final = 16
-UNUSED_SECONDS: Final = 2 * EXPECTED_SECONDS  # then an accepted consignment has its channel, or is forgotten
+UNUSED_SECONDS: Final = 1_200.0  # then an accepted consignment has its channel, or is forgotten
 MAX_UNUSED: Final = 64  # with 2 MB at most
+MAX_UNUSED_EACH: Final = 4  # of one peer
+STRANGERS: Final = 2  # peers without a channel have one in so many of all these places
 DUST_SAT: Final = 354  # the least of BOLT 3 that this type can have
 
 
@@ -62,6 +64,13 @@ class Expected(msgspec.Struct):
     judging: "asyncio.Task[None] | None" = None
 
 
+class Unused(msgspec.Struct, frozen=True):
+    """An accepted consignment: whose, and when a channel on it has come about or never does."""
+
+    peer: str
+    until_seconds: float
+
+
 class Openings:
     """The openings of one node, its own and its peers'."""
 
@@ -70,7 +79,7 @@ class Openings:
         self._opening: dict[str, Terms] = {}  # of ours, by peer: what open_channel says
         self._verdicts: dict[tuple[str, bytes], asyncio.Future[str]] = {}  # by peer and transfer; an empty text accepts
         self._expected: dict[str, Expected] = {}  # of peers, by node id
-        self._accepted: dict[Outpoint, float] = {}  # of peers, and when a channel on it has come about or never does
+        self._accepted: dict[Outpoint, Unused] = {}  # of peers
         self._entering = asyncio.Lock()  # no opening begins while it is found out what became of earlier ones
         self.doubtful = True  # whether `recover` has something to find out
 
@@ -184,7 +193,7 @@ class Openings:
                         await self._recovered(node, each.txid, list(rows.values()))
                 for outpoint, funding in (await self._shelf.fundings(node)).items():
                     if not funding.opener and str(outpoint) not in rows:
-                        self._accepted.setdefault(outpoint, later)
+                        self._accepted.setdefault(outpoint, Unused(funding.peer, later))
             except (BusError, EngineError):
                 self.doubtful = True
                 raise
@@ -209,18 +218,36 @@ class Openings:
             name = contract_name(terms.contract_id)
             return f"the asset {name} is unknown here; its user may take it by: lnp rgb accept {name}"
         now = time.monotonic()
-        self._expected = {key: each for key, each in self._expected.items() if each.until_seconds > now}
-        if len(self._expected) >= MAX_EXPECTED and peer not in self._expected:
-            return "too many channels with assets are being opened here: try again later"
+        for late in [key for key, each in self._expected.items() if not each.judging and each.until_seconds <= now]:
+            del self._expected[late]
         await self._forget_unused(node, now)
-        if len(self._accepted) >= MAX_UNUSED:
-            return "too many channels with assets were begun here and not opened: try again later"
+        if why := await self._crowded(node, peer):
+            return why
+        self.parted(peer)  # from what it began before
         self._expected[peer] = Expected(terms, funding_sat, now + EXPECTED_SECONDS, Incoming())
         return ""
 
+    async def _crowded(self, node: Node, peer: str) -> str:
+        """Why there is no place for one more opening of this peer; empty if there is. Node ids cost nothing, so those
+        that have no channel here never fill all places."""
+        is_known = any(row["usable"] and row["peer"] == peer for row in await node.channels())
+        share = 1 if is_known else STRANGERS
+        if len(self._expected.keys() - {peer}) >= MAX_EXPECTED // share:
+            return "too many channels with assets are being opened here: try again later"
+        owners = [each.peer for each in self._accepted.values()]
+        if len(owners) >= MAX_UNUSED // share or owners.count(peer) >= MAX_UNUSED_EACH:
+            return "too many channels with assets were begun here and not opened: try again later"
+        return ""
+
+    def parted(self, peer: str) -> None:
+        """A peer is gone: an opening of its that is not funded ends with the connection, and gives up its place."""
+        expected = self._expected.pop(peer, None)
+        if expected is not None and expected.judging is not None:
+            expected.judging.cancel()
+
     async def _forget_unused(self, node: Node, now: float) -> None:
         """Consignments without a channel: whoever has one token could send them for ever."""
-        for outpoint in [key for key, until in self._accepted.items() if until <= now]:
+        for outpoint in [key for key, each in self._accepted.items() if each.until_seconds <= now]:
             del self._accepted[outpoint]
             if not await self._is_channels(node, outpoint, closed=True):
                 await self._shelf.drop_funding(node, outpoint)
@@ -234,7 +261,7 @@ class Openings:
         """A piece of a consignment; the last one has it judged, beside this. The peer is told what becomes of it."""
         expected = self._expected.get(peer)
         if expected is not None and piece.transfer == expected.transfer:
-            return None  # asked again: it is told once
+            return None  # asked again: it is being judged
         if expected is None or expected.judging is not None:
             return await self._tell(node, peer, piece.transfer, "no opening of yours waits for a consignment here")
         try:
@@ -255,6 +282,8 @@ class Openings:
             await node.log("error", f"A consignment of {peer} could not be judged: {error!r}")
             reason = "it could not be judged"
         expected.judging = None
+        if self._expected.get(peer) is expected:
+            del self._expected[peer]
         await self._tell(node, peer, piece.transfer, reason)
 
     async def _judged(self, node: Node, peer: str, expected: Expected, vout: int, whole: bytes) -> str:
@@ -271,7 +300,7 @@ class Openings:
         if len(self._accepted) >= MAX_UNUSED:
             return "too many channels with assets were begun here and not opened"
         if not await self._is_channels(node, outpoint, closed=True):
-            self._accepted[outpoint] = time.monotonic() + UNUSED_SECONDS
+            self._accepted[outpoint] = Unused(peer, time.monotonic() + UNUSED_SECONDS)
         await self._shelf.put_funding(node, outpoint, funding, whole)
         return ""
 
@@ -291,7 +320,7 @@ class Openings:
         if funding is None or (funding.peer, funding.opener) != (peer, opener):
             return f"no consignment of this opening assigns an asset to {outpoint}"
         if outpoint in self._accepted:
-            self._accepted[outpoint] = time.monotonic() + UNUSED_SECONDS
+            self._accepted[outpoint] = Unused(peer, time.monotonic() + UNUSED_SECONDS)
         if funding.funding_sat != terms["funding_sat"]:
             return f"the consignment is of {funding.funding_sat} sat, and the channel of {terms['funding_sat']}"
         encoded = state.begin(funding.contract_id, funding.op_id, funding.index, (funding.amount, 0))
