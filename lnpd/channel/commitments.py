@@ -30,7 +30,7 @@ from lnpd.errors import InitialStateRefused, ProviderContradiction, UnaskedDebit
 from lnpd.tx.accounts import NOTHING, check_account
 from lnpd.tx.graph import CommitmentSignatures, CommitmentSpec, Funding, Graph
 from lnpd.tx.keys import Basepoints, commitment_keys
-from lnpd.tx.states import feerate_of
+from lnpd.tx.states import States, feerate_of
 
 Asking = Generator[Query[Any], Any, Folds]  # Any: each reply is typed by its own query
 Building = Generator[Query[Any], Any, Graph]
@@ -85,17 +85,53 @@ def specification(
     number: int | None = None,
 ) -> CommitmentSpec:
     """What the pipeline needs for a commitment; by default the holder's next one, on the first funding."""
+    return _specification(
+        channel,
+        funding or channel.fundings[0],
+        holder,
+        channel.numbers[holder] + 1 if number is None else number,
+        keys_of(holder, channel.terms, point),
+        feerate_of(folds.states),
+        folds.balances_msat,
+        folds.states,
+    )
+
+
+def specification_of(channel: Channel, graph: Graph) -> CommitmentSpec:
+    """What a kept commitment was made of, however old it is; of the states, those that the graph has kept."""
+    return _specification(
+        channel,
+        graph.funding,
+        graph.holder,
+        graph.number,
+        graph.keys,
+        graph.feerate_per_kw,
+        graph.balances_msat,
+        graph.states,
+    )
+
+
+def _specification(
+    channel: Channel,
+    funding: Funding,
+    holder: Party,
+    number: int,
+    keys: CommitmentKeys,
+    feerate_per_kw: int,
+    balances_msat: PerParty,
+    states: States,
+) -> CommitmentSpec:
     return CommitmentSpec(
-        funding=funding or channel.fundings[0],
+        funding=funding,
         type=channel.channel_type,
         holder=holder,
-        number=channel.numbers[holder] + 1 if number is None else number,
-        keys=keys_of(holder, channel.terms, point),
-        feerate_per_kw=feerate_of(folds.states),
+        number=number,
+        keys=keys,
+        feerate_per_kw=feerate_per_kw,
         dust_limit_sat=dust_limits_sat(channel),
         to_self_delay=delays(channel),
-        balances_msat=folds.balances_msat,
-        states=folds.states,
+        balances_msat=balances_msat,
+        states=states,
         payment_basepoints=(channel.terms[OPENER].payment_basepoint, channel.terms[ACCEPTOR].payment_basepoint),
     )
 

@@ -5,7 +5,7 @@ Proposer and receiver check it alike, once for each party's next commitment: the
 """
 
 from collections.abc import Generator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from lnpd_sdk.types import PARTIES, PerParty, Update, other
 from msgspec.structs import replace
@@ -21,11 +21,13 @@ from lnpd.errors import (
 from lnpd.tx import checks
 from lnpd.tx.accounts import NOTHING, Account, account_of, check_account
 from lnpd.tx.feerates import MAX_FEERATE_PER_KW
-from lnpd.tx.graph import CommitmentSpec, ProviderCall
+from lnpd.tx.graph import CommitmentSpec, ProviderCall, ProviderPin
 from lnpd.tx.pipeline import opener_cost_sat, view_of
 from lnpd.tx.seals import wanted
 from lnpd.tx.states import CORE
 from lnpd.tx.tally import Scale, Tally, changed, on_scale, scale_of, tally
+
+SHAPING: Final = frozenset({"settle", "attach", "descend"})  # phases that may make something else of another state
 
 
 class Side(NamedTuple):
@@ -98,14 +100,16 @@ def side_of(spec: CommitmentSpec, near: Side | None = None) -> Generator[Provide
 
 
 def touched(was: Side, will: Side, update: Update) -> tuple[str, ...]:
-    """The extensions whose part of the commitment the update changes: its own, and those that make something of it."""
+    """The extensions whose part of the commitment the update changes: its own, and those that make something of it. For
+    one that only fills carriers, another state is other bytes at the same place: there is nothing in that to judge."""
     before, after = dict(was.spec.states), dict(will.spec.states)
-    return tuple(
-        name
-        for name in after
-        if name not in CORE
-        and (name == update.provider or after[name] != before[name] or will.of(name).specs != was.of(name).specs)
-    )
+
+    def shapes(pin: ProviderPin) -> bool:
+        moved = pin.name == update.provider or after[pin.name] != before[pin.name]
+        other_outputs = will.of(pin.name).specs != was.of(pin.name).specs
+        return other_outputs or (moved and not SHAPING.isdisjoint(pin.phases))
+
+    return tuple(pin.name for pin in will.spec.type.providers if pin.name not in CORE and shapes(pin))
 
 
 def check_bystanders(was: Side, will: Side, update: Update) -> None:

@@ -8,9 +8,9 @@ from typing import Final
 
 from lnpd_sdk.script import DataCarrier, Sighash
 from lnpd_sdk.services.kept import Carriers, KeptChild, KeptClaim, KeptRow, KeptWanted
-from lnpd_sdk.types import OPENER, PARTIES, OutputSpec, SealedOutput, Transaction, View
+from lnpd_sdk.types import OPENER, PARTIES, OutputSpec, SealedOutput, Transaction
 
-from lnpd.channel.commitments import delays, dust_limits_sat, fold_view
+from lnpd.channel.commitments import fold_view, specification_of
 from lnpd.channel.sealing import Closing
 from lnpd.channel.state import Channel
 from lnpd.errors import ChannelNotPinned, CommitmentForgotten, ValueUnreadable
@@ -20,9 +20,9 @@ from lnpd.store.codec import decode
 from lnpd.store.read import Read
 from lnpd.store.store import Store
 from lnpd.tx.graph import Child, Graph, Output
+from lnpd.tx.pipeline import view_of
 from lnpd.tx.script import data_carrier
 from lnpd.tx.seals import pin_of, reserved, sealing
-from lnpd.tx.states import htlcs_of
 
 TXID_DIGITS: Final = 64
 OLDER: Final = "an older lnpd made it"
@@ -51,18 +51,18 @@ class Recall:
     async def kept(self, providers: frozenset[str], wanted: KeptWanted) -> KeptRow:
         """A commitment or a mutual close as one of these providers was shown it. ChannelNotPinned,
         CommitmentForgotten."""
-        channel, txid = await self._channel(wanted.channel_id), _txid(wanted.txid)
-        types = channel.channel_type.providers if channel is not None and channel.fundings else ()
-        pinned = [each.name for each in types if each.name in providers]
-        if channel is None or not pinned:
+        txid = _txid(wanted.txid)
+        channel = next((each for each in self._living() if each.id.hex() == wanted.channel_id), None)
+        if channel is None:
+            channel = await self._store.read(lambda read: _closed(read, txid))
+        known = channel.id.hex() == wanted.channel_id and channel.fundings
+        pinned = [each.name for each in channel.channel_type.providers if each.name in providers] if known else []
+        if not pinned:
             raise ChannelNotPinned(f"No channel {wanted.channel_id[:64]} is known that pins a provider of yours.")
         provider = wanted.provider or pinned[0]
         if provider not in pinned or (len(pinned) > 1 and not wanted.provider):
             raise ChannelNotPinned(f"The channel pins {', '.join(pinned)} of yours: name one of them.")
         return await self._store.read(lambda read: _found(read, channel, provider, txid))
-
-    async def _channel(self, channel_id: str) -> Channel | None:
-        return next((each for each in await self._every() if each.id.hex() == channel_id), None)
 
 
 def _txid(text: str) -> bytes:
@@ -73,6 +73,16 @@ def _txid(text: str) -> bytes:
     if not txid:
         raise CommitmentForgotten(f"{text[:TXID_DIGITS]!r} is no txid.")
     return txid
+
+
+def _closed(read: Read, txid: bytes) -> Channel:
+    """The channel that made a transaction, also when it is closed. CommitmentForgotten."""
+    rows = (read.find_record_by_index(kind, txid) for kind in ("closing", "commitment"))
+    made = next((row.channel_id for row in rows if row is not None), None)
+    row = read.channel(made) if made is not None else None
+    if row is None:
+        raise CommitmentForgotten(f"{txid[::-1].hex()} is no commitment and no close that a channel here has kept.")
+    return decode(row.snapshot, Channel, table="channel", key=row.channel_id)
 
 
 def _found(read: Read, channel: Channel, provider: str, txid: bytes) -> KeptRow:
@@ -118,7 +128,7 @@ def _of_commitment(channel: Channel, provider: str, graph: Graph) -> KeptRow:
     )
     mine = pin is not None and pin.name == provider
     return KeptRow(
-        view=_view(channel, graph),
+        view=view_of(specification_of(channel, graph)),
         state=dict(graph.states).get(provider, b""),
         transaction=Transaction("commitment", tuple(map(_with_spec, graph.outputs, graph.limits))),
         txid=graph.tx.txid,
@@ -126,24 +136,6 @@ def _of_commitment(channel: Channel, provider: str, graph: Graph) -> KeptRow:
         children=tuple(map(_child, graph.children)),
         claims=claims if mine else (),
         reserved=reserved(pin_of(channel.channel_type, provider)).script_pubkey if mine else b"",
-    )
-
-
-def _view(channel: Channel, graph: Graph) -> View:
-    """As the pipeline made it (lnpd.tx.pipeline.view_of)."""
-    return View(
-        funding_txid=graph.funding.txid,
-        funding_vout=graph.funding.vout,
-        capacity_sat=graph.funding.capacity_sat,
-        holder=graph.holder,
-        number=graph.number,
-        feerate_per_kw=graph.feerate_per_kw,
-        dust_limit_sat=dust_limits_sat(channel),
-        to_self_delay=delays(channel),
-        balances_msat=graph.balances_msat,
-        features=channel.channel_type.features,
-        keys=graph.keys,
-        htlcs=htlcs_of(graph.states),
     )
 
 

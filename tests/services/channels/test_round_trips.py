@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from lnpd_sdk.manifest import ChannelTypeSpec, Manifest
 from lnpd_sdk.plugin import Plugin
-from lnpd_sdk.types import Phase, ProviderBase, ProviderSpec
+from lnpd_sdk.types import Folded, Phase, ProviderBase, ProviderSpec
 from msgspec.structs import replace
 
 from lnpd.channel.events import Add, Fulfill
@@ -26,8 +26,12 @@ COSTS = {
     "outputs": (PHASES[2:3], 2, 4, 8),  # one when an update is judged, by each node
     "all": (PHASES, 2, 12, 24),  # and two for both commitments: what others left, then the sealed transactions
     "all, of an older plugin": (PHASES, 1, 44, 260),
+    # One when an update is judged. Carriers are filled in what is signed, not in what is only judged: of both
+    # commitments second stages, then claims; with no HTLC, claims alone.
+    "seals": (("fold", "contribute", "seal"), 2, 8, 16),
 }
 TOGETHER = 10
+KIND = "asked/kind"
 
 
 def plugin_with(phases: tuple[str, ...], contract: int) -> Plugin:
@@ -39,10 +43,21 @@ def plugin_with(phases: tuple[str, ...], contract: int) -> Plugin:
 
     plugin = Asked("asked", version="1")
 
-    spec = ProviderSpec("asked", (1,), tuple(Phase(name) for name in phases), observes=("*",))  # type: ignore[arg-type]
+    seals = "seal" in phases
+    spec = ProviderSpec(
+        "asked",
+        (1,),
+        tuple(Phase(name) for name in phases),  # type: ignore[arg-type]  # a string is a phase here
+        observes=("*",),
+        seal_length=32 if seals else 0,
+        seals=("second_stage", "close", "claim") if seals else (),
+    )
     methods = {name: default(vars(ProviderBase)[name]) for name in phases}
+    if seals:  # its state is another one after each update
+        methods |= {"seal": lambda *_: bytes(32), "fold": lambda _, view, state, update: Folded(state[-99:] + b"x")}
     plugin.provider(type("Every", (ProviderBase,), {"spec": spec, **methods}))
-    plugin.channel_type(ChannelTypeSpec("asked/anchors", "anchors_zero_fee_htlc_tx", (("asked", 1),)))
+    base = "static_remotekey" if seals else "anchors_zero_fee_htlc_tx"
+    plugin.channel_type(ChannelTypeSpec(KIND, base, (("asked", 1),)))
     return plugin
 
 
@@ -61,7 +76,7 @@ def test_a_payment_costs_so_many_round_trips(what: str, tmp_path: Path) -> None:
             for node in (alice, bob):
                 node.answers.ask_twice = False
                 await node.plugins.add_in_process(plugin_with(phases, contract))
-            channel = await network.channel(alice, bob, kind="asked/anchors")
+            channel = await network.channel(alice, bob, kind=KIND)
             costs = [await paid(alice, bob, channel) for _ in range(3)]
             assert min(costs) == cost, costs  # a change of the feerate may come between
             for node in (alice, bob):
