@@ -11,6 +11,7 @@ sys.path.append(PLUGINS)  # where the plugin finds the packages beside it
 
 from rgb_engine import binding  # noqa: E402  after the line above
 from rgb_engine.commands import COMMANDS, EXPERIMENTAL  # noqa: E402
+from rgb_engine.judge import BOUNDS, JUDGE_SECONDS  # noqa: E402
 from rgb_engine.values import MAX_CONSIGNMENT_BYTES  # noqa: E402
 from rgb_node.desk import CAPABILITIES  # noqa: E402
 from rgb_node.desk import COMMANDS as IN_CHANNELS  # noqa: E402
@@ -153,7 +154,8 @@ make one after each transfer. To come back, put both files into the plugin's fol
         f"""A consignment is first read by a parser of this project's own (`plugins/nia`), which knows fungible assets
 and nothing else, bounds every length, and checks each step of the history: ids, commitments, seals, sums. Then rgb-lib
 compares it with the chain. Where it comes from a peer, both happen in a process of its own with a new, empty wallet:
-it may die there, and takes a minute at most.
+it may die there, and takes {JUDGE_SECONDS} s, {BOUNDS.cpu_seconds} s of a processor and
+{BOUNDS.memory_bytes // 2**20:,} MiB of memory at most.
 
 A peer has {EXPECTED_SECONDS:g} seconds to send the consignment of its channel, keeps its place no longer than its
 connection, and leaves at most {MAX_UNUSED_EACH} of them without a channel. Of all {MAX_EXPECTED} places those who have

@@ -6,16 +6,19 @@ invoices to its own keys, and what it took cannot be given back; so each is rece
 own, whose one invoice is made to name the script: a row of its database says who the recipient is. The last
 transaction's witnesses are left out, for rgb-lib would broadcast it.
 
-All that happens in a process of its own: bytes of a stranger's may end it, or take for ever.
+All that happens in a process of its own, with bounds for what it may take: bytes of a stranger's may end it, or take
+for ever.
 """
 
 import asyncio
 import os
+import resource
 import shutil
+import signal
 import sqlite3
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -39,7 +42,7 @@ from rgb_engine.errors import (
 )
 from rgb_engine.values import Accepted, sized
 
-JUDGE_SECONDS: Final = 60
+JUDGE_SECONDS: Final = 60  # with an Electrum server that is slow
 MAX_VERDICT_BYTES: Final = 16 * 1024
 CONSIGNMENT: Final = "given"
 PREFIX: Final = "judge-"
@@ -60,12 +63,24 @@ class Expected(msgspec.Struct, frozen=True):
     amount: int
 
 
+class Bounds(msgspec.Struct, frozen=True):
+    """What the other process may take. With rgb-lib it maps 0.4 GiB, and needs 0.2 s for a short history."""
+
+    memory_bytes: int = 1024 * 1024 * 1024
+    cpu_seconds: int = 30
+    file_bytes: int = 64 * 1024 * 1024
+
+
+BOUNDS: Final = Bounds()
+
+
 class Case(msgspec.Struct, frozen=True):
     """What the other process is told; the consignment is a file of its folder."""
 
     network: str
     electrum: str
     expected: Expected
+    bounds: Bounds = BOUNDS
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -76,14 +91,15 @@ class Verdict(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-async def validate(folder: Path, network: str, electrum: str, consignment: bytes, expected: Expected) -> Accepted:
+async def validate(
+    folder: Path, network: str, electrum: str, consignment: bytes, expected: Expected, bounds: Bounds = BOUNDS
+) -> Accepted:
     """What the consignment assigns, once all of its history is valid and confirmed, and the last transaction, which may
     be unknown to the chain, is the expected one. ConsignmentRefused, ElectrumUnreachable, LibraryMissing."""
     _sweep(folder)
     with TemporaryDirectory(prefix=PREFIX, dir=folder) as name:
         (Path(name) / CONSIGNMENT).write_bytes(sized(consignment))
-        case = msgspec.json.encode(Case(network, electrum, expected))
-        return accepted(await _asked(name, case), expected)
+        return accepted(await _asked(name, Case(network, electrum, expected, bounds)), expected)
 
 
 def _sweep(folder: Path) -> None:
@@ -93,7 +109,7 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(each, ignore_errors=True)
 
 
-async def _asked(folder: str, case: bytes) -> Verdict:
+async def _asked(folder: str, case: Case) -> Verdict:
     package = Path(__file__).parents[1]
     path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH", ""))))
     judge = await asyncio.create_subprocess_exec(
@@ -102,7 +118,7 @@ async def _asked(folder: str, case: bytes) -> Verdict:
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        said, _ = await asyncio.wait_for(judge.communicate(case), JUDGE_SECONDS)
+        said, _ = await asyncio.wait_for(judge.communicate(msgspec.json.encode(case)), JUDGE_SECONDS)
     except TimeoutError:
         raise ConsignmentRefused(f"the consignment was not judged within {JUDGE_SECONDS} seconds") from None
     finally:
@@ -112,6 +128,8 @@ async def _asked(folder: str, case: bytes) -> Verdict:
     try:
         return msgspec.json.decode(said[:MAX_VERDICT_BYTES], type=Verdict)
     except msgspec.DecodeError:
+        if judge.returncode == -signal.SIGXCPU:
+            raise ConsignmentRefused(f"judging it takes more than {case.bounds.cpu_seconds} s of a processor") from None
         raise ConsignmentRefused(f"rgb-lib did not survive the consignment (code {judge.returncode})") from None
 
 
@@ -141,6 +159,24 @@ def judge(case: Case, folder: Path) -> Verdict:
         return Verdict(_received(given, case, folder))
     except EngineError as error:
         return Verdict(None, type(error).__name__, str(error))
+    except MemoryError:
+        size = case.bounds.memory_bytes // 1024 // 1024
+        return Verdict(None, ConsignmentRefused.__name__, f"judging it takes more than {size} MiB of memory")
+
+
+def bind(bounds: Bounds) -> None:
+    """Lets this process take no more, for ever. A system that knows no such limit has the others."""
+    wanted = {
+        resource.RLIMIT_AS: bounds.memory_bytes,
+        resource.RLIMIT_CPU: bounds.cpu_seconds,
+        resource.RLIMIT_FSIZE: bounds.file_bytes,
+        resource.RLIMIT_CORE: 0,
+    }
+    for which, most in wanted.items():
+        _, hard = resource.getrlimit(which)
+        hard = most + 1 if hard == resource.RLIM_INFINITY else min(most + 1, hard)  # above the first, which has a name
+        with suppress(ValueError, OSError):
+            resource.setrlimit(which, (min(most, hard), hard))
 
 
 def read(given: bytes, case: Case) -> Consignment:
@@ -185,6 +221,7 @@ def _name(folder: Path, recipient: str) -> None:
 def main() -> None:
     """Says on standard output what `judge` finds."""
     case = msgspec.json.decode(sys.stdin.buffer.read(), type=Case)
+    bind(case.bounds)
     sys.stdout.buffer.write(msgspec.json.encode(judge(case, Path.cwd())))
 
 

@@ -10,13 +10,20 @@ from typing import Any
 import pytest
 from lnpd_sdk.plugin import Plugin
 
+from nia.bundle import Bundle
+from nia.consignment import Consignment, WitnessBundle, parse
+from nia.mpc import commit, opret_script
+from nia.seals import Assignment, Seal
+from nia.transaction import Tx, TxIn, TxOut
+from nia.transition import Opout, Transition
 from rgb_engine import judge
 from rgb_engine.commands import COMMANDS, Desk
 from rgb_engine.errors import BadRequest, ConsignmentRefused, LibraryMissing, NetworkUnknown, WalletDamaged
-from rgb_engine.judge import Case, Expected, Verdict
+from rgb_engine.judge import Bounds, Case, Expected, Verdict
 from rgb_engine.psbt import transactions
 from rgb_engine.values import MAX_CONSIGNMENT_BYTES, Accepted, bounded, brief, sized
 from rgb_engine.words import kept
+from tests.plugins.rgb_channel.ledger import issued
 
 WORDS = "one two three four five six seven eight nine ten eleven twelve"
 
@@ -155,6 +162,44 @@ def test_a_judge_that_dies_is_a_refusal(tmp_path: Path, monkeypatch: pytest.Monk
     os.utime(left, (0, 0))
     with pytest.raises(ConsignmentRefused, match="did not survive the consignment"):
         asyncio.run(judge.validate(tmp_path, "regtest", "", b"x", EXPECTED))
+    assert list(tmp_path.iterdir()) == []
+
+
+def wide(count: int) -> bytes:
+    """A consignment whose one transition has so many assignments: sound, and long to read."""
+    txid = b"\1" * 32
+    genesis = issued(count, txid, 0)
+    contract_id = genesis.contract_id()
+    assigned = [Assignment(1, Seal(1, number)) for number in range(count)]
+    bundle = Bundle((Transition.spending(contract_id, [Opout(contract_id, 0)], assigned),))
+    tree = commit({contract_id: bundle.bundle_id()}, 5)
+    tx = Tx(2, (TxIn(txid, 0, 0),), (TxOut(0, opret_script(tree.commitment())), TxOut(1, b"")), 0)
+    tail = parse((Path(__file__).parents[1] / "nia" / "ten_transfers.rgb").read_bytes()).tail
+    return Consignment(genesis, (WitnessBundle.committed(tx, tree, bundle),), tail).encode()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system holds a process to its memory")
+def test_a_consignment_takes_no_more_memory_than_it_may(tmp_path: Path) -> None:
+    """In the process that it is really judged in; nothing is left of it."""
+    bounds = Bounds(memory_bytes=40 * 1024 * 1024)
+    with pytest.raises(ConsignmentRefused, match="judging it takes more than 40 MiB of memory"):
+        asyncio.run(judge.validate(tmp_path, "regtest", "", wide(60_000), EXPECTED, bounds))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "why"),
+    [(60.0, "judging it takes more than 1 s of a processor"), (0.1, "was not judged within 0.1 seconds")],
+    ids=["of a processor", "by the clock"],
+)
+def test_a_judge_without_end_is_ended(
+    seconds: float, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge, "__name__", "endless")
+    monkeypatch.setattr(judge, "JUDGE_SECONDS", seconds)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    with pytest.raises(ConsignmentRefused, match=why):
+        asyncio.run(judge.validate(tmp_path, "regtest", "", b"x", EXPECTED, Bounds(cpu_seconds=1)))
     assert list(tmp_path.iterdir()) == []
 
 
