@@ -121,7 +121,8 @@ From then on every transaction that the channel can ever have says in an OP_RETU
 HTLC transactions, the close, sweeps and penalties, each made when its commitment was signed. So the plugin need not
 live when one of them is broadcast; while it is away the channel takes no new updates (`lnp channels` says so), and a
 forced close brings the tokens along. HTLC transactions are signed as a whole (SIGHASH_ALL), so that a cheat cannot put
-tokens of a revoked state elsewhere.
+tokens of a revoked state elsewhere. Where an output holds too few sat for the fee of its sweep or penalty, coins of the
+node's wallet pay it, 10,000 sat more than half of what it holds at most: leave some there.
 
 An HTLC with tokens holds {LEAST_MSAT // 1000:,} sat at least, since its output must exist at any feerate that the
 channel may come to; so does the output of whoever has tokens. What would leave tokens without an output is refused, and

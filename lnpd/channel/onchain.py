@@ -294,7 +294,7 @@ def _is_over(channel: Channel, resolution: Resolution, height: int) -> bool:
     if resolution.status == "resolved" or resolution.kind in (ANCHOR, UNKNOWN):
         return True
     if resolution.status in ("waiting", "claiming"):
-        return is_worthless(resolution) and not awaits_outcome(channel, resolution)
+        return is_worthless(channel, resolution) and not awaits_outcome(channel, resolution)
     expired = 0 < resolution.after <= height - channel.policy.resolution_depth
     return resolution.status == "unclaimed" and resolution.id.startswith(f"{other(channel.us)}/") and expired
 

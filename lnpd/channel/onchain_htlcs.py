@@ -27,6 +27,7 @@ from lnpd.channel.table import Step, done, on
 from lnpd.channel.updates import with_proposed
 from lnpd.errors import CommandRefused
 from lnpd.tx.graph import Graph
+from lnpd.tx.seals import sealing
 from lnpd.tx.states import HTLC, feerate_of
 from lnpd.tx.transaction import Tx
 from lnpd.wire.message import to_row
@@ -132,16 +133,16 @@ def awaits_outcome(channel: Channel, resolution: Resolution) -> bool:
     return ours and resolution.child < 0 and resolution.outcome == ""
 
 
-def is_worthless(resolution: Resolution) -> bool:
-    """Whether it costs more to take an output than it brings."""
-    return resolution.value_sat < NOT_WORTH_SAT
+def is_worthless(channel: Channel, resolution: Resolution) -> bool:
+    """Whether it costs more to take an output than it brings; nobody here knows what is sealed in one."""
+    return resolution.value_sat < NOT_WORTH_SAT and sealing(channel.channel_type, "claim") is None
 
 
 def _is_over(channel: Channel, graph: Graph, resolution: Resolution, height: int) -> bool:
     """Whether an output was spent for good, or is not worth it and our HTLC in it expired long ago."""
     if resolution.spent_height:
         return resolution.spent_height <= height - channel.policy.settlement_depth + 1
-    if not is_worthless(resolution) or not awaits_outcome(channel, resolution):
+    if not is_worthless(channel, resolution) or not awaits_outcome(channel, resolution):
         return False
     # What the revocation key opens has no lock of ours, and an expiry all the same.
     expiry = resolution.after or output_of(graph, resolution).cltv_expiry

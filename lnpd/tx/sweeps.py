@@ -86,6 +86,14 @@ def make_claim(graph: Graph, claims: Sequence[Claimable], destination: bytes, fe
     return Claim(graph.funding.txid, graph.holder, graph.number, tuple(worth), tx, fee_sat, weight, left_out)
 
 
+def bare_claim(claim: Claimable, destination: bytes, least_sat: int) -> Tx:
+    """What takes a sealed output to `destination`, all of it and `least_sat` at least, and pays no fee: coins of the
+    wallet come behind it, and their change."""
+    output = TxOut(max(claim.output.value_sat, least_sat), destination)
+    spent = TxIn(claim.txid, claim.vout, claim.path.older or RBF_SEQUENCE)
+    return Tx((spent,), (*_carriers((claim,)), output), claim.path.after)
+
+
 # The second stage
 
 

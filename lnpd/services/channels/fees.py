@@ -1,13 +1,15 @@
 """How does a transaction that leaves a channel come to pay enough, and again enough as its deadline nears?
 
-    a sweep, a penalty     from what it takes
+    a sweep, a penalty     from what it takes; of a type that seals claims also from the wallet's coins
     an HTLC transaction    as it was signed (static_remotekey), or from the wallet's coins (anchors)
     our commitment         lnpd.services.channels.anchors
 
 Each version of it is known to lnpd.services.channels.versions.
 """
 
+import logging
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -15,7 +17,7 @@ from lnpd.chain.interface import ChainBackend
 from lnpd.channel.actions import Broadcast, Claim
 from lnpd.channel.queries import Kept
 from lnpd.channel.stakes import our_anchor, stake_in
-from lnpd.errors import ClaimUneconomic
+from lnpd.errors import ClaimUneconomic, FeeTooHigh, InsufficientFunds
 from lnpd.services.channels.anchors import WALLET_WEIGHT, Commitments
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.channels.versions import Version, Versions, points_of
@@ -25,10 +27,16 @@ from lnpd.tx import fees
 from lnpd.tx.claims import Claimable
 from lnpd.tx.feerates import RAMP_BLOCKS, Bid, Paid, Stake
 from lnpd.tx.graph import Graph
-from lnpd.tx.sweeps import make_claim, may_share, second_stage, second_stage_weight, sweep_weight
+from lnpd.tx.sweeps import bare_claim, make_claim, may_share, second_stage, second_stage_weight, sweep_weight
 from lnpd.tx.transaction import Tx, TxOut
 
+log = logging.getLogger("lnpd.channels")
+
 SWEEP_WEIGHT = 4 * 41 + 160  # what it costs later to take a second stage's output home
+SEALED_WORTH_SAT: Final = 20_000
+"""What an output of a type that seals claims is taken to hold beside its satoshi. A thief takes for its own what is not
+worth our fee: what a revoked commitment moves must cost it more than a small output and a time of high fees."""
+SEALED_KEEPS_SAT: Final = 1_000  # what it comes home with pays for its next step
 
 
 class FeePayer:
@@ -74,13 +82,38 @@ class FeePayer:
         weight = sweep_weight(left, action.destination)
         version = Version(driver.channel.key, action.key, points_of(left), weight, spent)
         bid = await self._bid(driver, action, graph, left, version)
-        made = make_claim(graph, left, action.destination, await self._versions.replacing(version, bid))
+        feerate_per_kw = await self._versions.replacing(version, bid)
+        if left[0].seal and not _pays_itself(left[0], weight, feerate_per_kw):
+            try:
+                return await self._beside_coins(driver, action, graph, left[0], version)
+            except (InsufficientFunds, FeeTooHigh) as error:
+                log.warning("channel %s: %s pays its own fee: %s", driver.channel.key, action.key, error)
+                feerate_per_kw = min(feerate_per_kw, _most_per_kw(left[0], weight, action.destination))
+        made = make_claim(graph, left, action.destination, feerate_per_kw)
         if made.uneconomic:  # what is not worth its fee is in no version, and none is measured by it
             version = replace(version, points=points_of(made.inputs), weight=made.weight)
             feerate_per_kw = await self._versions.replacing(version, bid)
             made = make_claim(graph, made.inputs, action.destination, feerate_per_kw)
         self._versions.offer(version, made.tx.txid, Paid(points_of(made.inputs), made.fee_sat, made.weight))
         return await driver.fills.sweep(graph, made.tx, made.inputs, action.secret)
+
+    async def _beside_coins(
+        self, driver: ChannelDriver, action: Claim, graph: Graph, claim: Claimable, version: Version
+    ) -> Tx:
+        """The sweep of a sealed output whose fee the wallet pays. Raises InsufficientFunds, FeeTooHigh."""
+        version = replace(version, weight=version.weight + WALLET_WEIGHT)
+        bid = await self._bid(driver, action, graph, (claim,), version)
+        wanted = FeeWanted(
+            version.name,
+            bare_claim(claim, action.destination, SEALED_KEEPS_SAT),
+            (TxOut(claim.output.value_sat, claim.output.script_pubkey),),
+            version.weight - WALLET_WEIGHT,
+            await self._versions.replacing(version, bid),
+            max_fee_sat=bid.most_sat,
+        )
+        paid = await self._wallet.pay_fee(wanted)
+        self._versions.offer(version, paid.tx.txid, Paid(version.points, paid.fee_sat, paid.weight))
+        return await driver.fills.sweep(graph, paid.tx, (claim,), action.secret, paid.coins)
 
     async def _stage(
         self, driver: ChannelDriver, action: Claim, kept: Kept, left: tuple[Claimable, ...], spent: frozenset[Outpoint]
@@ -109,9 +142,9 @@ class FeePayer:
         self, driver: ChannelDriver, action: Claim, graph: Graph, left: Sequence[Claimable], version: Version
     ) -> Bid:
         """What these outputs are worth a confirmation now, less what was paid to bring their commitment in."""
-        worth_sat = sum(each.output.value_sat for each in left)
+        worth_sat = sum(map(_worth_sat, left))
         soon_height = action.deadline_height + RAMP_BLOCKS
-        risk_sat = sum(each.output.value_sat for each in left if 0 < each.rival_height <= soon_height)
+        risk_sat = sum(_worth_sat(each) for each in left if 0 < each.rival_height <= soon_height)
         paid_sat, stake_sat = 0, stake_in(driver.channel, graph).stake_sat
         vout = our_anchor(graph, driver.channel.us)
         if vout is not None and stake_sat:
@@ -123,3 +156,17 @@ class FeePayer:
 def _stage_weight(graph: Graph, claims: Sequence[Claimable]) -> int:
     """What their HTLC transactions weigh together, with one coin of the wallet."""
     return second_stage_weight(second_stage(graph, claims), claims) + WALLET_WEIGHT
+
+
+def _worth_sat(claim: Claimable) -> int:
+    """What an output is worth, as far as a fee goes."""
+    return claim.output.value_sat + (SEALED_WORTH_SAT if claim.seal else 0)
+
+
+def _pays_itself(claim: Claimable, weight: int, feerate_per_kw: int) -> bool:
+    return claim.output.value_sat - fees.fee_sat(weight, feerate_per_kw) >= SEALED_KEEPS_SAT
+
+
+def _most_per_kw(claim: Claimable, weight: int, destination: bytes) -> int:
+    """The highest feerate that a sweep of one output pays from it."""
+    return 1000 * max(0, claim.output.value_sat - fees.dust_limit_sat(destination)) // weight

@@ -142,13 +142,15 @@ class Fills:
                     raise AssertionError(f"{type(fill).__name__} completes no transaction")
         return tx
 
-    async def sweep(self, graph: Graph, tx: Tx, claims: Sequence[Claimable], secret: bytes = b"") -> Tx:
+    async def sweep(
+        self, graph: Graph, tx: Tx, claims: Sequence[Claimable], secret: bytes = b"", others: tuple[TxOut, ...] = ()
+    ) -> Tx:
         """A transaction whose first inputs take these outputs of a commitment, or of its children, with their
-        witnesses."""
+        witnesses; `others` are what its further inputs spend."""
         inputs = tuple(
             ClaimInput(each.vout, each.path.name, each.child, each.late, _place(graph, each)) for each in claims
         )
-        return await self._signer.sign_claim(self._index, ClaimRequest(graph, tx, inputs, secret))
+        return await self._signer.sign_claim(self._index, ClaimRequest(graph, tx, inputs, secret, others))
 
     async def second_stage(self, kept: Kept, tx: Tx, claims: Sequence[Claimable], others: tuple[TxOut, ...] = ()) -> Tx:
         """A transaction whose first inputs take outputs of our own commitment through these claims' children, with

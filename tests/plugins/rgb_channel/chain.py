@@ -64,6 +64,8 @@ class Count:
         self.spent_by = {(i.txid, i.vout): tx for tx in txs for i in tx.inputs}
         self.steps: list[Step] = []
         self.purposes: Counter[str] = Counter()
+        self.own = set[bytes]()
+        self.fees_paid_by_others = 0
 
     @property
     def state(self) -> State:
@@ -75,7 +77,9 @@ class Count:
         """A transaction, whose carrier says what is worked out here again, and all that spends of it."""
         said = commitment_of(self.view, self.state, shown)
         assert tx.outputs[0].script_pubkey == data_carrier(said), shown.purpose
-        assert len(tx.inputs) == 1, "it is never with another"
+        assert not {i.txid for i in tx.inputs[1:]} & self.own, "it is never with another of its channel"
+        self.own.add(tx.txid)
+        self.fees_paid_by_others += len(tx.inputs) > 1
         coloured: Coloured | None = colour(self.view, self.state, shown)
         self.purposes[shown.purpose if coloured else f"plain {shown.purpose}"] += 1
         if coloured is not None:
@@ -124,4 +128,6 @@ async def counted(network: Network, holder: Holder, channel: Channel, *nodes: No
         output = outputs[each.txid, each.assignment.seal.vout]  # type: ignore[index, union-attr]  # open
         (owner,) = [n for n, node in enumerate(nodes) if node.wallet.scripts.path(output.script_pubkey) is not None]
         owned[owner] += each.amount
+    if count.fees_paid_by_others:
+        count.purposes["with coins of the wallet"] = count.fees_paid_by_others
     return (owned[0], owned[1]), count.purposes

@@ -16,11 +16,22 @@ from lnpd.services.node.node import Node
 from lnpd.testing import Network, until
 from rgb_channel.records import TOKENS_HTLC, encode_tokens
 from rgb_channel.state import read
-from tests.e2e.closing import ONION, broadcast_commitment, driver_of, ears, finish, know, preimage
+from tests.e2e.closing import (
+    ONION,
+    broadcast_commitment,
+    driver_of,
+    ears,
+    estimate,
+    finish,
+    full_blocks,
+    know,
+    preimage,
+)
 from tests.e2e.thief import loot
 from tests.plugins.rgb_channel.chain import GRANTED, KIND, Holder, counted
 
 Side = tuple[Node, Holder]
+DEAR_PER_KW = 8_000
 
 
 @contextmanager
@@ -40,8 +51,8 @@ async def side(network: Network, name: str) -> Side:
     return node, holder
 
 
-async def opened(network: Network, alice: Node, bob: Node) -> Channel:
-    await network.channel(alice, bob, 1_000_000, push_sat=400_000, kind=KIND)
+async def opened(network: Network, alice: Node, bob: Node, push_sat: int = 400_000) -> Channel:
+    await network.channel(alice, bob, 1_000_000, push_sat=push_sat, kind=KIND)
     return driver_of(alice).channel
 
 
@@ -151,11 +162,43 @@ async def punished(network: Network, alice: Side, bob: Side) -> None:
     assert purposes == {"commitment": 1, "second_stage": 1, "claim": 4}
 
 
+async def priced_out(network: Network, alice: Side, bob: Side, small_sat: int, poor: bool) -> None:
+    """Bob broadcasts a revoked commitment in which he has tokens and few sats, when a sweep costs more than those."""
+    channel = await opened(network, alice[0], bob[0], push_sat=small_sat)
+    stale = await loot(bob[0])
+    await pay(alice, bob[0], 20_000, 0)
+    if poor:
+        await alice[0].wallet.send(await bob[0].wallet.new_address(), None, 253)
+        await network.mine()
+    await bob[0].plugins.stop()
+    await network.stop(bob[0])
+    await estimate(network, DEAR_PER_KW)
+    await full_blocks(network, 1, stale.commitment)
+    await finish(network, alice[0])
+    found, purposes = await counted(network, alice[1], channel, alice[0], bob[0])
+    assert found == (5_700, 0)
+    assert purposes == {"commitment": 1, "claim": 2} | ({} if poor else {"with coins of the wallet": 1})
+
+
 def test_no_token_is_lost_or_made(tmp_path: Path) -> None:
     async def main() -> None:
         async with Network(tmp_path) as network:
             alice, bob = await side(network, "alice"), await side(network, "bob")
             for story in (agreed, forced, punished):
                 await story(network, alice, bob)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("small_sat", "poor"), [(400, False), (5_000, True)], ids=["by the wallet", "by itself"])
+def test_a_thief_is_punished_although_it_costs_more_than_the_satoshi(
+    tmp_path: Path, small_sat: int, poor: bool
+) -> None:
+    """No fee can be paid from 400 sat at all; of 5,000 as much as there is, where the wallet has nothing."""
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await side(network, "alice"), await side(network, "bob")
+            await priced_out(network, alice, bob, small_sat, poor)
 
     asyncio.run(main())
