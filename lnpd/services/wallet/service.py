@@ -286,7 +286,7 @@ class Wallet:
         older = ledger.versions(wanted.reference, wanted.tx)
         points = {point for entry in older.values() for point in entry.inputs()}
         chosen = top_up(ledger.fee_coins(older), wanted, points)
-        change = (TxOut(chosen.change_sat, await self._change_script(older)),) if chosen.change_sat else ()
+        change = (TxOut(chosen.change_sat, await self._change_script(older, wanted)),) if chosen.change_sat else ()
         inputs = (*wanted.tx.inputs, *unsigned(chosen.coins, ()).inputs)
         tx = replace(wanted.tx, inputs=inputs, outputs=(*wanted.tx.outputs, *change))
         await self.tell_signer()
@@ -296,10 +296,11 @@ class Wallet:
         coins = tuple(TxOut(coin.value_sat, coin.script_pubkey) for coin in chosen.coins)
         return FeePaid(made, chosen.fee_sat, chosen.weight, coins)
 
-    async def _change_script(self, older: Entries) -> bytes:
-        """The last version's, or a new one."""
-        outputs = (output for entry in older.values() for output in entry.tx.outputs)
-        known = next((o.script_pubkey for o in outputs if self.scripts.path(o.script_pubkey) is not None), None)
+    async def _change_script(self, older: Entries, wanted: FeeWanted) -> bytes:
+        """The last version's, or a new one; never one to which the transaction itself pays: it may be held."""
+        paid = {output.script_pubkey for output in wanted.tx.outputs}
+        scripts = (output.script_pubkey for entry in older.values() for output in entry.tx.outputs)
+        known = next((each for each in scripts if each not in paid and self.scripts.path(each) is not None), None)
         return known or await self.next_script()
 
     def _supersede(self, write: Write, wanted: FeeWanted, made: FeePaid) -> Entries | None:

@@ -174,7 +174,11 @@ async def priced_out(network: Network, alice: Side, bob: Side, small_sat: int, p
     await network.stop(bob[0])
     await estimate(network, DEAR_PER_KW)
     await full_blocks(network, 1, stale.commitment)
+    await estimate(network, 2 * DEAR_PER_KW)  # replaced once, too
+    await full_blocks(network)
     await finish(network, alice[0])
+    held = [coin.vout for coin in await alice[0].wallet.coins() if coin.held_for]
+    assert held == [1, 1], "what a sweep brings home, and no change of the wallet's"
     found, purposes = await counted(network, alice[1], channel, alice[0], bob[0])
     assert found == (5_700, 0)
     assert purposes == {"commitment": 1, "claim": 2} | ({} if poor else {"with coins of the wallet": 1})
