@@ -20,6 +20,7 @@ from lnpd.errors import CommandRefused, ExtensionIdOutOfOrder, FeeNotFromOpener,
 from lnpd.tx.states import BASE
 from lnpd.wire.messages import UpdateExt, UpdateFee
 
+FINENESS = 32  # of a feerate that is searched for: a thirty-second of it
 EXTENSION = "ext"  # the kind of every extension's update: what it means is in its body
 
 
@@ -29,7 +30,29 @@ def on_set_feerate(channel: Channel, command: SetFeerate) -> Step:
     may_propose(channel)
     if channel.us != OPENER:
         raise CommandRefused("Only the side that opened the channel changes its feerate.")
-    message = UpdateFee(channel_id=channel.id, feerate_per_kw=(yield from afforded(channel, command)))
+    least, most = command.least_per_kw, (yield from afforded(channel, command))
+    try:
+        return (yield from _with_feerate(channel, most))
+    except CommandRefused:
+        if not 0 < least < most:
+            raise
+    return (yield from _as_far_as_admitted(channel, least, most))
+
+
+def _as_far_as_admitted(channel: Channel, least: int, most: int) -> Step:
+    """A provider may admit no more than some feerate: near that is better than far below it."""
+    admitted = yield from _with_feerate(channel, least)
+    while most - least > least // FINENESS:
+        middle = (least + most) // 2
+        try:
+            admitted, least = (yield from _with_feerate(channel, middle)), middle
+        except CommandRefused:
+            most = middle
+    return admitted
+
+
+def _with_feerate(channel: Channel, feerate_per_kw: int) -> Step:
+    message = UpdateFee(channel_id=channel.id, feerate_per_kw=feerate_per_kw)
     channel, rows = yield from own(admit(channel, fee_update(channel, message), message))
     return channel, [*rows, Send(message)]
 

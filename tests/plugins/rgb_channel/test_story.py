@@ -10,12 +10,13 @@ import pytest
 from lnpd_sdk.types import PerParty
 
 from lnpd.channel.events import Add
+from lnpd.channel.feerates import proposed_per_kw
 from lnpd.channel.state import Channel
 from lnpd.errors import LnpdError
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, until
 from rgb_channel.records import TOKENS_HTLC, encode_tokens
-from rgb_channel.state import read
+from rgb_channel.state import HIGHEST_PER_KW, read
 from tests.e2e.closing import (
     ONION,
     broadcast_commitment,
@@ -31,7 +32,7 @@ from tests.e2e.thief import loot
 from tests.plugins.rgb_channel.chain import GRANTED, KIND, Holder, counted
 
 Side = tuple[Node, Holder]
-DEAR_PER_KW = 8_000
+USUAL_PER_KW, DEAR_PER_KW = 2_500, 8_000
 
 
 @contextmanager
@@ -162,6 +163,20 @@ async def punished(network: Network, alice: Side, bob: Side) -> None:
     assert purposes == {"commitment": 1, "second_stage": 1, "claim": 4}
 
 
+async def dear(network: Network, alice: Side, bob: Side) -> None:
+    """Feerates rise beyond what the asset's channels take: theirs goes as far as it may."""
+    channel = await opened(network, alice[0], bob[0])
+    for estimate_per_kw, least in ((3_500, 3_500), (60_000, 7_000), (60_000, HIGHEST_PER_KW * 31 // 32)):
+        await estimate(network, estimate_per_kw)
+        await network.mine()
+        await until(lambda least=least: proposed_per_kw(driver_of(alice[0]).channel) >= least, "a higher feerate")  # type: ignore[misc]  # mypy: a default argument
+    await at_rest(alice[0], bob[0])
+    assert proposed_per_kw(driver_of(bob[0]).channel) <= HIGHEST_PER_KW
+    await estimate(network, USUAL_PER_KW)
+    await alice[0].api.close(channel.id.hex(), False, None)
+    await finish(network, alice[0], bob[0])
+
+
 async def priced_out(network: Network, alice: Side, bob: Side, small_sat: int, poor: bool) -> None:
     """Bob broadcasts a revoked commitment in which he has tokens and few sats, when a sweep costs more than those."""
     channel = await opened(network, alice[0], bob[0], push_sat=small_sat)
@@ -188,7 +203,7 @@ def test_no_token_is_lost_or_made(tmp_path: Path) -> None:
     async def main() -> None:
         async with Network(tmp_path) as network:
             alice, bob = await side(network, "alice"), await side(network, "bob")
-            for story in (agreed, forced, punished):
+            for story in (dear, agreed, forced, punished):
                 await story(network, alice, bob)
 
     asyncio.run(main())
