@@ -61,7 +61,7 @@ def test_tokens_are_paid_both_ways_and_come_home(tmp_path: Path) -> None:
         await pair.until_tokens(pair.bob, 900)
         for node in (pair.alice, pair.bob):
             (waiting,) = await pair.rgb(node, "collect")
-            assert "no commitment and no close" in waiting["problem"]
+            assert "does not know how" in waiting["problem"]
 
     told(tmp_path, story)
 

@@ -19,6 +19,7 @@ from lnpd.store.codec import decode
 from lnpd.store.read import Read
 from lnpd.store.store import Store
 from lnpd.store.write import Write
+from lnpd.tx.seals import sealing
 from lnpd.tx.transaction import Tx, parse
 
 MOST_STEPS = 8  # from a funding to a coin there are three at most
@@ -103,14 +104,23 @@ def _channel(read: Read, key: str) -> Channel | None:
 
 
 def _path(read: Read, channel: Channel, txid: bytes, entries: Entries) -> list[Tx]:
-    """The transactions from what spends the funding to this one, parents first."""
-    path, wanted = [entries[txid].tx], [each.txid for each in entries[txid].tx.inputs]
+    """The transactions from what spends the funding to this one, parents first; none of a stranger's payment, of which
+    there may be many, as long as they please."""
+    path, wanted = [entries[txid].tx], _parents(channel, entries[txid].tx)
     while wanted and len(path) < MOST_STEPS:
         raw = find_row(read, channel, "spend", wanted.pop().hex())
         if raw is not None and (tx := parse(raw)) not in path:
             path.insert(0, tx)
-            wanted += [each.txid for each in tx.inputs]
-    return path
+            wanted += _parents(channel, tx)
+    fundings = {(each.txid, each.vout) for each in channel.fundings}
+    return path if any((each.txid, each.vout) in fundings for each in path[0].inputs) else []
+
+
+def _parents(channel: Channel, tx: Tx) -> list[bytes]:
+    """What may lead to a transaction. Where claims are sealed it is the first input alone: the others pay its fee, and
+    may have come from this very channel."""
+    inputs = tx.inputs[:1] if sealing(channel.channel_type, "claim") is not None else tx.inputs
+    return [each.txid for each in inputs]
 
 
 def _row(coin: WalletCoin, channel_id: str, path: Iterable[int]) -> HeldRow:

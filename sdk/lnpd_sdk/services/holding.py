@@ -45,7 +45,8 @@ class HeldCoin(msgspec.Struct, frozen=True):
     """A coin that is held for the plugin. `txid` is as explorers write it, `height` 0 while it is unconfirmed.
 
     `transactions` lead from the channel's funding to it, parents first, with their witnesses: a mutual close, or a
-    commitment, perhaps a second stage, and the claim, whose output `vout` the coin is.
+    commitment, perhaps a second stage, and the claim, whose output `vout` the coin is. Nothing leads to what a stranger
+    paid.
     """
 
     txid: str

@@ -15,6 +15,7 @@ from lnpd.channel.state import Channel
 from lnpd.errors import LnpdError
 from lnpd.services.node.node import Node
 from lnpd.testing import Network, until
+from lnpd.tx.transaction import parse
 from rgb_channel.records import TOKENS_HTLC, encode_tokens
 from rgb_channel.state import HIGHEST_PER_KW, read
 from tests.e2e.closing import (
@@ -219,5 +220,38 @@ def test_a_thief_is_punished_although_it_costs_more_than_the_satoshi(
         async with Network(tmp_path) as network:
             alice, bob = await side(network, "alice"), await side(network, "bob")
             await priced_out(network, alice, bob, small_sat, poor)
+
+    asyncio.run(main())
+
+
+def test_what_pays_the_fee_of_a_sweep_does_not_lead_to_its_coin(tmp_path: Path) -> None:
+    """Though it came from the same channel: what it did with tokens says nothing about this one's."""
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            (alice, holder), bob = await side(network, "alice"), await side(network, "bob")
+            channel = await opened(network, alice, bob[0], push_sat=400)
+            stale = await loot(bob[0])
+            await pay((alice, holder), bob[0], 20_000, 0)
+            await alice.wallet.send(await bob[0].wallet.new_address(), None, 253)
+            await network.stop(bob[0])
+            await full_blocks(network, 1, stale.commitment)
+            await network.mine()
+            assert holder.plugin.node is not None
+            (main,) = await holder.plugin.node.held_coins()
+            await alice.api.coins_release(f"{main.txid}:{main.vout}", True)
+            await finish(network, alice)
+            (coin,) = await holder.plugin.node.held_coins()
+            assert [parse(raw).txid for raw in coin.transactions] == [
+                stale.commitment.txid,
+                bytes.fromhex(coin.txid)[::-1],
+            ]
+            penalty = parse(coin.transactions[-1])
+            assert penalty.inputs[1].txid[::-1].hex() == main.txid
+            stranger = penalty.outputs[coin.vout].script_pubkey
+            await network.chain.fund(stranger, 1_000)
+            await network.mine()
+            assert [len(each.transactions) for each in await holder.plugin.node.held_coins()] == [2, 0]
+            assert channel.id.hex() == coin.channel_id
 
     asyncio.run(main())
