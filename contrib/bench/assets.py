@@ -3,7 +3,8 @@
 Four ways take turns in each round: two nodes without plugins; two that have loaded it, over a channel without an asset;
 two over a channel that holds one, in sat alone; and the same two by invoices that ask for tokens. All on one bitcoind,
 as an asset needs it; all pay the same sat, as tokens need them. An asset's channel has 16 HTLCs in flight at most, so
-10 are paid at once.
+10 are paid at once. Time on the wall is what a user waits for; beside it stands the time that the processors worked,
+of both nodes and of their plugins' processes, of which a neighbour takes nothing.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from contrib.bench.report import Section
 from contrib.regtest.bitcoind import Bitcoind, Missing
 from contrib.regtest.electrum import ElectrumServer
 from lnpd.config import Developer
+from lnpd.hooks.capabilities import kind_of
 from lnpd.hooks.registry import asked_by
 from lnpd.services.node.node import Node
 from lnpd.services.plugins.alone import manifest_of
@@ -72,9 +74,19 @@ class Paid:
         return self._costs[-1].seconds
 
     @property
-    def processor(self) -> Series:
-        """Of each round but the first, which warms up: the nodes' seconds, without their plugins'."""
+    def nodes(self) -> Series:
+        """The processor's seconds of both nodes, in each round but the first, which warms up."""
         return Series(tuple(cost.processor_seconds for cost in self._costs[1:]))
+
+    @property
+    def plugins(self) -> Series:
+        """Those of the plugins' processes."""
+        return Series(tuple(cost.plugins_seconds for cost in self._costs[1:]))
+
+    @property
+    def processor(self) -> Series:
+        """All of them."""
+        return self.nodes.plus(self.plugins)
 
 
 async def rgb(node: Node, method: str, **params: Any) -> Any:  # Any: JSON values
@@ -93,19 +105,27 @@ async def main(section: Section, folder: Path, size: Size) -> None:
         for how in hows:
             compared(section, how, {name: found[f"{how}, {name}"] for name in made}, paid)
         await counted(section, made, size, together)
-    section.note("What costs: every transaction that a commitment can lead to is sealed, 4 for each HTLC in it,")
-    section.note("and a commitment asks in three steps: for its own seal, its second stages' and all claims'.")
+    section.note(
+        "Of an asset's channel each transaction to which a signed commitment may lead is sealed, 4 for each HTLC,"
+    )
+    section.note("and a commitment asks in three steps: its own seal, its second stages', all claims'. Syncs are more")
+    section.note("where a question to a plugin comes between two messages that would have been stored together.")
 
 
 def compared(section: Section, how: str, times: dict[str, Series], paid: dict[tuple[str, str], Paid]) -> None:
     """Adds all pairs of one way of paying."""
     for name, series in times.items():
+        each = paid[how, name]
         section.time(f"{how}, {name}: a payment", series)
         section.count(f"{how}, {name}: payments", [1 / value for value in series.values], "/s")
-        section.time(f"{how}, {name}: processor of both nodes", paid[how, name].processor)
+        section.time(f"{how}, {name}: processor, nodes", each.nodes)
+        if name != WITHOUT:
+            section.time(f"{how}, {name}: processor, plugins", each.plugins)
     for name, series in times.items():
         if name != WITHOUT:
             section.ratio(f"{how}, {name}: speed / {WITHOUT}", times[WITHOUT].over(series))
+            spent, least = paid[how, name].processor, paid[how, WITHOUT].processor
+            section.ratio(f"{how}, {name}: the same, processor", least.over(spent))
 
 
 async def counted(section: Section, made: dict[str, Pair], size: Size, together: int) -> None:
@@ -141,7 +161,8 @@ async def pairs(folder: Path) -> AsyncIterator[dict[str, Pair]]:
 
 
 async def _made(network: Network, electrum: str) -> dict[str, Pair]:
-    grants = tuple(("rgb", each) for each in asked_by(await manifest_of(PLUGIN)))
+    asked = [each for each in asked_by(await manifest_of(PLUGIN)) if kind_of(each) != "pay"]
+    grants = tuple(("rgb", each) for each in (*asked, f"pay:{CAPACITY_SAT}"))  # more payments than a user's first grant
     plugin = {"grants": grants, "plugin_options": (("rgb", "electrum", electrum),)}
     holder, taker = await _nodes(network, "c", (PLUGIN,), plugin)
     if problem := (await rgb(holder, "info")).get("problem"):

@@ -22,6 +22,7 @@ from lnpd_sdk import envelope
 from lnpd_sdk.services.channels import Proposal
 
 from contrib.bench.places import ROOT
+from contrib.bench.processes import scheduled
 from lnpd.channel.actions import Notify
 from lnpd.channel.state import Channel
 from lnpd.config import Developer
@@ -66,11 +67,12 @@ CASES = (WITHOUT, IDLE, USED, USED_HERE, ASKED, ASKED_HERE, FIVE)
 
 @dataclass
 class Cost:
-    """What one payment took; `processor_seconds` are those of both nodes, without their plugins' processes.
-    `round_trips` are the questions to providers, `hooks` all that plugins were asked, and asked for."""
+    """What one payment took; `processor_seconds` are those of both nodes, `plugins_seconds` those of their plugins'
+    processes. `round_trips` are the questions to providers, `hooks` all that plugins were asked, and asked for."""
 
     seconds: float
     processor_seconds: float
+    plugins_seconds: float
     syncs: float
     round_trips: float
     hooks: float
@@ -114,11 +116,13 @@ class Pair:
         await self._settled()
         return Cost(*((after - then) / count for after, then in zip(self._counters(), before, strict=True)))
 
-    def _counters(self) -> tuple[float, float, int, int, int]:
+    def _counters(self) -> tuple[float, float, float, int, int, int]:
         both = (self.payer, self.payee)
         syncs, round_trips = (sum(node.store.commits for node in both), sum(node.answers.round_trips for node in both))
         hooks = sum(figures.calls for node in both for figures in node.plugins.figures.rows.values())
-        return time.perf_counter(), time.process_time(), syncs, round_trips, hooks
+        processes = [plugin.pid for node in both for plugin in node.plugins.plugins]
+        theirs = sum(scheduled(pid)[0] for pid in processes if pid is not None)
+        return time.perf_counter(), time.process_time(), theirs, syncs, round_trips, hooks
 
     async def _settled(self) -> None:
         """Returns when neither node has anything of a payment left to do."""

@@ -7,7 +7,6 @@ before: a provider that answers differently would let the two nodes, or yesterda
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ from lnpd_sdk.types import Blocked, Closable, Folded, Provider, ProviderSpec, Re
 
 from lnpd.errors import ManifestRefused, ProviderFault, ProviderUnasked
 from lnpd.errors.words import one_line
-from lnpd.hooks.figures import Counting, HookFigures
+from lnpd.hooks.figures import CountingEach, Figures, HookFigures
 from lnpd.hooks.memory import UNKNOWN, Memory, Room
 from lnpd.hooks.rounds import MAX_QUESTIONS, Asked, Asker, Entry, Round, Together, Wrong, answers_in
 from lnpd.tx.graph import Foreseen, ProviderCall
@@ -167,13 +166,10 @@ class Answers:
         questions, entry = here.questions, here.asked[0].entry
         self.round_trips += 1
         self.questions += len(questions)
-        if len(questions) == 1:
-            assert entry.ask is not None
-            with self._counted(questions[0]):
+        with CountingEach(map(self._figures_of, questions)):
+            if len(questions) == 1:
+                assert entry.ask is not None
                 return self._compared(here, [msgspec.Raw(await entry.ask(questions[0]))])
-        with ExitStack() as counting:
-            for each in questions:
-                counting.enter_context(self._counted(each))
             assert entry.together is not None
             data = await entry.together(questions)
             try:
@@ -181,8 +177,8 @@ class Answers:
             except BadFrame as error:
                 raise ProviderFault(questions[0].provider, f"answered with something else: {error}") from None
 
-    def _counted(self, question: ProviderQuestion) -> Counting:
-        return self.figures.of(f"{question.provider}.{question.method}", question.provider).call()
+    def _figures_of(self, question: ProviderQuestion) -> Figures:
+        return self.figures.of(f"{question.provider}.{question.method}", question.provider)
 
     def _compared(self, here: Round, answers: list[msgspec.Raw]) -> "list[_Answer]":
         """Each answer as the method's, held against the earlier one."""

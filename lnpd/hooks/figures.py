@@ -4,6 +4,7 @@ Only counting: who shows it, reads it.
 """
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from time import perf_counter
 from typing import Final
 
@@ -52,6 +53,23 @@ class Counting:
         figures.waiting -= 1
         figures.seconds += took
         figures.buckets[bisect_left(BUCKETS_SECONDS, took)] += 1
+
+
+class CountingEach:
+    """Several calls that run together; what is raised is an error of each. (No ExitStack: see above.)"""
+
+    __slots__ = ("_counting",)
+
+    def __init__(self, figures: Iterable[Figures]) -> None:
+        self._counting = [Counting(each) for each in figures]
+
+    def __enter__(self) -> None:
+        for each in self._counting:
+            each.__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, where: object) -> None:
+        for each in self._counting:
+            each.__exit__(kind, error, where)
 
 
 class HookFigures:

@@ -5,7 +5,6 @@ A bundle may show some of its transitions only: of the others it gives the map's
 """
 
 from collections.abc import Iterable
-from itertools import pairwise
 
 import msgspec
 
@@ -34,10 +33,10 @@ class Bundle(msgspec.Struct, frozen=True):
             raise NothingToEncode("a bundle needs a transition")
         for _, op_id in self.others:
             a_hash(op_id)
-        lines = self.lines()
-        if any(first == second for (first, _), (second, _) in pairwise(lines)):
+        spent = [*(opout for each in self.transitions for opout in each.inputs), *(opout for opout, _ in self.others)]
+        if len(set(spent)) < len(spent):
             raise Unordered("two lines of a bundle's map have one input")
-        if len(lines) > U16_MAX:
+        if len(spent) > U16_MAX:
             raise OutOfRange(f"a bundle has {U16_MAX} inputs at most")
 
     def lines(self) -> list[Line]:

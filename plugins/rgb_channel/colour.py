@@ -15,12 +15,12 @@ the consignment.
 """
 
 from functools import lru_cache
-from hashlib import sha256
 from typing import Final, NamedTuple
 
 from lnpd_sdk.types import PARTIES, SealedOutput, Transaction, View, other
 
 from nia.bundle import Bundle
+from nia.hashes import tagged
 from nia.mpc import Tree, commit
 from nia.seals import Assignment, Seal
 from nia.transition import Opout, Transition
@@ -28,7 +28,7 @@ from rgb_channel.state import State
 
 OP_RETURN: Final = 0x6A
 MAIN: Final = ("base", "main/")
-TAG: Final = b"lnpd/rgb/1"
+TAG: Final = "lnpd/rgb/1"
 
 Parts = tuple[tuple[int, int], ...]  # of each output that holds tokens, ascending: vout and tokens
 
@@ -76,6 +76,8 @@ def colour(view: View, state: State | None, transaction: Transaction) -> Coloure
     return Coloured(transition, _tree(transition, entropy))
 
 
+# What claims spend was spent by others before them, and is worked out once.
+@lru_cache(maxsize=128)
 def transition_of(view: View, state: State | None, transaction: Transaction) -> Transition | None:
     """The one transition of a transaction; None where it moves no tokens. Raises Homeless."""
     if state is None:
@@ -114,8 +116,7 @@ def _way(transaction: Transaction) -> tuple[bytes, ...]:
 
 def _hash(*parts: bytes) -> bytes:
     """A tagged hash of parts that cannot be mistaken for others."""
-    tag = sha256(TAG).digest()
-    return sha256(tag + tag + b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
+    return tagged(TAG, b"".join([len(part).to_bytes(4, "big") + part for part in parts]))
 
 
 # What the outputs of a transaction hold

@@ -9,7 +9,7 @@ Both are a `Plugin` here: they differ in how a call reaches the plugin's code an
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Literal, Protocol
 
 import msgspec
@@ -29,12 +29,12 @@ from lnpd.errors import (
     WouldDeadlock,
 )
 from lnpd.hooks.answers import DEADLINE_SECONDS
-from lnpd.hooks.figures import HookFigures
+from lnpd.hooks.figures import CountingEach, HookFigures
 from lnpd.hooks.trace import Traces
 from lnpd.services.plugins.child import Child
 from lnpd.services.plugins.output import Voice
 from lnpd.services.plugins.results import result_of
-from lnpd.services.plugins.spans import span
+from lnpd.services.plugins.spans import span, spans
 
 MAX_HOOK_ANSWER_BYTES = 256 * 1024  # initial_states is the longest: a state in hex, or a few
 
@@ -191,11 +191,6 @@ class Plugin(ABC):
             return await self.host.serve(self, method, params)
 
     # --- questions
-    @contextmanager
-    def _counted(self, question: str) -> Iterator[None]:
-        with self.host.figures.of(question, self.name).call(), span(question, self.name):
-            yield
-
     async def ask(self, question: ProviderQuestion) -> bytes:
         """A provider's answer; ProviderFault if there is none. The host then calls `fail`: nothing about money may
         hang on a plugin that errs."""
@@ -212,10 +207,8 @@ class Plugin(ABC):
         """Counts questions to providers while they are asked; whatever goes wrong concerns the first."""
         first, functions = questions[0], [f"{each.provider}.{each.method}" for each in questions]
         try:
-            with ExitStack() as counting:
-                counting.enter_context(self.host.traces.asking_purely(self.name, functions[0]))
-                for function in functions:
-                    counting.enter_context(self._counted(function))
+            figures = CountingEach(self.host.figures.of(function, self.name) for function in functions)
+            with self.host.traces.asking_purely(self.name, functions[0]), figures, spans(functions, self.name):
                 yield
         except CallFailed as error:
             raise ProviderFault(first.provider, f"{first.method} failed: {error.named}") from None
@@ -243,7 +236,9 @@ class Plugin(ABC):
             request = RpcRequest(name, envelope.raw(params))
         except BadFrame as error:
             raise CallFailed("BadParameters", f"{name}: {error}") from None
-        with self.host.traces.asking(self.name), self._counted(f"rpc {name}"):
+        question = f"rpc {name}"
+        counting = self.host.figures.of(question, self.name).call()
+        with self.host.traces.asking(self.name), counting, span(question, self.name):
             data = await self.call("rpc", request, deadline_seconds)
         try:
             return result_of(data)

@@ -5,7 +5,8 @@ installed (`pip install lnpd[otel]`); who exports them, and where to, is the use
 done.
 """
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, Final
 
 from lnpd.hooks.trace import trace_id
@@ -25,3 +26,13 @@ def span(question: str, plugin: str) -> AbstractContextManager[Any]:  # Any: Ope
     attributes = {"lnpd.plugin": plugin, "lnpd.trace": trace_id()}
     found: AbstractContextManager[Any] = trace.get_tracer("lnpd").start_as_current_span(question, attributes=attributes)
     return found
+
+
+def spans(questions: Iterable[str], plugin: str) -> AbstractContextManager[Any]:  # Any: as above
+    """One around each of several questions that are asked together."""
+    if trace is None:
+        return NOTHING
+    with ExitStack() as each:
+        for question in questions:
+            each.enter_context(span(question, plugin))
+        return each.pop_all()
