@@ -13,8 +13,8 @@ from rgb_engine import binding  # noqa: E402  after the line above
 from rgb_engine.commands import COMMANDS, EXPERIMENTAL  # noqa: E402
 from rgb_engine.judge import BOUNDS, JUDGE_SECONDS  # noqa: E402
 from rgb_engine.values import MAX_CONSIGNMENT_BYTES  # noqa: E402
+from rgb_node.commands import COMMANDS as IN_CHANNELS  # noqa: E402
 from rgb_node.desk import CAPABILITIES  # noqa: E402
-from rgb_node.desk import COMMANDS as IN_CHANNELS  # noqa: E402
 from rgb_node.openings import EXPECTED_SECONDS, MAX_EXPECTED, MAX_UNUSED_EACH, STRANGERS  # noqa: E402
 from rgb_node.payments import LEAST_MSAT  # noqa: E402
 

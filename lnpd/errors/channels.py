@@ -8,6 +8,10 @@ class ChannelFrozen(CommandRefused):
     """A provider that this channel pins is missing or failed: no updates and no mutual close until it is back."""
 
 
+class OfferRefused(CommandRefused):
+    """An HTLC is not offered without the word of the plugin whose channel it would be in: it refuses, or is silent."""
+
+
 class ChannelGone(LnpdError):
     """A channel could not handle an event; nothing of it was stored."""
 

@@ -36,6 +36,10 @@ class PaymentInFlight(CommandRefused):
     """A payment is on its way, or arrived: it is not made twice."""
 
 
+class PaymentRefused(CommandRefused):
+    """A plugin refuses a payment, or is silent about an invoice of its own kind: nothing was sent."""
+
+
 class PreimageUnfit(CommandRefused):
     """A payment without an invoice needs a preimage of 32 bytes."""
 

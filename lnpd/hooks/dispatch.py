@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -118,6 +118,12 @@ class Hooks:
             for each in self.subscribers(name)
         )
 
+    def owner(self, provider: str) -> str:
+        """The plugin that has this provider now; empty if none has."""
+        plugins = ((name, plugin) for name, plugin in self.plugins.list_name_plugin())
+        found = (name for name, plugin in plugins if isinstance(plugin, PluginProxy) and provider in plugin.providers)
+        return next(found, "")
+
     def _arrange(self, name: str) -> tuple[Subscriber, ...]:
         caller = getattr(self.plugins.hook, name, None)
         rows = [_subscriber(name, implementation) for implementation in caller.get_hookimpls()] if caller else []
@@ -131,23 +137,33 @@ class Hooks:
         """Every answer that is not None, in the order of the plugins."""
         return self._every(name, None, params, _value)
 
-    def every(self, name: str, check: Check | None, /, **params: object) -> Coroutine[Any, Any, list[Answered]]:
-        """As `gather`, with whose each answer is."""
-        return self._every(name, check, params, Answered)
+    def every(
+        self, name: str, check: Check | None, needed: Collection[str] = (), /, **params: object
+    ) -> Coroutine[Any, Any, list[Answered]]:
+        """As `gather`, with whose each answer is. PluginFault if one of the `needed` plugins takes part in it and
+        cannot be asked, or fails."""
+        return self._every(name, check, params, Answered, needed)
 
     async def _every(
-        self, name: str, check: Check | None, params: dict[str, object], told: Callable[[str, Any], T]
+        self,
+        name: str,
+        check: Check | None,
+        params: dict[str, object],
+        told: Callable[[str, Any], T],
+        needed: Collection[str] = (),
     ) -> list[T]:
         kind = self.kinds[name]
         assert kind.kind == "gather", f"{name} is not a gather hook"
         tells = kind.answer is type(None)  # what a plugin has to know it is told, also of what it caused
         asked: Sequence[Subscriber] = self.subscribers(name)
+        if needed:
+            self._require(kind, needed)
         if not tells and current() is not None:
             asked = [each for each in asked if not self._waits(kind, each)]
         if len(asked) == 1:  # a task of its own would cost a fifth of the question
-            answer = await self._one(kind, asked[0], params, check)
+            answer = await self._one(kind, asked[0], params, check, needed)
             return [] if answer is None else [told(asked[0].plugin, answer)]
-        answers = await asyncio.gather(*(self._one(kind, each, params, check) for each in asked))
+        answers = await asyncio.gather(*(self._one(kind, each, params, check, needed) for each in asked))
         found = zip(asked, answers, strict=True)
         return [told(each.plugin, answer) for each, answer in found if answer is not None]
 
@@ -159,16 +175,30 @@ class Hooks:
         found = await self.first(name, check, **params)
         return None if found is None else found.value
 
-    async def first(self, name: str, check: Check | None = None, /, **params: object) -> Answered | None:
-        """As `chain`, with whose answer it is."""
+    async def first(
+        self, name: str, check: Check | None = None, needed: Collection[str] = (), /, **params: object
+    ) -> Answered | None:
+        """As `chain`, with whose answer it is; `needed` as in `every`."""
         kind = self.kinds[name]
         assert kind.kind == "chain", f"{name} is not a chain hook"
+        if needed:
+            self._require(kind, needed)
         for each in self.subscribers(name):
             if self._waits(kind, each):
                 continue
-            if (answer := await self._one(kind, each, params, check)) is not None:
+            if (answer := await self._one(kind, each, params, check, needed)) is not None:
                 return Answered(each.plugin, answer)
         return None
+
+    def _require(self, kind: HookKind, needed: Collection[str]) -> None:
+        """PluginFault if one of these takes part in a hook, and would not be asked all the same."""
+        for each in self.subscribers(kind.name):
+            if each.plugin not in needed:
+                continue
+            if not each.granted:
+                raise PluginFault(each.plugin, f"was not granted hook:{kind.name}")
+            if self._waits(kind, each):
+                raise PluginFault(each.plugin, f"waits itself for what the hook {kind.name} would ask it")
 
     def _waits(self, kind: HookKind, asked: Subscriber) -> bool:
         """Whether it waits for what causes this call: it is not asked. Of a hook that is also for those who wait, only
@@ -180,8 +210,14 @@ class Hooks:
         log.debug("hook %s, trace %s: %s waits for what causes it, and is not asked", name, trace.id, asked.plugin)
         return True
 
-    async def _one(self, kind: HookKind, asked: Subscriber, params: dict[str, object], check: Check | None) -> Any:
-        # Any: the type of the hook's answer
+    async def _one(
+        self,
+        kind: HookKind,
+        asked: Subscriber,
+        params: dict[str, object],
+        check: Check | None,
+        needed: Collection[str] = (),
+    ) -> Any:  # Any: the type of the hook's answer
         for name, given in params.items():
             if isinstance(given, Received):  # each its own
                 params = {**params, name: given.shown(asked.plugin, self.rows())}
@@ -194,6 +230,8 @@ class Hooks:
                     return _fit(kind, asked.plugin, await value, check)
             except PluginFault as error:
                 self.complain(asked.plugin, f"hook {kind.name}, trace {trace.id}: {error}")
+                if asked.plugin in needed:
+                    raise
         return None
 
     def complain(self, who: str, text: str) -> None:

@@ -16,6 +16,7 @@ import pluggy
 
 PROJECT: Final = "lnpd"
 DEADLINE_SECONDS: Final = 5.0
+TOLD: Final = "Nobody waits for an answer."
 F = TypeVar("F", bound=Callable[..., Any])  # Any: each hook has its own parameters
 Kind = Literal["gather", "chain"]
 

@@ -32,6 +32,7 @@ class PluginProxy:
         self, manifest: Manifest, call: Caller, kinds: Mapping[str, HookKind] = KINDS, grants: tuple[str, ...] = ()
     ) -> None:
         self.name = manifest.name
+        self.providers = frozenset(spec.name for spec in manifest.providers)
         self._call = call
         self.subscriptions = {each.name: each for each in manifest.hooks}
         for subscription in manifest.hooks:

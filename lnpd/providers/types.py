@@ -18,9 +18,14 @@ STATIC_REMOTEKEY_FEATURE: Final = "option_static_remotekey"
 CORE_PROVIDERS: Final[dict[str, Provider]] = {provider.spec.name: provider for provider in (Base(), Htlcs(), Anchors())}
 
 
+def extensions_in(kind: ChannelType) -> tuple[str, ...]:
+    """The providers of plugins that a type pins, in order."""
+    return tuple(each.name for each in kind.providers if each.name not in CORE_PROVIDERS)
+
+
 def extensions_of(kind: ChannelType) -> str:
-    """The providers of plugins that a type pins, in order, with commas between: as hooks name them."""
-    return ",".join(each.name for each in kind.providers if each.name not in CORE_PROVIDERS)
+    """The same, with commas between: as hooks name them."""
+    return ",".join(extensions_in(kind))
 
 
 def pin(spec: ProviderSpec, commitment_format: int) -> ProviderPin:

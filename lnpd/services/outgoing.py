@@ -2,13 +2,15 @@
 
 Odd ones alone, of types that their manifests add to the message's TLV stream, and as their rows say: whoever does not
 know them ignores them (BOLT 1), and nobody can be made to send what its own codec refuses. No answer is no record: who
-is late, or wrong, is left out by name, and the message goes without.
+is late, or wrong, is left out by name, and the message goes without. But what a channel's own plugin adds to an HTLC
+may be what is paid: without its answer there is no offer.
 """
 
+from collections.abc import Collection
 from typing import Final
 
-from lnpd.errors import WireError
-from lnpd.hooks.dispatch import Hooks
+from lnpd.errors import OfferRefused, PluginFault, WireError
+from lnpd.hooks.dispatch import Answered, Hooks
 from lnpd.hooks.records import CARRIERS, Received, Records, size
 from lnpd.hooks.registry import Registry
 from lnpd.providers.types import extensions_of
@@ -18,6 +20,7 @@ from lnpd.wire.fields import MAX_MESSAGE_LENGTH
 
 HOOK: Final = "outgoing_records"
 MAX_DIGITS: Final = 20
+NOTHING: Final = Received("open_channel")
 
 
 class OutgoingRecords:
@@ -39,46 +42,66 @@ class OutgoingRecords:
         kind: ChannelType | None = None,
         amount_msat: int = 0,
         payment_hash: bytes = b"",
+        metadata: bytes = b"",
         incoming: str = "",
-        received: Records = (),
+        incoming_channel: bytes = b"",
+        received: Received = NOTHING,
         number: int = 0,
         room: int = MAX_MESSAGE_LENGTH,
+        needed: Collection[str] = (),
     ) -> Records:
         """Types and values for a message about to be made, in ascending order; the fields are the hook's.
 
-        `room` is what the message can still take.
+        `room` is what the message can still take. OfferRefused if one of the `needed` plugins takes part, and refuses,
+        or gives no fit answer.
         """
-        if not self._hooks.wanted(HOOK):
+        if not (needed or self._hooks.wanted(HOOK)):
             return ()
         providers = extensions_of(kind) if kind is not None else ""
         known = {"name": name, "node_id": peer.hex(), "channel_id": channel_id.hex(), "providers": providers}
-        if not self._hooks.cares(HOOK, **known):
+        if not (needed or self._hooks.cares(HOOK, **known)):
             return ()
-        answers = await self._hooks.every(
-            HOOK,
-            None,
+        answers = await self._asked(
+            needed,
             **known,
             amount_msat=amount_msat,
             payment_hash=payment_hash.hex(),
+            metadata=metadata.hex(),
             incoming=incoming,
+            incoming_channel=incoming_channel.hex(),
             commitment_number=number,
-            received=Received("open_channel", received),
+            received=received,
         )
         found = dict[int, bytes]()
-        for plugin, given in answers:
-            found = self._joined(found, plugin, name, given, room)
+        for answer in answers:
+            found = self._joined(found, answer, name, room, answer.plugin in needed)
         return tuple(sorted(found.items()))
 
+    async def _asked(self, needed: Collection[str], **fields: object) -> list[Answered]:
+        try:
+            return await self._hooks.every(HOOK, None, needed, **fields)
+        except PluginFault as error:
+            raise OfferRefused(f"The plugin whose channel it is does not answer ({error}).") from None
+
     def _joined(
-        self, found: dict[int, bytes], plugin: str, name: str, given: dict[str, str], room: int
+        self, found: dict[int, bytes], answer: Answered, name: str, room: int, needed: bool
     ) -> dict[int, bytes]:
-        """With what one plugin adds, if it may."""
-        most, why = CARRIERS[name].most_bytes, self.wrong_with(plugin, name, given)
+        """With what one plugin adds, if it may. OfferRefused."""
+        plugin, given = answer
+        if isinstance(given, str):
+            if needed:
+                raise OfferRefused(f"The plugin {plugin} refuses the HTLC: {given}")
+            why, given = "only who has a part in the channel's type refuses an HTLC", {}
+        else:
+            why = self.wrong_with(plugin, name, given)
+        most = CARRIERS[name].most_bytes
         more = found if why else {**found, **{int(key): bytes.fromhex(value) for key, value in given.items()}}
         if (length := size(tuple(more.items()))) > min(most, room):
             why = f"over {most} bytes" if length > most else f"a message has at most {MAX_MESSAGE_LENGTH} bytes"
         if why:
             self._hooks.complain(plugin, f"what {plugin} adds to {name} is left out: {why}")
+            if needed:
+                raise OfferRefused(f"The plugin {plugin} adds to the HTLC what it may not: {why}.")
         return found if why else more
 
     def wrong_with(self, plugin: str, name: str, given: dict[str, str]) -> str:

@@ -61,6 +61,7 @@ class Channels(Protocol):
         """Returns when the channel has handled, and said, all that waits."""
         ...
 
-    def command(self, key: str, event: Event) -> Awaitable[Channel]:
-        """Runs a command; resolves to the channel once its effects are stored. CommandRefused says why not."""
+    def command(self, key: str, event: Event, metadata: bytes = b"") -> Awaitable[Channel]:
+        """Runs a command; resolves to the channel once its effects are stored. CommandRefused says why not. `metadata`:
+        of the invoice that an Add pays, if it has some."""
         ...

@@ -9,6 +9,9 @@
 The node takes no payment of such an invoice without this plugin's word (`judged`), so it is not paid in sat alone while
 the plugin is away. A payment goes over one channel in the asset, to its other end; what comes to be passed on goes only
 from a channel of an asset to one of the same, and the amount of it stays.
+
+How much an HTLC carries is remembered nowhere: an HTLC of ours carries what the invoice says that it pays, and one that
+is passed on what the incoming one carries. So one that is offered again, after any restart, is asked about again.
 """
 
 import time
@@ -32,16 +35,18 @@ from rgb_node.wire import MAX_AMOUNT, Terms, asked_in, metadata
 UNKNOWN: Final = "incorrect_or_unknown_payment_details"
 NO_WAY: Final = "unknown_next_peer"
 LEAST_MSAT: Final = 10_000_000  # an HTLC with tokens holds enough sat never to be trimmed
-MAX_FORWARDING: Final = 10_000
 FORGET_EVERY: Final = 256  # invoices
 GRACE_SECONDS: Final = 24 * 3600  # an HTLC of an invoice that has expired is failed by the node, asked or not
 
 
-class Paying(msgspec.Struct, frozen=True):
-    """A payment of ours in an asset: how much, and over which channel."""
+class Offer(msgspec.Struct, frozen=True):
+    """An HTLC that the node is about to offer, as the hook outgoing_records tells of it."""
 
-    amount: int
     channel_id: str
+    metadata: str
+    incoming: str
+    incoming_channel: str
+    received: dict[str, str]
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -87,8 +92,7 @@ class Payments:
         self._shelf = shelf
         self._made = 0
         self._busy = set[str]()
-        self._paying: dict[str, Paying] = {}  # by payment hash, while its `pay` runs: no other payment may carry it
-        self._passing: dict[str, Terms] = {}  # tokens of HTLCs that are passed on, by the incoming one's name
+        self._contracts: dict[str, bytes] = {}  # by channel: what it holds never changes
 
     async def invoice(
         self, node: Node, terms: Terms, description: str, amount_msat: int, expiry_seconds: int
@@ -118,7 +122,8 @@ class Payments:
             raise PaymentRunning("Another call pays this invoice: lnp payments tells what becomes of it.")
         self._busy.add(payment_hash)
         try:
-            paid = await self._sent(node, invoice, payment_hash, payee, terms, timeout_seconds)
+            channel = _chosen(await held_channels(node), payee, terms)
+            paid = await self._until_paid(node, invoice, (f"{payee}@{channel.scids[0]}",), timeout_seconds)
         except NoAssetChannel:
             known = {each.payment_hash for each in await node.payments() if each.state != "failed"}
             if payment_hash not in known:
@@ -148,18 +153,6 @@ class Payments:
             raise NotAnAssetInvoice("The invoice asks for sat alone: lnp pay pays it.")
         return told, terms
 
-    async def _sent(
-        self, node: Node, invoice: str, payment_hash: str, payee: str, terms: Terms, timeout_seconds: float
-    ) -> PaidInvoice:
-        """Of the HTLCs of this hash only those carry tokens that are offered while this runs. The payee chooses the
-        hash, so another invoice of its, of sat alone, could have the same."""
-        channel = _chosen(await held_channels(node), payee, terms)
-        self._paying[payment_hash] = Paying(terms.amount, channel.channel_id)
-        try:
-            return await self._until_paid(node, invoice, (f"{payee}@{channel.scids[0]}",), timeout_seconds)
-        finally:
-            del self._paying[payment_hash]
-
     async def _until_paid(
         self, node: Node, invoice: str, route: tuple[str, ...], timeout_seconds: float
     ) -> PaidInvoice:
@@ -173,26 +166,38 @@ class Payments:
                     raise
 
     # --- what HTLCs and onions carry
-    async def carried(self, node: Node, channel_id: str, payment_hash: str, incoming: str) -> dict[str, str] | None:
-        """The records of an update_add_htlc in a channel with an asset."""
-        if incoming:
-            passed = self._passing.pop(incoming, None)
-            if passed is None or not await self._holds(node, channel_id, passed.contract_id):
-                return None
-            tokens = passed.amount
+    async def carried(self, node: Node, offer: Offer) -> dict[str, str] | str | None:
+        """The records of an update_add_htlc in a channel with an asset; a text refuses it. Raises TermsUnreadable,
+        TokensUnreadable: it is not offered then either."""
+        if offer.incoming:
+            tokens, contract_id = (
+                _tokens(offer.received, TOKENS_HTLC),
+                await self._held_in(node, offer.incoming_channel),
+            )
         else:
-            paying = self._paying.get(payment_hash)
-            tokens = paying.amount if paying is not None and paying.channel_id == channel_id else 0
-        return {str(TOKENS_HTLC): encode_tokens(tokens).hex()} if tokens else None
+            terms = asked_in(bytes.fromhex(offer.metadata))
+            tokens, contract_id = (terms.amount, terms.contract_id) if terms is not None else (0, b"")
+        if not tokens:
+            return None
+        if contract_id != await self._held_in(node, offer.channel_id):
+            return f"its {tokens} tokens are not of the asset that this channel holds"
+        return {str(TOKENS_HTLC): encode_tokens(tokens).hex()}
 
-    async def _holds(self, node: Node, channel_id: str, contract_id: bytes) -> bool:
-        named = [each.state.contract_id for each in await held_channels(node) if each.channel_id == channel_id]
-        return named == [contract_id]
+    async def _held_in(self, node: Node, channel_id: str) -> bytes:
+        """The contract of a channel's asset; empty for a channel without one."""
+        if channel_id not in self._contracts:
+            self._contracts = {each.channel_id: each.state.contract_id for each in await held_channels(node)}
+        return self._contracts.get(channel_id, b"")
 
-    def told(self, payment_hash: str) -> dict[str, str] | None:
-        """The records for the payee of a payment of ours."""
-        paying = self._paying.get(payment_hash)
-        return {str(TOKENS_ONION): encode_tokens(paying.amount).hex()} if paying is not None else None
+    def told(self, metadata: str, payer: str) -> dict[str, str] | str | None:
+        """The records for the payee of a payment of ours; a text refuses one that nobody sends tokens with."""
+        terms = asked_in(bytes.fromhex(metadata))
+        if terms is None:
+            return None
+        if payer != NAME:
+            name = contract_name(terms.contract_id)
+            return f"the invoice asks for {terms.amount} of the asset {name} beside the sat: lnp rgb pay pays it"
+        return {str(TOKENS_ONION): encode_tokens(terms.amount).hex()}
 
     async def accepted(self, node: Node, offered: dict[str, Any]) -> TakeHtlc | FailHtlc | None:
         """What becomes of an HTLC that is irrevocably committed (htlc_accepted); None: whatever the node says."""
@@ -209,8 +214,8 @@ class Payments:
         wanted = await self._shelf.invoice(node, offered["payment_hash"])
         if wanted is None:
             return FailHtlc(UNKNOWN) if tokens else None  # tokens that nobody asked for go back
-        channels = {each.channel_id: each.state.contract_id for each in await held_channels(node)}
-        contract, told = channels.get(offered["channel_id"]), _tokens(offered["records"], TOKENS_ONION)
+        contract = await self._held_in(node, offered["channel_id"])
+        told = _tokens(offered["records"], TOKENS_ONION)
         fits = contract == wanted.contract_id and tokens == told == wanted.amount
         return TakeHtlc() if fits else FailHtlc(UNKNOWN)
 
@@ -222,9 +227,6 @@ class Payments:
         going = next((each for each in channels if asked in each.scids), None)
         if coming is None or going is None or going.state.contract_id != coming.state.contract_id:
             return FailHtlc(NO_WAY)
-        if len(self._passing) >= MAX_FORWARDING:  # the oldest was never offered: the node says nothing of those
-            del self._passing[next(iter(self._passing))]
-        self._passing[offered["htlc"]] = Terms(coming.state.contract_id, tokens)
         return None
 
 

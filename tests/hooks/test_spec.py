@@ -72,7 +72,7 @@ def test_its_example_works(name: str) -> None:
 
 
 def test_the_kinds_and_the_specification_name_the_same_hooks() -> None:
-    assert set(KINDS) == {name for name in vars(HookSpecs) if not name.startswith("_")}
+    assert set(KINDS) == {name for name in dir(HookSpecs) if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("name", KINDS)

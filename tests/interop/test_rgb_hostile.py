@@ -90,7 +90,7 @@ class Hostile:
 
     async def openings(self) -> openings.Openings:
         """Alice's."""
-        return await self.channels.openings(self.plugin_node)
+        return await self.channels.parts.openings(self.plugin_node)
 
     async def opening_refused(self, why: str) -> None:
         """An opening comes to nothing, and says so."""
@@ -100,15 +100,17 @@ class Hostile:
 
     async def paying(self, asset: str, carried: Records, told: Records) -> None:
         """A payment of an invoice of Bob's, with these records."""
-        payments = self.channels._payments
+        payments = self.channels.parts.payments
 
         async def carries(*_args: Any) -> Records:
             return carried
 
         with self.patch.context() as patch:
             patch.setattr(payments, "carried", carries)
-            patch.setattr(payments, "told", lambda _hash: told)
-            with pytest.raises(LnpdError, match=r"does not accept this payment|tokens are more than"):
+            patch.setattr(payments, "told", lambda *_args: told)
+            with pytest.raises(
+                LnpdError, match=r"does not accept this payment|tokens are more than|adds to the HTLC what it may not"
+            ):
                 await self.pair.paid(self.pair.alice, self.pair.bob, asset, ASKED)
 
 
@@ -209,7 +211,7 @@ async def hostile_payments(hostile: Hostile, asset: str) -> None:
         (u64(TOKENS_HTLC, ASKED + 1), u64(TOKENS_ONION, ASKED + 1)),  # more
         (u64(TOKENS_HTLC, HELD + 1), u64(TOKENS_ONION, ASKED)),  # than she has
         (u64(TOKENS_HTLC, MAX_AMOUNT), u64(TOKENS_ONION, MAX_AMOUNT)),
-        ({str(TOKENS_HTLC): "00" * 7}, u64(TOKENS_ONION, ASKED)),  # is left out of the message: sat alone
+        ({str(TOKENS_HTLC): "00" * 7}, u64(TOKENS_ONION, ASKED)),  # what her own node does not offer
     )
     for carried, told in cases:
         await hostile.paying(asset, carried, told)

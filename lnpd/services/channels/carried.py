@@ -18,17 +18,19 @@ from msgspec.structs import replace
 from lnpd.channel.actions import Action, Keep, ReleaseSecret, Send, SignCommitment
 from lnpd.channel.events import Add, Event
 from lnpd.channel.state import Channel
-from lnpd.errors import WouldDeadlock
+from lnpd.errors import ChannelFrozen, WouldDeadlock
 from lnpd.hooks.dispatch import Hooks
 from lnpd.hooks.records import Received, Records
 from lnpd.hooks.registry import Registry
 from lnpd.hooks.trace import Trace, current, fresh_id, within
+from lnpd.providers.types import extensions_in
 from lnpd.services.channels.batch import Batch, find_row
 from lnpd.services.outgoing import OutgoingRecords
 from lnpd.services.recipients import CIRCUIT
 from lnpd.store.codec import decode, encode
 from lnpd.store.store import Store
 from lnpd.tx.graph import ChannelType
+from lnpd.tx.states import htlcs_of
 from lnpd.wire.base import Message, Tlvs
 from lnpd.wire.fields import MAX_MESSAGE_LENGTH
 from lnpd.wire.message import encode as on_wire
@@ -73,14 +75,37 @@ class Carried:
         """For the accept_channel that answers an open_channel."""
         amount_msat, theirs = 1000 * message.funding_satoshis, message.tlvs.unknown
         parts = "accept_channel", peer, message.temporary_channel_id, kind, amount_msat
-        return await self.outgoing.of(*parts, received=theirs)
+        return await self.outgoing.of(*parts, received=Received("open_channel", theirs))
 
-    async def added(self, channel: Channel, add: Add) -> Add:
-        """The same command, with records for its update_add_htlc."""
+    async def added(self, channel: Channel, add: Add, metadata: bytes, get: Callable[[str], Channel | None]) -> Add:
+        """The same command, with records for its update_add_htlc. `metadata` is the invoice's, of a payment of ours;
+        `get` finds a channel by its key. OfferRefused, ChannelFrozen: without its plugin's answer there is no offer.
+
+        Nothing of the answer is remembered: an HTLC that was never sent, and is offered again, is asked about again.
+        """
+        parts = "update_add_htlc", channel.peer, channel.id, channel.channel_type, add.amount_msat, add.payment_hash
+        needed = self._owners(channel)
+        if not (needed or self.outgoing.wanted()):
+            return add
         incoming = add.reference.removeprefix(CIRCUIT) if add.reference.startswith(CIRCUIT) else ""
-        parts = "update_add_htlc", channel.peer, channel.id, channel.channel_type
-        found = await self.outgoing.of(*parts, add.amount_msat, add.payment_hash, incoming)
+        before = get(incoming.partition("/")[0]) if incoming else None
+        found = await self.outgoing.of(
+            *parts,
+            metadata=metadata,
+            incoming=incoming,
+            incoming_channel=before.id if before else b"",
+            received=Received("update_add_htlc", _carried_by(before, incoming) if before else ()),
+            needed=needed,
+        )
         return replace(add, tlvs=(*add.tlvs, *found)) if found else add
+
+    def _owners(self, channel: Channel) -> frozenset[str]:
+        """The plugins that have a part in a channel's type. ChannelFrozen if one is away."""
+        owners = {name: self.outgoing.registry.provider(name) for name in extensions_in(channel.channel_type)}
+        for name, found in owners.items():
+            if found is None:
+                raise ChannelFrozen(f"The channel is frozen: no plugin here provides {name}")
+        return frozenset(found[0] for found in owners.values() if found is not None)
 
     # --- inside one
 
@@ -156,6 +181,13 @@ async def opened_with(store: Store, channel: Channel) -> Received:
     """What `heard` kept."""
     row = await store.read(lambda read: find_row(read, channel, ROWS, HEARD))
     return Received(ChannelReady.NAME, decode(row, Sent, table="record", key=HEARD).records if row else ())
+
+
+def _carried_by(channel: Channel, incoming: str) -> Records:
+    """The records of an HTLC that came, named as in a circuit's reference."""
+    identity = int(incoming.partition("/")[2])
+    htlcs = (each for each in htlcs_of(channel.base.states) if (each.offerer, each.id) == (channel.them, identity))
+    return next((each.tlvs for each in htlcs), ())
 
 
 def _key(send: Send) -> str:

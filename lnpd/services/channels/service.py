@@ -147,12 +147,12 @@ class Channels:
         if (driver := self.drivers.get(key)) is not None:
             await driver.settled()
 
-    async def command(self, key: str, event: Event) -> Channel:
-        """Runs a command in a channel."""
+    async def command(self, key: str, event: Event, metadata: bytes = b"") -> Channel:
+        """Runs a command in a channel; see recipients.Channels."""
         if (driver := self.drivers.get(key)) is None:
             raise UnknownChannel("The channel is closed.")
         if isinstance(event, Add):
-            event = await self.records.added(driver.channel, event)
+            event = await self.records.added(driver.channel, event, metadata, self.get)
             self.parts.require_current()
         return await driver.command(event)
 

@@ -6,7 +6,8 @@ first; what does not fit into an onion beside the payment's own records is left 
 
 from typing import Final
 
-from lnpd.hooks.dispatch import Hooks
+from lnpd.errors import PaymentRefused, PluginFault
+from lnpd.hooks.dispatch import Answered, Hooks
 from lnpd.routing.invoice import Invoice
 from lnpd.wire.catalogue import FIRST_CUSTOM_TLV
 
@@ -25,25 +26,41 @@ class Extras:
     def __init__(self, hooks: Hooks) -> None:
         self._hooks = hooks
 
-    async def records(self, request: Invoice, amount_msat: int) -> Records:
-        """Types and values, in ascending order."""
+    async def records(self, request: Invoice, amount_msat: int, payer: str = "") -> Records:
+        """Types and values, in ascending order. payer: the plugin that pays, if one does. PaymentRefused."""
         if not self._hooks.wanted(HOOK):
             return ()
         metadata = (request.payment_metadata or b"").hex()
         if not self._hooks.cares(HOOK, amount_msat=amount_msat, metadata=metadata):
             return ()
-        answers = await self._hooks.every(
-            HOOK,
-            wrong_with,
-            payment_hash=request.payment_hash.hex(),
-            payee=request.payee.hex(),
-            amount_msat=amount_msat,
-            description=request.description or "",
-            features=request.features.to_bytes().hex(),
-            metadata=metadata,
+        asking = {
+            "payment_hash": request.payment_hash.hex(),
+            "payee": request.payee.hex(),
+            "amount_msat": amount_msat,
+            "description": request.description or "",
+            "features": request.features.to_bytes().hex(),
+            "metadata": metadata,
+            "payer": payer,
+        }
+        try:
+            answers = await self._hooks.every(HOOK, wrong_with, self._whose(), **asking)
+        except PluginFault as error:
+            raise PaymentRefused(f"The plugin that such an invoice is for does not answer ({error}).") from None
+        return self._joined(answers)
+
+    def _whose(self) -> frozenset[str]:
+        """The plugins that asked for some invoices by their metadata: if they are not heard, those are not paid."""
+        return frozenset(
+            each.plugin
+            for each in self._hooks.subscribers(HOOK)
+            if each.granted and any(condition.field == "metadata" for condition in each.subscription.filters)
         )
+
+    def _joined(self, answers: list[Answered]) -> Records:
         found: dict[int, bytes] = {}
         for plugin, given in answers:
+            if isinstance(given, str):
+                raise PaymentRefused(f"The plugin {plugin} refuses the payment: {given}")
             more = {int(number): bytes.fromhex(value) for number, value in given.items()}
             if found.keys() & more.keys() or _size({**found, **more}) > MAX_BYTES:
                 self._hooks.complain(
@@ -54,8 +71,10 @@ class Extras:
         return tuple(sorted(found.items()))
 
 
-def wrong_with(given: dict[str, str]) -> str:
-    """Why these records cannot be added; empty if they can."""
+def wrong_with(given: dict[str, str] | str) -> str:
+    """Why these records cannot be added; empty if they can, and for a refusal."""
+    if isinstance(given, str):
+        return ""
     for number, value in given.items():
         if not (number.isascii() and number.isdecimal() and len(number) <= MAX_DIGITS):
             return f"{number[:MAX_DIGITS]!r} is no type"

@@ -174,7 +174,7 @@ class Outgoing:
             await attempt.reserve()
         if isinstance(attempt.request, Invoice):
             refuse_expired(attempt.request, self._clock())
-            attempt.extras = await self._extras.records(attempt.request, attempt.amount_msat)
+            attempt.extras = await self._extras.records(attempt.request, attempt.amount_msat, attempt.payer)
         usable = self._channels.usable()
         way = way_to(attempt.request, attempt.route, usable)
         first = channels_to(way[0], usable) if way else []
@@ -209,8 +209,9 @@ class Outgoing:
             payer=attempt.payer,
         )
         command = Add(offer.amount_msat, payment_hash, offer.cltv_expiry, offer.onion, payment_hash.hex())
+        metadata = attempt.request.payment_metadata if isinstance(attempt.request, Invoice) else None
         try:
-            await self._channels.command(channel.key, command)
+            await self._channels.command(channel.key, command, metadata or b"")
         except LnpdError as error:
             row = await self._row(payment_hash)
             if row is not None and payment_of(row).session_key == offer.session_key:

@@ -23,7 +23,7 @@ from lnpd.channel.actions import HtlcReceived
 from lnpd.channel.events import Event, Fail, Fulfill
 from lnpd.channel.state import Channel
 from lnpd.crypto import sphinx
-from lnpd.errors import HtlcNotHeld, HtlcVerdictRefused
+from lnpd.errors import HtlcNotHeld, HtlcVerdictRefused, PluginFault
 from lnpd.hooks.dispatch import Answered, Hooks
 from lnpd.hooks.records import PAYLOAD, Received
 from lnpd.routing import failures
@@ -73,6 +73,11 @@ class Offered(NamedTuple):
     def final(self) -> bool:
         """Whether it ends here."""
         return self.peeled.next_onion is None
+
+    @property
+    def carries_on(self) -> bool:
+        """Whether it came with more than sat, by its channel's type, and is to go on: not without a plugin's word."""
+        return not self.final and bool(self.providers and self.told.tlvs)
 
     @property
     def known(self) -> dict[str, object]:
@@ -137,7 +142,8 @@ class Verdicts:
         key = offered.key
         if key in self._asking or key in self._held or self._ordered.get(key, False):
             return Effects()
-        if offered.broken or key in self._ordered or not (self._cares(offered) or self._hooks.expected(HOOK)):
+        asked = offered.carries_on or self._cares(offered) or self._hooks.expected(HOOK)
+        if offered.broken or key in self._ordered or not asked:
             return await self._usual(channel, offered, "")
         if await self._store.read(partial(rows.is_decided, htlc=key, payment_hash=offered.told.payment_hash)):
             return await self._usual(channel, offered, "")
@@ -156,10 +162,27 @@ class Verdicts:
     async def _ask(self, offered: Offered) -> None:
         try:
             await self._hooks.settled.wait()  # whoever holds or resolves it may still be starting
-            answer = await self._hooks.first(HOOK, partial(self._wrong_with, offered), **await self._fields(offered))
+            fields, check = await self._fields(offered), partial(self._wrong_with, offered)
+            try:
+                needed = self._owners(offered) if offered.carries_on else ()
+                answer = await self._hooks.first(HOOK, check, needed, **fields)
+            except PluginFault as error:
+                log.warning(
+                    "HTLC %s is not passed on without the plugin whose channel it came by: %s", offered.name, error
+                )
+                answer = Answered(error.plugin, FailHtlc())
             await self._decide(offered, answer)
         finally:
             self._asking.discard(offered.key)
+
+    def _owners(self, offered: Offered) -> list[str]:
+        """The plugins that have a part in its channel's type. PluginFault if one is away, or does not take part."""
+        part = {each.plugin for each in self._hooks.subscribers(HOOK)}
+        found = {name: self._hooks.owner(name) for name in offered.providers.split(",")}
+        for name, owner in found.items():
+            if owner not in part:
+                raise PluginFault(owner or name, "is not there to be asked")
+        return list(found.values())
 
     async def _fields(self, offered: Offered) -> dict[str, object]:
         told, payload = offered.told, offered.payload

@@ -34,6 +34,6 @@ def test_a_block_looks_after_what_was_sent(
         return Collects()
 
     monkeypatch.setattr(node, "held_coins", none_held, raising=False)
-    monkeypatch.setattr(channels, "collector", collector)
-    asyncio.run(channels._work(node))  # type: ignore[arg-type]
+    monkeypatch.setattr(channels.parts, "collector", collector)
+    asyncio.run(channels.parts._work(node))  # type: ignore[arg-type]
     assert asked == [node] * len(rows)

@@ -137,7 +137,7 @@ class Side:
     def get(self, key: str) -> Channel | None:
         return self.channel if key == self.channel.key else None
 
-    async def command(self, key: str, event: events.Event) -> Channel:
+    async def command(self, key: str, event: events.Event, metadata: bytes = b"") -> Channel:
         done: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
         self.waiting.append((event, done))
         return await done

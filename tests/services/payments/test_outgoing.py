@@ -120,8 +120,8 @@ async def test_a_channel_that_fails_after_its_commit(pair: Joined) -> None:
     """The HTLC is stored, and the command that offered it raises: the payment goes on, and is not made again."""
     command = pair.payer.command
 
-    async def failing(key: str, event: events.Event) -> Any:
-        await command(key, event)
+    async def failing(key: str, event: events.Event, metadata: bytes) -> Any:
+        await command(key, event, metadata)
         raise errors.ChannelGone("The connection broke while the messages were being signed.")
 
     pair.payer.command = failing  # type: ignore[method-assign]
@@ -131,7 +131,7 @@ async def test_a_channel_that_fails_after_its_commit(pair: Joined) -> None:
 
 @played
 async def test_a_channel_that_fails_before_its_commit(pair: Joined) -> None:
-    async def failing(key: str, event: events.Event) -> Any:
+    async def failing(*_what: object) -> Any:
         raise errors.ChannelGone("The batch was lost.")
 
     command, pair.payer.command = pair.payer.command, failing  # type: ignore[method-assign, assignment]
@@ -267,7 +267,7 @@ async def test_the_channel_that_holds_most_is_tried_first(pair: Joined) -> None:
     poor = replace(real, key="poor", base=replace(real.base, balances_msat=(1, 0)))
     pair.payer.usable = lambda: (poor, real)  # type: ignore[method-assign]
 
-    async def refusing(key: str, event: events.Event) -> Any:
+    async def refusing(key: str, *_what: object) -> Any:
         tried.append(key)
         raise errors.CommandRefused(f"{key} cannot.")
 

@@ -1,0 +1,84 @@
+"""What works in the plugin beside the wallet, and what does it do by itself: at its start, and at each block?"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from lnpd_sdk.envelope import BusError
+from lnpd_sdk.plugin import Node
+
+from rgb_engine import binding
+from rgb_engine.commands import Desk
+from rgb_engine.errors import EngineError
+from rgb_node.collecting import Collector
+from rgb_node.errors import AssetRefused
+from rgb_node.openings import Openings
+from rgb_node.payments import Payments
+from rgb_node.shelf import Shelf
+
+STARTING_SECONDS: Final = 0.2
+
+
+class Parts:
+    """Assets in the channels of one node. What needs the wallet is made when it is first needed: it may be missing."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self._folder = desk, Path.cwd()  # the plugin's own
+        self.shelf = Shelf(self._folder)
+        self.payments = Payments(self.shelf)
+        self._openings: Openings | None = None
+        self._collector: Collector | None = None
+        self._working: asyncio.Task[None] | None = None
+
+    async def openings(self, node: Node) -> Openings:
+        """EngineError where the wallet cannot be had."""
+        if self._openings is None:
+            engine = await self.desk.engine(node)
+            self._openings = self._openings or Openings(engine, self.shelf, binding.chain(engine.network))
+        return self._openings
+
+    async def collector(self, node: Node) -> Collector:
+        """EngineError where the wallet cannot be had."""
+        if self._collector is None:
+            engine, folder = await self.desk.engine(node), self._folder
+            made = Collector(engine, self.shelf, binding.chain(engine.network), folder)
+            self._collector = self._collector or made
+        return self._collector
+
+    async def begin(self, node: Node) -> None:
+        """What was interrupted goes on, beside the start, for it may have to wait for an Electrum server."""
+        self._working = asyncio.create_task(self._work(node))
+
+    async def block(self, node: Node, **_fields: object) -> None:
+        """What waits for something may have it now."""
+        if self._working is None or self._working.done():
+            self._working = asyncio.create_task(self._work(node))
+
+    async def parted(self, node: Node, node_id: str) -> None:
+        """Openings with a peer end with its connection."""
+        if self._openings is not None:
+            self._openings.parted(node_id)
+
+    async def _work(self, node: Node) -> None:
+        for work in (self._recover, self._collect):
+            while not await self._ended(node, work):  # noqa: ASYNC110  # no event tells a plugin that its node is up
+                await asyncio.sleep(STARTING_SECONDS)
+
+    async def _ended(self, node: Node, work: Callable[[Node], Awaitable[None]]) -> bool:
+        """Whether a work is at its end, for now; not while the node starts."""
+        try:
+            await work(node)
+        except (AssetRefused, EngineError, BusError) as error:
+            if getattr(error, "code", "") == "NodeStarting":
+                return False
+            await node.log("warning", f"Tokens wait: {error}")
+        return True
+
+    async def _recover(self, node: Node) -> None:
+        if (self._openings is None or self._openings.doubtful) and self.desk.has_wallet:
+            await (await self.openings(node)).recover(node)
+
+    async def _collect(self, node: Node) -> None:
+        if await node.held_coins() or await self.shelf.collecting(node):  # a coin that is spent is not held any more
+            await (await self.collector(node)).collect(node)
