@@ -105,7 +105,8 @@ scribe=updates:0 --grant scribe=messages`.
    knows who waits for whom, and asks nobody about what it causes itself.
 5. It ends when the node sends the notice `stop`, or when standard input ends: then the node has died.
 
-Unknown fields of a frame are ignored. Unknown fields of a value that shapes a commitment are refused, on both sides.
+Unknown fields of a frame are ignored. Unknown fields of a value that shapes a commitment are refused, on both sides:
+to a plugin that was made for an older version of the contract the node says nothing that came later.
 """,
         "## Frames\n",
         table(("type", "", "fields"), frames),

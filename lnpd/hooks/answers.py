@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from lnpd_sdk import envelope
-from lnpd_sdk.envelope import BadFrame
+from lnpd_sdk.envelope import CONTRACT_VERSION, BadFrame
 from lnpd_sdk.questions import PROVIDER_METHODS, ProviderQuestion, continued
 from lnpd_sdk.types import Blocked, Closable, Folded, Provider, ProviderSpec, Ready, Reject, Update, View, Wait
 
@@ -57,12 +57,19 @@ class Answers:
         """A provider that runs in this process and is this node's own."""
         self._entries[provider.spec.name] = Entry(provider.spec, provider)
 
-    def add(self, spec: ProviderSpec, ask: Asker, wrong: Wrong | None = None, together: Together | None = None) -> None:
+    def add(
+        self,
+        spec: ProviderSpec,
+        ask: Asker,
+        wrong: Wrong | None = None,
+        together: Together | None = None,
+        contract: int = CONTRACT_VERSION,
+    ) -> None:
         """A plugin's provider. `wrong` is told of an answer that cannot be used; those with the same `together` are
-        asked in one envelope. ManifestRefused if it is there."""
+        asked in one envelope. `contract` is the version that the plugin speaks. ManifestRefused if it is there."""
         if spec.name in self._entries:
             raise ManifestRefused(f"the provider {spec.name} is there already")
-        self._entries[spec.name] = Entry(spec, None, ask, wrong, together)
+        self._entries[spec.name] = Entry(spec, None, ask, wrong, together, contract)
 
     def remove(self, name: str) -> None:
         """The provider is gone: questions to it fail until it comes back. What it answered stays known."""

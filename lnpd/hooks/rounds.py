@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import msgspec
 from lnpd_sdk import envelope
+from lnpd_sdk.envelope import CONTRACT_VERSION
 from lnpd_sdk.questions import ProviderQuestion
 from lnpd_sdk.types import Provider, ProviderSpec
 
+from lnpd.hooks.older import arguments_for
 from lnpd.tx.graph import ProviderCall
 
 MAX_QUESTIONS = 32  # in one envelope
@@ -25,8 +27,8 @@ Wrong = Callable[[str], None]
 
 
 class Entry:
-    """A provider that is there: a core one, or how its plugin is asked. One that was made for version 1 of the contract
-    is not asked `together`."""
+    """A provider that is there: a core one, or how its plugin is asked, which was made for this version of the
+    contract. An old one is not asked `together`."""
 
     def __init__(
         self,
@@ -35,8 +37,9 @@ class Entry:
         ask: Asker | None = None,
         wrong: Wrong | None = None,
         together: Together | None = None,
+        contract: int = CONTRACT_VERSION,
     ) -> None:
-        self.spec, self.provider = spec, provider
+        self.spec, self.provider, self.contract = spec, provider, contract
         self.ask, self.wrong, self.together = ask, wrong, together
         self.phases = {phase.name: phase for phase in spec.phases}
         self.observed = {spec.name, *spec.observes}
@@ -74,7 +77,7 @@ class Round:
             return known
         if len(self.asked) >= MAX_QUESTIONS or self._room <= 0:
             return None
-        arguments = envelope.raw(call.arguments)
+        arguments = envelope.raw(arguments_for(entry.contract, call))
         self._room -= memoryview(arguments).nbytes
         if self._room < 0 and self.asked:
             return None

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-CONTRACT_VERSION = 2
-CONTRACT_VERSIONS = (1, 2)  # that a node and the SDK speak; 2 has `providers`
+CONTRACT_VERSION = 3
+CONTRACT_VERSIONS = (1, 2, 3)  # that a node and the SDK speak; 2 has `providers`, 3 has `SealedOutput.party`
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 MAX_TEXT = 2_000  # characters of a fault's sentence; the rest is cut off
 ACCIDENTS = (TypeError, AttributeError, NameError, LookupError, ArithmeticError, AssertionError)

@@ -269,7 +269,7 @@ class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     view_fields: tuple[str, ...] | None = None
 
 
-class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ProviderSpec(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a provider declares in its manifest.
 
     `observes` names the other providers whose updates it is shown in `validate` and `fold` beside its own; the

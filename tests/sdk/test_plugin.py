@@ -75,7 +75,7 @@ def question(method: str, *arguments: object, provider: str = "memo", number: in
 
 def test_the_manifest_holds_all_declarations_and_travels() -> None:
     manifest = example().manifest()
-    assert (manifest.name, manifest.version, manifest.help, manifest.contract) == ("memo", "1.2", "Remembers.", 2)
+    assert (manifest.name, manifest.version, manifest.help, manifest.contract) == ("memo", "1.2", "Remembers.", 3)
     assert manifest.providers == (Memo.spec,)
     assert manifest.channel_types == (TYPE,)
     assert manifest.messages == "message,44001,memo_one\nmessage,44003,memo_two"

@@ -51,7 +51,7 @@ serve(
     name: "scribe",
     version: "0.1.0",
     help: "Writes a note into commitments, and sends words to other scribes.",
-    contract: 2,
+    contract: 3,
     messages: "message,40101,scribe_words\ndata,u16,len\ndata,len*utf8,words",
     providers: [{ name: "note", formats: [1], phases, seal_length: 32 }],
     channel_types: [{ name: "note/anchors", base: "anchors_zero_fee_htlc_tx", providers: [["note", 1]] }],

@@ -18,6 +18,7 @@ from lnpd.errors import ManifestRefused, NoSuchMethod, PluginNotFound, PluginNot
 from lnpd.hooks.answers import Answers
 from lnpd.hooks.capabilities import in_effect
 from lnpd.hooks.dispatch import Hooks
+from lnpd.hooks.older import TOGETHER_SINCE
 from lnpd.hooks.registry import Registry, asked_by
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.changes import Changes, Listener
@@ -36,7 +37,6 @@ from lnpd.tx.graph import ProviderPin
 
 log = logging.getLogger("lnpd.plugins")
 RPC_SECONDS = 60.0
-TOGETHER_SINCE = 2  # the version of the contract that has `providers`
 TEST_MODE = "LNPD_TEST_MODE"  # lnpd_sdk.guard
 
 
@@ -192,7 +192,7 @@ class PluginHost:
         try:
             for spec in manifest.providers:
                 together = plugin.ask_together if manifest.contract >= TOGETHER_SINCE else None
-                self.answers.add(spec, plugin.ask, plugin.fail, together)
+                self.answers.add(spec, plugin.ask, plugin.fail, together, manifest.contract)
                 added.append(spec.name)
             rank = self.plugins.index(plugin) if plugin in self.plugins else len(self.plugins)
             self.hooks.join(owned.proxy, manifest.name, rank)

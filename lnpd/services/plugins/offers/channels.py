@@ -2,11 +2,14 @@
 
 from typing import Any, Final
 
+from lnpd_sdk.envelope import CONTRACT_VERSION
 from lnpd_sdk.services.channels import ChannelId, LateDatum, Proposal, Which
 from lnpd_sdk.services.kept import KeptRow, KeptWanted
+from msgspec.structs import replace
 
 from lnpd.channel.events import PutWitness, Quiesce
 from lnpd.errors import CapabilityMissing, ChannelNotPinned
+from lnpd.hooks.older import transaction_for
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.offers.offer import Desk, Offer, there
 
@@ -46,7 +49,9 @@ async def channels(desk: Desk, plugin: Plugin, which: Which) -> list[dict[str, o
 
 async def kept_commitment(desk: Desk, plugin: Plugin, wanted: KeptWanted) -> KeptRow:
     """What Recall.kept raises."""
-    return await there(desk.recall).kept(plugin.providers, wanted)
+    contract = plugin.manifest.contract if plugin.manifest else CONTRACT_VERSION
+    kept = await there(desk.recall).kept(plugin.providers, wanted)
+    return replace(kept, transaction=transaction_for(contract, kept.transaction))
 
 
 OFFERS: Final = (
