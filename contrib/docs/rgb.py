@@ -13,8 +13,10 @@ from rgb_engine import binding  # noqa: E402  after the line above
 from rgb_engine.commands import COMMANDS, EXPERIMENTAL  # noqa: E402
 from rgb_engine.judge import BOUNDS, JUDGE_SECONDS  # noqa: E402
 from rgb_engine.values import MAX_CONSIGNMENT_BYTES  # noqa: E402
+from rgb_engine.wallet import HOLDING_SAT  # noqa: E402
 from rgb_node.commands import COMMANDS as IN_CHANNELS  # noqa: E402
 from rgb_node.desk import CAPABILITIES  # noqa: E402
+from rgb_node.homeward import MOST_FEE_SAT, PATIENCE_BLOCKS, SURE_BLOCKS  # noqa: E402
 from rgb_node.openings import EXPECTED_SECONDS, MAX_EXPECTED, MAX_UNUSED_EACH, STRANGERS  # noqa: E402
 from rgb_node.payments import LEAST_MSAT  # noqa: E402
 
@@ -49,9 +51,10 @@ def _needs() -> tuple[str, ...]:
   knows which outputs hold some.
 """,
         block(_configuration()),
-        """Each grant is a line of its own because each is a decision of yours; services.md says what they mean. Without
-those beyond `rpc:info,decode` the wallet works, and channels do not. `pay` and `spend` are what may ever be paid in sat
-with tokens, and what may go in a day from coins of the node to the wallet of assets, where tokens come home.
+        f"""Each grant is a line of its own because each is a decision of yours; services.md says what they mean.
+Without those beyond `rpc:info,decode` the wallet works, and channels do not. `pay` and `spend` are what may ever be
+paid in sat with tokens, and what bringing tokens home may cost the node in a day: {HOLDING_SAT:,} sat go with them to
+the wallet of assets, and the rest is fees.
 `lnp plugin set rgb electrum ssl://HOST:PORT` names another server while it runs.
 """,
         block("""lnp rgb info
@@ -133,8 +136,14 @@ with the payee; nobody can pay it in sat alone, also while the plugin is away. W
 channel to another one in the same asset.
 
 When a channel has ended, what came home lies in coins that the wallet of the node holds back for this plugin (`lnp
-funds` shows them apart). At the next block the plugin sends their tokens on to the wallet of assets, with a consignment
-that it makes from what the node has kept: `coming_home` in `lnp rgb balance`, until then.
+funds` shows them apart). At the next block the plugin sends their tokens on to the wallet of assets, with
+{HOLDING_SAT:,} sat; the rest of the sat stays with the node. The consignment is made from what the node has kept. Until
+a block has that transaction, the tokens are `coming_home` in `lnp rgb balance`.
+
+A transaction that no block takes for {PATIENCE_BLOCKS} blocks is replaced by one with a fee a quarter higher, or the
+node's estimate, up to {MOST_FEE_SAT:,} sat. The wallet of assets is given the consignment of the one that is in a
+block; of one that had rivals, when it is {SURE_BLOCKS} blocks deep. A coin that is too small for its fee is joined by
+coins of the node's. What is in the way, and at which feerate it goes, `lnp rgb collect` says.
 """,
     )
 

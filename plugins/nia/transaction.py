@@ -58,9 +58,9 @@ class Tx(msgspec.Struct, frozen=True):
     def serialize(self, with_witness: bool = True) -> bytes:
         """Its bytes on Bitcoin's wire (BIP 144)."""
         segwit = with_witness and any(each.witness for each in self.inputs)
-        inputs = [a_hash(i.txid) + u32(i.vout) + _sized(i.script_sig) + u32(i.sequence) for i in self.inputs]
-        outputs = [u64(each.value_sat) + _sized(each.script) for each in self.outputs]
-        witnesses = [_counted([_sized(item) for item in each.witness]) for each in self.inputs] if segwit else []
+        inputs = [a_hash(i.txid) + u32(i.vout) + sized(i.script_sig) + u32(i.sequence) for i in self.inputs]
+        outputs = [u64(each.value_sat) + sized(each.script) for each in self.outputs]
+        witnesses = [_counted([sized(item) for item in each.witness]) for each in self.inputs] if segwit else []
         return (
             u32(self.version)
             + (SEGWIT if segwit else b"")
@@ -154,7 +154,7 @@ def _counting(reader: Reader) -> range:
 
 
 def read_size(reader: Reader) -> int:
-    """Bitcoin's compact size, in its shortest form."""
+    """Bitcoin's compact size, in its shortest form. Raises UnreadableTransaction."""
     first = reader.number(1)
     if first < 0xFD:
         return first
@@ -173,7 +173,8 @@ def _compact(count: int) -> bytes:
     return b"\xfe" + u32(count) if count <= 0xFFFFFFFF else b"\xff" + number(count, 8)
 
 
-def _sized(data: bytes) -> bytes:
+def sized(data: bytes) -> bytes:
+    """The bytes behind their compact size."""
     return _compact(len(data)) + data
 
 

@@ -118,6 +118,9 @@ class Engine:
         async with self._judges:
             return await validate(*self._made, consignment, expected)
 
+    async def heights(self) -> dict[str, int]:
+        return await self.ask(lambda wallet: wallet.heights())
+
     async def send(
         self, to: Invoice, asset_id: str, amount: int, feerate: int, amount_sat: int = HOLDING_SAT
     ) -> Transfer:

@@ -8,6 +8,7 @@ are P2WPKH, for a P2TR before the OP_RETURN would void the commitment.
 
 import fcntl
 import shutil
+import time
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -18,6 +19,8 @@ from rgb_engine.words import kept
 MAX_LOG_BYTES: Final = 8 * 1024 * 1024
 WALLET: Final = "wallet"
 LOOKBACK: Final = 20  # addresses beyond the last used one
+DYING_SECONDS: Final = 10  # of a process that was killed; it may wait for a disk
+LOOK_SECONDS: Final = 0.05
 
 
 class Opened:
@@ -120,16 +123,25 @@ class Opened:
         return self.folder / WALLET
 
     def _take(self) -> None:
-        """One process at a time: a reloaded plugin's two processes live beside each other for a moment."""
+        """One process at a time: a reloaded plugin's two processes live beside each other for a moment, and one that
+        was killed may not have ended when the next begins. WalletBusy."""
         if self._lock is not None:
             return
-        lock = (self.folder / "lock").open("ab")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            raise WalletBusy("another process works with the RGB wallet; try again in a moment") from None
+        lock, until = (self.folder / "lock").open("ab"), time.monotonic() + DYING_SECONDS
+        while not _locked(lock):
+            if time.monotonic() > until:
+                lock.close()
+                raise WalletBusy("another process works with the RGB wallet; try again in a moment")
+            time.sleep(LOOK_SECONDS)
         self._lock = lock
 
     def _went_online(self) -> None:
         """Called once for each time, before anything is asked."""
+
+
+def _locked(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

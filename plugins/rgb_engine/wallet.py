@@ -52,7 +52,7 @@ class Wallet(Holdings):
         for each in self.transfers():
             if each.status == "begun" and each.kind == "sent":
                 self._end_begun(each)
-        seen = self._seen()
+        seen = self.heights()
         for each in self.transfers():
             if each.status == "unsent" and each.kind == "sent" and each.txid in seen:
                 self.finish(each.txid)
@@ -242,18 +242,19 @@ class Wallet(Holdings):
         sent = self.sent(txid)
         if sent.status not in ("begun", "unsent", "failed"):
             raise TransferUnknown(f"the transfer {txid} is {sent.status}: it cannot be taken back")
-        if txid in self._seen():  # a node that has it may have broadcast it
+        if txid in self.heights():  # a node that has it may have broadcast it
             raise TransferUnknown(f"the transfer {txid} is on its way: it cannot be taken back")
         self._forget(sent)
 
     # --- parts of the above
-    def _seen(self) -> frozenset[str]:
-        """The transactions of outputs that can hold tokens, as far as the chain or the mempool has them."""
+    def heights(self) -> dict[str, int]:
+        """The transactions of outputs that can hold tokens, and in which block each is; 0 for the mempool."""
         wallet, online, lib = self.open(), self.online(), self._library
         every = lib.SyncOptions(keychain=lib.SyncKeychain.COLORED(), strategy=lib.SyncStrategy.FULL_SCAN)
         with binding.translated():
             wallet.sync(online, every)
-            return frozenset(each.txid for each in wallet.list_transactions(None, True))
+            found = wallet.list_transactions(None, True)
+        return {each.txid: each.confirmation_time.height if each.confirmation_time else 0 for each in found}
 
     def _begin(self, recipient: str, witness: Any, asset_id: str, amount: int, feerate: int, gift: bool) -> Any:
         """A transfer that holds its inputs. Where satoshi are missing it makes room."""

@@ -22,7 +22,7 @@ CAPABILITIES: Final = (
     "factory",
     "invoice",
     "pay:1000000",
-    "spend:20000000",
+    "spend:250000",
     "rpc:info,decode",
     "hook:open_channel_received",
     "hook:initial_states",

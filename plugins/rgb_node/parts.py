@@ -24,8 +24,7 @@ class Parts:
     """Assets in the channels of one node. What needs the wallet is made when it is first needed: it may be missing."""
 
     def __init__(self, desk: Desk) -> None:
-        self.desk, self._folder = desk, Path.cwd()  # the plugin's own
-        self.shelf = Shelf(self._folder)
+        self.desk, self.shelf = desk, Shelf(Path.cwd())  # the plugin's own folder
         self.payments = Payments(self.shelf)
         self._openings: Openings | None = None
         self._collector: Collector | None = None
@@ -41,9 +40,8 @@ class Parts:
     async def collector(self, node: Node) -> Collector:
         """EngineError where the wallet cannot be had."""
         if self._collector is None:
-            engine, folder = await self.desk.engine(node), self._folder
-            made = Collector(engine, self.shelf, binding.chain(engine.network), folder)
-            self._collector = self._collector or made
+            engine = await self.desk.engine(node)
+            self._collector = self._collector or Collector(engine, self.shelf, binding.chain(engine.network))
         return self._collector
 
     async def begin(self, node: Node) -> None:
@@ -80,5 +78,5 @@ class Parts:
             await (await self.openings(node)).recover(node)
 
     async def _collect(self, node: Node) -> None:
-        if await node.held_coins() or await self.shelf.collecting(node):  # a coin that is spent is not held any more
+        if await node.held_coins() or await self.shelf.trips(node):  # a coin that is spent is not held any more
             await (await self.collector(node)).collect(node)

@@ -12,6 +12,7 @@ import msgspec
 from lnpd_sdk.plugin import Node
 
 from rgb_node.errors import ShelfDamaged
+from rgb_node.homeward import Trip
 from rgb_node.wire import Terms
 
 FUNDINGS: Final = "funding/"
@@ -57,7 +58,7 @@ class Shelf:
     """The rows and files of one node's plugin."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / "consignments"
+        self._folder, self._homes = folder / "consignments", folder / "collecting"
         self._written: dict[str, object] = {}  # what this process wrote last; all of it stands in the store
 
     # --- fundings
@@ -88,10 +89,7 @@ class Shelf:
 
     def consignment(self, outpoint: Outpoint) -> bytes:
         """What proves a funding. ShelfDamaged if the file is gone."""
-        try:
-            return self._path(outpoint).read_bytes()
-        except OSError as error:
-            raise ShelfDamaged(f"The consignment of {outpoint} cannot be read: {error.strerror}.") from None
+        return _contents(self._path(outpoint))
 
     def _path(self, outpoint: Outpoint) -> Path:
         return self._folder / f"{outpoint.txid}-{outpoint.vout}.rgb"
@@ -137,17 +135,39 @@ class Shelf:
         return None if row is None else _read(row.value, kind, name)
 
     # --- what is brought home
-    async def put_collecting(self, node: Node, txid: str, data: bytes) -> None:
-        """A transaction that brings tokens home, before it is sent."""
-        await node.kv_put(f"{COLLECTING}{txid}", data)
+    async def put_trip(self, node: Node, trip: Trip) -> None:
+        """Keeps what is known of tokens on their way home, before the next step of it."""
+        await node.kv_put(f"{COLLECTING}{trip.coin}", msgspec.msgpack.encode(trip))
 
-    async def collecting(self, node: Node) -> list[bytes]:
-        """Those that the wallet of assets may not know of."""
-        return [*(await _rows(node, COLLECTING)).values()]
+    async def trips(self, node: Node) -> dict[str, Trip]:
+        """Those that have not arrived, by coin."""
+        rows = {name: _read(value, Trip, name) for name, value in (await _rows(node, COLLECTING)).items()}
+        return {trip.coin: trip for trip in rows.values()}
 
-    async def drop_collecting(self, node: Node, txid: str) -> None:
-        """The wallet of assets knows it."""
-        await node.kv_delete(f"{COLLECTING}{txid}")
+    async def drop_trip(self, node: Node, trip: Trip) -> None:
+        """The wallet of assets has them."""
+        await node.kv_delete(f"{COLLECTING}{trip.coin}")
+        self._history(trip.coin).unlink(missing_ok=True)
+
+    def put_history(self, coin: str, consignment: bytes) -> None:
+        """What proves that a coin holds tokens, before its trip is kept."""
+        path = self._history(coin)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        write_synced(path, consignment)
+
+    def history(self, coin: str) -> bytes:
+        """The same. ShelfDamaged if the file is gone."""
+        return _contents(self._history(coin))
+
+    def _history(self, coin: str) -> Path:
+        return self._homes / f"{coin.replace(':', '-')}.rgb"
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ShelfDamaged(f"The consignment {path} cannot be read: {error.strerror}.") from None
 
 
 def write_synced(path: Path, data: bytes) -> None:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -16,7 +17,7 @@ from nia import consignment as consignments
 from nia.genesis import ChainNet
 from nia.names import script_recipient
 from nia.transaction import Tx as ConsignedTx
-from rgb_engine import binding
+from rgb_engine import binding, opened
 from rgb_engine.engine import Engine
 from rgb_engine.errors import (
     BadRequest,
@@ -258,8 +259,14 @@ def test_what_is_wrong_has_a_sentence(tmp_path: Path) -> None:
         for kind, text, ask in asked:
             with pytest.raises(kind, match=text):
                 await ask()
-        with pytest.raises(WalletBusy, match="another process"):
-            await Engine(tmp_path / "poor", NETWORK, world.electrum).address()
+        second = Engine(tmp_path / "poor", NETWORK, world.electrum)
+        with patch.object(opened, "DYING_SECONDS", 0), pytest.raises(WalletBusy, match="another process"):
+            await second.address()
+        dying = asyncio.create_task(second.address())  # waits for the first one's end
+        await asyncio.sleep(0)
+        await poor.close()
+        assert await dying
+        await second.close()
         for server, refused in (("", ElectrumUnset), ("tcp://127.0.0.1:1", ElectrumUnreachable)):
             await poor.use(server)
             assert await poor.assets() == ()  # what needs no chain is answered

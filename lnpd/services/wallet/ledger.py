@@ -173,6 +173,21 @@ class Ledger:
             )
         }
 
+    def replaced_by(self, tx: Tx, reference: str) -> Entries:
+        """The other unconfirmed transactions that spend what `tx` does, and may give way to it: those of ours whose
+        reference begins so, and what the mempool shows without our knowing whose it is."""
+        points = {(each.txid, each.vout) for each in tx.inputs}
+        return {
+            txid: entry
+            for txid, entry in self.entries.items()
+            if entry.height is None and txid != tx.txid and not points.isdisjoint(entry.inputs())
+            if not entry.is_ours or entry.reference.startswith(reference)
+        }
+
+    def felled(self, txids: Iterable[bytes]) -> Ledger:
+        """As if these transactions did not exist, nor what is built on them."""
+        return self._of(_without(self.entries, self.entries.keys() - set(txids)))
+
     def without(self, txids: Iterable[bytes]) -> Ledger:
         """As if these transactions did not exist."""
         left = set(txids)
@@ -188,7 +203,7 @@ class Ledger:
         Who replaces the transaction of such change drops what is built on it, which then is made anew. A replacement
         adds no such change (BIP 125, rule 2), and nothing is paid with what came of it.
         """
-        left = self._of(_without(self.entries, self.entries.keys() - older.keys()))
+        left = self.felled(older)
         confirmed = [coin for coin in self.without(older).spendable() if coin.height is not None]
         waiting = [coin for coin in left.coins() if coin.height is None and _is_at_hand(coin)]
         waiting = [c for c in waiting if left.entries[c.txid].is_ours and left.entries[c.txid].is_seen]

@@ -3,11 +3,12 @@
     fund --------> coins are reserved for a time; a PSBT to be completed, by others too. A fee that a channel's close
                    needs takes them back if nothing else pays it
     sign --------> the cost is charged to the plugin's day, stored, and only then signed
-    send --------> signed, and the wallet's own from then on: broadcast until it is confirmed
+    send --------> signed, and the wallet's own from then on: broadcast until it is confirmed, or until the plugin sends
+                   another in its place, with a higher fee
 
 The cost is what leaves the wallet: its coins less what comes back to it, whoever gets the rest as an output or as fee.
 A day is the last 24 hours of the host's clock. What was charged stays charged, whatever becomes of the transaction: the
-signature is out.
+signature is out. Of transactions that spend the same coins the dearest counts.
 """
 
 import secrets
@@ -18,6 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from lnpd.errors import (
+    BroadcastRefused,
     CoinHeld,
     CoinNotReserved,
     InsufficientFunds,
@@ -30,7 +32,7 @@ from lnpd.errors import (
 )
 from lnpd.services.interfaces import Signer
 from lnpd.services.onchain import Funded, Outpoint, WalletCoin
-from lnpd.services.wallet.ledger import Entry, Ledger
+from lnpd.services.wallet.ledger import Entries, Entry, Ledger
 from lnpd.services.wallet.psbt import from_psbt, read_psbt, read_witnesses, to_psbt, unsigned
 from lnpd.services.wallet.rows import Held
 from lnpd.services.wallet.select import modest_fee_sat, require_modest, require_relayable, select
@@ -55,10 +57,17 @@ Providers = frozenset[str]
 
 
 class Charge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a transaction of a plugin cost, and when it was signed."""
+    """What a transaction of a plugin costs at most, or one in whose place it may come to stand, which of the wallet's
+    coins it spends, and when it was signed."""
 
     unix_seconds: int
     cost_sat: int
+    points: tuple[Outpoint, ...] = ()
+
+    def gives_way(self, points: set[Outpoint]) -> bool:
+        """To a transaction that spends these coins: the two can never both be confirmed, nor anything that this charge
+        stands for and the other."""
+        return bool(self.points) and points.issuperset(self.points)
 
 
 class Lent(msgspec.Struct, frozen=True):
@@ -128,6 +137,10 @@ class Lending:
             await self._store.write(lambda write: self._hold(write, key, Held(plugin, until, planned_sat, points)))
             return Lent(key, psbt, tuple(vouts), chosen.fee_sat, chosen.change_sat)
 
+    async def own_script(self) -> bytes:
+        """Where a plugin may pay without its being a cost."""
+        return await self._wallet.next_script()
+
     async def sign(self, plugin: str, limit_sat: int, psbt: bytes, providers: Providers = frozenset()) -> Signed:
         """The wallet's signatures, of coins that are reserved for the plugin, or held for one of its providers. Raises
         PsbtUnfit, CoinNotReserved, CoinHeld, SpendLimitReached, InsufficientFunds, SignerRefused."""
@@ -135,17 +148,23 @@ class Lending:
             return (await self._sign(plugin, limit_sat, psbt, providers))[0]
 
     async def send(self, plugin: str, limit_sat: int, psbt: bytes, providers: Providers = frozenset()) -> Funded:
-        """Signed and broadcast. Raises what `sign` raises, PsbtIncomplete, BroadcastRefused."""
+        """Signed and broadcast, in the place of what the plugin sent of the same coins before, if that is unconfirmed.
+        Raises what `sign` raises, PsbtIncomplete, BroadcastRefused."""
         async with self._wallet.spending:
             others = _final_witnesses(psbt, await self._asked(plugin, psbt, providers))
             signed, asked = await self._sign(plugin, limit_sat, psbt, providers)
             tx = from_psbt(signed.psbt, asked.tx, list(asked.coins.values()), tuple(asked.coins))
             for index, witness in others.items():
                 tx = tx.with_witness(index, witness)
-            entry = Entry(tx, is_ours=True, is_sent=True, reference=f"plugin {plugin} {tx.txid[::-1].hex()}")
-            await self._store.write(lambda write: self._sent(write, entry))
+            reference = f"{_reference(plugin)}{tx.txid[::-1].hex()}"
+            entry = Entry(tx, is_ours=True, is_sent=True, may_change=True, reference=reference)
+            older = await self._store.write(lambda write: self._sent(write, plugin, entry, asked))
         sent = Funded(tx.txid, 0, tx, signed.cost_sat)
-        await self._wallet.publish(sent)
+        try:
+            await self._wallet.publish(sent)
+        except BroadcastRefused:
+            await self._store.write(lambda write: self._stands_again(write, older))
+            raise
         return sent
 
     async def release(self, plugin: str, key: bytes) -> None:
@@ -171,7 +190,7 @@ class Lending:
         try:
             signed = await self._signer.sign_wallet(psbt, modest_fee_sat(paid_sat), ())
         except SignerRefused:
-            await self._store.write(lambda write: self._uncharge(write, plugin, asked, before))
+            await self._store.write(lambda write: self._put_charges(write, plugin, before))
             raise
         await self._store.write(lambda write: self._keep_signed(write, asked))
         return Signed(signed, asked.tx.txid, asked.cost_sat), asked
@@ -180,6 +199,9 @@ class Lending:
         tx, spent = read_psbt(psbt)
         ledger, held = await self._store.read(lambda read: (self._rows.ledger(read), self._rows.held(read)))
         mine = {point for each in held.values() if each.plugin == plugin for point in each.points}
+        older = ledger.replaced_by(tx, _reference(plugin))
+        mine |= {point for each in older.values() if each.is_ours for point in each.inputs()}
+        ledger = ledger.felled(older)
         known = {(coin.txid, coin.vout): coin for coin in ledger.coins()}
         mine |= {point for point, coin in known.items() if coin.held_for in providers and not coin.reserved_for}
         coins: dict[int, WalletCoin] = {}
@@ -198,7 +220,8 @@ class Lending:
         is_ours = self._wallet.scripts.path
         back_sat = sum(output.value_sat for output in tx.outputs if is_ours(output.script_pubkey) is not None)
         cost_sat = max(0, sum(coin.value_sat for coin in coins.values()) - back_sat)
-        self._require_reserve(ledger, back_sat)
+        if not all(coin.held_for for coin in coins.values()):
+            self._require_reserve(ledger, back_sat)
         return Asked(psbt, tx, coins, cost_sat, back_sat)
 
     def _require_reserve(self, ledger: Ledger, back_sat: int) -> None:
@@ -214,27 +237,36 @@ class Lending:
         """What a plugin was charged in the last day."""
         return await self._store.read(lambda read: self._spent_sat(read, plugin))
 
-    def _spent_sat(self, read: Read, plugin: str, but: bytes = b"") -> int:
-        """What was charged in the last day, but for one transaction."""
+    def _spent_sat(self, read: Read, plugin: str) -> int:
+        """What was charged in the last day."""
+        return sum(each.cost_sat for each in self._charges(read, plugin).values())
+
+    def _charges(self, read: Read, plugin: str) -> dict[bytes, Charge]:
+        """Those of the last day."""
         since = self._rows.clock() - DAY_SECONDS
         rows = read.values(CHARGED, _prefix(plugin))
         charges = {key: decode(value, Charge, table=CHARGED, key=key) for key, value in rows}
-        return sum(
-            each.cost_sat for key, each in charges.items() if each.unix_seconds > since and key != _prefix(plugin) + but
-        )
+        return {key: each for key, each in charges.items() if each.unix_seconds > since}
 
-    def _charge(self, write: Write, plugin: str, limit_sat: int, asked: Asked) -> bytes | None:
-        """What was charged for the same transaction before: its signature may be out."""
+    def _charge(self, write: Write, plugin: str, limit_sat: int, asked: Asked) -> dict[bytes, Charge]:
+        """What was charged before. Of what was charged for the same coins, whose signatures may be out, the dearest
+        counts."""
         write.point("plugin-spend-charged")
-        key = _prefix(plugin) + asked.tx.txid
-        before = write.value(CHARGED, key)
-        _require(plugin, self._spent_sat(write, plugin, asked.tx.txid), asked.cost_sat, limit_sat)
-        since = self._rows.clock() - DAY_SECONDS
-        for old, value in write.values(CHARGED, _prefix(plugin)):
-            if decode(value, Charge, table=CHARGED, key=old).unix_seconds <= since:
-                write.delete_value(CHARGED, old)
-        write.put_value(CHARGED, key, encode(Charge(int(self._rows.clock()), asked.cost_sat)))
+        before, points = self._charges(write, plugin), _points(asked)
+        kept = {key: each for key, each in before.items() if not each.gives_way(points)}
+        spent_sat = sum(each.cost_sat for each in kept.values())
+        _require(plugin, spent_sat, asked.cost_sat, limit_sat)
+        replaced_sat = sum(each.cost_sat for each in before.values()) - spent_sat
+        charge = Charge(int(self._rows.clock()), max(asked.cost_sat, replaced_sat), tuple(sorted(points)))
+        self._put_charges(write, plugin, {**kept, _prefix(plugin) + asked.tx.txid: charge})
         return before
+
+    def _put_charges(self, write: Write, plugin: str, charges: dict[bytes, Charge]) -> None:
+        for key, _ in write.values(CHARGED, _prefix(plugin)):
+            if key not in charges:
+                write.delete_value(CHARGED, key)
+        for key, charge in charges.items():
+            write.put_value(CHARGED, key, encode(charge))
 
     def _keep_signed(self, write: Write, asked: Asked) -> None:
         write.point("plugin-coins-held")
@@ -243,24 +275,36 @@ class Lending:
             if points & set(held.points):
                 self._rows.hold(write, key, replace(held, until_unix_seconds=until, planned_sat=0))
 
-    def _uncharge(self, write: Write, plugin: str, asked: Asked, before: bytes | None) -> None:
-        key = _prefix(plugin) + asked.tx.txid
-        if before is None:
-            write.delete_value(CHARGED, key)
-        else:
-            write.put_value(CHARGED, key, before)
-
     def _hold(self, write: Write, key: bytes, held: Held) -> None:
         write.point("plugin-coins-held")
         if not self._rows.ledger(write).are_free(held.points):
             raise InsufficientFunds("A block has just taken one of the coins: ask again.")
         self._rows.hold(write, key, held)
 
-    def _sent(self, write: Write, entry: Entry) -> None:
+    def _sent(self, write: Write, plugin: str, entry: Entry, asked: Asked) -> Entries:
+        """What it stands in the place of. CoinNotReserved if a block was faster."""
         write.point("plugin-psbt-sent")
-        before = self._rows.entries(write)
+        before = self._rows.ledger(write)
+        older = before.replaced_by(entry.tx, _reference(plugin))
+        left = before.felled(older)
+        if not _points(asked) <= {(coin.txid, coin.vout) for coin in left.coins()}:
+            raise CoinNotReserved("A block has just taken one of the coins: what was sent before is confirmed.")
         self._rows.let_go(write, set(entry.inputs()))
-        self._rows.change_entries(write, before, {**before, entry.tx.txid: entry})
+        self._rows.change_entries(write, before.entries, {**left.entries, entry.tx.txid: entry})
+        return older
+
+    def _stands_again(self, write: Write, older: Entries) -> None:
+        """What a refused transaction was to replace, unless a block has decided meanwhile."""
+        write.point("wallet-version-back")
+        entries = self._rows.entries(write)
+        spent = {point for entry in entries.values() if entry.height is not None for point in entry.inputs()}
+        back = {txid: entry for txid, entry in older.items() if spent.isdisjoint(entry.inputs())}
+        self._rows.change_entries(write, entries, {**entries, **back})
+
+
+def _reference(plugin: str) -> str:
+    """How the references of a plugin's transactions begin."""
+    return f"plugin {plugin} "
 
 
 def _prefix(plugin: str) -> bytes:

@@ -37,6 +37,10 @@ class Psbt(msgspec.Struct, frozen=True):
     psbt: bytes
 
 
+class ScriptWanted(msgspec.Struct, frozen=True):
+    """What `own_script` takes: nothing."""
+
+
 class SignedPsbt(msgspec.Struct, frozen=True):
     """The PSBT with the wallet's signatures, the txid (hex, as explorers write it), and what it costs the wallet."""
 
@@ -77,6 +81,12 @@ class CoinAsks(Asks):
         funded: FundedPsbt = await self._ask("fund_psbt", wanted, FundedPsbt)
         return funded
 
+    async def own_script(self) -> bytes:
+        """A new scriptPubKey of the wallet. What a plugin's transaction pays there stays in the wallet, and is no
+        spending; it is an ordinary coin. Needs `spend:<sat>`."""
+        script: bytes = await self._ask("own_script", ScriptWanted(), bytes)
+        return script
+
     async def sign_psbt(self, psbt: bytes) -> SignedPsbt:
         """Signs the inputs of a PSBT that are reserved for the plugin, or held for it, with SIGHASH_ALL.
 
@@ -91,7 +101,12 @@ class CoinAsks(Asks):
 
     async def send_psbt(self, psbt: bytes) -> SentPsbt:
         """Signs as `sign_psbt`, and broadcasts, again after each block until it is confirmed. Inputs of others have
-        their final witnesses (PsbtIncomplete). BroadcastRefused: the network does not take it."""
+        their final witnesses (PsbtIncomplete). BroadcastRefused: the network does not take it.
+
+        While it is unconfirmed, nothing else is built on it, and another transaction of the same coins may be sent in
+        its place (BIP 125): the network takes that if its fee is higher by enough. Either may be confirmed, and the
+        dearer one is charged.
+        """
         sent: SentPsbt = await self._ask("send_psbt", Psbt(psbt), SentPsbt)
         return sent
 

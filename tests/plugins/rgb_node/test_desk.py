@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from lnpd_sdk.plugin import Plugin
 
@@ -11,9 +12,12 @@ from rgb_engine.commands import Desk
 from rgb_node.desk import CAPABILITIES, Channels
 from rgb_node.shelf import COLLECTING
 from tests.plugins.rgb_node.stand_in import StandIn
+from tests.plugins.rgb_node.test_homeward import TRIP
+
+SENT = {f"{COLLECTING}{TRIP.coin}": msgspec.msgpack.encode(TRIP)}
 
 
-@pytest.mark.parametrize("rows", [{}, {f"{COLLECTING}{'aa' * 32}": b"row"}], ids=["nothing was sent", "one was sent"])
+@pytest.mark.parametrize("rows", [{}, SENT], ids=["nothing was sent", "one was sent"])
 def test_a_block_looks_after_what_was_sent(
     rows: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -354,3 +354,45 @@ def test_reservations_are_bounded_and_a_refused_transaction_frees_its_coins(tmp_
                 await funded(lending, 5_000, limit_sat=10_000)
 
     told(story)
+
+
+def test_a_higher_fee_takes_the_place_of_what_was_sent(tmp_path: Path) -> None:
+    """Also after a restart, which knows the first version from its store or from the mempool; the network decides."""
+
+    async def story() -> None:
+        clock = Clock()
+        async with a_chain("embedded", tmp_path) as chain:
+            async with a_lender(tmp_path, chain, clock) as (lending, wallet):
+                await paid(wallet, chain, 500_000)
+                lent = await funded(lending)
+                tx, _ = read_psbt(lent.psbt)
+                first = await lending.send("dlc", LIMIT_SAT, lent.psbt)
+                assert not (await wallet.ledger()).spendable()  # nothing is built on it
+                with pytest.raises(BroadcastRefused):  # it pays no more
+                    await lending.send("dlc", LIMIT_SAT, with_tx(lent.psbt, with_less(tx, lent, 1)))
+                assert [coin.txid for coin in await wallet.coins()] == [first.txid]
+                with pytest.raises(CoinNotReserved):
+                    await lending.send("other", LIMIT_SAT, with_tx(lent.psbt, with_less(tx, lent, 2_000)))
+                second = await lending.send("dlc", LIMIT_SAT, with_tx(lent.psbt, with_less(tx, lent, 2_000)))
+                assert await chain.transaction(first.txid) is None
+            async with a_lender(tmp_path, chain, clock) as (lending, wallet):
+                assert [coin.txid for coin in await wallet.coins()] == [second.txid]
+                third = await lending.send("dlc", LIMIT_SAT, with_tx(lent.psbt, with_less(tx, lent, 9_000)))
+                await chain.mine()
+                await wallet.sync()
+                assert (await wallet.listing())[0].txid == third.txid
+                assert await lending.spent_sat("dlc") == 100_000 + lent.fee_sat + 9_000
+                assert await wallet.balance() == Balance(confirmed_sat=500_000 - 100_000 - lent.fee_sat - 9_000)
+                with pytest.raises(CoinNotReserved):  # a block has decided
+                    await lending.send("dlc", LIMIT_SAT, with_tx(lent.psbt, with_less(tx, lent, 20_000)))
+
+    told(story)
+
+
+def with_less(tx: Tx, lent: Lent, less_sat: int) -> Tx:
+    """The transaction with a higher fee, that its change pays."""
+    outputs = [
+        output if vout in lent.vouts else TxOut(output.value_sat - less_sat, output.script_pubkey)
+        for vout, output in enumerate(tx.outputs)
+    ]
+    return Tx(tx.inputs, tuple(outputs))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from lnpd_sdk.services.coins import FundedPsbt, FundPsbt, Psbt, Reservation, SentPsbt, SignedPsbt
+from lnpd_sdk.services.coins import FundedPsbt, FundPsbt, Psbt, Reservation, ScriptWanted, SentPsbt, SignedPsbt
 
 from lnpd.errors import AmountUnfit, NoSuchReservation
 from lnpd.services.plugins.calls import Plugin
@@ -29,6 +29,11 @@ async def fund_psbt(desk: Desk, plugin: Plugin, wanted: FundPsbt) -> FundedPsbt:
         raise AmountUnfit(f"A feerate is at most {MAX_FEERATE_PER_KW} sat per 1000 weight units, not {rate}.")
     lent = await there(desk.lending).fund(plugin.name, _limit_sat(desk, plugin), outputs, rate, wanted.hold_seconds)
     return FundedPsbt(lent.reservation.hex(), lent.psbt, lent.vouts, lent.fee_sat, lent.change_sat)
+
+
+async def own_script(desk: Desk, _plugin: Plugin, _wanted: ScriptWanted) -> bytes:
+    """Of the branch of change."""
+    return await there(desk.lending).own_script()
 
 
 async def sign_psbt(desk: Desk, plugin: Plugin, wanted: Psbt) -> SignedPsbt:
@@ -65,6 +70,15 @@ OFFERS: Final = (
         "Reserves coins of the wallet for outputs; a PSBT.",
         "funded = await node.fund_psbt(((50_000, script),))",
         fund_psbt,
+    ),
+    Offer(
+        "own_script",
+        "spend",
+        ScriptWanted,
+        bytes,
+        "A new script of the wallet, to which a plugin pays without spending.",
+        "script = await node.own_script()",
+        own_script,
     ),
     Offer(
         "sign_psbt",
