@@ -159,6 +159,10 @@ neither.
 
 A backup is as old as its last transfer: what came later is not in it, and what went later must not be spent again. So
 make one after each transfer. To come back, put both files into the plugin's folder before its first start there.
+
+The folder `consignments` beside them holds what proves the tokens of each channel, and is in no backup: copy it along
+after each opening. A channel itself is in the node's database, of which an older copy is worth nothing: with a restored
+`channels.backup` the satoshi come back, and no tokens.
 """,
         "## What is done about strangers' files\n",
         f"""A consignment is first read by a parser of this project's own (`plugins/nia`), which knows fungible assets

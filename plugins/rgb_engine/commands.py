@@ -8,9 +8,13 @@ from typing import Annotated, Any, Final
 from lnpd_sdk.moves import Moves
 from lnpd_sdk.plugin import Node, Plugin
 
+from nia.consignment import parse
+from nia.errors import NiaError
+from nia.genesis import ChainNet
+from nia.history import check
 from rgb_engine import binding
 from rgb_engine.engine import Engine
-from rgb_engine.errors import BadRequest, EngineError
+from rgb_engine.errors import BadRequest, ConsignmentRefused, EngineError
 from rgb_engine.opened import WALLET
 from rgb_engine.values import MAX_CONSIGNMENT_BYTES, Asset, Transfer, sized
 from rgb_engine.wallet import DAY_SECONDS
@@ -172,9 +176,9 @@ class Desk:
         return {**_transfer(sent), "consignment": str(await self._kept(engine, sent))}
 
     async def receive(self, node: Node, file: Annotated[str, "the consignment, a file of the node's machine"]) -> Rows:
-        """Its transaction is broadcast, if that has not happened."""
+        """Its transaction is broadcast, if that has not happened. What is wrong in itself uses up no invoice."""
         engine = await self.engine(node)
-        consignment = await asyncio.to_thread(_read, Path(file))
+        consignment = await asyncio.to_thread(_read, Path(file), binding.chain(engine.network))
         taken = await engine.receive(consignment)
         return [{"asset_id": t.asset_id, "amount": t.amount, "txid": t.txid, "status": t.status} for t in taken]
 
@@ -202,14 +206,22 @@ class Desk:
         return path
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, chain: ChainNet) -> bytes:
+    """A consignment of a fungible asset that agrees with itself; rgb-lib says what the chain has of it. BadRequest,
+    ConsignmentRefused."""
     try:
         if not path.is_file():
             raise BadRequest(f"{path} is no file")
         with path.open("rb") as opened:
-            return sized(opened.read(MAX_CONSIGNMENT_BYTES + 1))
+            found = sized(opened.read(MAX_CONSIGNMENT_BYTES + 1))
     except OSError as error:
         raise BadRequest(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        check(parse(found), chain)
+    except NiaError as error:
+        why = f"{type(error).__name__}: {error}"
+        raise ConsignmentRefused(f"{path} is no consignment that proves itself ({why})") from None
+    return found
 
 
 async def feerate_of(node: Node, given: int) -> int:

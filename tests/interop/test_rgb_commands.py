@@ -8,6 +8,7 @@ import pytest
 
 from lnpd.errors import PluginRefused
 from lnpd.testing.pair import Pair, Side
+from nia.consignment import TAIL_BYTES
 from tests.interop.rgb import rgb_world
 
 pytestmark = pytest.mark.lnpd_plugin("../../plugins/rgb.py")
@@ -47,6 +48,10 @@ def test_tokens_go_from_node_to_node(pair: Pair, tmp_path: Path) -> None:
     assert "is no file" in refused(bob, "receive", file=str(tmp_path))
     (tmp_path / "other").write_bytes(b"no consignment")
     assert "no consignment" in refused(bob, "receive", file=str(tmp_path / "other"))
+    sound = Path(sent["consignment"]).read_bytes()
+    at = len(sound) - TAIL_BYTES - 2  # in its last amount
+    (tmp_path / "other").write_bytes(sound[:at] + b"\1" + sound[at + 1 :])
+    assert "that proves itself" in refused(bob, "receive", file=str(tmp_path / "other"))
     (taken,) = bob.rpc("receive", file=sent["consignment"])
     assert (taken["amount"], taken["txid"], taken["asset_id"]) == (1_200, sent["txid"], issued["asset_id"])
     assert bob.rpc("info")["unfinished"] == 1
