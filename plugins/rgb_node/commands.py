@@ -140,13 +140,16 @@ class Commands:
         return await (await self._parts.collector(node)).collect(node)
 
     async def _contract(self, node: Node, asset: str) -> bytes:
-        """The contract of an asset, by its id, or by the ticker of one that the wallet or a channel has."""
+        """The contract of an asset, by its id, or by its ticker if one asset of the wallet has it: anybody may issue
+        another of the same ticker, and send some of it here."""
         if asset.startswith("rgb:"):
             return contract_id_of(asset)
-        for known in await (await self._parts.desk.engine(node)).assets():
-            if known.ticker == asset:
-                return contract_id_of(known.asset_id)
-        raise AssetUnknown(f"The wallet knows no asset {asset[:80]!r}: name it by its id, rgb:...")
+        engine = await self._parts.desk.engine(node)
+        found = [known.asset_id for known in await engine.assets() if known.ticker == asset]
+        if len(found) != 1:
+            known = f"{len(found)} assets with the ticker" if found else "no asset"
+            raise AssetUnknown(f"The wallet knows {known} {asset[:80]!r}: name it by its id, rgb:...")
+        return contract_id_of(found[0])
 
 
 def _named(asset: str) -> tuple[str, int]:

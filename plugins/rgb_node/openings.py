@@ -50,7 +50,7 @@ UNUSED_SECONDS: Final = 1_200.0  # then an accepted consignment has its channel,
 MAX_UNUSED: Final = 64  # with 2 MB at most
 MAX_UNUSED_EACH: Final = 4  # of one peer
 STRANGERS: Final = 2  # peers without a channel have one in so many of all these places
-DUST_SAT: Final = 354  # the least of BOLT 3 that this type can have
+DUST_SAT: Final = 5_000  # the most that lnpd grants a peer: which limit this one has is not told
 
 
 class Expected(msgspec.Struct):

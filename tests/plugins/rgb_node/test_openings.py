@@ -8,7 +8,9 @@ from types import SimpleNamespace as Told
 from typing import Any
 
 import pytest
+from lnpd_sdk.hooks import InitialStates
 
+from lnpd.channel.state import Policy
 from lnpd.testing import until
 from nia.genesis import ChainNet
 from rgb_node import openings
@@ -22,11 +24,13 @@ from rgb_node.openings import (
     Openings,
     Unused,
 )
-from rgb_node.shelf import Outpoint, Shelf
+from rgb_node.shelf import Funding, Outpoint, Shelf
 from rgb_node.wire import MAX_PIECE, Piece, Terms
 from tests.plugins.rgb_node.stand_in import PEER, USDX, StandIn
 
 TERMS, FUNDING_SAT = Terms(USDX, 5), 1_000_000
+# What an opener needs for a commitment with 16 HTLCs of its peer's, at the highest feerate.
+LEAST_SAT = Policy().max_dust_limit_sat + (724 + 172 + 16 * 172) * 10
 FULL, MANY = "being opened here", "begun here and not opened"
 
 
@@ -172,5 +176,21 @@ def test_a_piece_of_another_transfer_costs_the_place_nothing(told: Tell) -> None
         assert await hall.sends(peer, Piece(bytes(32), 0, 0, 2, bytes(MAX_PIECE))) == ""
         assert "of another transfer" in await hall.sends(peer, Piece(bytes(32), 1, 1, 2, b"x"))
         assert peer in hall.openings._expected
+
+    told(story)
+
+
+def test_a_channel_begins_where_the_opener_has_an_output_whatever_its_peer_calls_dust(told: Tell) -> None:
+    """Which dust limit the peer has is told to no plugin: it may be the highest that lnpd grants."""
+    outpoint = Outpoint("ab" * 32, 0)
+
+    async def story(hall: Hall) -> None:
+        for more_sat, word in ((0, ""), (-1, "its opener needs")):
+            funding_sat = LEAST_SAT + more_sat
+            row = Funding(PEER, True, USDX, bytes(32), 0, 7, funding_sat)
+            await hall.openings._shelf.put_funding(hall.node, outpoint, row, b"")  # type: ignore[arg-type]
+            terms = {"funding_sat": funding_sat, "push_msat": 0, "feerate_per_kw": 2_500}
+            said = await hall.openings.begun(hall.node, PEER, True, outpoint, terms)  # type: ignore[arg-type]
+            assert isinstance(said, InitialStates) if not word else word in str(said)
 
     told(story)
