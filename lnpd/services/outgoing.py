@@ -30,9 +30,9 @@ class OutgoingRecords:
         self._hooks, self.registry = hooks, registry
         self._codec = Codec(registry.spoken)
 
-    def wanted(self) -> bool:
-        """Whether anybody would be asked of any message."""
-        return self._hooks.wanted(HOOK)
+    def cares(self, name: str, peer: bytes, channel_id: bytes = b"", kind: ChannelType | None = None) -> bool:
+        """Whether anybody would be asked of this message, as far as is known without what it says."""
+        return self._hooks.wanted(HOOK) and self._hooks.cares(HOOK, **_known(name, peer, channel_id, kind))
 
     async def of(
         self,
@@ -55,15 +55,11 @@ class OutgoingRecords:
         `room` is what the message can still take. OfferRefused if one of the `needed` plugins takes part, and refuses,
         or gives no fit answer.
         """
-        if not (needed or self._hooks.wanted(HOOK)):
-            return ()
-        providers = extensions_of(kind) if kind is not None else ""
-        known = {"name": name, "node_id": peer.hex(), "channel_id": channel_id.hex(), "providers": providers}
-        if not (needed or self._hooks.cares(HOOK, **known)):
+        if not (needed or self.cares(name, peer, channel_id, kind)):
             return ()
         answers = await self._asked(
             needed,
-            **known,
+            **_known(name, peer, channel_id, kind),
             amount_msat=amount_msat,
             payment_hash=payment_hash.hex(),
             metadata=metadata.hex(),
@@ -128,3 +124,9 @@ class OutgoingRecords:
         except (ValueError, WireError) as error:
             return f"the value of {number} is not as its rows say: {error}"
         return ""
+
+
+def _known(name: str, peer: bytes, channel_id: bytes, kind: ChannelType | None) -> dict[str, str]:
+    """The hook's fields that say which message it is."""
+    providers = extensions_of(kind) if kind is not None else ""
+    return {"name": name, "node_id": peer.hex(), "channel_id": channel_id.hex(), "providers": providers}

@@ -83,14 +83,16 @@ class Carried:
 
         Nothing of the answer is remembered: an HTLC that was never sent, and is offered again, is asked about again.
         """
-        parts = "update_add_htlc", channel.peer, channel.id, channel.channel_type, add.amount_msat, add.payment_hash
+        which = "update_add_htlc", channel.peer, channel.id, channel.channel_type
         needed = self._owners(channel)
-        if not (needed or self.outgoing.wanted()):
+        if not (needed or self.outgoing.cares(*which)):
             return add
         incoming = add.reference.removeprefix(CIRCUIT) if add.reference.startswith(CIRCUIT) else ""
         before = get(incoming.partition("/")[0]) if incoming else None
         found = await self.outgoing.of(
-            *parts,
+            *which,
+            add.amount_msat,
+            add.payment_hash,
             metadata=metadata,
             incoming=incoming,
             incoming_channel=before.id if before else b"",
@@ -124,14 +126,14 @@ class Carried:
     async def _one(
         self, batch: Batch, event: Event | Message, send: Send, urgent: asyncio.Event, trace: Trace | None
     ) -> Send:
-        message, number = send.message, _number(send)
-        if AGAIN[type(message)](batch.channel, event):
+        message, number, channel = send.message, _number(send), batch.channel
+        if AGAIN[type(message)](channel, event):
             stored = await self._row(batch, _key(send))
             found = stored.records if stored is not None and stored.number == number else ()
-        elif not self.outgoing.wanted():
+        elif not self.outgoing.cares(message.NAME, channel.peer, channel.id, channel.channel_type):
             return send
         else:
-            found = await self._asked(batch.channel, message, number, urgent, trace or Trace(fresh_id()))
+            found = await self._asked(channel, message, number, urgent, trace or Trace(fresh_id()))
             if found and not isinstance(message, ChannelReestablish):
                 batch.keep(Keep(ROWS, _key(send), encode(Sent(number, found))))
         return replace(send, message=_with(message, found)) if found else send

@@ -22,7 +22,7 @@ from lnpd.store.store import Store
 from lnpd.wire.catalogue import CORE
 from lnpd.wire.fields import MAX_MESSAGE_LENGTH
 from lnpd.wire.message import encode
-from lnpd.wire.messages import CommitmentSigned
+from lnpd.wire.messages import CommitmentSigned, RevokeAndAck
 
 OPENING = {"init", "open_channel", "accept_channel", "update_add_htlc", "payload"}  # asked for outside a batch
 CHANNEL = replace(new_channel("key", b"\2" * 33, 0, Policy(), bytes(32)), link="up")
@@ -62,6 +62,20 @@ class Asked:
 
 def test_every_carrier_of_a_channel_is_asked_for_inside_its_batch() -> None:
     assert {each.NAME for each in AGAIN} == CARRIERS.keys() - OPENING
+
+
+def test_a_message_that_no_plugin_cares_for_waits_for_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = Store.open(tmp_path, "regtest")
+        asked = Asked(store, NOTE)
+        actions: list[Action] = [Send(RevokeAndAck(bytes(32), bytes(32), b"\2" * 33))]
+        asking = asked.carried.onto(asked.batch, Commit(), actions, asked.urgent, None)
+        with pytest.raises(StopIteration) as done:
+            asking.send(None)  # it would be a task otherwise, at each message of each payment
+        assert (done.value.value, asked.count) == (actions, 0)
+        await store.close()
+
+    asyncio.run(main())
 
 
 def test_what_is_urgent_does_not_wait_for_a_plugin_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
