@@ -27,6 +27,7 @@ from lnpd.wire.messages import CommitmentSigned, RevokeAndAck
 OPENING = {"init", "open_channel", "accept_channel", "update_add_htlc", "payload"}  # asked for outside a batch
 CHANNEL = replace(new_channel("key", b"\2" * 33, 0, Policy(), bytes(32)), link="up")
 NOTE = {"70001": "0001"}
+REVOKE = RevokeAndAck(channel_id=bytes(32), per_commitment_secret=bytes(32), next_per_commitment_point=b"\2" * 33)
 
 
 class Asked:
@@ -68,7 +69,7 @@ def test_a_message_that_no_plugin_cares_for_waits_for_nothing(tmp_path: Path) ->
     async def main() -> None:
         store = Store.open(tmp_path, "regtest")
         asked = Asked(store, NOTE)
-        actions: list[Action] = [Send(RevokeAndAck(bytes(32), bytes(32), b"\2" * 33))]
+        actions: list[Action] = [Send(REVOKE)]
         asking = asked.carried.onto(asked.batch, Commit(), actions, asked.urgent, None)
         with pytest.raises(StopIteration) as done:
             asking.send(None)  # it would be a task otherwise, at each message of each payment
