@@ -17,7 +17,7 @@ from lnpd.chain.interface import ChainBackend
 from lnpd.channel.actions import Broadcast, Claim
 from lnpd.channel.queries import Kept
 from lnpd.channel.stakes import our_anchor, stake_in
-from lnpd.errors import ClaimUneconomic, FeeTooHigh, InsufficientFunds
+from lnpd.errors import ClaimUneconomic, LnpdError
 from lnpd.services.channels.anchors import WALLET_WEIGHT, Commitments
 from lnpd.services.channels.driver import ChannelDriver
 from lnpd.services.channels.versions import Version, Versions, points_of
@@ -86,7 +86,7 @@ class FeePayer:
         if left[0].seal and not _pays_itself(left[0], weight, feerate_per_kw):
             try:
                 return await self._beside_coins(driver, action, graph, left[0], version)
-            except (InsufficientFunds, FeeTooHigh) as error:
+            except LnpdError as error:  # whatever keeps the coins back
                 log.warning("channel %s: %s pays its own fee: %s", driver.channel.key, action.key, error)
                 feerate_per_kw = min(feerate_per_kw, _most_per_kw(left[0], weight, action.destination))
         made = make_claim(graph, left, action.destination, feerate_per_kw)
@@ -100,7 +100,7 @@ class FeePayer:
     async def _beside_coins(
         self, driver: ChannelDriver, action: Claim, graph: Graph, claim: Claimable, version: Version
     ) -> Tx:
-        """The sweep of a sealed output whose fee the wallet pays. Raises InsufficientFunds, FeeTooHigh."""
+        """The sweep of a sealed output whose fee the wallet pays. Raises what the wallet and the signer raise."""
         version = replace(version, weight=version.weight + WALLET_WEIGHT)
         bid = await self._bid(driver, action, graph, (claim,), version)
         wanted = FeeWanted(
