@@ -8,7 +8,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final
 
 from lnpd.errors import PaymentInFlight, PreimageUsed
 from lnpd.hooks.features import PluginFeatures
@@ -17,14 +16,12 @@ from lnpd.services.payments import spending
 from lnpd.services.payments.ledger import PAID, PENDING, payment_of
 from lnpd.services.payments.offer import amount_of, readable, usual_max_fee_msat
 from lnpd.services.payments.outgoing import Outgoing
+from lnpd.services.payments.own import own_invoices, own_payments
 from lnpd.services.payments.unasked import Payable, Unasked, refuse_reuse, unasked
-from lnpd.services.payments.view import shown
 from lnpd.store.read import Read
+from lnpd.store.rows import PaymentRow
 from lnpd.store.store import Store
 from lnpd.store.write import Write
-
-LOOKED_THROUGH: Final = 1_000
-"""So many of the newest payments are looked through for those of one payer."""
 
 
 class LimitedPayments:
@@ -109,10 +106,13 @@ class LimitedPayments:
         request = unasked(node_id, amount_msat, preimage, records, max(0, len(route) - 1), self._node_id)
         return await self.send(payer, limit_sat, request, amount_msat, max_fee_msat, route, timeout_seconds)
 
-    async def payments(self, payer: str) -> tuple[answers.Payment, ...]:
-        """Its own among our last 1,000 payments, newest first."""
-        rows = await self._store.read(lambda read: read.payments(limit=LOOKED_THROUGH))
-        return tuple(shown(row) for row in rows if payment_of(row).payer == payer)
+    async def payments(self, payer: str, before: int, limit: int) -> list[PaymentRow]:
+        """Its own, newest first, a page of them (own.py)."""
+        return await self._store.read(lambda read: own_payments(read, payer, before, limit))
+
+    async def invoices(self, judge: str, before: int, limit: int) -> list[PaymentRow]:
+        """Those that it judges, likewise."""
+        return await self._store.read(lambda read: own_invoices(read, judge, before, limit))
 
     async def standing(self, payer: str) -> tuple[spending.Spent, int]:
         """What a payer has paid, and what its payments that are on their way may cost, in msat."""

@@ -8,6 +8,7 @@ from lnpd_sdk.services.base import Asks
 
 MAX_PAY_SECONDS = 25.0  # the node answers before the plugin's own call ends
 INVOICES_A_MINUTE = 600
+MAX_LISTED = 1_000
 
 
 class Pay(msgspec.Struct, frozen=True):
@@ -42,11 +43,15 @@ class PaidInvoice(msgspec.Struct, frozen=True):
 
 
 class PaymentsWanted(msgspec.Struct, frozen=True):
-    """What `payments` takes: nothing."""
+    """What `payments` takes, and `own_invoices`: `before` is the sequence of the last row of the page before."""
+
+    before: int = 0
+    limit: int = MAX_LISTED
 
 
 class PluginPayment(msgspec.Struct, frozen=True):
-    """A payment of the plugin's. `state` is pending, paid or failed; `why` says what made it fail."""
+    """A payment of the plugin's. `state` is pending, paid or failed; `why` says what made it fail. `metadata` is its
+    invoice's, in hex; `sequence` its place among the node's payments."""
 
     payment_hash: str
     state: str
@@ -54,6 +59,27 @@ class PluginPayment(msgspec.Struct, frozen=True):
     fee_msat: int
     preimage: str
     why: str
+    metadata: str = ""
+    created_unix_seconds: int = 0
+    sequence: int = 0
+
+
+class InvoicesWanted(PaymentsWanted, frozen=True):
+    """What `own_invoices` takes."""
+
+
+class PluginInvoice(msgspec.Struct, frozen=True):
+    """An invoice that the plugin judges. `state` is open, also if it has expired, or paid; `received_msat` and `paid_unix_seconds` are
+    0 until it is paid. `metadata` is in hex; `sequence` its place among the node's invoices."""
+
+    payment_hash: str
+    state: str
+    received_msat: int
+    metadata: str
+    created_unix_seconds: int
+    expires_unix_seconds: int
+    paid_unix_seconds: int
+    sequence: int
 
 
 class InvoiceWanted(msgspec.Struct, frozen=True):
@@ -124,9 +150,18 @@ class PaymentAsks(Asks):
         paid: PaidInvoice = await self._ask("pay_node", wanted, PaidInvoice)
         return paid
 
-    async def payments(self) -> tuple[PluginPayment, ...]:
-        """The plugin's own payments among the node's last 1,000, newest first."""
-        rows: tuple[PluginPayment, ...] = await self._ask("payments", PaymentsWanted(), tuple[PluginPayment, ...])
+    async def payments(self, before: int = 0, limit: int = MAX_LISTED) -> tuple[PluginPayment, ...]:
+        """The plugin's own payments, newest first: `limit` of them, 1,000 at most. The next page begins `before` the
+        `sequence` of the last row."""
+        wanted = PaymentsWanted(before, limit)
+        rows: tuple[PluginPayment, ...] = await self._ask("payments", wanted, tuple[PluginPayment, ...])
+        return rows
+
+    async def own_invoices(self, before: int = 0, limit: int = MAX_LISTED) -> tuple[PluginInvoice, ...]:
+        """The invoices that the plugin made as `judged`, newest first, in pages as `payments`. Needs the capability
+        `invoice`."""
+        wanted = InvoicesWanted(before, limit)
+        rows: tuple[PluginInvoice, ...] = await self._ask("own_invoices", wanted, tuple[PluginInvoice, ...])
         return rows
 
     async def invoice(

@@ -5,19 +5,24 @@ from typing import Final
 from lnpd_sdk.services.payments import (
     INVOICES_A_MINUTE,
     MAX_PAY_SECONDS,
+    InvoicesWanted,
     InvoiceWanted,
     NewInvoice,
     PaidInvoice,
     Pay,
     PaymentsWanted,
     PayNode,
+    PluginInvoice,
     PluginPayment,
 )
 
 from lnpd.errors import AmountUnfit, TooManyInvoices
+from lnpd.services.payments.ledger import invoice_of, payment_of
+from lnpd.services.payments.own import metadata_of
 from lnpd.services.plugins.calls import Plugin
 from lnpd.services.plugins.offers.offer import Desk, Offer, there
 from lnpd.services.plugins.offers.pace import Pace
+from lnpd.store.rows import PaymentRow
 
 MAX_ROUTE: Final = 20
 _INVOICES: Final = Pace(INVOICES_A_MINUTE, 60.0, TooManyInvoices)
@@ -64,11 +69,45 @@ def _limit_sat(desk: Desk, plugin: Plugin) -> int:
     return int(desk.registry.granted(plugin.name, "pay") or "0")
 
 
-async def payments(desk: Desk, plugin: Plugin, _wanted: PaymentsWanted) -> tuple[PluginPayment, ...]:
+async def payments(desk: Desk, plugin: Plugin, wanted: PaymentsWanted) -> tuple[PluginPayment, ...]:
     """Its own only."""
-    rows = await there(desk.payments).limited.payments(plugin.name)
-    return tuple(
-        PluginPayment(row.payment_hash, row.state, row.amount_msat, row.fee_msat, row.preimage, row.why) for row in rows
+    rows = await there(desk.payments).limited.payments(plugin.name, wanted.before, wanted.limit)
+    table = desk.registry.features().table
+    return tuple(_payment(row, metadata_of(row, table)) for row in rows)
+
+
+def _payment(row: PaymentRow, metadata: bytes) -> PluginPayment:
+    record = payment_of(row)
+    return PluginPayment(
+        payment_hash=row.payment_hash.hex(),
+        state=row.state,
+        amount_msat=record.amount_msat,
+        fee_msat=record.fee_msat,
+        preimage=record.preimage.hex(),
+        why=record.why,
+        metadata=metadata.hex(),
+        created_unix_seconds=row.created_unix_seconds,
+        sequence=row.sequence,
+    )
+
+
+async def own_invoices(desk: Desk, plugin: Plugin, wanted: InvoicesWanted) -> tuple[PluginInvoice, ...]:
+    """Those that it judges."""
+    rows = await there(desk.payments).limited.invoices(plugin.name, wanted.before, wanted.limit)
+    return tuple(map(_invoice, rows))
+
+
+def _invoice(row: PaymentRow) -> PluginInvoice:
+    record = invoice_of(row)
+    return PluginInvoice(
+        payment_hash=row.payment_hash.hex(),
+        state=row.state,
+        received_msat=record.received_msat,
+        metadata=record.metadata.hex(),
+        created_unix_seconds=row.created_unix_seconds,
+        expires_unix_seconds=record.expires_unix_seconds,
+        paid_unix_seconds=int(record.paid_unix_seconds),
+        sequence=row.sequence,
     )
 
 
@@ -112,6 +151,15 @@ OFFERS: Final = (
         "The plugin's own payments.",
         "rows = await node.payments()",
         payments,
+    ),
+    Offer(
+        "own_invoices",
+        "invoice",
+        InvoicesWanted,
+        tuple[PluginInvoice, ...],
+        "The invoices that the plugin made as `judged`.",
+        "rows = await node.own_invoices(limit=100)",
+        own_invoices,
     ),
     Offer(
         "invoice",
