@@ -40,7 +40,6 @@ COMMANDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("send", "Send an asset on chain; the recipient needs the file that it names.", "lnp rgb send 'rgb:~/~/...'"),
     ("receive", "Take what a consignment assigns to our invoices.", "lnp rgb receive payment.rgb"),
     ("consignment", "Write the consignment of what we sent once more.", "lnp rgb consignment 4ad1...c0"),
-    ("history", "List the wallet's transfers, the oldest first.", "lnp rgb history"),
     ("backup", "Write the wallet to a file, encrypted under its words.", "lnp rgb backup"),
 )
 """Name, help and example; the function of that name of `Desk` does it."""
@@ -186,13 +185,6 @@ class Desk:
         """Where it is, in the plugin's folder."""
         engine = await self.engine(node)
         return {"consignment": str(await self._kept(engine, await engine.sent(txid)))}
-
-    async def history(self, node: Node, asset: Annotated[str, f"{ASSET} (default: all)"] = "") -> Rows:
-        """As the chain has them now."""
-        engine = await self.engine(node)
-        await engine.refresh()
-        asset_id = (await engine.asset(asset)).asset_id if asset else ""
-        return [_transfer(each) for each in await engine.transfers(asset_id)]
 
     async def backup(self, node: Node) -> Row:
         """To be kept elsewhere together with the words, which are shown nowhere but in their file."""

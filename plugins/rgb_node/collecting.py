@@ -20,7 +20,7 @@ more than time.
 
 import asyncio
 import secrets
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from lnpd_sdk.envelope import CallFailed
@@ -69,6 +69,14 @@ class Home(msgspec.Struct, frozen=True):
     spent: Opout
     amount: int
     consignment: bytes
+
+
+class Waiting(NamedTuple):
+    """Tokens on a coin of a channel that has ended, or on their way from it."""
+
+    channel_id: str
+    contract_id: bytes
+    amount: int
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -120,18 +128,18 @@ class Collector:
                 await node.log("warning", f"The coin {point} waits: {error}")
             return {**row, "problem": str(error)}
 
-    async def pending(self, node: Node) -> dict[bytes, int]:
-        """Tokens by contract that no wallet has yet, as far as it can be told."""
-        trips, found = await self._shelf.trips(node), list[tuple[bytes, int]]()
+    async def waiting(self, node: Node) -> list[Waiting]:
+        """Tokens that no wallet has yet, as far as it can be told."""
+        trips = await self._shelf.trips(node)
+        found = [Waiting(trip.channel_id, trip.contract_id, trip.amount) for trip in trips.values()]
         for point, coin in (await self._held(node)).items():
             try:
                 home = await self._home(node, coin) if point not in trips else None
             except OF_ONE_COIN:
                 continue
             if home is not None:
-                found.append((home.contract_id, home.amount))
-        found += [(trip.contract_id, trip.amount) for trip in trips.values()]
-        return {contract: sum(tokens for of, tokens in found if of == contract) for contract, _ in found}
+                found.append(Waiting(coin.channel_id, home.contract_id, home.amount))
+        return found
 
     # --- planned
     async def _planned(self, node: Node, coin: Any) -> Trip | None:  # Any: HeldCoin
@@ -155,6 +163,7 @@ class Collector:
             rest_script=rest_script,
             blinding=secrets.randbits(64),
             entropy=secrets.randbits(64),
+            channel_id=coin.channel_id,
         )
         await self._shelf.put_trip(node, trip)
         return trip
@@ -263,7 +272,7 @@ class Collector:
                 raise TokensStuck(f"The wallet of assets does not take {version.txid}: {error}") from None
             if [each.amount for each in accepted] != [trip.amount]:
                 raise AssetRefused(f"{accepted} came instead of {trip.amount} tokens.")
-        await self._shelf.drop_trip(node, trip)
+        await self._shelf.drop_trip(node, trip, version.txid)
 
     def _consignment(self, trip: Trip, version: Version) -> bytes:
         return consignment(trip, self._shelf.history(trip.coin), version)

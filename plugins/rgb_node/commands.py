@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 
 from lnpd_sdk.moves import Cost, Moves
 from lnpd_sdk.plugin import Node, Plugin
+from msgspec import to_builtins
 
 from nia.names import contract_id_of, contract_name
 from rgb_engine.commands import ASSET, SMALLEST, feerate_of
@@ -15,6 +16,8 @@ from rgb_node.wire import Terms
 
 Row = dict[str, Any]  # Any: JSON values
 PAY_SECONDS: Final = 20
+PLACES: Final = ("in_channels", "in_flight", "closing", "coming_home")
+MOST_LISTED, MOST_SKIPPED = 1_000, 1_000_000
 COMMANDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("balance", "Show what is ours of each asset: on chain, in channels, on its way.", "lnp rgb balance"),
     ("open", "Open a channel that holds an asset.", "lnp rgb open PEER 1000000 USDX:5000"),
@@ -23,6 +26,7 @@ COMMANDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("pay", "Pay an invoice that asks for an asset.", "lnp rgb pay lnbcrt..."),
     ("open-cost", "Say what opening a channel with an asset would cost.", "lnp rgb open-cost 1000000 USDX:5000"),
     ("pay-cost", "Say what an invoice that asks for an asset would cost.", "lnp rgb pay-cost lnbcrt..."),
+    ("history", "List what moved tokens of ours, on chain and in channels, the oldest first.", "lnp rgb history USDX"),
     ("channels", "List the channels that hold assets.", "lnp rgb channels"),
     ("collect", "Bring home what channels left behind; it happens by itself, too.", "lnp rgb collect"),
 )
@@ -43,18 +47,31 @@ class Commands:
 
     async def balance(self, node: Node) -> Row:
         """`settled` and `spendable` are the wallet's, `pending` what its unconfirmed transfers bring or take;
-        `in_channels` is ours there, without `in_flight`; `coming_home` is what ended channels left behind."""
+        `in_channels` is ours there, without `in_flight`; `closing` is what channels that end owe us yet, and
+        `coming_home` what stands on the node's coins. `all` is the whole, `shown` the same with the asset's point."""
         found = await self._parts.desk.balance(node)
-        rows = {row["asset_id"]: row for row in found["assets"]}
-        for each in await held_channels(node):
-            row = rows.setdefault(contract_name(each.state.contract_id), _row(each.state.contract_id))
-            row["in_channels"] = row.get("in_channels", 0) + each.ours
-            row["in_flight"] = row.get("in_flight", 0) + each.offered
-        for contract_id, amount in (await (await self._parts.collector(node)).pending(node)).items():
-            row = rows.setdefault(contract_name(contract_id), _row(contract_id))
-            row["coming_home"] = amount
-        usual = {"in_channels": 0, "in_flight": 0, "coming_home": 0}
-        return {**found, "assets": [{**usual, **row} for row in rows.values()]}
+        rows = {row["asset_id"]: {**row, **dict.fromkeys(PLACES, 0)} for row in found["assets"]}
+        for contract_id, place, amount in await self._parts.in_channels(node):
+            name = contract_name(contract_id)
+            rows.setdefault(name, {**_row(name), **dict.fromkeys(PLACES, 0)})[place] += amount
+        known = {each.asset_id: each.precision for each in await (await self._parts.desk.engine(node)).assets()}
+        for name, row in rows.items():
+            row["all"] = row["settled"] + row["pending"] + sum(row[place] for place in PLACES)
+            row["shown"] = decimal(row["all"], known.get(name, 0))
+        return {**found, "assets": [*rows.values()]}
+
+    async def history(
+        self,
+        node: Node,
+        asset: Annotated[str, f"{ASSET} (default: all)"] = "",
+        limit: Annotated[int, f"how many, {MOST_LISTED} at most"] = 100,
+        skip: Annotated[int, "how many of the newest to leave out"] = 0,
+    ) -> list[Row]:
+        """`on_chain` and `in_channels` are what a row changed; they add up to the balance."""
+        if not (0 < limit <= MOST_LISTED and 0 <= skip <= MOST_SKIPPED):
+            raise AmountUnfit(f"A page has 1 to {MOST_LISTED} rows, and up to {MOST_SKIPPED} can be left out.")
+        asset_id = contract_name(await self._contract(node, asset)) if asset else ""
+        return [to_builtins(each) for each in await self._parts.history(node, asset_id, limit, skip)]
 
     async def open(
         self,
@@ -160,6 +177,12 @@ def _named(asset: str) -> tuple[str, int]:
     return name, int(amount)
 
 
-def _row(contract_id: bytes) -> Row:
+def decimal(amount: int, precision: int) -> str:
+    """An amount as people write it: 100000 with a precision of 2 is 1,000.00."""
+    whole, part = divmod(amount, 10**precision)
+    return f"{whole:,}.{part:0{precision}}" if precision else f"{whole:,}"
+
+
+def _row(asset_id: str) -> Row:
     """Of an asset that the wallet does not know: it never held any."""
-    return {"ticker": "", "asset_id": contract_name(contract_id), "settled": 0, "spendable": 0, "pending": 0}
+    return {"ticker": "", "asset_id": asset_id, "settled": 0, "spendable": 0, "pending": 0}

@@ -61,7 +61,7 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Trip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The tokens of a coin (TXID:VOUT), which stand on the assignment `op_id`/`index`, on their way to a script of the
+    """The tokens of a channel's coin (TXID:VOUT), which stand on the assignment `op_id`/`index`, on their way to a script of the
     wallet of assets; the rest goes to one of the node's. `versions`: the oldest first."""
 
     coin: str
@@ -76,6 +76,7 @@ class Trip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blinding: int
     entropy: int
     versions: tuple[Version, ...] = ()
+    channel_id: str = ""
 
     def alone(self) -> Spent:
         """The coin as the only input."""

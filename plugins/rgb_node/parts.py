@@ -1,23 +1,30 @@
-"""What works in the plugin beside the wallet, and what does it do by itself: at its start, and at each block?"""
+"""What works in the plugin beside the wallet, what is ours by all of it, and what goes on by itself?"""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from lnpd_sdk.envelope import BusError
 from lnpd_sdk.plugin import Node
+from lnpd_sdk.services.payments import MAX_LISTED, PluginInvoice, PluginPayment
+from msgspec.structs import astuple
 
 from rgb_engine import binding
 from rgb_engine.commands import Desk
 from rgb_engine.errors import EngineError
+from rgb_node import ledger
 from rgb_node.collecting import Collector
 from rgb_node.errors import AssetRefused
+from rgb_node.ledger import Move
 from rgb_node.openings import Openings
-from rgb_node.payments import Payments
+from rgb_node.payments import Payments, held_channels
 from rgb_node.shelf import Shelf
 
 STARTING_SECONDS: Final = 0.2
+R = TypeVar("R", PluginPayment, PluginInvoice)
 
 
 class Parts:
@@ -44,6 +51,36 @@ class Parts:
             self._collector = self._collector or Collector(engine, self.shelf, binding.chain(engine.network))
         return self._collector
 
+    # --- what is ours
+    async def in_channels(self, node: Node) -> list[tuple[bytes, str, int]]:
+        """What is ours in channels and behind them: contract, place and amount."""
+        waiting, homes = await (await self.collector(node)).waiting(node), await self.shelf.homes(node)
+        came = Counter[str]()
+        for channel_id, amount in (*((w.channel_id, w.amount) for w in waiting), *map(astuple, homes.values())):
+            came[channel_id] += amount
+        found = [(each.contract_id, "coming_home", each.amount) for each in waiting]
+        for each in await held_channels(node):
+            contract_id = each.state.contract_id
+            if each.ended:
+                found.append((contract_id, "closing", max(0, each.ours + each.offered - came[each.channel_id])))
+            else:
+                found += [(contract_id, "in_channels", each.ours), (contract_id, "in_flight", each.offered)]
+        return found
+
+    async def history(self, node: Node, asset_id: str, limit: int, skip: int) -> list[Move]:
+        """What moved tokens of ours, a page of it. EngineError."""
+        engine = await self.desk.engine(node)
+        await engine.refresh()
+        homes = {txid: each.channel_id for txid, each in (await self.shelf.homes(node)).items()}
+        rows = {row["funding"]: row["channel_id"] for row in await node.channels(closed=True)}
+        fundings = [key for key, each in (await self.shelf.fundings(node)).items() if each.opener]
+        opened = {key.txid: rows[str(key)] for key in fundings if str(key) in rows}
+        moves = ledger.transfers(await engine.transfers(), opened, homes)
+        moves += ledger.payments(await _pages(node.payments, limit + skip))
+        moves += ledger.invoices(await _pages(partial(node.own_invoices, paid=True), limit + skip))
+        return ledger.page(moves, asset_id, limit, skip)
+
+    # --- what goes on by itself
     async def begin(self, node: Node) -> None:
         """What was interrupted goes on, beside the start, for it may have to wait for an Electrum server."""
         self._working = asyncio.create_task(self._work(node))
@@ -80,3 +117,13 @@ class Parts:
     async def _collect(self, node: Node) -> None:
         if await node.held_coins() or await self.shelf.trips(node):  # a coin that is spent is not held any more
             await (await self.collector(node)).collect(node)
+
+
+async def _pages(listed: Callable[..., Awaitable[tuple[R, ...]]], most: int) -> list[R]:
+    """The newest rows of the node's, page by page; the oldest of them first."""
+    found: list[R] = []
+    while rows := await listed(before=found[-1].sequence if found else 0):
+        found += rows
+        if len(found) >= most or len(rows) < MAX_LISTED:
+            break
+    return found[::-1]

@@ -35,6 +35,7 @@ from rgb_node.wire import MAX_AMOUNT, Terms, asked_in, metadata
 UNKNOWN: Final = "incorrect_or_unknown_payment_details"
 NO_WAY: Final = "unknown_next_peer"
 LEAST_MSAT: Final = 10_000_000  # an HTLC with tokens holds enough sat never to be trimmed
+ENDED: Final = ("closing", "on_chain")
 FORGET_EVERY: Final = 256  # invoices
 GRACE_SECONDS: Final = 24 * 3600  # an HTLC of an invoice that has expired is failed by the node, asked or not
 
@@ -50,12 +51,13 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A channel in an asset."""
+    """A channel in an asset; its funding is spent, or about to be, if it has `ended`."""
 
     channel_id: str
     peer: str
     us: int
     usable: bool
+    ended: bool
     scids: tuple[str, ...]
     state: State
 
@@ -81,7 +83,17 @@ async def held_channels(node: Node) -> list[Held]:
     for row in await node.channels():
         state = read(bytes.fromhex(row["states"].get(NAME, "")))
         if state is not None:
-            found.append(Held(row["channel_id"], row["peer"], row["us"], row["usable"], tuple(row["scids"]), state))
+            found.append(
+                Held(
+                    row["channel_id"],
+                    row["peer"],
+                    row["us"],
+                    row["usable"],
+                    row["state"] in ENDED,
+                    tuple(row["scids"]),
+                    state,
+                )
+            )
     return found
 
 

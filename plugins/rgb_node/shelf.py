@@ -19,6 +19,7 @@ FUNDINGS: Final = "funding/"
 CONTRACTS: Final = "contract/"
 INVOICES: Final = "invoice/"
 COLLECTING: Final = "collecting/"
+HOMES: Final = "home/"
 PAGE: Final = 1_000
 REMEMBERED: Final = 1_000  # rows of invoices, of which an HTLC asks soon after they are written
 
@@ -45,6 +46,13 @@ class Funding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     index: int
     amount: int
     funding_sat: int
+
+
+class Homecoming(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Tokens that a transaction brought home, from this channel."""
+
+    channel_id: str
+    amount: int
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,8 +152,15 @@ class Shelf:
         rows = {name: _read(value, Trip, name) for name, value in (await _rows(node, COLLECTING)).items()}
         return {trip.coin: trip for trip in rows.values()}
 
-    async def drop_trip(self, node: Node, trip: Trip) -> None:
-        """The wallet of assets has them."""
+    async def homes(self, node: Node) -> dict[str, Homecoming]:
+        """All that ever came home, by transaction."""
+        rows = await _rows(node, HOMES)
+        return {name.removeprefix(HOMES): _read(value, Homecoming, name) for name, value in rows.items()}
+
+    async def drop_trip(self, node: Node, trip: Trip, txid: str) -> None:
+        """The wallet of assets has them, by this transaction, which is never forgotten."""
+        arrived = msgspec.msgpack.encode(Homecoming(trip.channel_id, trip.amount))
+        await node.kv_put(f"{HOMES}{txid}", arrived)
         await node.kv_delete(f"{COLLECTING}{trip.coin}")
         self._history(trip.coin).unlink(missing_ok=True)
 

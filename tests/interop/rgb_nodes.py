@@ -72,6 +72,16 @@ class RgbNodes:
 
         return await until_asked(quiet, f"no tokens in flight at {node.config.alias}")
 
+    async def books(self, node: Node) -> list[tuple[str, int, int]]:
+        """A node's history, sorted: kind, and what it changed on chain and in channels. It adds up to the balance."""
+        rows = await self.rgb(node, "history", limit=1_000)
+        for have in (await self.rgb(node, "balance"))["assets"]:
+            own = [row for row in rows if row["asset_id"] == have["asset_id"]]
+            there = sum(have[place] for place in ("in_channels", "in_flight", "closing", "coming_home"))
+            assert sum(row["on_chain"] for row in own) == have["settled"] + have["pending"], (rows, have)
+            assert sum(row["in_channels"] for row in own) == there, (rows, have)
+        return sorted((row["kind"], row["on_chain"], row["in_channels"]) for row in rows)
+
     async def mine(self, blocks: int = 1) -> None:
         """Blocks with what waits; both nodes and the Electrum server know them then."""
         await self.world.mine(blocks)

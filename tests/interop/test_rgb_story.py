@@ -54,11 +54,19 @@ def test_tokens_are_paid_both_ways_and_come_home(tmp_path: Path) -> None:
         for node, ours in ((pair.alice, 4_100), (pair.bob, 900)):
             row = await pair.settled(node)
             assert (row["channel_id"], row["ours"], row["theirs"]) == (channel, ours, HELD - ours)
+        alices = [("issued", ISSUED, 0), ("opened", -HELD, HELD), ("paid", 0, -PAID), ("paid", 0, -500)]
+        alices, bobs = [*alices, ("was_paid", 0, 300)], [("paid", 0, -300), ("was_paid", 0, 500), ("was_paid", 0, PAID)]
+        assert (await pair.books(pair.alice), await pair.books(pair.bob)) == (alices, bobs)
+        rows = await pair.rgb(pair.bob, "history", asset=asset)
+        assert await pair.rgb(pair.bob, "history", asset=asset, limit=1, skip=2) == rows[:1]
+        assert all(row["amount_msat"] and row["payment_hash"] and row["status"] == "paid" for row in rows)
         closed = await pair.alice.api.close(channel, False, None)
         await pair.network.seen(closed.txid)
         await pair.dusted(closed.txid)
         await pair.until_tokens(pair.alice, ISSUED - 900)
         await pair.until_tokens(pair.bob, 900)
+        assert await pair.books(pair.alice) == [("came_home", 4_100, -4_100), *alices]
+        assert await pair.books(pair.bob) == [("came_home", 900, -900), *bobs]
         for node in (pair.alice, pair.bob):
             (waiting,) = await pair.rgb(node, "collect")
             assert "does not know how" in waiting["problem"]
@@ -84,6 +92,8 @@ def test_tokens_in_flight_come_home_after_a_forced_close(tmp_path: Path) -> None
             await finish(pair.network, alice, bob)
         await pair.until_tokens(bob, PAID + 1_000 - 50)
         await pair.until_tokens(alice, ISSUED - PAID - 1_000 + 50)
+        shown = await pair.rgb(alice, "balance")
+        assert shown["assets"][0]["all"] == ISSUED - PAID - 1_000 + 50, shown
 
     told(tmp_path, story)
 

@@ -110,9 +110,9 @@ class LimitedPayments:
         """Its own, newest first, a page of them (own.py)."""
         return await self._store.read(lambda read: own_payments(read, payer, before, limit))
 
-    async def invoices(self, judge: str, before: int, limit: int) -> list[PaymentRow]:
+    async def invoices(self, judge: str, before: int, limit: int, paid: bool) -> list[PaymentRow]:
         """Those that it judges, likewise."""
-        return await self._store.read(lambda read: own_invoices(read, judge, before, limit))
+        return await self._store.read(lambda read: own_invoices(read, judge, before, limit, paid))
 
     async def standing(self, payer: str) -> tuple[spending.Spent, int]:
         """What a payer has paid, and what its payments that are on their way may cost, in msat."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from lnpd.errors import InvoiceError
 from lnpd.routing import invoice
-from lnpd.services.payments.ledger import invoice_of, payment_of
+from lnpd.services.payments.ledger import PAID, invoice_of, payment_of
 from lnpd.store.read import Read
 from lnpd.store.rows import PaymentRow
 from lnpd.wire.features import FeatureTable
@@ -25,14 +25,14 @@ def own_payments(read: Read, payer: str, before: int = 0, limit: int = AT_ONCE) 
     return _own(lambda last, count: read.payments(before=last, limit=count), _payer_is(payer), before, limit)
 
 
-def own_invoices(read: Read, judge: str, before: int = 0, limit: int = AT_ONCE) -> list[PaymentRow]:
-    """The invoices that this plugin judges, likewise."""
-    return _own(
-        lambda last, count: read.invoices(before=last, limit=count),
-        lambda row: invoice_of(row).judge == judge,
-        before,
-        limit,
-    )
+def own_invoices(read: Read, judge: str, before: int = 0, limit: int = AT_ONCE, paid: bool = False) -> list[PaymentRow]:
+    """The invoices that this plugin judges, or the paid ones of them, likewise."""
+    state = PAID if paid else None
+
+    def page(last: int | None, count: int) -> list[PaymentRow]:
+        return read.invoices(state, last, count)
+
+    return _own(page, lambda row: invoice_of(row).judge == judge, before, limit)
 
 
 def metadata_of(row: PaymentRow, table: FeatureTable) -> bytes:

@@ -65,12 +65,14 @@ class PluginPayment(msgspec.Struct, frozen=True):
 
 
 class InvoicesWanted(PaymentsWanted, frozen=True):
-    """What `own_invoices` takes."""
+    """What `own_invoices` takes. `paid`: those alone."""
+
+    paid: bool = False
 
 
 class PluginInvoice(msgspec.Struct, frozen=True):
-    """An invoice that the plugin judges. `state` is open, also if it has expired, or paid; `received_msat` and `paid_unix_seconds` are
-    0 until it is paid. `metadata` is in hex; `sequence` its place among the node's invoices."""
+    """An invoice that the plugin judges. `state` is open (also when it has expired) or paid; `received_msat` and
+    `paid_unix_seconds` are 0 until it is paid. `metadata` is in hex; `sequence` its place among the node's invoices."""
 
     payment_hash: str
     state: str
@@ -157,10 +159,12 @@ class PaymentAsks(Asks):
         rows: tuple[PluginPayment, ...] = await self._ask("payments", wanted, tuple[PluginPayment, ...])
         return rows
 
-    async def own_invoices(self, before: int = 0, limit: int = MAX_LISTED) -> tuple[PluginInvoice, ...]:
-        """The invoices that the plugin made as `judged`, newest first, in pages as `payments`. Needs the capability
-        `invoice`."""
-        wanted = InvoicesWanted(before, limit)
+    async def own_invoices(
+        self, before: int = 0, limit: int = MAX_LISTED, paid: bool = False
+    ) -> tuple[PluginInvoice, ...]:
+        """The invoices that the plugin made as `judged`, or those of them that were paid, newest first, in pages as
+        `payments`. Needs the capability `invoice`."""
+        wanted = InvoicesWanted(before, limit, paid)
         rows: tuple[PluginInvoice, ...] = await self._ask("own_invoices", wanted, tuple[PluginInvoice, ...])
         return rows
 

@@ -23,7 +23,7 @@ def channel(name: str, contract_id: bytes = b"", settled: PerParty = (500, 100))
     state = begin(contract_id, b"\x03" * 32, 0, settled).hex() if contract_id else ""
     scids = [f"1x{name[1:]}x0"]
     return {
-        "channel_id": name, "peer": PEER, "us": OPENER, "usable": True, "scids": scids,
+        "channel_id": name, "peer": PEER, "us": OPENER, "usable": True, "scids": scids, "state": "normal",
         "states": {"rgb": state}, "funding": f"{'ff' * 32}:{name[1:]}",
     }  # fmt: skip
 

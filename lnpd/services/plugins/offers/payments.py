@@ -93,7 +93,7 @@ def _payment(row: PaymentRow, metadata: bytes) -> PluginPayment:
 
 async def own_invoices(desk: Desk, plugin: Plugin, wanted: InvoicesWanted) -> tuple[PluginInvoice, ...]:
     """Those that it judges."""
-    rows = await there(desk.payments).limited.invoices(plugin.name, wanted.before, wanted.limit)
+    rows = await there(desk.payments).limited.invoices(plugin.name, wanted.before, wanted.limit, wanted.paid)
     return tuple(map(_invoice, rows))
 
 

@@ -93,6 +93,12 @@ def test_a_limit_counts_what_was_paid_and_outlives_the_node(tmp_path: Path) -> N
             assert await standing(alice) == (1_000_000, 0)
             invoice = await node.invoice("a coffee", 21_000)
             assert (await bob.api.pay(invoice.invoice, None, 30)).payment_hash == invoice.payment_hash
+            (newest,) = await node.payments(limit=1)
+            assert len(older := await node.payments(before=newest.sequence)) == 2 and newest not in older
+            judged = await node.invoice("a note", 21_000, judged=True, metadata=b"note")
+            (own,) = await node.own_invoices()
+            assert (own.payment_hash, own.state, own.metadata) == (judged.payment_hash, "open", b"note".hex())
+            assert await node.own_invoices(paid=True) == ()
 
     asyncio.run(main())
 
