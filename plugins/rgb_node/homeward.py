@@ -61,8 +61,8 @@ class Version(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Trip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The tokens of a channel's coin (TXID:VOUT), which stand on the assignment `op_id`/`index`, on their way to a script of the
-    wallet of assets; the rest goes to one of the node's. `versions`: the oldest first."""
+    """The tokens of a channel's coin (TXID:VOUT), which stand on the assignment `op_id`/`index`, on their way to a
+    script of the wallet of assets; the rest goes to one of the node's. `versions`: the oldest first."""
 
     coin: str
     value_sat: int
