@@ -9,7 +9,8 @@ from contrib.docs.markdown import block, code, page, table
 PLUGINS: Final = str(Path(__file__).parents[2] / "plugins")
 sys.path.append(PLUGINS)  # where the plugin finds the packages beside it
 
-from rgb_engine import binding  # noqa: E402  after the line above
+from rgb_channel.state import HIGHEST_PER_KW, HIGHEST_TIMES  # noqa: E402  after the line above
+from rgb_engine import binding  # noqa: E402
 from rgb_engine.commands import COMMANDS, EXPERIMENTAL  # noqa: E402
 from rgb_engine.judge import BOUNDS, JUDGE_SECONDS  # noqa: E402
 from rgb_engine.values import MAX_CONSIGNMENT_BYTES  # noqa: E402
@@ -128,8 +129,11 @@ tokens of a revoked state elsewhere. Where an output holds too few sat for the f
 node's wallet pay it, 10,000 sat more than half of what it holds at most: leave some there.
 
 An HTLC with tokens holds {LEAST_MSAT // 1000:,} sat at least, since its output must exist at any feerate that the
-channel may come to; so does the output of whoever has tokens. What would leave tokens without an output is refused, and
-both sides know why. A push (`--push-msat`) gives the other side the sat that it needs to pay something back.
+channel may come to; so does the output of whoever has tokens. That feerate is {HIGHEST_PER_KW:,} sat per 1000 weight
+({HIGHEST_PER_KW // 250} sat/vB), or {HIGHEST_TIMES} times the one that the channel opens with, if that is more: then
+its HTLCs hold more, too. Above it `update_fee` is refused, and `lnp info` warns once more is due: close together while
+the peer is there. What would leave tokens without an output is refused, and both sides know why. A push (`--push-msat`)
+gives the other side the sat that it needs to pay something back.
 
 An asset invoice is one of BOLT 11 with the asset and the amount in its metadata, signed. It is paid over one channel
 with the payee; nobody can pay it in sat alone, also while the plugin is away. What is to be passed on goes only from a

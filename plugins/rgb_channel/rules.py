@@ -32,6 +32,7 @@ CARRIER_WEIGHT: Final = 4 * (8 + 1 + 34)
 COMMITMENT_WEIGHT: Final = 724 + CARRIER_WEIGHT
 HTLC_OUTPUT_WEIGHT: Final = 172
 HTLC_SUCCESS_WEIGHT: Final = 703 + CARRIER_WEIGHT  # the heavier of the two second stages
+HTLC_DUST_SAT: Final = 1_250  # more than the dust limits that nodes have
 # A mutual close to the longest scripts that a shutdown may name.
 CLOSE_WEIGHT: Final = 4 * (4 + 1 + 41 + 1 + 4) + 2 + 221 + CARRIER_WEIGHT + 2 * 4 * (8 + 1 + 42)
 
@@ -55,6 +56,11 @@ def least_htlc_sat(view: View, state: State) -> int:
     return max(view.dust_limit_sat) + fee_sat(HTLC_SUCCESS_WEIGHT, limit_per_kw(view, state))
 
 
+def enough_htlc_sat(highest_per_kw: int) -> int:
+    """Enough for an HTLC with tokens in a channel that may come to this feerate, as people ask for it."""
+    return HTLC_DUST_SAT + fee_sat(HTLC_SUCCESS_WEIGHT, highest_per_kw)
+
+
 def opener_keeps_sat(view: View, state: State, htlcs: int = 0) -> int:
     """What an opener who has so many HTLCs in flight has to have beside them, for a main output at the highest feerate
     with every slot of the acceptor's in use."""
@@ -65,9 +71,10 @@ def opener_keeps_sat(view: View, state: State, htlcs: int = 0) -> int:
 def beginning_refused(view: View, state: State) -> str:
     """Why a channel with these balances cannot begin so; "" if it can. To be asked by both before it is opened."""
     if view.feerate_per_kw > state.highest_per_kw:
-        return f"its feerate is above the highest of {state.highest_per_kw} sat per 1000 weight"
+        return f"its feerate of {view.feerate_per_kw} sat per 1000 weight is above {state.highest_per_kw}, the highest"
     if _free_sat(view, state, OPENER) < (keeps := opener_keeps_sat(view, state)):
-        return f"its opener needs {keeps} sat, or could be left without an output for tokens"
+        highest = limit_per_kw(view, state)
+        return f"its opener needs {keeps} sat for an output with tokens at up to {highest} sat per 1000 weight"
     if state.left(ACCEPTOR) and _free_sat(view, state, ACCEPTOR) < max(view.dust_limit_sat):
         return "its acceptor has tokens and would have no output for them"
     return ""

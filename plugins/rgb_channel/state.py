@@ -21,7 +21,8 @@ MOST_MSAT = 2**64 - 1
 MOST_SLOTS = 483
 MOST_PER_KW = 250_000  # the highest feerate that a node signs
 
-HIGHEST_PER_KW = 10_000
+HIGHEST_PER_KW = 10_000  # 40 sat per vbyte: what every channel with an asset may come to
+HIGHEST_TIMES = 4  # what it opened with
 SLOTS = 16
 
 
@@ -92,6 +93,12 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def encode(self) -> bytes:
         """Its bytes."""
         return msgspec.msgpack.encode(self)
+
+
+def highest_per_kw(opening_per_kw: int) -> int:
+    """The feerate to which a channel may go that opens with this one. The higher, the more sat an HTLC with tokens has
+    to hold, and its opener beside them: so it is not simply the highest that a node takes."""
+    return min(max(HIGHEST_PER_KW, HIGHEST_TIMES * opening_per_kw), MOST_PER_KW)
 
 
 def begin(

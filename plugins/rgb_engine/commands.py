@@ -21,8 +21,9 @@ from rgb_engine.wallet import DAY_SECONDS
 
 EXPERIMENTAL: Final = (
     "RGB itself is beta, and so is this: fungible assets that nobody can issue more of (NIA) only. On chain,"
-    " consignments travel by hand. A channel with an asset takes no feerate above 40 sat/vB. Whoever loses the wallet's"
-    " folder loses its tokens: `lnp rgb backup`, after each change."
+    " consignments travel by hand. A channel with an asset goes up to a feerate of 40 sat/vB, or to 4 times the one it"
+    " opened with, and no further. Whoever loses the wallet's folder loses its tokens: `lnp rgb backup`, after each"
+    " change."
 )
 SERVERS: Final = ("tcp://", "ssl://")
 FEERATE: Final = "in sat per vbyte (default: the node's estimate)"

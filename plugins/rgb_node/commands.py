@@ -11,7 +11,7 @@ from rgb_engine.commands import ASSET, SMALLEST, feerate_of
 from rgb_engine.wallet import FEE_VBYTES
 from rgb_node.errors import AmountUnfit, AssetUnknown, TermsUnreadable
 from rgb_node.parts import Parts
-from rgb_node.payments import LEAST_MSAT, held_channels
+from rgb_node.payments import held_channels
 from rgb_node.wire import Terms
 
 Row = dict[str, Any]  # Any: JSON values
@@ -121,7 +121,7 @@ class Commands:
         asset: Annotated[str, ASSET],
         amount: Annotated[int, f"how much, {SMALLEST}"],
         description: Annotated[str, "what it is for"] = "",
-        amount_msat: Annotated[int, "the sat that go with it, which an output needs"] = LEAST_MSAT,
+        amount_msat: Annotated[int, "the sat that go with it (default: what an output needs)"] = 0,
         expiry_seconds: Annotated[int, "for how long"] = 3600,
     ) -> Row:
         """A BOLT 11 invoice; only who pays the asset with it is paid for."""

@@ -323,7 +323,8 @@ class Openings:
             self._accepted[outpoint] = Unused(peer, time.monotonic() + UNUSED_SECONDS)
         if funding.funding_sat != terms["funding_sat"]:
             return f"the consignment is of {funding.funding_sat} sat, and the channel of {terms['funding_sat']}"
-        encoded = state.begin(funding.contract_id, funding.op_id, funding.index, (funding.amount, 0))
+        highest = state.highest_per_kw(terms["feerate_per_kw"])
+        encoded = state.begin(funding.contract_id, funding.op_id, funding.index, (funding.amount, 0), highest)
         begins = state.read(encoded)
         assert begins is not None
         if why := rules.beginning_refused(_view(outpoint, **terms), begins):

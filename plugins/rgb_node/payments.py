@@ -27,14 +27,15 @@ from lnpd_sdk.types import ACCEPTOR, OPENER
 from nia.names import contract_name
 from rgb_channel.provider import NAME
 from rgb_channel.records import TOKENS_HTLC, TOKENS_ONION, decode_tokens, encode_tokens
-from rgb_channel.state import State, read
+from rgb_channel.rules import enough_htlc_sat
+from rgb_channel.state import HIGHEST_PER_KW, State, read
 from rgb_node.errors import AmountUnfit, AssetRefused, NoAssetChannel, NotAnAssetInvoice, PaymentRunning
 from rgb_node.shelf import Asked, Shelf
 from rgb_node.wire import MAX_AMOUNT, Terms, asked_in, metadata
 
 UNKNOWN: Final = "incorrect_or_unknown_payment_details"
 NO_WAY: Final = "unknown_next_peer"
-LEAST_MSAT: Final = 10_000_000  # an HTLC with tokens holds enough sat never to be trimmed
+LEAST_MSAT: Final = 1000 * enough_htlc_sat(HIGHEST_PER_KW)  # where no channel needs more
 ENDED: Final = ("closing", "on_chain")
 FORGET_EVERY: Final = 256  # invoices
 GRACE_SECONDS: Final = 24 * 3600  # an HTLC of an invoice that has expired is failed by the node, asked or not
@@ -109,9 +110,12 @@ class Payments:
     async def invoice(
         self, node: Node, terms: Terms, description: str, amount_msat: int, expiry_seconds: int
     ) -> dict[str, Any]:
-        """Makes an invoice for an amount of an asset, and the sat that go with it."""
-        if not 0 < terms.amount <= MAX_AMOUNT or amount_msat < LEAST_MSAT:
-            raise AmountUnfit(f"An asset invoice asks for 1 to {MAX_AMOUNT} tokens, and {LEAST_MSAT} msat at least.")
+        """Makes an invoice for an amount of an asset, and the sat that go with it; 0: as many as its HTLC
+        has to hold in any of our channels."""
+        least_msat = _least_msat(await held_channels(node), terms.contract_id)
+        amount_msat = amount_msat or least_msat
+        if not 0 < terms.amount <= MAX_AMOUNT or amount_msat < least_msat:
+            raise AmountUnfit(f"An asset invoice asks for 1 to {MAX_AMOUNT} tokens, and {least_msat} msat at least.")
         if self._made % FORGET_EVERY == 0:
             await self._shelf.forget_invoices(node, int(time.time()) - GRACE_SECONDS)
         self._made += 1
@@ -240,6 +244,12 @@ class Payments:
         if coming is None or going is None or going.state.contract_id != coming.state.contract_id:
             return FailHtlc(NO_WAY)
         return None
+
+
+def _least_msat(held: list[Held], contract_id: bytes) -> int:
+    """The sat, in msat, that are enough for an HTLC with tokens of an asset in each of these channels."""
+    needed = [enough_htlc_sat(each.state.highest_per_kw) for each in held if each.state.contract_id == contract_id]
+    return max([LEAST_MSAT, *(1000 * each for each in needed)])
 
 
 def _chosen(held: list[Held], payee: str, terms: Terms) -> Held:

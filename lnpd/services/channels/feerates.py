@@ -32,8 +32,8 @@ from lnpd.services.onchain import ChainWatcher
 log = logging.getLogger("lnpd.channels")
 
 SHORT: Final = (
-    "channel {name} pays {now:,} sat per 1000 weight and {wanted:,} are due: what is ours in it, or small payments in "
-    "flight, allow no more now"
+    "channel {name} pays {now:,} sat per 1000 weight and {wanted:,} are due: what is ours in it, small payments in "
+    "flight, or a plugin of its, allow no more now"
 )
 SUNK: Final = (
     "channel {name} has no anchors, and its peer keeps it at {now:,} sat per 1000 weight where mempools take {floor:,} "

@@ -17,6 +17,7 @@ from lnpd.wire.catalogue import CORE
 from rgb_channel import rules
 from rgb_channel.provider import CHANNEL_TYPE, Rgb
 from rgb_channel.records import ROWS, TOKENS_HTLC, TOKENS_ONION
+from rgb_channel.state import highest_per_kw
 from tests.plugins.rgb_channel.made import (
     BALANCES_MSAT,
     KIND,
@@ -166,8 +167,8 @@ def test_a_close_waits_for_tokens_in_flight_and_for_outputs(name: str) -> None:
 
 BEGINNINGS: dict[str, tuple[bytes, View, str]] = {
     "usual": (state(), view(), ""),
-    "dear": (state(), view(feerate_per_kw=10_001), "its feerate is above"),
-    "an opener with little": (state(), short(0, KEEPS_SAT - 1), f"its opener needs {KEEPS_SAT} sat"),
+    "dear": (state(), view(feerate_per_kw=10_001), "its feerate of 10001 sat per 1000 weight is above 10000"),
+    "an opener with little": (state(), short(0, KEEPS_SAT - 1), f"its opener needs {KEEPS_SAT} sat for an output"),
     "an opener with enough": (state(), short(0, KEEPS_SAT), ""),
     "an acceptor with tokens alone": (state(), short(1, 545), "its acceptor has tokens"),
     "an acceptor with nothing": (state((5_000, 0)), short(1, 0), ""),
@@ -179,6 +180,21 @@ def test_a_channel_begins_where_every_token_has_an_output(name: str) -> None:
     data, shown, words = BEGINNINGS[name]
     found = rules.beginning_refused(shown, held(data))
     assert words in found and bool(words) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("opening", "highest"),
+    [(253, 10_000), (2_500, 10_000), (2_501, 10_004), (25_000, 100_000), (62_501, 250_000), (250_000, 250_000)],
+)
+def test_a_channel_opens_at_any_feerate_and_may_come_to_four_times_as_much(opening: int, highest: int) -> None:
+    assert highest_per_kw(opening) == highest
+    begins, shown = held(state(highest_per_kw=highest)), view(feerate_per_kw=opening)
+    keeps = rules.opener_keeps_sat(shown, begins)
+    assert rules.beginning_refused(view(feerate_per_kw=opening, balances_msat=(1000 * keeps, 10**9)), begins) == ""
+    enough = rules.enough_htlc_sat(highest)
+    assert rules.least_htlc_sat(shown, begins) <= enough
+    tokens = add(0, 0, 1, amount_msat=1000 * enough)
+    assert "tokens holds" not in refusal(rgb.validate(shown, state(highest_per_kw=highest), tokens))
 
 
 # Whatever two honest nodes do, and whatever crosses

@@ -12,15 +12,17 @@ from typing import Any
 from lnpd_sdk.envelope import CallFailed
 from lnpd_sdk.types import OPENER, PerParty
 
-from rgb_channel.state import begin
+from rgb_channel.state import HIGHEST_PER_KW, begin
 
 USDX, EURX, PEER = b"\x01" * 32, b"\x02" * 32, "02" + "ab" * 32
 ASSETS: tuple[tuple[str, bytes], ...] = (("c1", USDX), ("c2", EURX), ("c3", USDX))
 
 
-def channel(name: str, contract_id: bytes = b"", settled: PerParty = (500, 100)) -> dict[str, Any]:
+def channel(
+    name: str, contract_id: bytes = b"", settled: PerParty = (500, 100), highest_per_kw: int = HIGHEST_PER_KW
+) -> dict[str, Any]:
     """A row of `Node.channels`, of a channel that we opened, with an asset or with none."""
-    state = begin(contract_id, b"\x03" * 32, 0, settled).hex() if contract_id else ""
+    state = begin(contract_id, b"\x03" * 32, 0, settled, highest_per_kw).hex() if contract_id else ""
     scids = [f"1x{name[1:]}x0"]
     return {
         "channel_id": name, "peer": PEER, "us": OPENER, "usable": True, "scids": scids, "state": "normal",

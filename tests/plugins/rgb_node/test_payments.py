@@ -12,7 +12,7 @@ from rgb_node.errors import AmountUnfit, NoAssetChannel, NotAnAssetInvoice
 from rgb_node.payments import FORGET_EVERY, LEAST_MSAT, NO_WAY, UNKNOWN, Offer, Payments
 from rgb_node.shelf import INVOICES, Shelf
 from rgb_node.wire import MAX_AMOUNT, Terms, metadata
-from tests.plugins.rgb_node.stand_in import EURX, USDX, StandIn
+from tests.plugins.rgb_node.stand_in import EURX, USDX, StandIn, channel
 
 ASKED = 120
 HASH = "aa" * 32
@@ -138,6 +138,16 @@ def test_no_invoice_asks_for_what_nobody_has(amount: int) -> None:
     node, payments = StandIn(), Payments(Shelf(Path()))
     with pytest.raises(AmountUnfit):
         asyncio.run(payments.invoice(node, Terms(USDX, amount), "", LEAST_MSAT, FAR))  # type: ignore[arg-type]
+
+
+def test_an_invoice_asks_for_the_sat_that_its_channel_needs() -> None:
+    node, payments = StandIn(), Payments(Shelf(Path()))
+    node.all.append(channel("c5", EURX, highest_per_kw=100_000))
+    for asset, least in ((USDX, LEAST_MSAT), (EURX, 88_750_000), (b"\x09" * 32, LEAST_MSAT)):
+        made = asyncio.run(payments.invoice(node, Terms(asset, 1), "", 0, FAR))  # type: ignore[arg-type]
+        assert made["amount_msat"] == least
+        with pytest.raises(AmountUnfit, match=f"{least} msat at least"):
+            asyncio.run(payments.invoice(node, Terms(asset, 1), "", least - 1, FAR))  # type: ignore[arg-type]
 
 
 def test_invoices_that_expired_are_forgotten() -> None:
