@@ -138,8 +138,14 @@ gives the other side the sat that it needs to pay something back.
 An asset invoice is one of BOLT 11 with the asset and the amount in its metadata, signed. It is paid over one channel
 with the payee; nobody can pay it in sat alone, also while the plugin is away. What is to be passed on goes only from a
 channel to another one in the same asset.
+""",
+        _coming_home(),
+    )
 
-When a channel has ended, what came home lies in coins that the wallet of the node holds back for this plugin (`lnp
+
+def _coming_home() -> str:
+    """What becomes of a channel's tokens after it."""
+    return f"""When a channel has ended, what came home lies in coins that the wallet of the node holds back for this plugin (`lnp
 funds` shows them apart). At the next block the plugin sends their tokens on to the wallet of assets, with
 {HOLDING_SAT:,} sat; the rest of the sat stays with the node. The consignment is made from what the node has kept. Until
 a block has that transaction, the tokens are `coming_home` in `lnp rgb balance`.
@@ -148,8 +154,7 @@ A transaction that no block takes for {PATIENCE_BLOCKS} blocks is replaced by on
 node's estimate, up to {MOST_FEE_SAT:,} sat. The wallet of assets is given the consignment of the one that is in a
 block; of one that had rivals, when it is {SURE_BLOCKS} blocks deep. A coin that is too small for its fee is joined by
 coins of the node's. What is in the way, and at which feerate it goes, `lnp rgb collect` says.
-""",
-    )
+"""
 
 
 def _keeping() -> tuple[str, ...]:
