@@ -145,8 +145,8 @@ channel to another one in the same asset.
 
 def _coming_home() -> str:
     """What becomes of a channel's tokens after it."""
-    return f"""When a channel has ended, what came home lies in coins that the wallet of the node holds back for this plugin (`lnp
-funds` shows them apart). At the next block the plugin sends their tokens on to the wallet of assets, with
+    return f"""When a channel has ended, what came home lies in coins that the wallet of the node holds back for this
+plugin (`lnp funds` shows them apart). At the next block the plugin sends their tokens on to the wallet of assets, with
 {HOLDING_SAT:,} sat; the rest of the sat stays with the node. The consignment is made from what the node has kept. Until
 a block has that transaction, the tokens are `coming_home` in `lnp rgb balance`.
 
