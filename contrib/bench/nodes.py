@@ -22,7 +22,6 @@ from lnpd_sdk import envelope
 from lnpd_sdk.services.channels import Proposal
 
 from contrib.bench.places import ROOT
-from contrib.bench.processes import scheduled
 from lnpd.channel.actions import Notify
 from lnpd.channel.state import Channel
 from lnpd.config import Developer
@@ -121,7 +120,7 @@ class Pair:
         syncs, round_trips = (sum(node.store.commits for node in both), sum(node.answers.round_trips for node in both))
         hooks = sum(figures.calls for node in both for figures in node.plugins.figures.rows.values())
         processes = [plugin.pid for node in both for plugin in node.plugins.plugins]
-        theirs = sum(scheduled(pid)[0] for pid in processes if pid is not None)
+        theirs = sum(processor_seconds(pid) for pid in processes if pid is not None)
         return time.perf_counter(), time.process_time(), theirs, syncs, round_trips, hooks
 
     async def _settled(self) -> None:
@@ -131,6 +130,12 @@ class Pair:
                 driver = node.channels.driver_of(self._channel_id)
                 await node.channels.until(driver.channel.key, _quiet)
                 await driver.settled()
+
+
+def processor_seconds(process: int) -> float:
+    """What a process took of the processor, those of its threads that ended too: the clock that Linux keeps of each,
+    as clock_getcpuclockid(3) numbers it, for which Python has no function."""
+    return time.clock_gettime((~process << 3) | 2)
 
 
 def _quiet(channel: Channel, _notices: tuple[Notify, ...]) -> bool | None:
