@@ -88,6 +88,7 @@ def our_range(channel: Channel) -> tuple[int, int]:
     low, high = channel.closing_range_sat
     if high == 0:
         low, high = least, fee_sat(weight, max(feerate, MIN_FEERATE_PER_KW))
+    low = min(max(low, least), high)  # for less it would not be relayed: whoever says what fee does not know the weight
     most = _most_beside_output(channel)
     return (min(low, most), min(high, most)) if most >= least else (low, high)
 

@@ -57,6 +57,14 @@ def test_two_messages_agree_within_the_range() -> None:
     assert tx.weight <= 674
 
 
+def test_nothing_is_offered_that_nobody_relays() -> None:
+    """Who names the fees does not know what this close weighs: where a provider seals it there is a carrier."""
+    pair = negotiating((1, 3000))
+    offer = decode(pair.nodes[0].sent[0])
+    assert isinstance(offer, ClosingSigned) and offer.tlvs.fee_range is not None
+    assert offer.tlvs.fee_range.min_fee_satoshis == 674 * 253 // 1000
+
+
 def test_three_messages_where_the_acceptor_wants_more() -> None:
     pair = negotiating(opener=(100, 3000), acceptor=(2000, 5000))
     pair.settle()
