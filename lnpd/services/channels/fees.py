@@ -87,7 +87,7 @@ class FeePayer:
             try:
                 return await self._beside_coins(driver, action, graph, left[0], version)
             except LnpdError as error:  # whatever keeps the coins back
-                log.warning("channel %s: %s pays its own fee: %s", driver.channel.key, action.key, error)
+                log.info("channel %s: %s pays its own fee: %s", driver.channel.key, action.key, error)
                 feerate_per_kw = min(feerate_per_kw, _most_per_kw(left[0], weight, action.destination))
         made = make_claim(graph, left, action.destination, feerate_per_kw)
         if made.uneconomic:  # what is not worth its fee is in no version, and none is measured by it
