@@ -4,7 +4,7 @@
     lnpd --plugin=plugins/rgb.py --option rgb.electrum=tcp://127.0.0.1:50001 --grant rgb=... (its page names them)
     lnp rgb address                   send it some satoshi: tokens sit on outputs of the RGB wallet's own
     lnp rgb issue USDX 100000
-    lnp rgb open PEER 1000000 USDX:5000     a channel that holds some of it
+    lnp open PEER 1000000 --asset USDX:5000     a channel that holds some of it
     lnp rgb invoice USDX 1200         asks for tokens over Lightning
     lnp rgb pay INVOICE
     lnp rgb balance

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from textwrap import fill
 from typing import Final
 
 from contrib.docs.markdown import block, code, page, table
@@ -11,13 +12,16 @@ sys.path.append(PLUGINS)  # where the plugin finds the packages beside it
 
 from rgb_channel.state import HIGHEST_PER_KW, HIGHEST_TIMES  # noqa: E402  after the line above
 from rgb_engine import binding  # noqa: E402
-from rgb_engine.commands import COMMANDS, EXPERIMENTAL  # noqa: E402
+from rgb_engine.commands import COMMANDS  # noqa: E402
 from rgb_engine.judge import BOUNDS, JUDGE_SECONDS  # noqa: E402
+from rgb_engine.limits import LIMITS as WALLET_LIMITS  # noqa: E402
 from rgb_engine.values import MAX_CONSIGNMENT_BYTES  # noqa: E402
 from rgb_engine.wallet import HOLDING_SAT  # noqa: E402
 from rgb_node.commands import COMMANDS as IN_CHANNELS  # noqa: E402
+from rgb_node.commands import EXTENDS  # noqa: E402
 from rgb_node.desk import CAPABILITIES  # noqa: E402
 from rgb_node.homeward import MOST_FEE_SAT, PATIENCE_BLOCKS, SURE_BLOCKS  # noqa: E402
+from rgb_node.limits import LIMITS  # noqa: E402
 from rgb_node.openings import EXPECTED_SECONDS, MAX_EXPECTED, MAX_UNUSED_EACH, STRANGERS  # noqa: E402
 from rgb_node.payments import LEAST_MSAT  # noqa: E402
 
@@ -43,8 +47,8 @@ def rgb() -> str:
 of ordinary transactions are seals that make sure that nothing is spent twice. `plugins/rgb.py` gives a node a wallet of
 such assets.
 """,
-        f"""**Experimental.** {EXPERIMENTAL}
-""",
+        "**Experimental**, and bounded, as `lnp rgb info` says:\n",
+        "".join(fill(f"- {each}", 120, subsequent_indent="  ") + "\n" for each in (*WALLET_LIMITS, *LIMITS)),
         *_needs(),
         *_moving(),
         *_channels(),
@@ -83,9 +87,15 @@ def _moving() -> tuple[str, ...]:
         "## Commands\n",
         table(
             ("command", "what it does", "example"),
-            [(code(f"lnp rgb {name}"), help, code(example)) for name, help, example in (*COMMANDS, *IN_CHANNELS)],
+            [(code(_typed(name)), help, code(example)) for name, help, example in (*COMMANDS, *IN_CHANNELS)],
         ),
-        """Amounts are in the asset's smallest unit. With `--precision 2` at its issue, 100000 of them are 1,000.00.
+        """Amounts are in the asset's smallest unit. With `--precision 2` at its issue, 100000 of them are 1,000.00, as
+`shown` says in `lnp rgb balance`. An asset goes by its ticker where only one of the wallet's has that, else by its id.
+What moves money (`issue`, `send`, `open`, `pay`) asks on a terminal first, and shows what it costs.
+
+`lnp rgb history` lists what moved tokens, with what each changed on chain and in channels; all of them add up to
+`lnp rgb balance`. The rows are rgb-lib's transfers and the node's own payments; what is pending or failed changed
+nothing.
 """,
         "## Issue, send, receive\n",
         block("""lnp rgb issue USDX 100000                     # Alice; a transaction makes outputs that can hold tokens
@@ -102,6 +112,11 @@ An invoice is for a new output, which the payer makes (and pays 1,000 sat for), 
 wallet has, which the payer does not see.
 """,
     )
+
+
+def _typed(name: str) -> str:
+    """What a person types for a command."""
+    return f"lnp {EXTENDS[name]} --asset" if name in EXTENDS else f"lnp rgb {name}"
 
 
 def _configuration() -> str:
@@ -125,7 +140,8 @@ def _channels() -> tuple[str, ...]:
     return (
         "## In channels\n",
         block("""lnp rgb accept rgb:mpQCynxH-...               # Bob, who does not have the asset yet
-lnp rgb open BOB 1000000 USDX:5000 --push-msat 200000000   # Alice
+lnp connect BOB@HOST:PORT                     # Alice
+lnp open BOB 1000000 --asset USDX:5000 --push-msat 200000000   # Alice
 lnp rgb invoice rgb:mpQCynxH-... 1200         # Bob, once the channel is there
 lnp rgb pay INVOICE                           # Alice
 lnp rgb channels

@@ -71,6 +71,7 @@ CLASSES: Final[dict[str, type[EngineError]]] = {
 }
 """Which class each of rgb-lib's refusals becomes; all others that begin with Invalid are BadRequest."""
 
+BLANKS: Final = re.compile(r"(?:\s|\\[nt])+")  # also those that rgb-lib has escaped
 SENTENCES: Final = {
     "InvalidIndexer": "it does not answer, or is none",
     "InsufficientAllocationSlots": "no output of this wallet is free to hold tokens, and there are too few satoshi to "
@@ -120,7 +121,7 @@ def translated() -> Iterator[None]:
 
 def _refusal(error: Exception) -> EngineError:
     code = type(error).__name__
-    details = str(error).removeprefix("details=").strip("'\".")[:MAX_DETAILS]
+    details = BLANKS.sub(" ", str(error).removeprefix("details=")).strip("'\". ")[:MAX_DETAILS]
     words = re.sub(r"(?<!^)([A-Z])", r" \1", code).lower()
     text = SENTENCES.get(code) or (f"{words} ({details})" if details else words)
     kind = CLASSES.get(code, BadRequest if code.startswith("Invalid") else LibraryRefused)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from lnpd_sdk.moves import Moves
+from lnpd_sdk.moves import Cost, Moves
 from lnpd_sdk.plugin import Node, Plugin
 
 from nia.consignment import parse
@@ -14,17 +14,12 @@ from nia.genesis import ChainNet
 from nia.history import check
 from rgb_engine import binding
 from rgb_engine.engine import Engine
-from rgb_engine.errors import BadRequest, ConsignmentRefused, EngineError
+from rgb_engine.errors import BadRequest, ConsignmentRefused, ElectrumUnreachable, ElectrumUnset, EngineError
+from rgb_engine.limits import LIMITS
 from rgb_engine.opened import WALLET
-from rgb_engine.values import MAX_CONSIGNMENT_BYTES, Asset, Transfer, sized
-from rgb_engine.wallet import DAY_SECONDS
+from rgb_engine.values import MAX_CONSIGNMENT_BYTES, Asset, Invoice, Transfer, sized
+from rgb_engine.wallet import DAY_SECONDS, FEE_VBYTES, HOLDING_SAT
 
-EXPERIMENTAL: Final = (
-    "RGB itself is beta, and so is this: fungible assets that nobody can issue more of (NIA) only. On chain,"
-    " consignments travel by hand. A channel with an asset goes up to a feerate of 40 sat/vB, or to 4 times the one it"
-    " opened with, and no further. Whoever loses the wallet's folder loses its tokens: `lnp rgb backup`, after each"
-    " change."
-)
 SERVERS: Final = ("tcp://", "ssl://")
 FEERATE: Final = "in sat per vbyte (default: the node's estimate)"
 ASSET: Final = "the asset's ticker, or its id where several have that"
@@ -41,9 +36,12 @@ COMMANDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("send", "Send an asset on chain; the recipient needs the file that it names.", "lnp rgb send 'rgb:~/~/...'"),
     ("receive", "Take what a consignment assigns to our invoices.", "lnp rgb receive payment.rgb"),
     ("consignment", "Write the consignment of what we sent once more.", "lnp rgb consignment 4ad1...c0"),
+    ("issue-cost", "Say what issuing an asset would cost.", "lnp rgb issue-cost"),
+    ("send-cost", "Say what sending an asset on chain would cost.", "lnp rgb send-cost 'rgb:~/~/...'"),
     ("backup", "Write the wallet to a file, encrypted under its words.", "lnp rgb backup"),
 )
 """Name, help and example; the function of that name of `Desk` does it."""
+MOVES: Final = {"issue": Moves(estimate="rgb issue-cost"), "send": Moves(estimate="rgb send-cost")}
 
 
 class Desk:
@@ -57,11 +55,12 @@ class Desk:
             "the Electrum server of the RGB wallet, tcp://HOST:PORT or ssl://HOST:PORT",
             dynamic=True,
         )
+        self.limits: tuple[str, ...] = LIMITS
         self._engine: Engine | None = None
         self._folder = Path.cwd()  # the plugin's own
         for name, help, example in COMMANDS:
-            moves = Moves() if name == "send" else None
-            plugin.rpc(help, f"{plugin.name} {name}", example, moves=moves)(self._function(name))
+            moves = MOVES.get(name)
+            plugin.rpc(help, f"{plugin.name} {name}", example, moves=moves)(self._function(name.replace("-", "_")))
 
     def _function(self, name: str) -> Callable[..., Any]:  # Any: each has its own
         found: Callable[..., Any] = getattr(self, name)
@@ -108,7 +107,7 @@ class Desk:
             told["unfinished"] = sum(each.status not in ("settled", "failed") for each in await engine.transfers())
         except EngineError as error:
             told["problem"] = str(error)
-        return {**told, "experimental": EXPERIMENTAL}
+        return {**told, "experimental": " ".join(self.limits)}
 
     async def address(self, node: Node) -> Row:
         """Fees, and the satoshi of outputs that hold tokens, come from there."""
@@ -132,15 +131,16 @@ class Desk:
         return [_asset(each) for each in await (await self.engine(node)).assets()]
 
     async def balance(self, node: Node) -> Row:
-        """`pending` is what comes and goes once unconfirmed transfers are in a block."""
-        engine = await self.engine(node)
-        await engine.refresh()
-        coins = await engine.bitcoin()
-        return {
-            "assets": [_balance(each) for each in await engine.assets()],
-            "free_sat": coins.plain_sat.spendable,
-            "holding_sat": coins.holding_sat.settled,
-        }
+        """`pending` is what comes and goes once unconfirmed transfers are in a block. Without the Electrum server it
+        is as of the last look, and `problem` says so."""
+        engine, told = await self.engine(node), Row()
+        try:
+            await engine.refresh()
+            coins = await engine.bitcoin()
+            told = {"free_sat": coins.plain_sat.spendable, "holding_sat": coins.holding_sat.settled}
+        except (ElectrumUnreachable, ElectrumUnset) as error:
+            told = {"problem": f"As of the last look: {error}"}
+        return {"assets": [_balance(each) for each in await engine.assets()], **told}
 
     async def request(
         self,
@@ -164,6 +164,32 @@ class Desk:
         feerate: Annotated[int, FEERATE] = 0,
     ) -> Row:
         """It is broadcast at once. Without the consignment the recipient does not have the tokens."""
+        to, wanted, much = await self._asked(node, invoice, asset, amount)
+        engine = await self.engine(node)
+        sent = await engine.send(to, wanted.asset_id, much, await feerate_of(node, feerate))
+        return {**_transfer(sent), "consignment": str(await self._kept(engine, sent))}
+
+    async def send_cost(
+        self,
+        node: Node,
+        invoice: Annotated[str, "what the recipient's `lnp rgb request` says"],
+        asset: Annotated[str, f"{ASSET} (default: the invoice's)"] = "",
+        amount: Annotated[int, f"how much, {SMALLEST} (default: the invoice's)"] = 0,
+        feerate: Annotated[int, FEERATE] = 0,
+    ) -> Cost:
+        """The fee is that of a transaction with a few inputs; a new output for the recipient holds some sat."""
+        to, wanted, much = await self._asked(node, invoice, asset, amount)
+        fee_sat = FEE_VBYTES[0] * await feerate_of(node, feerate)
+        note = f"with {much} of {wanted.ticker} ({wanted.asset_id})"
+        return Cost(0 if to.is_blinded else 1000 * HOLDING_SAT, 1000 * fee_sat, to=to.recipient_id, note=note)
+
+    async def issue_cost(self, node: Node, feerate: Annotated[int, FEERATE] = 0) -> Cost:
+        """The fee of the transaction that makes outputs for tokens, which stay ours; none if one is free."""
+        fee_sat = FEE_VBYTES[0] * await feerate_of(node, feerate)
+        return Cost(0, 1000 * fee_sat, note="a fee only if no output of the RGB wallet is free to hold tokens")
+
+    async def _asked(self, node: Node, invoice: str, asset: str, amount: int) -> tuple[Invoice, Asset, int]:
+        """Whom an invoice pays what and how much, where it leaves that open with what is given. BadRequest."""
         engine = await self.engine(node)
         to = await engine.read_invoice(invoice)
         for what, given, asked in (("asset", asset, to.asset_id), ("amount", amount, to.amount)):
@@ -172,8 +198,7 @@ class Desk:
         wanted = await engine.asset(asset or to.asset_id)
         if to.asset_id not in ("", wanted.asset_id) or (amount and to.amount not in (0, amount)):
             raise BadRequest(f"the invoice is for {to.amount or 'any amount'} of {to.asset_id or 'any asset'}")
-        sent = await engine.send(to, wanted.asset_id, amount or to.amount, await feerate_of(node, feerate))
-        return {**_transfer(sent), "consignment": str(await self._kept(engine, sent))}
+        return to, wanted, amount or to.amount
 
     async def receive(self, node: Node, file: Annotated[str, "the consignment, a file of the node's machine"]) -> Rows:
         """Its transaction is broadcast, if that has not happened. What is wrong in itself uses up no invoice."""
@@ -204,7 +229,7 @@ def _read(path: Path, chain: ChainNet) -> bytes:
     ConsignmentRefused."""
     try:
         if not path.is_file():
-            raise BadRequest(f"{path} is no file")
+            raise BadRequest(f"{path} is no file that the plugin sees: a sandbox may hide it")
         with path.open("rb") as opened:
             found = sized(opened.read(MAX_CONSIGNMENT_BYTES + 1))
     except OSError as error:

@@ -10,6 +10,7 @@ from nia.names import contract_id_of, contract_name
 from rgb_engine.commands import ASSET, SMALLEST, feerate_of
 from rgb_engine.wallet import FEE_VBYTES
 from rgb_node.errors import AmountUnfit, AssetUnknown, TermsUnreadable
+from rgb_node.limits import LIMITS
 from rgb_node.parts import Parts
 from rgb_node.payments import held_channels
 from rgb_node.wire import Terms
@@ -20,19 +21,23 @@ PLACES: Final = ("in_channels", "in_flight", "closing", "coming_home")
 MOST_LISTED, MOST_SKIPPED = 1_000, 1_000_000
 COMMANDS: Final[tuple[tuple[str, str, str], ...]] = (
     ("balance", "Show what is ours of each asset: on chain, in channels, on its way.", "lnp rgb balance"),
-    ("open", "Open a channel that holds an asset.", "lnp rgb open PEER 1000000 USDX:5000"),
+    ("open", "Open a channel that holds an asset.", "lnp open PEER 1000000 --asset USDX:5000"),
     ("accept", "Take channels in an asset that others open.", "lnp rgb accept rgb:2dkSTbr-..."),
     ("invoice", "Ask for an asset over Lightning.", "lnp rgb invoice USDX 1200"),
     ("pay", "Pay an invoice that asks for an asset.", "lnp rgb pay lnbcrt..."),
     ("open-cost", "Say what opening a channel with an asset would cost.", "lnp rgb open-cost 1000000 USDX:5000"),
     ("pay-cost", "Say what an invoice that asks for an asset would cost.", "lnp rgb pay-cost lnbcrt..."),
-    ("history", "List what moved tokens of ours, on chain and in channels, the oldest first.", "lnp rgb history USDX"),
+    (
+        "history",
+        "List what moved tokens of ours, on chain and in channels, the oldest first.",
+        "lnp rgb history --asset USDX",
+    ),
     ("channels", "List the channels that hold assets.", "lnp rgb channels"),
     ("collect", "Bring home what channels left behind; it happens by itself, too.", "lnp rgb collect"),
 )
 """Name, help and example; the function of that name of `Commands` does it."""
 MOVES: Final = {"open": Moves("amount_sat", estimate="rgb open-cost"), "pay": Moves(estimate="rgb pay-cost")}
-EXTENDS: Final = {"open": "open"}  # `lnp open PEER 1000000 --asset USDX:5000` is the same
+EXTENDS: Final = {"open": "open"}  # it is called where `lnp open` is given --asset
 
 
 class Commands:
@@ -40,6 +45,7 @@ class Commands:
 
     def __init__(self, plugin: Plugin, parts: Parts) -> None:
         self._parts = parts
+        parts.desk.limits = (*parts.desk.limits, *LIMITS)
         for name, help, example in COMMANDS:
             extends, moves = EXTENDS.get(name, ""), MOVES.get(name)
             declared = plugin.rpc(help, f"{plugin.name} {name}", example, extends=extends, moves=moves)
@@ -54,10 +60,11 @@ class Commands:
         for contract_id, place, amount in await self._parts.in_channels(node):
             name = contract_name(contract_id)
             rows.setdefault(name, {**_row(name), **dict.fromkeys(PLACES, 0)})[place] += amount
-        known = {each.asset_id: each.precision for each in await (await self._parts.desk.engine(node)).assets()}
+        known = await self._parts.known(node)
         for name, row in rows.items():
+            row["ticker"], precision = known.get(name, (row["ticker"], 0))
             row["all"] = row["settled"] + row["pending"] + sum(row[place] for place in PLACES)
-            row["shown"] = decimal(row["all"], known.get(name, 0))
+            row["shown"] = decimal(row["all"], precision)
         return {**found, "assets": [*rows.values()]}
 
     async def history(
@@ -105,7 +112,7 @@ class Commands:
         return Cost(1000 * amount_sat, 1000 * fee_sat, note=f"with {amount} of {known.ticker} ({known.asset_id})")
 
     async def pay_cost(self, node: Node, invoice: Annotated[str, "what the payee's `lnp rgb invoice` says"]) -> Cost:
-        """Nobody stands between us and the payee."""
+        """Nobody stands between us and the payee. NoAssetChannel where it could not be paid now."""
         terms, amount_msat, payee = await self._parts.payments.asked(node, invoice)
         return Cost(amount_msat, 0, to=payee, note=f"with {terms.amount} of {contract_name(terms.contract_id)}")
 

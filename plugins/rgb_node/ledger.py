@@ -21,7 +21,6 @@ from rgb_engine.values import Transfer
 from rgb_node.wire import asked_in
 
 Kind = Literal["issued", "received", "sent", "other", "opened", "came_home", "paid", "was_paid"]
-UNPAID: Final = ("failed",)
 NOT_YET: Final = ("begun", "unsent")  # of what is to be received: an open invoice
 
 
@@ -31,12 +30,12 @@ class Move(msgspec.Struct, frozen=True):
 
     created_unix_seconds: int
     kind: Kind
-    asset_id: str
     amount: int
     status: str
-    on_chain: int = 0
-    in_channels: int = 0
-    amount_msat: int = 0
+    on_chain: int
+    in_channels: int
+    amount_msat: int
+    asset_id: str
     txid: str = ""
     payment_hash: str = ""
     channel_id: str = ""
@@ -59,13 +58,14 @@ def _transfer(each: Transfer, opened: Mapping[str, str], home: Mapping[str, str]
     sign = {"issued": 1, "received": 1, "sent": -1}.get(each.kind, 0)
     change = 0 if over else sign * each.amount
     return Move(
-        each.created_unix_seconds,
-        kind,
-        each.asset_id,
-        each.amount or each.asked,
-        each.status,
+        created_unix_seconds=each.created_unix_seconds,
+        kind=kind,
+        amount=each.amount or each.asked,
+        status=each.status,
         on_chain=change,
         in_channels=-change if kind in ("opened", "came_home") else 0,
+        amount_msat=0,
+        asset_id=each.asset_id,
         txid=each.txid,
         channel_id=channel_id,
     )
@@ -79,13 +79,14 @@ def payments(found: Iterable[PluginPayment]) -> list[Move]:
             continue
         moves.append(
             Move(
-                each.created_unix_seconds,
-                "paid",
-                contract_name(terms.contract_id),
-                terms.amount,
-                each.state,
+                created_unix_seconds=each.created_unix_seconds,
+                kind="paid",
+                amount=terms.amount,
+                status=each.state,
+                on_chain=0,
                 in_channels=-terms.amount if each.state == "paid" else 0,
                 amount_msat=each.amount_msat,
+                asset_id=contract_name(terms.contract_id),
                 payment_hash=each.payment_hash,
             )
         )
@@ -100,13 +101,14 @@ def invoices(found: Iterable[PluginInvoice]) -> list[Move]:
             continue
         moves.append(
             Move(
-                each.paid_unix_seconds,
-                "was_paid",
-                contract_name(terms.contract_id),
-                terms.amount,
-                each.state,
+                created_unix_seconds=each.paid_unix_seconds,
+                kind="was_paid",
+                amount=terms.amount,
+                status=each.state,
+                on_chain=0,
                 in_channels=terms.amount,
                 amount_msat=each.received_msat,
+                asset_id=contract_name(terms.contract_id),
                 payment_hash=each.payment_hash,
             )
         )

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -12,9 +13,11 @@ from lnpd_sdk.plugin import Node
 from lnpd_sdk.services.payments import MAX_LISTED, PluginInvoice, PluginPayment
 from msgspec.structs import astuple
 
+from nia.consignment import parse
+from nia.names import contract_name
 from rgb_engine import binding
 from rgb_engine.commands import Desk
-from rgb_engine.errors import EngineError
+from rgb_engine.errors import ElectrumUnreachable, ElectrumUnset, EngineError
 from rgb_node import ledger
 from rgb_node.collecting import Collector
 from rgb_node.errors import AssetRefused
@@ -33,6 +36,7 @@ class Parts:
     def __init__(self, desk: Desk) -> None:
         self.desk, self.shelf = desk, Shelf(Path.cwd())  # the plugin's own folder
         self.payments = Payments(self.shelf)
+        self._specs: dict[str, tuple[str, int]] = {}  # what no consignment says twice
         self._openings: Openings | None = None
         self._collector: Collector | None = None
         self._working: asyncio.Task[None] | None = None
@@ -67,10 +71,20 @@ class Parts:
                 found += [(contract_id, "in_channels", each.ours), (contract_id, "in_flight", each.offered)]
         return found
 
+    async def known(self, node: Node) -> dict[str, tuple[str, int]]:
+        """Ticker and precision of each asset, by its id: of the wallet's, and of those that channels were opened in."""
+        for outpoint, funding in (await self.shelf.fundings(node)).items():
+            if (name := contract_name(funding.contract_id)) not in self._specs:
+                spec = parse(await asyncio.to_thread(self.shelf.consignment, outpoint)).genesis.asset()
+                self._specs[name] = spec.ticker, spec.precision
+        wallets = await (await self.desk.engine(node)).assets()
+        return {**self._specs, **{each.asset_id: (each.ticker, each.precision) for each in wallets}}
+
     async def history(self, node: Node, asset_id: str, limit: int, skip: int) -> list[Move]:
         """What moved tokens of ours, a page of it. EngineError."""
         engine = await self.desk.engine(node)
-        await engine.refresh()
+        with suppress(ElectrumUnreachable, ElectrumUnset):  # then as of the last look
+            await engine.refresh()
         homes = {txid: each.channel_id for txid, each in (await self.shelf.homes(node)).items()}
         rows = {row["funding"]: row["channel_id"] for row in await node.channels(closed=True)}
         fundings = [key for key, each in (await self.shelf.fundings(node)).items() if each.opener]

@@ -138,11 +138,10 @@ class Payments:
             raise PaymentRunning("Another call pays this invoice: lnp payments tells what becomes of it.")
         self._busy.add(payment_hash)
         try:
-            channel = _chosen(await held_channels(node), payee, terms)
+            channel = await self._way(node, payee, terms)
             paid = await self._until_paid(node, invoice, (f"{payee}@{channel.scids[0]}",), timeout_seconds)
         except NoAssetChannel:
-            known = {each.payment_hash for each in await node.payments() if each.state != "failed"}
-            if payment_hash not in known:
+            if not await self._is_known(node, payment_hash):
                 raise
             # It waits, or was paid before, from what is not left any more: nothing more is sent.
             paid = await self._until_paid(node, invoice, (), timeout_seconds)
@@ -160,7 +159,22 @@ class Payments:
     async def asked(self, node: Node, invoice: str) -> tuple[Terms, int, str]:
         """What an asset invoice asks for: the asset, the sat with it in msat, and its payee. As `pay`."""
         told, terms = await self._read(node, invoice)
+        if not await self._is_known(node, told["payment_hash"]):
+            await self._way(node, told["payee"], terms)
         return terms, told["amount_msat"] or 0, told["payee"]
+
+    async def _is_known(self, node: Node, payment_hash: str) -> bool:
+        """Whether it waits, or was paid."""
+        return payment_hash in {each.payment_hash for each in await node.payments() if each.state != "failed"}
+
+    async def _way(self, node: Node, payee: str, terms: Terms) -> Held:
+        """The channel to pay over. NoAssetChannel."""
+        try:
+            return _chosen(await held_channels(node), payee, terms)
+        except NoAssetChannel:
+            if payee == (await node.rpc("info"))["node_id"]:
+                raise NoAssetChannel("The invoice is our own: a node cannot pay itself.") from None
+            raise
 
     async def _read(self, node: Node, invoice: str) -> tuple[dict[str, Any], Terms]:
         told = await node.rpc("decode", invoice=invoice)

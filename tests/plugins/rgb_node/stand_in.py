@@ -66,7 +66,7 @@ class StandIn:
 
     # --- payments
     async def rpc(self, method: str, **params: Any) -> dict[str, Any]:
-        return {"payment_metadata": self.metadata.hex(), "payment_hash": self.hash, "payee": PEER}
+        return {"payment_metadata": self.metadata.hex(), "payment_hash": self.hash, "payee": PEER, "node_id": ""}
 
     async def payments(self) -> Sequence[Told]:
         return ()

@@ -55,7 +55,8 @@ def test_what_was_paid_to_us() -> None:
 
 def test_a_page_has_the_newest_the_oldest_first() -> None:
     moves = [
-        Move(seconds, "paid", contract_name(EURX if seconds == 3 else USDX), 1, "paid") for seconds in (5, 3, 4, 1)
+        Move(seconds, "paid", 1, "paid", 0, -1, 0, contract_name(EURX if seconds == 3 else USDX))
+        for seconds in (5, 3, 4, 1)
     ]
 
     def times(asset: str, limit: int, skip: int) -> list[int]:
