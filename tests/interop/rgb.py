@@ -18,6 +18,7 @@ from tempfile import mkdtemp
 from typing import Any, TypeVar
 
 from contrib.regtest.bitcoind import Missing
+from lnpd.chain.interface import Outpoint
 from rgb_engine import binding
 from rgb_engine.engine import Engine
 from rgb_engine.errors import LibraryMissing
@@ -73,8 +74,13 @@ class RgbWorld:
     async def fund(self, address: str, amount_sat: int) -> None:
         """Confirmed coins at an address."""
         found = await asyncio.to_thread(self.bitcoind.call, "validateaddress", address)
-        await self._there(self.world.hand.fund(bytes.fromhex(found["scriptPubKey"]), amount_sat))
+        await self.coin(bytes.fromhex(found["scriptPubKey"]), amount_sat)
+
+    async def coin(self, script: bytes, amount_sat: int) -> Outpoint:
+        """A confirmed coin of a script."""
+        found = await self._there(self.world.hand.fund(script, amount_sat))
         await self.mine()
+        return found
 
     async def wallet(self, folder: Path, coins_sat: int = COINS_SAT) -> Engine:
         """A new wallet, with coins unless there are to be none."""

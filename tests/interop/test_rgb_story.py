@@ -6,20 +6,28 @@ Each story ends by counting the tokens: none is lost or made.
 import asyncio
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from lnpd_sdk.script import Key, Sighash
 
+from lnpd.crypto.secp import sign, to_der
 from lnpd.errors import PluginRefused
+from lnpd.services.node.node import Node
+from lnpd.testing.onchain import transactions
+from lnpd.tx.claims import Claimable
+from lnpd.tx.transaction import SIGHASH_ALL, SIGHASH_ANYONECANPAY, SIGHASH_SINGLE, Tx, TxIn, TxOut
 from tests.e2e.closing import broadcast_commitment, finish, know, preimage
-from tests.e2e.thief import loot
+from tests.e2e.thief import Loot, loot
 from tests.interop.rgb import rgb_world
-from tests.interop.rgb_nodes import ISSUED, RgbNodes, rgb_nodes
+from tests.interop.rgb_nodes import FUNDING_SAT, ISSUED, RgbNodes, rgb_nodes
+from tests.interop.rgb_transfers import ANYONE, ANYONE_SCRIPT
 from tests.plugins.rgb_channel.test_story import at_rest, offer, silent
 
 HELD, PAID = 5_000, 700
+MINE = TxOut(1_000, b"\0\x14" + bytes(20))  # a thief's own
 ROOT = Path(__file__).parents[2]
 
 
@@ -98,11 +106,53 @@ def test_tokens_in_flight_come_home_after_a_forced_close(tmp_path: Path) -> None
     told(tmp_path, story)
 
 
+def changed(loot: Loot, claim: Claimable, coin: TxIn) -> Iterator[Tx]:
+    """A thief's HTLC transaction with an output of its own added, and with a coin of its own beside it: with either
+    flag that a peer's signature might have, and its own made for what it changed."""
+    second, output = loot.second_stage([claim]), claim.output
+    nothing, peers, _, *rest = second.inputs[0].witness
+    secret = loot.keys.secret(Key.HOLDER_HTLC, True, loot.kept.graph.keys.per_commitment_point)
+    assert secret is not None
+    for inputs in (second.inputs, (*second.inputs, coin)):
+        for more in ((*second.outputs, MINE), (*second.outputs[:-1], MINE), (MINE, *second.outputs)):
+            for flags in (SIGHASH_ALL, SIGHASH_SINGLE | SIGHASH_ANYONECANPAY):
+                tx = Tx(inputs, more, second.locktime)
+                own = to_der(sign(secret, tx.sighash(0, output.witness_script, output.value_sat)))
+                yield tx.with_witness(0, (nothing, peers[:-1] + bytes([flags]), own + b"\x01", *rest))
+
+
+async def refused_by_the_chain(pair: RgbNodes, txs: Iterable[Tx]) -> None:
+    for number, tx in enumerate(txs):
+        (told,) = pair.world.bitcoind.call("testmempoolaccept", [tx.serialise().hex()])
+        assert not told["allowed"] and "script-verify-flag" in told["reject-reason"], (number, told)
+
+
+async def taken(pair: RgbNodes, node: Node, stolen: Sequence[Tx]) -> int:
+    """The sat of what a thief made that are a node's wallet's now; nobody else has any."""
+    network, found = pair.network, 0
+    outputs = {(tx.txid, vout) for tx in stolen for vout in range(len(tx.outputs))}
+    for tx in await transactions(network, 0):
+        if tx not in stolen and outputs & {(each.txid, each.vout) for each in tx.inputs}:
+            for output in tx.outputs:
+                assert not output.value_sat or node.wallet.scripts.path(output.script_pubkey) is not None
+                found += output.value_sat
+            outputs -= {(each.txid, each.vout) for each in tx.inputs}
+    spent = {(each.txid, each.vout) for tx in stolen for each in tx.inputs}
+    left = [
+        tx.outputs[vout].value_sat
+        for tx in stolen
+        for vout in range(len(tx.outputs))
+        if (tx.txid, vout) in outputs - spent
+    ]
+    assert not any(left), "nothing is left to the thief"
+    return found
+
+
 def test_a_thief_loses_all_tokens(tmp_path: Path) -> None:
-    """Alice broadcasts a revoked commitment and its HTLC transaction, to which she cannot add anything."""
+    """Alice broadcasts a revoked commitment, and its HTLC transaction, to which she cannot add anything."""
 
     async def story(pair: RgbNodes, channel: str) -> None:
-        alice, bob = pair.alice, pair.bob
+        alice, bob, send = pair.alice, pair.bob, pair.world.bitcoind.call
         with silent(alice, bob):
             height = await pair.network.followed()
             await offer(alice, bob, 1, 40_000, height + 60, 1_000)
@@ -113,12 +163,19 @@ def test_a_thief_loses_all_tokens(tmp_path: Path) -> None:
             known = preimage(2)
             (success,) = [each for each in stale.claims([known], [sha256(known).digest()]) if each.late]
             second = stale.second_stage([success])
+            assert {each.sighash for each in stale.kept.graph.children} == {Sighash.ALL}
+            coin = await pair.world.coin(ANYONE_SCRIPT, 100_000)
             await alice.plugins.stop()
             await pair.network.stop(alice)
-            for tx in (stale.commitment, second):
-                pair.world.bitcoind.call("sendrawtransaction", tx.serialise().hex())
+            send("sendrawtransaction", stale.commitment.serialise().hex())
+            await pair.world.mine()
+            theirs = TxIn(coin.txid, coin.index, witness=(ANYONE,))
+            await refused_by_the_chain(pair, changed(stale, success, theirs))
+            send("sendrawtransaction", second.serialise().hex())
             await pair.mine()
             await finish(pair.network, bob)
+        fees_sat = FUNDING_SAT - await taken(pair, bob, (stale.commitment, second))
+        assert 0 < fees_sat < 20_000
         await pair.until_tokens(bob, HELD)
 
     told(tmp_path, story)
