@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from lnpd.chain.bitcoind.regtest import RegtestBitcoind
@@ -50,8 +50,8 @@ def ears(node: Node) -> Ears:
     return found
 
 
-async def reborn(network: Network, node: Node) -> tuple[Node, Ears]:
-    """A node that is started again, and listened to from its first moment on: what it missed it is told at once."""
+async def reborn(network: Network, node: Node, **changes: Any) -> tuple[Node, Ears]:  # Any: whatever Config takes
+    """A node that is started again, perhaps with another configuration, and listened to from its first moment on: what it missed it is told at once."""
     tell = Payments.told
     heard: list[Ears] = []
 
@@ -64,7 +64,7 @@ async def reborn(network: Network, node: Node) -> tuple[Node, Ears]:
         return heard[0]
 
     with patch.object(Payments, "told", told):
-        node = await network.restart(node)
+        node = await network.restart(node, **changes)
         node.channels.parts.recipients["payments"] = found = heard_by(node.payments)
     return node, found
 
