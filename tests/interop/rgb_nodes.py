@@ -47,10 +47,10 @@ class RgbNodes:
         await self.rgb(self.bob, "accept", asset_id=asset)
         return asset
 
-    async def opened(self, amount: int, push_msat: int = PUSH_MSAT) -> str:
-        """The id of an active channel that holds so much of Alice's USDX."""
+    async def opened(self, amount: int, push_msat: int = PUSH_MSAT, ticker: str = "USDX") -> str:
+        """The id of an active channel that holds so much of an asset of Alice's."""
         await self.network.connect(self.alice, self.bob)
-        terms = {"peer": self.bob.node_id.hex(), "amount_sat": FUNDING_SAT, "asset": f"USDX:{amount}"}
+        terms = {"peer": self.bob.node_id.hex(), "amount_sat": FUNDING_SAT, "asset": f"{ticker}:{amount}"}
         opened = await self.rgb(self.alice, "open", push_msat=push_msat, **terms)
         await self.network.seen(opened["funding"].partition(":")[0])
         await self.mine(DEPTH)
@@ -98,6 +98,15 @@ class RgbNodes:
         """What a node's wallet has of the asset, settled."""
         rows = (await self.rgb(node, "balance"))["assets"]
         return sum(row["settled"] for row in rows)
+
+    async def until_settled(self, node: Node, wanted: dict[str, int]) -> None:
+        """Returns once a node's wallet has settled this of each asset, by id; blocks go by meanwhile."""
+        for _ in range(MOST_BLOCKS):
+            await self.mine()
+            rows = (await self.rgb(node, "balance"))["assets"]
+            if wanted == {row["asset_id"]: row["settled"] for row in rows}:
+                return
+        raise AssertionError(f"{wanted} were never in the wallet of {node.config.alias}: {rows}")
 
     async def until_tokens(self, node: Node, amount: int) -> None:
         """Returns once so many are settled in a node's wallet; blocks go by meanwhile, in which coins are collected."""

@@ -16,16 +16,18 @@ from lnpd.errors import LnpdError
 from lnpd.testing import Network
 from nia.consignment import Consignment, parse
 from nia.genesis import ChainNet
+from nia.names import contract_id_of
 from nia.transaction import Tx, TxOut
 from rgb_channel.records import TOKENS_HTLC, TOKENS_ONION
 from rgb_engine.commands import Desk
-from rgb_node import openings
+from rgb_node import openings, payments
 from rgb_node.desk import CAPABILITIES, Channels
 from rgb_node.wire import MAX_AMOUNT, MAX_PIECE, Piece, Terms, pieces_of
 from tests.interop.rgb import rgb_world
 from tests.interop.rgb_nodes import FUNDING_SAT, ISSUED, PLUGIN, RgbNodes
 
 HELD, ASKED = 5_000, 700
+EURX_ISSUED, EURX_HELD, EURX_ASKED = 10_000, 900, 40
 NO_CONSIGNMENT = "no consignment of this opening"
 NOT_COMMITTED = b"\x6a\x20" + bytes(32)
 Forge = Callable[[bytes, int], list[Piece]]
@@ -92,26 +94,45 @@ class Hostile:
         """Alice's."""
         return await self.channels.parts.openings(self.plugin_node)
 
-    async def opening_refused(self, why: str) -> None:
+    async def opening_refused(self, why: str, asset: str = f"USDX:{HELD}") -> None:
         """An opening comes to nothing, and says so."""
-        terms = {"peer": self.pair.bob.node_id.hex(), "amount_sat": FUNDING_SAT, "asset": f"USDX:{HELD}"}
+        terms = {"peer": self.pair.bob.node_id.hex(), "amount_sat": FUNDING_SAT, "asset": asset}
         with pytest.raises(LnpdError, match=why):
             await self.pair.rgb(self.pair.alice, "open", push_msat=200_000_000, **terms)
 
     async def paying(self, asset: str, carried: Records, told: Records) -> None:
         """A payment of an invoice of Bob's, with these records."""
-        payments = self.channels.parts.payments
+        ours = self.channels.parts.payments
 
         async def carries(*_args: Any) -> Records:
             return carried
 
         with self.patch.context() as patch:
-            patch.setattr(payments, "carried", carries)
-            patch.setattr(payments, "told", lambda *_args: told)
+            patch.setattr(ours, "carried", carries)
+            patch.setattr(ours, "told", lambda *_args: told)
             with pytest.raises(
                 LnpdError, match=r"does not accept this payment|tokens are more than|adds to the HTLC what it may not"
             ):
                 await self.pair.paid(self.pair.alice, self.pair.bob, asset, ASKED)
+
+    async def paying_over(self, asked: str, other: str) -> None:
+        """A payment of an invoice of Bob's in one asset, over the channel of another, of which as much is sent."""
+        chosen = payments._chosen
+
+        def wrong(held: list[payments.Held], payee: str, terms: Terms) -> payments.Held:
+            return chosen(held, payee, replace(terms, contract_id=contract_id_of(other)))
+
+        async def carries(*_args: Any) -> Records:
+            return u64(TOKENS_HTLC, EURX_ASKED)
+
+        pay = (self.pair.alice, self.pair.bob, asked, EURX_ASKED)
+        with self.patch.context() as patch:
+            patch.setattr(payments, "_chosen", wrong)
+            with pytest.raises(LnpdError, match="not of the asset that this channel holds"):
+                await self.pair.paid(*pay)
+            patch.setattr(self.channels.parts.payments, "carried", carries)
+            with pytest.raises(LnpdError, match="does not accept this payment"):
+                await self.pair.paid(*pay)
 
 
 def keeping(hostile: Hostile) -> Forge:
@@ -184,6 +205,38 @@ async def story(hostile: Hostile) -> None:
         assert (row["ours"], row["theirs"]) == (ours, HELD - ours)
     await pair.mine()
     assert await pair.tokens(pair.alice) == ISSUED - HELD
+    await two_assets(hostile, asset)
+
+
+async def two_assets(hostile: Hostile, usdx: str) -> None:
+    """EURX in a channel of its own beside it: neither is ever paid for the other, and both come home."""
+    pair, alice, bob = hostile.pair, hostile.pair.alice, hostile.pair.bob
+    eurx = str((await pair.rgb(alice, "issue", ticker="EURX", amount=EURX_ISSUED))["asset_id"])
+    await hostile.opening_refused(f"the asset {eurx} is unknown here", f"EURX:{EURX_HELD}")
+    await pair.rgb(bob, "accept", asset_id=eurx)
+    await replayed(hostile)
+    first = (await pair.settled(alice))["channel_id"]
+    second = await pair.opened(EURX_HELD, ticker="EURX")
+    await pair.paid(alice, bob, eurx, EURX_ASKED)
+    over = {row["asset_id"]: row["channel_id"] for row in await pair.rgb(alice, "channels")}
+    assert over == {usdx: first, eurx: second}
+    for asked, other in ((usdx, eurx), (eurx, usdx)):
+        await hostile.paying_over(asked, other)
+    bobs = {usdx: ASKED, eurx: EURX_ASKED}
+    alices = {usdx: ISSUED - ASKED, eurx: EURX_ISSUED - EURX_ASKED}
+    for channel in (first, second):
+        closed = await alice.api.close(channel, False, None)
+        await pair.network.seen(closed.txid)
+    for node, wanted in ((bob, bobs), (alice, alices)):
+        await pair.until_settled(node, wanted)
+
+
+async def replayed(hostile: Hostile) -> None:
+    """Pieces of the good channel's consignment, for a channel in another asset, and for another one in the same."""
+    hostile.patch.setattr(openings, "pieces_of", lambda _data, _vout: hostile.good)
+    await hostile.opening_refused("another asset", f"EURX:{EURX_HELD}")
+    await hostile.opening_refused(f"assigns {HELD} to the output, and not {HELD - 1}", f"USDX:{HELD - 1}")
+    hostile.patch.setattr(openings, "pieces_of", pieces_of)
 
 
 async def unasked_pieces(hostile: Hostile) -> None:
