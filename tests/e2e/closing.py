@@ -51,7 +51,8 @@ def ears(node: Node) -> Ears:
 
 
 async def reborn(network: Network, node: Node, **changes: Any) -> tuple[Node, Ears]:  # Any: whatever Config takes
-    """A node that is started again, perhaps with another configuration, and listened to from its first moment on: what it missed it is told at once."""
+    """A node that is started again, perhaps with another configuration, and listened to from its first moment on: what
+    it missed it is told at once."""
     tell = Payments.told
     heard: list[Ears] = []
 
