@@ -187,6 +187,15 @@ class Story:
 
         await until_asked(there, f"{self.bobs} tokens of bob's, and the others alice's")
         self.home_of_bobs = self.bobs
+        await until_asked(self.agree, "histories that add up to the balances")
+
+    async def agree(self) -> bool:
+        """Each history adds up to its balance, whatever was killed; not between two steps of a homecoming."""
+        await self.pair.back()
+        try:
+            return all([await self.pair.books(self.pair.node(name)) for name in ("alice", "bob")])
+        except AssertionError:
+            return False
 
     async def tokens(self, name: str) -> int:
         rows = (await self.pair.insist(name, "balance"))["assets"]
