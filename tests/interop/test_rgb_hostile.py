@@ -115,6 +115,18 @@ class Hostile:
             ):
                 await self.pair.paid(self.pair.alice, self.pair.bob, asset, ASKED)
 
+    async def tokens_for_sat(self) -> None:
+        """A payment of an invoice of Bob's in sat alone, with tokens that it does not ask for."""
+        asked = await self.pair.bob.api.invoice(20_000_000, "sat", 3600)
+
+        async def carries(*_args: Any) -> Records:
+            return u64(TOKENS_HTLC, ASKED)
+
+        with self.patch.context() as patch:
+            patch.setattr(self.channels.parts.payments, "carried", carries)
+            with pytest.raises(LnpdError, match="does not accept this payment"):
+                await self.pair.alice.api.pay(asked.invoice, None, 20)
+
     async def paying_over(self, asked: str, other: str) -> None:
         """A payment of an invoice of Bob's in one asset, over the channel of another, of which as much is sent."""
         chosen = payments._chosen
@@ -268,5 +280,6 @@ async def hostile_payments(hostile: Hostile, asset: str) -> None:
     )
     for carried, told in cases:
         await hostile.paying(asset, carried, told)
+    await hostile.tokens_for_sat()
     row = await hostile.pair.settled(hostile.pair.bob)
     assert (row["ours"], row["theirs"], row["usable"]) == (0, HELD, True)
