@@ -95,10 +95,12 @@ def find(words: Sequence[str], commands: Iterable[Command]) -> tuple[Command, li
     near = [name for name in names if name.startswith(f"{first} ")]
     if len(words) < 2 and len(near) > 2:
         raise NoSuchMethod(f"There is no command {first!r} alone: lnp {first} --help lists those that begin so.")
-    near = (difflib.get_close_matches(asked, near, 2, 0.6) or near)[:3]
+    wrong = asked if near else first
+    alone = [word for word in words[1:2] if near and word in names]  # `lnp rgb open`: it adds options to `lnp open`
+    near = [*alone, *(difflib.get_close_matches(asked, near, 2, 0.6) or near)][:3]
     near = near or difflib.get_close_matches(asked, names, 2, 0.6) or difflib.get_close_matches(first, names, 2, 0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "see lnp --help."
-    raise NoSuchMethod(f"There is no command {first!r}: {hint}")
+    raise NoSuchMethod(f"There is no command {wrong!r}: {hint}")
 
 
 def parser(command: Command, prog: str = "lnp", shows_common: bool = True) -> Parser:

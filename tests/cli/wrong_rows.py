@@ -81,6 +81,7 @@ _LNP: Final = (
     Row("did you mean config", 2, "NoSuchMethod", "confg"),
     Row("lnp plugin --help lists", 2, "NoSuchMethod", "plugin"),
     Row("did you mean plugin list", 2, "NoSuchMethod", "plugin lst"),
+    Row("no command 'plugin close': did you mean close", 2, "NoSuchMethod", "plugin close"),
     Row("see lnp --help", 2, "NoSuchMethod", "xyzzyx"),
     Row("Unrecognized arguments: more", 2, "ParameterRefused", "peers more"),
     Row("Did you mean --amount-msat?", 2, "ParameterRefused", "invoice tea --amount 3"),
