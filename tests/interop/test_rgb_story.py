@@ -22,7 +22,7 @@ from lnpd.tx.transaction import SIGHASH_ALL, SIGHASH_ANYONECANPAY, SIGHASH_SINGL
 from tests.e2e.closing import broadcast_commitment, finish, know, preimage
 from tests.e2e.thief import Loot, loot
 from tests.interop.rgb import rgb_world
-from tests.interop.rgb_nodes import FUNDING_SAT, ISSUED, RgbNodes, rgb_nodes
+from tests.interop.rgb_nodes import FUNDING_SAT, ISSUED, RgbNodes, rgb_nodes, settings_of
 from tests.interop.rgb_transfers import ANYONE, ANYONE_SCRIPT
 from tests.plugins.rgb_channel.test_story import at_rest, offer, silent
 
@@ -166,14 +166,16 @@ def test_a_thief_loses_all_tokens(tmp_path: Path) -> None:
             assert {each.sighash for each in stale.kept.graph.children} == {Sighash.ALL}
             coin = await pair.world.coin(ANYONE_SCRIPT, 100_000)
             await alice.plugins.stop()
-            await pair.network.stop(alice)
+            for node in (alice, bob):  # whose penalty would be in the way of what is tried here
+                await pair.network.stop(node)
             send("sendrawtransaction", stale.commitment.serialise().hex())
             await pair.world.mine()
             theirs = TxIn(coin.txid, coin.index, witness=(ANYONE,))
             await refused_by_the_chain(pair, changed(stale, success, theirs))
             send("sendrawtransaction", second.serialise().hex())
-            await pair.mine()
-            await finish(pair.network, bob)
+            await pair.world.mine()
+        bob = pair.bob = await pair.network.node("bob", **settings_of(pair.world))
+        await finish(pair.network, bob)
         fees_sat = FUNDING_SAT - await taken(pair, bob, (stale.commitment, second))
         assert 0 < fees_sat < 20_000
         await pair.until_tokens(bob, HELD)
