@@ -206,8 +206,8 @@ after each opening. A channel itself is in the node's database, of which an olde
         "## What is done about strangers' files\n",
         f"""A consignment is first read by a parser of this project's own (`plugins/nia`), which knows fungible assets
 and nothing else, bounds every length, and checks each step of the history: ids, commitments, seals, sums. Then rgb-lib
-compares it with the chain. Where it comes from a peer, both happen in a process of its own with a new, empty wallet:
-it may die there, and takes {JUDGE_SECONDS} s, {BOUNDS.cpu_seconds} s of a processor and
+compares it with the chain. Where it comes from a peer, both happen once more in a process of its own with a new, empty
+wallet: it may die there, and takes {JUDGE_SECONDS} s, {BOUNDS.cpu_seconds} s of a processor and
 {BOUNDS.memory_bytes // 2**20:,} MiB of memory at most.
 
 A peer has {EXPECTED_SECONDS:g} seconds to send the consignment of its channel, keeps its place no longer than its
