@@ -18,6 +18,7 @@ from rgb_engine.words import kept
 
 MAX_LOG_BYTES: Final = 8 * 1024 * 1024
 WALLET: Final = "wallet"
+RUNNING: Final = "rgb_runtime.lock"  # rgb-lib's own, a file that is there or not
 LOOKBACK: Final = 20  # addresses beyond the last used one
 DYING_SECONDS: Final = 10  # of a process that was killed; it may wait for a disk
 LOOK_SECONDS: Final = 0.05
@@ -42,6 +43,7 @@ class Opened:
             with binding.translated():
                 words = self._words()
                 self._data_or_backup(words)
+                self._break_locks()
                 self._shorten_logs()
                 data = lib.WalletData(
                     data_dir=str(self._data),
@@ -79,6 +81,11 @@ class Opened:
         if self.backup_path.exists():
             self._library.restore_backup(str(self.backup_path), words, str(fresh))
         fresh.rename(self._data)
+
+    def _break_locks(self) -> None:
+        """What a killed process left: rgb-lib would wait an hour for its end. Who works here has `lock`."""
+        for left in self._data.glob(f"*/{RUNNING}"):
+            left.unlink()
 
     def _shorten_logs(self) -> None:
         """rgb-lib writes without end; one log of before is kept."""

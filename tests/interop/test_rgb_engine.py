@@ -194,6 +194,26 @@ def test_a_kill_between_a_broadcast_and_its_record_costs_nothing(tmp_path: Path)
     told(story)
 
 
+def test_a_wallet_whose_process_was_killed_at_work_opens_at_once(tmp_path: Path) -> None:
+    """rgb-lib leaves a file then, and waits an hour for its end."""
+
+    async def story(world: RgbWorld) -> None:
+        engine = await world.wallet(tmp_path / "alice", coins_sat=0)
+        await engine.address()
+        await engine.close()
+        (folder,) = (path.parent for path in (tmp_path / "alice" / "wallet").glob("*/rgb_lib_db"))
+        left = folder / "rgb_runtime.lock"
+        left.touch()
+        again = Engine(tmp_path / "alice", NETWORK, world.electrum)
+        try:
+            await asyncio.wait_for(again.address(), 60)
+        finally:
+            left.unlink(missing_ok=True)  # a thread that waits goes on
+        await again.close()
+
+    told(story)
+
+
 def test_a_strangers_consignment_is_judged_without_a_trace(tmp_path: Path) -> None:
     async def story(world: RgbWorld) -> None:
         alice, asset = await world.issuer(tmp_path / "alice")
