@@ -17,12 +17,12 @@ from rgb_engine.judge import BOUNDS, JUDGE_SECONDS  # noqa: E402
 from rgb_engine.limits import LIMITS as WALLET_LIMITS  # noqa: E402
 from rgb_engine.values import MAX_CONSIGNMENT_BYTES  # noqa: E402
 from rgb_engine.wallet import HOLDING_SAT  # noqa: E402
+from rgb_node.acceptor import EXPECTED_SECONDS, MAX_EXPECTED, MAX_UNUSED_EACH, STRANGERS  # noqa: E402
 from rgb_node.commands import COMMANDS as IN_CHANNELS  # noqa: E402
 from rgb_node.commands import EXTENDS  # noqa: E402
 from rgb_node.desk import CAPABILITIES  # noqa: E402
 from rgb_node.homeward import MOST_FEE_SAT, PATIENCE_BLOCKS, SURE_BLOCKS  # noqa: E402
 from rgb_node.limits import LIMITS  # noqa: E402
-from rgb_node.openings import EXPECTED_SECONDS, MAX_EXPECTED, MAX_UNUSED_EACH, STRANGERS  # noqa: E402
 from rgb_node.payments import LEAST_MSAT  # noqa: E402
 
 # How; over which channel; payments a second; speed and, by the processor's time, thrift beside two nodes without the

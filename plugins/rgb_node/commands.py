@@ -92,7 +92,7 @@ class Commands:
         """The wallet of assets pays for it: asset and sat come from there. `lnp open` takes --asset, too."""
         name, amount = _named(asset)
         rate = await feerate_of(node, feerate)
-        return await (await self._parts.openings(node)).open(node, peer, amount_sat, name, amount, push_msat, rate)
+        return await (await self._parts.opener(node)).open(node, peer, amount_sat, name, amount, push_msat, rate)
 
     async def open_cost(
         self,

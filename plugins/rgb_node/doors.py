@@ -58,10 +58,10 @@ class Doors:
         plugin.hook("peer_disconnected")(self._parts.parted)
 
     async def _piece(self, node: Node, node_id: str, fields: Row) -> None:
-        await (await self._parts.openings(node)).heard_piece(node, node_id, Piece(**fields))
+        await (await self._parts.acceptor(node)).heard_piece(node, node_id, Piece(**fields))
 
     async def _verdict(self, node: Node, node_id: str, fields: Row) -> None:
-        (await self._parts.openings(node)).heard_verdict(
+        (await self._parts.opener(node)).heard_verdict(
             node_id, fields["transfer"], bool(fields["accepted"]), fields["reason"]
         )
 
@@ -70,7 +70,7 @@ class Doors:
     ) -> str | None:
         try:
             terms = wire.terms_of(bytes.fromhex(records.get(str(wire.TERMS), "")))
-            return await (await self._parts.openings(node)).proposed(node, node_id, funding_sat, terms) or None
+            return await (await self._parts.acceptor(node)).proposed(node, node_id, funding_sat, terms) or None
         except (TermsUnreadable, EngineError) as error:
             return str(error)
 
@@ -88,8 +88,8 @@ class Doors:
     ) -> str | InitialStates:
         terms = {"funding_sat": funding_sat, "push_msat": push_msat, "feerate_per_kw": feerate_per_kw}
         try:
-            openings = await self._parts.openings(node)
-            return await openings.begun(node, node_id, opener, Outpoint(funding_txid, funding_vout), terms)
+            part = await (self._parts.opener(node) if opener else self._parts.acceptor(node))
+            return await part.begun(node, node_id, Outpoint(funding_txid, funding_vout), terms)
         except (AssetRefused, EngineError) as error:
             return str(error)
 
@@ -105,7 +105,7 @@ class Doors:
         received: dict[str, str],
     ) -> dict[str, str] | str | None:
         if name == "open_channel":
-            terms = (await self._parts.openings(node)).terms_for(node_id)
+            terms = (await self._parts.opener(node)).terms_for(node_id)
             return None if terms is None else {str(wire.TERMS): terms.encode().hex()}
         offer = Offer(channel_id, metadata, incoming, incoming_channel, received)
         return await self._parts.payments.carried(node, offer)

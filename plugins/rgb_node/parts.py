@@ -19,10 +19,11 @@ from rgb_engine import binding
 from rgb_engine.commands import Desk
 from rgb_engine.errors import ElectrumUnreachable, ElectrumUnset, EngineError
 from rgb_node import ledger
+from rgb_node.acceptor import Acceptor
 from rgb_node.collecting import Collector
 from rgb_node.errors import AssetRefused
 from rgb_node.ledger import Move
-from rgb_node.openings import Openings
+from rgb_node.opener import Opener
 from rgb_node.payments import Payments, held_channels
 from rgb_node.shelf import Shelf
 
@@ -37,16 +38,24 @@ class Parts:
         self.desk, self.shelf = desk, Shelf(Path.cwd())  # the plugin's own folder
         self.payments = Payments(self.shelf)
         self._specs: dict[str, tuple[str, int]] = {}  # what no consignment says twice
-        self._openings: Openings | None = None
+        self._opener: Opener | None = None
+        self._acceptor: Acceptor | None = None
         self._collector: Collector | None = None
         self._working: asyncio.Task[None] | None = None
 
-    async def openings(self, node: Node) -> Openings:
+    async def opener(self, node: Node) -> Opener:
         """EngineError where the wallet cannot be had."""
-        if self._openings is None:
+        if self._opener is None:
             engine = await self.desk.engine(node)
-            self._openings = self._openings or Openings(engine, self.shelf, binding.chain(engine.network))
-        return self._openings
+            self._opener = self._opener or Opener(engine, self.shelf, binding.chain(engine.network))
+        return self._opener
+
+    async def acceptor(self, node: Node) -> Acceptor:
+        """EngineError where the wallet cannot be had."""
+        if self._acceptor is None:
+            engine = await self.desk.engine(node)
+            self._acceptor = self._acceptor or Acceptor(engine, self.shelf, binding.chain(engine.network))
+        return self._acceptor
 
     async def collector(self, node: Node) -> Collector:
         """EngineError where the wallet cannot be had."""
@@ -106,8 +115,8 @@ class Parts:
 
     async def parted(self, node: Node, node_id: str) -> None:
         """Openings with a peer end with its connection."""
-        if self._openings is not None:
-            self._openings.parted(node_id)
+        if self._acceptor is not None:
+            self._acceptor.parted(node_id)
 
     async def _work(self, node: Node) -> None:
         for work in (self._recover, self._collect):
@@ -125,8 +134,11 @@ class Parts:
         return True
 
     async def _recover(self, node: Node) -> None:
-        if (self._openings is None or self._openings.doubtful) and self.desk.has_wallet:
-            await (await self.openings(node)).recover(node)
+        if not self.desk.has_wallet:
+            return
+        if (opener := await self.opener(node)).doubtful:
+            await opener.recover(node)
+        await (await self.acceptor(node)).tidy(node)
 
     async def _collect(self, node: Node) -> None:
         if await node.held_coins() or await self.shelf.trips(node):  # a coin that is spent is not held any more

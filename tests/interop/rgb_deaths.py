@@ -27,6 +27,7 @@ import msgspec
 from lnpd_sdk.envelope import BusError
 from lnpd_sdk.questions import PeerMessage, ProviderQuestion, RpcRequest
 
+from lnpd.channel.presets import DEFAULT
 from lnpd.config import Config
 from lnpd.errors import LnpdError, PluginFault
 from lnpd.services.node.node import Node
@@ -44,7 +45,8 @@ Moment = Literal["before", "after"]
 Kind = Literal["plugin", "node"]
 PATIENCE_SECONDS: Final = 40.0
 REFUSED: Final = (LnpdError, BusError, Died)
-LIFETIMES: Final = 100  # a plugin that is killed so often within ten minutes would be quarantined
+MANY: Final = 1_000
+LIFETIMES: Final = MANY  # a plugin that is killed so often within ten minutes would be quarantined
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Mortal(Network):
         super().__init__(folder, bitcoind=bitcoind)
         self.victim, self.due = victim, list[tuple[str, str]]()
         self.deaths: Counter[str] = Counter()
-        self.met: Counter[tuple[str, str]] = Counter()
+        self.met: Counter[tuple[str, str, str]] = Counter()  # since the last death
+        self.passed = set[tuple[str, str]]()
         self.powers: dict[str, Power] = {}
 
     def _made(self, config: Config) -> Node:
@@ -91,12 +94,13 @@ class Mortal(Network):
 
     def _strikes(self, name: str, moment: str, what: str) -> bool:
         """Whether the node dies of it now; a plugin is killed here."""
-        if name != self.victim.name:
-            return False
-        self.met[moment, what] += 1
-        if self.due[:1] != [(moment, what)]:
+        self.met[name, moment, what] += 1
+        number = self.met[name, moment, what]
+        what = what if number == 1 else f"{what} {number}"
+        if name != self.victim.name or self.due[:1] != [(moment, what)]:
             return False
         del self.due[0]
+        self.met.clear()
         self.deaths[f"{moment} {what}"] += 1
         if self.victim.kind == "node":
             return True
@@ -118,12 +122,26 @@ class Mortal(Network):
     async def passes(self, plugin: PluginProcess, moment: Moment, what: str) -> bool:
         """Something goes between a node and its plugin: whether the plugin was killed. The task of a node that died
         ends here."""
-        name = next((n for n, p in self.powers.items() if p.node is not None and p.node.plugins is plugin.host), "")
+        name = next((n for n, p in self.powers.items() if getattr(p.node, "plugins", None) is plugin.host), "")
         before = sum(self.deaths.values())
         if self._strikes(name, moment, what):
             self.powers[name].cut()
             await asyncio.sleep(0)
         return sum(self.deaths.values()) > before
+
+
+async def _answered(acting: Awaitable[T], refusals: list[Exception]) -> T | None:
+    """What was answered; None for what was refused, or never answered."""
+    try:
+        return await acting
+    except REFUSED as error:
+        refusals.append(error)
+        return None
+
+
+def numbered(met: Counter[tuple[str, str, str]]) -> set[tuple[str, str]]:
+    """Whose names, and what they have passed: "channels", "channels 2"."""
+    return {(name, f"{what} {1 + n}".removesuffix(" 1")) for (name, _, what), most in met.items() for n in range(most)}
 
 
 def _asked(method: str, params: object) -> str:
@@ -202,37 +220,56 @@ class MortalPair(RgbNodes):
         return await self.ask(node.config.alias, lambda node: node.api.call_plugin(f"rgb {method}", params))
 
     async def at(self, moments: Sequence[tuple[Moment, str]], act: Callable[[], Awaitable[T]]) -> T | None:
-        """Does something, in which somebody dies at these moments, one after the other; returns once everybody is
-        there again. What it answered, or None if it was refused or not answered."""
+        """Does something, in which somebody dies at these moments, one after the other; whoever died is started again
+        at once. Returns when everybody is there again: what was answered, or None if it was refused or not answered."""
         self.network.due = list(moments)
+        self.network.met.clear()
+        refusals: list[Exception] = []
+        acting = asyncio.ensure_future(_answered(act(), refusals))
         try:
-            answer: T | None = await act()
-        except REFUSED:
-            answer = None
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while self.network.due or not self.network.powers[self.network.victim.name].on:
-                await self.back()
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while self.network.due or not (acting.done() and self.is_on):
+                    if acting.done() or not self.is_on:
+                        await self.back()
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            why = f"{self.network.due or 'no answer'} within {PATIENCE_SECONDS:g} s: {refusals}"
+            raise AssertionError(why) from None
+        finally:
+            acting.cancel()
+        self.network.passed = numbered(self.network.met)
         await self.back()
-        return answer
+        return await acting
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the one that dies has power."""
+        return self.network.powers[self.network.victim.name].on
 
     async def back(self) -> None:
         """Returns once both nodes live, with their plugins, and are connected."""
-        name = self.network.victim.name
-        power = self.network.powers[name]
-        if not power.on:
-            old = self.node(name)
-            await power.bury()
-            self.network.nodes.remove(old)
-            node = await self.network.begun(msgspec.structs.replace(old.config, listen=self.listening[name]))
-            if name == "alice":
-                self.alice = node
-            else:
-                self.bob = node
+        while not self.is_on:
+            await self._revived()
         for node in (self.alice, self.bob):
             (plugin,) = node.plugins.plugins
             await until(lambda plugin=plugin: plugin.status == "ready" and plugin.pid, "the plugin's next life")  # type: ignore[misc]
         await self.linked()
+
+    async def _revived(self) -> None:
+        """Starts the dead node again on its directory; it may die meanwhile."""
+        name = self.network.victim.name
+        old = self.node(name)
+        await self.network.powers[name].bury()
+        if old in self.network.nodes:
+            self.network.nodes.remove(old)
+        try:
+            node = await self.network.begun(msgspec.structs.replace(old.config, listen=self.listening[name]))
+        except Died:
+            return
+        if name == "alice":
+            self.alice = node
+        else:
+            self.bob = node
 
     async def linked(self) -> None:
         """Returns once they are connected: those that have a channel see to it, a user to the others."""
@@ -268,10 +305,12 @@ async def mortal_pair(folder: Path, victim: Victim) -> AsyncIterator[MortalPair]
     electrify()
     network = Mortal(folder / "n", world.bitcoind.directory, victim)
     async with tapped(network), network:
-        nodes = [await network.begun(network.config(name, **settings_of(world))) for name in ("alice", "bob")]
+        limits = msgspec.structs.replace(DEFAULT, max_pending_per_peer=MANY)  # each death may leave one at the peer
+        settings = {**settings_of(world), "limits": limits}
+        nodes = [await network.begun(network.config(name, **settings)) for name in ("alice", "bob")]
         pair = MortalPair(world, network, *nodes)
         pair.listening = {node.config.alias: tuple(node.peers.listening()) for node in nodes}
         pair.asset = await pair.issued()
-        await world.fund((await pair.rgb(pair.alice, "address"))["address"], COINS_SAT)
+        await world.fund((await pair.rgb(pair.alice, "address"))["address"], 4 * COINS_SAT)
         assert await pair.tokens(pair.alice) == ISSUED
         yield pair

@@ -20,7 +20,7 @@ from nia.names import contract_id_of
 from nia.transaction import Tx, TxOut
 from rgb_channel.records import TOKENS_HTLC, TOKENS_ONION
 from rgb_engine.commands import Desk
-from rgb_node import openings, payments
+from rgb_node import opener, payments
 from rgb_node.desk import CAPABILITIES, Channels
 from rgb_node.wire import MAX_AMOUNT, MAX_PIECE, Piece, Terms, pieces_of
 from tests.interop.rgb import rgb_world
@@ -90,9 +90,9 @@ class Hostile:
         self.pair, self.channels, self.plugin_node, self.patch = pair, channels, plugin.node, patch
         self.good: list[Piece] = []
 
-    async def openings(self) -> openings.Openings:
+    async def opener(self) -> opener.Opener:
         """Alice's."""
-        return await self.channels.parts.openings(self.plugin_node)
+        return await self.channels.parts.opener(self.plugin_node)
 
     async def opening_refused(self, why: str, asset: str = f"USDX:{HELD}") -> None:
         """An opening comes to nothing, and says so."""
@@ -157,12 +157,12 @@ def keeping(hostile: Hostile) -> Forge:
 
 async def hostile_openings(hostile: Hostile) -> None:
     for forge, why in FORGED.values():
-        hostile.patch.setattr(openings, "pieces_of", forge)
+        hostile.patch.setattr(opener, "pieces_of", forge)
         await hostile.opening_refused(why)
-    hostile.patch.setattr(openings, "pieces_of", lambda _data, _vout: hostile.good)
+    hostile.patch.setattr(opener, "pieces_of", lambda _data, _vout: hostile.good)
     await hostile.opening_refused(NO_CONSIGNMENT)
-    hostile.patch.setattr(openings, "pieces_of", pieces_of)
-    ours = await hostile.openings()
+    hostile.patch.setattr(opener, "pieces_of", pieces_of)
+    ours = await hostile.opener()
     for terms, why in TERMS.values():
         with hostile.patch.context() as patch:
             patch.setattr(ours, "terms_for", lambda _peer, terms=terms: terms)
@@ -207,7 +207,7 @@ async def story(hostile: Hostile) -> None:
     asset = await pair.issued()
     await pair.network.connect(pair.alice, pair.bob)
     await unasked_pieces(hostile)
-    hostile.patch.setattr(openings, "pieces_of", keeping(hostile))
+    hostile.patch.setattr(opener, "pieces_of", keeping(hostile))
     await pair.opened(HELD)
     await hostile_openings(hostile)
     await hostile_payments(hostile, asset)
@@ -245,15 +245,15 @@ async def two_assets(hostile: Hostile, usdx: str) -> None:
 
 async def replayed(hostile: Hostile) -> None:
     """Pieces of the good channel's consignment, for a channel in another asset, and for another one in the same."""
-    hostile.patch.setattr(openings, "pieces_of", lambda _data, _vout: hostile.good)
+    hostile.patch.setattr(opener, "pieces_of", lambda _data, _vout: hostile.good)
     await hostile.opening_refused("another asset", f"EURX:{EURX_HELD}")
     await hostile.opening_refused(f"assigns {HELD} to the output, and not {HELD - 1}", f"USDX:{HELD - 1}")
-    hostile.patch.setattr(openings, "pieces_of", pieces_of)
+    hostile.patch.setattr(opener, "pieces_of", pieces_of)
 
 
 async def unasked_pieces(hostile: Hostile) -> None:
     """From a peer that opens nothing."""
-    ours, bob = await hostile.openings(), hostile.pair.bob.node_id.hex()
+    ours, bob = await hostile.opener(), hostile.pair.bob.node_id.hex()
     heard = asyncio.get_running_loop().create_future()
     ours._verdicts[bob, bytes(32)] = heard
     await hostile.plugin_node.send(bob, "rgb_consignment", asdict(Piece(bytes(32), 0, 0, 1, b"unasked")))

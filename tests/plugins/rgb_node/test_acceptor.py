@@ -10,18 +10,17 @@ from typing import Any
 import pytest
 from lnpd_sdk.hooks import InitialStates
 
-from lnpd.channel.state import Policy
 from lnpd.testing import until
 from nia.genesis import ChainNet
-from rgb_node import openings
-from rgb_node.openings import (
+from rgb_node import acceptor
+from rgb_node.acceptor import (
     EXPECTED_SECONDS,
     MAX_EXPECTED,
     MAX_UNUSED,
     MAX_UNUSED_EACH,
     STRANGERS,
     UNUSED_SECONDS,
-    Openings,
+    Acceptor,
     Unused,
 )
 from rgb_node.shelf import Funding, Outpoint, Shelf
@@ -29,8 +28,6 @@ from rgb_node.wire import MAX_PIECE, Piece, Terms
 from tests.plugins.rgb_node.stand_in import PEER, USDX, StandIn
 
 TERMS, FUNDING_SAT = Terms(USDX, 5), 1_000_000
-# What an opener needs for a commitment with 16 HTLCs of its peer's, at the highest feerate.
-LEAST_SAT = Policy().max_dust_limit_sat + (724 + 172 + 16 * 172) * 10
 FULL, MANY = "being opened here", "begun here and not opened"
 
 
@@ -55,20 +52,20 @@ class Wallet:
 
 
 class Hall:
-    """Openings of a node, whose time is the test's."""
+    """The openings that are proposed to a node, whose time is the test's."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.node, self.wallet, self.now = StandIn(), Wallet(), 1_000.0
-        self.openings = Openings(self.wallet, Shelf(folder), ChainNet.REGTEST)  # type: ignore[arg-type]
-        patch.setattr(openings, "time", Told(monotonic=lambda: self.now))  # the loop keeps its own
+        self.acceptor = Acceptor(self.wallet, Shelf(folder), ChainNet.REGTEST)  # type: ignore[arg-type]
+        patch.setattr(acceptor, "time", Told(monotonic=lambda: self.now))  # the loop keeps its own
 
     async def asks(self, peer: str) -> str:
-        return await self.openings.proposed(self.node, peer, FUNDING_SAT, TERMS)  # type: ignore[arg-type]
+        return await self.acceptor.proposed(self.node, peer, FUNDING_SAT, TERMS)  # type: ignore[arg-type]
 
     async def sends(self, peer: str, piece: Piece) -> str:
         """What it is told, if anything."""
         before = len(self.node.sent)
-        await self.openings.heard_piece(self.node, peer, piece)  # type: ignore[arg-type]
+        await self.acceptor.heard_piece(self.node, peer, piece)  # type: ignore[arg-type]
         return "".join(fields["reason"].decode() for fields in self.node.sent[before:])
 
 
@@ -77,7 +74,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[
     def tell(story: Callable[[Hall], Any]) -> None:
         async def main() -> None:
             hall = Hall(tmp_path, monkeypatch)
-            await hall.openings._shelf.accept(hall.node, USDX)  # type: ignore[arg-type]
+            await hall.acceptor._shelf.accept(hall.node, USDX)  # type: ignore[arg-type]
             await story(hall)
 
         asyncio.run(main())
@@ -110,7 +107,7 @@ def test_a_place_is_free_again(how: str, told: Tell) -> None:
             assert await hall.asks(each) == ""
         assert FULL in await hall.asks(late)
         if how == "it goes away":
-            hall.openings.parted(first)
+            hall.acceptor.parted(first)
         elif how == "it sends nothing":
             hall.now += EXPECTED_SECONDS
         else:
@@ -128,7 +125,7 @@ def test_what_is_judged_ends_with_its_peer(told: Tell, monkeypatch: pytest.Monke
     found = Told(witness=Told(outputs=[output], txid=lambda: bytes(32)), op_id=b"", index=0)
 
     async def story(hall: Hall) -> None:
-        monkeypatch.setattr(hall.openings, "_read", lambda *_args: found)
+        monkeypatch.setattr(acceptor, "read_funding", lambda *_args: found)
         (peer,) = strangers(1)
         whole = b"a consignment"
         piece = Piece(sha256(whole).digest(), 0, 0, 1, whole)
@@ -138,31 +135,81 @@ def test_what_is_judged_ends_with_its_peer(told: Tell, monkeypatch: pytest.Monke
         hall.now += EXPECTED_SECONDS
         assert await hall.sends(peer, piece) == "", "asked again"
         assert "no opening of yours" in await hall.sends(peer, Piece(bytes(32), 0, 0, 1, b"another"))
-        assert await hall.asks(PEER) == "" and peer in hall.openings._expected, "its time is the judge's"
-        hall.openings.parted(peer)
+        assert await hall.asks(PEER) == "" and peer in hall.acceptor._expected, "its time is the judge's"
+        hall.acceptor.parted(peer)
         await until(lambda: not hall.wallet.judging, "its end")
-        assert peer not in hall.openings._expected
+        assert peer not in hall.acceptor._expected
 
     told(story)
 
 
+def unused(hall: Hall, peer: str, count: int, named: bool = True) -> list[Outpoint]:
+    """So many consignments of a peer's that were accepted."""
+    number = len(hall.acceptor._unused)
+    found = [Outpoint(f"{each:064x}", 0) for each in range(number, number + count)]
+    hall.acceptor._unused |= dict.fromkeys(found, Unused(peer, hall.now + UNUSED_SECONDS, named))
+    return found
+
+
 def test_consignments_without_channels_are_few_and_of_many(told: Tell) -> None:
     async def story(hall: Hall) -> None:
-        def accepted(peer: str, count: int) -> None:
-            number = len(hall.openings._accepted)
-            for each in range(number, number + count):
-                hall.openings._accepted[Outpoint(f"{each:064x}", 0)] = Unused(peer, hall.now + UNUSED_SECONDS)
-
-        for stranger in strangers(MAX_UNUSED // MAX_UNUSED_EACH // STRANGERS):
-            accepted(stranger, MAX_UNUSED_EACH - 1)
+        most = MAX_UNUSED_EACH // STRANGERS
+        for stranger in strangers(MAX_UNUSED // MAX_UNUSED_EACH):
+            unused(hall, stranger, most - 1)
             assert await hall.asks(stranger) == ""
-            accepted(stranger, 1)
+            unused(hall, stranger, 1)
             assert MANY in await hall.asks(stranger)
-            hall.openings.parted(stranger)
+            hall.acceptor.parted(stranger)
         assert MANY in await hall.asks(strangers(100)[-1])
         assert await hall.asks(PEER) == ""
         hall.now += UNUSED_SECONDS
-        assert await hall.asks(strangers(100)[-1]) == "" and not hall.openings._accepted
+        assert await hall.asks(strangers(100)[-1]) == "" and not hall.acceptor._unused
+
+    told(story)
+
+
+@pytest.mark.parametrize("how", ["its peer goes away", "its peer begins anew"])
+def test_a_consignment_goes_unless_funding_created_named_it(how: str, told: Tell) -> None:
+    """The node may be about to have its channel then, whatever became of the connection."""
+    row = Funding(PEER, False, USDX, bytes(32), 0, 7, FUNDING_SAT)
+
+    async def story(hall: Hall) -> None:
+        node, shelf = hall.node, hall.acceptor._shelf
+        (left,), (named,) = unused(hall, PEER, 1, named=False), unused(hall, PEER, 1, named=False)
+        for each in (left, named):
+            await shelf.put_funding(node, each, row, b"what proves it")  # type: ignore[arg-type]
+        terms = {"funding_sat": FUNDING_SAT, "push_msat": 0, "feerate_per_kw": 2_500}
+        assert isinstance(await hall.acceptor.begun(node, PEER, named, terms), InitialStates)  # type: ignore[arg-type]
+        if how == "its peer goes away":
+            hall.acceptor.parted(PEER)
+            await hall.acceptor.tidy(node)  # type: ignore[arg-type]
+        else:
+            assert await hall.asks(PEER) == ""
+        assert list(await shelf.fundings(node)) == [named]  # type: ignore[arg-type]
+        assert "no consignment" in str(await hall.acceptor.begun(node, PEER, left, terms))  # type: ignore[arg-type]
+        hall.now += UNUSED_SECONDS
+        await hall.acceptor.tidy(node)  # type: ignore[arg-type]
+        assert not await shelf.fundings(node)  # type: ignore[arg-type]
+
+    told(story)
+
+
+@pytest.mark.parametrize(
+    ("state", "closing_txid", "is_kept"), [("normal", "", True), ("closed", "ab" * 32, True), ("closed", "", False)]
+)
+def test_a_consignment_stays_as_long_as_its_channel_may_need_it(
+    state: str, closing_txid: str, is_kept: bool, told: Tell
+) -> None:
+    """Also what an earlier process accepted. A channel that closed with nothing on the chain was never funded."""
+
+    async def story(hall: Hall) -> None:
+        node, shelf, outpoint = hall.node, hall.acceptor._shelf, Outpoint("cd" * 32, 1)
+        row = Funding(PEER, False, USDX, bytes(32), 0, 7, FUNDING_SAT)
+        await shelf.put_funding(node, outpoint, row, b"what proves it")  # type: ignore[arg-type]
+        node.all = [{"funding": str(outpoint), "state": state, "closing_txid": closing_txid}]
+        await hall.acceptor.tidy(node)  # type: ignore[arg-type]
+        assert (outpoint in await shelf.fundings(node)) == is_kept  # type: ignore[arg-type]
+        assert not hall.acceptor._unused
 
     told(story)
 
@@ -175,22 +222,6 @@ def test_a_piece_of_another_transfer_costs_the_place_nothing(told: Tell) -> None
         assert await hall.asks(peer) == ""
         assert await hall.sends(peer, Piece(bytes(32), 0, 0, 2, bytes(MAX_PIECE))) == ""
         assert "of another transfer" in await hall.sends(peer, Piece(bytes(32), 1, 1, 2, b"x"))
-        assert peer in hall.openings._expected
-
-    told(story)
-
-
-def test_a_channel_begins_where_the_opener_has_an_output_whatever_its_peer_calls_dust(told: Tell) -> None:
-    """Which dust limit the peer has is told to no plugin: it may be the highest that lnpd grants."""
-    outpoint = Outpoint("ab" * 32, 0)
-
-    async def story(hall: Hall) -> None:
-        for more_sat, word in ((0, ""), (-1, "its opener needs")):
-            funding_sat = LEAST_SAT + more_sat
-            row = Funding(PEER, True, USDX, bytes(32), 0, 7, funding_sat)
-            await hall.openings._shelf.put_funding(hall.node, outpoint, row, b"")  # type: ignore[arg-type]
-            terms = {"funding_sat": funding_sat, "push_msat": 0, "feerate_per_kw": 2_500}
-            said = await hall.openings.begun(hall.node, PEER, True, outpoint, terms)  # type: ignore[arg-type]
-            assert isinstance(said, InitialStates) if not word else word in str(said)
+        assert peer in hall.acceptor._expected
 
     told(story)
