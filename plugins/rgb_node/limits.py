@@ -15,6 +15,8 @@ LIMITS: Final = (
     f"Such a channel goes up to a feerate of {HIGHEST_PER_KW // 250} sat/vB, or to {HIGHEST_TIMES} times the one that"
     f" it opened with, and no further. An HTLC with tokens holds {LEAST_MSAT // 1000:,} sat at least, and each side"
     f" has {SLOTS} of them in flight at most.",
+    "What it had signed when it was closed by force keeps its fee: commitments and HTLC transactions of such a channel"
+    " can be slow while blocks are dear, and an HTLC's tokens may then be lost at its expiry, as its sat.",
     "Bringing home what a channel leaves behind costs the fee of a transaction for each coin, and"
     f" {HOLDING_SAT:,} sat go with the tokens.",
 )

@@ -161,7 +161,9 @@ class Opener:
     async def _recovered(self, node: Node, txid: str, rows: list[dict[str, Any]]) -> None:
         row = next((row for row in rows if row["funding"].partition(":")[0] == txid), None)
         state = OVER if row is None else row["state"]
-        if state in UNSIGNED:
+        if txid in await self._engine.heights():  # whatever the channel is by now: a forced close brings its funding
+            await self._engine.finish(txid)
+        elif state in UNSIGNED:
             self.doubtful = True
         elif row is None or state == OVER:
             await self._engine.cancel(txid)
