@@ -29,20 +29,13 @@ from lnpd.channel.events import (
 from lnpd.channel.queries import FoldMemory
 from lnpd.channel.state import Channel, Closed
 from lnpd.channel.table import Step
-from lnpd.errors import (
-    ChannelFrozen,
-    ChannelGone,
-    CommandRefused,
-    LnpdError,
-    ProtocolError,
-    StoreHalted,
-)
+from lnpd.errors import ChannelFrozen, ChannelGone, CommandRefused, LnpdError, ProtocolError
 from lnpd.hooks.trace import together
 from lnpd.services.chain.rows import read_fact
 from lnpd.services.channels.batch import Batch, Recent
 from lnpd.services.channels.carried import Carried, heard
 from lnpd.services.channels.fills import Fills
-from lnpd.services.channels.mailbox import CHAIN, FAULTS, LASTING, OURS, Item
+from lnpd.services.channels.mailbox import CHAIN, FAULTS, LASTING, OURS, STORELESS, Item
 from lnpd.services.channels.opening import with_grants
 from lnpd.services.channels.parts import Link, Parts
 from lnpd.services.channels.queries import Preempted, Queries
@@ -81,6 +74,7 @@ class ChannelDriver:
         self._again: list[Item] = []  # chain events that could not be handled: they are tried again at the next block
         self.fills = Fills(parts.signer, parts.store, index)
         self._task: asyncio.Task[None] | None = None
+        self._ended: LnpdError | None = None  # by what, if not by the channel's own end
 
     # --- the mailbox
     def start(self) -> None:
@@ -97,8 +91,7 @@ class ChannelDriver:
     def post(self, item: Item) -> None:
         """Puts something into the mailbox. A channel that is closed has none any more."""
         if self._task is not None and self._task.done():
-            if item.done is not None:
-                item.done.set_exception(ChannelGone("The channel is closed."))
+            item.fail(self._ended or ChannelGone("The channel is closed."))
             return
         if isinstance(item.event, Block):
             self._waiting.extend(self._again)
@@ -139,13 +132,24 @@ class ChannelDriver:
         await self._idle.wait()
 
     async def _run(self) -> None:
-        while not isinstance(self.channel.phase, Closed):
+        while self._ended is None and not isinstance(self.channel.phase, Closed):
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
                 items = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
-                await self._handled(items)
+                try:
+                    await self._handled(items)
+                except STORELESS as error:
+                    self._end(error, (*items, *self._waiting))
             self._idle.set()
+
+    def _end(self, error: LnpdError, left: Sequence[Item]) -> None:
+        """Nothing is ever stored again: to try on for ever would only keep the node from ending."""
+        self._ended = error
+        self._waiting.clear()
+        self._idle.set()
+        for item in left:
+            item.fail(error)
 
     async def _handled(self, items: list[Item]) -> None:
         """Handles these as one batch. If it fails, nothing of it is stored, so nothing of it happened."""
@@ -153,22 +157,23 @@ class ChannelDriver:
         try:
             await self._batch(items)
         except Exception as error:
-            if not isinstance(error, StoreHalted):
+            if not (ended := isinstance(error, STORELESS)):
                 log.exception("channel %s: a batch failed", self.channel.key, exc_info=error)
             self.link = link
             await self.fills.take_back()
             self.parts.broken(self.channel, error)
             left = [item for item in items if item.done is None or not item.done.done()]
             for item in sorted(left, key=lambda each: not each.urgent):
-                if len(items) == 1 or isinstance(error, StoreHalted):
+                if ended or len(items) == 1:
                     self._give_up(item, error)
                 else:  # one of them is ill: the others need not suffer
                     await self._handled([item])
+            if ended:
+                raise
 
     def _give_up(self, item: Item, error: Exception) -> None:
         """An event cannot be handled. Its connection cannot go on; what nobody else repeats is tried again."""
-        if item.done and not item.done.done():
-            item.done.set_exception(error if isinstance(error, LnpdError) else ChannelGone(str(error)))
+        item.fail(error if isinstance(error, LnpdError) else ChannelGone(str(error)))
         if self.link is not None or self.channel.link != "down":
             self._disconnect(f"an internal error: {type(error).__name__}")
         if item.inbox:
@@ -386,8 +391,7 @@ class ChannelDriver:
             self.link.close(reason, last)
 
     def _refuse(self, item: Item, error: CommandRefused) -> None:
-        if item.done and not item.done.done():
-            item.done.set_exception(error)
-        elif not item.done:
+        item.fail(error)
+        if not item.done:
             level = logging.ERROR if item.fed else logging.INFO  # what another service decided has to be possible
             log.log(level, "channel %s refused %s: %s", self.channel.key, type(item.event).__name__, error)

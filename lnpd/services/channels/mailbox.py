@@ -21,7 +21,7 @@ from lnpd.channel.events import (
     TransactionUnconfirmed,
 )
 from lnpd.channel.state import Channel
-from lnpd.errors import OutputRefused, ProviderContradiction, ProviderFault
+from lnpd.errors import OutputRefused, ProviderContradiction, ProviderFault, StoreClosed, StoreHalted
 from lnpd.hooks.trace import Trace, current
 from lnpd.services.channels.parts import Link
 from lnpd.wire.base import Message
@@ -32,6 +32,7 @@ LASTING = (Fulfill, Fail, FailMalformed, PutWitness, FundingProvided, FundingFai
 OURS = (*CHAIN, *LASTING)  # no peer sends it, and no reconnect brings it again
 URGENT = (*CHAIN, Fulfill, PutWitness, ForceClose, GiveUp)
 FAULTS = (ProviderFault, ProviderContradiction, OutputRefused)  # a provider is missing, late, or wrong
+STORELESS = (StoreHalted, StoreClosed)  # nothing is stored any more in this life of the node
 
 
 @dataclass
@@ -50,3 +51,8 @@ class Item:
     def urgent(self) -> bool:
         """Whether it may not wait for a provider."""
         return isinstance(self.event, URGENT)
+
+    def fail(self, error: Exception) -> None:
+        """Tells who waits for it, if anybody still does."""
+        if self.done is not None and not self.done.done():
+            self.done.set_exception(error)

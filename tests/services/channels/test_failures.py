@@ -10,7 +10,7 @@ import pytest
 from lnpd.channel.actions import HtlcReceived, Told
 from lnpd.channel.events import ForceClose
 from lnpd.channel.state import Channel, Failed
-from lnpd.errors import LnpdError, ValueUnfit
+from lnpd.errors import LnpdError, StoreClosed, ValueUnfit
 from lnpd.services.node.node import Node
 from lnpd.services.recipients import Effects, Recipient
 from lnpd.store.rows import InboxRow
@@ -235,5 +235,23 @@ def test_a_close_elsewhere_does_not_store_what_another_batch_prepared(tmp_path: 
         assert found is not None
         paid_to = {output.script_pubkey for output in parse(found.transaction).outputs}
         assert both.bob.wallet.scripts.script_of(elsewhere) in paid_to
+
+    story(tmp_path, told)
+
+
+def test_a_channel_ends_with_its_store(tmp_path: Path) -> None:
+    """It would hang up for ever, of which nothing is ever stored: nothing else of the node went on, nor ended."""
+
+    async def told(both: Two) -> None:
+        driver = both.driver(both.alice)
+        await both.alice.store.close()
+        asked = [asyncio.create_task(driver.command(ForceClose())) for _ in range(2)]
+        for each in asked:
+            with pytest.raises(StoreClosed):
+                await each
+        with pytest.raises(StoreClosed):
+            await driver.command(ForceClose())
+        await driver.settled()
+        assert isinstance(both.alice.ended.exception(), StoreClosed)
 
     story(tmp_path, told)
