@@ -178,6 +178,7 @@ class Acceptor:
     async def begun(self, node: Node, peer: str, outpoint: Outpoint, terms: dict[str, int]) -> str | InitialStates:
         """In which state a peer's channel begins."""
         async with self._tidying:
-            if outpoint in self._unused:
+            known = self._unused.get(outpoint)
+            if known is not None and known.peer == peer:
                 self._unused[outpoint] = Unused(peer, time.monotonic() + UNUSED_SECONDS, named=True)
             return await begun(self._shelf, node, peer, False, outpoint, terms)

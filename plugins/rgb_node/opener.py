@@ -84,6 +84,7 @@ class Opener:
             await self._offer(node, peer, made)
             channel_id = await node.fund_unfunded(opening, made.vout, (made.unsigned,))
         except BaseException:
+            self.doubtful = True  # neither the node nor the Electrum server need answer now
             await asyncio.shield(self._given_up(node, opening, made))
             raise
         self.doubtful = True
@@ -99,7 +100,6 @@ class Opener:
         except BusError as error:
             known = isinstance(error, CallFailed) and error.code == "NoSuchOpening"
             if made is not None and (not known or await self._is_channels(node, Outpoint(made.txid, made.vout))):
-                self.doubtful = True
                 return
         if made is not None:
             await self._engine.cancel(made.txid)

@@ -221,11 +221,13 @@ class Lending:
         back_sat = sum(output.value_sat for output in tx.outputs if is_ours(output.script_pubkey) is not None)
         cost_sat = max(0, sum(coin.value_sat for coin in coins.values()) - back_sat)
         if not all(coin.held_for for coin in coins.values()):
-            self._require_reserve(ledger, back_sat)
+            self._require_reserve(ledger, tx, back_sat)
         return Asked(psbt, tx, coins, cost_sat, back_sat)
 
-    def _require_reserve(self, ledger: Ledger, back_sat: int) -> None:
-        left_sat = sum(coin.value_sat for coin in ledger.spendable()) + back_sat
+    def _require_reserve(self, ledger: Ledger, tx: Tx, back_sat: int) -> None:
+        spent = {(each.txid, each.vout) for each in tx.inputs}  # free again if what was sent of them before is replaced
+        left = (coin for coin in ledger.spendable() if (coin.txid, coin.vout) not in spent)
+        left_sat = sum(coin.value_sat for coin in left) + back_sat
         if left_sat < self._wallet.reserve_sat():
             raise InsufficientFunds(
                 f"The wallet would be left with {left_sat:,} sat; {self._wallet.reserve_sat():,} are kept in reserve."

@@ -180,6 +180,8 @@ def test_a_consignment_goes_unless_funding_created_named_it(how: str, told: Tell
             await shelf.put_funding(node, each, row, b"what proves it")  # type: ignore[arg-type]
         terms = {"funding_sat": FUNDING_SAT, "push_msat": 0, "feerate_per_kw": 2_500}
         assert isinstance(await hall.acceptor.begun(node, PEER, named, terms), InitialStates)  # type: ignore[arg-type]
+        (other,) = strangers(1)
+        assert "no consignment" in str(await hall.acceptor.begun(node, other, left, terms))  # type: ignore[arg-type]
         if how == "its peer goes away":
             hall.acceptor.parted(PEER)
             await hall.acceptor.tidy(node)  # type: ignore[arg-type]

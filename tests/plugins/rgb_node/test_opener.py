@@ -9,9 +9,11 @@ import pytest
 from lnpd_sdk.envelope import CallFailed
 
 from nia.genesis import ChainNet
+from nia.names import contract_name
+from rgb_engine.errors import ElectrumUnreachable
 from rgb_node.opener import Opener
 from rgb_node.shelf import Shelf
-from tests.plugins.rgb_node.stand_in import StandIn, channel
+from tests.plugins.rgb_node.stand_in import PEER, USDX, StandIn, channel
 
 TXID = "ff" * 32
 KEPT = ["kept", "finished"]
@@ -38,6 +40,30 @@ class Wallet:
     async def cancel(self, _txid: str) -> None:
         assert not self.is_seen, "rgb-lib takes back nothing that the chain has"
         self.done.append("taken back")
+
+
+class Cut(Wallet):
+    """One whose Electrum server goes away behind the signature."""
+
+    async def asset(self, _asset: str) -> Told:
+        return Told(asset_id=contract_name(USDX))
+
+    async def fund_script(self, *_terms: object) -> None:
+        raise ElectrumUnreachable("It is gone.")
+
+
+class Asked(StandIn):
+    """A node that waits for a funding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all = []
+
+    async def open_unfunded(self, *_terms: object) -> Told:
+        return Told(opening="one", script_pubkey=b"")
+
+    async def drop_unfunded(self, _opening: str) -> None:
+        pass
 
 
 class Keeper(StandIn):
@@ -73,3 +99,17 @@ def test_it_is_sent_with_a_channel_and_taken_back_without(
     opener = Opener(Wallet(did, is_seen), Shelf(tmp_path), ChainNet.REGTEST)  # type: ignore[arg-type]
     asyncio.run(opener.recover(Keeper(did, rows)))  # type: ignore[arg-type]
     assert did == done and opener.doubtful == (state == "awaiting_funding_signed")
+
+
+def test_what_an_opening_left_signed_is_taken_back_later(tmp_path: Path) -> None:
+    async def main() -> None:
+        did: list[str] = []
+        opener, node = Opener(Cut(did, False), Shelf(tmp_path), ChainNet.REGTEST), Asked()  # type: ignore[arg-type]
+        opener.doubtful = False
+        with pytest.raises(ElectrumUnreachable):
+            await opener.open(node, PEER, 1_000_000, "USDX", 5, 0, 2)  # type: ignore[arg-type]
+        assert opener.doubtful, "at the next block"
+        await opener.recover(node)  # type: ignore[arg-type]
+        assert did == ["taken back"] and not opener.doubtful
+
+    asyncio.run(main())

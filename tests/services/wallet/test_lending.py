@@ -295,7 +295,9 @@ def test_what_the_wallet_does_not_lend(tmp_path: Path) -> None:
             greedy = Tx(tx.inputs, (TxOut(back.value_sat - 30_000, back.script_pubkey),))
             with pytest.raises(SignerRefused, match="fee_too_high"):
                 await lending.sign("dlc", LIMIT_SAT, with_tx(lent.psbt, greedy))
-            await lending.sign("dlc", LIMIT_SAT, lent.psbt)
+            await lending.send("dlc", LIMIT_SAT, lent.psbt)
+            with pytest.raises(InsufficientFunds, match="left with 0 sat; 150,000 are kept"):  # nor in its place
+                await lending.send("dlc", 1_000_000, with_tx(lent.psbt, away))
 
     told(story)
 
