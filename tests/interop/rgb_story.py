@@ -1,10 +1,9 @@
 """What do Alice and Bob do with their tokens while one of them dies, and what must hold after each death?
 
-A channel that is opened, or is not; a payment that is made once; tokens that come home; and always: the count of all.
+A channel that is opened, or is not; a payment that is made once; and always: the count of all.
 """
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any, Final
 
 from lnpd.testing import until_asked
@@ -22,7 +21,7 @@ class Story:
     def __init__(self, pair: MortalPair) -> None:
         self.pair = pair
         self.channels: list[str] = []
-        self.bobs = self.home_of_bobs = 0
+        self.bobs = 0
 
     # --- openings
     async def open_once(self) -> Any:  # Any: JSON values
@@ -63,12 +62,6 @@ class Story:
         except AssertionError:
             rows = await self.pair.insist("alice", "history")
             raise AssertionError(f"alice can spend {found} tokens, not {wanted}: {rows}") from None
-
-    async def satoshi(self) -> int:
-        """All that the wallet of Alice's tokens has, in blocks."""
-        await self.pair.mine()
-        found = await self.pair.insist("alice", "balance")
-        return int(found["free_sat"] + found["holding_sat"])
 
     async def fruitful(self, *deaths: Death) -> None:
         """An opening in which somebody dies and of which a channel comes, nevertheless."""
@@ -128,8 +121,7 @@ class Story:
 
     async def quiet(self, name: str) -> None:
         """Nothing is in flight, and each has in channels what it is to have."""
-        bobs = self.bobs - self.home_of_bobs
-        wanted = bobs if name == "bob" else HELD * len(self.channels) - bobs
+        wanted = self.bobs if name == "bob" else HELD * len(self.channels) - self.bobs
         rows: Any = []  # Any: JSON values
 
         async def there() -> bool:
@@ -142,41 +134,10 @@ class Story:
         except AssertionError:
             raise AssertionError(f"{name} has not {wanted} tokens in channels: {rows}") from None
 
-    # --- closing
-    async def closes(self, closer: str, closing: Sequence[Death], collecting: Sequence[Death]) -> None:
-        """A close by agreement, and what it leaves comes home, while somebody dies in both."""
-        pair, channel = self.pair, self.channels.pop()
-
-        async def close() -> None:
-            await pair.ask(closer, lambda node: node.api.close(channel, False, None))
-            await pair.world.mine()
-
-        await pair.at(closing, close)
-        await pair.at(collecting, self.mine)
-
-    async def home(self) -> None:
-        """All tokens that are in no channel are in wallets."""
-        away = HELD * len(self.channels)
-
-        async def there() -> bool:
-            await self.pair.back()
-            await self.pair.mine()
-            found = await self.tokens("alice"), await self.tokens("bob")
-            return found == (ISSUED - away - self.bobs, self.bobs)
-
-        await until_asked(there, f"{self.bobs} tokens of bob's, and the others alice's")
-        self.home_of_bobs = self.bobs
-        await until_asked(self.agree, "histories that add up to the balances")
-
     async def agree(self) -> bool:
-        """Each history adds up to its balance, whatever was killed; not between two steps of a homecoming."""
+        """Each history adds up to its balance, whatever was killed."""
         await self.pair.back()
         try:
             return all([await self.pair.books(self.pair.node(name)) for name in ("alice", "bob")])
         except AssertionError:
             return False
-
-    async def tokens(self, name: str) -> int:
-        """What somebody's wallet has, settled."""
-        rows = (await self.pair.insist(name, "balance"))["assets"]
-        return sum(row["settled"] for row in rows)

@@ -14,12 +14,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
 from lnpd.services.node.node import Node
 from lnpd.services.plugins.process import PluginProcess
 from lnpd.testing import until
-from tests.crash.power import Died, electrify
+from tests.crash.power import electrify
 from tests.interop.rgb import rgb_world
 from tests.interop.rgb_deaths import PATIENCE_SECONDS, REFUSED, Moment, Mortal, MortalPair, Victim, tapped
 from tests.interop.rgb_nodes import COINS_SAT, settings_of
@@ -69,11 +67,6 @@ class WakePair(MortalPair):
         return [node for node in (self.alice, self.bob) if node is not self.gone]
 
     @property
-    def is_on(self) -> bool:
-        """Whether the one that dies has power."""
-        return self.network.powers[self.network.victim.name].on
-
-    @property
     def all_live(self) -> bool:
         """Whether nobody is dead just now."""
         return self.is_on and all(map(self.network.is_back, (p for node in self.there for p in node.plugins.plugins)))
@@ -104,28 +97,12 @@ class WakePair(MortalPair):
     async def back(self) -> None:
         """See MortalPair."""
         while not self.is_on:
-            await self._risen()
+            await self._revived()
         for node in self.there:
             (plugin,) = node.plugins.plugins
             await until(lambda plugin=plugin: self.network.is_back(plugin), "the plugin's next life")  # type: ignore[misc]  # mypy: a default argument
         if self.gone is None:
             await self.linked()
-
-    async def _risen(self) -> None:
-        """Starts the dead node again on its directory; it may die meanwhile."""
-        name = self.network.victim.name
-        old = self.node(name)
-        await self.network.powers[name].bury()
-        if old in self.network.nodes:
-            self.network.nodes.remove(old)
-        try:
-            node = await self.network.begun(msgspec.structs.replace(old.config, listen=self.listening[name]))
-        except Died:
-            return
-        if name == "alice":
-            self.alice = node
-        else:
-            self.bob = node
 
 
 @asynccontextmanager
