@@ -58,6 +58,7 @@ PAYING: Final = (
     "hook outgoing_records",
     "providers",
     "payment-offered",
+    "commitment-held",
     "revocation-stored",
     "payment-paid",
     "revocation-stored 2",
@@ -74,6 +75,7 @@ PAID: Final = (
     "hook htlc_accepted",
     "invoice-paid",
     "commitment-signed 2",
+    "revocation-stored 2",
     "commitment-held 2",
 )
 """At who is paid, from the invoice on."""
@@ -103,7 +105,6 @@ SAME: Final[Mapping[str, str]] = {
     "commitment-signed": f"{TOGETHER} payment-offered, or with commitment-held",
     "invoice-created": "within the answer to invoice, which says no more",
     "update-proposed": f"{TOGETHER} payment-offered",
-    "commitment-held": f"{TOGETHER} revocation-stored",
     "preimage-learned": f"{TOGETHER} payment-paid",
     "plugin-htlc-decided": f"{TOGETHER} invoice-paid",
 }
