@@ -44,8 +44,9 @@ lint: setup ## ruff, mypy --strict over lnpd and the SDK, the layer test
 bench: setup ## the table of speeds and ratios, each beside its goal
 	$(call program,contrib.bench,stage 5)
 
-crash: setup bitcoind ## power cuts everywhere, and kill -9 at each point of payments
+crash: setup bitcoind ## power cuts everywhere, and kill -9 at each point of payments and of the way home
 	$(PYTEST) -n 2 --dist worksteal $(wildcard tests/e2e/test_crash_*.py)
+	LNPD_DEATHS=every $(PYTEST) -n 2 --dist worksteal tests/interop/test_rgb_homes.py
 	$(BIN)/python -m tests.crash
 
 fuzz: setup ## the wire, from a peer's side and a stranger's, for MINUTES=10

@@ -198,15 +198,19 @@ class Network:
         """The height of the best chain, once every node has handled it and has broadcast what it wants next."""
         height = (await self.chain.best_block()).height
         for node in self.nodes:
-            await node.watcher.sync()
-            await node.wallet.sync()
-            await until(lambda node=node: node.watcher.height >= height, "the node's height")  # type: ignore[misc]
-            await node.feerates.settled()
-            await node.channel_chain.delivered()
-            for driver in list(node.channels.drivers.values()):
-                await driver.settled()
-            await node.watcher.sync()
+            await self.handled(node, height)
         return height
+
+    async def handled(self, node: Node, height: int) -> None:
+        """Returns once a node has handled the best chain up to there, and has broadcast what it wants next."""
+        await node.watcher.sync()
+        await node.wallet.sync()
+        await until(lambda: node.watcher.height >= height, "the node's height")
+        await node.feerates.settled()
+        await node.channel_chain.delivered()
+        for driver in list(node.channels.drivers.values()):
+            await driver.settled()
+        await node.watcher.sync()
 
     async def fund(self, node: Node, amount_sat: int) -> None:
         """Gives a node confirmed coins."""

@@ -10,14 +10,17 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from lnpd_sdk.envelope import BusError
+
+from lnpd.errors import LnpdError
 from lnpd.services.node.node import Node
 from lnpd.services.plugins.process import PluginProcess
 from lnpd.testing import until
-from tests.crash.power import electrify
+from tests.crash.power import Died, electrify
 from tests.interop.rgb import rgb_world
 from tests.interop.rgb_deaths import PATIENCE_SECONDS, REFUSED, Moment, Mortal, MortalPair, Victim, tapped
 from tests.interop.rgb_nodes import COINS_SAT, settings_of
@@ -32,9 +35,11 @@ class Wake(Mortal):
         super().__init__(folder, bitcoind, victim)
         self.ever = set[tuple[str, str]]()  # whose names, and what they have passed since the beginning
         self.killed: int | None = None
+        self.heard = 0  # of all that happens
 
     def _strikes(self, name: str, moment: str, what: str) -> bool:
         self.ever.add((name, what))
+        self.heard += 1
         return (name != self.victim.name or self._lives()) and super()._strikes(name, moment, what)
 
     def _lives(self) -> bool:
@@ -46,6 +51,13 @@ class Wake(Mortal):
     def is_back(self, plugin: PluginProcess) -> bool:
         """Whether it is ready, and no process that was killed and has not been missed yet."""
         return plugin.status == "ready" and plugin.pid not in (None, self.killed)
+
+    def strike(self) -> None:
+        """The victim dies just now."""
+        if self.victim.kind == "node":
+            self.powers[self.victim.name].cut()
+        else:
+            self.kill_plugin()
 
     def kill_plugin(self) -> None:
         """From any thread."""
@@ -69,23 +81,27 @@ class WakePair(MortalPair):
     @property
     def all_live(self) -> bool:
         """Whether nobody is dead just now."""
-        return self.is_on and all(map(self.network.is_back, (p for node in self.there for p in node.plugins.plugins)))
+        network, there = self.network, self.there
+        known = all(network.powers[node.config.alias].node is node for node in there)  # and not one that is starting
+        return self.is_on and known and all(network.is_back(p) for node in there for p in node.plugins.plugins)
 
     async def at(self, moments: Sequence[tuple[Moment, str]], act: Callable[[], Awaitable[T]]) -> T | None:
-        """See MortalPair."""
+        """See MortalPair. It waits as long as anything happens."""
         due = self.network.due = list(moments)
         self.network.met.clear()
-        acting, loop = asyncio.ensure_future(act()), asyncio.get_running_loop()
+        acting, heard, loop = asyncio.ensure_future(act()), 0, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(PATIENCE_SECONDS) as patience:
                 while due or not (acting.done() and self.is_on):
-                    left = len(due)
                     await self.back()
+                    if due and acting.done():
+                        acting.result()
                     await asyncio.sleep(0.01)
-                    if len(due) < left:
+                    if self.network.heard > heard:
+                        heard = self.network.heard
                         patience.reschedule(loop.time() + PATIENCE_SECONDS)
         except TimeoutError:
-            raise AssertionError(f"{due or 'no answer'} within {PATIENCE_SECONDS:g} s") from None
+            raise AssertionError(f"{due or 'no answer'}, and nothing happens for {PATIENCE_SECONDS:g} s") from None
         finally:
             acting.cancel()
         await self.back()
@@ -93,6 +109,26 @@ class WakePair(MortalPair):
             return await acting
         except REFUSED:
             return None
+
+    async def handled(self) -> None:
+        """Returns once who is there has handled the whole chain, and so has its plugin; somebody may die of it, and is
+        waited for."""
+        height = (await self.network.chain.best_block()).height
+        for node in self.there:
+            handles = False
+            while not handles:
+                await until(lambda: self.all_live, "the next life")
+                handles = await self._handles(node.config.alias, height)
+
+    async def _handles(self, name: str, height: int) -> bool:
+        """False if it died meanwhile."""
+        try:
+            await self.ask(name, lambda node: self.network.handled(node, height))
+            with suppress(LnpdError, BusError):  # whatever is in the way, or whoever died: the next block asks again
+                await self.rgb(self.node(name), "collect")
+        except Died:
+            return False
+        return True
 
     async def back(self) -> None:
         """See MortalPair."""
