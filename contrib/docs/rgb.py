@@ -156,9 +156,7 @@ HTLC transactions, the close, sweeps and penalties, each made when its commitmen
 live when one of them is broadcast; while it is away the channel takes no new updates (`lnp channels` says so), and a
 forced close brings the tokens along. HTLC transactions are signed as a whole (SIGHASH_ALL), so that a cheat cannot put
 tokens of a revoked state elsewhere. Where an output holds too few sat for the fee of its sweep or penalty, coins of the
-node's wallet pay it, 10,000 sat more than half of what it holds at most: leave some there. That is so of each output,
-with tokens or without, and has no other bound: while blocks are dear, a peer that ends such a channel with many small
-HTLCs in flight can use up that wallet. So open them with peers that you know.
+node's wallet pay it, 10,000 sat more than half of what it holds at most, if there are tokens on it: leave some there.
 
 An HTLC with tokens holds {LEAST_MSAT // 1000:,} sat at least, since its output must exist at any feerate that the
 channel may come to; so does the output of whoever has tokens. That feerate is {HIGHEST_PER_KW:,} sat per 1000 weight

@@ -134,8 +134,9 @@ def awaits_outcome(channel: Channel, resolution: Resolution) -> bool:
 
 
 def is_worthless(channel: Channel, resolution: Resolution) -> bool:
-    """Whether it costs more to take an output than it brings; nobody here knows what is sealed in one."""
-    return resolution.value_sat < NOT_WORTH_SAT and sealing(channel.channel_type, "claim") is None
+    """Whether it costs more to take an output than it brings; nobody here knows what a second stage brings along."""
+    is_sealed = resolution.stage >= 0 and sealing(channel.channel_type, "claim") is not None
+    return resolution.value_sat < NOT_WORTH_SAT and not resolution.bears and not is_sealed
 
 
 def _is_over(channel: Channel, graph: Graph, resolution: Resolution, height: int) -> bool:

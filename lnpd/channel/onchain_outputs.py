@@ -151,6 +151,7 @@ def as_waiting(resolution: Resolution, claim: Claimable) -> Resolution:
         rival_height=claim.rival_height,
         reason="",
         claim="",
+        bears=claim.bears,
     )
 
 

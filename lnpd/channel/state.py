@@ -141,8 +141,8 @@ class Resolution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `status`: `waiting` (for a lock), `claiming` (a Claim was given), `spent` (not deep enough yet), `resolved`, or
     `unclaimed` (`reason` says why). `height` is where its transaction confirmed, `older` and `after` are the locks of
     the path by which we take it, `stage` the child that it goes through (-1: none). `claim` is the key of the Claim
-    that holds it; from `rival_height` on the peer can take it too (0: never). Once it is spent: `spent_height`, and
-    `outcome`, what was told of an HTLC that we offered.
+    that holds it; from `rival_height` on the peer can take it too (0: never). `bears`: more than satoshi, says its
+    sealer. Once it is spent: `spent_height`, and `outcome`, what was told of an HTLC that we offered.
     """
 
     txid: bytes
@@ -162,6 +162,7 @@ class Resolution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     claim: str = ""
     spent_height: int = 0
     outcome: Literal["", "fulfilled", "failed"] = ""
+    bears: bool = False
 
     @property
     def due_height(self) -> int:
@@ -378,8 +379,7 @@ class Channel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="chan
 
     @property
     def scids_here(self) -> tuple[bytes, ...]:
-        """The short_channel_ids by which an HTLC may ask for this channel: our alias, and the real one unless the type
-        hides it (BOLT 2, channel_ready)."""
+        """The scids by which an HTLC may ask for this channel: our alias, and the real one unless the type hides it."""
         hidden = SCID_ALIAS in self.channel_type.features
         return tuple(scid for scid in (b"" if hidden else self.short_channel_id, self.aliases[self.us]) if scid)
 

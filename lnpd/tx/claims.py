@@ -18,6 +18,7 @@ from lnpd.tx import fees
 from lnpd.tx.adaptors import late_names
 from lnpd.tx.graph import Child, Graph, Output
 from lnpd.tx.rules import is_counterpartys
+from lnpd.tx.script import carried
 
 RACE_BLOCKS: Final = 24  # how long a timeout may take that the peer could still forestall by a preimage
 _NO_RELATIVE_LOCK: Final = 1 << 31  # of a sequence (BIP 68)
@@ -52,6 +53,11 @@ class Claimable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def weight(self) -> int:
         """The most that this input adds to a transaction."""
         return fees.input_weight(self.path, self.output.witness_script)
+
+    @property
+    def bears(self) -> bool:
+        """Whether its sealer says that something stands there beside the satoshi: zeros say that nothing does."""
+        return bool(self.seal) and any(carried(self.seal))
 
 
 class Unclaimed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -34,6 +34,7 @@ from lnpd.tx import miniscript, taproot
 from lnpd.tx.names import names_of
 
 MAX_DATA_CARRIER: Final = 80
+PUSH_BYTES: Final = 75  # from 76 on the length of a push has a byte of its own
 MAX_BLOCKS: Final = 0xFFFF  # of a relative lock (BIP 68)
 FIRST_TIMESTAMP: Final = 500_000_000  # an absolute lock from here on is a time, not a height
 
@@ -84,6 +85,11 @@ def pay_to_key(public_key: bytes) -> bytes:
 def data_carrier(content: bytes) -> bytes:
     """OP_RETURN with one push."""
     return b"\x6a" + push(content)
+
+
+def carried(script_pubkey: bytes) -> bytes:
+    """What such an OP_RETURN holds."""
+    return script_pubkey[2:] if script_pubkey[1] <= PUSH_BYTES else script_pubkey[3:]
 
 
 def script_code(script_pubkey: bytes, witness_script: bytes) -> bytes:

@@ -27,6 +27,7 @@ from nia.transition import Opout, Transition
 from rgb_channel.state import State
 
 OP_RETURN: Final = 0x6A
+NO_TOKENS: Final = bytes(32)
 MAIN: Final = ("base", "main/")
 TAG: Final = "lnpd/rgb/1"
 
@@ -59,12 +60,14 @@ class Coloured(NamedTuple):
 
 
 def commitment_of(view: View, state: State | None, transaction: Transaction) -> bytes:
-    """What the transaction's carrier says: of one that moves no tokens a hash, which means nothing to anyone.
+    """What the transaction's carrier says: of one that moves no tokens a hash, which means nothing to anyone; of a
+    claim zeros, which tell the node that there is nothing to pay for but satoshi.
 
     Raises Homeless.
     """
-    coloured = colour(view, state, transaction)
-    return coloured.tree.commitment() if coloured else mark_of(view, state, transaction, b"nothing")
+    if coloured := colour(view, state, transaction):
+        return coloured.tree.commitment()
+    return NO_TOKENS if transaction.purpose == "claim" else mark_of(view, state, transaction, b"nothing")
 
 
 def colour(view: View, state: State | None, transaction: Transaction) -> Coloured | None:

@@ -17,8 +17,7 @@ LIMITS: Final = (
     f" has {SLOTS} of them in flight at most.",
     "What it had signed when it was closed by force keeps its fee: commitments and HTLC transactions of such a channel"
     " can be slow while blocks are dear, and an HTLC's tokens may then be lost at its expiry, as its sat.",
-    "The node's wallet pays for sweeps and penalties whose outputs are too small for it, with tokens or without: a peer"
-    " can make that dear.",
+    "The node's wallet pays for sweeps and penalties of tokens whose outputs are too small for it.",
     "Bringing home what a channel leaves behind costs the fee of a transaction for each coin, and"
     f" {HOLDING_SAT:,} sat go with the tokens.",
 )

@@ -332,9 +332,9 @@ class Provider(Protocol):
     def seal(self, view: View, state: bytes, transaction: Transaction) -> bytes:
         """The content of its data carrier in this transaction: exactly `spec.seal_length` bytes.
 
-        Both sides build the same transactions, so both must get the same bytes. A close is asked for each fee that is
-        negotiated: of what is irrevocable, its outputs with whose they are. Claims are asked for with the commitment
-        that they take from, for each output and each party that could: nobody is asked when the day comes."""
+        Both sides build the same transactions: both must get the same bytes. A close is asked for each fee: of what is
+        irrevocable, its outputs with whose they are. Claims are asked for with their commitment, for each output and
+        party that could, since later nobody is: zeros say that it moves satoshi alone, and is worth no more."""
         ...
 
     def descend(self, view: View, state: bytes, transaction: Transaction) -> tuple[ChildTx, ...]:

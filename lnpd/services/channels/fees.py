@@ -1,6 +1,6 @@
 """How does a transaction that leaves a channel come to pay enough, and again enough as its deadline nears?
 
-    a sweep, a penalty     from what it takes; of a type that seals claims also from the wallet's coins
+    a sweep, a penalty     from what it takes; where something is sealed in it, also from the wallet's coins
     an HTLC transaction    as it was signed (static_remotekey), or from the wallet's coins (anchors)
     our commitment         lnpd.services.channels.anchors
 
@@ -34,8 +34,9 @@ log = logging.getLogger("lnpd.channels")
 
 SWEEP_WEIGHT = 4 * 41 + 160  # what it costs later to take a second stage's output home
 SEALED_WORTH_SAT: Final = 20_000
-"""What an output of a type that seals claims is taken to hold beside its satoshi. A thief takes for its own what is not
-worth our fee: what a revoked commitment moves must cost it more than a small output and a time of high fees."""
+"""What an output is taken to hold whose sealer says that something stands there beside the satoshi. A thief takes for
+its own what is not worth our fee: what a revoked commitment moves must cost it more than a small output and a time of
+high fees."""
 SEALED_KEEPS_SAT: Final = 1_000  # what it comes home with pays for its next step
 
 
@@ -83,7 +84,7 @@ class FeePayer:
         version = Version(driver.channel.key, action.key, points_of(left), weight, spent)
         bid = await self._bid(driver, action, graph, left, version)
         feerate_per_kw = await self._versions.replacing(version, bid)
-        if left[0].seal and not _pays_itself(left[0], weight, feerate_per_kw):
+        if left[0].bears and not _pays_itself(left[0], weight, feerate_per_kw):
             try:
                 return await self._beside_coins(driver, action, graph, left[0], version)
             except LnpdError as error:  # whatever keeps the coins back
@@ -160,7 +161,7 @@ def _stage_weight(graph: Graph, claims: Sequence[Claimable]) -> int:
 
 def _worth_sat(claim: Claimable) -> int:
     """What an output is worth, as far as a fee goes."""
-    return claim.output.value_sat + (SEALED_WORTH_SAT if claim.seal else 0)
+    return claim.output.value_sat + (SEALED_WORTH_SAT if claim.bears else 0)
 
 
 def _pays_itself(claim: Claimable, weight: int, feerate_per_kw: int) -> bool:

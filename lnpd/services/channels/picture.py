@@ -20,6 +20,7 @@ from lnpd.services.channels.ways import funding_ways, ways
 from lnpd.store.store import Store
 from lnpd.tx.funding import compiled_of, spending_weight
 from lnpd.tx.graph import Child, Output
+from lnpd.tx.script import carried
 from lnpd.tx.seals import sealing
 from lnpd.tx.states import CORE, HTLC, htlcs_of
 
@@ -29,7 +30,6 @@ Address = Callable[[bytes], str]
 STARTS: Final[tuple[tuple[bytes, ScriptType], ...]] = (
     (b"\0\x14", "p2wpkh"), (b"\0\x20", "p2wsh"), (b"\x51\x20", "p2tr"), (b"\x6a", "op_return"),
 )  # fmt: skip
-PUSH_BYTES: Final = 75  # from 76 on the length has a byte of its own
 
 
 async def shown(store: Store, channel: Channel, theirs: bool, address_of: Address) -> Commitment:
@@ -169,8 +169,3 @@ def expression(script: Script) -> str:
         case Taproot():
             leaves = (f"{leaf.depth}:{expression(leaf.script)}" for leaf in script.leaves)
             return f"tr({','.join((str(script.internal_key), *leaves))})"
-
-
-def carried(script_pubkey: bytes) -> bytes:
-    """What an OP_RETURN holds: one push."""
-    return script_pubkey[2:] if script_pubkey[1] <= PUSH_BYTES else script_pubkey[3:]

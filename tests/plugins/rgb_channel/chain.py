@@ -18,7 +18,7 @@ from lnpd.tx.script import data_carrier
 from lnpd.tx.transaction import Tx
 from nia.genesis import ChainNet
 from nia.history import History, check
-from rgb_channel.colour import Coloured, colour, commitment_of
+from rgb_channel.colour import NO_TOKENS, Coloured, colour, commitment_of
 from rgb_channel.history import Step, extended
 from rgb_channel.provider import CHANNEL_TYPE, Rgb
 from rgb_channel.records import ROWS, TOKENS_HTLC, encode_tokens
@@ -87,18 +87,20 @@ class Count:
                     self.walk(below, self.meant(below, shown, vout))
 
     def meant(self, tx: Tx, parent: Transaction, vout: int) -> Transaction:
-        """As which transaction it was shown to `seal`: the only one that says what it says."""
+        """As which transaction it was shown to `seal`: the only one that says what it says, or one of
+        the claims without tokens."""
         known = [
             each
             for each in (*self.kept.children, *self.kept.claims)
             if each.parent is not None
             and (each.vout, each.parent.purpose, each.parent.vout) == (vout, parent.purpose, parent.vout)
         ]
-        (found,) = [
+        found, *others = [
             each
             for each in known
             if data_carrier(commitment_of(self.view, self.state, each)) == tx.outputs[0].script_pubkey
         ]
+        assert not others or tx.outputs[0].script_pubkey == data_carrier(NO_TOKENS)
         return found
 
     def judged(self) -> History:

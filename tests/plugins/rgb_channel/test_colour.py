@@ -69,7 +69,10 @@ def test_every_way_down_ends_with_the_tokens_that_were_in_it(holder: Party) -> N
     }
     plain = [one for one in each if one.coloured is None]
     assert len(plain) == 4, "of the HTLC of sats alone: second stage, its claims, and the claim past it"
-    assert len({one.asked.content for one in each}) == len(each), "no two say the same"
+    claims = [one for one in plain if one.asked.transaction.purpose == "claim"]
+    assert len(claims) == 3 and not any(any(one.asked.content) for one in claims), "zeros: nothing to pay for"
+    said = [one.asked.content for one in each if one not in claims]
+    assert len({*said}) == len(said) == len(each) - 3, "no two others say the same"
 
 
 pendings = st.builds(
@@ -109,7 +112,7 @@ def test_no_token_is_lost_or_made_in_any_state(
 
 def test_another_channel_number_or_holder_says_something_else() -> None:
     transaction = Transaction(
-        "claim", (SealedOutput(0, data_carrier(bytes(32))),), parent=Transaction("commitment", ())
+        "second_stage", (SealedOutput(0, data_carrier(bytes(32))),), parent=Transaction("commitment", ())
     )
     shown = [view(), view(number=43), view(holder=1), view(funding_vout=9), view(funding_txid=bytes(32))]
     said = {commitment_of(each, None, transaction) for each in shown}
@@ -162,6 +165,19 @@ def test_a_channel_without_an_asset_is_sealed_with_nothing() -> None:
     assert graph.tx.outputs[0].script_pubkey == data_carrier(recorder.asked[0].content)
     assert transition_of(view(), None, recorder.asked[0].transaction) is None
     assert sum(BALANCES_MSAT) == 1000 * FUNDING.capacity_sat
+
+
+def test_only_a_claim_of_tokens_is_sealed_with_more_than_zeros() -> None:
+    """The node pays more than the satoshi for such a claim: a peer could use that up."""
+    _, data = in_flight((5_000, 0))
+    recorder = Recorder()
+    built_at(data, view(), 0, 1_000, recorder)
+    claims = [each for each in recorder.asked if each.transaction.purpose == "claim"]
+    for each in claims:
+        moves = transition_of(each.view, held(data), each.transaction) is not None
+        assert any(each.content) == moves
+    assert {any(each.content) for each in claims} == {True, False}
+    assert all(any(each.content) for each in recorder.asked if each.transaction.purpose != "claim")
 
 
 def test_a_history_is_what_was_funded_and_every_step_since() -> None:

@@ -210,6 +210,33 @@ def test_no_token_is_lost_or_made(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_thief_makes_the_wallet_pay_for_no_output_without_tokens(tmp_path: Path) -> None:
+    """Of ten small HTLCs each cost it 11,739 sat, until it had none for what does hold tokens."""
+
+    async def main() -> None:
+        async with Network(tmp_path) as network:
+            alice, bob = await side(network, "alice"), await side(network, "bob")
+            channel = await opened(network, alice[0], bob[0])
+            with silent(alice[0], bob[0]):
+                height = await network.followed()
+                hashes = [await offer(bob[0], alice[0], n, 3_500, height + 60, 0) for n in (1, 2, 3)]
+                stale = await loot(bob[0])
+                await know(alice[0], hashes[-1], 3)
+                await at_rest(alice[0], bob[0])
+            await bob[0].plugins.stop()
+            await network.stop(bob[0])
+            before = await alice[0].wallet.balance()
+            await estimate(network, DEAR_PER_KW)
+            await full_blocks(network, 1, stale.commitment)
+            await estimate(network, USUAL_PER_KW)
+            await finish(network, alice[0])
+            assert (await alice[0].wallet.balance()).confirmed_sat >= before.confirmed_sat
+            found, purposes = await counted(network, alice[1], channel, alice[0], bob[0])
+            assert found == (5_700, 0) and "with coins of the wallet" not in purposes
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(("small_sat", "poor"), [(400, False), (5_000, True)], ids=["by the wallet", "by itself"])
 def test_a_thief_is_punished_although_it_costs_more_than_the_satoshi(
     tmp_path: Path, small_sat: int, poor: bool

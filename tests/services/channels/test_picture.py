@@ -21,11 +21,11 @@ from lnpd_sdk.script import (
 from lnpd.channel.state import Channel, Policy
 from lnpd.errors import NoCommitment
 from lnpd.rpc.answers import SpendingWay
-from lnpd.services.channels.picture import carried, expression, shown
+from lnpd.services.channels.picture import expression, shown
 from lnpd.services.channels.ways import funding_ways, sentence
 from lnpd.store.store import Store
 from lnpd.tx.funding import compile_funding
-from lnpd.tx.script import data_carrier
+from lnpd.tx.script import carried, data_carrier
 from tests.cli.render import pictures
 from tests.tx.bolt3 import FUNDING
 
