@@ -3,13 +3,12 @@
 A channel that is opened, or is not; a payment that is made once; and always: the count of all.
 """
 
-import asyncio
 from typing import Any, Final
 
 from lnpd.testing import until_asked
-from tests.interop.rgb_deaths import MortalPair
 from tests.interop.rgb_moments import Death
 from tests.interop.rgb_nodes import DEPTH, FUNDING_SAT, ISSUED, PUSH_MSAT
+from tests.interop.rgb_wakes import MortalPair
 
 HELD: Final = 5_000
 HOLDING: Final = frozenset({"begun", "unsent", "failed"})  # of a transfer that may hold something back in vain
@@ -94,7 +93,7 @@ class Story:
         """Blocks go by until the last death."""
         while self.pair.network.due:
             await self.pair.world.mine()
-            await asyncio.sleep(0.1)
+            await self.pair.handled()
 
     # --- payments
     async def pays(self, payer: str, amount: int, *deaths: Death) -> None:

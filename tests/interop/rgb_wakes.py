@@ -1,77 +1,66 @@
-"""How does somebody die at many moments of one story, one after the other, and never twice of one death?
+"""How does a story of tokens go on while somebody dies, again and again?
 
-As in rgb_deaths.py, but that the plugin which is killed has to live; that its peers are connected again meanwhile; that
-each death has a time of its own; and that somebody may be gone for ever.
+    async with mortal_pair(folder, Victim("bob", "plugin")) as pair:
+        await pair.at([("after", "kv_put funding/")], story.open_once)
+
+Whoever died is started again at once, and its peers connect to it. Nobody else does anything about it, but for a user
+who repeats a command that was not answered. Who dies of what is said in rgb_deaths.py. How long anything takes is no
+matter: a story waits as long as something happens.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
+import msgspec
 from lnpd_sdk.envelope import BusError
 
+from lnpd.channel.presets import DEFAULT
 from lnpd.errors import LnpdError
 from lnpd.services.node.node import Node
-from lnpd.services.plugins.process import PluginProcess
-from lnpd.testing import until
+from lnpd.testing import until_asked
 from tests.crash.power import Died, electrify
-from tests.interop.rgb import rgb_world
-from tests.interop.rgb_deaths import PATIENCE_SECONDS, REFUSED, Moment, Mortal, MortalPair, Victim, tapped
-from tests.interop.rgb_nodes import COINS_SAT, settings_of
+from tests.interop.rgb import RgbWorld, rgb_world
+from tests.interop.rgb_deaths import MANY, Moment, Mortal, Victim, numbered, tapped
+from tests.interop.rgb_nodes import COINS_SAT, ISSUED, RgbNodes, settings_of
 
 T = TypeVar("T")
+PATIENCE_SECONDS: Final = 40.0  # in which nothing happens
+TRIES: Final = 600
+REFUSED: Final = (LnpdError, BusError, Died)
 
 
-class Wake(Mortal):
-    """A network in which nobody dies twice."""
-
-    def __init__(self, folder: Path, bitcoind: Path, victim: Victim) -> None:
-        super().__init__(folder, bitcoind, victim)
-        self.ever = set[tuple[str, str]]()  # whose names, and what they have passed since the beginning
-        self.killed: int | None = None
-        self.heard = 0  # of all that happens
-
-    def _strikes(self, name: str, moment: str, what: str) -> bool:
-        self.ever.add((name, what))
-        self.heard += 1
-        return (name != self.victim.name or self._lives()) and super()._strikes(name, moment, what)
-
-    def _lives(self) -> bool:
-        if self.victim.kind == "node":
-            return True
-        host = getattr(self.node_of_victim(), "plugins", None)  # not while it starts
-        return host is not None and any(map(self.is_back, host.plugins))
-
-    def is_back(self, plugin: PluginProcess) -> bool:
-        """Whether it is ready, and no process that was killed and has not been missed yet."""
-        return plugin.status == "ready" and plugin.pid not in (None, self.killed)
-
-    def strike(self) -> None:
-        """The victim dies just now."""
-        if self.victim.kind == "node":
-            self.powers[self.victim.name].cut()
-        else:
-            self.kill_plugin()
-
-    def kill_plugin(self) -> None:
-        """From any thread."""
-        (plugin,) = self.node_of_victim().plugins.plugins
-        if plugin.pid:
-            self.killed = plugin.pid
-            os.killpg(plugin.pid, signal.SIGKILL)
+async def _answered(acting: Awaitable[T], refusals: list[Exception]) -> T | None:
+    """What was answered; None for what was refused, or never answered."""
+    try:
+        return await acting
+    except REFUSED as error:
+        refusals.append(error)
+        return None
 
 
-class WakePair(MortalPair):
-    """Alice and Bob, one of whom dies again and again."""
+class MortalPair(RgbNodes):
+    """Alice, who issues and opens, and Bob; one of them dies again and again."""
 
-    network: Wake
+    network: Mortal
     gone: Node | None = None  # who never comes back
+
+    def __init__(self, world: RgbWorld, network: Mortal, alice: Node, bob: Node) -> None:
+        super().__init__(world, network, alice, bob)
+        self._reviving = asyncio.Lock()
+
+    @property
+    def victim(self) -> Node:
+        """The node that dies, or whose plugin does."""
+        return self.node(self.network.victim.name)
+
+    def node(self, name: str) -> Node:
+        """As it lives now."""
+        return self.alice if name == "alice" else self.bob
 
     @property
     def there(self) -> list[Node]:
@@ -79,45 +68,54 @@ class WakePair(MortalPair):
         return [node for node in (self.alice, self.bob) if node is not self.gone]
 
     @property
-    def all_live(self) -> bool:
-        """Whether nobody is dead just now."""
-        network, there = self.network, self.there
-        known = all(network.powers[node.config.alias].node is node for node in there)  # and not one that is starting
-        return self.is_on and known and all(network.is_back(p) for node in there for p in node.plugins.plugins)
+    def is_on(self) -> bool:
+        """Whether the one that dies has power."""
+        return self.network.powers[self.network.victim.name].on
+
+    async def ask(self, name: str, what: Callable[[Node], Coroutine[Any, Any, T]]) -> T:
+        """What a node answers. Died, and what it raises."""
+        power, node = self.network.powers[name], self.node(name)
+        if power.node is not node:  # it is being started again
+            raise Died
+        return await power.run(what(node))
+
+    async def rgb(self, node: Node, method: str, **params: Any) -> Any:  # Any: JSON values
+        """A command of the plugin. Died too."""
+        return await self.ask(node.config.alias, lambda node: node.api.call_plugin(f"rgb {method}", params))
 
     async def at(self, moments: Sequence[tuple[Moment, str]], act: Callable[[], Awaitable[T]]) -> T | None:
-        """See MortalPair. It waits as long as anything happens."""
+        """Does something, in which somebody dies at these moments, one after the other; whoever died is started again
+        at once. Returns when everybody is there again: what was answered, or None if it was refused or not answered."""
         due = self.network.due = list(moments)
         self.network.met.clear()
-        acting, heard, loop = asyncio.ensure_future(act()), 0, asyncio.get_running_loop()
+        refusals: list[Exception] = []
+        acting, heard, loop = asyncio.ensure_future(_answered(act(), refusals)), 0, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(PATIENCE_SECONDS) as patience:
                 while due or not (acting.done() and self.is_on):
+                    if acting.done():
+                        acting.result()  # raises what is no refusal
                     await self.back()
-                    if due and acting.done():
-                        acting.result()
                     await asyncio.sleep(0.01)
                     if self.network.heard > heard:
                         heard = self.network.heard
                         patience.reschedule(loop.time() + PATIENCE_SECONDS)
         except TimeoutError:
-            raise AssertionError(f"{due or 'no answer'}, and nothing happens for {PATIENCE_SECONDS:g} s") from None
+            why = f"{due or 'no answer'}, and nothing happens for {PATIENCE_SECONDS:g} s: {refusals}"
+            raise AssertionError(why) from None
         finally:
             acting.cancel()
+        self.network.passed = numbered(self.network.met)
         await self.back()
-        try:
-            return await acting
-        except REFUSED:
-            return None
+        return await acting
 
     async def handled(self) -> None:
-        """Returns once who is there has handled the whole chain, and so has its plugin; somebody may die of it, and is
-        waited for."""
+        """Returns once all who are there have handled the whole chain, with their plugins, whoever dies of it."""
         height = (await self.network.chain.best_block()).height
         for node in self.there:
             handles = False
             while not handles:
-                await until(lambda: self.all_live, "the next life")
+                await self.back()
                 handles = await self._handles(node.config.alias, height)
 
     async def _handles(self, name: str, height: int) -> bool:
@@ -131,27 +129,74 @@ class WakePair(MortalPair):
         return True
 
     async def back(self) -> None:
-        """See MortalPair."""
-        while not self.is_on:
-            await self._revived()
-        for node in self.there:
-            (plugin,) = node.plugins.plugins
-            await until(lambda plugin=plugin: self.network.is_back(plugin), "the plugin's next life")  # type: ignore[misc]  # mypy: a default argument
-        if self.gone is None:
-            await self.linked()
+        """Returns once all who are not gone for ever live, with their plugins, and are connected."""
+        async with self._reviving:
+            while not self.is_on or not await self._together():
+                await self._revived()
+
+    async def _together(self) -> bool:
+        """The same; False as soon as a node dies."""
+
+        async def there() -> bool:
+            plugins = [plugin for node in self.there for plugin in node.plugins.plugins]
+            return not self.is_on or (all(map(self.network.is_back, plugins)) and await self._linked())
+
+        await until_asked(there, "the next life of all, and their connection")
+        return self.is_on
+
+    async def _linked(self) -> bool:
+        """Whether they are connected: those that have a channel see to it, a user to the others."""
+        if self.gone is not None:
+            return True
+        if self.bob.node_id not in self.alice.channels.links or self.alice.node_id not in self.bob.channels.links:
+            address = f"{self.bob.node_id.hex()}@{self.listening['bob'][0]}"
+            with suppress(*REFUSED):
+                await self.ask("alice", lambda node: node.api.connect(address))
+        return self.alice.node_id in self.bob.channels.links
+
+    async def _revived(self) -> None:
+        """Starts the dead node again on its directory; it may die meanwhile."""
+        name = self.network.victim.name
+        old = self.node(name)
+        await self.network.powers[name].bury()
+        if old in self.network.nodes:
+            self.network.nodes.remove(old)
+        try:
+            node = await self.network.begun(msgspec.structs.replace(old.config, listen=self.listening[name]))
+        except Died:
+            return
+        if name == "alice":
+            self.alice = node
+        else:
+            self.bob = node
+
+    async def insist(self, name: str, method: str, **params: Any) -> Any:  # Any: JSON values
+        """A command that its user repeats until it is answered."""
+        last = ""
+        for _ in range(TRIES):
+            await self.back()
+            try:
+                return await self.rgb(self.node(name), method, **params)
+            except REFUSED as error:
+                last = repr(error)
+                await asyncio.sleep(0.05)
+        raise AssertionError(f"{name} never does {method}: {last}")
 
 
 @asynccontextmanager
-async def wake_pair(folder: Path, victim: Victim) -> AsyncIterator[WakePair]:
+async def mortal_pair(folder: Path, victim: Victim) -> AsyncIterator[MortalPair]:
     """Two connected nodes; Alice has issued 100,000 USDX. Skips where rgb-lib or bitcoind is missing."""
     world = await asyncio.to_thread(rgb_world)
     electrify()
-    network = Wake(folder / "n", world.bitcoind.directory, victim)
+    network = Mortal(folder / "n", world.bitcoind.directory, victim)
     async with tapped(network), network:
-        nodes = [await network.begun(network.config(name, **settings_of(world))) for name in ("alice", "bob")]
-        pair = WakePair(world, network, *nodes)
+        limits = msgspec.structs.replace(DEFAULT, max_pending_per_peer=MANY)  # each death may leave one at the peer
+        settings = {**settings_of(world), "limits": limits}
+        nodes = [await network.begun(network.config(name, **settings)) for name in ("alice", "bob")]
+        pair = MortalPair(world, network, *nodes)
         pair.listening = {node.config.alias: tuple(node.peers.listening()) for node in nodes}
         pair.asset = await pair.issued()
-        await world.fund((await pair.rgb(pair.alice, "address"))["address"], COINS_SAT)
-        await pair.linked()
+        await world.fund((await pair.rgb(pair.alice, "address"))["address"], 4 * COINS_SAT)
+        assert await pair.tokens(pair.alice) == ISSUED
+        await pair.back()
         yield pair

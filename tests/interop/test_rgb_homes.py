@@ -25,9 +25,9 @@ from lnpd.services.recipients import Effects
 from lnpd.testing import until_asked
 from tests.e2e.closing import is_closed, know, preimage, spender
 from tests.e2e.thief import loot
-from tests.interop.rgb_deaths import REFUSED, Kind, Moment, Victim
+from tests.interop.rgb_deaths import Kind, Moment, Victim
 from tests.interop.rgb_nodes import FUNDING_SAT, ISSUED
-from tests.interop.rgb_wakes import WakePair, wake_pair
+from tests.interop.rgb_wakes import REFUSED, MortalPair, mortal_pair
 from tests.plugins.rgb_channel.test_story import at_rest, offer
 
 Death = tuple[Moment, str]
@@ -115,7 +115,7 @@ TELL: Final = Payments.told
 class Homes:
     """Channels of the pair, one after the other, end."""
 
-    def __init__(self, pair: WakePair) -> None:
+    def __init__(self, pair: MortalPair) -> None:
         self.pair, self.bobs, self.channel = pair, 0, ""
 
     async def begins(self) -> None:
@@ -161,20 +161,18 @@ class Homes:
         return sum(int(call("getblockstats", height, ["totalfee"])["totalfee"]) for height in blocks)
 
     async def passes(self, step: int = 1) -> None:
-        """Blocks go by, and all do what these ask for, however long it takes."""
-        await self.pair.back()
+        """Blocks go by. The next come when all have done what these ask for: whatever has a deadline is met, however
+        slow the machine."""
         await self.pair.world.mine(step)
         await self.pair.handled()
 
     async def blocks(self, step: int) -> None:
-        """Blocks go by until the last death. The next come when all have done what these ask for: whatever has a
-        deadline is met, however slow the machine."""
+        """Blocks go by until the last death."""
         due = self.pair.network.due
         for _ in range(0, MOST_BLOCKS, step):
             if not due:
                 return
-            await self.pair.world.mine(step)
-            await self.pair.handled()
+            await self.passes(step)
         raise AssertionError(f"{due} in {MOST_BLOCKS} blocks")
 
     def now(self) -> int:
@@ -327,7 +325,7 @@ VICTIMS: Final = [Victim(name, kind) for kind in KINDS for name in ENDS]
 @pytest.mark.parametrize("victim", VICTIMS, ids=str)
 def test_whenever_it_dies_while_a_channel_ends_all_comes_home(tmp_path: Path, victim: Victim) -> None:
     async def main() -> None:
-        async with wake_pair(tmp_path, victim) as pair:
+        async with mortal_pair(tmp_path, victim) as pair:
             await pair.network.fund(pair.alice, COINS_SAT)
             story = Homes(pair)
             for end in ENDS[victim.name]:

@@ -13,9 +13,10 @@ from typing import Final
 import pytest
 
 from lnpd.testing import until_asked
-from tests.interop.rgb_deaths import Kind, Victim, mortal_pair
+from tests.interop.rgb_deaths import Kind, Victim
 from tests.interop.rgb_moments import MOMENTS, OPENING, PAID, PAYING, WAITING, deaths, unnamed
 from tests.interop.rgb_story import Story
+from tests.interop.rgb_wakes import mortal_pair
 
 KINDS: Final[tuple[Kind, ...]] = ("plugin", "node")
 SECONDS: Final = 900  # for some 80 deaths, on a loaded machine
@@ -25,7 +26,6 @@ OTHER: Final = {"alice": "bob", "bob": "alice"}
 def told(folder: Path, victim: Victim, tell: Callable[[Story], Awaitable[None]]) -> None:
     async def main() -> None:
         async with mortal_pair(folder, victim) as pair:
-            await pair.linked()
             await tell(Story(pair))
 
     asyncio.run(asyncio.wait_for(main(), SECONDS))
