@@ -71,6 +71,10 @@ class RgbWorld:
         """A transaction that the server knows then."""
         await self._there(self.world.hand.broadcast((transaction,)))
 
+    async def settled(self) -> None:
+        """Returns once the server knows what bitcoind does: it asks now and then."""
+        await self._there(self.world.hand.settled())
+
     async def fund(self, address: str, amount_sat: int) -> None:
         """Confirmed coins at an address."""
         found = await asyncio.to_thread(self.bitcoind.call, "validateaddress", address)

@@ -152,6 +152,7 @@ def test_a_kill_between_a_broadcast_and_its_record_costs_nothing(tmp_path: Path)
             before = [each.read_bytes() for each in books]
             await work(alice)
             await alice.close()
+            await world.settled()
             for path, data in zip(books, before, strict=True):
                 path.write_bytes(data)
             return Engine(tmp_path / "alice", NETWORK, world.electrum)
