@@ -50,6 +50,10 @@ OPENING: Final[Mapping[str, tuple[tuple[str, frozenset[Kind], frozenset[Kind]], 
 WAITING: Final = ("chain-event", "channel-ready")
 """Until the channel can be used, at both."""
 
+RAISED: Final = ("commitment-held", "revocation-stored")
+"""Of an update_fee, which comes with any block, where the chain's estimate has changed: its commitments are like those
+of a payment, amid which somebody dies."""
+
 PAYING: Final = (
     "rpc rgb pay",
     "pay",

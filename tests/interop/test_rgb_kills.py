@@ -14,7 +14,7 @@ import pytest
 
 from lnpd.testing import until_asked
 from tests.interop.rgb_deaths import Kind, Victim
-from tests.interop.rgb_moments import MOMENTS, OPENING, PAID, PAYING, WAITING, deaths, unnamed
+from tests.interop.rgb_moments import MOMENTS, OPENING, PAID, PAYING, RAISED, WAITING, deaths, unnamed
 from tests.interop.rgb_story import Story
 from tests.interop.rgb_wakes import mortal_pair
 
@@ -43,7 +43,7 @@ def test_whenever_it_dies_in_an_opening_or_a_payment_no_token_is_lost_or_made(tm
 
     async def tell(story: Story) -> None:
         await story.fruitful()
-        new = unnamed(passed(story, name), [what for what, *_ in opening], WAITING)
+        new = unnamed(passed(story, name), [what for what, *_ in opening], WAITING, RAISED)
         assert not new, f"no row of OPENING says what {victim} does around {new}"
         for payer, amount in (("alice", 500), ("bob", 30)):
             await story.pays(payer, amount)
